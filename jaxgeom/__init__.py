@@ -1,0 +1,110 @@
+"""jaxgeom: populations of small neural networks in JAX, and the geometry of what they compute.
+
+Train thousands of networks at once (:func:`mlp`, :func:`fit`, :func:`fit_population`), count the linear regions that
+ReLU networks cut their input space into (:func:`count_regions`, :func:`grid_regions`), and draw them
+(``jaxgeom.plot``, loaded at its first use). This file is the table of contents.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from jaxgeom import datasets, losses
+from jaxgeom.affine import AffineMaps, activation_words, affine_maps, affine_maps_of_patterns, unpack_patterns
+from jaxgeom.chunks import map_chunks
+from jaxgeom.datasets import (
+    Dataset,
+    damped_sine,
+    disk_with_holes,
+    gaussian_cloud,
+    line_segments,
+    mesh_grid,
+    parity,
+    rings,
+    spirals,
+    split,
+)
+from jaxgeom.domains import Box, box, corners, grid_points, polygon_vertices
+from jaxgeom.layers import Dense, Forward, Layers, forward, layers_of
+from jaxgeom.models import LayerState, Model, from_linen, from_nnx, he_init, hidden_states, mlp
+from jaxgeom.population import Solved, Trial, fit_population, fit_until_solved
+from jaxgeom.recipes.xor import XorStudy, train_xor, xor_statistics, xor_study, xor_table
+from jaxgeom.regions.arrangement import ArrangementCount, arrangement_count
+from jaxgeom.regions.bounds import mean_count_one_layer, zaslavsky
+from jaxgeom.regions.count import GridCounts, RegionCounts, count_grid_regions, count_regions
+from jaxgeom.regions.grid import GridRegions, grid_regions
+from jaxgeom.training import Fit, Trainer, TrainState, fit, trainer
+
+if TYPE_CHECKING:
+    from jaxgeom import plot
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AffineMaps",
+    "ArrangementCount",
+    "Box",
+    "Dataset",
+    "Dense",
+    "Fit",
+    "Forward",
+    "GridCounts",
+    "GridRegions",
+    "LayerState",
+    "Layers",
+    "Model",
+    "RegionCounts",
+    "Solved",
+    "TrainState",
+    "Trainer",
+    "Trial",
+    "XorStudy",
+    "activation_words",
+    "affine_maps",
+    "affine_maps_of_patterns",
+    "arrangement_count",
+    "box",
+    "corners",
+    "count_grid_regions",
+    "count_regions",
+    "damped_sine",
+    "datasets",
+    "disk_with_holes",
+    "fit",
+    "fit_population",
+    "fit_until_solved",
+    "forward",
+    "from_linen",
+    "from_nnx",
+    "gaussian_cloud",
+    "grid_points",
+    "grid_regions",
+    "he_init",
+    "hidden_states",
+    "layers_of",
+    "line_segments",
+    "losses",
+    "map_chunks",
+    "mean_count_one_layer",
+    "mesh_grid",
+    "mlp",
+    "parity",
+    "plot",
+    "polygon_vertices",
+    "rings",
+    "spirals",
+    "split",
+    "train_xor",
+    "trainer",
+    "unpack_patterns",
+    "xor_statistics",
+    "xor_study",
+    "xor_table",
+    "zaslavsky",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "plot":
+        import importlib
+
+        return importlib.import_module("jaxgeom.plot")
+    raise AttributeError(f"module 'jaxgeom' has no attribute {name!r}")

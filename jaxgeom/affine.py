@@ -1,0 +1,135 @@
+"""Local affine maps: gradient and intercept of a network at each point, and activation patterns.
+
+Around a point x a piecewise linear network equals g·y + c, with gradient g (out, in) and intercept c (out,).
+For ReLU layers both follow from the activation pattern of x; for any other function they come from a batched
+Jacobian. Patterns are packed into 32-bit words: unit u of a hidden layer is bit u mod 32 of the layer's word
+u // 32, and every hidden layer starts a new word. A unit is active iff its pre-activation is strictly positive.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, UInt32
+
+from jaxgeom._typing import Apply
+from jaxgeom.layers import Dense, Layers
+
+WORD_BITS = 32
+_SHIFTS = np.arange(WORD_BITS, dtype=np.uint32)
+
+
+class AffineMaps(NamedTuple):
+    """The affine map of a network at each of many points: ``gradient @ x + intercept``."""
+
+    gradient: Float[Array, "points out in"]
+    intercept: Float[Array, "points out"]
+
+
+def num_words(widths: Sequence[int]) -> int:
+    """How many 32-bit words hold one activation pattern of hidden layers with these widths."""
+    return sum(_words_of_layer(width) for width in widths)
+
+
+def activation_words(layers: Layers, points: Float[Array, "points in"]) -> UInt32[Array, "words points"]:
+    """Packed activation patterns of all hidden units at each point.
+
+    The points are the last axis throughout: compilers then run along them with vector instructions. Layers are
+    padded to whole words with zero units, which are never active.
+    """
+    words = []
+    h = points.T
+    for layer in layers[:-1]:
+        kernel, bias = _padded_to_words(layer)
+        z = _product(kernel, h) + bias[:, None]
+        bits = (z > 0).astype(jnp.uint32).reshape(-1, WORD_BITS, z.shape[1])
+        words.append(jnp.sum(bits << _SHIFTS[:, None], axis=1, dtype=jnp.uint32))
+        h = jnp.maximum(z[: layer.bias.shape[0]], 0)
+    return jnp.concatenate(words) if words else jnp.zeros((0, points.shape[0]), jnp.uint32)
+
+
+def unpack_patterns(words: UInt32[Array, "words points"], widths: Sequence[int]) -> list[Bool[Array, "width points"]]:
+    """The activation patterns in packed words: for each hidden layer, which units are active where.
+
+    Args:
+        words: as :func:`activation_words` gives them.
+        widths: width of each hidden layer.
+    """
+    patterns, start = [], 0
+    for width in widths:
+        stop = start + _words_of_layer(width)
+        bits = (words[start:stop, None, :] >> _SHIFTS[:, None]) & jnp.uint32(1)
+        patterns.append(bits.reshape(-1, words.shape[-1])[:width].astype(bool))
+        start = stop
+    return patterns
+
+
+def affine_maps_of_patterns(layers: Layers, words: UInt32[Array, "words cells"]) -> AffineMaps:
+    """The affine map that belongs to each activation pattern.
+
+    Args:
+        layers: one network.
+        words: packed patterns, as :func:`activation_words` gives them.
+
+    Returns:
+        Gradients (cells, out, in) and intercepts (cells, out) in the dtype of the weights.
+    """
+    cells = words.shape[-1]
+    patterns = unpack_patterns(words, [layer.bias.shape[-1] for layer in layers[:-1]])
+    # Rows 0 … in-1 of what is carried hold the gradient of the current layer's units, row `in` their intercepts.
+    carried = jnp.concatenate([layers[0].kernel, layers[0].bias[None]])
+    rows = carried.shape[0]
+    for index, (pattern, layer) in enumerate(zip(patterns, layers[1:], strict=True)):
+        pattern = pattern.astype(carried.dtype)
+        if index == 0:
+            # All cells share the first layer, so that mask times weights is one matrix product.
+            weights = carried[:, :, None] * layer.kernel
+            weights = jnp.moveaxis(weights, 1, 2).reshape(-1, weights.shape[1])
+            carried = (weights @ pattern).reshape(rows, -1, cells)
+        else:
+            carried = jnp.einsum("rwc,wo->roc", carried * pattern, layer.kernel)
+        carried = carried.at[-1].add(layer.bias[:, None])
+    carried = jnp.broadcast_to(carried.reshape(rows, carried.shape[1], -1), (rows, carried.shape[1], cells))
+    gradient, intercept = carried[:-1], carried[-1]
+    return AffineMaps(jnp.transpose(gradient, (2, 1, 0)), intercept.T)
+
+
+def affine_maps(apply: Apply, points: Float[Array, "points in"]) -> AffineMaps:
+    """The affine map of any differentiable function at each point, by batched Jacobians.
+
+    Args:
+        apply: maps a batch (points, in) to (points, out), each row on its own.
+        points: where to linearise.
+
+    Returns:
+        Gradient of each output, and intercept ``f(x) - gradient @ x``. Kinks follow JAX's rules: the gradient
+        of ReLU at zero is zero.
+    """
+
+    def single(x: Float[Array, " in"]) -> tuple[Float[Array, " out"], Float[Array, " out"]]:
+        y = apply(x[None])[0]
+        return y, y
+
+    num_outputs = jax.eval_shape(apply, points).shape[-1]
+    jacobian = jax.jacrev if num_outputs <= points.shape[-1] else jax.jacfwd
+    gradient, value = jax.vmap(jacobian(single, has_aux=True))(points)
+    return AffineMaps(gradient, value - jnp.einsum("poi,pi->po", gradient, points))
+
+
+def _words_of_layer(width: int) -> int:
+    return -(-width // WORD_BITS)
+
+
+def _padded_to_words(layer: Dense) -> Dense:
+    missing = _words_of_layer(layer.bias.shape[0]) * WORD_BITS - layer.bias.shape[0]
+    return Dense(jnp.pad(layer.kernel, ((0, 0), (0, missing))), jnp.pad(layer.bias, (0, missing)))
+
+
+def _product(kernel: Float[Array, "in out"], h: Float[Array, "in points"]) -> Float[Array, "out points"]:
+    """``kernel.T @ h``; with few inputs as multiply-adds, since batched products that short are slow."""
+    if kernel.shape[0] > 4:
+        return kernel.T @ h
+    terms = [kernel[d][:, None] * h[d] for d in range(kernel.shape[0])]
+    return sum(terms[1:], terms[0])

@@ -1,0 +1,80 @@
+"""[host] Apply a compiled function to a long leading axis, chunk by chunk, with progress.
+
+Chunks bound the memory, stay in cache, and share one compiled program: the last one is filled up with copies of
+its last member, which are thrown away. On a CPU as many chunks are in flight as there are cores, since much of a
+small program runs on one; the order and the values of the results do not depend on that.
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any
+
+import jax
+import numpy as np
+from tqdm.auto import tqdm
+
+from jaxgeom._typing import PyTree
+
+
+def map_chunks(
+    function: Callable[[PyTree], PyTree],
+    population: PyTree,
+    *,
+    chunk_size: int,
+    progress: bool | str = False,
+) -> PyTree:
+    """``function`` over a population, chunk by chunk.
+
+    Args:
+        function: compiled, takes and returns pytrees whose leaves have a leading axis of one length.
+        population: pytree of arrays with a leading axis (networks); random keys are welcome.
+        chunk_size: members of a chunk; the program is compiled for min(chunk_size, networks).
+        progress: show a progress bar; a string is its title.
+
+    Returns:
+        The results as NumPy arrays, in the order of the population.
+
+    Raises:
+        ValueError: for an empty population, leaves of different length, or a chunk size below 1.
+    """
+    lengths = {leaf.shape[0] if leaf.ndim else None for leaf in jax.tree.leaves(population)}
+    if len(lengths) != 1 or None in lengths or 0 in lengths:
+        raise ValueError(
+            "every array of a population needs one and the same, positive, length along its first axis, but "
+            f"these were found: {sorted(map(str, lengths))}."
+        )
+    if chunk_size < 1:
+        raise ValueError(f"chunk_size must be a positive integer, but {chunk_size} was given.")
+    num = lengths.pop()
+    chunk_size = min(chunk_size, num)
+    starts = range(0, num, chunk_size)
+
+    def run(start: int) -> PyTree:
+        members = np.minimum(np.arange(start, start + chunk_size), num - 1)
+        chunk = jax.tree.map(lambda leaf: leaf[members], population)
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[: num - start], function(chunk))
+
+    results: dict[int, Any] = {}
+    title = progress if isinstance(progress, str) else None
+    with (
+        tqdm(total=num, unit="net", desc=title, disable=not progress) as bar,
+        ThreadPoolExecutor(_num_workers()) as pool,
+    ):
+        results[0] = run(0)  # compiles, once for all
+        bar.update(chunk_size)
+        futures = {pool.submit(run, start): start for start in starts[1:]}
+        try:
+            for future in as_completed(futures):
+                results[futures[future]] = future.result()
+                bar.update(min(chunk_size, num - bar.n))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *(results[start] for start in starts))
+
+
+def _num_workers() -> int:
+    if jax.default_backend() != "cpu":
+        return 2
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,143 @@
+"""[host] Training whole populations: one key, one network; chunked, spread over the cores, with progress.
+
+:func:`fit_population` runs any pure function of a key for many keys. :func:`fit_until_solved` is the procedure of
+the XOR study: train, and draw a new network where that failed, up to a number of tries.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxgeom._typing import Keys, Params, PyTree, RandomKey
+from jaxgeom.chunks import map_chunks
+
+DEFAULT_CHUNK = 512
+
+
+class Solved(NamedTuple):
+    """Networks trained until they solve their task."""
+
+    params: Params
+    """Parameters of the last try of each network, NumPy arrays with a leading axis (networks)."""
+    initial_params: Params
+    """Parameters before that try."""
+    is_solved: Bool[np.ndarray, " networks"]
+    """Whether the last try solved the task; where not, the cap on tries was reached."""
+    tries: Int[np.ndarray, " networks"]
+    """Tries used."""
+    diverged: Bool[np.ndarray, " networks"]
+    """Whether the last try met NaN or infinity."""
+    first_try_rate: Float[np.ndarray, ""]
+    """Fraction of networks solved by their first try: an unbiased estimate of the probability of success."""
+    first_try_error: Float[np.ndarray, ""]
+    """Standard error of that fraction (binomial)."""
+
+
+class Trial(NamedTuple):
+    """One try of :func:`fit_until_solved`."""
+
+    params: Params
+    initial_params: Params
+    is_solved: Bool[Array, ""]
+    diverged: Bool[Array, ""]
+
+
+def fit_population(
+    keys: Keys,
+    run: Callable[[RandomKey], PyTree],
+    *,
+    chunk_size: int = DEFAULT_CHUNK,
+    progress: bool | str = False,
+) -> PyTree:
+    """Train one network for each key.
+
+    Args:
+        keys: random keys (networks,), such as ``jax.random.split(jax.random.key(0), 1000)``.
+        run: a pure function of one key, such as ``lambda key: jaxgeom.fit(key, ...)``.
+        chunk_size: networks trained at once.
+        progress: show a progress bar; a string is its title.
+
+    Returns:
+        The results of ``run`` as NumPy arrays with a leading axis (networks).
+
+    Raises:
+        ValueError: if there are no keys.
+    """
+    _check_keys(keys)
+    return map_chunks(jax.jit(jax.vmap(run)), keys, chunk_size=chunk_size, progress=progress)
+
+
+def fit_until_solved(
+    keys: Keys,
+    trial: Callable[[RandomKey], Trial],
+    *,
+    max_tries: int = 100,
+    chunk_size: int = DEFAULT_CHUNK,
+    progress: bool | str = False,
+) -> Solved:
+    """Train each network, and train it anew from another initialisation until it solves its task.
+
+    Try number t of a network uses the key ``jax.random.fold_in(key, t)`` (from 0), so that its result depends on
+    nothing but its key. Only unsolved networks take part in the next try.
+
+    Args:
+        keys: random keys (networks,).
+        trial: a pure function of one key that trains and judges one network.
+        max_tries: networks that are still unsolved after so many tries stay so and are marked.
+        chunk_size: networks trained at once.
+        progress: show a progress bar; a string is its title.
+
+    Raises:
+        ValueError: if there are no keys, or ``max_tries`` is below one.
+    """
+    _check_keys(keys)
+    if max_tries < 1:
+        raise ValueError(f"max_tries must be a positive integer, but {max_tries} was given.")
+    num = keys.shape[0]
+    chunk_size = min(chunk_size, num)
+    compiled = jax.jit(jax.vmap(lambda key, number: trial(jax.random.fold_in(key, number))))
+    tries = np.zeros(num, np.int64)
+    pending = np.arange(num)
+    last: PyTree = None
+    for number in range(max_tries):
+        # Filled up to whole chunks with members that are thrown away, so that one program serves every round.
+        members = np.resize(pending, -(-len(pending) // chunk_size) * chunk_size)
+        population = (keys[members], np.full(len(members), number, np.uint32))
+        title = progress if isinstance(progress, str) else "training"
+        results = map_chunks(
+            lambda chunk: compiled(*chunk),
+            population,
+            chunk_size=chunk_size,
+            progress=f"{title}, try {number + 1}" if progress else False,
+        )
+        results = jax.tree.map(lambda array: array[: len(pending)], results)
+        if last is None:
+            last = jax.tree.map(np.array, results)
+            rate = np.mean(results.is_solved)
+        else:
+            jax.tree.map(lambda old, new, at=pending: old.__setitem__(at, new), last, results)
+        tries[pending] += 1
+        pending = pending[~results.is_solved]
+        if len(pending) == 0:
+            break
+    return Solved(
+        last.params,
+        last.initial_params,
+        last.is_solved,
+        tries,
+        last.diverged,
+        first_try_rate=np.asarray(rate),
+        first_try_error=np.sqrt(rate * (1 - rate) / num),
+    )
+
+
+def _check_keys(keys: Keys) -> None:
+    if not jnp.issubdtype(keys.dtype, jax.dtypes.prng_key) or keys.ndim != 1 or keys.shape[0] == 0:
+        raise ValueError(
+            "a population needs a one-dimensional array of at least one random key, such as "
+            f"jax.random.split(jax.random.key(0), 1000), but {keys.dtype} of shape {keys.shape} was given."
+        )

@@ -1,0 +1,1 @@
+"""[edge] Whole experiments, one a file: from defaults to tables, arrays and pictures."""

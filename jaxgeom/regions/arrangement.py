@@ -1,0 +1,222 @@
+"""Exact number of regions of a network with one hidden layer, on a convex polygon.
+
+Each hidden unit cuts the polygon along a line, so that the regions are the cells of an arrangement of lines. Lines
+are added one after the other: a line that crosses the polygon and is not there yet adds one cell, and one more for
+every distinct point inside the polygon at which it meets earlier lines. Hence
+
+    count = 1 + sum over distinct crossing lines of (1 + distinct interior points shared with earlier lines),
+
+which also holds for parallel lines, for several lines through one point, and for lines through vertices
+(Zaslavsky 1975; Buck 1943). Two lines meet inside iff the ends of their chords alternate along the boundary:
+no intersection is computed to decide that.
+
+All decisions are made in float64 with error bounds. Pre-activations at the vertices of float32 networks are sums
+of exact products, whose rounding errors are recovered (Knuth's two-sum), so that a line through a vertex is known
+to be exactly there: trained networks have such lines as a rule. Where a decision lies within its error bound, the
+result is marked ``degenerate``, and :func:`jaxgeom.count_regions` decides it anew in exact integer arithmetic
+(:mod:`jaxgeom.regions.rational`).
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int32
+
+from jaxgeom.layers import Dense
+
+_EPS = float(np.finfo(np.float64).eps)
+
+
+class ArrangementCount(NamedTuple):
+    """Cells that one hidden layer cuts a polygon into."""
+
+    count: Int32[Array, ""]
+    """Number of cells. Where ``degenerate``, near ties are taken as ties."""
+    num_lines: Int32[Array, ""]
+    """Number of distinct lines that cross the interior of the polygon."""
+    degenerate: Bool[Array, ""]
+    """Whether some decision lay within rounding error, so that ``count`` is not certain."""
+
+
+class _Chords(NamedTuple):
+    """Where each line enters and leaves the polygon, as positions along its boundary in [0, vertices)."""
+
+    crosses: Bool[Array, " lines"]
+    start: Float[Array, " lines"]
+    stop: Float[Array, " lines"]
+    error: Float[Array, " lines"]
+    start_at_vertex: Bool[Array, " lines"]
+    stop_at_vertex: Bool[Array, " lines"]
+    uncertain: Bool[Array, " lines"]
+
+
+def arrangement_count(layer: Dense, vertices: Float[Array | np.ndarray, "vertices 2"]) -> ArrangementCount:
+    """Count the cells that the units of one layer cut a convex polygon into.
+
+    Works under ``jit`` and ``vmap``, in float64 whatever the x64 setting. Zero columns never cut, and so serve as
+    padding. Memory grows with the square of the number of units.
+
+    Args:
+        layer: the hidden layer, kernel (2, units).
+        vertices: the polygon's vertices in order, see :func:`jaxgeom.polygon_vertices`.
+    """
+    with jax.enable_x64(True):
+        return _arrangement_count(layer, jnp.asarray(vertices))
+
+
+@jax.jit
+def _arrangement_count(layer: Dense, vertices: Float[Array, "vertices 2"]) -> ArrangementCount:
+    # Rows of `lines` are (w1, w2, b) of the line w1 x + w2 y + b = 0.
+    lines = jnp.concatenate([layer.kernel, layer.bias[None]]).T.astype(jnp.float64)
+    vertices = vertices.astype(jnp.float64)
+    has_exact_products = jnp.all(_is_single(lines), axis=1) & jnp.all(_is_single(vertices))
+    chords = _chords(lines, vertices, has_exact_products)
+    is_same, same_uncertain = _coincidences(lines, chords, has_exact_products)
+    num = lines.shape[0]
+    earlier = jnp.tri(num, k=-1, dtype=bool)
+    is_new = chords.crosses & ~jnp.any(is_same & earlier, axis=1)
+    meets, meets_uncertain = _meetings(chords, is_same, vertices.shape[0])
+    meets &= is_new[:, None] & is_new[None, :] & earlier
+    place, error = _places(lines, chords, vertices)
+    tolerance = jnp.max(jnp.where(meets, error, 0), axis=1, initial=0.0)
+    # Distinct places along each line, by sorting them; what does not meet goes to the end.
+    place = jnp.sort(jnp.where(meets, place, jnp.inf), axis=1)
+    gap = jnp.diff(place, axis=1)
+    is_true_gap = jnp.isfinite(place[:, 1:])
+    is_tie = is_true_gap & (gap <= 2 * tolerance[:, None])
+    num_points = jnp.sum(meets, dtype=jnp.int32) - jnp.sum(is_tie, dtype=jnp.int32)
+    num_lines = jnp.sum(is_new, dtype=jnp.int32)
+    degenerate = jnp.any(is_tie) | jnp.any(chords.uncertain) | jnp.any(same_uncertain) | jnp.any(meets_uncertain)
+    return ArrangementCount(1 + num_lines + num_points, num_lines, degenerate)
+
+
+def _chords(
+    lines: Float[Array, "lines 3"],
+    vertices: Float[Array, "vertices 2"],
+    has_exact_products: Bool[Array, " lines"],
+) -> _Chords:
+    z, error = _values_at(lines, vertices, has_exact_products)
+    uncertain = jnp.any((jnp.abs(z) <= 2 * error) & (error > 0), axis=1)
+    z = jnp.where(jnp.abs(z) <= 2 * error, 0.0, z)
+    crosses = jnp.any(z > 0, axis=1) & jnp.any(z < 0, axis=1)
+    following = jnp.roll(z, -1, axis=1)
+    rises = (z < 0) & (following >= 0)
+    falls = (z >= 0) & (following < 0)
+    uncertain |= crosses & ((jnp.sum(rises, axis=1) != 1) | (jnp.sum(falls, axis=1) != 1))
+    drop = jnp.where(z == following, 1.0, z - following)
+    fraction = jnp.clip(z / drop, 0.0, 1.0)
+    num = vertices.shape[0]
+    size = jnp.abs(lines[:, :2]) @ jnp.max(jnp.abs(vertices), axis=0) + jnp.abs(lines[:, 2])
+
+    def end(changes: Bool[Array, "lines vertices"]) -> tuple[Array, Array, Array]:
+        edge = lax.argmax(changes, 1, jnp.int32)[:, None]
+        at_edge = [jnp.take_along_axis(array, edge, axis=1)[:, 0] for array in (fraction, drop, z, following)]
+        position = (edge[:, 0] + at_edge[0]) % num
+        at_vertex = (at_edge[2] == 0) | (at_edge[3] == 0)
+        return position, 8 * _EPS * (size / jnp.abs(at_edge[1]) + num), at_vertex
+
+    ends = [end(changes) for changes in (rises, falls)]
+    is_swapped = ends[0][0] > ends[1][0]
+    (start, start_at), (stop, stop_at) = (
+        tuple(jnp.where(is_swapped, ends[1 - i][part], ends[i][part]) for part in (0, 2)) for i in (0, 1)
+    )
+    return _Chords(
+        crosses,
+        start,
+        stop,
+        jnp.maximum(ends[0][1], ends[1][1]),
+        start_at,
+        stop_at,
+        uncertain & jnp.any(z != 0, 1),
+    )
+
+
+def _values_at(
+    lines: Float[Array, "lines 3"],
+    points: Float[Array, "points 2"],
+    has_exact_products: Bool[Array, " lines"],
+) -> tuple[Float[Array, "lines points"], Float[Array, "lines points"]]:
+    """Value of each line's function at each point, with a bound of its error that is 0 where it is exact."""
+    a = lines[:, :1] * points[:, 0]
+    b = lines[:, 1:2] * points[:, 1]
+    c = jnp.broadcast_to(lines[:, 2:], a.shape)
+    first, lost_first = _two_sum(a, b)
+    total, lost = _two_sum(first, c)
+    inexact = jnp.where(has_exact_products[:, None], 0.0, 4 * _EPS * (jnp.abs(a) + jnp.abs(b) + jnp.abs(c)))
+    return total, jnp.abs(lost_first) + jnp.abs(lost) + inexact
+
+
+def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:
+    """The rounded sum, and what rounding lost (Knuth)."""
+    total = a + b
+    part = total - a
+    return total, (a - (total - part)) + (b - part)
+
+
+def _coincidences(
+    lines: Float[Array, "lines 3"], chords: _Chords, has_exact_products: Bool[Array, " lines"]
+) -> tuple[Bool[Array, "lines lines"], Bool[Array, "lines lines"]]:
+    """Which pairs are one line: their coefficients are proportional."""
+    a, b = lines[:, None, :], lines[None, :, :]
+    difference = [jnp.abs(a[..., i] * b[..., j] - a[..., j] * b[..., i]) for i, j in ((0, 1), (0, 2), (1, 2))]
+    scale = [jnp.abs(a[..., i] * b[..., j]) + jnp.abs(a[..., j] * b[..., i]) for i, j in ((0, 1), (0, 2), (1, 2))]
+    both_cross = chords.crosses[:, None] & chords.crosses[None, :]
+    is_near = both_cross
+    is_equal = both_cross
+    for d, s in zip(difference, scale, strict=True):
+        is_near &= d <= 4 * _EPS * s
+        is_equal &= d == 0
+    is_exact = has_exact_products[:, None] & has_exact_products[None, :]
+    off_diagonal = ~jnp.eye(lines.shape[0], dtype=bool)
+    return is_near, is_near & ~(is_equal & is_exact) & off_diagonal
+
+
+def _meetings(
+    chords: _Chords, is_same: Bool[Array, "lines lines"], num_vertices: int
+) -> tuple[Bool[Array, "lines lines"], Bool[Array, "lines lines"]]:
+    """Which pairs of chords cross in the interior: their ends alternate along the boundary."""
+    start, stop = chords.start, chords.stop
+    a, c, b, d = start[:, None], stop[:, None], start[None, :], stop[None, :]
+    both_cross = chords.crosses[:, None] & chords.crosses[None, :]
+    meets = both_cross & (((a < b) & (b < c) & (c < d)) | ((b < a) & (a < d) & (d < c)))
+    uncertain = jnp.zeros_like(meets)
+    ends = ((start, chords.start_at_vertex), (stop, chords.stop_at_vertex))
+    for mine, mine_at_vertex in ends:
+        for other, other_at_vertex in ends:
+            distance = jnp.abs(mine[:, None] - other[None, :])
+            distance = jnp.minimum(distance, num_vertices - distance)
+            is_known = mine_at_vertex[:, None] & other_at_vertex[None, :]
+            uncertain |= (distance <= chords.error[:, None] + chords.error[None, :]) & ~is_known
+    return meets & ~is_same, uncertain & both_cross & ~is_same
+
+
+def _places(
+    lines: Float[Array, "lines 3"], chords: _Chords, vertices: Float[Array, "vertices 2"]
+) -> tuple[Float[Array, "lines lines"], Float[Array, "lines lines"]]:
+    """Where along each line (row) the others (columns) cross it, from 0 to 1, with a bound of the error."""
+    size = jnp.max(jnp.abs(vertices), axis=0)
+    magnitude = jnp.abs(lines[:, :2]) @ size + jnp.abs(lines[:, 2])
+    following = jnp.roll(vertices, -1, axis=0)
+
+    def point(position: Float[Array, " lines"]) -> Float[Array, "lines 2"]:
+        edge = jnp.minimum(jnp.floor(position).astype(jnp.int32), vertices.shape[0] - 1)
+        fraction = (position - edge)[:, None]
+        return vertices[edge] + fraction * (following[edge] - vertices[edge])
+
+    def value(points: Float[Array, "lines 2"]) -> Float[Array, "lines lines"]:
+        return points[:, :1] * lines[:, 0] + points[:, 1:] * lines[:, 1] + lines[:, 2]
+
+    at_start, at_stop = value(point(chords.start)), value(point(chords.stop))
+    span = jnp.abs(at_start - at_stop)
+    # An end of the chord is off by at most `error` edge lengths, which are at most twice `size`.
+    error = (8 * _EPS + 2 * chords.error[:, None]) * magnitude[None, :]
+    safe = jnp.where(span > 0, span, 1.0)
+    return at_start / jnp.where(span > 0, at_start - at_stop, 1.0), 2 * error / safe
+
+
+def _is_single(array: Array) -> Bool[Array, "..."]:
+    """Whether float64 numbers are float32 numbers, so that the product of two is exact in float64."""
+    return array.astype(jnp.float32).astype(jnp.float64) == array

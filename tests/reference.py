@@ -1,0 +1,357 @@
+"""The truth that the library's fast paths are held against: slow, plain NumPy float64 and exact rationals.
+
+Nothing here imports jax or jaxgeom. A network is a list of ``(kernel, bias)`` pairs, kernel ``(in, out)``,
+with ReLU after every layer but the last; a unit is active iff its pre-activation is strictly positive.
+
+The exact part cuts polygons; it never counts by a formula. A float is a rational number, so every quantity is
+kept as integers: a point of the plane as ``(X, Y, W)`` with W > 0, meaning ``(X/W, Y/W)``, and an affine
+function ``a x + b y + c`` as ``(a, b, c)`` over a common positive denominator. The sign of the function at
+the point is then the sign of the integer ``a X + b Y + c W``, and nothing is ever rounded.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Layers = Sequence[tuple[Any, Any]]  # (kernel, bias): anything np.asarray takes
+Point = tuple[int, int, int]  # (X, Y, W), W > 0, without common factor: the point (X/W, Y/W)
+Row = tuple[int, int, int]  # (a, b, c): the function a x + b y + c, times a positive denominator kept elsewhere
+Segment = tuple[Point, Point]
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Floats: forward pass, patterns, affine maps at points
+# ---------------------------------------------------------------------------------------------------------
+
+
+def forward(layers: Layers, x: Any) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+    """Outputs ``(points, out)`` and the hidden layers' pre-activations, each ``(points, width)``."""
+    h = np.asarray(x, np.float64)
+    pre_activations = []
+    for kernel, bias in layers[:-1]:
+        z = h @ np.asarray(kernel, np.float64) + np.asarray(bias, np.float64)
+        pre_activations.append(z)
+        h = np.where(z > 0, z, 0.0)
+    kernel, bias = layers[-1]
+    return h @ np.asarray(kernel, np.float64) + np.asarray(bias, np.float64), pre_activations
+
+
+def activation_patterns(layers: Layers, x: Any) -> NDArray[np.bool_]:
+    """Which hidden units are active (z > 0) at ``x (points, in)``: bool ``(points, hidden units)``."""
+    _, pre_activations = forward(layers, x)
+    return np.concatenate([np.zeros((len(x), 0), bool)] + [z > 0 for z in pre_activations], axis=1)
+
+
+def num_distinct_patterns(layers: Layers, x: Any) -> int:
+    """Number of distinct activation patterns met at the points ``x (points, in)``."""
+    return len({tuple(pattern.tolist()) for pattern in activation_patterns(layers, x)})
+
+
+def affine_map_at(layers: Layers, x: Any, intercept: str = "direct") -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Gradients ``(points, out, in)`` and intercepts ``(points, out)`` of the affine piece at each point.
+
+    Masked matrices are multiplied point by point. ``intercept="direct"`` carries the masked biases along;
+    ``"residual"`` is the XOR study's way, output minus gradient times x. Equal up to rounding.
+    """
+    if intercept not in ("direct", "residual"):
+        raise ValueError(f"intercept is {intercept!r}; allowed: 'direct', 'residual'")
+    x = np.asarray(x, np.float64)
+    gradients, intercepts = [], []
+    for point in x:
+        h = point
+        matrix, offset = np.eye(len(point)), np.zeros(len(point))  # h = matrix @ point + offset
+        for index, (kernel, bias) in enumerate(layers):
+            weight, bias = np.asarray(kernel, np.float64).T, np.asarray(bias, np.float64)
+            h, matrix, offset = weight @ h + bias, weight @ matrix, weight @ offset + bias
+            if index < len(layers) - 1:
+                active = h > 0
+                h = np.where(active, h, 0.0)
+                matrix = np.where(active[:, None], matrix, 0.0)
+                offset = np.where(active, offset, 0.0)
+        gradients.append(matrix)
+        intercepts.append(offset if intercept == "direct" else h - matrix @ point)
+    return np.array(gradients), np.array(intercepts)
+
+
+def sequential_distinct_maps(maps: Any, atol: float = 1e-3) -> list[int]:
+    """Rows kept of ``maps (rows, ...)`` by the XOR study's rule, as indices: first come, first kept.
+
+    Rows are visited in order. A row is dropped iff its Euclidean distance to some row already kept is less
+    than ``atol``. What a dropped row is near to does not matter, so a chain of close rows is not one group.
+    """
+    rows = np.asarray(maps, np.float64)
+    rows = rows.reshape(len(rows), math.prod(rows.shape[1:]))
+    kept: list[int] = []
+    for index, row in enumerate(rows):
+        if not np.any(np.linalg.norm(rows[kept] - row, axis=1) < atol):
+            kept.append(index)
+    return kept
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Exact: the cells of one activation pattern inside a convex polygon
+# ---------------------------------------------------------------------------------------------------------
+
+
+class Cell(NamedTuple):
+    """A convex polygon of positive area with one activation pattern, hence one affine map, of the network."""
+
+    corners: tuple[Point, ...]  # in the order of the domain's own vertices
+    pattern: tuple[bool, ...]  # one entry per hidden unit, first layer first
+    rows: tuple[Row, ...]  # one per output: (a, b, c) / denominator is the output a x + b y + c
+    denominator: int
+
+    @property
+    def vertices(self) -> list[tuple[Fraction, Fraction]]:
+        """The corners as pairs of rationals."""
+        return [(Fraction(x, w), Fraction(y, w)) for x, y, w in self.corners]
+
+    @property
+    def area(self) -> Fraction:
+        """The exact area."""
+        return polygon_area(self.vertices)
+
+    @property
+    def centroid(self) -> tuple[Fraction, Fraction]:
+        """The mean of the vertices: a point inside the cell."""
+        xs, ys = zip(*self.vertices, strict=True)
+        return Fraction(sum(xs), len(xs)), Fraction(sum(ys), len(ys))
+
+    @property
+    def gradient(self) -> list[list[Fraction]]:
+        """Gradient of every output, ``(out, 2)``."""
+        return [[Fraction(a, self.denominator), Fraction(b, self.denominator)] for a, b, _ in self.rows]
+
+    @property
+    def intercept(self) -> list[Fraction]:
+        """Intercept of every output, ``(out,)``."""
+        return [Fraction(c, self.denominator) for _, _, c in self.rows]
+
+
+def exact_regions(layers: Layers, polygon: Any) -> list[Cell]:
+    """All full-dimensional cells of one activation pattern inside a convex polygon ``(n, 2)``, exactly.
+
+    Two inputs, any number of hidden layers. The output's sign does not cut; to let it, append an identity
+    layer.
+    """
+    corners = tuple(_point(x, y) for x, y in _fractions(polygon))
+    _check_convex(corners)
+    cells = [Cell(corners, (), ((1, 0, 0), (0, 1, 0)), 1)]  # the whole polygon with the identity map
+    for layer in layers[:-1]:
+        cells = [piece for cell in cells for piece in _cut_by_layer(cell, layer)]
+    return [cell._replace(**_compose(cell, layers[-1])) for cell in cells]
+
+
+def exact_region_count(layers: Layers, polygon: Any) -> int:
+    """Number of full-dimensional cells of one activation pattern inside a convex polygon ``(n, 2)``."""
+    return len(exact_regions(layers, polygon))
+
+
+def exact_areas(layers: Layers, polygon: Any) -> list[Fraction]:
+    """The exact area of every cell; they add up to the polygon's area."""
+    return [cell.area for cell in exact_regions(layers, polygon)]
+
+
+def polygon_area(vertices: Any) -> Fraction:
+    """Exact area of a polygon ``(n, 2)`` by the shoelace formula, whichever way round it runs."""
+    v = _fractions(vertices)
+    twice = sum((v[i - 1][0] * v[i][1] - v[i][0] * v[i - 1][1] for i in range(len(v))), Fraction(0))
+    return abs(twice) / 2
+
+
+def exact_forward(layers: Layers, point: Iterable[Any]) -> tuple[list[Fraction], list[Fraction]]:
+    """Outputs and all hidden pre-activations at one point, in rationals, to check cells with."""
+    h = [Fraction(value) for value in point]
+    pre_activations: list[Fraction] = []
+    for index, (kernel, bias) in enumerate(layers):
+        kernel, bias = _fractions(kernel), _fractions(bias)
+        h = [bias[j] + sum(h[i] * kernel[i][j] for i in range(len(h))) for j in range(len(bias))]
+        if index < len(layers) - 1:
+            pre_activations += h
+            h = [max(z, Fraction(0)) for z in h]
+    return h, pre_activations
+
+
+def _cut_by_layer(cell: Cell, layer: tuple[Any, Any]) -> list[Cell]:
+    """The cell cut by every unit of one layer, each piece carrying the layer's output after ReLU."""
+    functions = _compose(cell, layer)
+    pieces: list[tuple[tuple[Point, ...], tuple[bool, ...]]] = [(cell.corners, ())]
+    for row in functions["rows"]:
+        pieces = [
+            (part, (*active, is_active)) for corners, active in pieces for part, is_active in _split(corners, row)
+        ]
+    return [
+        Cell(
+            corners=corners,
+            pattern=cell.pattern + active,
+            rows=tuple(row if on else (0, 0, 0) for row, on in zip(functions["rows"], active, strict=True)),
+            denominator=functions["denominator"],
+        )
+        for corners, active in pieces
+    ]
+
+
+def _compose(cell: Cell, layer: tuple[Any, Any]) -> dict[str, Any]:
+    """The layer's pre-activations as affine functions of the plane, given the cell's ``rows`` at its input.
+
+    With integers K, k, H and denominators s, d: (K/s) (H/d) + k/s = (K H + k d) / (s d).
+    """
+    kernel, bias = _fractions(layer[0]), _fractions(layer[1])
+    s = math.lcm(*(value.denominator for line in [*kernel, bias] for value in line))
+    d = cell.denominator
+    rows = []
+    for j in range(len(bias)):
+        a, b, c = 0, 0, int(bias[j] * s) * d
+        for (ha, hb, hc), weights in zip(cell.rows, kernel, strict=True):
+            if ha or hb or hc:
+                weight = int(weights[j] * s)
+                a, b, c = a + weight * ha, b + weight * hb, c + weight * hc
+        rows.append((a, b, c))
+    return {"rows": tuple(rows), "denominator": s * d}
+
+
+def _split(corners: tuple[Point, ...], row: Row) -> list[tuple[tuple[Point, ...], bool]]:
+    """The cell's positive and negative side, or the whole cell; with each, whether the unit is active."""
+    a, b, c = row
+    values = [a * x + b * y + c * w for x, y, w in corners]
+    if max(values) > 0 > min(values):
+        return [(_clip(corners, values), True), (_clip(corners, [-v for v in values]), False)]
+    return [(corners, max(values) > 0)]
+
+
+def _clip(corners: tuple[Point, ...], values: list[int]) -> tuple[Point, ...]:
+    """The part of a convex polygon where the affine function with these values at its corners is >= 0."""
+    kept: list[Point] = []
+    for i, (p, v) in enumerate(zip(corners, values, strict=True)):
+        if v >= 0:
+            kept.append(p)
+        q, w = corners[(i + 1) % len(corners)], values[(i + 1) % len(corners)]
+        if v > 0 > w or v < 0 < w:  # |w| p + |v| q lies between p and q, and the function vanishes there
+            v, w = abs(v), abs(w)
+            kept.append(_reduced(w * p[0] + v * q[0], w * p[1] + v * q[1], w * p[2] + v * q[2]))
+    return tuple(kept)
+
+
+def _reduced(a: int, b: int, c: int) -> tuple[int, int, int]:
+    """The triple without its common factor, so that equal points are equal tuples."""
+    divisor = math.gcd(a, b, c)
+    return a // divisor, b // divisor, c // divisor
+
+
+def _point(x: Fraction, y: Fraction) -> Point:
+    w = math.lcm(x.denominator, y.denominator)
+    return int(x * w), int(y * w), w
+
+
+def _fractions(values: Any) -> list[Any]:
+    """Numbers of any shape as nested lists of the very same numbers, as rationals."""
+
+    def convert(value: Any) -> Any:
+        return [convert(item) for item in value] if isinstance(value, list) else Fraction(value)
+
+    return convert(np.asarray(values).tolist())
+
+
+def _check_convex(corners: tuple[Point, ...]) -> None:
+    """Refuse a polygon with a repeated vertex, a dent, or no area."""
+    turns = [_determinant(corners[i - 2], corners[i - 1], corners[i]) for i in range(len(corners))]
+    if len(set(corners)) < len(corners) or min(turns) < 0 < max(turns) or not any(turns):
+        raise ValueError("the polygon must be convex, of positive area, with distinct vertices given in order")
+
+
+def _determinant(p: Point, q: Point, r: Point) -> int:
+    a, b, c = _cross(p, q)
+    return a * r[0] + b * r[1] + c * r[2]
+
+
+def _cross(p: Point, q: Point) -> tuple[int, int, int]:
+    return p[1] * q[2] - p[2] * q[1], p[2] * q[0] - p[0] * q[2], p[0] * q[1] - p[1] * q[0]
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Exact: coarser regions
+# ---------------------------------------------------------------------------------------------------------
+
+
+def num_distinct_maps_exact(cells: Sequence[Cell]) -> int:
+    """Number of distinct affine maps over the cells (of one network, so the denominators agree)."""
+    return len({cell.rows for cell in cells})
+
+
+def num_linear_regions(cells: Sequence[Cell]) -> int:
+    """Number of connected sets with one affine map; neighbours share a segment, not just a point."""
+    neighbours: list[set[int]] = [set() for _ in cells]
+    for sides in segment_sides(cells).values():
+        for i in sides:
+            neighbours[i] |= {j for j in sides if j != i and cells[i].rows == cells[j].rows}
+    seen: set[int] = set()
+    count = 0
+    for start in range(len(cells)):
+        if start in seen:
+            continue
+        count += 1
+        seen.add(start)
+        stack = [start]
+        while stack:
+            new = neighbours[stack.pop()] - seen
+            seen |= new
+            stack += new
+    return count
+
+
+def segment_sides(cells: Sequence[Cell]) -> dict[Segment, list[int]]:
+    """The complex's edges: every segment between neighbouring vertices on a line, with the cells it bounds.
+
+    A cell's edge with other cells' vertices inside it counts as several segments, so two cells that share
+    only part of an edge are found to share it. One cell at the domain's boundary, two inside.
+    """
+    edges_on_line: dict[tuple[int, int, int], list[tuple[int, Point, Point]]] = {}
+    for index, cell in enumerate(cells):
+        for i, q in enumerate(cell.corners):
+            p = cell.corners[i - 1]
+            line = _reduced(*_cross(p, q))
+            line = max(line, (-line[0], -line[1], -line[2]))  # the same line run through the other way
+            edges_on_line.setdefault(line, []).append((index, p, q))
+    sides: dict[Segment, list[int]] = {}
+    for edges in edges_on_line.values():
+        points = sorted(
+            {point for _, p, q in edges for point in (p, q)},
+            key=lambda point: (Fraction(point[0], point[2]), Fraction(point[1], point[2])),
+        )
+        rank = {point: position for position, point in enumerate(points)}
+        for index, p, q in edges:
+            first, last = sorted((rank[p], rank[q]))
+            for position in range(first, last):
+                sides.setdefault((points[position], points[position + 1]), []).append(index)
+    return sides
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Closed forms
+# ---------------------------------------------------------------------------------------------------------
+
+
+def zaslavsky(n: int, d: int) -> int:
+    """Number of regions that n hyperplanes in general position cut R^d into."""
+    return sum(math.comb(n, k) for k in range(d + 1))
+
+
+def mean_count_one_layer_default_init(width: int) -> float:
+    """Expected number of cells in [-1, 1]^2 of one hidden layer with PyTorch's default initialisation.
+
+    A unit's weights u1, u2 and bias u3 are independent and uniform on one symmetric interval. Its line meets
+    the box iff |u3| < |u1| + |u2|: probability 5/6. Two lines meet where Cramer's rule divides two 2 x 2
+    minors of their 2 x 3 matrix by the third, so inside the box iff the third is the largest in absolute
+    value: probability 1/3, its columns being exchangeable. Every such line and such pair adds one cell.
+    """
+    return 1 + width * 5 / 6 + math.comb(width, 2) / 3
+
+
+def mean_count_disc(n: int, sigma: float, radius: float) -> float:
+    """Expected number of cells in a disc around 0: n units, weights N(0, 1), biases N(0, sigma^2)."""
+    hypotenuse = math.hypot(radius, sigma)
+    return 1 + n * radius / hypotenuse + math.comb(n, 2) * (1 - sigma / hypotenuse)
