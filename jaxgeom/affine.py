@@ -6,7 +6,7 @@ Jacobian. Patterns are packed into 32-bit words: unit u of a hidden layer is bit
 u // 32, and every hidden layer starts a new word. A unit is active iff its pre-activation is strictly positive.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
-from jaxgeom._typing import Apply
 from jaxgeom.layers import Dense, Layers
 
 WORD_BITS = 32
@@ -96,7 +95,7 @@ def affine_maps_of_patterns(layers: Layers, words: UInt32[Array, "words cells"])
     return AffineMaps(jnp.transpose(gradient, (2, 1, 0)), intercept.T)
 
 
-def affine_maps(apply: Apply, points: Float[Array, "points in"]) -> AffineMaps:
+def affine_maps(apply: Callable[[Array], Array], points: Float[Array, "points in"]) -> AffineMaps:
     """The affine map of any differentiable function at each point, by batched Jacobians.
 
     Args:

@@ -38,11 +38,11 @@ def map_chunks(
     Raises:
         ValueError: for an empty population, leaves of different length, or a chunk size below 1.
     """
-    lengths = {leaf.shape[0] if leaf.ndim else None for leaf in jax.tree.leaves(population)}
-    if len(lengths) != 1 or None in lengths or 0 in lengths:
+    lengths = {leaf.shape[0] if leaf.ndim else 0 for leaf in jax.tree.leaves(population)}
+    if len(lengths) != 1 or 0 in lengths:
         raise ValueError(
             "every array of a population needs one and the same, positive, length along its first axis, but "
-            f"these were found: {sorted(map(str, lengths))}."
+            f"these were found: {sorted(lengths)}."
         )
     if chunk_size < 1:
         raise ValueError(f"chunk_size must be a positive integer, but {chunk_size} was given.")

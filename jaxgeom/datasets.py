@@ -22,7 +22,6 @@ from jaxtyping import Array, Float32, Int32, ScalarLike
 
 from jaxgeom._typing import RandomKey
 
-Number: TypeAlias = float | int
 Range: TypeAlias = tuple[ScalarLike, ScalarLike]
 
 UNPLACED = math.nan  # coordinates of points for which traced radii leave no room in disk_with_holes
@@ -93,14 +92,14 @@ def disk_with_holes(
     positive_radius: ScalarLike = 0.02,
     center: bool = True,
 ) -> Dataset:
-    """Class 0 fills a disk with holes; class 1 sits in a small disk within each hole. Rows are shuffled.
+    """``num_negative`` points of class 0 fill a disk with holes; ``num_positive`` of class 1 sit within the holes.
 
     The holes lie evenly on the circle of radius ``radius / 2``, the first at angle 0; with ``center`` the
     last one is at the origin instead. Class 0 is exactly uniform on the disk minus the holes: every point
     independently keeps the first of its uniform proposals that is in no hole, and a ``lax.while_loop`` goes
-    on until all have one (so no reverse-mode derivatives by the radii). Class 1 is uniform in the small
-    disks and shared out evenly, the first holes taking the remainder. If traced radii leave class 0 no room,
-    its points are ``UNPLACED`` (NaN).
+    on until all have one (so no reverse-mode derivatives by the radii). Class 1 is uniform in
+    disks of ``positive_radius`` around the centres of the holes and shared out evenly, the first holes taking
+    the remainder. Rows are shuffled. If traced radii leave class 0 no room, its points are ``UNPLACED`` (NaN).
 
     Raises unless the sizes are integers from 1 up, the radii are above 0, ``hole_radius <= radius / 6``,
     ``positive_radius <= hole_radius`` and the holes on the circle do not touch.
@@ -129,14 +128,15 @@ def line_segments(
     length: ScalarLike = 0.1,
     num_per_segment: int = 30,
 ) -> Dataset:
-    """Random short segments in the plane, ``num_negative`` of class 0 and ``num_positive`` of class 1.
+    """Points on random short segments in the plane: ``num_negative`` segments of class 0, ``num_positive`` of class 1.
 
     A segment starts uniformly in ``[-1, 1)²`` and runs ``length`` in a uniform direction, perhaps out of the
     square; ``num_per_segment`` points are uniform along it. Rows are grouped: row ``i`` is on segment
     ``i // num_per_segment``. Which segments are of class 1 is random.
 
-    Raises unless the sizes are integers from 1 up and ``length > 0``. Source: Johnson (2022) as for the disk
-    with holes; his demonstration has 5 + 5 segments of length 0.2 with 50 points each.
+    Raises unless the sizes are integers from 1 up and ``length > 0``.
+    Source: Matt Johnson, "Animating How Neural Networks Detangle Classes" (2022); his demonstration has 5 + 5
+    segments of length 0.2 with 50 points each.
     """
     num_negative = _size("num_negative", num_negative)
     num_segments = num_negative + _size("num_positive", num_positive)
@@ -155,7 +155,7 @@ def parity(dim: int = 2) -> Dataset:
 
     The target is +1 where an odd number of coordinates is +1, else -1; float32 of shape ``(points, 1)``. The
     last coordinate changes fastest, as in ``itertools.product([-1, 1], repeat=dim)``.
-    Raises unless ``dim`` is an integer from 1 to ``MAX_PARITY_DIM``. Source: Minsky, Papert, "Perceptrons".
+    Raises unless ``dim`` is an integer from 1 to ``MAX_PARITY_DIM``. Source: Minsky and Papert, "Perceptrons" (1969).
     """
     dim = _size("dim", dim)
     _require(dim <= MAX_PARITY_DIM, "dim", dim, f"1 to {MAX_PARITY_DIM}", "Draw some corners at random.")
@@ -164,19 +164,20 @@ def parity(dim: int = 2) -> Dataset:
     return Dataset(jnp.asarray(2 * bits - 1, jnp.float32), jnp.asarray(2 * is_odd - 1, jnp.float32))
 
 
-def damped_sine(*, low: Number = -10, high: Number = 10, step: Number = 0.1, reverse: bool = False) -> Dataset:
+def damped_sine(*, low: float = -10.0, high: float = 10.0, step: float = 0.1, reverse: bool = False) -> Dataset:
     """The curve ``y = sin(3x) exp(-x / 8)`` at ``x = low, low + step, ...`` below ``high``, for regression.
 
     The defaults give exactly 200 points, -10 to 9.9; ``x`` and ``y`` have shape ``(points, 1)``, computed in
     float64 and rounded once. ``reverse`` turns the targets round, not the inputs: large swings on the right.
-    Raises unless ``low < high`` and ``step > 0``, all finite. Source: the notebook of the rings.
+    Raises unless ``low < high`` and ``step > 0``, all finite.
+    Source: the regression data of a Google notebook (2022) on what hidden units do.
     """
     x = _half_open(low, high, step)[:, None]
     y = np.sin(3 * x) * np.exp(-x / 8)
     return Dataset(jnp.asarray(x, jnp.float32), jnp.asarray(y[::-1] if reverse else y, jnp.float32))
 
 
-def mesh_grid(*, low: Number = -5, high: Number = 5, step: Number = 0.1, dim: int = 2) -> Float32[Array, "points dim"]:
+def mesh_grid(*, low: float = -5.0, high: float = 5.0, step: float = 0.1, dim: int = 2) -> Float32[Array, "points dim"]:
     """A grid without labels: ``low, low + step, ...`` below ``high`` on each axis, first coordinate slowest.
 
     The defaults give exactly 100 values an axis, 10,000 points; computed in float64 and rounded once.
@@ -187,10 +188,10 @@ def mesh_grid(*, low: Number = -5, high: Number = 5, step: Number = 0.1, dim: in
     return jnp.asarray(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, dim), jnp.float32)
 
 
-def line_grid(*, low: Number = -1, high: Number = 1, num_points: int = 50) -> Float32[Array, "points 1"]:
+def line_grid(*, low: float = -1.0, high: float = 1.0, num_points: int = 50) -> Float32[Array, "points 1"]:
     """A column of evenly spaced points without labels, from ``low`` to ``high``, both included.
 
-    Raises unless ``low < high``, both finite, and ``num_points >= 2``. Source: as for ``mesh_grid``.
+    Raises unless ``low < high``, both finite, and ``num_points >= 2``. Source: the space-stretching demonstration.
     """
     _check_limits(low, high)
     num_points = _size("num_points", num_points, minimum=2)
@@ -200,7 +201,7 @@ def line_grid(*, low: Number = -1, high: Number = 1, num_points: int = 50) -> Fl
 def gaussian_cloud(key: RandomKey, *, num_points: int = 1000, dim: int = 2) -> Float32[Array, "points dim"]:
     """Independent standard normal points without labels.
 
-    Raises unless the sizes are integers from 1 up. Source: as for ``mesh_grid``.
+    Raises unless the sizes are integers from 1 up. Source: the space-stretching demonstration.
     """
     return jax.random.normal(key, (_size("num_points", num_points), _size("dim", dim)), jnp.float32)
 
@@ -223,11 +224,11 @@ def circles(key: RandomKey, *, num_points: int = 100, noise: ScalarLike = 0.0, f
     """Evenly spaced points on two circles, plus ``noise · normal`` in each coordinate. Rows are shuffled.
 
     Class 0 (``num_points // 2`` points) has radius 1, class 1 radius ``factor``.
-    Raises unless ``num_points >= 2``, ``noise >= 0`` and ``0 <= factor < 1``. Source: scikit-learn.
+    Raises unless ``num_points >= 2``, ``noise >= 0`` and ``0 <= factor < 1``. Source: make_circles of scikit-learn.
     """
     num_inner = _size("num_points", num_points, minimum=2) - num_points // 2
     inner_radius = _scalar("factor", factor, is_zero_allowed=True)
-    _require(_known(factor, 0) < 1, "factor", factor, "numbers from 0 up and below 1")
+    _require(_known(factor, 0.0) < 1, "factor", factor, "numbers from 0 up and below 1")
     return _noisy_pair(key, _unit_circle(num_points // 2), inner_radius * _unit_circle(num_inner), noise)
 
 
@@ -271,7 +272,7 @@ def split(key: RandomKey, dataset: Dataset, *, train_fraction: float = 0.8) -> t
     num_train = math.floor(train_fraction * sizes[0] + 0.5) if 0 < train_fraction < 1 else 0
     allowed = f"between 0 and 1, so that of {sizes[0]} points some are for training and some for testing"
     _require(0 < num_train < sizes[0], "train_fraction", train_fraction, allowed, "Change it or add points.")
-    x, y = _shuffled(key, dataset.x, dataset.y)
+    x, y = _shuffled(key, jnp.asarray(dataset.x), jnp.asarray(dataset.y))
     return Dataset(x[:num_train], y[:num_train]), Dataset(x[num_train:], y[num_train:])
 
 
@@ -291,7 +292,7 @@ def _unit_circle(num_points: int) -> Float32[Array, "points 2"]:
     return jnp.asarray(np.stack([np.cos(angle), np.sin(angle)], axis=-1), jnp.float32)
 
 
-def _half_open(low: Number, high: Number, step: Number) -> np.ndarray:
+def _half_open(low: float, high: float, step: float) -> np.ndarray:
     """Float64 grid; a last value within a millionth of a step of ``high`` is rounding and left out."""
     _check_limits(low, high)
     _require(0 < step < math.inf, "step", step, "finite numbers above 0")
@@ -354,7 +355,7 @@ def _size(name: str, value: Any, minimum: int = 1, fix: str = "") -> int:
     return int(value)
 
 
-def _check_limits(low: Number, high: Number) -> None:
+def _check_limits(low: float, high: float) -> None:
     ok = -math.inf < low < high < math.inf
     _require(ok, "(low, high)", (low, high), "finite numbers, low < high", "Swap or widen them.")
 
@@ -362,7 +363,7 @@ def _check_limits(low: Number, high: Number) -> None:
 def _scalar(name: str, value: Any, *, is_zero_allowed: bool = False) -> Float32[Array, ""]:
     ok = value.shape == () if isinstance(value, jax.Array) else isinstance(value, Real)
     _require(ok, name, value, "numbers and array scalars", "Map with jax.vmap.", TypeError)
-    ok = 0 < _known(value, 1) < math.inf or (is_zero_allowed and _known(value, 1) == 0)
+    ok = 0 < _known(value, 1.0) < math.inf or (is_zero_allowed and _known(value, 1.0) == 0)
     _require(ok, name, value, f"finite numbers {'from 0 up' if is_zero_allowed else 'above 0'}")
     return jnp.asarray(value, jnp.float32)
 
@@ -383,10 +384,10 @@ def _disk_radii(num_on_circle: int, radius: Any, hole: Any, positive: Any) -> tu
     scalars = _scalar("radius", radius), _scalar("hole_radius", hole), _scalar("positive_radius", positive)
     limit = _known(radius, math.inf) * (1 + 1e-9) / 6  # forgives rounding, as in 0.3 / 6 < 0.05
     allowed = f"up to radius / 6 = {limit:.6g}"
-    _require(_known(hole, 0) <= limit, "hole_radius", hole, allowed, "Use smaller holes or a larger disk.")
+    _require(_known(hole, 0.0) <= limit, "hole_radius", hole, allowed, "Use smaller holes or a larger disk.")
     touching = 3 * limit * math.sin(math.pi / max(num_on_circle, 2))
     allowed = f"below {touching:.6g}, where {num_on_circle} holes on a circle touch"
-    _require(_known(hole, 0) < touching, "hole_radius", hole, allowed, "Use fewer or smaller holes.")
-    ok = _known(positive, 0) <= _known(hole, math.inf) * (1 + 1e-9)
+    _require(_known(hole, 0.0) < touching, "hole_radius", hole, allowed, "Use fewer or smaller holes.")
+    ok = _known(positive, 0.0) <= _known(hole, math.inf) * (1 + 1e-9)
     _require(ok, "positive_radius", positive, f"up to hole_radius = {hole}", "Class 1 must lie in the holes.")
     return scalars

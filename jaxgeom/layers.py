@@ -43,7 +43,7 @@ class Forward(NamedTuple):
     """For each hidden layer, the values after ReLU."""
 
 
-def forward(layers: Layers, x: Float[Array, "points in"]) -> Forward:
+def forward(layers: Layers, x: Float[Array | np.ndarray, "points in"]) -> Forward:
     """Evaluate one network on a batch of points, keeping all hidden states.
 
     Args:
@@ -110,7 +110,7 @@ def layers_of(params: Params, *, order: Sequence[str] | None = None) -> Layers:
     return check_layers(tuple(layers))
 
 
-def check_layers(layers: Layers, *, dim: int | None = None) -> Layers:
+def check_layers(layers: Any, *, dim: int | None = None) -> Layers:
     """Check that the shapes of a network (or population) fit together.
 
     Args:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
+from tqdm.auto import tqdm
 
 from jaxgeom._typing import Keys, Params, PyTree, RandomKey
 from jaxgeom.chunks import map_chunks
@@ -102,34 +103,34 @@ def fit_until_solved(
     compiled = jax.jit(jax.vmap(lambda key, number: trial(jax.random.fold_in(key, number))))
     tries = np.zeros(num, np.int64)
     pending = np.arange(num)
-    last: PyTree = None
-    for number in range(max_tries):
-        # Filled up to whole chunks with members that are thrown away, so that one program serves every round.
-        members = np.resize(pending, -(-len(pending) // chunk_size) * chunk_size)
-        population = (keys[members], np.full(len(members), number, np.uint32))
-        title = progress if isinstance(progress, str) else "training"
-        results = map_chunks(
-            lambda chunk: compiled(*chunk),
-            population,
-            chunk_size=chunk_size,
-            progress=f"{title}, try {number + 1}" if progress else False,
-        )
-        results = jax.tree.map(lambda array: array[: len(pending)], results)
-        if last is None:
-            last = jax.tree.map(np.array, results)
-            rate = np.mean(results.is_solved)
-        else:
-            jax.tree.map(lambda old, new, at=pending: old.__setitem__(at, new), last, results)
-        tries[pending] += 1
-        pending = pending[~results.is_solved]
-        if len(pending) == 0:
-            break
+    last: list[np.ndarray] = []
+    title = progress if isinstance(progress, str) else None
+    with tqdm(total=num, unit="net", desc=title, disable=not progress) as bar:
+        for number in range(max_tries):
+            # Filled up to whole chunks with members that are thrown away, so that one program serves every round.
+            members = np.resize(pending, -(-len(pending) // chunk_size) * chunk_size)
+            population = (keys[members], np.full(len(members), number, np.uint32))
+            results = map_chunks(lambda chunk: compiled(*chunk), population, chunk_size=chunk_size)
+            leaves, structure = jax.tree.flatten(results)
+            leaves = [leaf[: len(pending)] for leaf in leaves]
+            is_solved = results.is_solved[: len(pending)]
+            if number == 0:
+                last = [np.array(leaf) for leaf in leaves]
+                rate = np.mean(is_solved)
+            for kept, new in zip(last, leaves, strict=True):
+                kept[pending] = new
+            tries[pending] += 1
+            pending = pending[~is_solved]
+            bar.update(num - len(pending) - bar.n)
+            if len(pending) == 0:
+                break
+    final = jax.tree.unflatten(structure, last)
     return Solved(
-        last.params,
-        last.initial_params,
-        last.is_solved,
+        final.params,
+        final.initial_params,
+        final.is_solved,
         tries,
-        last.diverged,
+        final.diverged,
         first_try_rate=np.asarray(rate),
         first_try_error=np.sqrt(rate * (1 - rate) / num),
     )

@@ -105,9 +105,11 @@ def trainer(model: Model, optimizer: optax.GradientTransformation, loss: Loss) -
         params = optax.apply_updates(state.params, updates)
         is_finite = jnp.isfinite(value) & _all_finite(params)
         is_taken = is_finite & (state.diverged_step == NEVER)
-        new = jax.tree.map(partial(jnp.where, is_taken), (params, opt_state), (state.params, state.opt_state))
+        params, opt_state = jax.tree.map(
+            partial(jnp.where, is_taken), (params, opt_state), (state.params, state.opt_state)
+        )
         diverged_step = jnp.where((state.diverged_step == NEVER) & ~is_finite, state.step + 1, state.diverged_step)
-        return TrainState(*new, state.step + 1, diverged_step), value
+        return TrainState(params, opt_state, state.step + 1, diverged_step), value
 
     return Trainer(init, step)
 
@@ -164,38 +166,41 @@ def fit(
             f"batch_size = {batch_size} is larger than the {num_points} points, so that dropping the last incomplete "
             "batch would leave none. Use batch_size=None for full batches, or drop_last=False."
         )
-    is_full_batch = batch_size is None or batch_size >= num_points
-    batch_size = num_points if is_full_batch else batch_size
-    num_batches = num_points // batch_size if drop_last else -(-num_points // batch_size)
+    batch = num_points if batch_size is None else min(batch_size, num_points)
+    is_full_batch = batch == num_points
+    num_batches = num_points // batch if drop_last else -(-num_points // batch)
     num_steps = num_epochs * num_batches
     init, step = trainer(model, optimizer, loss)
     init_key, order_key = jax.random.split(key)
     state = init(init_key)
 
-    def evaluate(params: Params) -> tuple[Array, ...]:
+    def evaluate(params: Params) -> tuple[Array | None, ...]:
         results: list[Array | None] = []
         for split in (train, test):
-            outputs = None if split is None else model.apply(params, split.x)
             for function in (loss, accuracy):
-                is_asked = split is not None and function is not None
-                results.append(jnp.mean(function(outputs, split.y), dtype=jnp.float32) if is_asked else None)
+                if split is None or function is None:
+                    results.append(None)
+                else:
+                    results.append(jnp.mean(function(model.apply(params, split.x), split.y), dtype=jnp.float32))
         return tuple(results)
 
     def batches(epoch_key: RandomKey) -> tuple[Array, Array | None]:
         """Row numbers (batches, batch size) of an epoch, and weights where the last batch is incomplete."""
         order = jax.random.permutation(epoch_key, num_points) if shuffle else jnp.arange(num_points)
-        missing = num_batches * batch_size - num_points
+        missing = num_batches * batch - num_points
         if missing <= 0:
-            return order[: num_batches * batch_size].reshape(num_batches, batch_size), None
+            return order[: num_batches * batch].reshape(num_batches, batch), None
         weight = jnp.pad(jnp.ones(num_points), (0, missing))
         return (
-            jnp.pad(order, (0, missing)).reshape(num_batches, batch_size),
-            weight.reshape(num_batches, batch_size),
+            jnp.pad(order, (0, missing)).reshape(num_batches, batch),
+            weight.reshape(num_batches, batch),
         )
+
+    every = snapshot_every or num_steps
 
     def keep(snapshots: Params, params: Params, step_number: Array) -> Params:
         # Written at every step into the place of the next snapshot due: the last one written there is the one due.
-        place = -(-step_number // snapshot_every)
+        place = -(-step_number // every)
         return jax.tree.map(lambda kept, now: kept.at[place].set(now, mode="drop"), snapshots, params)
 
     def take_step(carry: tuple, batch: tuple | None) -> tuple[tuple, tuple | None]:
@@ -218,7 +223,7 @@ def fit(
 
     snapshots = None
     if snapshot_every is not None:
-        num_snapshots = 1 + num_steps // snapshot_every
+        num_snapshots = 1 + num_steps // every
         snapshots = jax.tree.map(lambda p: jnp.zeros((num_snapshots, *p.shape), p.dtype).at[0].set(p), state.params)
     carry = (state, snapshots, jnp.int32(0))
     if is_full_batch:
@@ -227,7 +232,7 @@ def fit(
         (state, snapshots, _), results = lax.scan(take_epoch, carry, jnp.arange(num_epochs))
     records: tuple = (None,) * 4
     record_steps = np.zeros(0, np.int32)
-    if record is not None:
+    if results is not None:
         records = tuple(
             None if last is None else jnp.append(jnp.reshape(rows, -1), last)
             for rows, last in zip(results, evaluate(state.params), strict=True)

@@ -27,7 +27,6 @@ RANDOM = {
 }
 each_random = pytest.mark.parametrize(("make", "sizes", "points", "dim"), RANDOM.values(), ids=RANDOM.keys())
 
-
 # Compiling takes nearly all the time of these tests, and half as much without optimization.
 quick = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
@@ -71,17 +70,16 @@ def test_vmap_over_keys_is_a_loop(make, sizes, points, dim):
     np.testing.assert_array_equal(np.unique(y), np.arange(num_classes))
 
 
-@pytest.mark.parametrize(
-    ("name", "scalars"),
-    [
-        ("spirals", {"noise": 0.1, "radius": (0.1, 2.0)}),
-        ("disk_with_holes", {"radius": 2.0, "hole_radius": 0.2, "positive_radius": 0.1}),
-    ],
-)
-def test_compiling_and_tracing_and_legacy_keys_change_nothing(name, scalars):
-    make, sizes, _, _ = RANDOM[name]
-    plain = make(jax.random.PRNGKey(7), **sizes, **scalars)
-    traced = quick(lambda key, values: make(key, **sizes, **values))(KEY, scalars)
+@cache
+def disk_of_traced_radii():
+    make, sizes, _, _ = RANDOM["disk_with_holes"]
+    return quick(lambda key, radii: make(key, **sizes, **radii))
+
+
+def test_compiling_and_tracing_and_legacy_keys_change_nothing():
+    make, sizes, _, _ = RANDOM["disk_with_holes"]
+    radii = {"radius": 2.0, "hole_radius": 0.2, "positive_radius": 0.1}
+    plain, traced = make(jax.random.PRNGKey(7), **sizes, **radii), disk_of_traced_radii()(KEY, radii)
     chex.assert_trees_all_close(plain.x, traced.x, atol=1e-5)
     chex.assert_trees_all_equal(plain.y, traced.y)
 
@@ -106,6 +104,8 @@ def test_float32_and_int32_whatever_the_default(use_x64):
 @pytest.mark.parametrize(
     ("make", "name"),
     [
+        (datasets.spirals, "radius"),
+        (datasets.rings, "outer"),
         (datasets.disk_with_holes, "hole_radius"),
         (datasets.line_segments, "length"),
         (datasets.moons, "noise"),
@@ -115,7 +115,9 @@ def test_float32_and_int32_whatever_the_default(use_x64):
     ],
 )
 def test_scalars_may_be_traced(make, name):
-    jax.eval_shape(jax.vmap(lambda value: make(KEY, **{name: value})), jnp.array([0.1, 0.2]))
+    values = jnp.array([0.1, 0.2])
+    values = (values, 2 * values) if name in ("radius", "outer") else values
+    jax.eval_shape(jax.vmap(lambda value: make(KEY, **{name: value})), values)
 
 
 # Each dataset against its definition
@@ -181,7 +183,6 @@ BIG_DISK = {"num_negative": 40_000, "hole_radius": 0.15}
     [
         BIG_DISK,
         {"num_holes": 3, "radius": 2.0, "hole_radius": 1 / 3, "positive_radius": 1 / 3, "center": False},
-        {"num_holes": 1, "hole_radius": 1 / 6, "positive_radius": 0.01},
     ],
 )
 def test_disk_classes_stay_in_their_places(options):
@@ -231,10 +232,11 @@ def test_disk_positives_are_uniform_in_area_and_rows_shuffled():
 
 
 def test_disk_without_room_ends_and_says_so():
-    make = quick(lambda hole_radius: datasets.disk_with_holes(KEY, hole_radius=hole_radius))
-    for hole_radius in (5.0, jnp.nan):
-        x, y = make(hole_radius)
-        assert np.isnan(np.asarray(x)[np.asarray(y) == 0]).all()
+    for hole_radius in (5.0, np.nan):
+        radii = {"radius": 2.0, "hole_radius": hole_radius, "positive_radius": 0.1}
+        x, y = map(np.asarray, disk_of_traced_radii()(KEY, radii))
+        assert np.isnan(x[y == 0]).all()
+        assert np.isfinite(x[y == 1]).all()
 
 
 def test_line_segments():
@@ -348,12 +350,9 @@ def test_blobs():
     centers = np.stack([x[y == k].mean(axis=0) for k in range(3)])
     assert abs(centers).max() < 10.1
     assert abs((x - centers[y]).std(axis=0) - 0.5).max() < 0.02
-    many = quick(jax.vmap(partial(datasets.blobs, num_points=1, num_classes=1, spread=0.0)))
-    spread = np.asarray(many(jax.random.split(KEY, 2000)).x)[:, 0]
-    assert abs(np.histogram(spread, 10, (-10, 10))[0] - 400).max() < 100  # centres are uniform
 
 
-@pytest.mark.parametrize("num_cells", [1, 3, 4])
+@pytest.mark.parametrize("num_cells", [3, 4])
 def test_checkerboard(num_cells):
     x, y = run(datasets.checkerboard, KEY, num_points=4000, num_cells=num_cells)
     place = (np.asarray(x, np.float64) + 1) * num_cells / 2
@@ -369,7 +368,9 @@ def test_checkerboard(num_cells):
 
 
 def test_split_is_a_partition_that_keeps_pairs():
-    dataset = Dataset(jax.random.normal(KEY, (3000, 2)), jnp.arange(3000, dtype=jnp.int32))
+    dataset = Dataset(
+        np.random.default_rng(7).normal(size=(3000, 2)).astype(np.float32), np.arange(3000, dtype=np.int32)
+    )
     train, test = quick(datasets.split)(KEY, dataset)
     chex.assert_shape([train.x, test.x, test.y], [(2400, 2), (600, 2), (600,)])
     assert train.y.dtype == jnp.int32
@@ -380,12 +381,9 @@ def test_split_is_a_partition_that_keeps_pairs():
 
 
 def test_split_of_a_population_with_targets_in_columns():
-    population = Dataset(jax.random.normal(KEY, (3, 10, 2)), jnp.arange(30.0).reshape(3, 10, 1))
-    train, test = quick(jax.vmap(datasets.split))(jax.random.split(KEY, 3), population)
-    chex.assert_shape([train.x, test.y], [(3, 8, 2), (3, 2, 1)])
-    for i in range(3):
-        both = [np.concatenate([a[i], b[i]]) for a, b in zip(train, test, strict=True)]
-        np.testing.assert_array_equal(rows(*both), rows(*(leaf[i] for leaf in population)))
+    population = Dataset(jnp.zeros((3, 10, 2)), jnp.zeros((3, 10, 1)))
+    train, test = jax.eval_shape(jax.vmap(datasets.split), jax.random.split(KEY, 3), population)
+    chex.assert_shape([*train, *test], [(3, 8, 2), (3, 8, 1), (3, 2, 2), (3, 2, 1)])
 
 
 @pytest.mark.parametrize(("points", "fraction", "num_train"), [(10, 0.75, 8), (10, 0.25, 3), (2, 0.5, 1), (7, 0.1, 1)])
@@ -442,7 +440,7 @@ DATASET = Dataset(jnp.zeros((10, 2)), jnp.zeros(10, jnp.int32))
             partial(datasets.damped_sine, low=1.0, high=1.0),
             r"\(1.0, 1.0\); allowed: .* low < high. Swap or widen",
         ),
-        (partial(datasets.damped_sine, high=float("inf")), r"\(low, high\) is \(-10, inf\); allowed: finite"),
+        (partial(datasets.damped_sine, high=float("inf")), r"\(low, high\) is \(-10.0, inf\); allowed: finite"),
         (partial(datasets.mesh_grid, step=0.0), "step is 0.0; allowed: finite numbers above 0"),
         (partial(datasets.mesh_grid, step=float("nan")), "step is nan; allowed: finite numbers above 0"),
         (partial(datasets.line_grid, num_points=1), "num_points is 1; allowed: integers from 2 up"),
@@ -470,32 +468,40 @@ def test_wrong_values_raise_at_once(call, message):
         call()
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
-    ("call", "name"),
+    ("call", "message"),
     [
-        (partial(datasets.spirals, KEY, num_per_class=2.5), "num_per_class"),
-        (partial(datasets.spirals, KEY, noise="much"), "noise"),
-        (partial(datasets.spirals, KEY, noise=jnp.ones(2)), "noise"),
-        (partial(datasets.rings, KEY, inner=1.0), "inner"),
-        (partial(datasets.parity, "two"), "dim"),
+        (
+            partial(datasets.spirals, KEY, num_per_class=2.5),
+            "num_per_class is 2.5; allowed: integers .* Python integers",
+        ),
+        (partial(datasets.spirals, KEY, num_classes=True), "num_classes is True; allowed: integers from 1 up"),
+        (partial(datasets.spirals, KEY, noise="much"), "noise is 'much'; allowed: numbers and array scalars"),
+        (partial(datasets.spirals, KEY, noise=jnp.ones(2)), r"noise is .*; allowed: numbers .* Map with jax.vmap"),
+        (partial(datasets.rings, KEY, inner=1.0), r"inner is 1.0; allowed: pairs of radii, as in \(0.2, 1.0\)"),
+        (partial(datasets.parity, "two"), "dim is 'two'; allowed: integers from 1 up"),
+        (partial(datasets.mesh_grid, low="left"), "str"),
         (partial(datasets.spirals, 0), "key"),
-        (partial(datasets.split, jnp.ones(2), DATASET), "(?i)key"),
+        (partial(datasets.split, jnp.ones(2), DATASET), "key"),
     ],
 )
-def test_wrong_kinds_raise_at_once(call, name):
-    """Only the name is matched, since jaxtyping's checker, where it is on, speaks first."""
-    with pytest.raises(TypeError, match=name):
+def test_wrong_kinds_raise_at_once(call, message):
+    with pytest.raises(TypeError, match=message):
         call()
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_traced_sizes_and_many_keys_are_refused():
-    with pytest.raises(TypeError, match="num_per_class"):
+    with pytest.raises(TypeError, match=r"num_per_class is .* under jit bind them with functools.partial"):
         jax.jit(lambda num: datasets.rings(KEY, num_per_class=num))(3)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="traced"):
         jax.jit(lambda step: datasets.mesh_grid(step=step))(0.1)
-    with pytest.raises((TypeError, ValueError), match="key"):
+    with pytest.raises(ValueError, match=r"single key.*jax\.vmap"):
         datasets.rings(jax.random.split(KEY, 3))
 
 
-def test_touching_holes_forgive_rounding():
+def test_disk_limits_forgive_rounding_and_one_hole_is_enough():
     jax.eval_shape(partial(datasets.disk_with_holes, radius=0.3, hole_radius=0.05, positive_radius=0.05), KEY)
+    for center in (True, False):
+        jax.eval_shape(partial(datasets.disk_with_holes, num_holes=1, hole_radius=1 / 6, center=center), KEY)

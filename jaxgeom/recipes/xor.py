@@ -29,7 +29,7 @@ from jaxgeom.losses import side_is_right, squared_error
 from jaxgeom.models import mlp
 from jaxgeom.population import Solved, Trial, fit_until_solved
 from jaxgeom.regions.bounds import mean_count_one_layer
-from jaxgeom.regions.count import count_grid_regions, count_regions
+from jaxgeom.regions.count import NOT_COUNTED, count_grid_regions, count_regions
 from jaxgeom.training import fit
 
 LEARNING_RATE = 0.1
@@ -154,16 +154,15 @@ def xor_study(
     points = grid_points(domain, num_grid, with_corners=True)
     parts = []
     for width in widths:
-        title = f"width {width}: " if progress else False
-        trained = train_xor(key, width, num_seeds, max_tries=max_tries, progress=title and title + "training")
+
+        def bar(what: str, width: int = width) -> bool | str:
+            return f"width {width}, {what}" if progress else False
+
+        trained = train_xor(key, width, num_seeds, max_tries=max_tries, progress=bar("training"))
         layers = layers_of(trained.params)
-        on_grid = count_grid_regions(layers, points, progress=title and title + "grid count")
-        exact = count_regions(layers, domain, progress=title and title + "exact count")
-        before = count_regions(
-            layers_of(trained.initial_params),
-            domain,
-            progress=title and title + "exact count before training",
-        )
+        on_grid = count_grid_regions(layers, points, progress=bar("counting on the grid"))
+        exact = count_regions(layers, domain, progress=bar("counting exactly"))
+        before = count_regions(layers_of(trained.initial_params), domain, progress=bar("counting before training"))
         parts.append(
             XorStudy(
                 np.full(num_seeds, width),
@@ -262,29 +261,32 @@ def save_xor_study(study: XorStudy, directory: str | os.PathLike[str], settings:
     Raises:
         ValueError: if the directory cannot be written.
     """
+    import jaxgeom
     from jaxgeom import plot
 
     path = check_writable(directory)
+    np.savez_compressed(path / "xor.npz", **study._asdict())
     report = {
         "settings": settings,
         "versions": {
             "python": platform.python_version(),
-            **{name: version(name) for name in ("jaxgeom", "jax", "jaxlib", "flax", "optax", "numpy")},
+            "jaxgeom": jaxgeom.__version__,
+            **{name: version(name) for name in ("jax", "jaxlib", "flax", "optax", "numpy")},
         },
         "statistics": [row._asdict() for row in xor_statistics(study)],
     }
     (path / "xor.json").write_text(json.dumps(_without_nan(report), indent=2) + "\n")
-    np.savez_compressed(path / "xor.npz", **study._asdict())
-    figure = plot.region_counts(
-        study.width[study.solved],
+    grid = f"{settings['num_grid']} × {settings['num_grid']}"
+    figure = plot.new_figure(num_columns=len(set(study.width.tolist())))
+    plot.region_counts(
+        study.width,
         {
-            f"distinct maps on the {settings['num_grid']} × {settings['num_grid']} grid": study.grid_count[
-                study.solved
-            ],
-            "regions, exact": study.exact_count[study.solved],
+            f"distinct maps on the {grid} grid": np.where(study.solved, study.grid_count, NOT_COUNTED),
+            "regions, exact": np.where(study.solved, study.exact_count, NOT_COUNTED),
         },
         anecdotes=ANECDOTES,
         theory=mean_count_one_layer,
+        ax=figure.subplots(),
     )
     figure.savefig(path / "xor.png", dpi=150)
     return [path / name for name in ("xor.json", "xor.npz", "xor.png")]

@@ -33,7 +33,7 @@ _EPS = float(np.finfo(np.float64).eps)
 class ArrangementCount(NamedTuple):
     """Cells that one hidden layer cuts a polygon into."""
 
-    count: Int32[Array, ""]
+    count: Int32[Array, ""]  # type: ignore[assignment]
     """Number of cells. Where ``degenerate``, near ties are taken as ties."""
     num_lines: Int32[Array, ""]
     """Number of distinct lines that cross the interior of the polygon."""

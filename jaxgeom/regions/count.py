@@ -5,11 +5,9 @@ count of :mod:`jaxgeom.regions.arrangement`, and decides by integer arithmetic w
 """
 
 from functools import partial
-
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int64
 
@@ -40,7 +38,7 @@ class GridCounts(NamedTuple):
 class RegionCounts(NamedTuple):
     """Exact numbers of linear regions; shapes are the leading axes of the layers."""
 
-    count: Int64[np.ndarray, "*networks"]
+    count: Int64[np.ndarray, "*networks"]  # type: ignore[assignment]
     """Number of regions, exact for the weights as given; -1 where a member of a population is not finite."""
     degenerate: Bool[np.ndarray, "*networks"]
     """Where the float64 count met a tie (several lines in one point, say) and integer arithmetic decided."""
@@ -94,7 +92,7 @@ def count_grid_regions(
 
 
 @partial(jax.jit, static_argnames="capacity")
-def _grid_counts(layers: Layers, points: Array, atol: float, *, capacity: int) -> tuple[Array, Array]:
+def _grid_counts(layers: Layers, points: Array, atol: float | Array, *, capacity: int) -> tuple[Array, Array]:
     def single(layers: Layers) -> tuple[Array, Array]:
         regions = grid_regions(layers, points, atol, capacity=capacity)
         return regions.num_patterns, regions.num_maps

@@ -106,6 +106,6 @@ def _bins(columns: Float[Array, "values rows"], valid: Bool[Array, " rows"], ato
     return jnp.where(valid, bins, last + 2 + 2 * jnp.arange(columns.shape[1]))
 
 
-def _squared_distance(a: Float[Array, "values *rows"], b: Float[Array, "values *rows"]) -> Float[Array, " *rows"]:
+def _squared_distance(a: Float[Array, "values *rows"], b: Float[Array, "values #*rows"]) -> Float[Array, " *rows"]:
     terms = [(x - y) ** 2 for x, y in zip(a, b, strict=True)]
     return sum(terms[1:], terms[0])

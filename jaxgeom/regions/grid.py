@@ -52,7 +52,7 @@ class GridRegions(NamedTuple):
     """Cells whose map was kept as distinct."""
     valid: Bool[Array, " capacity"]
     """True cells."""
-    count: Int32[Array, ""]
+    count: Int32[Array, ""]  # type: ignore[assignment]
     """Number of true cells."""
     overflow: Bool[Array, ""]
     """Whether there were more patterns than capacity. It cannot happen at the default capacity."""
@@ -61,7 +61,7 @@ class GridRegions(NamedTuple):
 def grid_regions(
     layers_or_apply: Layers | Callable[[Array], Array],
     points: Float[Array | np.ndarray, "points in"],
-    atol: float = 1e-3,
+    atol: float | Array = 1e-3,
     *,
     capacity: int | None = None,
 ) -> GridRegions:

@@ -26,7 +26,7 @@ def exact_arrangement_count(layer: Dense, vertices: Float[np.ndarray, "vertices 
     corners = [_integers([x, y, 1.0]) for x, y in np.asarray(vertices, np.float64).tolist()]
     edges = [_cross(p, q) for p, q in zip(corners, corners[1:] + corners[:1], strict=True)]
     columns = np.concatenate([np.asarray(layer.kernel), np.asarray(layer.bias)[None]]).astype(np.float64).T
-    seen: set[tuple[int, int, int]] = set()
+    seen: set[tuple[int, ...]] = set()
     count = 1
     for column in columns.tolist():
         line = _primitive(_integers(column))

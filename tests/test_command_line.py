@@ -1,0 +1,125 @@
+"""python -m jaxgeom, as a newcomer and as someone with a typo would meet it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxgeom.__main__ import main
+
+SMALL = ["xor", "--widths", "2", "3", "--seeds", "12", "--grid", "11", "--quiet"]
+FIELDS = {"width", "seed", "solved", "tries", "grid_count", "exact_count", "exact_count_init"}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("study") / "deep" / "er"
+    assert main([*SMALL, "--out", str(out)]) == 0
+    return out
+
+
+def test_files_hold_what_they_promise(finished: Path) -> None:
+    with np.load(finished / "xor.npz") as arrays:
+        assert set(arrays) == FIELDS
+        assert all(array.shape == (24,) for array in arrays.values())
+        np.testing.assert_array_equal(arrays["width"], np.repeat([2, 3], 12))
+        np.testing.assert_array_equal(arrays["seed"], np.tile(np.arange(12), 2))
+        exact, solved, width = arrays["exact_count"], arrays["solved"], arrays["width"]
+    report = json.loads((finished / "xor.json").read_text())
+    assert report["settings"] == {"widths": [2, 3], "num_seeds": 12, "num_grid": 11, "key": 0, "max_tries": 100}
+    assert {"python", "jaxgeom", "jax", "jaxlib", "flax", "optax", "numpy"} == set(report["versions"])
+    for row, w in zip(report["statistics"], (2, 3), strict=True):
+        counts = exact[(width == w) & solved]
+        assert row["width"] == w
+        assert row["exact_count"]["mean"] == pytest.approx(counts.mean())
+        assert (row["exact_count"]["min"], row["exact_count"]["max"]) == (counts.min(), counts.max())
+    assert (finished / "xor.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_same_key_same_arrays(finished: Path, tmp_path: Path) -> None:
+    assert main([*SMALL, "--out", str(tmp_path)]) == 0
+    with np.load(finished / "xor.npz") as first, np.load(tmp_path / "xor.npz") as second:
+        for name in FIELDS:
+            np.testing.assert_array_equal(first[name], second[name])
+    assert main([*SMALL, "--out", str(tmp_path), "--key", "1"]) == 0
+    with np.load(finished / "xor.npz") as first, np.load(tmp_path / "xor.npz") as other:
+        assert any((first[name] != other[name]).any() for name in FIELDS)
+
+
+def test_unsolved_networks_are_marked_and_the_table_still_prints(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # One hidden unit cannot solve XOR.
+    command = ["xor", "--widths", "1", "--seeds", "3", "--grid", "5", "--max-tries", "2", "--quiet"]
+    assert main([*command, "--out", str(tmp_path)]) == 0
+    with np.load(tmp_path / "xor.npz") as arrays:
+        assert not arrays["solved"].any()
+        assert (arrays["tries"] == 2).all()
+        assert (arrays["exact_count"] >= 1).all()
+    assert "0.000 ± 0.000" in capsys.readouterr().out
+    assert json.loads((tmp_path / "xor.json").read_text())["statistics"][0]["grid_count"]["mean"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--widths", "0"], "positive"),
+        (["--widths", "2", "2"], "different"),
+        (["--seeds", "0"], "positive"),
+        (["--grid", "1"], "at least 2"),
+        (["--max-tries", "0"], "max_tries must be a positive"),
+    ],
+)
+def test_bad_values_are_refused(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["xor", "--quiet", "--out", str(tmp_path), *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_unwritable_directory_is_refused_before_the_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    blocker = tmp_path / "file"
+    blocker.write_text("not a directory")
+    start = time.perf_counter()
+    assert main(["xor", "--out", str(blocker / "below")]) == 2
+    assert time.perf_counter() - start < 5
+    assert "cannot write" in capsys.readouterr().err
+
+
+def test_help_explains_and_unknown_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["xor", "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert all(option in text for option in ("--widths", "--seeds", "--out", "--grid", "--key", "--max-tries"))
+    with pytest.raises(SystemExit) as stop:
+        main(["xnor"])
+    assert stop.value.code == 2
+    assert "xor" in capsys.readouterr().err
+
+
+def test_progress_goes_to_stderr_and_interrupt_is_clean(tmp_path: Path) -> None:
+    program = subprocess.Popen(
+        [sys.executable, "-m", "jaxgeom", "xor", "--widths", "100", "--seeds", "100000", "--out", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stderr is not None
+    seen = ""
+    while "width 100" not in seen:
+        piece = os.read(program.stderr.fileno(), 4096).decode()
+        assert piece, seen
+        seen += piece
+    program.send_signal(signal.SIGINT)
+    out, err = program.communicate(timeout=60)
+    assert program.returncode == 130
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    assert out == ""

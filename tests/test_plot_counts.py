@@ -1,0 +1,76 @@
+"""The figure of region counts: what is drawn is the data."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from jaxgeom import plot
+from jaxgeom.regions.count import NOT_COUNTED
+
+WIDTH = np.repeat([2, 20], 30)
+RANDOM = np.random.default_rng(0)
+GRID = RANDOM.integers(2, 100, 60)
+EXACT = GRID + RANDOM.integers(0, 10, 60)
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+def test_every_network_is_a_dot_in_its_lane() -> None:
+    drawn = plot.region_counts(WIDTH, {"grid": GRID, "exact": EXACT})
+    expected = [array[w == WIDTH] for array in (GRID, EXACT) for w in (2, 20)]
+    assert len(drawn.points) == 4
+    for collection, values, place in zip(drawn.points, expected, (0, 1, 0, 1), strict=True):
+        x, y = np.asarray(collection.get_offsets()).T
+        np.testing.assert_array_equal(y, values)
+        assert (np.abs(x - place) < 0.5).all()
+    lanes = [np.asarray(collection.get_offsets())[:, 0] for collection in drawn.points]
+    assert lanes[0].max() < lanes[2].min()
+    for bar, values in zip(drawn.medians, expected, strict=True):
+        np.testing.assert_array_equal(bar.get_ydata(), [np.median(values)] * 2)
+
+
+def test_axes_are_labelled_and_the_legend_names_everything_once() -> None:
+    drawn = plot.region_counts(
+        WIDTH, {"grid": GRID, "exact": EXACT}, theory=lambda w: 3.0 * w, anecdotes={2: (3, 3), 7: (1,)}
+    )
+    assert drawn.axes.get_xlabel()
+    assert drawn.axes.get_ylabel()
+    assert [label.get_text() for label in drawn.axes.get_xticklabels()] == ["2", "20"]
+    texts = [text.get_text() for text in drawn.axes.get_legend().get_texts()]
+    assert len(texts) == len(set(texts)) == 4
+    assert drawn.theory is not None
+    heights = np.asarray(drawn.theory.get_ydata(), float)
+    assert set(heights) == {6.0, 60.0}
+    assert drawn.anecdotes is not None
+    np.testing.assert_array_equal(drawn.anecdotes.get_ydata(), [3, 3])  # width 7 is not drawn
+
+
+def test_networks_not_counted_are_left_out() -> None:
+    counts = np.where(np.arange(60) % 3 == 0, NOT_COUNTED, GRID)
+    drawn = plot.region_counts(WIDTH, {"grid": counts})
+    assert sum(len(collection.get_offsets()) for collection in drawn.points) == 40
+    nothing = plot.region_counts(WIDTH, {"grid": np.full(60, NOT_COUNTED)})
+    nothing.axes.figure.canvas.draw()
+    assert nothing.medians == []
+
+
+def test_given_axes_are_used_and_global_style_is_left_alone() -> None:
+    before = dict(plt.rcParams)
+    _, ax = plt.subplots()
+    drawn = plot.region_counts(WIDTH, {"grid": GRID}, ax=ax, s=3)
+    assert drawn.axes is ax
+    assert len(plt.get_fignums()) == 1
+    assert drawn.points[0].get_sizes() == [3]
+    assert dict(plt.rcParams) == before
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_bad_arrays_are_refused() -> None:
+    with pytest.raises(ValueError, match="shape"):
+        plot.region_counts(WIDTH, {"grid": GRID[:-1]})
+    with pytest.raises(ValueError, match="at least one"):
+        plot.region_counts(np.zeros(0, int), {"grid": np.zeros(0, int)})
