@@ -59,7 +59,7 @@ def interleaved(
 
 
 def environment(packages: Sequence[str] = ()) -> dict[str, Any]:
-    """The machine, the versions of Python, jaxgeom, JAX, NumPy and more packages, the date, and the commit if there is one."""
+    """The machine, versions (Python, jaxgeom, JAX, NumPy, more packages), the date, and the commit if there is one."""
     return {
         "cpu": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

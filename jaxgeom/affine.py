@@ -43,8 +43,8 @@ def activation_words(layers: Layers, points: Float[Array, "points in"]) -> UInt3
     for layer in layers[:-1]:
         kernel, bias = _padded_to_words(layer)
         z = _product(kernel, h) + bias[:, None]
-        bits = (z > 0).astype(jnp.uint32).reshape(-1, WORD_BITS, z.shape[1])
-        words.append(jnp.sum(bits << _SHIFTS[:, None], axis=1, dtype=jnp.uint32))
+        bits = (z > 0).astype(jnp.uint32).reshape(_words_of_layer(layer.bias.shape[0]), -1, z.shape[1])
+        words.append(jnp.sum(bits << _SHIFTS[: bits.shape[1], None], axis=1, dtype=jnp.uint32))
         h = jnp.maximum(z[: layer.bias.shape[0]], 0)
     return jnp.concatenate(words) if words else jnp.zeros((0, points.shape[0]), jnp.uint32)
 
@@ -122,7 +122,9 @@ def _words_of_layer(width: int) -> int:
 
 
 def _padded_to_words(layer: Dense) -> Dense:
-    missing = _words_of_layer(layer.bias.shape[0]) * WORD_BITS - layer.bias.shape[0]
+    """The layer with zero units added to fill its last word, unless that is its only one."""
+    width = layer.bias.shape[0]
+    missing = _words_of_layer(width) * WORD_BITS - width if width > WORD_BITS else 0
     return Dense(jnp.pad(layer.kernel, ((0, 0), (0, missing))), jnp.pad(layer.bias, (0, missing)))
 
 

@@ -71,7 +71,7 @@ def rings(
     ``(low, high)`` is ``inner`` for class 0 and ``outer`` for class 1.
 
     Raises unless ``num_per_class`` is an integer from 1 up and the radii are at least 0.
-    Source: the classification data of a Google notebook (2022) on what hidden units do.
+    Source: two rings as in an introductory notebook on what hidden units do.
     """
     shape = (_size("num_per_class", num_per_class), 2)
     (low_0, high_0), (low_1, high_1) = _radius_range("inner", inner), _radius_range("outer", outer)
@@ -170,7 +170,7 @@ def damped_sine(*, low: float = -10.0, high: float = 10.0, step: float = 0.1, re
     The defaults give exactly 200 points, -10 to 9.9; ``x`` and ``y`` have shape ``(points, 1)``, computed in
     float64 and rounded once. ``reverse`` turns the targets round, not the inputs: large swings on the right.
     Raises unless ``low < high`` and ``step > 0``, all finite.
-    Source: the regression data of a Google notebook (2022) on what hidden units do.
+    Source: the regression data of an introductory notebook on what hidden units do.
     """
     x = _half_open(low, high, step)[:, None]
     y = np.sin(3 * x) * np.exp(-x / 8)

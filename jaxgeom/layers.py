@@ -149,6 +149,26 @@ def check_layers(layers: Any, *, dim: int | None = None) -> Layers:
     return layers
 
 
+def pad_widths(layers: Layers, widths: Sequence[int]) -> Layers:
+    """The same network with zero units added, so that the hidden layers get the given widths.
+
+    Zero units are never active and cut nothing: networks of different widths can share one compiled program.
+
+    Args:
+        layers: one network or a population, as NumPy arrays.
+        widths: for each hidden layer, at least its own width.
+    """
+    padded = []
+    before = 0
+    for layer, width in zip(layers, [*widths, layers[-1].bias.shape[-1]], strict=True):
+        kernel, bias = (np.asarray(array) for array in layer)
+        after = width - bias.shape[-1]
+        none = [(0, 0)] * (bias.ndim - 1)
+        padded.append(Dense(np.pad(kernel, [*none, (0, before), (0, after)]), np.pad(bias, [*none, (0, after)])))
+        before = after
+    return tuple(padded)
+
+
 def first_nonfinite_layer(layers: Layers) -> int | None:
     """Index of the first layer with NaN or infinite weights, or None. Tracers count as finite."""
     for index, layer in enumerate(layers):

@@ -283,6 +283,8 @@ def _check_data(model: Model, loss: Loss, data: Dataset, name: str) -> int:
                 f"{name} labels must lie between 0 and {num_classes - 1} for a model with {outputs.shape[1]} outputs, "
                 f"but they range from {low} to {high}."
             )
+    if not callable(loss):
+        raise TypeError(f"the loss must be a function such as jaxgeom.losses.squared_error, but {loss!r} was given.")
     per_point = jax.eval_shape(loss, outputs, y)
     if per_point.shape != (x.shape[0],):
         raise ValueError(

@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int64
 
 from jaxgeom.chunks import map_chunks
 from jaxgeom.domains import Box, polygon_vertices
-from jaxgeom.layers import Dense, Layers, check_finite, check_layers
+from jaxgeom.layers import Dense, Layers, check_finite, check_layers, pad_widths
 from jaxgeom.regions.arrangement import ArrangementCount, arrangement_count
 from jaxgeom.regions.bounds import zaslavsky
 from jaxgeom.regions.grid import grid_regions
@@ -78,7 +78,7 @@ def count_grid_regions(
     capacity = min(num_points, _FIRST_CAPACITY, _most_regions_of_one_layer(layers) or _FIRST_CAPACITY)
     while len(pending):
         units = sum(layer.bias.shape[-1] for layer in layers[:-1])
-        bytes_each = num_points * (units // 4 + 64) + capacity * units * 64
+        bytes_each = num_points * (units // 4 + 64) + capacity * units * 8 * (points.shape[1] + 2)
         size = chunk_size or int(np.clip(_CHUNK_BYTES // bytes_each, 1, 16))
         function = partial(_grid_counts, points=points, atol=atol, capacity=capacity)
         members = jax.tree.map(lambda array, pending=pending: array[pending], layers)
@@ -154,16 +154,23 @@ def _counts(hidden: Dense, vertices: Array) -> ArrangementCount:
 
 
 def _flattened(layers: Layers) -> tuple[Layers, tuple[int, ...], Bool[np.ndarray, " networks"]]:
-    """The population with one leading axis, as NumPy; its leading axes; and which members are finite."""
+    """The population with one leading axis and rounded widths, as NumPy; its leading axes; who is finite."""
     leading = np.shape(layers[0].bias)[:-1]
     if not leading:
         check_finite(layers)
     flat = jax.tree.map(np.asarray, layers)
     flat = tuple(Dense(k.reshape(-1, *k.shape[-2:]), b.reshape(-1, b.shape[-1])) for k, b in flat)
+    flat = pad_widths(flat, [_round_width(layer.bias.shape[-1]) for layer in flat[:-1]])
     is_finite = np.ones(len(flat[0].bias), bool)
     for kernel, bias in flat:
         is_finite &= np.isfinite(kernel).all(axis=(1, 2)) & np.isfinite(bias).all(axis=1)
     return flat, leading, is_finite
+
+
+def _round_width(width: int) -> int:
+    """Up to the next of 4, 8, …, 32, 48, …, 128, 192, …: so few widths are compiled, and little work is added."""
+    step = 4 if width <= 32 else 16 if width <= 128 else 64
+    return -(-width // step) * step
 
 
 def _most_regions_of_one_layer(layers: Layers) -> int | None:

@@ -1,0 +1,35 @@
+"""How many linear regions do networks have that solve XOR? Many seeds of three widths, then one network by hand."""
+
+import argparse
+
+import jax
+
+import jaxgeom as jg
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=200, help="networks of each width")
+    seeds = parser.parse_args().seeds
+
+    study = jg.xor_study(widths=(2, 20, 100), num_seeds=seeds, progress=True)
+    print(jg.xor_table(study))
+
+    # One network of width 20: train it, see its regions on the grid, and count them exactly.
+    trained = jg.train_xor(jax.random.key(0), width=20, num_seeds=1)
+    layers = jg.layers_of(jax.tree.map(lambda array: array[0], trained.params))
+    domain = jg.box(-1, 1)
+    seen = jg.grid_regions(layers, jg.grid_points(domain, 101, with_corners=True))
+    exact = jg.count_regions(layers, domain)
+    print(f"\nA network of width 20 that solves XOR at try {trained.tries[0]}. On the grid of 101 × 101 points:")
+    print(f"    {int(seen.num_patterns)} activation patterns, {int(seen.num_maps)} distinct affine maps.")
+    print(f"Exactly, between the points as well: {int(exact.count)} regions.")
+
+    # Cells come with their maps: here is the one around the origin, the middle point of the grid.
+    cell = int(seen.cell_of_point[101 * 101 // 2])
+    gradient, intercept = seen.gradient[cell, 0], seen.intercept[cell, 0]
+    print(f"Around the origin it is f(x, y) = {gradient[0]:.3f} x {gradient[1]:+.3f} y {intercept:+.3f}.")
+
+
+if __name__ == "__main__":
+    main()
