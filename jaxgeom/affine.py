@@ -39,7 +39,7 @@ def activation_words(layers: Layers, points: Float[Array, "points in"]) -> UInt3
     padded to whole words with zero units, which are never active.
     """
     words = []
-    h = points.T
+    h = jnp.asarray(points).T
     for layer in layers[:-1]:
         kernel, bias = _padded_to_words(layer)
         z = _product(kernel, h) + bias[:, None]
@@ -128,9 +128,9 @@ def _padded_to_words(layer: Dense) -> Dense:
     return Dense(jnp.pad(layer.kernel, ((0, 0), (0, missing))), jnp.pad(layer.bias, (0, missing)))
 
 
-def _product(kernel: Float[Array, "in out"], h: Float[Array, "in points"]) -> Float[Array, "out points"]:
+def _product(kernel: Float[Array | np.ndarray, "in out"], h: Float[Array, "in points"]) -> Float[Array, "out points"]:
     """``kernel.T @ h``; with few inputs as multiply-adds, since batched products that short are slow."""
     if kernel.shape[0] > 4:
-        return kernel.T @ h
+        return jnp.matmul(kernel.T, h)
     terms = [kernel[d][:, None] * h[d] for d in range(kernel.shape[0])]
     return sum(terms[1:], terms[0])

@@ -23,9 +23,9 @@ from jaxgeom._typing import Params
 class Dense(NamedTuple):
     """One affine layer, ``x @ kernel + bias``. A population has a leading axis on both arrays."""
 
-    kernel: Float[Array, "*networks in out"]
+    kernel: Float[Array | np.ndarray, "*networks in out"]
     """Weights, one column a unit."""
-    bias: Float[Array, "*networks out"]
+    bias: Float[Array | np.ndarray, "*networks out"]
     """One offset a unit."""
 
 
