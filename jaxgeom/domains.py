@@ -15,7 +15,12 @@ class Box(NamedTuple):
     high: Float[np.ndarray, " dim"]
 
 
-def box(low: float | Sequence[float] = -1.0, high: float | Sequence[float] = 1.0, *, dim: int = 2) -> Box:
+def box(
+    low: float | Sequence[float] | np.ndarray = -1.0,
+    high: float | Sequence[float] | np.ndarray = 1.0,
+    *,
+    dim: int = 2,
+) -> Box:
     """The box from ``low`` to ``high``; by default the square [-1, 1]².
 
     Args:

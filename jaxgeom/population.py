@@ -5,6 +5,7 @@ the XOR study: train, and draw a new network where that failed, up to a number o
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import jax
@@ -15,8 +16,6 @@ from tqdm.auto import tqdm
 
 from jaxgeom._typing import Keys, Params, PyTree, RandomKey
 from jaxgeom.chunks import map_chunks
-
-DEFAULT_CHUNK = 512
 
 
 class Solved(NamedTuple):
@@ -51,7 +50,7 @@ def fit_population(
     keys: Keys,
     run: Callable[[RandomKey], PyTree],
     *,
-    chunk_size: int = DEFAULT_CHUNK,
+    chunk_size: int | None = None,
     progress: bool | str = False,
 ) -> PyTree:
     """Train one network for each key.
@@ -59,7 +58,7 @@ def fit_population(
     Args:
         keys: random keys (networks,), such as ``jax.random.split(jax.random.key(0), 1000)``.
         run: a pure function of one key, such as ``lambda key: jaxgeom.fit(key, ...)``.
-        chunk_size: networks trained at once.
+        chunk_size: networks trained at once; by default as many as stay in cache, or fill an accelerator.
         progress: show a progress bar; a string is its title.
 
     Returns:
@@ -69,7 +68,8 @@ def fit_population(
         ValueError: if there are no keys.
     """
     _check_keys(keys)
-    return map_chunks(jax.jit(jax.vmap(run)), keys, chunk_size=chunk_size, progress=progress)
+    chunk_size = chunk_size or _default_chunk(run)
+    return map_chunks(_compiled(run), keys, chunk_size=chunk_size, progress=progress)
 
 
 def fit_until_solved(
@@ -77,7 +77,7 @@ def fit_until_solved(
     trial: Callable[[RandomKey], Trial],
     *,
     max_tries: int = 100,
-    chunk_size: int = DEFAULT_CHUNK,
+    chunk_size: int | None = None,
     progress: bool | str = False,
 ) -> Solved:
     """Train each network, and train it anew from another initialisation until it solves its task.
@@ -89,7 +89,7 @@ def fit_until_solved(
         keys: random keys (networks,).
         trial: a pure function of one key that trains and judges one network.
         max_tries: networks that are still unsolved after so many tries stay so and are marked.
-        chunk_size: networks trained at once.
+        chunk_size: networks trained at once; by default as many as stay in cache, or fill an accelerator.
         progress: show a progress bar; a string is its title.
 
     Raises:
@@ -99,8 +99,8 @@ def fit_until_solved(
     if max_tries < 1:
         raise ValueError(f"max_tries must be a positive integer, but {max_tries} was given.")
     num = keys.shape[0]
-    chunk_size = min(chunk_size, num)
-    compiled = jax.jit(jax.vmap(lambda key, number: trial(jax.random.fold_in(key, number))))
+    chunk_size = min(chunk_size or _default_chunk(trial), num)
+    compiled = _compiled_trial(trial)
     tries = np.zeros(num, np.int64)
     pending = np.arange(num)
     last: list[np.ndarray] = []
@@ -110,7 +110,7 @@ def fit_until_solved(
             # Filled up to whole chunks with members that are thrown away, so that one program serves every round.
             members = np.resize(pending, -(-len(pending) // chunk_size) * chunk_size)
             population = (keys[members], np.full(len(members), number, np.uint32))
-            results = map_chunks(lambda chunk: compiled(*chunk), population, chunk_size=chunk_size)
+            results = map_chunks(compiled, population, chunk_size=chunk_size)
             leaves, structure = jax.tree.flatten(results)
             leaves = [leaf[: len(pending)] for leaf in leaves]
             is_solved = results.is_solved[: len(pending)]
@@ -134,6 +134,26 @@ def fit_until_solved(
         first_try_rate=np.asarray(rate),
         first_try_error=np.sqrt(rate * (1 - rate) / num),
     )
+
+
+@lru_cache(maxsize=32)
+def _compiled(run: Callable[[RandomKey], PyTree]) -> Callable[[Keys], PyTree]:
+    """One program for each ``run``, kept for the next call with the same function."""
+    return jax.jit(jax.vmap(run))
+
+
+@lru_cache(maxsize=32)
+def _compiled_trial(trial: Callable[[RandomKey], Trial]) -> Callable[[tuple[Keys, Array]], Trial]:
+    return jax.jit(jax.vmap(lambda member: trial(jax.random.fold_in(*member))))
+
+
+@lru_cache(maxsize=32)
+def _default_chunk(run: Callable[[RandomKey], PyTree]) -> int:
+    """Networks a chunk, from the size of one network's result: about 256 kB on CPUs, 1 GB on accelerators."""
+    leaves = jax.tree.leaves(jax.eval_shape(run, jax.random.key(0)))
+    bytes_each = sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+    room, most = (2**18, 128) if jax.default_backend() == "cpu" else (2**30, 2**16)
+    return 1 << min(most, max(1, room // bytes_each)).bit_length() - 1
 
 
 def _check_keys(keys: Keys) -> None:

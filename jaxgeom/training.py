@@ -56,6 +56,8 @@ class Fit(NamedTuple):
 
     params: Params
     """Parameters at the end, or the last finite ones."""
+    initial_params: Params
+    """Parameters before training."""
     record_steps: Int[Array, " records"]
     """Steps taken at each record; empty if nothing was recorded."""
     train_loss: Float[Array, " records"]
@@ -173,6 +175,7 @@ def fit(
     init, step = trainer(model, optimizer, loss)
     init_key, order_key = jax.random.split(key)
     state = init(init_key)
+    initial_params = state.params
 
     def evaluate(params: Params) -> tuple[Array | None, ...]:
         results: list[Array | None] = []
@@ -240,6 +243,7 @@ def fit(
         record_steps = np.arange(0, num_steps + 1, num_batches if record == "epoch" else 1, dtype=np.int32)
     return Fit(
         params=state.params,
+        initial_params=initial_params,
         record_steps=jnp.asarray(record_steps),
         train_loss=jnp.zeros(0) if record is None else records[0],
         train_accuracy=records[1],

@@ -10,7 +10,8 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -99,27 +100,23 @@ def train_xor(
     for name, value in (("width", width), ("num_seeds", num_seeds)):
         if value < 1:
             raise ValueError(f"{name} must be a positive integer, but {value} was given.")
+    keys = jax.vmap(lambda seed: jax.random.fold_in(jax.random.fold_in(key, width), seed))(np.arange(num_seeds))
+    return fit_until_solved(keys, _trial(width), max_tries=max_tries, progress=progress)
+
+
+@lru_cache(maxsize=32)
+def _trial(width: int) -> Callable[[RandomKey], Trial]:
+    """One try of one network; the same function for the same width, so that it is compiled once."""
     model = mlp((2, width, 1))
     data = parity(2)
     optimizer = optax.sgd(LEARNING_RATE)
 
     def trial(key: RandomKey) -> Trial:
-        result = fit(
-            key,
-            model,
-            optimizer,
-            squared_error,
-            data,
-            num_epochs=NUM_STEPS,
-            record=None,
-            snapshot_every=NUM_STEPS,
-        )
-        initial = jax.tree.map(lambda leaf: leaf[0], result.snapshots)
+        result = fit(key, model, optimizer, squared_error, data, num_epochs=NUM_STEPS, record=None)
         is_right = side_is_right(model.apply(result.params, data.x), data.y)
-        return Trial(result.params, initial, jnp.all(is_right) & ~result.diverged, result.diverged)
+        return Trial(result.params, result.initial_params, jnp.all(is_right) & ~result.diverged, result.diverged)
 
-    keys = jax.vmap(lambda seed: jax.random.fold_in(jax.random.fold_in(key, width), seed))(np.arange(num_seeds))
-    return fit_until_solved(keys, trial, max_tries=max_tries, progress=progress)
+    return trial
 
 
 def xor_study(

@@ -1,0 +1,117 @@
+"""Boxes, their corners and vertices, and grids: exact identities."""
+
+import itertools
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import reference
+
+from jaxgeom import Box, box, corners, grid_points, polygon_vertices
+
+BOXES = [box(), box(0.1, 0.3), box((-3, 0.1), (2.5, 0.7)), box(1e-20, 1e20), box(-7, -6)]
+
+
+def test_box_spreads_one_bound_over_all_coordinates():
+    for dim in (1, 2, 5):
+        low, high = box(dim=dim)
+        np.testing.assert_array_equal(low, [-1.0] * dim)
+        np.testing.assert_array_equal(high, [1.0] * dim)
+        assert low.dtype == high.dtype == np.float64
+    low, high = box((0, 1, 2), 7, dim=3)
+    np.testing.assert_array_equal(low, [0, 1, 2])
+    np.testing.assert_array_equal(high, [7, 7, 7])
+
+
+def test_box_copies_its_bounds():
+    low = np.array([0.0, 0.0])
+    domain = box(low, 1.0)
+    low[:] = 5
+    np.testing.assert_array_equal(domain.low, [0, 0])
+    domain.high[0] = 9  # writable, and its own
+    np.testing.assert_array_equal(domain.high, [9, 1])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "dim", "message"),
+    [
+        (-1.0, 1.0, 0, "dim must be a positive integer, but 0"),
+        (-1.0, 1.0, -1, "dim must be a positive integer"),
+        ((0, 0, 0), 1.0, 2, r"needs one bound or 2 of them.*Set dim"),
+        ((0, 0), (1, 1), 3, r"needs one bound or 3 of them.*Set dim"),
+        (((0, 0), (0, 0)), 1.0, 2, "needs one bound or 2 of them"),
+        (np.nan, 1.0, 2, "must be finite"),
+        (-1.0, np.inf, 2, "must be finite"),
+        ((0, -np.inf), 1.0, 2, "must be finite"),
+        (1.0, 1.0, 2, "low must lie below high"),
+        (1.0, -1.0, 2, "low must lie below high"),
+        ((0, 0), (1, 0), 2, "low must lie below high"),
+    ],
+)
+def test_bad_boxes_are_refused(unchecked, low, high, dim, message):
+    with pytest.raises(ValueError, match=message):
+        box(low, high, dim=dim)
+
+
+def test_corners_are_all_choices_of_low_and_high():
+    for dim in (1, 2, 3):
+        domain = box(tuple(range(dim)), tuple(range(10, 10 + dim)), dim=dim)
+        expected = list(itertools.product(*((d, 10 + d) for d in range(dim))))
+        np.testing.assert_array_equal(corners(domain), expected)
+
+
+@pytest.mark.parametrize("domain", BOXES)
+def test_vertices_run_counter_clockwise_round_the_box(domain):
+    vertices = polygon_vertices(domain)
+    assert {tuple(v) for v in vertices.tolist()} == {tuple(c) for c in corners(domain).tolist()}
+    x, y = vertices.T
+    following_x, following_y = np.roll(vertices, -1, axis=0).T
+    assert np.sum(x * following_y - following_x * y) > 0
+    sides = [Fraction(high) - Fraction(low) for low, high in zip(domain.low, domain.high, strict=True)]
+    assert reference.polygon_area(vertices) == sides[0] * sides[1]
+
+
+@pytest.mark.parametrize("dim", [1, 3])
+def test_vertices_need_two_dimensions(dim):
+    with pytest.raises(ValueError, match=rf"a two-dimensional domain is needed, but a box in {dim} dimensions"):
+        polygon_vertices(box(dim=dim))
+
+
+@pytest.mark.parametrize("num", [2, 3, 10, 101])
+@pytest.mark.parametrize("domain", [box(dim=1), box(), box((-3, 0.1), (2.5, 0.7)), box((0, 5, -1), (1, 6, 2), dim=3)])
+def test_grid_points_are_the_rounded_rationals(domain, num):
+    if len(domain.low) == 3 and num == 101:
+        num = 4
+    axes = [
+        [float(Fraction(low) + (Fraction(high) - Fraction(low)) * step / (num - 1)) for step in range(num)]
+        for low, high in zip(domain.low.tolist(), domain.high.tolist(), strict=True)
+    ]
+    points = grid_points(domain, num)
+    assert points.shape == (num ** len(axes), len(axes))
+    assert points.dtype == np.float32
+    # the first coordinate changes fastest
+    expected = [point[::-1] for point in itertools.product(*axes[::-1])]
+    np.testing.assert_array_equal(points, np.array(expected).astype(np.float32))
+
+
+def test_the_customary_grid_is_symmetric_and_holds_the_axes():
+    points = grid_points(box(), 101)
+    found = {tuple(point) for point in points.tolist()}
+    assert len(found) == 101**2
+    assert found == {(-x, y) for x, y in found} == {(y, x) for x, y in found}
+    assert sum(x == 0 for x, _ in found) == 101
+    assert sum(abs(x) == 1 for x, _ in found) == 202
+
+
+@pytest.mark.parametrize("domain", [*BOXES, box(dim=1), box(dim=3)])
+def test_corners_come_last_and_once_more(domain):
+    plain, with_corners = grid_points(domain, 3), grid_points(domain, 3, with_corners=True)
+    np.testing.assert_array_equal(with_corners[: len(plain)], plain)
+    np.testing.assert_array_equal(with_corners[len(plain) :], corners(domain).astype(np.float32))
+    assert {tuple(c) for c in with_corners[len(plain) :].tolist()} <= {tuple(p) for p in plain.tolist()}
+
+
+@pytest.mark.parametrize("num", [1, 0, -5])
+def test_a_grid_needs_two_points_a_side(num):
+    with pytest.raises(ValueError, match=f"at least 2 points along each axis, but num = {num}"):
+        grid_points(Box(np.zeros(2), np.ones(2)), num)

@@ -1,0 +1,288 @@
+"""Networks as tuples of layers: forward against the reference, layers_of against the models they were read off."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import reference
+from flax import linen, nnx
+
+import jaxgeom
+from jaxgeom import Dense, forward, layers_of
+from jaxgeom.layers import check_finite, check_layers, first_nonfinite_layer
+
+KEY = jax.random.key(3)
+X = np.random.default_rng(0).uniform(-1, 1, (30, 2)).astype(np.float32)
+
+
+def network(seed, *widths, dtype=np.float64, leading=()):
+    rng = np.random.default_rng(seed)
+    return tuple(
+        Dense(rng.uniform(-1, 1, (*leading, a, b)).astype(dtype), rng.uniform(-1, 1, (*leading, b)).astype(dtype))
+        for a, b in zip(widths[:-1], widths[1:], strict=True)
+    )
+
+
+def assert_same_arrays(a, b):
+    for mine, theirs in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+        assert mine.dtype == theirs.dtype
+
+
+# forward
+
+
+@pytest.mark.parametrize("widths", [(2, 1), (1, 3, 1), (3, 8, 2), (5, 7, 1, 6, 4)])
+def test_forward_is_the_reference(widths):
+    layers = network(1, *widths)
+    x = np.random.default_rng(2).uniform(-1, 1, (17, widths[0]))
+    output, pre_activations = reference.forward(layers, x)
+    found = forward(layers, x)
+    np.testing.assert_allclose(found.output, output, rtol=0, atol=1e-13)
+    assert len(found.pre_activations) == len(found.activations) == len(widths) - 2
+    for z, h, expected in zip(found.pre_activations, found.activations, pre_activations, strict=True):
+        np.testing.assert_allclose(z, expected, rtol=0, atol=1e-13)
+        np.testing.assert_array_equal(h, np.maximum(z, 0))
+
+
+def test_forward_keeps_exact_zeros_inactive():
+    layers = (Dense(np.array([[1.0, -1.0]]), np.array([-0.5, 0.5])), Dense(np.ones((2, 1)), np.zeros(1)))
+    found = forward(layers, np.array([[0.5]]))
+    np.testing.assert_array_equal(found.pre_activations[0], [[0, 0]])
+    np.testing.assert_array_equal(found.activations[0], [[0, 0]])
+
+
+@pytest.mark.parametrize("weights", [np.float32, np.float64])
+@pytest.mark.parametrize("points", [np.float32, np.float64])
+def test_forward_is_float64_if_weights_or_points_are(weights, points):
+    found = forward(network(1, 2, 3, 1, dtype=weights), X.astype(points))
+    expected = np.result_type(weights, points)
+    assert {array.dtype for array in jax.tree.leaves(found)} == {expected}
+    assert isinstance(found.output, jax.Array)
+
+
+def test_forward_of_a_population_is_vmap():
+    population = jax.tree.map(jnp.asarray, network(1, 2, 4, 1, dtype=np.float32, leading=(3,)))
+    found = jax.jit(jax.vmap(lambda layers: forward(layers, jnp.asarray(X)).output))(population)
+    for index in range(3):
+        alone = forward(jax.tree.map(lambda array, index=index: array[index], population), X)
+        np.testing.assert_allclose(found[index], alone.output, rtol=0, atol=1e-6)
+
+
+# layers_of: parameters of mlp
+
+
+def test_layers_of_an_mlp_are_its_arrays():
+    params = jaxgeom.mlp((2, 5, 4, 3)).init(KEY)
+    layers = layers_of(params)
+    expected = tuple(Dense(params[name]["kernel"], params[name]["bias"]) for name in sorted(params))
+    assert all(isinstance(layer, Dense) for layer in layers)
+    assert_same_arrays(layers, expected)
+    assert_same_arrays(layers_of({"params": params}), expected)
+
+
+def test_layers_are_ordered_by_number_and_not_by_name():
+    # dense10 sorts before dense2 among strings; all layers have the same shape, so shapes do not tell
+    params = jaxgeom.mlp((3,) * 13).init(KEY)
+    layers = layers_of(dict(sorted(params.items())))
+    for index, layer in enumerate(layers):
+        np.testing.assert_array_equal(layer.kernel, params[f"dense{index}_{'linear' if index == 11 else 'relu'}"]["kernel"])
+
+
+@pytest.mark.parametrize(
+    ("features", "options", "num_layers"),
+    [
+        ((2, 6, 1), {}, 2),
+        ((2, 6, 1), {"use_bias": False}, 2),
+        ((2, 6, 3), {"output_activation": "relu"}, 3),
+        ((2, 4, 1), {"activation": "linear"}, 1),
+        ((2, 4, 3, 1), {"activation": "linear"}, 1),
+        ((2, 6, 2, 5, 1), {"activation": ("relu", "linear", "relu")}, 3),
+        ((2, 3, 5, 1), {"activation": ("linear", "relu")}, 2),
+        ((2, 5, 3, 2), {"activation": ("relu", "linear"), "output_activation": "relu"}, 3),
+        ((2, 5, 3, 2), {"activation": ("linear", "linear"), "use_bias": False, "output_activation": "relu"}, 2),
+        ((2, 1), {"output_activation": "relu"}, 2),
+        ((2, 1), {}, 1),
+    ],
+)
+def test_layers_compute_what_the_model_computes(features, options, num_layers):
+    model = jaxgeom.mlp(features, **options)
+    params = model.init(KEY)
+    layers = layers_of(params)
+    assert len(layers) == num_layers
+    # float32 products of at most 6 terms below 1
+    np.testing.assert_allclose(forward(layers, X).output, model.apply(params, jnp.asarray(X)), rtol=0, atol=3e-6)
+
+
+def test_linear_layers_are_multiplied_in_float64():
+    params = jaxgeom.mlp((2, 6, 2, 5, 1), activation=("relu", "linear", "relu")).init(KEY)
+    _, layer, _ = layers_of(params)
+    (a, p), (b, q) = (
+        [np.asarray(params[name][part], np.float64) for part in ("kernel", "bias")]
+        for name in ("dense1_linear", "dense2_relu")
+    )
+    assert layer.kernel.dtype == layer.bias.dtype == np.float64
+    np.testing.assert_allclose(layer.kernel, a @ b, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(layer.bias, p @ b + q, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("activation", ["relu", ("relu", "linear")])
+@pytest.mark.parametrize("options", [{}, {"output_activation": "relu"}, {"use_bias": False}])
+def test_layers_of_a_population_are_those_of_its_members(activation, options):
+    model = jaxgeom.mlp((2, 4, 3, 2), activation=activation, **options)
+    keys = jax.random.split(KEY, 6).reshape(2, 3)
+    layers = layers_of(jax.vmap(jax.vmap(model.init))(keys))
+    for i in range(2):
+        for j in range(3):
+            alone = layers_of(model.init(keys[i, j]))
+            member = jax.tree.map(lambda array, i=i, j=j: array[i, j], layers)
+            for mine, theirs in zip(jax.tree.leaves(member), jax.tree.leaves(alone), strict=True):
+                np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-15)
+                assert mine.dtype == theirs.dtype
+
+
+def test_layers_of_under_jit():
+    params = jaxgeom.mlp((2, 4, 3, 1), activation=("relu", "linear"), output_activation="relu").init(KEY)
+    for mine, theirs in zip(jax.tree.leaves(jax.jit(layers_of)(params)), jax.tree.leaves(layers_of(params)), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-15)
+        assert mine.dtype == theirs.dtype
+
+
+def test_other_activations_are_refused_with_a_way_out():
+    hidden = jaxgeom.mlp((2, 4, 1), activation="tanh").init(KEY)
+    with pytest.raises(ValueError, match=r"'dense0_tanh' is followed by tanh.*Use grid_regions"):
+        layers_of(hidden)
+    output = jaxgeom.mlp((2, 4, 1), output_activation="sigmoid").init(KEY)
+    with pytest.raises(ValueError, match=r"'dense1_sigmoid' is followed by sigmoid.*Use grid_regions"):
+        layers_of(output)
+
+
+# layers_of: pairs and foreign modules
+
+
+def test_pairs_are_layers_with_relu_between():
+    layers = network(1, 2, 3, 1)
+    for params in (layers, list(layers), tuple(map(tuple, layers)), [list(layer) for layer in layers]):
+        assert_same_arrays(layers_of(params), layers)
+        assert all(isinstance(layer, Dense) for layer in layers_of(params))
+
+
+class CalledInAnotherOrder(linen.Module):
+    """Flax numbers Dense_0 and Dense_1 as they are made, which is not how they are called."""
+
+    @linen.compact
+    def __call__(self, x):
+        last, first = linen.Dense(1), linen.Dense(4, use_bias=False)
+        last(jnp.zeros((1, 4)))
+        return last(linen.relu(first(x)))
+
+
+class NnxNet(nnx.Module):
+    def __init__(self, rngs):
+        self.inner, self.outer = nnx.Linear(2, 4, rngs=rngs), nnx.Linear(4, 1, rngs=rngs)
+
+    def __call__(self, x):
+        return self.outer(nnx.relu(self.inner(x)))
+
+
+def test_foreign_modules_need_the_order():
+    module = CalledInAnotherOrder()
+    params = module.init(KEY, X)
+    with pytest.raises(ValueError, match=r"modules are named \['Dense_0', 'Dense_1'\].*order=\("):
+        layers_of(params)
+    layers = layers_of(params, order=("Dense_1", "Dense_0"))
+    np.testing.assert_allclose(forward(layers, X).output, module.apply(params, X), rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(layers[0].bias, np.zeros(4))
+    model = jaxgeom.from_nnx(lambda rngs: NnxNet(rngs))
+    params = model.init(KEY)
+    with pytest.raises(ValueError, match="order="):
+        layers_of(params)
+    found = forward(layers_of(params, order=["inner", "outer"]), X).output
+    np.testing.assert_allclose(found, model.apply(params, jnp.asarray(X)), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("order", [("Dense_0",), ("Dense_0", "Dense_0"), ("Dense_0", "Dense_2"), ()])
+def test_order_must_name_every_layer_once(order):
+    params = {f"Dense_{i}": {"kernel": np.zeros((2, 2)), "bias": np.zeros(2)} for i in range(2)}
+    with pytest.raises(ValueError, match=r"order must name each of the layers \['Dense_0', 'Dense_1'\] once"):
+        layers_of(params, order=order)
+
+
+@pytest.mark.parametrize("order", [None, ("dense0_linear",)])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"scale": np.ones(2)},
+        {"kernel": np.ones((2, 2)), "scale": np.ones(2)},
+        {"kernel": np.ones(2), "bias": np.ones(2)},
+        {"dense1_relu": {"kernel": np.ones((2, 2))}},
+        np.ones(2),
+    ],
+)
+def test_modules_that_are_not_affine_layers_are_refused(entry, order):
+    with pytest.raises(ValueError, match=r"'dense0_linear' holds .* instead of kernel and bias.*order="):
+        layers_of({"dense0_linear": entry}, order=order)
+
+
+@pytest.mark.parametrize("params", [{}, "dense0_relu", None, np.ones((2, 2)), {"params": {}}, {"params": None}])
+def test_other_things_than_parameters_are_refused(params):
+    with pytest.raises(ValueError, match=r"not the parameters of a jaxgeom.mlp: a \w+ was given"):
+        layers_of(params)
+
+
+# Checks of shapes and values
+
+
+@pytest.mark.parametrize("layers", [(), [], {}, {"dense0_relu": 1}, np.ones((2, 2)), None, "ab"])
+def test_networks_are_tuples(layers):
+    with pytest.raises(TypeError, match=r"a network is a tuple of jaxgeom.Dense.*layers_of\(params\)"):
+        check_layers(layers)
+
+
+@pytest.mark.parametrize("layers", [(np.ones((2, 2)),), ((np.ones((2, 2)),),), Dense(np.ones((2, 2)), np.ones(2)), ("ab",)])
+def test_layers_are_pairs(layers):
+    with pytest.raises(TypeError, match="every layer must be a jaxgeom.Dense"):
+        check_layers(layers)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "bias"),
+    [((2, 3), (2,)), ((2, 3), ()), ((3,), (3,)), ((2, 3), (1, 3)), ((4, 2, 3), (3,)), ((4, 2, 3), (5, 3)), ((), ())],
+)
+def test_kernel_and_bias_must_fit(kernel, bias):
+    with pytest.raises(ValueError, match=r"layer 0 has a kernel of shape .* and a bias of shape"):
+        check_layers(((np.zeros(kernel), np.zeros(bias)),))
+
+
+def test_layers_must_fit_each_other_and_the_domain():
+    first, second = network(1, 2, 3, 1)
+    with pytest.raises(ValueError, match="layer 1 takes 2 inputs, but what comes before it has 3 dimensions"):
+        check_layers((first, first))
+    with pytest.raises(ValueError, match="layer 0 takes 2 inputs, but what comes before it has 3 dimensions"):
+        check_layers((first, second), dim=3)
+    with pytest.raises(ValueError, match="layer 1 has a kernel .* same leading axes"):
+        check_layers((first, Dense(second.kernel[None], second.bias[None])))
+    assert_same_arrays(check_layers([first, second], dim=2), (first, second))
+    check_layers(network(1, 2, 3, 1, leading=(4, 5)), dim=2)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("layer", [0, 1, 2])
+@pytest.mark.parametrize("part", [0, 1])
+def test_the_first_layer_that_is_not_finite_is_named(bad, layer, part):
+    layers = network(1, 2, 3, 3, 1)
+    assert first_nonfinite_layer(layers) is None
+    check_finite(layers)
+    layers[layer][part][..., -1] = bad
+    layers[2].bias[0] = np.nan
+    assert first_nonfinite_layer(layers) == layer
+    with pytest.raises(ValueError, match=f"layer {layer} of the network has NaN or infinite weights"):
+        check_finite(layers)
+
+
+def test_tracers_count_as_finite():
+    def traced(layers):
+        check_finite(layers)
+        return layers[0].bias
+
+    assert np.isnan(jax.jit(traced)(jax.tree.map(lambda array: array * np.nan, network(1, 2, 3, 1)))).all()

@@ -1,0 +1,158 @@
+"""Losses against NumPy in float64, values and gradients, also where the logits are huge."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgeom import losses
+
+EPS = float(np.finfo(np.float32).eps)
+RNG = np.random.default_rng(5)
+HUGE = 1e4
+
+
+def softmax_truth(outputs, targets):
+    shifted = outputs - outputs.max(axis=1, keepdims=True)
+    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    gradient = np.exp(log_probabilities)
+    gradient[np.arange(len(targets)), targets] -= 1
+    return -log_probabilities[np.arange(len(targets)), targets], gradient
+
+
+def binary_truth(outputs, targets):
+    # log(1 + exp(-margin)), where the margin is positive on the right side; no cancellation anywhere.
+    sign = np.where(targets == 1, 1.0, -1.0)
+    margin = sign * outputs[:, 0]
+    rest = np.exp(-np.abs(margin))
+    slope = np.where(margin > 0, rest, 1) / (1 + rest)
+    return np.maximum(-margin, 0) + np.log1p(rest), (-sign * slope)[:, None]
+
+
+def squared_truth(outputs, targets):
+    return np.mean((outputs - targets) ** 2, axis=1), 2 * (outputs - targets) / outputs.shape[1]
+
+
+def percentage_truth(outputs, targets):
+    size = np.where(np.abs(targets) > 1e-8, np.abs(targets), 1e-8)
+    return np.mean(np.abs(outputs - targets) / size, axis=1), np.sign(outputs - targets) / size / outputs.shape[1]
+
+
+def value_and_gradients(loss, outputs, targets):
+    """Losses of all points, and the gradient of each with respect to its own outputs."""
+    outputs = jnp.asarray(outputs, jnp.float32)
+    values, pull = jax.vjp(lambda outputs: loss(outputs, targets), outputs)
+    assert values.shape == (len(outputs),)
+    assert values.dtype == jnp.float32
+    return np.asarray(values), np.asarray(pull(jnp.ones_like(values))[0])
+
+
+def check(loss, truth, outputs, targets, rtol, atol):
+    outputs = np.asarray(outputs, np.float32).astype(np.float64)
+    kind = np.int32 if np.issubdtype(targets.dtype, np.integer) else np.float32
+    targets = targets.astype(kind)
+    expected, expected_gradient = truth(outputs, targets.astype(np.float64) if kind is np.float32 else targets)
+    values, gradient = value_and_gradients(loss, outputs, jnp.asarray(targets))
+    assert np.isfinite(values).all()
+    assert np.isfinite(gradient).all()
+    np.testing.assert_allclose(values, expected, rtol=rtol, atol=atol)
+    np.testing.assert_allclose(gradient, expected_gradient, rtol=rtol, atol=atol)
+
+
+LABELS = RNG.integers(0, 3, 200)
+
+
+def test_softmax_cross_entropy():
+    # Each logit is rounded when the largest one is taken off: an error in proportion to its size, here below 16.
+    logits = np.clip(RNG.normal(size=(200, 3)) * 4, -16, 16)
+    check(losses.softmax_cross_entropy, softmax_truth, logits, LABELS, rtol=8 * EPS, atol=16 * EPS)
+
+
+def test_softmax_cross_entropy_of_huge_logits():
+    logits = RNG.choice([-HUGE, -1.0, 0.0, 1.0, HUGE], (200, 3))
+    check(losses.softmax_cross_entropy, softmax_truth, logits, LABELS, rtol=8 * EPS, atol=8 * EPS)
+    assert losses.softmax_cross_entropy(jnp.array([[HUGE, -HUGE, 0]]), jnp.array([1]))[0] == 2 * HUGE
+
+
+def test_softmax_cross_entropy_ignores_a_common_offset_and_knows_chance():
+    # Powers of two, so that adding the offset is exact.
+    logits = RNG.integers(-8, 8, (200, 3)) / 4
+    labels = jnp.asarray(LABELS, jnp.int32)
+    moved = losses.softmax_cross_entropy(jnp.asarray(logits + 64, jnp.float32), labels)
+    np.testing.assert_array_equal(moved, losses.softmax_cross_entropy(jnp.asarray(logits, jnp.float32), labels))
+    chance = losses.softmax_cross_entropy(jnp.zeros((1, 5)), jnp.array([3]))
+    np.testing.assert_allclose(chance, np.log(5), rtol=2 * EPS)
+
+
+def test_binary_cross_entropy():
+    logits = RNG.normal(size=(200, 1)) * 4
+    check(losses.binary_cross_entropy, binary_truth, logits, LABELS % 2, rtol=0, atol=16 * EPS)
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_binary_cross_entropy_of_huge_logits(label):
+    logits = np.array([-HUGE, -1000.0, -80.0, -1e-30, 0.0, 1e-30, 80.0, 1000.0, HUGE])[:, None]
+    check(losses.binary_cross_entropy, binary_truth, logits, np.full(9, label), rtol=8 * EPS, atol=8 * EPS)
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_binary_cross_entropy_keeps_its_relative_precision_where_it_is_small(label):
+    # Adam divides gradients by their size: what is left of a small one matters.
+    logits = (2 * label - 1) * np.array([1.0, 5.0, 10.0, 20.0, 40.0])[:, None]
+    check(losses.binary_cross_entropy, binary_truth, logits, np.full(5, label), rtol=64 * EPS, atol=0)
+
+
+def test_binary_cross_entropy_is_softmax_of_two_classes():
+    logits = RNG.normal(size=(200, 1)) * 4
+    labels = jnp.asarray(LABELS % 2, jnp.int32)
+    two = jnp.asarray(np.hstack([np.zeros_like(logits), logits]), jnp.float32)
+    one = losses.binary_cross_entropy(two[:, 1:], labels)
+    np.testing.assert_allclose(one, losses.softmax_cross_entropy(two, labels), rtol=0, atol=32 * EPS)
+
+
+@pytest.mark.parametrize("num_outputs", [1, 3])
+def test_squared_error(num_outputs):
+    outputs, targets = RNG.normal(size=(2, 200, num_outputs)) * 3
+    # The difference is rounded once, in proportion to itself; squares and the mean add four more.
+    check(losses.squared_error, squared_truth, outputs, targets, rtol=8 * EPS, atol=0)
+
+
+@pytest.mark.parametrize("num_outputs", [1, 3])
+def test_percentage_error(num_outputs):
+    outputs, targets = RNG.normal(size=(2, 200, num_outputs)) * 3
+    check(losses.percentage_error, percentage_truth, outputs, targets, rtol=8 * EPS, atol=0)
+
+
+def test_percentage_error_of_tiny_targets():
+    targets = np.array([[0.0], [1e-9], [-1e-9], [1e-8], [-1e-7], [-2.0]])
+    outputs = np.array([[1.0], [0.0], [1.0], [2e-8], [1e-7], [-1.0]])
+    check(losses.percentage_error, percentage_truth, outputs, targets, rtol=8 * EPS, atol=0)
+    hundred = losses.percentage_error(jnp.array([[4.0, -2.0]]), jnp.array([[2.0, -1.0]]))
+    np.testing.assert_array_equal(hundred, [1.0])
+
+
+def test_class_is_right():
+    outputs = RNG.normal(size=(200, 3)).astype(np.float32)
+    right = losses.class_is_right(jnp.asarray(outputs), jnp.asarray(LABELS, jnp.int32))
+    others = np.where(np.arange(3) == LABELS[:, None], -np.inf, outputs).max(axis=1)
+    np.testing.assert_array_equal(right, outputs[np.arange(200), LABELS] > others)
+    assert 0 < np.mean(right) < 1
+
+
+def test_side_is_right():
+    outputs = jnp.array([[2.0], [2.0], [-2.0], [-2.0], [0.0], [0.0]])
+    expected = [True, False, False, True, False, True]  # zero lies on the side of label 0
+    labels = jnp.array([1, 0, 1, 0, 1, 0])
+    signs = 2.0 * labels - 1
+    for targets in (labels, signs, signs[:, None]):
+        right = losses.side_is_right(outputs, targets)
+        assert right.shape == (6,)
+        np.testing.assert_array_equal(right, expected)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("loss", [losses.squared_error, losses.percentage_error])
+def test_targets_are_not_broadcast(loss):
+    # (points, 1) against (points,) would compare every output with every target.
+    with pytest.raises((TypeError, ValueError, AssertionError)):
+        loss(jnp.zeros((4, 1)), jnp.arange(4.0))
