@@ -44,8 +44,7 @@ def map_chunks(
             "every array of a population needs one and the same, positive, length along its first axis, but "
             f"these were found: {sorted(lengths)}."
         )
-    if chunk_size < 1:
-        raise ValueError(f"chunk_size must be a positive integer, but {chunk_size} was given.")
+    check_chunk_size(chunk_size)
     num = lengths.pop()
     chunk_size = min(chunk_size, num)
     starts = range(0, num, chunk_size)
@@ -72,6 +71,12 @@ def map_chunks(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return jax.tree.map(lambda *parts: np.concatenate(parts), *(results[start] for start in starts))
+
+
+def check_chunk_size(chunk_size: int | None) -> None:
+    """Raise a ValueError unless the size is positive, or None for the default."""
+    if chunk_size is not None and chunk_size < 1:
+        raise ValueError(f"chunk_size must be a positive integer, but {chunk_size} was given.")
 
 
 def _num_workers() -> int:

@@ -86,13 +86,16 @@ def layers_of(params: Params, *, order: Sequence[str] | None = None) -> Layers:
     Raises:
         ValueError: if the parameters are not those of an MLP, or hold an activation that is not ReLU.
     """
+    with jax.enable_x64(True):  # float64 weights stay float64
+        return _layers_of(named_layers(params, order))
+
+
+def _layers_of(named: list[tuple[str, str, Dense]]) -> Layers:
     layers: list[Dense] = []
     pending: Dense | None = None
-    named = named_layers(params, order)
     for index, (name, activation, layer) in enumerate(named):
         if pending is not None:
-            with jax.enable_x64(True):
-                layer = _composed(pending, layer)
+            layer = _composed(pending, layer)
             pending = None
         is_last = index == len(named) - 1
         if activation == "linear" and not is_last:

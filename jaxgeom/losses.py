@@ -3,6 +3,7 @@
 Averaging over the points is left to the trainer, which weights the points of incomplete batches.
 """
 
+import chex
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Num
@@ -21,11 +22,12 @@ def softmax_cross_entropy(
 def binary_cross_entropy(outputs: Float[Array, "points 1"], targets: Int[Array, " points"]) -> Float[Array, " points"]:
     """Cross-entropy of the sigmoid of one logit with labels 0 and 1; stable for large logits."""
     logits = outputs[:, 0]
-    return jax.nn.softplus(logits) - targets * logits
+    return jax.nn.softplus((1 - 2 * targets) * logits)
 
 
 def squared_error(outputs: Float[Array, "points out"], targets: Float[Array, "points out"]) -> Float[Array, " points"]:
     """Squared error, averaged over the outputs. Its mean over the points is the MSE."""
+    chex.assert_equal_shape([outputs, targets])
     return jnp.mean((outputs - targets) ** 2, axis=1)
 
 
@@ -36,6 +38,7 @@ def percentage_error(
 
     Targets smaller than 1e-8 in size are taken as 1e-8.
     """
+    chex.assert_equal_shape([outputs, targets])
     return jnp.mean(jnp.abs(outputs - targets) / jnp.maximum(jnp.abs(targets), _SMALLEST_TARGET), axis=1)
 
 

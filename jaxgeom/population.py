@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 from tqdm.auto import tqdm
 
 from jaxgeom._typing import Keys, Params, PyTree, RandomKey
-from jaxgeom.chunks import map_chunks
+from jaxgeom.chunks import check_chunk_size, map_chunks
 
 
 class Solved(NamedTuple):
@@ -68,7 +68,7 @@ def fit_population(
         ValueError: if there are no keys.
     """
     _check_keys(keys)
-    chunk_size = chunk_size or _default_chunk(run)
+    chunk_size = _default_chunk(run) if chunk_size is None else chunk_size
     return map_chunks(_compiled(run), keys, chunk_size=chunk_size, progress=progress)
 
 
@@ -99,7 +99,8 @@ def fit_until_solved(
     if max_tries < 1:
         raise ValueError(f"max_tries must be a positive integer, but {max_tries} was given.")
     num = keys.shape[0]
-    chunk_size = min(chunk_size or _default_chunk(trial), num)
+    check_chunk_size(chunk_size)
+    chunk_size = min(_default_chunk(trial) if chunk_size is None else chunk_size, num)
     compiled = _compiled_trial(trial)
     tries = np.zeros(num, np.int64)
     pending = np.arange(num)

@@ -271,7 +271,7 @@ def _check_data(model: Model, loss: Loss, data: Dataset, name: str) -> int:
         )
     try:
         outputs = jax.eval_shape(lambda key, x: model.apply(model.init(key), x), jax.random.key(0), x)
-    except (TypeError, ValueError, jax.errors.JAXTypeError) as error:
+    except Exception as error:  # of Flax, JAX or the user's own model
         raise ValueError(f"the model does not take points with {x.shape[1]} coordinates: {error}") from error
     is_labels = jnp.issubdtype(y.dtype, jnp.integer)
     if not is_labels and y.shape != outputs.shape:
@@ -281,7 +281,7 @@ def _check_data(model: Model, loss: Loss, data: Dataset, name: str) -> int:
         )
     if is_labels and not isinstance(y, jax.core.Tracer):
         num_classes = max(2, outputs.shape[1])
-        low, high = int(np.min(y)), int(np.max(y))
+        low, high = int(np.asarray(y).min()), int(np.asarray(y).max())
         if low < 0 or high >= num_classes:
             raise ValueError(
                 f"{name} labels must lie between 0 and {num_classes - 1} for a model with {outputs.shape[1]} outputs, "
@@ -289,7 +289,13 @@ def _check_data(model: Model, loss: Loss, data: Dataset, name: str) -> int:
             )
     if not callable(loss):
         raise TypeError(f"the loss must be a function such as jaxgeom.losses.squared_error, but {loss!r} was given.")
-    per_point = jax.eval_shape(loss, outputs, y)
+    try:
+        per_point = jax.eval_shape(loss, outputs, y)
+    except Exception as error:
+        raise ValueError(
+            f"the loss does not take {name} targets of shape {y.shape} ({y.dtype}) with outputs of shape "
+            f"{outputs.shape}: {error}"
+        ) from error
     if per_point.shape != (x.shape[0],):
         raise ValueError(
             f"the loss must give one number a point, shape ({x.shape[0]},), but gives shape {per_point.shape}."

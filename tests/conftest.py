@@ -1,6 +1,8 @@
 """Loaded before every test: shapes and types of all annotated functions are checked at run time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
 
 import jaxtyping
 import matplotlib
@@ -17,3 +19,17 @@ def unchecked() -> Iterator[None]:
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(scope="session")
+def trained_xor() -> Callable[[int], Any]:
+    """``trained_xor(width)``: 30 networks that learned XOR, 20 of width 100; each width is trained once."""
+    import jax
+
+    import jaxgeom
+
+    @cache
+    def train(width: int) -> Any:
+        return jaxgeom.train_xor(jax.random.key(0), width, 20 if width == 100 else 30)
+
+    return train

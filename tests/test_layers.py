@@ -1,5 +1,7 @@
 """Networks as tuples of layers: forward against the reference, layers_of against the models they were read off."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,7 +21,7 @@ def network(seed, *widths, dtype=np.float64, leading=()):
     rng = np.random.default_rng(seed)
     return tuple(
         Dense(rng.uniform(-1, 1, (*leading, a, b)).astype(dtype), rng.uniform(-1, 1, (*leading, b)).astype(dtype))
-        for a, b in zip(widths[:-1], widths[1:], strict=True)
+        for a, b in itertools.pairwise(widths)
     )
 
 
@@ -83,39 +85,53 @@ def test_layers_of_an_mlp_are_its_arrays():
 
 def test_layers_are_ordered_by_number_and_not_by_name():
     # dense10 sorts before dense2 among strings; all layers have the same shape, so shapes do not tell
-    params = jaxgeom.mlp((3,) * 13).init(KEY)
+    params = parameters((3,) * 13, ("relu",) * 11 + ("linear",))
     layers = layers_of(dict(sorted(params.items())))
     for index, layer in enumerate(layers):
-        np.testing.assert_array_equal(layer.kernel, params[f"dense{index}_{'linear' if index == 11 else 'relu'}"]["kernel"])
+        np.testing.assert_array_equal(
+            layer.kernel, params[f"dense{index}_{'linear' if index == 11 else 'relu'}"]["kernel"]
+        )
+
+
+def parameters(features, activations, *, use_bias=True, leading=()):
+    """Parameters of the MLP with these activations after its layers, float32, without compiling an initialisation."""
+    rng = np.random.default_rng(4)
+    params = {}
+    for index, name in enumerate(activations):
+        entry = params[f"dense{index}_{name}"] = {"kernel": (*leading, *features[index : index + 2])}
+        if use_bias:
+            entry["bias"] = (*leading, features[index + 1])
+        params[f"dense{index}_{name}"] = {k: rng.uniform(-1, 1, v).astype(np.float32) for k, v in entry.items()}
+    return params
 
 
 @pytest.mark.parametrize(
-    ("features", "options", "num_layers"),
+    ("features", "activations", "use_bias", "num_layers"),
     [
-        ((2, 6, 1), {}, 2),
-        ((2, 6, 1), {"use_bias": False}, 2),
-        ((2, 6, 3), {"output_activation": "relu"}, 3),
-        ((2, 4, 1), {"activation": "linear"}, 1),
-        ((2, 4, 3, 1), {"activation": "linear"}, 1),
-        ((2, 6, 2, 5, 1), {"activation": ("relu", "linear", "relu")}, 3),
-        ((2, 3, 5, 1), {"activation": ("linear", "relu")}, 2),
-        ((2, 5, 3, 2), {"activation": ("relu", "linear"), "output_activation": "relu"}, 3),
-        ((2, 5, 3, 2), {"activation": ("linear", "linear"), "use_bias": False, "output_activation": "relu"}, 2),
-        ((2, 1), {"output_activation": "relu"}, 2),
-        ((2, 1), {}, 1),
+        ((2, 6, 1), ("relu", "linear"), True, 2),
+        ((2, 6, 1), ("relu", "linear"), False, 2),
+        ((2, 6, 3), ("relu", "relu"), True, 3),
+        ((2, 4, 3, 1), ("linear", "linear", "linear"), True, 1),
+        ((2, 6, 2, 5, 1), ("relu", "linear", "relu", "linear"), True, 3),
+        ((2, 3, 5, 1), ("linear", "relu", "linear"), True, 2),
+        ((2, 5, 3, 2), ("relu", "linear", "relu"), True, 3),
+        ((2, 5, 3, 2), ("linear", "linear", "relu"), False, 2),
+        ((2, 1), ("relu",), True, 2),
+        ((2, 1), ("linear",), True, 1),
     ],
 )
-def test_layers_compute_what_the_model_computes(features, options, num_layers):
-    model = jaxgeom.mlp(features, **options)
-    params = model.init(KEY)
+def test_layers_compute_what_the_model_computes(features, activations, use_bias, num_layers):
+    *hidden, last = activations
+    model = jaxgeom.mlp(features, activation=hidden, output_activation=last, use_bias=use_bias)
+    params = parameters(features, activations, use_bias=use_bias)
     layers = layers_of(params)
     assert len(layers) == num_layers
-    # float32 products of at most 6 terms below 1
-    np.testing.assert_allclose(forward(layers, X).output, model.apply(params, jnp.asarray(X)), rtol=0, atol=3e-6)
+    # float32: some ten roundings of numbers up to 10
+    np.testing.assert_allclose(forward(layers, X).output, model.apply(params, jnp.asarray(X)), rtol=0, atol=1e-5)
 
 
 def test_linear_layers_are_multiplied_in_float64():
-    params = jaxgeom.mlp((2, 6, 2, 5, 1), activation=("relu", "linear", "relu")).init(KEY)
+    params = parameters((2, 6, 2, 5, 1), ("relu", "linear", "relu", "linear"))
     _, layer, _ = layers_of(params)
     (a, p), (b, q) = (
         [np.asarray(params[name][part], np.float64) for part in ("kernel", "bias")]
@@ -126,35 +142,53 @@ def test_linear_layers_are_multiplied_in_float64():
     np.testing.assert_allclose(layer.bias, p @ b + q, rtol=0, atol=1e-15)
 
 
-@pytest.mark.parametrize("activation", ["relu", ("relu", "linear")])
-@pytest.mark.parametrize("options", [{}, {"output_activation": "relu"}, {"use_bias": False}])
-def test_layers_of_a_population_are_those_of_its_members(activation, options):
-    model = jaxgeom.mlp((2, 4, 3, 2), activation=activation, **options)
-    keys = jax.random.split(KEY, 6).reshape(2, 3)
-    layers = layers_of(jax.vmap(jax.vmap(model.init))(keys))
-    for i in range(2):
-        for j in range(3):
-            alone = layers_of(model.init(keys[i, j]))
-            member = jax.tree.map(lambda array, i=i, j=j: array[i, j], layers)
-            for mine, theirs in zip(jax.tree.leaves(member), jax.tree.leaves(alone), strict=True):
-                np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-15)
-                assert mine.dtype == theirs.dtype
+each_kind = pytest.mark.parametrize(
+    ("activations", "use_bias"),
+    [
+        (("relu", "relu", "linear"), True),
+        (("relu", "linear", "linear"), True),
+        (("relu", "relu", "relu"), False),
+        (("relu", "linear", "relu"), True),
+    ],
+)
 
 
-def test_layers_of_under_jit():
-    params = jaxgeom.mlp((2, 4, 3, 1), activation=("relu", "linear"), output_activation="relu").init(KEY)
-    for mine, theirs in zip(jax.tree.leaves(jax.jit(layers_of)(params)), jax.tree.leaves(layers_of(params)), strict=True):
-        np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-15)
+@each_kind
+def test_layers_of_a_population_are_those_of_its_members(activations, use_bias):
+    population = parameters((2, 4, 3, 2), activations, use_bias=use_bias, leading=(2, 3))
+    layers = layers_of(population)
+    for i, j in np.ndindex(2, 3):
+        alone = layers_of(jax.tree.map(lambda array, i=i, j=j: array[i, j], population))
+        member = jax.tree.map(lambda array, i=i, j=j: array[i, j], layers)
+        for mine, theirs in zip(jax.tree.leaves(member), jax.tree.leaves(alone), strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-14)
+            assert mine.dtype == theirs.dtype
+
+
+@each_kind
+def test_layers_of_under_jit(activations, use_bias):
+    params = parameters((2, 4, 3, 2), activations, use_bias=use_bias)
+    compiled, plain = jax.jit(layers_of)(params), layers_of(params)
+    for mine, theirs in zip(jax.tree.leaves(compiled), jax.tree.leaves(plain), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-14)
         assert mine.dtype == theirs.dtype
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_no_bias_is_a_bias_of_zeros_of_the_same_dtype(dtype):
+    kernels = [np.ones((2, 3), dtype), np.ones((3, 1), dtype)]
+    layers = layers_of({"a": {"kernel": kernels[0]}, "b": {"kernel": kernels[1]}}, order=("a", "b"))
+    for layer, kernel in zip(layers, kernels, strict=True):
+        np.testing.assert_array_equal(layer.kernel, kernel)
+        np.testing.assert_array_equal(layer.bias, np.zeros(kernel.shape[1]))
+        assert layer.kernel.dtype == layer.bias.dtype == dtype
+
+
 def test_other_activations_are_refused_with_a_way_out():
-    hidden = jaxgeom.mlp((2, 4, 1), activation="tanh").init(KEY)
     with pytest.raises(ValueError, match=r"'dense0_tanh' is followed by tanh.*Use grid_regions"):
-        layers_of(hidden)
-    output = jaxgeom.mlp((2, 4, 1), output_activation="sigmoid").init(KEY)
+        layers_of(parameters((2, 4, 1), ("tanh", "linear")))
     with pytest.raises(ValueError, match=r"'dense1_sigmoid' is followed by sigmoid.*Use grid_regions"):
-        layers_of(output)
+        layers_of(parameters((2, 4, 1), ("relu", "sigmoid")))
 
 
 # layers_of: pairs and foreign modules
@@ -239,9 +273,11 @@ def test_networks_are_tuples(layers):
         check_layers(layers)
 
 
-@pytest.mark.parametrize("layers", [(np.ones((2, 2)),), ((np.ones((2, 2)),),), Dense(np.ones((2, 2)), np.ones(2)), ("ab",)])
+@pytest.mark.parametrize(
+    "layers", [(np.ones((2, 2)),), ((np.ones((2, 2)),),), Dense(np.ones((2, 2)), np.ones(2)), ("ab",)]
+)
 def test_layers_are_pairs(layers):
-    with pytest.raises(TypeError, match="every layer must be a jaxgeom.Dense"):
+    with pytest.raises(TypeError, match=r"every layer must be a jaxgeom\.Dense"):
         check_layers(layers)
 
 
@@ -260,7 +296,7 @@ def test_layers_must_fit_each_other_and_the_domain():
         check_layers((first, first))
     with pytest.raises(ValueError, match="layer 0 takes 2 inputs, but what comes before it has 3 dimensions"):
         check_layers((first, second), dim=3)
-    with pytest.raises(ValueError, match="layer 1 has a kernel .* same leading axes"):
+    with pytest.raises(ValueError, match=r"layer 1 has a kernel .* same leading axes"):
         check_layers((first, Dense(second.kernel[None], second.bias[None])))
     assert_same_arrays(check_layers([first, second], dim=2), (first, second))
     check_layers(network(1, 2, 3, 1, leading=(4, 5)), dim=2)

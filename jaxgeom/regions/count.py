@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int64
 
-from jaxgeom.chunks import map_chunks
+from jaxgeom.chunks import check_chunk_size, map_chunks
 from jaxgeom.domains import Box, polygon_vertices
 from jaxgeom.layers import Dense, Layers, check_finite, check_layers, pad_widths
 from jaxgeom.regions.arrangement import ArrangementCount, arrangement_count
@@ -68,6 +68,7 @@ def count_grid_regions(
         ValueError: as :func:`jaxgeom.grid_regions`. In a population, members with NaN or infinite weights do not
             raise but get the count -1.
     """
+    check_chunk_size(chunk_size)
     points = np.asarray(points)
     if points.ndim != 2:
         raise ValueError(f"points must have shape (points, in), but {points.shape} was given.")
@@ -127,6 +128,7 @@ def count_regions(
     """
     if kind != "activation":
         raise ValueError(f"kind must be 'activation', but {kind!r} was given.")
+    check_chunk_size(chunk_size)
     vertices = polygon_vertices(domain)
     layers, leading, is_finite = _flattened(check_layers(layers, dim=2))
     if len(layers) > 2:

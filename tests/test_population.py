@@ -1,0 +1,397 @@
+"""Populations: the same networks whatever their number and chunks, literal retries, and how often XOR is learnt."""
+
+from functools import cache, partial
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxgeom import XorStudy, fit, fit_population, fit_until_solved, mlp, rings, train_xor, xor_statistics, xor_study
+from jaxgeom.datasets import Dataset
+from jaxgeom.losses import binary_cross_entropy, squared_error
+from jaxgeom.population import Trial
+
+KEY = jax.random.key(31)
+KEYS = jax.random.split(KEY, 16)
+EPS = float(np.finfo(np.float32).eps)
+RNG = np.random.default_rng(31)
+
+quick = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+
+
+@pytest.fixture(autouse=True)
+def quickly():
+    """Host functions compile by themselves: that takes half as long without optimization."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+def numpy(tree):
+    return jax.tree.map(np.asarray, tree)
+
+
+def assert_same(actual, desired):
+    assert jax.tree.structure(actual) == jax.tree.structure(desired)
+    jax.tree.map(np.testing.assert_array_equal, actual, desired)
+
+
+# fit_population
+
+X = RNG.normal(size=(7, 2)).astype(np.float32)
+DATA = Dataset(jnp.asarray(X), jnp.asarray(X[:, :1] * X[:, 1:]))
+NUM_STEPS = 10
+# A step sums over 2 inputs, 5 units and 7 points, and roundings add up over the steps.
+ATOL = NUM_STEPS * (2 + 5 + 7 + 8) * EPS
+
+
+def training(key):
+    model = mlp((2, 5, 1), activation="tanh")
+    return fit(key, model, optax.sgd(0.1), squared_error, DATA, num_epochs=NUM_STEPS, snapshot_every=5)
+
+
+@cache
+def trained(chunk_size):
+    return fit_population(KEYS, training, chunk_size=chunk_size)
+
+
+def test_a_population_is_a_vmap_and_a_loop():
+    population = trained(512)
+    assert all(isinstance(leaf, np.ndarray) and len(leaf) == 16 for leaf in jax.tree.leaves(population))
+    mapped = numpy(quick(jax.vmap(training))(KEYS))
+    chex.assert_trees_all_close(population, mapped, rtol=0, atol=ATOL)
+    one = quick(training)
+    for i in (0, 7, 15):
+        member = jax.tree.map(lambda leaf, i=i: leaf[i], population)
+        chex.assert_trees_all_close(member, numpy(one(KEYS[i])), rtol=0, atol=ATOL)
+    assert len(np.unique(population.train_loss[:, 0])) == 16
+
+
+@pytest.mark.parametrize("chunk_size", [1, 5, 16])
+def test_chunks_do_not_change_results(chunk_size):
+    # Programs for chunks of different sizes may round differently.
+    chex.assert_trees_all_close(trained(chunk_size), trained(512), rtol=0, atol=ATOL)
+
+
+def bits(key):
+    """A run whose result is exact in every program."""
+    return {"bits": jax.random.bits(key, (3,)), "flag": jax.random.bits(jax.random.fold_in(key, 1)) % 2 == 0}
+
+
+@pytest.mark.parametrize("chunk_size", [1, 3, 5, 16, 17, 512])
+@pytest.mark.parametrize("num", [1, 5, 16])
+def test_results_come_in_the_order_of_the_keys(num, chunk_size):
+    expected = numpy(jax.vmap(bits)(KEYS[:num]))
+    assert_same(fit_population(KEYS[:num], bits, chunk_size=chunk_size), expected)
+
+
+def test_one_program_serves_all_chunks():
+    expected = numpy(jax.vmap(bits)(KEYS))
+    assert_same(fit_population(KEYS, chex.assert_max_traces(bits, n=1), chunk_size=5), expected)
+
+
+def test_errors_of_a_run_come_through():
+    def run(key):
+        raise RuntimeError("no such luck")
+
+    with pytest.raises(RuntimeError, match="no such luck"):
+        fit_population(KEYS, run)
+
+
+def test_classifiers_can_be_trained():
+    # Integer labels that are part of the program, as in every classification.
+    data = rings(jax.random.key(1), num_per_class=10)
+    run = partial(fit, model=mlp((2, 4, 1)), optimizer=optax.adam(0.1), loss=binary_cross_entropy, train=data)
+    result = fit_population(KEYS[:3], partial(run, num_epochs=30))
+    assert (result.train_loss[:, -1] < 0.5 * result.train_loss[:, 0]).all()
+
+
+# fit_until_solved
+
+RATE = 0.3
+
+
+def toy_trial(key):
+    """Solved with probability 0.3; everything is decided by the key and exact."""
+    draw, mark, start = jax.random.bits(key, (3,), "uint32")
+    return Trial({"mark": mark}, {"start": start}, draw < int(RATE * 2**32), mark % 5 == 0)
+
+
+def literal_loop(keys, max_tries):
+    """What fit_until_solved promises, one network after the other: last tries, and how many there were."""
+    trial = jax.jit(toy_trial)
+    last, tries, firsts = [], [], []
+    for key in keys:
+        for number in range(max_tries):
+            outcome = numpy(trial(jax.random.fold_in(key, number)))
+            if number == 0:
+                firsts.append(bool(outcome.is_solved))
+            if outcome.is_solved:
+                break
+        last.append(outcome)
+        tries.append(number + 1)
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *last), np.array(tries), np.mean(firsts)
+
+
+@pytest.mark.parametrize("max_tries", [1, 3, 100])
+def test_retries_are_the_literal_loop(max_tries):
+    last, tries, rate = literal_loop(KEYS, max_tries)
+    solved = fit_until_solved(KEYS, toy_trial, max_tries=max_tries, chunk_size=5)
+    assert_same(Trial(solved.params, solved.initial_params, solved.is_solved, solved.diverged), last)
+    np.testing.assert_array_equal(solved.tries, tries)
+    assert solved.first_try_rate == rate
+    np.testing.assert_allclose(solved.first_try_error, np.sqrt(rate * (1 - rate) / 16))
+    # The keys must be such that something happens.
+    assert 0 < rate < 1
+    assert tries.max() == max_tries or max_tries == 100
+    assert last.is_solved.all() == (max_tries == 100)
+    np.testing.assert_array_equal(solved.tries[~solved.is_solved], max_tries)
+
+
+@cache
+def many_solved():
+    return fit_until_solved(jax.random.split(KEY, 2000), toy_trial, max_tries=6)
+
+
+def test_numbers_of_tries_are_geometric():
+    # Try t is needed with probability 0.7^(t-1) and solves with 0.3.
+    solved = many_solved()
+    for number in range(1, 7):
+        probability = (1 - RATE) ** (number - 1) * RATE
+        observed = np.mean(solved.is_solved & (solved.tries == number))
+        assert abs(observed - probability) < 4 * np.sqrt(probability * (1 - probability) / 2000)
+    np.testing.assert_array_equal(solved.first_try_rate, np.mean(solved.is_solved & (solved.tries == 1)))
+
+
+@pytest.mark.parametrize("chunk_size", [1, 3, 100])
+@pytest.mark.parametrize("num", [1, 5, 16])
+def test_network_i_does_not_depend_on_the_others(num, chunk_size):
+    together = many_solved()
+    keys = jax.random.split(KEY, 2000)[:num]
+    alone = fit_until_solved(keys, toy_trial, max_tries=6, chunk_size=chunk_size)
+    fields = ("params", "initial_params", "is_solved", "tries", "diverged")
+    for field in fields:
+        first = jax.tree.map(lambda leaf: leaf[:num], getattr(together, field))
+        assert_same(getattr(alone, field), first)
+
+
+def test_one_program_serves_all_tries_and_chunks():
+    trial = chex.assert_max_traces(toy_trial, n=1)
+    assert fit_until_solved(KEYS, trial, chunk_size=3).tries.max() > 2
+
+
+def test_easy_and_impossible_tasks():
+    def always(key):
+        return toy_trial(key)._replace(is_solved=jnp.array(True))
+
+    def never(key):
+        return toy_trial(key)._replace(is_solved=jnp.array(False))
+
+    easy, impossible = fit_until_solved(KEYS, always, max_tries=5), fit_until_solved(KEYS, never, max_tries=5)
+    assert easy.is_solved.all()
+    assert (easy.tries == 1).all()
+    assert not impossible.is_solved.any()
+    assert (impossible.tries == 5).all()
+    assert (easy.first_try_rate, easy.first_try_error) == (1, 0)
+    assert (impossible.first_try_rate, impossible.first_try_error) == (0, 0)
+
+
+# Errors
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("function", [fit_population, partial(fit_until_solved)], ids=["population", "until_solved"])
+@pytest.mark.parametrize(
+    "keys",
+    [KEY, KEYS[:0], KEYS.reshape(4, 4), jax.random.PRNGKey(0), jnp.arange(3), np.arange(3.0)],
+    ids=["one key", "none", "matrix", "old key", "integers", "numpy"],
+)
+def test_keys_that_are_no_population(function, keys):
+    with pytest.raises(ValueError, match=r"one-dimensional array of at least one random key"):
+        function(keys, toy_trial)
+
+
+@pytest.mark.parametrize("function", [fit_population, fit_until_solved])
+@pytest.mark.parametrize("chunk_size", [0, -1])
+def test_empty_chunks(function, chunk_size):
+    with pytest.raises(ValueError, match="chunk_size must be a positive integer"):
+        function(KEYS, toy_trial, chunk_size=chunk_size)
+
+
+@pytest.mark.parametrize("max_tries", [0, -1])
+def test_no_tries(max_tries):
+    with pytest.raises(ValueError, match="max_tries must be a positive integer"):
+        fit_until_solved(KEYS, toy_trial, max_tries=max_tries)
+
+
+# XOR
+
+# First-try rates over 8 · 10^3 seeds or more a width, found with another library; their own error is at most 0.006.
+XOR_RATES = {2: 0.343, 3: 0.660, 4: 0.839, 5: 0.926, 6: 0.965, 8: 0.995}
+XOR_RATE_ERROR = 0.006
+NUM_SEEDS = 2000
+
+CORNERS = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]], np.float64)
+TARGETS = -CORNERS.prod(axis=1)
+
+
+def outputs_at_corners(params):
+    """Outputs of all networks at the four points, in float64."""
+    layers = [{name: np.asarray(leaf, np.float64) for name, leaf in layer.items()} for layer in params.values()]
+    hidden = np.maximum(CORNERS @ layers[0]["kernel"] + layers[0]["bias"][:, None], 0)
+    return (hidden @ layers[1]["kernel"] + layers[1]["bias"][:, None])[..., 0]
+
+
+@cache
+def trained_once(width):
+    return train_xor(KEY, width, NUM_SEEDS, max_tries=1)
+
+
+@pytest.mark.parametrize("width", XOR_RATES)
+def test_xor_is_learnt_as_often_as_known(width):
+    population = trained_once(width)
+    rate = XOR_RATES[width]
+    error = np.hypot(np.sqrt(rate * (1 - rate) / NUM_SEEDS), XOR_RATE_ERROR)
+    assert abs(population.first_try_rate - rate) < 3 * error
+    assert (population.tries == 1).all()
+    np.testing.assert_array_equal(population.first_try_rate, population.is_solved.mean())
+    # Solved is what has all four signs right, where signs are clear of rounding. What failed may end in the mean, 0.
+    outputs = outputs_at_corners(population.params)
+    is_clear = np.abs(outputs).min(axis=1) > 1e-4
+    is_right = ((outputs > 0) == (TARGETS > 0)).all(axis=1)
+    assert is_clear[population.is_solved].mean() > 0.99
+    np.testing.assert_array_equal(population.is_solved[is_clear], is_right[is_clear])
+    # They came from where they say: 100 steps of gradient descent from the initial parameters.
+    assert np.mean(squared(outputs)) < np.mean(squared(outputs_at_corners(population.initial_params)))
+
+
+def squared(outputs):
+    return (outputs - TARGETS) ** 2
+
+
+def test_xor_networks_are_trained_by_gradient_descent():
+    # Full batches, mean squared error, rate 0.1, 100 steps, by hand in float64.
+    population = trained_once(3)
+    params = [
+        np.asarray(leaf, np.float64)
+        for layer in population.initial_params.values()
+        for leaf in (layer["kernel"], layer["bias"])
+    ]
+    for _ in range(100):
+        k0, b0, k1, b1 = params
+        z = CORNERS @ k0 + b0[:, None]
+        hidden = np.maximum(z, 0)
+        to_output = 2 / 4 * (hidden @ k1 + b1[:, None] - TARGETS[:, None])
+        to_hidden = to_output @ k1.swapaxes(1, 2) * (z > 0)
+        gradient = [
+            CORNERS.T @ to_hidden,
+            to_hidden.sum(1),
+            hidden.swapaxes(1, 2) @ to_output,
+            to_output.sum(1),
+        ]
+        params = [p - 0.1 * g for p, g in zip(params, gradient, strict=True)]
+    final = [leaf for layer in population.params.values() for leaf in (layer["kernel"], layer["bias"])]
+    error = np.max(
+        [np.abs(a - b).reshape(NUM_SEEDS, -1).max(axis=1) for a, b in zip(final, params, strict=True)], axis=0
+    )
+    # 100 steps of some 20 roundings. A point that crosses a kink can magnify them, in few networks.
+    assert np.mean(error < 100 * 20 * EPS) > 0.9
+
+
+def test_xor_networks_solve_xor_after_enough_tries():
+    population = train_xor(KEY, 2, 256)
+    assert population.is_solved.all()
+    assert population.tries.max() > 1
+    assert ((outputs_at_corners(population.params) > 0) == (TARGETS > 0)).all()
+    assert not population.diverged.any()
+    # PyTorch's initialisation: weights and biases within one over the root of the number of inputs.
+    first, second = population.initial_params.values()
+    for layer in (first, second):
+        assert all(np.abs(leaf).max() <= np.float32(2**-0.5) for leaf in layer.values())
+
+
+@cache
+def study(num_seeds, run=0):
+    return xor_study([2, 3], num_seeds, num_grid=21)
+
+
+def test_xor_study_is_a_table():
+    result = study(8)
+    for name, column in result._asdict().items():
+        assert isinstance(column, np.ndarray)
+        assert column.shape == (16,)
+        assert column.dtype.kind == ("b" if name == "solved" else "i")
+    np.testing.assert_array_equal(result.width, np.repeat([2, 3], 8))
+    np.testing.assert_array_equal(result.seed, np.tile(np.arange(8), 2))
+    assert result.solved.all()
+    assert (result.tries >= 1).all()
+    # One line more cuts a plane into at most that many regions more: 1 + W + W (W - 1) / 2 at most.
+    most = 1 + result.width + result.width * (result.width - 1) // 2
+    for counts in (result.exact_count, result.exact_count_init):
+        assert ((counts >= 1) & (counts <= most)).all()
+    # XOR is not affine. Every region has one map, and neighbours may share theirs.
+    assert (result.grid_count >= 2).all()
+    assert (result.grid_count <= result.exact_count).all()
+
+
+def test_xor_study_is_a_function_of_its_key():
+    assert_same(study(8), study(8, run=1))
+    other = xor_study([2], 8, key=1, num_grid=5)
+    member = study(8).width == 2
+    assert (other.exact_count_init != study(8).exact_count_init[member]).any()
+    assert (other.tries != study(8).tries[member]).any()
+
+
+def test_first_networks_of_a_study_are_those_of_a_smaller_one():
+    assert_same(XorStudy(*(column[study(8).seed < 4] for column in study(8))), study(4))
+
+
+def test_xor_study_trains_the_networks_of_train_xor():
+    population = train_xor(jax.random.key(0), 3, 8)
+    member = study(8).width == 3
+    np.testing.assert_array_equal(study(8).tries[member], population.tries)
+    np.testing.assert_array_equal(study(8).solved[member], population.is_solved)
+
+
+def test_xor_statistics_are_numpys():
+    table = XorStudy(
+        width=np.array([2, 2, 2, 5]),
+        seed=np.array([0, 1, 2, 0]),
+        solved=np.array([True, True, False, False]),
+        tries=np.array([1, 3, 4, 1]),
+        grid_count=np.array([3, 5, 100, 100]),
+        exact_count=np.array([4, 7, 100, 100]),
+        exact_count_init=np.array([1, 2, 6, 9]),
+    )
+    first, second = xor_statistics(table)
+    assert (first.width, first.num_networks, first.num_solved) == (2, 3, 2)
+    assert first.p_solved == pytest.approx(1 / 3)
+    assert first.p_solved_error == pytest.approx(np.sqrt(1 / 3 * 2 / 3 / 3))
+    assert first.grid_count == pytest.approx({"mean": 4, "sd": np.sqrt(2), "min": 3, "max": 5})
+    assert first.exact_count == pytest.approx({"mean": 5.5, "sd": np.sqrt(4.5), "min": 4, "max": 7})
+    assert first.exact_count_init == pytest.approx({"mean": 3, "sd": np.sqrt(7), "min": 1, "max": 6})
+    assert (second.num_networks, second.num_solved, second.p_solved) == (1, 0, 0)
+    assert all(np.isnan(value) for value in second.grid_count.values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([], 2), "widths"),
+        (([2, 2], 2), "different"),
+        (([2, 0], 2), "positive"),
+        (([2], 0), "positive"),
+    ],
+)
+def test_studies_of_nothing(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        xor_study(*arguments)
+
+
+@pytest.mark.parametrize(("width", "num_seeds"), [(0, 2), (-1, 2), (2, 0)])
+def test_training_of_nothing(width, num_seeds):
+    with pytest.raises(ValueError, match="must be a positive integer"):
+        train_xor(KEY, width, num_seeds)

@@ -1,0 +1,503 @@
+"""What a grid sees of a network, against the reference: patterns point by point, the literal sequential rule.
+
+Also the two algorithms below it: distinct columns of words, and "first come, first kept".
+"""
+
+import itertools
+import warnings
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import reference
+
+import jaxgeom
+from jaxgeom import Dense, box, forward, grid_points, grid_regions, layers_of, mlp, unpack_patterns
+from jaxgeom.regions import unique
+from jaxgeom.regions.distinct import first_kept
+from jaxgeom.regions.grid import NO_POINT
+
+# Compiling takes most of the time of these tests, and less without optimization.
+OPTIONS = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+quick = partial(jax.jit, compiler_options=OPTIONS)
+
+GRID = grid_points(box(), 15, with_corners=True)
+
+
+def stacked(networks):
+    return jax.tree.map(lambda *arrays: np.stack(arrays), *networks)
+
+
+def member(tree, index):
+    return jax.tree.map(lambda array: np.asarray(array)[index], tree)
+
+
+def uniform(rng, *widths):
+    return tuple(Dense(rng.uniform(-1, 1, (a, b)), rng.uniform(-1, 1, b)) for a, b in itertools.pairwise(widths))
+
+
+def special_networks(*widths):
+    """Seven networks of one shape: random, and degenerate in every way."""
+    rng = np.random.default_rng(sum(widths))
+    random = uniform(rng, *widths)
+    no_bias = tuple(Dense(kernel, 0 * bias) for kernel, bias in uniform(rng, *widths))
+    integers = tuple(
+        Dense(rng.integers(-2, 3, (a, b)) / 2, rng.integers(-2, 3, b) / 2) for a, b in itertools.pairwise(widths)
+    )
+    half_dead = (
+        tuple(Dense(kernel, bias - 9 * (np.arange(len(bias)) % 2)) for kernel, bias in random[:-1]) + random[-1:]
+    )
+    twins = tuple(
+        Dense(kernel[:, np.arange(len(bias)) // 2], bias[np.arange(len(bias)) // 2]) for kernel, bias in random
+    )
+    no_kernel = tuple(Dense(0 * kernel, bias) for kernel, bias in random)
+    zero = tuple(Dense(0 * kernel, 0 * bias) for kernel, bias in random)
+    return [random, no_bias, integers, half_dead, twins, no_kernel, zero]
+
+
+def sequential_rule(rows, atol=1e-3):
+    """``reference.sequential_distinct_maps`` for many rows: the same, but kept rows are not copied at each step."""
+    kept, indices = np.empty_like(rows), []
+    for index, row in enumerate(rows):
+        if not np.any(np.linalg.norm(kept[: len(indices)] - row, axis=1) < atol):
+            kept[len(indices)] = row
+            indices.append(index)
+    return indices
+
+
+def assert_is_the_reference(layers, points, found, atol=1e-3):
+    """Every field of an untruncated result."""
+    patterns = reference.activation_patterns(layers, points)
+    firsts = {}
+    cell_of_point = [firsts.setdefault(pattern.tobytes(), len(firsts)) for pattern in patterns]
+    representative = [cell_of_point.index(cell) for cell in range(len(firsts))]
+    num, capacity = len(firsts), len(points)
+    assert (found.num_patterns, found.count, found.overflow) == (num, num, False)
+    np.testing.assert_array_equal(found.valid, np.arange(capacity) < num)
+    np.testing.assert_array_equal(found.cell_of_point, cell_of_point)
+    np.testing.assert_array_equal(found.representative, representative + [NO_POINT] * (capacity - num))
+    unpacked = unpack_patterns(jnp.asarray(found.patterns.T), [len(bias) for _, bias in layers[:-1]])
+    unpacked = np.concatenate([np.zeros((0, capacity), bool), *unpacked]).T
+    np.testing.assert_array_equal(unpacked[:num], patterns[representative])
+    maps = reference.affine_map_at(layers, points[representative])
+    for field, expected in zip((found.gradient, found.intercept), maps, strict=True):
+        assert field.dtype == np.float64
+        np.testing.assert_allclose(field[:num], expected, rtol=1e-12, atol=1e-12)
+    for padding in (found.patterns[num:], found.gradient[num:], found.intercept[num:], found.is_new_map[num:]):
+        assert not padding.any()
+    # the rule, literally, on the maps of all points in their order
+    rows = np.concatenate([maps[0].reshape(num, -1), maps[1]], axis=1)[cell_of_point]
+    kept = reference.sequential_distinct_maps(rows, atol)
+    assert found.num_maps == len(kept)
+    np.testing.assert_array_equal(np.flatnonzero(found.is_new_map), [cell_of_point[index] for index in kept])
+    # the map of a point's cell is what the network computes there
+    gradient, intercept = found.gradient[found.cell_of_point], found.intercept[found.cell_of_point]
+    output = reference.forward(layers, points)[0]
+    scale = 1 + np.abs(output).max()
+    np.testing.assert_allclose(np.einsum("poi,pi->po", gradient, points) + intercept, output, atol=1e-12 * scale)
+
+
+@pytest.mark.parametrize(
+    "widths", [(1, 7, 2), (3, 33, 3), (5, 31, 1), (2, 32, 32, 1), (2, 7, 3, 9, 2), (2, 64, 65, 2), (2, 1)]
+)
+def test_grid_is_the_reference(widths):
+    networks = special_networks(*widths)
+    points = GRID if widths[0] == 2 else np.random.default_rng(1).uniform(-1, 1, (229, widths[0]))
+    with jax.enable_x64(True):
+        found = quick(jax.vmap(lambda layers: grid_regions(layers, points)))(stacked(networks))
+    for index, layers in enumerate(networks):
+        assert_is_the_reference(layers, points, member(found, index))
+    # one pattern and one map where nothing depends on the input
+    assert found.num_maps[-1] == found.num_maps[-2] == 1
+
+
+def test_linear_bottleneck():
+    rng = np.random.default_rng(0)
+    names = ("dense0_relu", "dense1_linear", "dense2_relu", "dense3_linear")
+    params = {
+        name: {"kernel": np.float32(kernel), "bias": np.float32(bias)}
+        for name, (kernel, bias) in zip(names, uniform(rng, 2, 9, 2, 8, 1), strict=True)
+    }
+    layers = layers_of(params)
+    with jax.enable_x64(True):
+        found = member(quick(grid_regions)(layers, GRID), ...)
+    assert_is_the_reference([tuple(map(np.asarray, layer)) for layer in layers], GRID, found)
+    # what the model computes, in float32
+    model = mlp((2, 9, 2, 8, 1), activation=("relu", "linear", "relu"))
+    gradient, intercept = found.gradient[found.cell_of_point], found.intercept[found.cell_of_point]
+    output = model.apply(params, jnp.asarray(GRID))
+    np.testing.assert_allclose(np.einsum("poi,pi->po", gradient, GRID) + intercept, output, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("width", [2, 20, 100])
+def test_trained_xor_networks_on_the_customary_grid(trained_xor, width):
+    points = grid_points(box(), 101, with_corners=True)
+    assert len(points) == 10_205
+    population = jax.tree.map(lambda array: np.asarray(array)[:20], layers_of(trained_xor(width).params))
+    found = jaxgeom.count_grid_regions(population, points)
+    for index in range(20):
+        layers = member(population, index)
+        patterns = reference.activation_patterns(layers, points)
+        _, first = np.unique(np.packbits(patterns, axis=1), axis=0, return_index=True)
+        first.sort()
+        # Equal patterns have equal maps, and a row equal to an earlier one is never kept: whether that one was kept
+        # or dropped, some kept row is near. So the rule may be told each pattern once, at its first point.
+        (kernel, bias), (outer, outer_bias) = [(np.float64(kernel), np.float64(bias)) for kernel, bias in layers]
+        maps = (patterns[first] * outer[:, 0]) @ np.concatenate([kernel, bias[None]]).T + [0, 0, outer_bias[0]]
+        assert found.num_patterns[index] == len(first)
+        assert found.num_maps[index] == len(sequential_rule(maps))
+
+
+# Capacity
+
+
+def test_capacity():
+    layers = jax.tree.map(np.float32, special_networks(2, 6, 1)[0])
+    full = member(grid_regions(layers, GRID), ...)
+    num = int(full.num_patterns)
+    assert num > 8
+    for capacity in (num, num - 1, 1):
+        found = member(quick(partial(grid_regions, capacity=capacity))(layers, GRID), ...)
+        assert found.num_patterns == num
+        assert found.overflow == (capacity < num)
+        assert found.count == capacity
+        assert found.valid.all()
+        has_room = full.cell_of_point < capacity
+        np.testing.assert_array_equal(found.cell_of_point, np.where(has_room, full.cell_of_point, NO_POINT))
+        for name in ("representative", "patterns", "is_new_map"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(full, name)[:capacity])
+        for name in ("gradient", "intercept"):
+            np.testing.assert_allclose(getattr(found, name), getattr(full, name)[:capacity], rtol=0, atol=1e-15)
+        assert found.num_maps == full.is_new_map[:capacity].sum()
+    more = grid_regions(layers, GRID, capacity=10 * len(GRID))
+    jax.tree.map(np.testing.assert_array_equal, more, full)
+
+
+def test_one_point():
+    found = member(grid_regions(special_networks(2, 3, 1)[0], np.zeros((1, 2))), ...)
+    assert (found.num_patterns, found.num_maps, found.count, found.overflow) == (1, 1, 1, False)
+    np.testing.assert_array_equal(found.cell_of_point, [0])
+
+
+# Transformations and precision
+
+
+def network_with_a_sign_that_float32_loses():
+    """float32 loses 2^-30 beside 1, so that x + 2^-30 y - 1 would be 0 on all of x = 1."""
+    kernel, bias = np.zeros((2, 6), np.float32), np.zeros(6, np.float32)
+    kernel[:, 0], bias[0] = (1, 2**-30), -1
+    return Dense(kernel, bias), Dense(np.ones((6, 1), np.float32), np.zeros(1, np.float32))
+
+
+def test_jit_vmap_and_scan_without_x64_change_nothing():
+    networks = [*special_networks(2, 6, 1), network_with_a_sign_that_float32_loses()]
+    population = jax.tree.map(np.float32, stacked(networks))
+    assert not jax.config.jax_enable_x64
+
+    @jax.jit
+    def in_two_steps(population):
+        halves = jax.tree.map(lambda array: array.reshape(2, 4, *array.shape[1:]), population)
+        step = jax.vmap(lambda layers: grid_regions(layers, GRID))
+        found = jax.lax.scan(lambda _, half: (None, step(half)), None, halves)[1]
+        return jax.tree.map(lambda array: array.reshape(8, *array.shape[2:]), found)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        alone = [grid_regions(member(population, index), GRID) for index in range(8)]
+        with jax.enable_x64(True):
+            wide = [grid_regions(member(population, index), GRID) for index in range(8)]
+        together = in_two_steps(population)
+        # each network beside other neighbours than before
+        turned = in_two_steps(jax.tree.map(lambda array: np.roll(array, 3, axis=0), population))
+    for index in range(8):
+        for found in (wide[index], member(together, index), member(turned, (index + 3) % 8)):
+            jax.tree.map(np.testing.assert_array_equal, found, alone[index])
+            assert found.gradient.dtype == found.intercept.dtype == alone[index].gradient.dtype == np.float64
+    # the last network's signs are those of float64
+    kernel, bias = networks[-1][0]
+    assert np.all(GRID[GRID[:, 0] == 1] @ kernel[:, 0] + bias[0] == 0)
+    active = (GRID[:, 0] == 1) & (GRID[:, 1] > 0)
+    np.testing.assert_array_equal(alone[-1].patterns[alone[-1].cell_of_point, 0], active)
+
+
+def test_vmap_over_numpy_arrays_in_float64():
+    # without x64 such arrays count as float32 in jax: rounded, but no crash
+    networks = special_networks(2, 6, 1)
+    found = jax.vmap(lambda layers: grid_regions(layers, GRID).num_patterns)(stacked(networks))
+    expected = [reference.num_distinct_patterns(jax.tree.map(np.float32, layers), GRID) for layers in networks]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_points_and_tolerance_are_not_rounded_to_float32():
+    # a line at 0.1 in float64, and points that float32 cannot tell apart
+    layers = (Dense(np.array([[1.0], [0.0]]), np.array([-0.1])), Dense(np.array([[1.0]]), np.zeros(1)))
+    points = np.array([[0.1 - 1e-12, 0], [0.1, 0], [0.1 + 1e-12, 0]])
+    found = grid_regions(layers, points)
+    np.testing.assert_array_equal(found.cell_of_point, [0, 0, 1])
+    # maps 0 and (w, 0, 0): new iff w >= atol, where float32(0.001) > 0.001
+    points = np.array([[-1.0, 0], [0, 0], [1, 0]])
+    for slope, num in ((1e-3, 2), (np.nextafter(1e-3, 0), 1), (np.nextafter(1e-3, 1), 2)):
+        layers = (Dense(np.array([[1.0], [0.0]]), np.zeros(1)), Dense(np.array([[slope]]), np.zeros(1)))
+        assert grid_regions(layers, points, 1e-3).num_maps == num
+
+
+# Any function
+
+
+def test_relu_network_as_a_function_has_the_same_maps():
+    layers = uniform(np.random.default_rng(1), 2, 6, 5, 3)
+    as_function = member(grid_regions(lambda x: forward(layers, x).output, GRID), ...)
+    with jax.enable_x64(True):
+        by_layers = member(quick(grid_regions)(layers, GRID), ...)
+    assert as_function.num_maps == by_layers.num_maps > 9
+    assert as_function.num_patterns == as_function.count == len(GRID)
+    assert not as_function.overflow
+    assert as_function.valid.all()
+    assert as_function.patterns.shape == (len(GRID), 0)
+    np.testing.assert_array_equal(as_function.representative, np.arange(len(GRID)))
+    np.testing.assert_array_equal(as_function.cell_of_point, np.arange(len(GRID)))
+    # kept at the first point of each map
+    first = by_layers.representative[by_layers.is_new_map]
+    np.testing.assert_array_equal(np.flatnonzero(as_function.is_new_map), first)
+
+
+def test_smooth_network_under_vmap_and_with_capacity():
+    model = mlp((2, 5, 1), activation="tanh")
+    rng = np.random.default_rng(2)
+    population = {
+        "dense0_tanh": {"kernel": rng.uniform(-1, 1, (3, 2, 5)), "bias": rng.uniform(-1, 1, (3, 5))},
+        "dense1_linear": {"kernel": rng.uniform(-1, 1, (3, 5, 1)), "bias": rng.uniform(-1, 1, (3, 1))},
+    }
+    population = jax.tree.map(np.float32, population)
+    points = GRID[::7]
+
+    def regions(params):
+        return grid_regions(lambda x: model.apply(params, x), points, 0.05, capacity=20)
+
+    found = quick(jax.vmap(regions))(population)
+    for index in range(3):
+        params = jax.tree.map(np.float64, member(population, index))
+        inner, outer = params["dense0_tanh"], params["dense1_linear"]
+        h = np.tanh(points @ inner["kernel"] + inner["bias"])
+        gradient = ((1 - h**2) * outer["kernel"][:, 0]) @ inner["kernel"].T
+        value = h @ outer["kernel"] + outer["bias"]
+        intercept = value - np.sum(gradient * points, axis=1, keepdims=True)
+        alone = member(found, index)
+        np.testing.assert_allclose(alone.gradient[:, 0], gradient[:20], rtol=0, atol=1e-13)
+        np.testing.assert_allclose(alone.intercept, intercept[:20], rtol=0, atol=1e-13)
+        kept = reference.sequential_distinct_maps(np.concatenate([gradient, intercept], axis=1)[:20], 0.05)
+        np.testing.assert_array_equal(np.flatnonzero(alone.is_new_map), kept)
+        assert 1 < alone.num_maps == len(kept)
+        assert (alone.num_patterns, alone.count, alone.overflow) == (len(points), 20, True)
+        np.testing.assert_array_equal(alone.cell_of_point[20:], NO_POINT)
+
+
+def test_linear_function_has_one_map():
+    found = grid_regions(lambda x: x @ jnp.array([[2.0, 1], [-3, 0]]) + 5, GRID)
+    assert found.num_maps == 1
+    np.testing.assert_array_equal(np.flatnonzero(found.is_new_map), [0])
+
+
+# Errors
+
+
+LAYERS = special_networks(2, 3, 1)[0]
+
+
+@pytest.mark.parametrize(
+    ("points", "options", "message"),
+    [
+        (np.zeros(2), {}, r"points must have shape \(points, in\) with at least one point, but \(2,\)"),
+        (np.zeros((0, 2)), {}, r"at least one point, but \(0, 2\)"),
+        (np.zeros((1, 1, 2)), {}, r"at least one point, but \(1, 1, 2\)"),
+        (np.zeros((4, 3)), {}, "layer 0 takes 2 inputs, but what comes before it has 3 dimensions"),
+        (GRID, {"capacity": 0}, "capacity must be a positive integer, but 0 was given. Leave it out"),
+        (GRID, {"capacity": -3}, "capacity must be a positive integer"),
+        (GRID, {"atol": 0.0}, "atol must be positive, but 0.0"),
+        (GRID, {"atol": -1}, "atol must be positive"),
+        (GRID, {"atol": float("nan")}, "atol must be positive"),
+    ],
+)
+def test_bad_arguments_are_refused(unchecked, points, options, message):
+    with pytest.raises(ValueError, match=message):
+        grid_regions(LAYERS, points, **options)
+
+
+@pytest.mark.parametrize("layers", ["ab", None, {"dense0_linear": 1}, 3])
+def test_first_argument_must_be_layers_or_a_function(unchecked, layers):
+    with pytest.raises(TypeError, match="a network is a tuple of"):
+        grid_regions(layers, GRID)
+
+
+def test_populations_and_bad_weights_are_refused():
+    with pytest.raises(ValueError, match=r"leading axes \(4, 5\).*Use jax.vmap, or count_grid_regions"):
+        grid_regions(jax.tree.map(lambda a: np.broadcast_to(a, (4, 5, *a.shape)), LAYERS), GRID)
+    with pytest.raises(ValueError, match="layer 1 of the network has NaN or infinite weights"):
+        grid_regions((LAYERS[0], Dense(LAYERS[1].kernel, np.array([np.nan]))), GRID)
+
+
+def test_a_hidden_layer_without_units():
+    layers = (Dense(np.zeros((2, 0)), np.zeros(0)), Dense(np.zeros((0, 1)), np.ones(1)))
+    found = grid_regions(layers, GRID)
+    assert found.num_patterns == found.num_maps == 1
+
+
+# first_occurrence
+
+
+def occurrences(words):
+    """NumPy's answer: the first of the equal columns, for each column."""
+    _, first, inverse = np.unique(words, axis=1, return_index=True, return_inverse=True)
+    return first[inverse.ravel()]
+
+
+def word_tables():
+    rng = np.random.default_rng(5)
+    return {
+        "random": rng.integers(0, 2**32, (3, 300), dtype=np.uint32),
+        "few": rng.integers(0, 2, (3, 300), dtype=np.uint32) * np.uint32(2**31),
+        "all equal": np.full((3, 300), 0xFFFFFFFF, np.uint32),
+        "all different in one bit": np.stack([np.zeros(300), np.arange(300), np.zeros(300)]).astype(np.uint32),
+        "last word tells": np.stack([np.ones(300), np.ones(300), np.arange(300) // 2]).astype(np.uint32),
+        "there and back": np.stack([np.r_[:150, 149:-1:-1]] * 3).astype(np.uint32),
+        "zeros first": np.stack([np.r_[np.zeros(299), 1]] * 3).astype(np.uint32),
+    }
+
+
+def test_first_occurrence_is_numpys():
+    found = jax.jit(jax.vmap(unique.first_occurrence))(np.stack(list(word_tables().values())))
+    for words, first in zip(word_tables().values(), found, strict=True):
+        np.testing.assert_array_equal(first, occurrences(words))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (40, 1), (0, 7), (1, 5000), (64, 1000)])
+def test_first_occurrence_of_any_shape(shape):
+    rng = np.random.default_rng(6)
+    words = rng.integers(0, 2**32, shape, dtype=np.uint32)
+    words = words[:, rng.integers(0, max(1, shape[1] // 2), shape[1])]
+    expected = occurrences(words) if shape[0] else np.zeros(shape[1])
+    found = jax.jit(unique.first_occurrence)(words)
+    assert found.dtype == np.int32
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("values", [1, 2, 5])
+def test_first_occurrence_whatever_the_hash(monkeypatch, values):
+    # a bad hash for the first rounds: all columns collide, and the true one only later if at all
+    good = unique._mixed
+
+    def bad(words, salt):
+        return jnp.where(salt < 40, good(words, salt) % values, good(words, salt))
+
+    monkeypatch.setattr(unique, "_mixed", bad)
+    tables = np.stack(list(word_tables().values()))
+    found = jax.jit(jax.vmap(lambda words: unique.first_occurrence(words)))(tables)
+    for words, first in zip(tables, found, strict=True):
+        np.testing.assert_array_equal(first, occurrences(words))
+
+
+def test_first_occurrence_with_a_constant_hash(monkeypatch):
+    monkeypatch.setattr(unique, "_mixed", lambda words, salt: jnp.zeros(words.shape[1], jnp.uint32))
+    words = word_tables()["there and back"]
+    np.testing.assert_array_equal(jax.jit(lambda words: unique.first_occurrence(words))(words), occurrences(words))
+
+
+# first_kept
+
+
+def row_sets(dim):
+    """Sets of 64 rows with their tolerance, from easy to adversarial; distances are never within rounding of it."""
+    rng = np.random.default_rng(dim)
+    line, other = np.zeros((2, dim))
+    line[0], other[-1] = 1, 1
+    steps = np.arange(64)[:, None]
+    chain = 0.9 * steps * line
+    exact = steps * line
+    return {
+        "random": (rng.uniform(0, 3, (64, dim)), 0.5),
+        "clusters": (rng.integers(0, 3, (64, dim)) + rng.normal(0, 1e-4, (64, dim)), 1e-3),
+        "all equal": (np.full((64, dim), 0.3), 1e-3),
+        "all far": (rng.permutation(64)[:, None] * np.ones(dim), 0.5),
+        "chain": (chain, 1.0),
+        "chain, other axis": (0.9 * steps * other - 7, 1.0),
+        "chain backwards": (chain[::-1], 1.0),
+        "chain shuffled": (rng.permutation(chain), 1.0),
+        "two chains": (np.concatenate([chain[:32], chain[:32] + 0.45 * line]), 1.0),
+        "exactly atol apart": (exact, 1.0),
+        "exactly atol apart, shuffled": (rng.permutation(exact), 1.0),
+        "just nearer than atol": (exact, np.nextafter(1.0, 2)),
+        "half of atol apart": (rng.permutation(exact / 2), 1.0),
+        "huge": (rng.choice([-1e12, 1e12, 1e12 + 1, 0], (64, dim)), 1.5),
+        "huge, tiny tolerance": (rng.choice([-1e12, 1e12, 1e12 + 1, 0], (64, dim)), 1e-3),
+        "beyond all bins": (rng.choice([-1e300, 1e300, 1e299, 3], (64, dim)), 1e-3),
+        "tiny": (rng.integers(0, 9, (64, dim)) * 1e-9, 1.5e-9),
+        "tolerance of everything": (rng.uniform(0, 3, (64, dim)), 1e9),
+        "negative": (-rng.uniform(0, 3, (64, dim)), 0.25),
+    }
+
+
+def rule(rows, valid, atol):
+    """The literal rule among the valid rows."""
+    index = np.flatnonzero(valid)
+    kept = np.zeros(len(rows), bool)
+    with np.errstate(over="ignore"):
+        kept[index[reference.sequential_distinct_maps(rows[index], atol)]] = True
+    return kept
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3, 4, 5])
+def test_first_kept_is_the_literal_rule(dim):
+    sets = row_sets(dim)
+    rows = np.stack([rows for rows, _ in sets.values()])
+    atols = np.array([atol for _, atol in sets.values()])
+    rng = np.random.default_rng(0)
+    masks = [np.ones((len(rows), 64), bool), rng.random((len(rows), 64)) < 0.5, np.zeros((len(rows), 64), bool)]
+    with jax.enable_x64(True):
+        kept = quick(jax.vmap(jax.vmap(first_kept), (None, 0, None)))(rows, np.stack(masks), atols)
+    for name, set_index in zip(sets, range(len(rows)), strict=True):
+        for mask_index, valid in enumerate(masks):
+            expected = rule(rows[set_index], valid[set_index], atols[set_index])
+            np.testing.assert_array_equal(kept[mask_index, set_index], expected, err_msg=name)
+
+
+quick_first_kept = quick(first_kept)
+
+
+@pytest.mark.parametrize(
+    ("rows", "atol", "expected"),
+    [
+        # distances 5, 13 and 25 in whole numbers: not nearer than the tolerance, so kept
+        ([[0, 0], [3, 4], [8, 16], [15, -9], [15.5, -9]], 5.0, [1, 1, 1, 1, 0]),
+        ([[0, 0], [3, 4], [8, 16], [15, -9], [15.5, -9]], 13.0, [1, 0, 1, 1, 0]),
+        # equal rows, where the square of the tolerance underflows
+        ([[0, 1], [0, 1], [0, 2], [0, 2], [0, 1]], 1e-100, [1, 0, 1, 0, 0]),
+        ([[0, 1], [0, 1], [0, 2], [0, 2], [0, 1]], 1e-170, [1, 0, 1, 0, 0]),
+        ([[1, 2]], 1e-3, [1]),
+    ],
+)
+def test_first_kept_by_hand(rows, atol, expected):
+    with jax.enable_x64(True):
+        for valid in (np.ones(len(rows), bool), np.zeros(len(rows), bool)):
+            kept = quick_first_kept(np.asarray(rows, np.float64), valid, atol)
+            np.testing.assert_array_equal(kept, expected * valid)
+
+
+def test_first_kept_of_thousands_of_rows():
+    rng = np.random.default_rng(8)
+    chain = np.stack([0.9e-3 * np.arange(2000), np.zeros(2000), np.ones(2000)], axis=1)
+    sets = [
+        rng.uniform(0, 0.04, (2000, 3)),
+        rng.uniform(0, 1, (2000, 3)),
+        chain,
+        rng.permutation(chain),
+        np.full((2000, 3), 7.0),
+        rng.integers(0, 6, (2000, 3)) + rng.normal(0, 3e-4, (2000, 3)),
+    ]
+    valid = np.arange(2000) % 10 > 0
+    with jax.enable_x64(True):
+        kept = quick(jax.vmap(first_kept, (0, None, None)))(np.stack(sets), valid, 1e-3)
+    for rows, found in zip(sets, kept, strict=True):
+        np.testing.assert_array_equal(np.flatnonzero(found), np.flatnonzero(valid)[sequential_rule(rows[valid])])
+    assert sequential_rule(sets[0][:500]) == reference.sequential_distinct_maps(sets[0][:500])
