@@ -43,9 +43,11 @@ def activation_words(layers: Layers, points: Float[Array, "points in"]) -> UInt3
     for layer in layers[:-1]:
         kernel, bias = _padded_to_words(layer)
         z = _product(kernel, h) + bias[:, None]
-        bits = (z > 0).astype(jnp.uint32).reshape(_words_of_layer(layer.bias.shape[0]), -1, z.shape[1])
-        words.append(jnp.sum(bits << _SHIFTS[: bits.shape[1], None], axis=1, dtype=jnp.uint32))
-        h = jnp.maximum(z[: layer.bias.shape[0]], 0)
+        width = layer.bias.shape[0]
+        shape = (_words_of_layer(width), min(width, WORD_BITS), z.shape[1])
+        bits = (z > 0).astype(jnp.uint32).reshape(shape)
+        words.append(jnp.sum(bits << _SHIFTS[: shape[1], None], axis=1, dtype=jnp.uint32))
+        h = jnp.maximum(z[:width], 0)
     return jnp.concatenate(words) if words else jnp.zeros((0, points.shape[0]), jnp.uint32)
 
 
@@ -85,12 +87,14 @@ def affine_maps_of_patterns(layers: Layers, words: UInt32[Array, "words cells"])
         if index == 0:
             # All cells share the first layer, so that mask times weights is one matrix product.
             weights = carried[:, :, None] * layer.kernel
-            weights = jnp.moveaxis(weights, 1, 2).reshape(-1, weights.shape[1])
-            carried = (weights @ pattern).reshape(rows, -1, cells)
+            outputs = layer.kernel.shape[1]
+            weights = jnp.moveaxis(weights, 1, 2).reshape(rows * outputs, weights.shape[1])
+            carried = (weights @ pattern).reshape(rows, outputs, cells)
         else:
             carried = jnp.einsum("rwc,wo->roc", carried * pattern, layer.kernel)
         carried = carried.at[-1].add(layer.bias[:, None])
-    carried = jnp.broadcast_to(carried.reshape(rows, carried.shape[1], -1), (rows, carried.shape[1], cells))
+    if carried.ndim == 2:  # no hidden layer
+        carried = jnp.broadcast_to(carried[:, :, None], (*carried.shape, cells))
     gradient, intercept = carried[:-1], carried[-1]
     return AffineMaps(jnp.transpose(gradient, (2, 1, 0)), intercept.T)
 

@@ -49,10 +49,16 @@ def map_chunks(
     chunk_size = min(chunk_size, num)
     starts = range(0, num, chunk_size)
 
+    # JAX's settings belong to a thread: the workers get those of the caller.
+    config: Any = jax.config
+    settings = config.jax_enable_x64, config.jax_default_device, config.jax_default_matmul_precision
+
     def run(start: int) -> PyTree:
+        x64, device, precision = settings
         members = np.minimum(np.arange(start, start + chunk_size), num - 1)
-        chunk = jax.tree.map(lambda leaf: leaf[members], population)
-        return jax.tree.map(lambda leaf: np.asarray(leaf)[: num - start], function(chunk))
+        with jax.enable_x64(x64), jax.default_device(device), jax.default_matmul_precision(precision):
+            chunk = jax.tree.map(lambda leaf: leaf[members], population)
+            return jax.tree.map(lambda leaf: np.asarray(leaf)[: num - start], function(chunk))
 
     results: dict[int, Any] = {}
     title = progress if isinstance(progress, str) else None

@@ -172,6 +172,14 @@ def pad_widths(layers: Layers, widths: Sequence[int]) -> Layers:
     return tuple(padded)
 
 
+def as_float64(array: Array | np.ndarray) -> Array | np.ndarray:
+    """The array in float64; to be called where x64 is enabled. Values at hand go through NumPy, which keeps
+    subnormal numbers."""
+    if isinstance(array, jax.core.Tracer):
+        return array.astype(jnp.float64)
+    return np.asarray(array).astype(np.float64)
+
+
 def first_nonfinite_layer(layers: Layers) -> int | None:
     """Index of the first layer with NaN or infinite weights, or None. Tracers count as finite."""
     for index, layer in enumerate(layers):

@@ -1,9 +1,10 @@
 """Loaded before every test: shapes and types of all annotated functions are checked at run time."""
 
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
+import jax
 import jaxtyping
 import matplotlib
 import pytest
@@ -11,6 +12,12 @@ import pytest
 matplotlib.use("Agg")
 # An int is a float, as for static type checkers (PEP 484).
 jaxtyping.install_import_hook("jaxgeom", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+
+# Compiling takes most of the time of many tests, and a fraction of it without optimization.
+OPTIONS: dict[str, Any] = {"xla_backend_optimization_level": 0}
+if jax.__version_info__ < (0, 11):
+    OPTIONS["xla_cpu_use_fusion_emitters"] = False
+quick = partial(jax.jit, compiler_options=OPTIONS)
 
 
 @pytest.fixture
@@ -24,8 +31,6 @@ def unchecked() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def trained_xor() -> Callable[[int], Any]:
     """``trained_xor(width)``: 30 networks that learned XOR, 20 of width 100; each width is trained once."""
-    import jax
-
     import jaxgeom
 
     @cache

@@ -11,7 +11,7 @@ from flax import linen, nnx
 
 import jaxgeom
 from jaxgeom import Dense, forward, layers_of
-from jaxgeom.layers import check_finite, check_layers, first_nonfinite_layer
+from jaxgeom.layers import check_finite, check_layers, first_nonfinite_layer, pad_widths
 
 KEY = jax.random.key(3)
 X = np.random.default_rng(0).uniform(-1, 1, (30, 2)).astype(np.float32)
@@ -262,6 +262,24 @@ def test_modules_that_are_not_affine_layers_are_refused(entry, order):
 def test_other_things_than_parameters_are_refused(params):
     with pytest.raises(ValueError, match=r"not the parameters of a jaxgeom.mlp: a \w+ was given"):
         layers_of(params)
+
+
+# Padding
+
+
+@pytest.mark.parametrize("leading", [(), (3,), (2, 3)])
+def test_zero_units_change_no_output(leading):
+    layers = network(5, 2, 5, 4, 3, leading=leading)
+    padded = pad_widths(layers, (8, 4))
+    assert [layer.kernel.shape for layer in padded] == [(*leading, 2, 8), (*leading, 8, 4), (*leading, 4, 3)]
+    check_layers(padded, dim=2)
+    for index in np.ndindex(leading):
+        member, wide = (jax.tree.map(lambda array, index=index: array[index], tree) for tree in (layers, padded))
+        output, (first, second) = reference.forward(wide, X)
+        np.testing.assert_allclose(output, reference.forward(member, X)[0], rtol=0, atol=1e-14)
+        np.testing.assert_array_equal(first[:, 5:], np.zeros((30, 3)))
+        np.testing.assert_allclose(second, reference.forward(member, X)[1][1], rtol=0, atol=1e-14)
+    assert_same_arrays(pad_widths(layers, (5, 4)), layers)
 
 
 # Checks of shapes and values

@@ -151,6 +151,19 @@ def test_side_is_right():
 
 
 @pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("kind", [jnp.int8, jnp.uint8, jnp.uint32])
+def test_labels_may_be_any_integers(kind):
+    # As image data sets store them; 1 - 2 * label must not wrap around.
+    logits, labels = jnp.array([[2.0], [2.0], [-3.0], [-3.0]]), np.array([0, 1, 0, 1])
+    for loss, outputs in (
+        (losses.binary_cross_entropy, logits),
+        (losses.softmax_cross_entropy, jnp.hstack([jnp.zeros_like(logits), logits])),
+    ):
+        expected = binary_truth(np.asarray(logits, np.float64), labels)[0]
+        np.testing.assert_allclose(loss(outputs, jnp.asarray(labels, kind)), expected, rtol=8 * EPS)
+
+
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("loss", [losses.squared_error, losses.percentage_error])
 def test_targets_are_not_broadcast(loss):
     # (points, 1) against (points,) would compare every output with every target.

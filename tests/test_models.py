@@ -22,9 +22,6 @@ EPS = float(np.finfo(np.float32).eps)
 SIGMAS = 4
 RARE_KS = math.sqrt(math.log(2 / math.erfc(SIGMAS / math.sqrt(2))) / 2)
 
-# Compiling takes most of the time, and half as much without optimization.
-quick = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-
 sigmoid = lambda z: 1 / (1 + np.exp(-z))  # noqa: E731
 NUMPY = {
     "linear": lambda z: z,
@@ -42,6 +39,14 @@ NUMPY = {
 
 
 X = jnp.asarray(np.random.default_rng(3).normal(size=(20, 2)), jnp.float32)
+
+
+@pytest.fixture(autouse=True)
+def quickly():
+    """Compiling takes most of the time, and half as much without optimization."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def double(tree):
@@ -67,7 +72,7 @@ def assert_rounding(actual, desired, num_ops):
 
 def evaluated(model, x=X):
     """Parameters of one network, and its outputs."""
-    return quick(lambda x: (params := model.init(KEY), model.apply(params, x)))(x)
+    return jax.jit(lambda x: (params := model.init(KEY), model.apply(params, x)))(x)
 
 
 def shapes(params):
@@ -126,7 +131,7 @@ def test_all_activations_have_a_numpy_twin():
 def networks_of_all_activations():
     # Widths on both sides of the limit for tiny products (4), and large enough inputs to saturate. One program for all.
     models = {name: mlp((2, 6, 5, 2), activation=name, output_activation=name) for name in ACTIVATIONS}
-    params = quick(models["relu"].init)(KEY)
+    params = jax.jit(models["relu"].init)(KEY)
 
     def apply(x):
         return {
@@ -134,7 +139,7 @@ def networks_of_all_activations():
             for name, model in models.items()
         }
 
-    return list(params.values()), quick(apply)(4 * X)
+    return list(params.values()), jax.jit(apply)(4 * X)
 
 
 @pytest.mark.parametrize("name", NUMPY)
@@ -191,7 +196,7 @@ def test_tiny_products_are_products(num_in, num_out):
     x, kernel = (rng.normal(size=shape).astype(np.float32) for shape in ((9, num_in), (num_in, num_out)))
     dimensions = (((1,), (0,)), ((), ()))
 
-    @quick
+    @jax.jit
     def product_and_gradients(x, kernel):
         product, pull = jax.vjp(lambda x, kernel: _small_dot_general(x, kernel, dimensions, precision=None), x, kernel)
         return product, *pull(jnp.ones_like(product))
@@ -219,7 +224,7 @@ def normal_cdf(z):
 
 def population_of(features, num_networks=1000, **options):
     keys = jax.random.split(KEY, num_networks)
-    return list(jax.tree.map(np.asarray, quick(jax.vmap(mlp(features, **options).init))(keys)).values())
+    return list(jax.tree.map(np.asarray, jax.jit(jax.vmap(mlp(features, **options).init))(keys)).values())
 
 
 def test_pytorch_is_uniform_within_one_over_root_fan_in():
@@ -270,9 +275,9 @@ def test_all_parameters_are_drawn_independently():
 def test_vmap_of_init_is_a_loop(init):
     model = mlp((2, 5, 3), init=init)
     keys = jax.random.split(KEY, 4)
-    one = quick(model.init)
+    one = jax.jit(model.init)
     looped = jax.tree.map(lambda *leaves: np.stack(leaves), *[one(key) for key in keys])
-    mapped = quick(jax.vmap(model.init))(keys)
+    mapped = jax.jit(jax.vmap(model.init))(keys)
     # Uniform numbers are scaled and shifted: two roundings of numbers below 2.
     chex.assert_trees_all_close(mapped, looped, rtol=2 * EPS, atol=2 * EPS)
     assert len(np.unique(mapped["dense0_relu"]["kernel"])) == 4 * 2 * 5
@@ -337,7 +342,7 @@ def test_adapters_give_the_modules_own_outputs(twin):
     model, own = twin()
     keys = jax.random.split(KEY, 3)
     np.testing.assert_array_equal(model.apply(model.init(keys[0]), X), own(keys[0])(X))
-    population, outputs = quick(jax.vmap(lambda key: (params := model.init(key), model.apply(params, X))))(keys)
+    population, outputs = jax.jit(jax.vmap(lambda key: (params := model.init(key), model.apply(params, X))))(keys)
     for output, key in zip(outputs, keys, strict=True):
         assert_rounding(output, double(own(key)(X)), num_ops=2 * (5 + 4))
     assert len(np.unique(outputs[:, 0])) == 3
@@ -349,9 +354,9 @@ def test_adapters_can_be_trained(twin):
     model, _ = twin()
     data = Dataset(X, X[:, :1] * X[:, 1:])
     run = partial(fit, model=model, optimizer=optax.adam(0.05), loss=squared_error, train=data, num_epochs=100)
-    result = quick(jax.vmap(run))(jax.random.split(KEY, 3))
+    result = jax.jit(jax.vmap(run))(jax.random.split(KEY, 3))
     assert (result.train_loss[:, -1] < 0.5 * result.train_loss[:, 0]).all()
-    outputs = quick(jax.vmap(model.apply, (0, None)))(result.params, X)
+    outputs = jax.jit(jax.vmap(model.apply, (0, None)))(result.params, X)
     losses = np.mean((double(outputs) - double(data.y)) ** 2, axis=(1, 2))
     assert_rounding(result.train_loss[:, -1], losses, num_ops=20 + 2 * (5 + 4))
 

@@ -12,16 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
+from conftest import quick
 
 import jaxgeom
 from jaxgeom import Dense, box, forward, grid_points, grid_regions, layers_of, mlp, unpack_patterns
 from jaxgeom.regions import unique
 from jaxgeom.regions.distinct import first_kept
 from jaxgeom.regions.grid import NO_POINT
-
-# Compiling takes most of the time of these tests, and less without optimization.
-OPTIONS = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
-quick = partial(jax.jit, compiler_options=OPTIONS)
 
 GRID = grid_points(box(), 15, with_corners=True)
 
@@ -315,7 +312,7 @@ LAYERS = special_networks(2, 3, 1)[0]
         (np.zeros((4, 3)), {}, "layer 0 takes 2 inputs, but what comes before it has 3 dimensions"),
         (GRID, {"capacity": 0}, "capacity must be a positive integer, but 0 was given. Leave it out"),
         (GRID, {"capacity": -3}, "capacity must be a positive integer"),
-        (GRID, {"atol": 0.0}, "atol must be positive, but 0.0"),
+        (GRID, {"atol": 0.0}, "atol must be positive, .* but 0.0"),
         (GRID, {"atol": -1}, "atol must be positive"),
         (GRID, {"atol": float("nan")}, "atol must be positive"),
     ],
@@ -378,7 +375,7 @@ def test_first_occurrence_of_any_shape(shape):
     words = rng.integers(0, 2**32, shape, dtype=np.uint32)
     words = words[:, rng.integers(0, max(1, shape[1] // 2), shape[1])]
     expected = occurrences(words) if shape[0] else np.zeros(shape[1])
-    found = jax.jit(unique.first_occurrence)(words)
+    found = quick(unique.first_occurrence)(words)
     assert found.dtype == np.int32
     np.testing.assert_array_equal(found, expected)
 
@@ -393,7 +390,7 @@ def test_first_occurrence_whatever_the_hash(monkeypatch, values):
 
     monkeypatch.setattr(unique, "_mixed", bad)
     tables = np.stack(list(word_tables().values()))
-    found = jax.jit(jax.vmap(lambda words: unique.first_occurrence(words)))(tables)
+    found = quick(jax.vmap(lambda words: unique.first_occurrence(words)))(tables)
     for words, first in zip(tables, found, strict=True):
         np.testing.assert_array_equal(first, occurrences(words))
 
@@ -401,7 +398,7 @@ def test_first_occurrence_whatever_the_hash(monkeypatch, values):
 def test_first_occurrence_with_a_constant_hash(monkeypatch):
     monkeypatch.setattr(unique, "_mixed", lambda words, salt: jnp.zeros(words.shape[1], jnp.uint32))
     words = word_tables()["there and back"]
-    np.testing.assert_array_equal(jax.jit(lambda words: unique.first_occurrence(words))(words), occurrences(words))
+    np.testing.assert_array_equal(quick(lambda words: unique.first_occurrence(words))(words), occurrences(words))
 
 
 # first_kept
@@ -473,7 +470,7 @@ quick_first_kept = quick(first_kept)
         ([[0, 0], [3, 4], [8, 16], [15, -9], [15.5, -9]], 13.0, [1, 0, 1, 1, 0]),
         # equal rows, where the square of the tolerance underflows
         ([[0, 1], [0, 1], [0, 2], [0, 2], [0, 1]], 1e-100, [1, 0, 1, 0, 0]),
-        ([[0, 1], [0, 1], [0, 2], [0, 2], [0, 1]], 1e-170, [1, 0, 1, 0, 0]),
+        ([[0, 1], [0, 1], [0, 2], [0, 2], [0, 1]], 1e-150, [1, 0, 1, 0, 0]),
         ([[1, 2]], 1e-3, [1]),
     ],
 )

@@ -25,9 +25,10 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int32
 
-from jaxgeom.layers import Dense
+from jaxgeom.layers import Dense, as_float64
 
 _EPS = float(np.finfo(np.float64).eps)
+_TINY = 1e-290  # products below may have lost digits to underflow
 
 
 class ArrangementCount(NamedTuple):
@@ -64,14 +65,13 @@ def arrangement_count(layer: Dense, vertices: Float[Array | np.ndarray, "vertice
         vertices: the polygon's vertices in order, see :func:`jaxgeom.polygon_vertices`.
     """
     with jax.enable_x64(True):
-        return _arrangement_count(layer, jnp.asarray(vertices))
+        return _arrangement_count(*jax.tree.map(as_float64, (layer, vertices)))
 
 
 @jax.jit
 def _arrangement_count(layer: Dense, vertices: Float[Array, "vertices 2"]) -> ArrangementCount:
     # Rows of `lines` are (w1, w2, b) of the line w1 x + w2 y + b = 0.
-    lines = jnp.concatenate([layer.kernel, layer.bias[None]]).T.astype(jnp.float64)
-    vertices = vertices.astype(jnp.float64)
+    lines = jnp.concatenate([layer.kernel, layer.bias[None]]).T
     has_exact_products = jnp.all(_is_single(lines), axis=1) & jnp.all(_is_single(vertices))
     chords = _chords(lines, vertices, has_exact_products)
     is_same, same_uncertain = _coincidences(lines, chords, has_exact_products)
@@ -99,8 +99,9 @@ def _chords(
     has_exact_products: Bool[Array, " lines"],
 ) -> _Chords:
     z, error = _values_at(lines, vertices, has_exact_products)
-    uncertain = jnp.any((jnp.abs(z) <= 2 * error) & (error > 0), axis=1)
-    z = jnp.where(jnp.abs(z) <= 2 * error, 0.0, z)
+    is_lost = ~(jnp.abs(z) > 2 * error)
+    uncertain = jnp.any(is_lost & (error > 0), axis=1)
+    z = jnp.where(is_lost, 0.0, z)
     crosses = jnp.any(z > 0, axis=1) & jnp.any(z < 0, axis=1)
     following = jnp.roll(z, -1, axis=1)
     rises = (z < 0) & (following >= 0)
@@ -130,7 +131,7 @@ def _chords(
         jnp.maximum(ends[0][1], ends[1][1]),
         start_at,
         stop_at,
-        uncertain & jnp.any(z != 0, 1),
+        uncertain,
     )
 
 
@@ -146,7 +147,12 @@ def _values_at(
     first, lost_first = _two_sum(a, b)
     total, lost = _two_sum(first, c)
     inexact = jnp.where(has_exact_products[:, None], 0.0, 4 * _EPS * (jnp.abs(a) + jnp.abs(b) + jnp.abs(c)))
-    return total, jnp.abs(lost_first) + jnp.abs(lost) + inexact
+    # A product that underflows is not exact, nor is anything that overflows or is no number.
+    may_underflow = ((jnp.abs(a) < _TINY) & (lines[:, :1] != 0) & (points[:, 0] != 0)) | (
+        (jnp.abs(b) < _TINY) & (lines[:, 1:2] != 0) & (points[:, 1] != 0)
+    )
+    error = jnp.abs(lost_first) + jnp.abs(lost) + inexact + jnp.where(may_underflow, 2 * _TINY, 0.0)
+    return total, jnp.where(jnp.isfinite(total) & jnp.isfinite(error), error, jnp.inf)
 
 
 def _two_sum(a: Array, b: Array) -> tuple[Array, Array]:

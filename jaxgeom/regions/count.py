@@ -4,19 +4,21 @@
 count of :mod:`jaxgeom.regions.arrangement`, and decides by integer arithmetic what rounding left open.
 """
 
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int64
 
+from jaxgeom._typing import PyTree
 from jaxgeom.chunks import check_chunk_size, map_chunks
 from jaxgeom.domains import Box, polygon_vertices
-from jaxgeom.layers import Dense, Layers, check_finite, check_layers, pad_widths
+from jaxgeom.layers import Dense, Layers, as_float64, check_finite, check_layers, pad_widths
 from jaxgeom.regions.arrangement import ArrangementCount, arrangement_count
 from jaxgeom.regions.bounds import zaslavsky
-from jaxgeom.regions.grid import grid_regions
+from jaxgeom.regions.grid import check_points, grid_regions
 from jaxgeom.regions.rational import exact_arrangement_count
 
 NOT_COUNTED = -1
@@ -69,9 +71,8 @@ def count_grid_regions(
             raise but get the count -1.
     """
     check_chunk_size(chunk_size)
+    check_points(points, atol)
     points = np.asarray(points)
-    if points.ndim != 2:
-        raise ValueError(f"points must have shape (points, in), but {points.shape} was given.")
     layers, leading, is_finite = _flattened(check_layers(layers, dim=points.shape[1]))
     num_points = len(points)
     counts = np.full((2, len(is_finite)), NOT_COUNTED, np.int64)
@@ -81,7 +82,7 @@ def count_grid_regions(
         units = sum(layer.bias.shape[-1] for layer in layers[:-1])
         bytes_each = num_points * (units // 4 + 64) + capacity * units * 8 * (points.shape[1] + 2)
         size = chunk_size or int(np.clip(_CHUNK_BYTES // bytes_each, 1, 16))
-        function = partial(_grid_counts, points=points, atol=atol, capacity=capacity)
+        function = _in_float64(_grid_counts, points=points, atol=atol, capacity=capacity)
         members = jax.tree.map(lambda array, pending=pending: array[pending], layers)
         found, maps = map_chunks(function, members, chunk_size=size, progress=progress)
         is_complete = found <= capacity
@@ -90,6 +91,16 @@ def count_grid_regions(
         if len(pending):
             capacity = min(num_points, 1 << int(found.max() - 1).bit_length())
     return GridCounts(*counts.reshape(2, *leading))
+
+
+def _in_float64(function: Callable[..., PyTree], **constants: Any) -> Callable[[PyTree], PyTree]:
+    """The function with x64 enabled around each call, in whichever thread that is."""
+
+    def call(chunk: PyTree) -> PyTree:
+        with jax.enable_x64(True):
+            return function(chunk, **constants)
+
+    return call
 
 
 @partial(jax.jit, static_argnames="capacity")
@@ -139,10 +150,10 @@ def count_regions(
     counts = np.where(is_finite, 1, NOT_COUNTED).astype(np.int64)
     degenerate = np.zeros(len(is_finite), bool)
     if len(layers) == 2 and is_finite.any():
-        hidden = Dense(*(array[is_finite] for array in layers[0]))
+        hidden = _scaled(Dense(*(array[is_finite] for array in layers[0])))
         units = hidden.bias.shape[-1]
         size = chunk_size or int(np.clip(_CHUNK_BYTES // (100 * units**2), 1, 64))
-        found = map_chunks(partial(_counts, vertices=vertices), hidden, chunk_size=size, progress=progress)
+        found = map_chunks(_in_float64(_counts, vertices=vertices), hidden, chunk_size=size, progress=progress)
         count = found.count.astype(np.int64)
         for member in np.flatnonzero(found.degenerate):
             count[member] = exact_arrangement_count(Dense(*(array[member] for array in hidden)), vertices)
@@ -160,8 +171,9 @@ def _flattened(layers: Layers) -> tuple[Layers, tuple[int, ...], Bool[np.ndarray
     leading = np.shape(layers[0].bias)[:-1]
     if not leading:
         check_finite(layers)
-    flat = jax.tree.map(np.asarray, layers)
-    flat = tuple(Dense(k.reshape(-1, *k.shape[-2:]), b.reshape(-1, b.shape[-1])) for k, b in flat)
+    num = int(np.prod(leading))
+    flat = jax.tree.map(as_float64, layers)
+    flat = tuple(Dense(k.reshape(num, *k.shape[-2:]), b.reshape(num, b.shape[-1])) for k, b in flat)
     flat = pad_widths(flat, [_round_width(layer.bias.shape[-1]) for layer in flat[:-1]])
     is_finite = np.ones(len(flat[0].bias), bool)
     for kernel, bias in flat:
@@ -169,10 +181,17 @@ def _flattened(layers: Layers) -> tuple[Layers, tuple[int, ...], Bool[np.ndarray
     return flat, leading, is_finite
 
 
+def _scaled(hidden: Dense) -> Dense:
+    """The same lines with coefficients around one: each unit times a power of two, which is exact."""
+    largest = np.maximum(np.abs(hidden.kernel).max(axis=1), np.abs(hidden.bias))
+    exponent = -np.frexp(largest)[1]
+    return Dense(np.ldexp(hidden.kernel, exponent[:, None, :]), np.ldexp(hidden.bias, exponent))
+
+
 def _round_width(width: int) -> int:
     """Up to the next of 4, 8, …, 32, 48, …, 128, 192, …: so few widths are compiled, and little work is added."""
     step = 4 if width <= 32 else 16 if width <= 128 else 64
-    return -(-width // step) * step
+    return max(step, -(-width // step) * step)
 
 
 def _most_regions_of_one_layer(layers: Layers) -> int | None:

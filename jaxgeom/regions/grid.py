@@ -19,12 +19,14 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int32, UInt32
 
 from jaxgeom.affine import activation_words, affine_maps, affine_maps_of_patterns, num_words
-from jaxgeom.layers import Layers, check_finite, check_layers
+from jaxgeom.layers import Layers, as_float64, check_finite, check_layers
 from jaxgeom.regions.distinct import first_kept
 from jaxgeom.regions.unique import first_occurrence
 
 NO_POINT = -1
 """Padding of ``representative``, and of ``cell_of_point`` where capacity ran out."""
+
+_SMALLEST_ATOL = 1e-150  # whose square is a normal number
 
 
 class GridRegions(NamedTuple):
@@ -87,13 +89,9 @@ def grid_regions(
             or NaN in the weights (naming the layer).
         TypeError: if the first argument is neither layers nor a function.
     """
-    shape = np.shape(points)
-    if len(shape) != 2 or shape[0] == 0:
-        raise ValueError(f"points must have shape (points, in) with at least one point, but {shape} was given.")
+    shape = check_points(points, atol)
     if capacity is not None and capacity < 1:
         raise ValueError(f"capacity must be a positive integer, but {capacity} was given. Leave it out for no limit.")
-    if isinstance(atol, int | float) and not atol > 0:
-        raise ValueError(f"atol must be positive, but {atol} was given.")
     capacity = shape[0] if capacity is None else min(capacity, shape[0])
     with jax.enable_x64(True):
         if callable(layers_or_apply):
@@ -105,15 +103,24 @@ def grid_regions(
                 "Use jax.vmap, or count_grid_regions for a population."
             )
         check_finite(layers)
-        return _regions_of_layers(layers, jnp.asarray(points), atol, capacity=capacity)
+        return _regions_of_layers(*jax.tree.map(as_float64, (layers, points)), atol, capacity=capacity)
+
+
+def check_points(points: Array | np.ndarray, atol: float | Array) -> tuple[int, ...]:
+    """The shape of the points, or a ValueError if they or the tolerance make no sense."""
+    shape = np.shape(points)
+    if len(shape) != 2 or shape[0] == 0:
+        raise ValueError(f"points must have shape (points, in) with at least one point, but {shape} was given.")
+    if isinstance(atol, int | float) and not _SMALLEST_ATOL <= atol < float("inf"):
+        raise ValueError(f"atol must be positive, at least {_SMALLEST_ATOL} and finite, but {atol} was given.")
+    return shape
 
 
 @partial(jax.jit, static_argnames="capacity")
 def _regions_of_layers(
     layers: Layers, points: Float[Array, "points in"], atol: float | Array, *, capacity: int
 ) -> GridRegions:
-    layers = jax.tree.map(lambda array: jnp.asarray(array, jnp.float64), layers)
-    words = activation_words(layers, points.astype(jnp.float64))
+    words = activation_words(layers, points)
     first = first_occurrence(words)
     num_points = points.shape[0]
     is_first = first == jnp.arange(num_points)
