@@ -108,7 +108,7 @@ def counted(networks, domain, dtype=np.float32):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_random_networks(num_units, dtype):
     rng = np.random.default_rng(num_units)
-    networks = [uniform(rng, num_units).astype(dtype) for _ in range(50)]
+    networks = [uniform(rng, num_units).astype(dtype) for _ in range(40)]
     found = check(networks)
     assert not found.degenerate.any()
     np.testing.assert_array_equal(found.num_lines, [sum(is_crossing(unit) for unit in units) for units in networks])
@@ -261,10 +261,10 @@ def test_counts_by_hand():
 def test_other_boxes(low, high):
     rng = np.random.default_rng(2)
     vertices = polygon_vertices(box(low, high))
-    inside = rng.uniform(low, high, (60, 12, 2))
+    inside = rng.uniform(low, high, (30, 12, 2))
     edges = np.array([[1, 0, -low[0]], [1, 0, -high[0]], [0, 1, -low[1]], [0, 3, -3 * high[1]]])
     networks = [through(rng, points) for points in inside]
-    networks += [np.concatenate([through(rng, vertices), edges, through(rng, points[:3])]) for points in inside[:20]]
+    networks += [np.concatenate([through(rng, vertices), edges, through(rng, points[:3])]) for points in inside[:15]]
     networks += [through(rng, np.tile(points[0], (5, 1))) for points in inside[:10]]
     check(networks, vertices)
     found = counted(networks, box(low, high), np.float64)
@@ -330,7 +330,7 @@ def polygons(num_vertices, num):
 def test_convex_polygons(num_vertices):
     rng = np.random.default_rng(num_vertices)
     networks, domains = [], []
-    for vertices in polygons(num_vertices, 40):
+    for vertices in polygons(num_vertices, 25):
         middle, size = vertices.mean(axis=0), np.ptp(vertices, axis=0)
         following = np.roll(vertices, -1, axis=0)
         i, j = rng.integers(0, num_vertices, (2, 12))
