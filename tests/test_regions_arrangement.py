@@ -300,6 +300,16 @@ def test_subnormal_weights(scale):
     check(networks)
 
 
+@pytest.mark.parametrize(("dtype", "scale"), [(np.float32, 1e-40), (np.float64, 1e-310)])
+def test_subnormal_weights_are_never_certain_to_the_core(dtype, scale):
+    # nothing can be scaled beforehand inside jit
+    units = (scale * uniform(np.random.default_rng(5), 10)).astype(dtype)
+    with jax.enable_x64(dtype == np.float64):
+        for function in (arrangement_count, quick(arrangement_count)):
+            found = function(layer_of(units), SQUARE)
+            assert found.degenerate or found.count == truth(units)
+
+
 def test_products_that_underflow():
     # a line across a box of size 1e-300, with weights 1e-20: the products are below the smallest number
     vertices = polygon_vertices(box(1e-300, 2e-300))
