@@ -105,13 +105,17 @@ def test_help_explains_and_unknown_recipes_are_listed(capsys: pytest.CaptureFixt
 
 
 def test_progress_goes_to_stderr_and_interrupt_is_clean(tmp_path: Path) -> None:
+    # Who runs the tests in the background has them ignore Ctrl-C; the program itself must not.
+    code = (
+        "import signal, runpy; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "runpy.run_module('jaxgeom', run_name='__main__')"
+    )
+    arguments = ["xor", "--widths", "100", "--seeds", "100000", "--out", str(tmp_path)]
     program = subprocess.Popen(
-        [sys.executable, "-m", "jaxgeom", "xor", "--widths", "100", "--seeds", "100000", "--out", str(tmp_path)],
+        [sys.executable, "-c", code, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Whoever runs the tests in the background has them ignore Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert program.stderr is not None
     seen = ""

@@ -256,6 +256,9 @@ def test_he_is_normal_of_variance_two_over_fan_in(bias_scale):
     init = he_init(bias_scale) if bias_scale else "he"
     for fan_in, layer in zip((3, 7), population_of((3, 7, 2), init=init), strict=True):
         assert_distributed(layer["kernel"], lambda w, fan_in=fan_in: normal_cdf(w / math.sqrt(2 / fan_in)))
+        # The variance of a normal's square is 2: much sharper than the whole distribution.
+        square = np.mean(np.asarray(layer["kernel"], np.float64) ** 2) * fan_in / 2
+        assert abs(square - 1) < SIGMAS * math.sqrt(2 / layer["kernel"].size)
         if bias_scale:
             assert_distributed(layer["bias"], lambda b: normal_cdf(b / bias_scale))
         else:
