@@ -22,7 +22,7 @@ def softmax_cross_entropy(
 def binary_cross_entropy(outputs: Float[Array, "points 1"], targets: Int[Array, " points"]) -> Float[Array, " points"]:
     """Cross-entropy of the sigmoid of one logit with labels 0 and 1; stable for large logits."""
     logits = outputs[:, 0]
-    return jax.nn.softplus((1 - 2 * targets) * logits)
+    return jax.nn.softplus(jnp.where(targets > 0, -logits, logits))
 
 
 def squared_error(outputs: Float[Array, "points out"], targets: Float[Array, "points out"]) -> Float[Array, " points"]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen, nnx
 from jaxtyping import Array, Float
 
@@ -188,7 +189,7 @@ def hidden_states(params: Params, x: Float[Array, "points in"]) -> tuple[LayerSt
     return tuple(states)
 
 
-def from_linen(module: linen.Module, example: Float[Array, "points in"]) -> Model:
+def from_linen(module: linen.Module, example: Float[Array | np.ndarray, "points in"]) -> Model:
     """A model from a Flax Linen module.
 
     Args:

@@ -68,7 +68,7 @@ def test_a_population_is_a_vmap_and_a_loop():
     assert len(np.unique(population.initial_params["dense1_linear"]["bias"])) == 16
 
 
-@pytest.mark.parametrize("chunk_size", [1, 5, 16])
+@pytest.mark.parametrize("chunk_size", [1, 5])
 def test_chunks_do_not_change_results(chunk_size):
     # Programs for chunks of different sizes may round differently.
     chex.assert_trees_all_close(trained(chunk_size), trained(512), rtol=0, atol=ATOL)
@@ -352,14 +352,16 @@ def test_xor_study_is_a_table():
 
 def test_xor_study_is_a_function_of_its_key():
     assert_same(study(8), study(8, run=1))
-    other = xor_study([2], 8, key=1, num_grid=5)
+    other = xor_study([2], 8, key=1, num_grid=21)
     member = study(8).width == 2
     assert (other.exact_count_init != study(8).exact_count_init[member]).any()
     assert (other.tries != study(8).tries[member]).any()
 
 
 def test_first_networks_of_a_study_are_those_of_a_smaller_one():
-    assert_same(XorStudy(*(column[study(8).seed < 4] for column in study(8))), study(4))
+    # And a width does not depend on the others.
+    member = (study(8).width == 3) & (study(8).seed < 4)
+    assert_same(XorStudy(*(column[member] for column in study(8))), xor_study([3], 4, num_grid=21))
 
 
 def test_xor_study_trains_the_networks_of_train_xor():

@@ -144,8 +144,10 @@ def numpy_run(params, batches, update=sgd_update, activation="tanh"):
 # One step
 
 
-@pytest.mark.parametrize("activation", ["tanh", "relu"])
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("name", "activation"),
+    [("sgd", "tanh"), ("sgd", "relu"), ("momentum", "tanh"), ("adam", "relu"), ("adam", "tanh"), ("adamw", "relu")],
+)
 def test_steps_are_numpys(name, activation):
     # In float64, where rounding cannot hide a mistake.
     optimizer, update = OPTIMIZERS[name]

@@ -65,7 +65,8 @@ def arrangement_count(layer: Dense, vertices: Float[Array | np.ndarray, "vertice
         vertices: the polygon's vertices in order, see :func:`jaxgeom.polygon_vertices`.
     """
     with jax.enable_x64(True):
-        return _arrangement_count(*jax.tree.map(as_float64, (layer, vertices)))
+        result = _arrangement_count(*jax.tree.map(as_float64, (layer, vertices)))
+        return result._replace(degenerate=result.degenerate | _has_subnormal(layer) | _has_subnormal(vertices))
 
 
 @jax.jit
@@ -221,6 +222,17 @@ def _places(
     error = (8 * _EPS + 2 * chords.error[:, None]) * magnitude[None, :]
     safe = jnp.where(span > 0, span, 1.0)
     return at_start / jnp.where(span > 0, at_start - at_stop, 1.0), 2 * error / safe
+
+
+def _has_subnormal(arrays: Dense | Array | np.ndarray) -> Bool[Array, ""]:
+    """Whether some number is so small that the hardware takes it for zero. Only its bits tell."""
+    found = jnp.asarray(False)
+    for array in map(jnp.asarray, jax.tree.leaves(arrays)):
+        if jnp.issubdtype(array.dtype, jnp.floating):
+            info = jnp.finfo(array.dtype)
+            bits = lax.bitcast_convert_type(array, f"uint{info.bits}") & ((1 << (info.bits - 1)) - 1)
+            found |= jnp.any((bits > 0) & (bits < (1 << info.nmant)))
+    return found
 
 
 def _is_single(array: Array) -> Bool[Array, "..."]:
