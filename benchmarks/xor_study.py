@@ -49,6 +49,7 @@ except ImportError:
 OURS, THEIRS = "jaxgeom", "PyTorch"
 TOLERANCE = 1e-3
 MAX_SECONDS = 10.0
+CAPACITY = 2048
 FULL = {"widths": [2, 20, 100], "networks": [5, 5, 2], "torch_seeds": 5, "seeds": 1000, "repeats": 3, "grid": 101}
 TINY = {"widths": [2, 5], "networks": [2], "torch_seeds": 1, "seeds": 16, "repeats": 1, "grid": 11}
 Stages = dict[str, dict[str, Any]]
@@ -142,15 +143,15 @@ def maps_of_chunk(layers: jg.Layers, points: jax.Array, *, capacity: int) -> jax
     def single(layers: jg.Layers) -> jax.Array:
         regions = jg.grid_regions(layers, points, TOLERANCE, capacity=capacity)
         maps = jnp.concatenate([regions.gradient[:, 0], regions.intercept], axis=1)
-        return maps[regions.cell_of_point]
+        return jnp.where(regions.overflow, jnp.nan, maps[regions.cell_of_point])
 
     with jax.enable_x64(True):
         return jax.vmap(single)(layers)
 
 
 def maps_of_population(layers: jg.Layers, points: np.ndarray) -> np.ndarray:
-    """Gradient and intercept (networks, points, 3) in float64, with room for as many regions as there can be."""
-    capacity = min(len(points), jg.zaslavsky(layers[0].bias.shape[-1], 2))
+    """Gradient and intercept (networks, points, 3) in float64; NaN where capacity runs out."""
+    capacity = min(len(points), jg.zaslavsky(layers[0].bias.shape[-1], 2), CAPACITY)
     return jg.map_chunks(partial(maps_of_chunk, points=points, capacity=capacity), layers, chunk_size=8)
 
 
@@ -186,6 +187,8 @@ def compare_counts(layers: jg.Layers, points: np.ndarray, members: np.ndarray, t
     candidate = partial(maps_of_population, layers, points)
     timings = time({THEIRS: lambda: [maps_one_by_one(network, points) for network in networks], OURS: candidate})
     maps = stage(timings, num, seeds)
+    if not np.isfinite(timings[OURS].result).all():
+        sys.exit(f"a network has more than {CAPACITY} patterns on the grid: raise CAPACITY")
     our_maps, maps32 = timings[OURS].result[members], timings[THEIRS].result
     del timings  # a population's maps are large
     candidate = partial(jg.count_grid_regions, layers, points, TOLERANCE)

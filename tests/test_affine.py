@@ -42,11 +42,17 @@ def test_every_layer_starts_a_new_word(widths, words):
 
 
 @pytest.mark.parametrize("widths", NETWORKS)
-def test_words_hold_the_pattern_of_the_reference(widths):
+def test_patterns_and_maps_are_the_reference(widths):
     layers, points = network(0, *widths), points_of(widths[0])
-    words = in_float64(activation_words, layers, points)
-    pattern = reference.activation_patterns(layers, points).T
     hidden = widths[1:-1]
+
+    def everything(layers, points):
+        words = activation_words(layers, points)
+        maps = affine_maps_of_patterns(layers, words)
+        return words, unpack_patterns(words, hidden), maps, forward(layers, points).output
+
+    words, unpacked, (gradient, intercept), output = in_float64(everything, layers, points)
+    pattern = reference.activation_patterns(layers, points).T
     assert words.shape == (num_words(hidden), len(points))
     assert words.dtype == np.uint32
     # bit u mod 32 of the layer's word u // 32, all other bits zero
@@ -56,10 +62,13 @@ def test_words_hold_the_pattern_of_the_reference(widths):
             expected[start + u // WORD_BITS] |= pattern[unit + u].astype(np.uint32) << (u % WORD_BITS)
         start, unit = start + num_words([width]), unit + width
     np.testing.assert_array_equal(words, expected)
-    unpacked = unpack_patterns(jnp.asarray(words), hidden)
     assert [layer.shape for layer in unpacked] == [(width, len(points)) for width in hidden]
     assert all(layer.dtype == bool for layer in unpacked)
     np.testing.assert_array_equal(np.concatenate([np.zeros((0, len(points)), bool), *unpacked]), pattern)
+    # sums of up to 65 * 33 * 32 terms below 1, in float64
+    for found, map_of_reference in zip((gradient, intercept), reference.affine_map_at(layers, points), strict=True):
+        np.testing.assert_allclose(found, map_of_reference, rtol=1e-13, atol=1e-11)
+    np.testing.assert_allclose(np.einsum("poi,pi->po", gradient, points) + intercept, output, rtol=1e-13, atol=1e-11)
 
 
 def test_a_unit_at_zero_is_not_active():
@@ -68,21 +77,6 @@ def test_a_unit_at_zero_is_not_active():
     points = jnp.array([[0.5, 0.5], [1, 0], [-2, 3], [1, 1], [0, 0]])
     words = activation_words((Dense(kernel, bias), Dense(np.ones((3, 1)), np.zeros(1))), points)
     np.testing.assert_array_equal(words, [[0, 0, 0, 0b001, 0b010]])
-
-
-@pytest.mark.parametrize("widths", NETWORKS)
-def test_maps_of_patterns_are_the_reference_and_the_function(widths):
-    layers, points = network(1, *widths), points_of(widths[0])
-
-    def maps(layers, points):
-        return affine_maps_of_patterns(layers, activation_words(layers, points)), forward(layers, points).output
-
-    (gradient, intercept), output = in_float64(maps, layers, points)
-    expected = reference.affine_map_at(layers, points)
-    # sums of up to 65 * 33 * 32 terms below 1, in float64
-    np.testing.assert_allclose(gradient, expected[0], rtol=1e-13, atol=1e-11)
-    np.testing.assert_allclose(intercept, expected[1], rtol=1e-13, atol=1e-11)
-    np.testing.assert_allclose(np.einsum("poi,pi->po", gradient, points) + intercept, output, rtol=1e-13, atol=1e-11)
 
 
 def test_maps_of_patterns_that_no_point_has():
