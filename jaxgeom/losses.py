@@ -15,12 +15,16 @@ def softmax_cross_entropy(
     outputs: Float[Array, "points classes"], targets: Int[Array, " points"]
 ) -> Float[Array, " points"]:
     """Cross-entropy of the softmax of ``outputs`` with class labels."""
+    if outputs.shape[1] < 2:
+        raise ValueError("the softmax needs an output for each class; use binary_cross_entropy for a single output.")
     log_probabilities = jax.nn.log_softmax(outputs)
     return -jnp.take_along_axis(log_probabilities, targets[:, None], axis=1)[:, 0]
 
 
 def binary_cross_entropy(outputs: Float[Array, "points 1"], targets: Int[Array, " points"]) -> Float[Array, " points"]:
     """Cross-entropy of the sigmoid of one logit with labels 0 and 1; stable for large logits."""
+    if outputs.shape[1] != 1:
+        raise ValueError(f"one output is needed, not {outputs.shape[1]}; use softmax_cross_entropy for several.")
     logits = outputs[:, 0]
     return jax.nn.softplus(jnp.where(targets > 0, -logits, logits))
 
@@ -44,6 +48,7 @@ def percentage_error(
 
 def class_is_right(outputs: Float[Array, "points classes"], targets: Int[Array, " points"]) -> Bool[Array, " points"]:
     """Whether the largest output is that of the label."""
+    chex.assert_rank(targets, 1)
     return jnp.argmax(outputs, axis=1) == targets
 
 

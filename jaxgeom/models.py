@@ -32,8 +32,6 @@ class Model(NamedTuple):
 class LayerState(NamedTuple):
     """What one layer does to a batch of points."""
 
-    name: str
-    """The layer's name among the parameters."""
     pre_activation: Float[Array, "points width"]
     """Values before the activation."""
     activation: Float[Array, "points width"]
@@ -113,8 +111,8 @@ def mlp(
     Raises:
         ValueError: for fewer than two features, sizes below one, unknown names, or a wrong number of activations.
     """
-    features = tuple(features)
-    if len(features) < 2 or any(not isinstance(n, int) or n < 1 for n in features):
+    features = tuple(int(n) if isinstance(n, np.integer) else n for n in features)
+    if len(features) < 2 or any(not isinstance(n, int) or isinstance(n, bool) or n < 1 for n in features):
         raise ValueError(
             f"features must be at least two positive integers, from input to output, but {features} was given, "
             "for instance (2, 20, 1)."
@@ -182,10 +180,11 @@ def hidden_states(params: Params, x: Float[Array, "points in"]) -> tuple[LayerSt
         ValueError: if the parameters are not those of an MLP.
     """
     states = []
-    for name, activation, layer in named_layers(params):
+    for _, activation, layer in named_layers(params):
+        _check_name("activation", activation, ACTIVATIONS)
         z = x @ layer.kernel + layer.bias
         x = ACTIVATIONS[activation](z)
-        states.append(LayerState(name, z, x))
+        states.append(LayerState(z, x))
     return tuple(states)
 
 

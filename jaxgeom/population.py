@@ -83,7 +83,8 @@ def fit_until_solved(
     """Train each network, and train it anew from another initialisation until it solves its task.
 
     Try number t of a network uses the key ``jax.random.fold_in(key, t)`` (from 0), so that its result depends on
-    nothing but its key. Only unsolved networks take part in the next try.
+    nothing but its key (to rounding: programs compiled for chunks of another size may round otherwise). Only unsolved
+    networks take part in the next try.
 
     Args:
         keys: random keys (networks,).

@@ -8,6 +8,7 @@ A step that produces NaN or infinity is not taken: the network stays at its last
 and ``diverged_step`` say so.
 """
 
+import operator
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, TypeAlias
@@ -94,7 +95,8 @@ def trainer(model: Model, optimizer: optax.GradientTransformation, loss: Loss) -
         losses = loss(model.apply(params, x), y)
         if weight is None:
             return jnp.mean(losses)
-        return jnp.sum(losses * weight) / jnp.maximum(jnp.sum(weight), 1)
+        total = jnp.sum(weight)
+        return jnp.sum(losses * weight) / jnp.where(total > 0, total, 1)
 
     def step(
         state: TrainState,
@@ -154,12 +156,10 @@ def fit(
     num_points = _check_data(model, loss, train, "train")
     if test is not None:
         _check_data(model, loss, test, "test")
-    for name, value in (
-        ("num_epochs", num_epochs),
-        ("batch_size", batch_size),
-        ("snapshot_every", snapshot_every),
-    ):
-        if value is not None and value < 1:
+    train = Dataset(*map(jnp.asarray, train))
+    test = None if test is None else Dataset(*map(jnp.asarray, test))
+    for name, value in (("num_epochs", num_epochs), ("batch_size", batch_size), ("snapshot_every", snapshot_every)):
+        if value is not None and operator.index(value) < 1:
             raise ValueError(f"{name} must be a positive integer, but {value} was given.")
     if record not in ("epoch", "step", None):
         raise ValueError(f"record must be 'epoch', 'step' or None, but {record!r} was given.")
@@ -195,7 +195,8 @@ def fit(
             return order[: num_batches * batch].reshape(num_batches, batch), None
         weight = jnp.pad(jnp.ones(num_points), (0, missing))
         return (
-            jnp.pad(order, (0, missing)).reshape(num_batches, batch),
+            # Rows of the same batch, so that what is left out by its weight cannot bring in a new infinity.
+            jnp.pad(order, (0, missing), mode="edge").reshape(num_batches, batch),
             weight.reshape(num_batches, batch),
         )
 

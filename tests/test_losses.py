@@ -169,3 +169,11 @@ def test_targets_are_not_broadcast(loss):
     # (points, 1) against (points,) would compare every output with every target.
     with pytest.raises((TypeError, ValueError, AssertionError)):
         loss(jnp.zeros((4, 1)), jnp.arange(4.0))
+
+
+def test_losses_for_the_wrong_number_of_outputs_say_so():
+    labels = jnp.zeros(4, int)
+    with pytest.raises(ValueError, match="use binary_cross_entropy"):
+        losses.softmax_cross_entropy(jnp.zeros((4, 1)), labels)
+    with pytest.raises(ValueError, match="use softmax_cross_entropy"):
+        losses.binary_cross_entropy(jnp.zeros((4, 3)), labels)

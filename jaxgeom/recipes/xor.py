@@ -7,6 +7,7 @@ tolerance 1e-3, which is the customary procedure, and exactly, after training an
 """
 
 import json
+import operator
 import os
 import platform
 import tempfile
@@ -123,7 +124,7 @@ def xor_study(
     widths: Sequence[int] = (2, 20, 100),
     num_seeds: int = 1000,
     *,
-    key: RandomKey | int = 0,
+    key: RandomKey | int | np.integer = 0,
     num_grid: int = 101,
     max_tries: int = 100,
     progress: bool = False,
@@ -141,12 +142,12 @@ def xor_study(
     Raises:
         ValueError: for no widths, repeated widths, or sizes that are too small.
     """
-    widths = list(widths)
+    widths = [operator.index(width) for width in widths]
     if not widths or len(set(widths)) < len(widths):
         raise ValueError(f"widths must be different positive integers, but {widths} was given.")
     if num_seeds < 1 or min(widths) < 1:
         raise ValueError(f"widths and num_seeds must be positive, but {widths} and {num_seeds} were given.")
-    key = jax.random.key(key) if isinstance(key, int) else key
+    key = jax.random.key(int(key)) if isinstance(key, int | np.integer) else key
     domain = box(-1, 1)
     points = grid_points(domain, num_grid, with_corners=True)
     parts = []
