@@ -171,6 +171,7 @@ def test_targets_are_not_broadcast(loss):
         loss(jnp.zeros((4, 1)), jnp.arange(4.0))
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_losses_for_the_wrong_number_of_outputs_say_so():
     labels = jnp.zeros(4, int)
     with pytest.raises(ValueError, match="use binary_cross_entropy"):
