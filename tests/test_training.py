@@ -1,4 +1,4 @@
-"""Training against hand-written NumPy: steps, batches, records, snapshots, divergence, and what may not matter."""
+"""Training against hand-written NumPy: steps, whole runs, records, snapshots, divergence, and what may not matter."""
 
 from functools import cache, partial
 from typing import NamedTuple
@@ -8,138 +8,40 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from training_truth import (
+    COUNTER,
+    DATA,
+    EPS,
+    KEY,
+    NET,
+    OPS,
+    OPTIMIZERS,
+    POINTS,
+    RNG,
+    ROW_DATA,
+    ROWS,
+    SGD,
+    TEST_DATA,
+    X,
+    Y,
+    assert_close,
+    assert_same,
+    double,
+    draw,
+    member,
+    net,
+    numpy,
+    numpy_loss,
+    numpy_run,
+    quick,
+    stacked,
+)
 
 from jaxgeom import fit, mlp, trainer
 from jaxgeom.datasets import Dataset
 from jaxgeom.losses import class_is_right, side_is_right, softmax_cross_entropy, squared_error
 from jaxgeom.models import Model
 from jaxgeom.training import NEVER
-
-KEY = jax.random.key(23)
-EPS = float(np.finfo(np.float32).eps)
-RNG = np.random.default_rng(23)
-
-# Compiling takes most of the time, and half as much without optimization.
-quick = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-
-POINTS, WIDTH = 7, 5
-X = RNG.normal(size=(POINTS, 2)).astype(np.float32)
-Y = RNG.normal(size=(POINTS, 1)).astype(np.float32)
-DATA = Dataset(jnp.asarray(X), jnp.asarray(Y))
-TEST_DATA = Dataset(DATA.x[:4] + 1, DATA.y[:4] - 0.5)
-
-
-def draw(key, activation="tanh"):
-    """Parameters of a net 2-WIDTH-1, all uniform within ±1/√2: one draw compiles faster than four."""
-    numbers = jax.random.uniform(key, (4 * WIDTH + 1,), minval=-(0.5**0.5), maxval=0.5**0.5)
-    kernel, bias, last_kernel, last_bias = jnp.split(numbers, [2 * WIDTH, 3 * WIDTH, 4 * WIDTH])
-    return {
-        f"dense0_{activation}": {"kernel": kernel.reshape(2, WIDTH), "bias": bias},
-        "dense1_linear": {"kernel": last_kernel[:, None], "bias": last_bias},
-    }
-
-
-def net(activation="tanh"):
-    return Model(partial(draw, activation=activation), mlp((2, WIDTH, 1), activation=activation).apply)
-
-
-NET = net()
-SGD = optax.sgd(0.1)
-# Roundings on the way to one entry of a gradient: sums over inputs, units and points, and a few more.
-OPS = 2 + WIDTH + POINTS + 8
-
-
-def double(tree):
-    return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tree)
-
-
-def numpy(tree):
-    return jax.tree.map(np.asarray, tree)
-
-
-def member(tree, i):
-    """The i-th network of a population, or the i-th snapshot; or several."""
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[i], tree)
-
-
-def stacked(*trees):
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
-
-
-def assert_close(actual, desired, atol):
-    """Trees with the same structure, whose numbers differ by less than ``atol`` times the largest (or 1)."""
-    assert jax.tree.structure(actual) == jax.tree.structure(desired)
-    for a, b in zip(jax.tree.leaves(double(actual)), jax.tree.leaves(double(desired)), strict=True):
-        np.testing.assert_allclose(a, b, rtol=0, atol=atol * max(1.0, np.abs(b).max(initial=0)))
-
-
-def assert_same(actual, desired):
-    assert jax.tree.structure(actual) == jax.tree.structure(desired)
-    jax.tree.map(np.testing.assert_array_equal, actual, desired)
-
-
-# The truth: a net with one hidden layer, its gradient and four optimizers
-
-SLOPES = {
-    "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
-    "relu": (lambda z: np.maximum(z, 0), lambda z: (z > 0).astype(z.dtype)),
-}
-
-
-def numpy_loss(params, x, y, activation="tanh", weight=None):
-    """Mean squared error over the points, and its gradient, in the precision of what comes in."""
-    first, second = params[f"dense0_{activation}"], params["dense1_linear"]
-    function, slope = SLOPES[activation]
-    z = x @ first["kernel"] + first["bias"]
-    residual = function(z) @ second["kernel"] + second["bias"] - y
-    share = np.full(len(x), 1 / len(x), x.dtype) if weight is None else weight / weight.sum()
-    to_output = 2 * residual * share[:, None]
-    to_hidden = to_output @ second["kernel"].T * slope(z)
-    gradient = {
-        f"dense0_{activation}": {"kernel": x.T @ to_hidden, "bias": to_hidden.sum(0)},
-        "dense1_linear": {"kernel": function(z).T @ to_output, "bias": to_output.sum(0)},
-    }
-    return (share * residual[:, 0] ** 2).sum(), gradient
-
-
-def sgd_update(number, p, g, memory):
-    return p - 0.1 * g, memory
-
-
-def momentum_update(number, p, g, memory):
-    velocity = 0.9 * memory[0] + g
-    return p - 0.1 * velocity, (velocity,)
-
-
-def adam_update(number, p, g, memory, decay=0.0):
-    mean, square = 0.9 * memory[0] + 0.1 * g, 0.999 * memory[1] + 0.001 * g**2
-    direction = mean / (1 - 0.9**number) / (np.sqrt(square / (1 - 0.999**number)) + 1e-8)
-    return p - 0.01 * (direction + decay * p), (mean, square)
-
-
-OPTIMIZERS = {
-    "sgd": (optax.sgd(0.1), sgd_update),
-    "momentum": (optax.sgd(0.1, momentum=0.9), momentum_update),
-    "adam": (optax.adam(0.01), adam_update),
-    "adamw": (optax.adamw(0.01, weight_decay=0.1), partial(adam_update, decay=0.1)),
-}
-
-
-def numpy_run(params, batches, update=sgd_update, activation="tanh"):
-    """Losses before each step, and the parameters before the first and after every step."""
-    zeros = jax.tree.map(np.zeros_like, params)
-    memory, losses, history = (zeros, zeros), [], [params]
-    is_leaf = lambda node: isinstance(node, tuple)  # noqa: E731
-    for number, (x, y, weight) in enumerate(batches, start=1):
-        loss, gradient = numpy_loss(params, x, y, activation, weight)
-        new = jax.tree.map(lambda p, g, *m, n=number: update(n, p, g, m), params, gradient, *memory)
-        params = jax.tree.map(lambda pair: pair[0], new, is_leaf=is_leaf)
-        num_memories = len(jax.tree.leaves(new, is_leaf=is_leaf)[0][1])
-        memory = tuple(jax.tree.map(lambda pair, i=i: pair[1][i], new, is_leaf=is_leaf) for i in range(num_memories))
-        losses.append(loss)
-        history.append(params)
-    return np.array(losses), history
-
 
 # One step
 
@@ -240,107 +142,6 @@ def test_initial_parameters_follow_the_models_distribution():
     # Uniform within ±1/√2: variance 1/6 and fourth moment 1/20.
     error = np.sqrt((1 / 20 - 1 / 36) / kernel.size)
     assert abs(np.mean(double(kernel) ** 2) - 1 / 6) < 4 * error
-
-
-# Batches, watched by a model that counts how often it is trained on each row
-
-ROWS, EPOCHS = 10, 3
-ROW_DATA = Dataset(jnp.arange(ROWS, dtype=jnp.float32)[:, None], jnp.zeros((ROWS, 1)))
-COUNTER = Model(
-    lambda key: {"used": jnp.zeros(ROWS)}, lambda params, x: params["used"][x[:, 0].astype(jnp.int32)][:, None]
-)
-
-
-@cache
-def counting_run(num_rows=ROWS, **options):
-    data = Dataset(ROW_DATA.x[:num_rows], ROW_DATA.y[:num_rows])
-    run = partial(fit, model=COUNTER, optimizer=optax.sgd(1.0), loss=lambda outputs, targets: -outputs[:, 0])
-    return quick(partial(run, train=data, num_epochs=EPOCHS, snapshot_every=1, record=None, **options))
-
-
-def steps_of_rows(key=KEY, **options):
-    """What each step adds to each row's parameter: 1 / (size of the batch) for the rows of the batch."""
-    return np.diff(double(counting_run(**options)(key).snapshots["used"]), axis=0)
-
-
-def epochs_of(steps, num_batches):
-    assert len(steps) == EPOCHS * num_batches
-    return (steps > 0).reshape(EPOCHS, num_batches, ROWS)
-
-
-@pytest.mark.parametrize("shuffle", [True, False])
-def test_every_epoch_takes_every_point_once(shuffle):
-    steps = steps_of_rows(batch_size=4, drop_last=False, shuffle=shuffle)
-    epochs = epochs_of(steps, 3)
-    np.testing.assert_array_equal(epochs.sum(axis=1), np.ones((EPOCHS, ROWS)))
-    np.testing.assert_array_equal(epochs.sum(axis=2), [[4, 4, 2]] * EPOCHS)
-
-
-@pytest.mark.parametrize("shuffle", [True, False])
-def test_dropping_the_last_batch_leaves_whole_batches_of_different_points(shuffle):
-    epochs = epochs_of(steps_of_rows(batch_size=4, shuffle=shuffle), 2)
-    assert epochs.sum(axis=1).max() == 1
-    np.testing.assert_array_equal(epochs.sum(axis=2), [[4, 4]] * EPOCHS)
-
-
-def test_every_point_of_a_batch_weighs_the_same_and_batches_weigh_the_same():
-    # Steps are 1/4 for each of four points and 1/2 for each of the last two: exact, as sums of powers of two.
-    steps = steps_of_rows(batch_size=4, drop_last=False)
-    for number, step in enumerate(steps):
-        np.testing.assert_array_equal(step[step > 0], [1 / 2] * 2 if number % 3 == 2 else [1 / 4] * 4)
-
-
-def test_unshuffled_batches_come_in_order():
-    expected = np.zeros((3, ROWS), bool)
-    expected[0, :4] = expected[1, 4:8] = expected[2, 8:] = True
-    whole = epochs_of(steps_of_rows(batch_size=4, drop_last=False, shuffle=False), 3)
-    np.testing.assert_array_equal(whole, [expected] * EPOCHS)
-    dropped = epochs_of(steps_of_rows(batch_size=4, shuffle=False), 2)
-    np.testing.assert_array_equal(dropped, [expected[:2]] * EPOCHS)
-
-
-def test_every_epoch_and_every_key_has_an_order_of_its_own():
-    runs = [epochs_of(steps_of_rows(key, batch_size=4, drop_last=False), 3) for key in jax.random.split(KEY)]
-    orders = np.concatenate(runs).argmax(axis=1)  # the batch each row is in; 3,150 orders are possible
-    assert len(np.unique(orders, axis=0)) == 2 * EPOCHS
-
-
-def test_shuffling_leaves_no_row_behind():
-    # The place of each row in the epoch is uniform: with one row a batch, row i is at place j in 1 of 10 epochs.
-    run = partial(fit, model=COUNTER, optimizer=optax.sgd(1.0), loss=lambda outputs, targets: -outputs[:, 0])
-    run = partial(run, train=ROW_DATA, num_epochs=1, batch_size=1, snapshot_every=1, record=None)
-    num_runs = 2000
-    used = quick(jax.vmap(run))(jax.random.split(KEY, num_runs)).snapshots["used"]
-    frequency = np.diff(double(used), axis=1).mean(axis=0)
-    error = np.sqrt(0.1 * 0.9 / num_runs)
-    # 4 standard errors for one of 100 numbers; Bonferroni's correction adds less than 1.
-    assert np.abs(frequency - 0.1).max() < 5 * error
-
-
-@pytest.mark.parametrize("batch_size", [ROWS, ROWS + 3])
-def test_a_batch_as_large_as_the_data_is_the_full_batch(batch_size):
-    steps = steps_of_rows(num_rows=8, batch_size=batch_size, drop_last=False)
-    np.testing.assert_array_equal(steps[:, :8], np.full((EPOCHS, 8), 1 / 8))
-    np.testing.assert_array_equal(steps_of_rows(num_rows=8), steps)
-
-
-def test_minibatches_of_a_network_are_numpys():
-    run = partial(fit, train=DATA, num_epochs=3, batch_size=3, drop_last=False, snapshot_every=1)
-    result = quick(partial(run, model=NET, optimizer=OPTIMIZERS["momentum"][0], loss=squared_error))(KEY)
-    # The same key draws the same rows whatever the model: ask the one that counts.
-    counted = Dataset(ROW_DATA.x[:POINTS], ROW_DATA.y[:POINTS])
-    watch = partial(run, model=COUNTER, optimizer=optax.sgd(1.0), loss=lambda outputs, targets: -outputs[:, 0])
-    used = quick(partial(watch, train=counted))(KEY).snapshots["used"]
-    rows = [np.flatnonzero(step) for step in np.diff(double(used), axis=0)]
-    assert [len(batch) for batch in rows] == [3, 3, 1] * 3
-    initial = double(member(result.snapshots, 0))
-    batches = [(double(X)[batch], double(Y)[batch], None) for batch in rows]
-    _, history = numpy_run(initial, batches, momentum_update)
-    # Momentum 0.9 keeps an error for up to 1 / (1 - 0.9) steps.
-    assert_close(result.snapshots, stacked(*history), atol=9 * 10 * OPS * EPS)
-    epochs = [numpy_loss(params, double(X), double(Y))[0] for params in history[::3]]
-    assert_close(result.train_loss, np.array(epochs), atol=9 * 10 * OPS * EPS)
-    np.testing.assert_array_equal(result.record_steps, [0, 3, 6, 9])
 
 
 # Records and snapshots
@@ -601,57 +402,3 @@ def test_the_model_can_be_vmapped_over_data_and_rates():
         update = lambda number, p, g, memory, rate=float(rates[i]): (p - rate * g, memory)  # noqa: E731
         _, history = numpy_run(initial, [(double(X), double(Y) + float(shifts[i]), None)] * 5, update)
         assert_close(snapshots, stacked(*history), atol=5 * OPS * EPS)
-
-
-# Errors
-
-LABELS = jnp.array([0, 1, 0, 1, 0, 1, 0])
-GOOD = {"model": NET, "optimizer": SGD, "loss": squared_error, "train": DATA, "num_epochs": 1}
-CLASSES = {"model": mlp((2, 3, 3)), "loss": softmax_cross_entropy, "train": Dataset(DATA.x, LABELS)}
-
-VALUE_ERRORS = {
-    "no epochs": ({"num_epochs": 0}, "num_epochs must be a positive integer, but 0"),
-    "negative epochs": ({"num_epochs": -1}, "num_epochs"),
-    "empty batch": ({"batch_size": 0}, "batch_size must be a positive integer, but 0"),
-    "no snapshots": ({"snapshot_every": 0}, "snapshot_every must be a positive integer, but 0"),
-    "batch too large": ({"batch_size": 8}, "batch_size = 8 is larger than the 7 points"),
-    "unknown record": ({"record": "batch"}, "'epoch', 'step' or None, but 'batch'"),
-}
-SHAPE_ERRORS = {
-    "lengths": ({"train": Dataset(DATA.x, DATA.y[:-1])}, r"train needs points .*\(7, 2\).*\(6, 1\)"),
-    "no points": ({"train": Dataset(DATA.x[:0], DATA.y[:0])}, r"\(0, 2\)"),
-    "flat points": ({"train": Dataset(DATA.x[:, 0], DATA.y)}, r"x has shape \(7,\)"),
-    "lengths of test": ({"test": Dataset(DATA.x[:5], DATA.y)}, "test needs points"),
-    "point dimension": ({"train": Dataset(DATA.x[:, :1], DATA.y)}, "1 coordinates"),
-    "point dimension of test": ({"test": Dataset(DATA.x[:, :1], DATA.y)}, "1 coordinates"),
-    "flat targets": ({"train": Dataset(DATA.x, DATA.y[:, 0])}, r"targets have shape \(7,\).*\(7, 1\)"),
-    "number of outputs": ({"train": Dataset(DATA.x, jnp.ones((7, 2)))}, r"targets have shape \(7, 2\).*\(7, 1\)"),
-    "numbers as labels": (CLASSES | {"train": DATA}, r"targets have shape \(7, 1\).*\(7, 3\)"),
-    "loss of all points": ({"loss": lambda outputs, targets: jnp.mean(outputs)}, r"shape \(7,\), but gives shape \(\)"),
-    "labels as numbers": ({"train": Dataset(DATA.x, LABELS)}, "targets"),
-}
-LABEL_ERRORS = {
-    "label too large": (CLASSES | {"train": Dataset(DATA.x, LABELS.at[2].set(3))}, "between 0 and 2 .* 0 to 3"),
-    "label negative": (CLASSES | {"train": Dataset(DATA.x, LABELS.at[2].set(-1))}, "between 0 and 2 .* -1 to 1"),
-    "label of test": (CLASSES | {"test": Dataset(DATA.x, LABELS + 2)}, "test labels"),
-}
-
-
-@pytest.mark.usefixtures("unchecked")
-@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "jit"])
-@pytest.mark.parametrize("name", [*VALUE_ERRORS, *SHAPE_ERRORS, *LABEL_ERRORS])
-def test_mistakes_are_named(name, compiled):
-    options, message = {**VALUE_ERRORS, **SHAPE_ERRORS, **LABEL_ERRORS}[name]
-    run = partial(fit, **(GOOD | options))
-    with pytest.raises(ValueError, match=message):
-        (jax.jit(run) if compiled else run)(KEY)
-
-
-@pytest.mark.usefixtures("unchecked")
-@pytest.mark.parametrize("name", SHAPE_ERRORS)
-def test_mistakes_in_the_shapes_of_traced_data_are_named(name):
-    options, message = SHAPE_ERRORS[name]
-    options = GOOD | options
-    data = {split: options.pop(split) for split in ("train", "test") if split in options}
-    with pytest.raises(ValueError, match=message):
-        jax.jit(lambda key, data: fit(key, **options, **data))(KEY, data)
