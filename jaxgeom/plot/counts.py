@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogFormatter
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 """Okabe and Ito's colours, told apart by colour-blind readers too."""
@@ -107,7 +108,8 @@ def region_counts(
             marks.set_label("published, two networks each")
     if theory is not None or any((array > 0).any() for array in arrays.values()):
         ax.set_yscale("log")
-    ax.yaxis.set_major_formatter(plt.FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
+        ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.7, 0.4)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
     ax.set_xticks(range(len(widths)), [str(w) for w in widths])
     ax.set_xlim(-0.6, len(widths) - 0.4)
     ax.set_xlabel("hidden units")
