@@ -134,7 +134,7 @@ def mlp(
     def initialise(key: RandomKey) -> Params:
         return module.init(key, jnp.zeros((1, features[0])))["params"]
 
-    def apply(params: Params, x: Float[Array, "points in"]) -> Float[Array, "points out"]:
+    def apply(params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
         return module.apply({"params": params}, x)
 
     return Model(initialise, apply)
@@ -147,7 +147,8 @@ class _MLP(linen.Module):
     initializer: Initializer
 
     @linen.compact
-    def __call__(self, x: Float[Array, "points in"]) -> Float[Array, "points out"]:
+    def __call__(self, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
+        x = jnp.asarray(x)
         for index, (width, activation) in enumerate(zip(self.features[1:], self.activations, strict=True)):
             kernel_init, bias_init = self.initializer(self.features[index])
             dense = linen.Dense(
@@ -169,7 +170,7 @@ def _small_dot_general(x: Array, kernel: Array, dimensions: Any, **options: Any)
     return jax.lax.dot_general(x, kernel, dimensions, **options)
 
 
-def hidden_states(params: Params, x: Float[Array, "points in"]) -> tuple[LayerState, ...]:
+def hidden_states(params: Params, x: Float[Array | np.ndarray, "points in"]) -> tuple[LayerState, ...]:
     """What every layer of an :func:`mlp` does to a batch of points, from first to last.
 
     Args:
@@ -180,9 +181,10 @@ def hidden_states(params: Params, x: Float[Array, "points in"]) -> tuple[LayerSt
         ValueError: if the parameters are not those of an MLP.
     """
     states = []
+    x = jnp.asarray(x)
     for _, activation, layer in named_layers(params):
         _check_name("activation", activation, ACTIVATIONS)
-        z = x @ layer.kernel + layer.bias
+        z = jnp.matmul(x, layer.kernel) + layer.bias
         x = ACTIVATIONS[activation](z)
         states.append(LayerState(z, x))
     return tuple(states)
@@ -205,7 +207,7 @@ def from_linen(module: linen.Module, example: Float[Array | np.ndarray, "points 
             "pure functions of parameters; take out batch statistics and the like."
         )
 
-    def apply(params: Params, x: Float[Array, "points in"]) -> Float[Array, "points out"]:
+    def apply(params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
         return module.apply({"params": params}, x)
 
     return Model(lambda key: module.init(key, example)["params"], apply)
@@ -234,7 +236,7 @@ def from_nnx(build: Callable[[nnx.Rngs], nnx.Module]) -> Model:
     def initialise(key: RandomKey) -> Params:
         return nnx.to_pure_dict(nnx.state(build(nnx.Rngs(key)), nnx.Param))
 
-    def apply(params: Params, x: Float[Array, "points in"]) -> Float[Array, "points out"]:
+    def apply(params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
         state = jax.tree.map(lambda leaf: leaf, template)
         nnx.replace_by_pure_dict(state, params)
         return nnx.merge(graph, state)(x)

@@ -495,3 +495,12 @@ def test_first_kept_of_thousands_of_rows():
     for rows, found in zip(sets, kept, strict=True):
         np.testing.assert_array_equal(np.flatnonzero(found), np.flatnonzero(valid)[sequential_rule(rows[valid])])
     assert sequential_rule(sets[0][:500]) == reference.sequential_distinct_maps(sets[0][:500])
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_functions_of_the_wrong_shape_and_points_that_are_no_numbers_are_refused():
+    points = np.zeros((3, 2), np.float32)
+    with pytest.raises(ValueError, match=r"must map \(3, 2\) to \(3, out\)"):
+        grid_regions(lambda x: x[:, 0], points)
+    with pytest.raises(ValueError, match="points must be finite"):
+        grid_regions(lambda x: x, np.full((3, 2), np.nan, np.float32))

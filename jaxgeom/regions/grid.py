@@ -95,7 +95,11 @@ def grid_regions(
     capacity = shape[0] if capacity is None else min(capacity, shape[0])
     with jax.enable_x64(True):
         if callable(layers_or_apply):
-            return _regions_of_function(layers_or_apply, jnp.asarray(points, jnp.float64), atol, capacity=capacity)
+            points = jnp.asarray(points, jnp.float64)
+            outputs = jax.eval_shape(layers_or_apply, points)
+            if getattr(outputs, "ndim", 0) != 2 or outputs.shape[0] != shape[0]:
+                raise ValueError(f"the function must map {shape} to ({shape[0]}, out), but gives {outputs}.")
+            return _regions_of_function(layers_or_apply, points, atol, capacity=capacity)
         layers = check_layers(layers_or_apply, dim=shape[1])
         if np.ndim(layers[0].bias) != 1:
             raise ValueError(
@@ -111,6 +115,8 @@ def check_points(points: Array | np.ndarray, atol: float | Array) -> tuple[int, 
     shape = np.shape(points)
     if len(shape) != 2 or shape[0] == 0:
         raise ValueError(f"points must have shape (points, in) with at least one point, but {shape} was given.")
+    if not isinstance(points, jax.core.Tracer) and not np.isfinite(np.asarray(points)).all():
+        raise ValueError("points must be finite, but some coordinates are NaN or infinite.")
     if isinstance(atol, int | float) and not _SMALLEST_ATOL <= atol < float("inf"):
         raise ValueError(f"atol must be positive, at least {_SMALLEST_ATOL} and finite, but {atol} was given.")
     return shape
