@@ -24,7 +24,7 @@ from jaxgeom.datasets import (
 )
 from jaxgeom.domains import Box, box, corners, grid_points, polygon_vertices
 from jaxgeom.layers import Dense, Forward, Layers, forward, layers_of
-from jaxgeom.models import LayerState, Model, from_linen, from_nnx, he_init, hidden_states, mlp
+from jaxgeom.models import Initializer, LayerState, Model, from_linen, from_nnx, he_init, hidden_states, mlp
 from jaxgeom.population import Solved, Trial, fit_population, fit_until_solved
 from jaxgeom.recipes.xor import XorStudy, train_xor, xor_statistics, xor_study, xor_table
 from jaxgeom.regions.arrangement import ArrangementCount, arrangement_count
@@ -48,6 +48,7 @@ __all__ = [
     "Forward",
     "GridCounts",
     "GridRegions",
+    "Initializer",
     "LayerState",
     "Layers",
     "Model",

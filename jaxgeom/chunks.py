@@ -64,7 +64,7 @@ def map_chunks(
     title = progress if isinstance(progress, str) else None
     with (
         tqdm(total=num, unit="net", desc=title, disable=not progress) as bar,
-        ThreadPoolExecutor(_num_workers()) as pool,
+        ThreadPoolExecutor(num_workers()) as pool,
     ):
         results[0] = run(0)  # compiles, once for all
         bar.update(chunk_size)
@@ -85,7 +85,8 @@ def check_chunk_size(chunk_size: int | None) -> None:
         raise ValueError(f"chunk_size must be a positive integer, but {chunk_size} was given.")
 
 
-def _num_workers() -> int:
+def num_workers() -> int:
+    """Chunks in flight: one for each core, or two on an accelerator, so that it never waits."""
     if jax.default_backend() != "cpu":
         return 2
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -7,8 +7,10 @@ The parameters of :func:`mlp` describe themselves: layer i is named ``dense{i}_{
 that follows it, so that :func:`hidden_states` and :func:`jaxgeom.layers_of` need nothing else.
 """
 
+import operator
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +29,10 @@ class Model(NamedTuple):
     """``init(key)`` draws the parameters of one network."""
     apply: Apply
     """``apply(params, x)`` maps points (points, in) to outputs (points, out)."""
+    is_mlp: bool = False
+    """Whether ``apply`` is that of :func:`mlp`, which the names and shapes of the parameters tell in full."""
+    is_padded: bool = False
+    """Whether some units are padding, whose parameters must stay zero."""
 
 
 class LayerState(NamedTuple):
@@ -38,8 +44,16 @@ class LayerState(NamedTuple):
     """Values after it (the same for a linear layer)."""
 
 
-Initializer: TypeAlias = Callable[[int], tuple[Callable[..., Array], Callable[..., Array]]]
-"""From a layer's number of inputs to Flax initialisers of its kernel and of its bias."""
+class Initializer(NamedTuple):
+    """Random numbers for weights and biases: all layers share one draw, which each scales by its number of inputs."""
+
+    draw: Callable[[RandomKey, tuple[int]], Array]
+    """``draw(key, (numbers,))``: independent standard numbers, float32."""
+    kernel_scale: Callable[[Any], Any]
+    """``kernel_scale(fan_in)``: what the weights are multiplied by."""
+    bias_scale: Callable[[Any], Any]
+    """``bias_scale(fan_in)``: the same for the biases."""
+
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "linear": lambda z: z,
@@ -57,32 +71,28 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 """Activations by name."""
 
 
-def pytorch_init(fan_in: int) -> tuple[Callable[..., Array], Callable[..., Array]]:
-    """PyTorch's default for linear layers: weights and biases uniform within ±1/√fan_in."""
-    bound = fan_in**-0.5
-
-    def uniform(key: RandomKey, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
-        return jax.random.uniform(key, tuple(shape), dtype, -bound, bound)
-
-    return uniform, uniform
-
-
-def flax_init(fan_in: int) -> tuple[Callable[..., Array], Callable[..., Array]]:
-    """Flax's default: LeCun normal weights, zero biases."""
-    return linen.initializers.lecun_normal(), linen.initializers.zeros
-
-
 def he_init(bias_scale: float = 0.0) -> Initializer:
     """He initialisation: normal weights of variance 2/fan_in, normal biases of standard deviation ``bias_scale``."""
-
-    def initializer(fan_in: int) -> tuple[Callable[..., Array], Callable[..., Array]]:
-        return linen.initializers.normal((2 / fan_in) ** 0.5), linen.initializers.normal(bias_scale)
-
-    return initializer
+    return Initializer(jax.random.normal, lambda fan_in: (2 / fan_in) ** 0.5, lambda fan_in: bias_scale)
 
 
-INITIALIZERS: dict[str, Initializer] = {"pytorch": pytorch_init, "flax": flax_init, "he": he_init()}
-"""Initialisations by name."""
+_STANDARD_DEVIATION = 0.87962566103423978  # of a standard normal variable cut off at ±2
+
+INITIALIZERS: dict[str, Initializer] = {
+    "pytorch": Initializer(
+        lambda key, shape: jax.random.uniform(key, shape, minval=-1.0, maxval=1.0),
+        lambda fan_in: fan_in**-0.5,
+        lambda fan_in: fan_in**-0.5,
+    ),
+    "flax": Initializer(
+        lambda key, shape: jax.random.truncated_normal(key, -2.0, 2.0, shape) / _STANDARD_DEVIATION,
+        lambda fan_in: fan_in**-0.5,
+        lambda fan_in: 0.0,
+    ),
+    "he": he_init(),
+}
+"""Initialisations by name: PyTorch's default for linear layers (weights and biases uniform within ±1/√fan_in), Flax's
+(LeCun normal, cut off at two standard deviations; zero biases), and He's with zero biases."""
 
 
 def mlp(
@@ -92,6 +102,7 @@ def mlp(
     output_activation: str = "linear",
     use_bias: bool = True,
     init: str | Initializer = "pytorch",
+    widths: Sequence[int | Array] | None = None,
 ) -> Model:
     """A multilayer perceptron.
 
@@ -102,8 +113,12 @@ def mlp(
         output_activation: what follows the last layer; leave it "linear" for losses that take logits.
         use_bias: whether layers have biases.
         init: "pytorch" (uniform within ±1/√fan_in, weights and biases), "flax" (LeCun normal, zero biases), "he"
-            (He normal, zero biases), or an initialiser such as ``he_init(bias_scale=0.1)``. It is part of every
-            published count.
+            (He normal, zero biases), or an :class:`Initializer` such as ``he_init(bias_scale=0.1)``. It is part of
+            every published count.
+        widths: numbers of units that the hidden layers really have, at most those in ``features``; they may be
+            traced. The other units are padding: their weights and biases are zero and stay so, and the rest is drawn
+            as for ``mlp((in, *widths, out))``, so that one compiled program serves networks of many widths. Needs
+            activations that map zero to zero, or else the padding would learn.
 
     Returns:
         A model with parameters ``{"dense0_relu": {"kernel": (in, out), "bias": (out,)}, ...}``, float32.
@@ -126,41 +141,74 @@ def mlp(
     activations = (*hidden, output_activation)
     for name in activations:
         _check_name("activation", name, ACTIVATIONS)
-    if not callable(init):
+    if isinstance(init, str):
         _check_name("init", init, INITIALIZERS)
         init = INITIALIZERS[init]
-    module = _MLP(features, activations, use_bias, init)
+    if widths is not None:
+        widths = _check_widths(widths, features, hidden)
+    module = _MLP(features, activations, use_bias)
 
     def initialise(key: RandomKey) -> Params:
-        return module.init(key, jnp.zeros((1, features[0])))["params"]
+        return _drawn(key, features, activations, use_bias, init, widths)
 
     def apply(params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
         return module.apply({"params": params}, x)
 
-    return Model(initialise, apply)
+    return Model(initialise, apply, is_mlp=True, is_padded=widths is not None)
 
 
 class _MLP(linen.Module):
     features: tuple[int, ...]
     activations: tuple[str, ...]
     use_bias: bool
-    initializer: Initializer
 
     @linen.compact
     def __call__(self, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
         x = jnp.asarray(x)
         for index, (width, activation) in enumerate(zip(self.features[1:], self.activations, strict=True)):
-            kernel_init, bias_init = self.initializer(self.features[index])
-            dense = linen.Dense(
-                width,
-                use_bias=self.use_bias,
-                kernel_init=kernel_init,
-                bias_init=bias_init,
-                dot_general=_small_dot_general,
-                name=layer_name(index, activation),
-            )
+            name = layer_name(index, activation)
+            dense = linen.Dense(width, use_bias=self.use_bias, dot_general=_small_dot_general, name=name)
             x = ACTIVATIONS[activation](dense(x))
         return x
+
+
+def _drawn(
+    key: RandomKey,
+    features: tuple[int, ...],
+    activations: tuple[str, ...],
+    use_bias: bool,
+    init: Initializer,
+    widths: Sequence[int | Array] | None,
+) -> Params:
+    """Parameters from one draw of numbers: layer after layer, the kernel row by row and then the bias.
+
+    With ``widths``, each number goes to the same place of the network as without padding. The first numbers of a draw
+    do not depend on how many are drawn.
+    """
+    numbers = init.draw(key, (sum((before + use_bias) * after for before, after in pairwise(features)),))
+    real = features if widths is None else (features[0], *widths, features[-1])
+    params: dict[str, dict[str, Array]] = {}
+    used: int | Array = 0
+
+    def taken(rows: int, columns: int, real_rows: int | Array, real_columns: int | Array) -> Array:
+        row, column = np.arange(rows)[:, None], np.arange(columns)
+        if widths is None:
+            return numbers[used : used + rows * columns].reshape(rows, columns)
+        place = jnp.minimum(used + row * real_columns + column, numbers.shape[0] - 1)
+        return jnp.where((row < real_rows) & (column < real_columns), numbers[place], 0)
+
+    for index, (activation, inputs, outputs) in enumerate(
+        zip(activations, pairwise(features), pairwise(real), strict=True)
+    ):
+        (rows, columns), (real_rows, real_columns) = inputs, outputs
+        fan_in = real_rows if isinstance(real_rows, int) else real_rows.astype(jnp.float32)
+        layer = {"kernel": init.kernel_scale(fan_in) * taken(rows, columns, real_rows, real_columns)}
+        used = used + real_rows * real_columns
+        if use_bias:
+            layer["bias"] = init.bias_scale(fan_in) * taken(1, columns, 1, real_columns)[0]
+            used = used + real_columns
+        params[layer_name(index, activation)] = layer
+    return params
 
 
 def _small_dot_general(x: Array, kernel: Array, dimensions: Any, **options: Any) -> Array:
@@ -242,6 +290,26 @@ def from_nnx(build: Callable[[nnx.Rngs], nnx.Module]) -> Model:
         return nnx.merge(graph, state)(x)
 
     return Model(initialise, apply)
+
+
+def _check_widths(widths: Sequence[int | Array], features: tuple[int, ...], hidden: Sequence[str]) -> tuple:
+    widths, most = tuple(widths), features[1:-1]
+    is_traced = [isinstance(width, jax.core.Tracer) for width in widths]
+    if len(widths) != len(most) or any(
+        not traced and not 1 <= operator.index(width) <= limit
+        for width, limit, traced in zip(widths, most, is_traced, strict=False)
+    ):
+        raise ValueError(
+            f"widths must be a number of units for each of the {len(most)} hidden layers, between 1 and {most}, but "
+            f"{widths} was given."
+        )
+    awkward = sorted({name for name in hidden if float(ACTIVATIONS[name](jnp.zeros(()))) != 0})
+    if awkward:
+        raise ValueError(
+            f"padding needs activations that map zero to zero, which {', '.join(awkward)} does not: the padded units "
+            "would feed the next layer. Train each width by itself, or use another activation."
+        )
+    return tuple(jnp.asarray(width, jnp.int32) for width in widths)
 
 
 def _check_name(kind: str, name: Any, known: dict[str, Any]) -> None:

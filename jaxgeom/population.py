@@ -6,7 +6,7 @@ the XOR study: train, and draw a new network where that failed, up to a number o
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 from tqdm.auto import tqdm
 
 from jaxgeom._typing import Keys, Params, PyTree, RandomKey
-from jaxgeom.chunks import check_chunk_size, map_chunks
+from jaxgeom.chunks import check_chunk_size, map_chunks, num_workers
 
 
 class Solved(NamedTuple):
@@ -48,8 +48,8 @@ class Trial(NamedTuple):
 
 def fit_population(
     keys: Keys,
-    run: Callable[[RandomKey], PyTree],
-    *,
+    run: Callable[..., PyTree],
+    *settings: PyTree,
     chunk_size: int | None = None,
     progress: bool | str = False,
 ) -> PyTree:
@@ -57,7 +57,9 @@ def fit_population(
 
     Args:
         keys: random keys (networks,), such as ``jax.random.split(jax.random.key(0), 1000)``.
-        run: a pure function of one key, such as ``lambda key: jaxgeom.fit(key, ...)``.
+        run: a pure function of one key, such as ``lambda key: jaxgeom.fit(key, ...)``, and of one network's settings.
+            Define it once and call this often: programs are kept by the function that they were compiled from.
+        settings: arrays with a leading axis (networks), or pytrees of such: learning rates, widths, data of its own.
         chunk_size: networks trained at once; by default as many as stay in cache, or fill an accelerator.
         progress: show a progress bar; a string is its title.
 
@@ -65,11 +67,13 @@ def fit_population(
         The results of ``run`` as NumPy arrays with a leading axis (networks).
 
     Raises:
-        ValueError: if there are no keys.
+        ValueError: if there are no keys, or another number of settings.
     """
     _check_keys(keys)
-    chunk_size = _default_chunk(run) if chunk_size is None else chunk_size
-    return map_chunks(_compiled(run), keys, chunk_size=chunk_size, progress=progress)
+    population = (keys, *jax.tree.map(jnp.asarray, settings))
+    if chunk_size is None:
+        chunk_size = default_chunk_size(run, *jax.tree.map(lambda leaf: leaf[0], population), num=keys.shape[0])
+    return map_chunks(_compiled(run), population, chunk_size=chunk_size, progress=progress)
 
 
 def fit_until_solved(
@@ -101,7 +105,9 @@ def fit_until_solved(
         raise ValueError(f"max_tries must be a positive integer, but {max_tries} was given.")
     num = keys.shape[0]
     check_chunk_size(chunk_size)
-    chunk_size = min(_default_chunk(trial) if chunk_size is None else chunk_size, num)
+    if chunk_size is None:
+        chunk_size = default_chunk_size(trial, keys[0], num=num)
+    chunk_size = min(chunk_size, num)
     compiled = _compiled_trial(trial)
     tries = np.zeros(num, np.int64)
     pending = np.arange(num)
@@ -138,24 +144,46 @@ def fit_until_solved(
     )
 
 
+def default_chunk_size(run: Callable[..., PyTree], *member: PyTree, num: int) -> int:
+    """How many networks are trained at once.
+
+    On a CPU 48, which fill three vectors and whose working set stays in cache, or fewer if all cores can then share
+    in the work; on an accelerator up to 65,536. And never more than what leaves results of 1 GB.
+
+    Args:
+        run: as for :func:`fit_population`.
+        member: key and settings of one network.
+        num: size of the population.
+    """
+    leaves = jax.tree.leaves(jax.eval_shape(run, *member))
+    bytes_each = max(1, sum(leaf.size * leaf.dtype.itemsize for leaf in leaves))
+    of_each_worker = -(-num // (16 * num_workers())) * 16
+    most = min(48, of_each_worker) if jax.default_backend() == "cpu" else 2**16
+    return max(1, min(most, 2**30 // bytes_each))
+
+
 @lru_cache(maxsize=32)
-def _compiled(run: Callable[[RandomKey], PyTree]) -> Callable[[Keys], PyTree]:
+def _compiled(run: Callable[..., PyTree]) -> Callable[[tuple], PyTree]:
     """One program for each ``run``, kept for the next call with the same function."""
-    return jax.jit(jax.vmap(run))
+    return jax.jit(lambda population: jax.vmap(run)(*population), compiler_options=_compiler_options())
 
 
 @lru_cache(maxsize=32)
 def _compiled_trial(trial: Callable[[RandomKey], Trial]) -> Callable[[tuple[Keys, Array]], Trial]:
-    return jax.jit(jax.vmap(lambda member: trial(jax.random.fold_in(*member))))
+    return jax.jit(jax.vmap(lambda member: trial(jax.random.fold_in(*member))), compiler_options=_compiler_options())
 
 
-@lru_cache(maxsize=32)
-def _default_chunk(run: Callable[[RandomKey], PyTree]) -> int:
-    """Networks a chunk, from the size of one network's result: about 256 kB on CPUs, 1 GB on accelerators."""
-    leaves = jax.tree.leaves(jax.eval_shape(run, jax.random.key(0)))
-    bytes_each = sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
-    room, most = (2**18, 128) if jax.default_backend() == "cpu" else (2**30, 2**16)
-    return 1 << min(most, max(1, room // bytes_each)).bit_length() - 1
+@lru_cache(maxsize=1)
+def _compiler_options() -> dict[str, Any] | None:
+    """On CPUs, vectors of 512 bits where the processor has them, which XLA would halve otherwise."""
+    options = {"xla_cpu_prefer_vector_width": 512}
+    if jax.default_backend() != "cpu":
+        return None
+    try:
+        jax.jit(lambda x: x + 1, compiler_options=options).lower(jnp.float32(0)).compile()
+    except jax.errors.JaxRuntimeError:  # a version of XLA without that option
+        return None
+    return options
 
 
 def _check_keys(keys: Keys) -> None:

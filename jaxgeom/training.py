@@ -1,15 +1,19 @@
 """Training one network as a pure function of a random key.
 
 :func:`trainer` pairs a model, an optax optimizer and a loss as ``(init, step)``; :func:`fit` is a whole run:
-initialisation, epochs of minibatches or full-batch steps, records and snapshots, in one ``lax.scan``. Both work
-under ``jit`` and ``vmap``: a population is ``jax.vmap(lambda key: fit(key, ...))(keys)``.
+initialisation, epochs of minibatches or full-batch steps, records and snapshots. Both work under ``jit`` and
+``vmap``: a population is ``jax.vmap(lambda key: fit(key, ...))(keys)``, and settings such as learning rates are
+arguments of the function that is mapped.
+
+Under ``vmap``, networks made by :func:`jaxgeom.mlp` are trained with the networks along the last axis
+(:mod:`jaxgeom.lanes`), which is many times faster; see :func:`takes_lanes` for when. Everything else goes the general
+way, with the same results to rounding.
 
 A step that produces NaN or infinity is not taken: the network stays at its last finite parameters, and ``diverged``
 and ``diverged_step`` say so.
 """
 
-import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
@@ -17,29 +21,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax import lax
+from jax.custom_batching import custom_vmap
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxtyping import Array, Bool, Float, Int, Int32, Num
 
 from jaxgeom._typing import Params, PyTree, RandomKey
 from jaxgeom.datasets import Dataset
+from jaxgeom.lanes import Points, lanes_engine
+from jaxgeom.loop import NEVER, Engine, Outcome, StepFunctions, TrainState, advance, run
 from jaxgeom.models import Model
+from jaxgeom.order import shuffle_keys, shuffled
+from jaxgeom.plan import Plan, check_data, plan_run
 
 Loss: TypeAlias = Callable[[Array, Array], Array]
 """``loss(outputs, targets)`` gives one number a point, shape (points,); see :mod:`jaxgeom.losses`."""
 
-NEVER = -1
-"""``diverged_step`` of a network that did not diverge."""
-
-
-class TrainState(NamedTuple):
-    """What the next step of training needs."""
-
-    params: Params
-    opt_state: PyTree
-    step: Int32[Array, ""]
-    """Steps taken so far."""
-    diverged_step: Int32[Array, ""]
-    """The first step that gave NaN or infinity, counted from 1; -1 if none did."""
+MIN_LANES = 8
+"""Smaller populations take the general path."""
+MAX_WIDTH = 128
+"""So do wider networks, which are better served by matrix products."""
 
 
 class Trainer(NamedTuple):
@@ -68,14 +68,19 @@ class Fit(NamedTuple):
     test_loss: Float[Array, " records"] | None
     """The same on the test split; None without one."""
     test_accuracy: Float[Array, " records"] | None
+    batch_losses: Float[Array, " steps"] | None
+    """Loss of each batch, before the step that it leads to; None if not asked for."""
     snapshot_steps: Int[Array, " snapshots"]
     """Steps taken at each snapshot."""
-    snapshots: Params | None
-    """Parameters at those steps, stacked along a leading axis; None if not asked for."""
+    snapshots: PyTree | None
+    """Parameters at those steps (or what ``keep`` makes of them), stacked along a leading axis; None if not asked
+    for."""
     diverged: Bool[Array, ""]
     """Whether training met NaN or infinity and stopped there."""
     diverged_step: Int32[Array, ""]
     """The step that did, counted from 1; -1 if none."""
+    stopped_step: Int32[Array, ""] | None
+    """Steps taken until ``stop_accuracy`` was reached; -1 if it never was, None if it was not asked for."""
 
 
 def trainer(model: Model, optimizer: optax.GradientTransformation, loss: Loss) -> Trainer:
@@ -87,16 +92,11 @@ def trainer(model: Model, optimizer: optax.GradientTransformation, loss: Loss) -
         loss: one number a point; see :mod:`jaxgeom.losses`.
     """
 
+    functions = _functions_of_one(model, loss, _stepper(optimizer))
+
     def init(key: RandomKey) -> TrainState:
         params = model.init(key)
         return TrainState(params, optimizer.init(params), jnp.int32(0), jnp.int32(NEVER))
-
-    def mean_loss(params: Params, x: Array, y: Array, weight: Array | None) -> Array:
-        losses = loss(model.apply(params, x), y)
-        if weight is None:
-            return jnp.mean(losses)
-        total = jnp.sum(weight)
-        return jnp.sum(losses * weight) / jnp.where(total > 0, total, 1)
 
     def step(
         state: TrainState,
@@ -104,16 +104,8 @@ def trainer(model: Model, optimizer: optax.GradientTransformation, loss: Loss) -
         y: Num[Array, "points *out"],
         weight: Array | None = None,
     ) -> tuple[TrainState, Array]:
-        value, gradient = jax.value_and_grad(mean_loss)(state.params, x, y, weight)
-        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
-        is_finite = jnp.isfinite(value) & _all_finite(params)
-        is_taken = is_finite & (state.diverged_step == NEVER)
-        params, opt_state = jax.tree.map(
-            partial(jnp.where, is_taken), (params, opt_state), (state.params, state.opt_state)
-        )
-        diverged_step = jnp.where((state.diverged_step == NEVER) & ~is_finite, state.step + 1, state.diverged_step)
-        return TrainState(params, opt_state, state.step + 1, diverged_step), value
+        goes_on = state.diverged_step == NEVER
+        return advance(functions, state, x, y, weight, goes_on, goes_on)
 
     return Trainer(init, step)
 
@@ -131,8 +123,13 @@ def fit(
     shuffle: bool = True,
     test: Dataset | None = None,
     accuracy: Loss | None = None,
-    record: str | None = "epoch",
+    record: str | int | None = "epoch",
+    batch_losses: bool = False,
     snapshot_every: int | None = None,
+    snapshot_steps: Sequence[int] | None = None,
+    keep: Callable[[Params], PyTree] | None = None,
+    stop_accuracy: float | None = None,
+    order_key: RandomKey | None = None,
 ) -> Fit:
     """Train one network: a pure function of its key.
 
@@ -146,159 +143,242 @@ def fit(
         shuffle: draw a new order of the points for every epoch (minibatches only).
         test: a second split, only evaluated.
         accuracy: which points are right, such as :func:`jaxgeom.losses.class_is_right`.
-        record: evaluate the whole splits before training and after every "epoch" or every "step", or never (None).
-        snapshot_every: keep the parameters every so many steps, starting with step 0.
+        record: evaluate the whole splits before training and after every "epoch", every "step" or so many steps, or
+            never (None).
+        batch_losses: keep the loss of every batch, which costs nothing.
+        snapshot_every: take a snapshot every so many steps, starting with step 0.
+        snapshot_steps: or after these steps, ascending.
+        keep: what to keep in a snapshot, a pure function of the parameters; default is the parameters themselves.
+        stop_accuracy: stop a network (keep its parameters as they are) once a record finds this accuracy on the
+            training split. Once all networks of a chunk have stopped, the remaining steps cost next to nothing.
+        order_key: decides the order of the points instead of ``key``. Networks that share it see the same batches.
 
     Raises:
         ValueError: for sizes below one, data of different lengths, a batch larger than the data, labels outside the
-            classes, or an unknown ``record``.
+            classes, an unknown ``record``, or snapshots at steps that do not occur.
     """
-    num_points = _check_data(model, loss, train, "train")
+    num_points = check_data(model, loss, train, "train")
     if test is not None:
-        _check_data(model, loss, test, "test")
-    train = Dataset(*map(jnp.asarray, train))
-    test = None if test is None else Dataset(*map(jnp.asarray, test))
-    for name, value in (("num_epochs", num_epochs), ("batch_size", batch_size), ("snapshot_every", snapshot_every)):
-        if value is not None and operator.index(value) < 1:
-            raise ValueError(f"{name} must be a positive integer, but {value} was given.")
-    if record not in ("epoch", "step", None):
-        raise ValueError(f"record must be 'epoch', 'step' or None, but {record!r} was given.")
-    if batch_size is not None and batch_size > num_points and drop_last:
-        raise ValueError(
-            f"batch_size = {batch_size} is larger than the {num_points} points, so that dropping the last incomplete "
-            "batch would leave none. Use batch_size=None for full batches, or drop_last=False."
-        )
-    batch = num_points if batch_size is None else min(batch_size, num_points)
-    is_full_batch = batch == num_points
-    num_batches = num_points // batch if drop_last else -(-num_points // batch)
-    num_steps = num_epochs * num_batches
-    init, step = trainer(model, optimizer, loss)
-    init_key, order_key = jax.random.split(key)
-    state = init(init_key)
-    initial_params = state.params
-
-    def evaluate(params: Params) -> tuple[Array | None, ...]:
-        results: list[Array | None] = []
-        for split in (train, test):
-            for function in (loss, accuracy):
-                if split is None or function is None:
-                    results.append(None)
-                else:
-                    results.append(jnp.mean(function(model.apply(params, split.x), split.y), dtype=jnp.float32))
-        return tuple(results)
-
-    def batches(epoch_key: RandomKey) -> tuple[Array, Array | None]:
-        """Row numbers (batches, batch size) of an epoch, and weights where the last batch is incomplete."""
-        order = jax.random.permutation(epoch_key, num_points) if shuffle else jnp.arange(num_points)
-        missing = num_batches * batch - num_points
-        if missing <= 0:
-            return order[: num_batches * batch].reshape(num_batches, batch), None
-        weight = jnp.pad(jnp.ones(num_points), (0, missing))
-        return (
-            # Rows of the same batch, so that what is left out by its weight cannot bring in a new infinity.
-            jnp.pad(order, (0, missing), mode="edge").reshape(num_batches, batch),
-            weight.reshape(num_batches, batch),
-        )
-
-    every = snapshot_every or num_steps
-
-    def keep(snapshots: Params, params: Params, step_number: Array) -> Params:
-        # Written at every step into the place of the next snapshot due: the last one written there is the one due.
-        place = -(-step_number // every)
-        return jax.tree.map(lambda kept, now: kept.at[place].set(now, mode="drop"), snapshots, params)
-
-    def take_step(carry: tuple, batch: tuple | None) -> tuple[tuple, tuple | None]:
-        state, snapshots, number = carry
-        results = evaluate(state.params) if record == "step" or (record and is_full_batch) else None
-        if batch is None:
-            x, y, weight = train.x, train.y, None
-        else:
-            rows, weight = batch
-            x, y = train.x[rows], train.y[rows]
-        state, _ = step(state, x, y, weight)
-        if snapshot_every is not None:
-            snapshots = keep(snapshots, state.params, number + 1)
-        return (state, snapshots, number + 1), results
-
-    def take_epoch(carry: tuple, epoch: Array) -> tuple[tuple, tuple | None]:
-        results = evaluate(carry[0].params) if record == "epoch" else None
-        carry, of_steps = lax.scan(take_step, carry, batches(jax.random.fold_in(order_key, epoch)))
-        return carry, of_steps if record == "step" else results
-
-    snapshots = None
-    if snapshot_every is not None:
-        num_snapshots = 1 + num_steps // every
-        snapshots = jax.tree.map(lambda p: jnp.zeros((num_snapshots, *p.shape), p.dtype).at[0].set(p), state.params)
-    carry = (state, snapshots, jnp.int32(0))
-    if is_full_batch:
-        (state, snapshots, _), results = lax.scan(take_step, carry, length=num_epochs)
+        check_data(model, loss, test, "test")
+    if stop_accuracy is not None and (accuracy is None or record is None):
+        raise ValueError("stop_accuracy needs an accuracy, and records to find it in.")
+    plan = plan_run(
+        num_points,
+        num_epochs=num_epochs,
+        batch_size=batch_size,
+        drop_last=drop_last,
+        record=record,
+        batch_losses=batch_losses,
+        snapshot_every=snapshot_every,
+        snapshot_steps=snapshot_steps,
+        stop_accuracy=stop_accuracy,
+    )
+    init_key, own_order_key = jax.random.split(key)
+    params = model.init(init_key)
+    init, init_settings = _hoisted(optimizer.init, params)
+    update, update_settings = _hoisted(_stepper(optimizer), params, jax.eval_shape(optimizer.init, params), params)
+    given = _Given(
+        params,
+        own_order_key if order_key is None else order_key,
+        Dataset(*map(jnp.asarray, train)),
+        None if test is None else Dataset(*map(jnp.asarray, test)),
+        init_settings,
+        update_settings,
+    )
+    task = _Task(model, loss, accuracy, (lambda params: params) if keep is None else keep, init, update, plan, shuffle)
+    one = partial(_run_one, task)
+    if takes_lanes(model, params, loss, accuracy, task.keep, given.train):
+        one_or_lanes = custom_vmap(one)
+        one_or_lanes.def_vmap(partial(_run_many, task))
+        outcome = one_or_lanes(given)
     else:
-        (state, snapshots, _), results = lax.scan(take_epoch, carry, jnp.arange(num_epochs))
-    records: tuple = (None,) * 4
-    record_steps = np.zeros(0, np.int32)
-    if results is not None:
-        records = tuple(
-            None if last is None else jnp.append(jnp.reshape(rows, -1), last)
-            for rows, last in zip(results, evaluate(state.params), strict=True)
-        )
-        record_steps = np.arange(0, num_steps + 1, num_batches if record == "epoch" else 1, dtype=np.int32)
+        outcome = one(given)
+    is_recorded = len(plan.record_steps) > 0
+    (train_loss, train_accuracy), (test_loss, test_accuracy) = outcome.records if is_recorded else ((None,) * 2,) * 2
     return Fit(
-        params=state.params,
-        initial_params=initial_params,
-        record_steps=jnp.asarray(record_steps),
-        train_loss=jnp.zeros(0) if record is None else records[0],
-        train_accuracy=records[1],
-        test_loss=records[2],
-        test_accuracy=records[3],
-        snapshot_steps=jnp.arange(0, num_steps + 1, snapshot_every) if snapshot_every else jnp.zeros(0, jnp.int32),
-        snapshots=snapshots,
-        diverged=state.diverged_step != NEVER,
-        diverged_step=state.diverged_step,
+        params=outcome.params,
+        initial_params=params,
+        record_steps=jnp.asarray(np.array(plan.record_steps, np.int32)),
+        train_loss=jnp.zeros(0) if train_loss is None else train_loss,
+        train_accuracy=train_accuracy,
+        test_loss=test_loss,
+        test_accuracy=test_accuracy,
+        batch_losses=outcome.batch_losses,
+        snapshot_steps=jnp.asarray(np.array(plan.snapshot_steps, np.int32)),
+        snapshots=outcome.snapshots if len(plan.snapshot_steps) else None,
+        diverged=outcome.diverged_step != NEVER,
+        diverged_step=outcome.diverged_step,
+        stopped_step=None if stop_accuracy is None else outcome.stopped_step,
     )
 
 
-def _all_finite(params: Params) -> Bool[Array, ""]:
-    flags = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(params)]
-    return jnp.all(jnp.stack(flags))
+class _Given(NamedTuple):
+    """The arrays that a run starts from."""
+
+    params: Params
+    order_key: RandomKey
+    train: Dataset
+    test: Dataset | None
+    init_settings: list[Array]
+    """What ``optimizer.init`` closes over."""
+    update_settings: list[Array]
+    """What ``optimizer.update`` closes over, such as a learning rate."""
 
 
-def _check_data(model: Model, loss: Loss, data: Dataset, name: str) -> int:
-    """Number of points, after checking that points, targets, model and loss fit together."""
-    x, y = data
-    if np.ndim(x) != 2 or np.ndim(y) < 1 or x.shape[0] != y.shape[0] or x.shape[0] == 0:
-        raise ValueError(
-            f"{name} needs points x of shape (points, in) and as many targets y, but x has shape {np.shape(x)} and y "
-            f"has shape {np.shape(y)}."
-        )
-    try:
-        outputs = jax.eval_shape(lambda key, x: model.apply(model.init(key), x), jax.random.key(0), x)
-    except Exception as error:  # of Flax, JAX or the user's own model
-        raise ValueError(f"the model does not take points with {x.shape[1]} coordinates: {error}") from error
-    is_labels = jnp.issubdtype(y.dtype, jnp.integer)
-    if not is_labels and y.shape != outputs.shape:
-        raise ValueError(
-            f"{name} targets have shape {y.shape}, but the model's outputs have shape {outputs.shape}; for a loss on "
-            "numbers they must agree (targets of shape (points, out))."
-        )
-    if is_labels and not isinstance(y, jax.core.Tracer):
-        num_classes = max(2, outputs.shape[1])
-        low, high = int(np.asarray(y).min()), int(np.asarray(y).max())
-        if low < 0 or high >= num_classes:
-            raise ValueError(
-                f"{name} labels must lie between 0 and {num_classes - 1} for a model with {outputs.shape[1]} outputs, "
-                f"but they range from {low} to {high}."
-            )
-    if not callable(loss):
-        raise TypeError(f"the loss must be a function such as jaxgeom.losses.squared_error, but {loss!r} was given.")
-    try:
-        per_point = jax.eval_shape(loss, outputs, y)
-    except Exception as error:
-        raise ValueError(
-            f"the loss does not take {name} targets of shape {y.shape} ({y.dtype}) with outputs of shape "
-            f"{outputs.shape}: {error}"
-        ) from error
-    if per_point.shape != (x.shape[0],):
-        raise ValueError(
-            f"the loss must give one number a point, shape ({x.shape[0]},), but gives shape {per_point.shape}."
-        )
-    return x.shape[0]
+class _Task(NamedTuple):
+    """What a run does with them."""
+
+    model: Model
+    loss: Loss
+    accuracy: Loss | None
+    keep: Callable[[Params], PyTree]
+    init: Callable[..., PyTree]
+    """``init(settings, params)``: the state of the optimizer."""
+    update: Callable[..., tuple[Params, PyTree]]
+    """``update(settings, gradient, opt_state, params)``: the next parameters and state."""
+    plan: Plan
+    shuffle: bool
+
+    def order(self, key: RandomKey, epoch: Array) -> Array | None:
+        return shuffle_keys(jax.random.fold_in(key, epoch), self.plan.num_points) if self.shuffle else None
+
+    def rows(self, order: Array | None, positions: Array) -> Array:
+        return positions if order is None else shuffled(order, positions, self.plan.num_points)
+
+
+def _run_one(task: _Task, given: _Given) -> Outcome:
+    """The general path: one network, any model."""
+    train = given.train
+
+    def batch(order: Array | None, positions: Array | None, _: Array) -> tuple[Array, Array]:
+        if positions is None:
+            return train.x, train.y
+        rows = task.rows(order, positions)
+        return train.x[rows], train.y[rows]
+
+    engine = Engine(
+        _functions_of_one(task.model, task.loss, partial(task.update, given.update_settings)),
+        shuffle=partial(task.order, given.order_key),
+        batch=batch,
+        evaluate=lambda params, _: tuple(_evaluate(task, params, split) for split in (train, given.test)),
+        keep=task.keep,
+    )
+    return run(engine, task.plan, given.params, task.init(given.init_settings, given.params))
+
+
+def _run_many(task: _Task, size: int, batched: Sequence[_Given], given: _Given) -> tuple[Outcome, PyTree]:
+    """What ``vmap`` makes of it: networks in lanes, or the general path for few of them."""
+    (is_batched,) = batched
+    if size < MIN_LANES:
+        axes = jax.tree.map(lambda batched: 0 if batched else None, is_batched)
+        outcome = jax.vmap(partial(_run_one, task), in_axes=(axes,), axis_size=size)(given)
+    else:
+        outcome = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), _run_lanes(task, size, is_batched, given))
+    return outcome, jax.tree.map(lambda _: True, outcome)
+
+
+def _run_lanes(task: _Task, size: int, is_batched: _Given, given: _Given) -> Outcome:
+    """A population with the networks along the last axis."""
+
+    def last(leaf: Array, is_batched: bool) -> Array:
+        return jnp.moveaxis(leaf, 0, -1) if is_batched else leaf[..., None]
+
+    def axes(tree: PyTree) -> PyTree:
+        return jax.tree.map(lambda batched: 0 if batched else None, tree)
+
+    def points(data: Dataset, is_batched: PyTree) -> Points:
+        return Points(*jax.tree.map(last, tuple(data), tuple(is_batched)))
+
+    params = jax.tree.map(
+        lambda leaf, batched: jnp.broadcast_to(last(leaf, batched), (*leaf.shape[batched:], size)),
+        given.params,
+        is_batched.params,
+    )
+    init = jax.vmap(task.init, in_axes=(axes(is_batched.init_settings), -1), out_axes=-1, axis_size=size)
+    update = jax.vmap(task.update, in_axes=(axes(is_batched.update_settings), -1, -1, -1), out_axes=-1)
+    if is_batched.order_key and task.shuffle:
+        order = jax.vmap(task.order, in_axes=(0, None), out_axes=-1)
+        rows = jax.vmap(task.rows, in_axes=(-1, None), out_axes=-1)
+    else:
+        order, rows = task.order, task.rows
+    engine = lanes_engine(
+        params,
+        loss=task.loss,
+        accuracy=task.accuracy,
+        update=partial(update, given.update_settings),
+        shuffle=partial(order, given.order_key),
+        rows=rows,
+        keep=task.keep,
+        train=points(given.train, is_batched.train),
+        test=None if given.test is None else points(given.test, is_batched.test),
+    )
+    return run(engine, task.plan, params, init(given.init_settings, params), size)
+
+
+def takes_lanes(
+    model: Model, params: Params, loss: Loss, accuracy: Loss | None, keep: Callable[[Params], PyTree], data: Dataset
+) -> bool:
+    """Whether populations are trained with the networks in the lanes.
+
+    That is so for models made by :func:`jaxgeom.mlp` whose layers have at most 128 inputs and outputs, in populations
+    of 8 or more, with any optax optimizer. The loss, the accuracy and ``keep`` must not close over traced values
+    (learning rates and other settings of the optimizer may be traced).
+    """
+    if not model.is_mlp or max(max(leaf.shape) for leaf in jax.tree.leaves(params)) > MAX_WIDTH:
+        return False
+    outputs = jax.eval_shape(model.apply, params, data.x)
+    calls: list[tuple] = [(loss, outputs, data.y), (keep, params)]
+    calls += [] if accuracy is None else [(accuracy, outputs, data.y)]
+    return not any(isinstance(c, jax.core.Tracer) for f, *args in calls for c in jax.make_jaxpr(f)(*args).consts)
+
+
+def _functions_of_one(model: Model, loss: Loss, update: Callable) -> StepFunctions:
+    """A step of one network, whatever the model."""
+
+    def mean_loss(params: Params, x: Array, y: Array, weight: Array | None) -> Array:
+        losses = loss(model.apply(params, x), y)
+        if weight is None:
+            return jnp.mean(losses)
+        total = jnp.sum(weight)
+        return jnp.sum(losses * weight) / jnp.where(total > 0, total, 1)
+
+    def all_finite(params: Params, _: Array) -> Bool[Array, ""]:
+        return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(params)]))
+
+    return StepFunctions(
+        loss_and_gradient=lambda params, x, y, weight, _: jax.value_and_grad(mean_loss)(params, x, y, weight),
+        update=lambda _, *arguments: update(*arguments),
+        all_finite=all_finite,
+    )
+
+
+def _stepper(optimizer: optax.GradientTransformation) -> Callable[[Params, PyTree, Params], tuple[Params, PyTree]]:
+    def update(gradient: Params, opt_state: PyTree, params: Params) -> tuple[Params, PyTree]:
+        updates, opt_state = optimizer.update(gradient, opt_state, params)
+        return optax.apply_updates(params, updates), opt_state
+
+    return update
+
+
+def _evaluate(task: _Task, params: Params, split: Dataset | None) -> tuple[Array | None, Array | None]:
+    """Mean loss and accuracy on a split."""
+    if split is None:
+        return None, None
+    outputs = task.model.apply(params, split.x)
+    loss, accuracy = (
+        None if function is None else jnp.mean(function(outputs, split.y), dtype=jnp.float32)
+        for function in (task.loss, task.accuracy)
+    )
+    return loss, accuracy
+
+
+def _hoisted(function: Callable, *examples: PyTree) -> tuple[Callable, list[Array]]:
+    """``function(constants, *arguments)``, and the constants that it closed over: settings traced by the caller."""
+    closed, shape = jax.make_jaxpr(function, return_shape=True)(*examples)
+    structure = jax.tree.structure(shape)
+
+    def call(constants: list[Array], *arguments: PyTree) -> PyTree:
+        flat = jaxpr_as_fun(ClosedJaxpr(closed.jaxpr, constants))(*jax.tree.leaves(arguments))
+        return jax.tree.unflatten(structure, flat)
+
+    return call, list(closed.consts)

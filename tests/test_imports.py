@@ -20,7 +20,11 @@ ALLOWED = {
     "datasets": {"_typing"},
     "losses": {"_typing"},
     "models": {"_typing", "layers"},
-    "training": {"_typing", "datasets", "losses", "models"},
+    "order": {"_typing"},
+    "plan": {"datasets", "models"},
+    "loop": {"_typing", "plan"},
+    "lanes": {"_typing", "layers", "losses", "models", "loop"},
+    "training": {"_typing", "datasets", "losses", "models", "order", "plan", "loop", "lanes"},
     "population": {"_typing", "chunks", "datasets", "losses", "models", "training"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -39,9 +39,9 @@ from training_truth import (
 
 from jaxgeom import fit, mlp, trainer
 from jaxgeom.datasets import Dataset
+from jaxgeom.loop import NEVER
 from jaxgeom.losses import class_is_right, side_is_right, softmax_cross_entropy, squared_error
 from jaxgeom.models import Model
-from jaxgeom.training import NEVER
 
 # One step
 

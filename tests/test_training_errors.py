@@ -26,7 +26,7 @@ VALUE_ERRORS = {
     "empty batch": ({"batch_size": 0}, "batch_size must be a positive integer, but 0"),
     "no snapshots": ({"snapshot_every": 0}, "snapshot_every must be a positive integer, but 0"),
     "batch too large": ({"batch_size": 8}, "batch_size = 8 is larger than the 7 points"),
-    "unknown record": ({"record": "batch"}, "'epoch', 'step' or None, but 'batch'"),
+    "unknown record": ({"record": "batch"}, "'epoch', 'step' or None, or a number of steps, but 'batch'"),
 }
 SHAPE_ERRORS = {
     "lengths": ({"train": Dataset(DATA.x, DATA.y[:-1])}, r"train needs points .*\(7, 2\).*\(6, 1\)"),
