@@ -31,8 +31,8 @@ class Model(NamedTuple):
     """``apply(params, x)`` maps points (points, in) to outputs (points, out)."""
     is_mlp: bool = False
     """Whether ``apply`` is that of :func:`mlp`, which the names and shapes of the parameters tell in full."""
-    is_padded: bool = False
-    """Whether some units are padding, whose parameters must stay zero."""
+    mask: Params | None = None
+    """Which parameters are real, bool, where others are padding and must stay zero; None if all are real."""
 
 
 class LayerState(NamedTuple):
@@ -102,7 +102,7 @@ def mlp(
     output_activation: str = "linear",
     use_bias: bool = True,
     init: str | Initializer = "pytorch",
-    widths: Sequence[int | Array] | None = None,
+    widths: Sequence[Any] | None = None,
 ) -> Model:
     """A multilayer perceptron.
 
@@ -117,8 +117,7 @@ def mlp(
             every published count.
         widths: numbers of units that the hidden layers really have, at most those in ``features``; they may be
             traced. The other units are padding: their weights and biases are zero and stay so, and the rest is drawn
-            as for ``mlp((in, *widths, out))``, so that one compiled program serves networks of many widths. Needs
-            activations that map zero to zero, or else the padding would learn.
+            as for ``mlp((in, *widths, out))``, so that one compiled program serves networks of many widths.
 
     Returns:
         A model with parameters ``{"dense0_relu": {"kernel": (in, out), "bias": (out,)}, ...}``, float32.
@@ -145,7 +144,7 @@ def mlp(
         _check_name("init", init, INITIALIZERS)
         init = INITIALIZERS[init]
     if widths is not None:
-        widths = _check_widths(widths, features, hidden)
+        widths = _check_widths(widths, features)
     module = _MLP(features, activations, use_bias)
 
     def initialise(key: RandomKey) -> Params:
@@ -154,7 +153,7 @@ def mlp(
     def apply(params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
         return module.apply({"params": params}, x)
 
-    return Model(initialise, apply, is_mlp=True, is_padded=widths is not None)
+    return Model(initialise, apply, True, None if widths is None else _real(features, activations, use_bias, widths))
 
 
 class _MLP(linen.Module):
@@ -209,6 +208,18 @@ def _drawn(
             used = used + real_columns
         params[layer_name(index, activation)] = layer
     return params
+
+
+def _real(
+    features: tuple[int, ...], activations: tuple[str, ...], use_bias: bool, widths: Sequence[int | Array]
+) -> Params:
+    """Which parameters belong to units that are really there."""
+    units = [np.arange(most) < real for most, real in zip(features, (features[0], *widths, features[-1]), strict=True)]
+    mask = {}
+    for index, (activation, (before, after)) in enumerate(zip(activations, pairwise(units), strict=True)):
+        kernel = jnp.asarray(before)[:, None] & after
+        mask[layer_name(index, activation)] = {"kernel": kernel} | ({"bias": jnp.asarray(after)} if use_bias else {})
+    return mask
 
 
 def _small_dot_general(x: Array, kernel: Array, dimensions: Any, **options: Any) -> Array:
@@ -292,7 +303,7 @@ def from_nnx(build: Callable[[nnx.Rngs], nnx.Module]) -> Model:
     return Model(initialise, apply)
 
 
-def _check_widths(widths: Sequence[int | Array], features: tuple[int, ...], hidden: Sequence[str]) -> tuple:
+def _check_widths(widths: Sequence[int | Array], features: tuple[int, ...]) -> tuple:
     widths, most = tuple(widths), features[1:-1]
     is_traced = [isinstance(width, jax.core.Tracer) for width in widths]
     if len(widths) != len(most) or any(
@@ -302,12 +313,6 @@ def _check_widths(widths: Sequence[int | Array], features: tuple[int, ...], hidd
         raise ValueError(
             f"widths must be a number of units for each of the {len(most)} hidden layers, between 1 and {most}, but "
             f"{widths} was given."
-        )
-    awkward = sorted({name for name in hidden if float(ACTIVATIONS[name](jnp.zeros(()))) != 0})
-    if awkward:
-        raise ValueError(
-            f"padding needs activations that map zero to zero, which {', '.join(awkward)} does not: the padded units "
-            "would feed the next layer. Train each width by itself, or use another activation."
         )
     return tuple(jnp.asarray(width, jnp.int32) for width in widths)
 

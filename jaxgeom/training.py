@@ -31,6 +31,7 @@ from jaxgeom.lanes import Points, lanes_engine
 from jaxgeom.loop import NEVER, Engine, Outcome, StepFunctions, TrainState, advance, run
 from jaxgeom.models import Model
 from jaxgeom.order import shuffle_keys, shuffled
+from jaxgeom.padding import check_padding
 from jaxgeom.plan import Plan, check_data, plan_run
 
 Loss: TypeAlias = Callable[[Array, Array], Array]
@@ -92,7 +93,7 @@ def trainer(model: Model, optimizer: optax.GradientTransformation, loss: Loss) -
         loss: one number a point; see :mod:`jaxgeom.losses`.
     """
 
-    functions = _functions_of_one(model, loss, _stepper(optimizer))
+    functions = _functions_of_one(model, loss, _masked(_stepper(optimizer), model.mask))
 
     def init(key: RandomKey) -> TrainState:
         params = model.init(key)
@@ -155,7 +156,8 @@ def fit(
 
     Raises:
         ValueError: for sizes below one, data of different lengths, a batch larger than the data, labels outside the
-            classes, an unknown ``record``, or snapshots at steps that do not occur.
+            classes, an unknown ``record``, snapshots at steps that do not occur, or an optimizer that would make padding
+            show.
     """
     num_points = check_data(model, loss, train, "train")
     if test is not None:
@@ -177,11 +179,14 @@ def fit(
     params = model.init(init_key)
     init, init_settings = _hoisted(optimizer.init, params)
     update, update_settings = _hoisted(_stepper(optimizer), params, jax.eval_shape(optimizer.init, params), params)
+    if model.mask is not None:
+        check_padding(init, update, (init_settings, update_settings), params)
     given = _Given(
         params,
         own_order_key if order_key is None else order_key,
         Dataset(*map(jnp.asarray, train)),
         None if test is None else Dataset(*map(jnp.asarray, test)),
+        model.mask,
         init_settings,
         update_settings,
     )
@@ -190,7 +195,9 @@ def fit(
     if takes_lanes(model, params, loss, accuracy, task.keep, given.train):
         one_or_lanes = custom_vmap(one)
         one_or_lanes.def_vmap(partial(_run_many, task))
-        outcome = one_or_lanes(given)
+        differentiable = jax.custom_jvp(one_or_lanes)
+        differentiable.defjvp(lambda primals, tangents: jax.jvp(one, primals, tangents))
+        outcome = differentiable(given)
     else:
         outcome = one(given)
     is_recorded = len(plan.record_steps) > 0
@@ -219,6 +226,8 @@ class _Given(NamedTuple):
     order_key: RandomKey
     train: Dataset
     test: Dataset | None
+    mask: Params | None
+    """``model.mask``, which may be traced."""
     init_settings: list[Array]
     """What ``optimizer.init`` closes over."""
     update_settings: list[Array]
@@ -257,7 +266,7 @@ def _run_one(task: _Task, given: _Given) -> Outcome:
         return train.x[rows], train.y[rows]
 
     engine = Engine(
-        _functions_of_one(task.model, task.loss, partial(task.update, given.update_settings)),
+        _functions_of_one(task.model, task.loss, _masked(partial(task.update, given.update_settings), given.mask)),
         shuffle=partial(task.order, given.order_key),
         batch=batch,
         evaluate=lambda params, _: tuple(_evaluate(task, params, split) for split in (train, given.test)),
@@ -294,6 +303,7 @@ def _run_lanes(task: _Task, size: int, is_batched: _Given, given: _Given) -> Out
         given.params,
         is_batched.params,
     )
+    mask = jax.tree.map(last, given.mask, is_batched.mask)
     init = jax.vmap(task.init, in_axes=(axes(is_batched.init_settings), -1), out_axes=-1, axis_size=size)
     update = jax.vmap(task.update, in_axes=(axes(is_batched.update_settings), -1, -1, -1), out_axes=-1)
     if is_batched.order_key and task.shuffle:
@@ -305,7 +315,7 @@ def _run_lanes(task: _Task, size: int, is_batched: _Given, given: _Given) -> Out
         params,
         loss=task.loss,
         accuracy=task.accuracy,
-        update=partial(update, given.update_settings),
+        update=_masked(partial(update, given.update_settings), mask),
         shuffle=partial(order, given.order_key),
         rows=rows,
         keep=task.keep,
@@ -358,6 +368,17 @@ def _stepper(optimizer: optax.GradientTransformation) -> Callable[[Params, PyTre
         return optax.apply_updates(params, updates), opt_state
 
     return update
+
+
+def _masked(update: Callable, mask: Params | None) -> Callable[[Params, PyTree, Params], tuple[Params, PyTree]]:
+    """The update without the gradients of padding."""
+    if mask is None:
+        return update
+
+    def masked(gradient: Params, *rest: PyTree) -> tuple[Params, PyTree]:
+        return update(jax.tree.map(lambda g, real: jnp.where(real, g, 0), gradient, mask), *rest)
+
+    return masked
 
 
 def _evaluate(task: _Task, params: Params, split: Dataset | None) -> tuple[Array | None, Array | None]:

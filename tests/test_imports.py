@@ -22,9 +22,10 @@ ALLOWED = {
     "models": {"_typing", "layers"},
     "order": {"_typing"},
     "plan": {"datasets", "models"},
+    "padding": {"_typing"},
     "loop": {"_typing", "plan"},
     "lanes": {"_typing", "layers", "losses", "models", "loop"},
-    "training": {"_typing", "datasets", "losses", "models", "order", "plan", "loop", "lanes"},
+    "training": {"_typing", "datasets", "losses", "models", "order", "padding", "plan", "loop", "lanes"},
     "population": {"_typing", "chunks", "datasets", "losses", "models", "training"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

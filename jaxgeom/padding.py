@@ -1,0 +1,114 @@
+"""Which optimizers may train networks that are padded with zero units.
+
+Padding is invisible if the optimizer treats every parameter by itself, and leaves a parameter at zero whose gradient
+has always been zero. The first is read off the operations that its update consists of; the second is tried out.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxgeom._typing import Params, PyTree
+
+_ELEMENTWISE = set(
+    [
+        "abs",
+        "add",
+        "add_any",
+        "and",
+        "clamp",
+        "convert_element_type",
+        "copy",
+        "cos",
+        "div",
+        "eq",
+        "erf",
+        "exp",
+        "exp2",
+        "expm1",
+        "floor",
+    ]
+)
+_ELEMENTWISE |= set(
+    [
+        "ge",
+        "gt",
+        "integer_pow",
+        "is_finite",
+        "le",
+        "log",
+        "log1p",
+        "logistic",
+        "lt",
+        "max",
+        "min",
+        "mul",
+        "ne",
+        "neg",
+        "not",
+        "or",
+        "pow",
+        "rem",
+    ]
+)
+_ELEMENTWISE |= set(
+    ["round", "rsqrt", "select_n", "sign", "sin", "sqrt", "square", "stop_gradient", "sub", "tanh", "xor"]
+)
+_CALLS = set(["closed_call", "cond", "custom_jvp_call", "custom_vjp_call", "jit", "pjit", "remat2"])
+_NUM_STEPS = 3
+
+
+def check_padding(init: Callable[[PyTree, Params], PyTree], update: Callable, settings: PyTree, params: Params) -> None:
+    """Raise unless padding with zeros changes nothing for the other parameters, and stays zero.
+
+    Args:
+        init: ``init(settings[0], params)`` is the state of the optimizer.
+        update: ``update(settings[1], gradient, opt_state, params)`` gives the next parameters and state.
+        settings: arrays that they close over; those that are traced are replaced by halves.
+        params: parameters of the right shapes.
+
+    Raises:
+        ValueError: for an optimizer with which padding would show.
+    """
+    opt_state = jax.eval_shape(init, settings[0], params)
+    jaxpr = jax.make_jaxpr(update)(settings[1], params, opt_state, params).jaxpr
+    mixing = sorted({name for name in _primitives(jaxpr) if name not in _ELEMENTWISE})
+    remedy = "Train each width by itself, without `widths`."
+    if mixing:
+        raise ValueError(
+            "networks padded with zero units need an optimizer that treats every parameter by itself, such as SGD "
+            f"with momentum, Adam or AdamW, but this one uses {', '.join(mixing)}. {remedy}"
+        )
+    with jax.ensure_compile_time_eval():
+        concrete = jax.tree.map(lambda a: jnp.full(a.shape, 0.5, a.dtype) if _is_traced(a) else a, settings)
+        zeros = now = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), params)
+        state = init(concrete[0], zeros)
+        for _ in range(_NUM_STEPS):
+            now, state = update(concrete[1], zeros, state, now)
+        if any(bool(jnp.any(leaf != 0)) for leaf in jax.tree.leaves(now)):
+            raise ValueError(
+                "networks padded with zero units need an optimizer that leaves zeros without gradient at zero, but "
+                f"this one turns them into other numbers or NaN. {remedy}"
+            )
+
+
+def _primitives(jaxpr: Any) -> Iterator[str]:
+    """Names of all operations, but for calls and for copies of scalars."""
+    for equation in jaxpr.eqns:
+        name = equation.primitive.name
+        inner = [leaf for leaf in jax.tree.leaves(equation.params, is_leaf=_is_jaxpr) if _is_jaxpr(leaf)]
+        for each in inner:
+            yield from _primitives(getattr(each, "jaxpr", each))
+        is_copy_of_scalar = name == "broadcast_in_dim" and not equation.invars[0].aval.shape
+        if not (inner and name in _CALLS) and not is_copy_of_scalar:
+            yield name
+
+
+def _is_jaxpr(leaf: Any) -> bool:
+    return hasattr(leaf, "eqns") or hasattr(getattr(leaf, "jaxpr", None), "eqns")
+
+
+def _is_traced(leaf: Any) -> bool:
+    return isinstance(leaf, jax.core.Tracer)
