@@ -25,7 +25,8 @@ from jaxgeom.datasets import (
 from jaxgeom.domains import Box, box, corners, grid_points, polygon_vertices
 from jaxgeom.layers import Dense, Forward, Layers, forward, layers_of
 from jaxgeom.models import Initializer, LayerState, Model, from_linen, from_nnx, he_init, hidden_states, mlp
-from jaxgeom.population import Solved, Trial, fit_population, fit_until_solved
+from jaxgeom.order import random_order
+from jaxgeom.population import Architectures, Solved, Trial, fit_architectures, fit_population, fit_until_solved
 from jaxgeom.recipes.xor import XorStudy, train_xor, xor_statistics, xor_study, xor_table
 from jaxgeom.regions.arrangement import ArrangementCount, arrangement_count
 from jaxgeom.regions.bounds import mean_count_one_layer, zaslavsky
@@ -40,6 +41,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AffineMaps",
+    "Architectures",
     "ArrangementCount",
     "Box",
     "Dataset",
@@ -70,6 +72,7 @@ __all__ = [
     "datasets",
     "disk_with_holes",
     "fit",
+    "fit_architectures",
     "fit_population",
     "fit_until_solved",
     "forward",
@@ -90,6 +93,7 @@ __all__ = [
     "parity",
     "plot",
     "polygon_vertices",
+    "random_order",
     "rings",
     "spirals",
     "split",

@@ -5,25 +5,23 @@ the last axis every operation is elementwise over networks and fills the process
 The forward and the backward pass are therefore written out as sums of products, for blocks of points that stay in
 cache.
 
-XLA's CPU compiler would compute every intermediate result anew in each of its consumers. What is to be computed once
-is put into a branch of a conditional on whether any network is still being trained, which the compiler cannot see
-through; that also skips the work once all networks have stopped. Accelerators need no such fence.
+Each ``once`` (:mod:`jaxgeom.fences`) is a kernel of its own.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial, reduce
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Num
 
 from jaxgeom._typing import Params, PyTree
+from jaxgeom.fences import Once, chain, once_while
+from jaxgeom.lane_losses import PerPoint, losses_and_cotangent, losses_in_lanes
 from jaxgeom.layers import named_layers
 from jaxgeom.loop import Engine, StepFunctions
-from jaxgeom.losses import softmax_cross_entropy
 from jaxgeom.models import ACTIVATIONS
 
 BLOCK = 32
@@ -32,12 +30,6 @@ CACHED_POINTS = 8
 """Points whose outer products are added up at once."""
 MAX_TERMS = 128
 """Sums of more terms are not written out."""
-
-Once: TypeAlias = Callable[..., Any]
-"""``once(function, *arrays)`` is ``function(*arrays)``, computed once and kept for all who need it."""
-
-PerPoint: TypeAlias = Callable[[Array, Array], Array]
-"""A loss or an accuracy: from outputs (points, out) and targets to numbers (points,)."""
 
 # Derivatives of activations by their values; those of the others are taken at the pre-activations.
 _SLOPES: dict[str, Callable[[Array], Array]] = {
@@ -126,19 +118,6 @@ def lanes_engine(
     )
 
 
-def once_while(is_training: Bool[Array, ""]) -> Once:
-    """How to compute something once, while ``is_training``; afterwards the results are zeros."""
-    if jax.default_backend() != "cpu":
-        return lambda function, *arrays: function(*arrays)
-
-    def once(function: Callable, *arrays: PyTree) -> PyTree:
-        shapes = jax.eval_shape(function, *arrays)
-        zeros = lambda *_: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)  # noqa: E731
-        return lax.cond(is_training, function, zeros, *arrays)
-
-    return once
-
-
 def forward(once: Once, layers: Sequence[Layer], x: Float[Array, "points in #lanes"]) -> list[tuple[Array, Array]]:
     """Pre-activations (only where their slopes need them) and activations after each layer, (points, width, lanes)."""
     states = []
@@ -159,16 +138,18 @@ def backward(
     x: Float[Array, "points in #lanes"],
     states: Sequence[tuple[Array, Array]],
     cotangent: Float[Array, "points out lanes"],
+    totals: Sequence[tuple[Array, Array | None]],
 ) -> list[tuple[Array, Array | None]]:
-    """Gradients of the kernels and biases, given those of the outputs."""
+    """Gradients of the kernels and biases, given those of the outputs, added to ``totals``."""
     if layers[-1].activation != "linear":
         cotangent = once(partial(_through, layers[-1].activation), cotangent, *states[-1])
     gradients = []
     for index in reversed(range(len(layers))):
         kernel, bias, _ = layers[index]
         before = states[index - 1][1] if index else x
-        of_kernel = _outer(once, before, cotangent)
-        gradients.append((of_kernel, None if bias is None else once(_sum_points, cotangent)))
+        of_kernel, of_bias = totals[index]
+        of_kernel = _add_outer(once, of_kernel, before, cotangent)
+        gradients.append((of_kernel, None if bias is None else once(_add_points, of_bias, cotangent)))
         if index:
             through = partial(_through, layers[index - 1].activation)
             cotangent = once(
@@ -185,21 +166,18 @@ def loss_and_gradient(
     total = jnp.float32(num_points) if points.weight is None else jnp.sum(points.weight)
     share = 1 / jnp.where(total > 0, total, 1)
 
-    def of_block(block: Points) -> tuple[Array, list]:
+    def add(totals: tuple, block: Points) -> tuple[tuple, None]:
+        total, gradients = totals
         states = forward(once, layers, block.x)
-        value, cotangent = _loss_and_cotangent(once, loss, states[-1][1], block, share)
-        return value, backward(once, layers, block.x, states, cotangent)
+        shares = share if block.weight is None else (block.weight * share)[:, None]
+        losses, cotangent = losses_and_cotangent(once, loss, states[-1][1], block.y, shares)
+        gradients = backward(once, layers, block.x, states, cotangent, gradients)
+        return (once(_add_points, total, losses), gradients), None
 
     if num_points <= 2 * BLOCK:
-        return of_block(points)
-
-    def add(totals: tuple, block: Points) -> tuple[tuple, None]:
-        return once(lambda *both: jax.tree.map(jnp.add, *both), totals, of_block(block)), None
-
-    blocks = _in_blocks(points)
-    shapes = jax.eval_shape(of_block, jax.tree.map(lambda leaf: leaf[0], blocks))
-    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    return lax.scan(add, zeros, blocks)[0]
+        return add((0.0, [(0.0, 0.0)] * len(layers)), points)[0]
+    zeros = [(jnp.zeros_like(kernel), None if bias is None else jnp.zeros_like(bias)) for kernel, bias, _ in layers]
+    return lax.scan(add, (jnp.zeros(layers[0].kernel.shape[-1]), zeros), _in_blocks(points))[0]
 
 
 def means_of(
@@ -210,13 +188,11 @@ def means_of(
 
     def add(totals: list[Array], block: Points) -> tuple[list[Array], None]:
         outputs = forward(once, layers, block.x)[-1][1]
+        values = [losses_in_lanes(once, function, outputs, block.y) for function in functions]
+        return [once(add_weighted, *each, block.weight) for each in zip(totals, values, strict=True)], None
 
-        def total(function: PerPoint, *arrays: Array) -> Array:
-            outputs, y, weight = arrays
-            return jnp.sum(_for_each_lane(function, y)(outputs) * weight[:, None], axis=0, dtype=jnp.float32)
-
-        values = [once(partial(total, function), outputs, block.y, block.weight) for function in functions]
-        return [total + value for total, value in zip(totals, values, strict=True)], None
+    def add_weighted(total: Array, values: Array, weight: Array) -> Array:
+        return _add_points(total, values * weight[:, None])
 
     totals, _ = lax.scan(add, [jnp.zeros(lanes, jnp.float32)] * len(functions), _in_blocks(points))
     return [total / points.x.shape[0] for total in totals]
@@ -229,9 +205,9 @@ def all_finite(params: Params) -> Bool[Array, " lanes"]:
         rows = leaf.reshape(-1, leaf.shape[-1]) * 0
         while rows.shape[0] > MAX_TERMS:
             rows = jnp.pad(rows, ((0, -rows.shape[0] % BLOCK), (0, 0))).reshape(BLOCK, -1, rows.shape[1]).sum(axis=0)
-        return _chain(rows[k] for k in range(rows.shape[0]))
+        return chain(rows[k] for k in range(rows.shape[0]))
 
-    return _chain(total(leaf) for leaf in jax.tree.leaves(params)) == 0
+    return chain(total(leaf) for leaf in jax.tree.leaves(params)) == 0
 
 
 def rows_of(array: Num[Array, "points *out #lanes"], rows: Int[Array, "rows *lanes"]) -> Num[Array, "rows *out lanes"]:
@@ -259,79 +235,29 @@ def _in_blocks(points: Points) -> Points:
     return Points(blocks(points.x, "edge"), blocks(points.y, "edge"), blocks(weight, "constant"))
 
 
-def _for_each_lane(function: PerPoint, y: Array) -> Callable[[Array], Array]:
-    """The function over lanes: outputs (points, out, lanes) to numbers (points, lanes)."""
-    if y.shape[-1] == 1:
-        return jax.vmap(lambda outputs: function(outputs, y[..., 0]), in_axes=-1, out_axes=-1)
-    return lambda outputs: jax.vmap(function, in_axes=-1, out_axes=-1)(outputs, y)
-
-
-def _loss_and_cotangent(
-    once: Once, loss: PerPoint, outputs: Array, points: Points, share: Array
-) -> tuple[Float[Array, " lanes"], Float[Array, "points out lanes"]]:
-    """Sum of the losses of a block of points, each weighted with its share, and its gradient in the outputs."""
-    shares = share if points.weight is None else (points.weight * share)[:, None]
-    if loss is softmax_cross_entropy:
-        # Exponentials are dear, and both the loss and its gradient need them.
-        exponentials = once(_exponentials, outputs)
-        values = once(_softmax_losses, outputs, exponentials, points.y, shares)
-        cotangent = once(_softmax_cotangent, exponentials, points.y, shares)
-    else:
-
-        def both(outputs: Array, y: Array, shares: Array) -> tuple[Array, Array]:
-            values, pull_back = jax.vjp(_for_each_lane(loss, y), outputs)
-            shares = jnp.broadcast_to(shares, values.shape).astype(values.dtype)
-            return values * shares, pull_back(shares)[0]
-
-        values, cotangent = once(both, outputs, points.y, shares)
-    return once(_sum_points, values), cotangent
-
-
-def _exponentials(outputs: Array) -> Array:
-    return jnp.exp(outputs - _largest(outputs)[:, None])
-
-
-def _softmax_losses(outputs: Array, exponentials: Array, y: Array, shares: Array) -> Array:
-    classes = range(outputs.shape[1])
-    total = _chain(exponentials[:, k] for k in classes)
-    of_target = _chain(jnp.where(y == k, outputs[:, k], 0) for k in classes)
-    return (jnp.log(total) + _largest(outputs) - of_target) * shares
-
-
-def _softmax_cotangent(exponentials: Array, y: Array, shares: Array) -> Array:
-    total = _chain(exponentials[:, k] for k in range(exponentials.shape[1]))
-    is_target = y[:, None] == np.arange(exponentials.shape[1])[:, None]
-    return (exponentials / total[:, None] - is_target) * (shares if shares.ndim == 0 else shares[:, None])
-
-
-def _largest(outputs: Array) -> Array:
-    return reduce(jnp.maximum, (outputs[:, k] for k in range(outputs.shape[1])))
-
-
 def _affine(x: Array, kernel: Array, bias: Array | None) -> Array:
-    product = _chain(x[:, k, None] * kernel[k] for k in range(kernel.shape[0]))
+    product = chain(x[:, k, None] * kernel[k] for k in range(kernel.shape[0]))
     return product if bias is None else product + bias
 
 
 def _transposed(cotangent: Array, kernel: Array) -> Array:
-    return _chain(cotangent[:, k, None] * kernel[:, k] for k in range(kernel.shape[1]))
+    return chain(cotangent[:, k, None] * kernel[:, k] for k in range(kernel.shape[1]))
 
 
-def _outer(once: Once, before: Array, cotangent: Array) -> Array:
+def _add_outer(once: Once, total: Array, before: Array, cotangent: Array) -> Array:
     """Sums over the points of products, for a few points at once: their rows stay in the innermost cache."""
+    for start in range(0, cotangent.shape[0], CACHED_POINTS):
 
-    def products(before: Array, cotangent: Array) -> Array:
-        return _chain(before[b, :, None] * cotangent[b, None] for b in range(cotangent.shape[0]))
+        def add(total: Array, before: Array, cotangent: Array, start: int = start) -> Array:
+            points = range(start, min(start + CACHED_POINTS, cotangent.shape[0]))
+            return total + chain(before[b, :, None] * cotangent[b, None] for b in points)
 
-    first, *rest = (slice(start, start + CACHED_POINTS) for start in range(0, cotangent.shape[0], CACHED_POINTS))
-    total = once(lambda h, d: products(h[first], d[first]), before, cotangent)
-    for few in rest:
-        total = once(lambda total, h, d, few=few: total + products(h[few], d[few]), total, before, cotangent)
+        total = once(add, total, before, cotangent)
     return total
 
 
-def _sum_points(cotangent: Array) -> Array:
-    return _chain(cotangent[b] for b in range(cotangent.shape[0]))
+def _add_points(total: Array, values: Array) -> Array:
+    return total + chain(values[b] for b in range(values.shape[0]))
 
 
 def _through(activation: str, cotangent: Array, z: Array, h: Array) -> Array:
@@ -341,8 +267,3 @@ def _through(activation: str, cotangent: Array, z: Array, h: Array) -> Array:
     if activation in _SLOPES:
         return cotangent * _SLOPES[activation](h)
     return jax.vjp(ACTIVATIONS[activation], z)[1](cotangent)[0]
-
-
-def _chain(terms: Iterable[Array]) -> Array:
-    """A sum, written out, which the compiler turns into multiply-adds without a loop."""
-    return reduce(jnp.add, terms)

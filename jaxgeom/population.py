@@ -1,10 +1,11 @@
 """[host] Training whole populations: one key, one network; chunked, spread over the cores, with progress.
 
-:func:`fit_population` runs any pure function of a key for many keys. :func:`fit_until_solved` is the procedure of
+:func:`fit_population` runs any pure function of a key (and of settings) for many keys, and
+:func:`fit_architectures` does so for networks of many widths and depths. :func:`fit_until_solved` is the procedure of
 the XOR study: train, and draw a new network where that failed, up to a number of tries.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -35,6 +36,19 @@ class Solved(NamedTuple):
     """Fraction of networks solved by their first try: an unbiased estimate of the probability of success."""
     first_try_error: Float[np.ndarray, ""]
     """Standard error of that fraction (binomial)."""
+
+
+class Architectures(NamedTuple):
+    """Networks of one depth and similar width, trained by one program."""
+
+    members: Int[np.ndarray, " networks"]
+    """Which of all networks they are."""
+    features: tuple[int, ...]
+    """Numbers of units from input to output, of the widest in each layer."""
+    widths: Int[np.ndarray, "networks hidden"]
+    """Numbers of units that each network really has; the others are zero in ``result``."""
+    result: PyTree
+    """What ``run`` gave, NumPy arrays with a leading axis (networks)."""
 
 
 class Trial(NamedTuple):
@@ -74,6 +88,73 @@ def fit_population(
     if chunk_size is None:
         chunk_size = default_chunk_size(run, *jax.tree.map(lambda leaf: leaf[0], population), num=keys.shape[0])
     return map_chunks(_compiled(run), population, chunk_size=chunk_size, progress=progress)
+
+
+def fit_architectures(
+    keys: Keys,
+    architectures: Sequence[Sequence[int]],
+    run: Callable[..., PyTree],
+    *settings: PyTree,
+    chunk_size: int | None = None,
+    progress: bool | str = False,
+) -> list[Architectures]:
+    """Train networks of several widths and depths, with one compiled program for each group of similar ones.
+
+    Networks of one depth are trained together, narrow ones padded with zero units. The rule: hidden widths are rounded
+    up to a power of two, at least 8, and networks that round to the same sizes form a group. So padding at most
+    quadruples a step of networks that are not tiny, and usually adds half, while each program costs some seconds of
+    compilation. A group whose networks are all alike is not padded.
+
+    Args:
+        keys: random keys (networks,).
+        architectures: for each network its numbers of units from input to output, such as (2, 20, 1).
+        run: ``run(key, features, widths, *settings)`` trains one network made by
+            ``jaxgeom.mlp(features, widths=widths, ...)``.
+        settings: arrays with a leading axis (networks), or pytrees of such.
+        chunk_size, progress: as for :func:`fit_population`.
+
+    Returns:
+        The groups, by depth and width.
+
+    Raises:
+        ValueError: if there is not one architecture for each key.
+    """
+    _check_keys(keys)
+    if len(architectures) != keys.shape[0]:
+        raise ValueError(
+            f"each network needs a key and an architecture, but there are {keys.shape[0]} keys and "
+            f"{len(architectures)} architectures."
+        )
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for member, features in enumerate(architectures):
+        rounded = (max(8, 1 << (int(width) - 1).bit_length()) for width in features[1:-1])
+        groups.setdefault((int(features[0]), *rounded, int(features[-1])), []).append(member)
+    results = []
+    for rounded, members in sorted(groups.items(), key=lambda group: (len(group[0]), group[0])):
+        hidden = np.array([tuple(architectures[member])[1:-1] for member in members], np.int32)
+        is_one = (hidden == hidden[0]).all()
+        features = (rounded[0], *map(int, hidden.max(axis=0)), rounded[-1])
+        of_group = jax.tree.map(lambda leaf, members=members: leaf[np.array(members)], (keys, *settings))
+        result = fit_population(
+            of_group[0],
+            _of_architecture(run, features, bool(is_one)),
+            hidden,
+            *of_group[1:],
+            chunk_size=chunk_size,
+            progress=f"{progress if isinstance(progress, str) else ''} {features}".strip() if progress else False,
+        )
+        results.append(Architectures(np.array(members), features, hidden, result))
+    return results
+
+
+@lru_cache(maxsize=256)
+def _of_architecture(run: Callable[..., PyTree], features: tuple[int, ...], is_one: bool) -> Callable[..., PyTree]:
+    """The run of one network of a group; the same function for the same group, so that it is compiled once."""
+
+    def run_padded(key: RandomKey, widths: Array, *settings: PyTree) -> PyTree:
+        return run(key, features, None if is_one else tuple(widths), *settings)
+
+    return run_padded
 
 
 def fit_until_solved(

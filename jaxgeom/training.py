@@ -156,8 +156,8 @@ def fit(
 
     Raises:
         ValueError: for sizes below one, data of different lengths, a batch larger than the data, labels outside the
-            classes, an unknown ``record``, snapshots at steps that do not occur, or an optimizer that would make padding
-            show.
+            classes, an unknown ``record``, snapshots at steps that do not occur, or an optimizer that padding
+            would disturb.
     """
     num_points = check_data(model, loss, train, "train")
     if test is not None:

@@ -24,7 +24,9 @@ ALLOWED = {
     "plan": {"datasets", "models"},
     "padding": {"_typing"},
     "loop": {"_typing", "plan"},
-    "lanes": {"_typing", "layers", "losses", "models", "loop"},
+    "fences": {"_typing"},
+    "lane_losses": {"fences", "losses"},
+    "lanes": {"_typing", "fences", "lane_losses", "layers", "models", "loop"},
     "training": {"_typing", "datasets", "losses", "models", "order", "padding", "plan", "loop", "lanes"},
     "population": {"_typing", "chunks", "datasets", "losses", "models", "training"},
 }

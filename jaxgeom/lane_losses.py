@@ -1,0 +1,110 @@
+"""Losses of networks in lanes, with their gradients, for :mod:`jaxgeom.lanes`.
+
+Any loss for one network is mapped over the lanes and differentiated by JAX. For the cross-entropies the stages are
+written out: the exponentials are computed once, and both the loss and its gradient take them from there.
+"""
+
+from collections.abc import Callable
+from functools import reduce
+from typing import TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Num
+
+from jaxgeom.fences import Once, chain
+from jaxgeom.losses import binary_cross_entropy, softmax_cross_entropy
+
+PerPoint: TypeAlias = Callable[[Array, Array], Array]
+"""A loss or an accuracy: from outputs (points, out) and targets to numbers (points,)."""
+
+
+def losses_in_lanes(
+    once: Once, loss: PerPoint, outputs: Float[Array, "points out lanes"], y: Num[Array, "points *out #lanes"]
+) -> Float[Array, "points lanes"]:
+    """The loss of every point, or any other number a point such as whether it is right."""
+    if loss in _STAGES:
+        exponentials_of, losses_of, _ = _STAGES[loss]
+        return once(losses_of, outputs, once(exponentials_of, outputs), y)
+    return once(lambda outputs, y: _mapped(loss, y)(outputs), outputs, y)
+
+
+def losses_and_cotangent(
+    once: Once,
+    loss: PerPoint,
+    outputs: Float[Array, "points out lanes"],
+    y: Num[Array, "points *out #lanes"],
+    shares: Array,
+) -> tuple[Float[Array, "points lanes"], Float[Array, "points out lanes"]]:
+    """The loss of every point times its share in the mean, and the gradient of their sum in the outputs.
+
+    Args:
+        once: how to compute something once.
+        loss: for one network.
+        outputs, y: outputs and targets of some points.
+        shares: a number, or one for each point (points, 1).
+    """
+    if loss in _STAGES:
+        exponentials_of, losses_of, slopes_of = _STAGES[loss]
+        exponentials = once(exponentials_of, outputs)
+        losses = once(lambda *arrays: losses_of(*arrays[:-1]) * arrays[-1], outputs, exponentials, y, shares)
+        wide = shares if shares.ndim == 0 else shares[:, None]
+        return losses, once(lambda *arrays: slopes_of(*arrays[:-1]) * arrays[-1], outputs, exponentials, y, wide)
+
+    def both(outputs: Array, y: Array, shares: Array) -> tuple[Array, Array]:
+        losses, pull_back = jax.vjp(_mapped(loss, y), outputs)
+        shares = jnp.broadcast_to(shares, losses.shape).astype(losses.dtype)
+        return losses * shares, pull_back(shares)[0]
+
+    return once(both, outputs, y, shares)
+
+
+def _mapped(function: PerPoint, y: Array) -> Callable[[Array], Array]:
+    """The function over lanes: outputs (points, out, lanes) to numbers (points, lanes)."""
+    if y.shape[-1] == 1:
+        return jax.vmap(lambda outputs: function(outputs, y[..., 0]), in_axes=-1, out_axes=-1)
+    return lambda outputs: jax.vmap(function, in_axes=-1, out_axes=-1)(outputs, y)
+
+
+def _largest(outputs: Array) -> Array:
+    return reduce(jnp.maximum, (outputs[:, k] for k in range(outputs.shape[1])))
+
+
+def _softmax_exponentials(outputs: Array) -> Array:
+    return jnp.exp(outputs - _largest(outputs)[:, None])
+
+
+def _softmax_losses(outputs: Array, exponentials: Array, y: Array) -> Array:
+    of_target = chain(jnp.where(y == k, outputs[:, k], 0) for k in range(outputs.shape[1]))
+    total = chain(exponentials[:, k] for k in range(outputs.shape[1]))
+    return jnp.log(total) + (_largest(outputs) - of_target)
+
+
+def _softmax_slopes(outputs: Array, exponentials: Array, y: Array) -> Array:
+    total = chain(exponentials[:, k] for k in range(outputs.shape[1]))
+    is_target = y[:, None] == jnp.arange(outputs.shape[1])[:, None]
+    return exponentials / total[:, None] - is_target
+
+
+def _margin(outputs: Array, y: Array) -> Array:
+    """How far the logit is on the right side."""
+    return jnp.where(y > 0, outputs[:, 0], -outputs[:, 0])
+
+
+def _binary_exponentials(outputs: Array) -> Array:
+    return jnp.exp(-jnp.abs(outputs[:, 0]))
+
+
+def _binary_losses(outputs: Array, exponentials: Array, y: Array) -> Array:
+    return jnp.log1p(exponentials) + jnp.maximum(-_margin(outputs, y), 0)
+
+
+def _binary_slopes(outputs: Array, exponentials: Array, y: Array) -> Array:
+    wrong_side = jnp.where(_margin(outputs, y) >= 0, exponentials, 1) / (1 + exponentials)
+    return jnp.where(y > 0, -wrong_side, wrong_side)[:, None]
+
+
+_STAGES = {
+    softmax_cross_entropy: (_softmax_exponentials, _softmax_losses, _softmax_slopes),
+    binary_cross_entropy: (_binary_exponentials, _binary_losses, _binary_slopes),
+}
