@@ -20,21 +20,31 @@ from jaxtyping import Array, Int, Int32, UInt32
 from jaxgeom._typing import RandomKey
 
 
-def random_order(key: RandomKey, num_points: int) -> Int32[Array, " points"]:
+def random_order(key: RandomKey, num_points: int, epoch: int | Int[Array, ""] = 0) -> Int32[Array, " points"]:
     """A pseudorandom permutation of 0 … num_points - 1.
 
     Args:
-        key: decides the permutation.
+        key: decides the permutations.
         num_points: at least one, at most 2^31 - 1.
+        epoch: which of the permutations.
     """
-    return shuffled(shuffle_keys(key, num_points), np.arange(num_points), num_points)
+    keys = keys_of_epoch(shuffle_keys(key, num_points), epoch)
+    return shuffled(keys, np.arange(num_points), num_points)
 
 
 def shuffle_keys(key: RandomKey, num_points: int) -> UInt32[Array, "rounds two"]:
-    """What :func:`shuffled` needs to know of a permutation of so many points."""
+    """Keys of the rounds, for permutations of so many points."""
     # A random function of few values is a poor one: more rounds make up for that.
     num_rounds = 16 if num_points < 64 else 8 if num_points < 1024 else 6
     return jax.random.bits(key, (num_rounds, 2))
+
+
+def keys_of_epoch(keys: UInt32[Array, "*shape"], epoch: int | Int[Array, ""]) -> UInt32[Array, "*shape"]:
+    """Other keys for every epoch: hashed, since a random number generator takes a second to compile."""
+    mixed = keys + jnp.asarray(epoch).astype(jnp.uint32) * np.uint32(0x9E3779B9)
+    for factor in (0x85EBCA6B, 0xC2B2AE35):
+        mixed = (mixed ^ (mixed >> 16)) * np.uint32(factor)
+    return mixed ^ (mixed >> 16)
 
 
 def shuffled(

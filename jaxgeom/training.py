@@ -30,7 +30,7 @@ from jaxgeom.datasets import Dataset
 from jaxgeom.lanes import Points, lanes_engine
 from jaxgeom.loop import NEVER, Engine, Outcome, StepFunctions, TrainState, advance, run
 from jaxgeom.models import Model
-from jaxgeom.order import shuffle_keys, shuffled
+from jaxgeom.order import keys_of_epoch, shuffle_keys, shuffled
 from jaxgeom.padding import check_padding
 from jaxgeom.plan import Plan, check_data, plan_run
 
@@ -183,14 +183,14 @@ def fit(
         check_padding(init, update, (init_settings, update_settings), params)
     given = _Given(
         params,
-        own_order_key if order_key is None else order_key,
+        shuffle_keys(own_order_key if order_key is None else order_key, num_points) if shuffle else None,
         Dataset(*map(jnp.asarray, train)),
         None if test is None else Dataset(*map(jnp.asarray, test)),
         model.mask,
         init_settings,
         update_settings,
     )
-    task = _Task(model, loss, accuracy, (lambda params: params) if keep is None else keep, init, update, plan, shuffle)
+    task = _Task(model, loss, accuracy, (lambda params: params) if keep is None else keep, init, update, plan)
     one = partial(_run_one, task)
     if takes_lanes(model, params, loss, accuracy, task.keep, given.train):
         one_or_lanes = custom_vmap(one)
@@ -223,7 +223,8 @@ class _Given(NamedTuple):
     """The arrays that a run starts from."""
 
     params: Params
-    order_key: RandomKey
+    shuffle_keys: Array | None
+    """What decides the order of the points; None for no shuffling."""
     train: Dataset
     test: Dataset | None
     mask: Params | None
@@ -246,33 +247,33 @@ class _Task(NamedTuple):
     update: Callable[..., tuple[Params, PyTree]]
     """``update(settings, gradient, opt_state, params)``: the next parameters and state."""
     plan: Plan
-    shuffle: bool
 
-    def order(self, key: RandomKey, epoch: Array) -> Array | None:
-        return shuffle_keys(jax.random.fold_in(key, epoch), self.plan.num_points) if self.shuffle else None
-
-    def rows(self, order: Array | None, positions: Array) -> Array:
-        return positions if order is None else shuffled(order, positions, self.plan.num_points)
+    def rows(self, keys: Array | None, positions: Array) -> Array:
+        return positions if keys is None else shuffled(keys, positions, self.plan.num_points)
 
 
 def _run_one(task: _Task, given: _Given) -> Outcome:
     """The general path: one network, any model."""
     train = given.train
 
-    def batch(order: Array | None, positions: Array | None, _: Array) -> tuple[Array, Array]:
+    def batch(keys: Array | None, positions: Array | None, _: Array) -> tuple[Array, Array]:
         if positions is None:
             return train.x, train.y
-        rows = task.rows(order, positions)
+        rows = task.rows(keys, positions)
         return train.x[rows], train.y[rows]
 
     engine = Engine(
         _functions_of_one(task.model, task.loss, _masked(partial(task.update, given.update_settings), given.mask)),
-        shuffle=partial(task.order, given.order_key),
+        shuffle=partial(_keys_of_epoch, given.shuffle_keys),
         batch=batch,
         evaluate=lambda params, _: tuple(_evaluate(task, params, split) for split in (train, given.test)),
         keep=task.keep,
     )
     return run(engine, task.plan, given.params, task.init(given.init_settings, given.params))
+
+
+def _keys_of_epoch(keys: Array | None, epoch: Array) -> Array | None:
+    return None if keys is None else keys_of_epoch(keys, epoch)
 
 
 def _run_many(task: _Task, size: int, batched: Sequence[_Given], given: _Given) -> tuple[Outcome, PyTree]:
@@ -306,17 +307,15 @@ def _run_lanes(task: _Task, size: int, is_batched: _Given, given: _Given) -> Out
     mask = jax.tree.map(last, given.mask, is_batched.mask)
     init = jax.vmap(task.init, in_axes=(axes(is_batched.init_settings), -1), out_axes=-1, axis_size=size)
     update = jax.vmap(task.update, in_axes=(axes(is_batched.update_settings), -1, -1, -1), out_axes=-1)
-    if is_batched.order_key and task.shuffle:
-        order = jax.vmap(task.order, in_axes=(0, None), out_axes=-1)
-        rows = jax.vmap(task.rows, in_axes=(-1, None), out_axes=-1)
-    else:
-        order, rows = task.order, task.rows
+    keys, rows = given.shuffle_keys, task.rows
+    if keys is not None and is_batched.shuffle_keys:
+        keys, rows = jnp.moveaxis(keys, 0, -1), jax.vmap(rows, in_axes=(-1, None), out_axes=-1)
     engine = lanes_engine(
         params,
         loss=task.loss,
         accuracy=task.accuracy,
         update=_masked(partial(update, given.update_settings), mask),
-        shuffle=partial(order, given.order_key),
+        shuffle=partial(_keys_of_epoch, keys),
         rows=rows,
         keep=task.keep,
         train=points(given.train, is_batched.train),
