@@ -141,24 +141,58 @@ def make_cases(workload: str, settings: dict[str, Any]) -> list[Case]:
 # jaxgeom
 
 
-def jaxgeom_population(problem: Problem, keys: jax.Array, num_steps: int, **options: Any) -> Callable[[], jg.Fit]:
-    """Whole epochs of a population. Functions made by one call share their compiled program."""
-    model, optimizer = problem.model, _rivals.optax_optimizer(problem.optimizer)
-    data = jg.Dataset(problem.x, problem.y)
+def jaxgeom_run(problem: Problem, num_steps: int, **options: Any) -> Callable[..., jg.Fit]:
+    """Whole epochs of one network, perhaps padded."""
+    optimizer, data = _rivals.optax_optimizer(problem.optimizer), jg.Dataset(problem.x, problem.y)
     schedule = {"num_epochs": num_steps // problem.steps_per_epoch, "batch_size": problem.batch}
 
-    def run(key: jax.Array) -> jg.Fit:
+    def run(key: jax.Array, *widths: jax.Array) -> jg.Fit:
+        model = jg.mlp(problem.widths, widths=tuple(widths[0])) if widths else problem.model
         return jg.fit(key, model, optimizer, LOSSES[problem.loss], data, **({"record": None} | schedule | options))
 
-    return partial(jg.fit_population, keys, run)
+    return run
+
+
+def jaxgeom_population(problem: Problem, keys: jax.Array, num_steps: int, **options: Any) -> Callable[[], jg.Fit]:
+    """A population. Functions made by one call share their compiled program."""
+    return partial(jg.fit_population, keys, jaxgeom_run(problem, num_steps, **options))
 
 
 def jaxgeom_widths(
     problems: Sequence[Problem], keys: Sequence[jax.Array], num_steps: int
 ) -> Callable[[], list[jg.Fit]]:
-    """Populations of several widths on one data set."""
-    populations = [jaxgeom_population(*each, num_steps) for each in zip(problems, keys, strict=True)]
-    return lambda: [train() for train in populations]
+    """Populations of several widths on one data set, in one program: narrow networks are padded."""
+    if len(problems) == 1:
+        train = jaxgeom_population(problems[0], keys[0], num_steps)
+        return lambda: [train()]
+    hidden = [problem.widths[1:-1] for problem in problems]
+    widest = problems[0].widths[:1] + tuple(map(max, zip(*hidden, strict=True))) + problems[0].widths[-1:]
+    run = jaxgeom_run(problems[0]._replace(widths=widest), num_steps)
+    all_keys = jax.numpy.concatenate(keys)
+    widths = np.repeat(np.array(hidden, np.int32), len(keys[0]), axis=0)
+
+    def train_all() -> list[jg.Fit]:
+        fit = jg.fit_population(all_keys, run, widths)
+        return [unpadded(fit, widths_, i * len(keys[0]), len(keys[0])) for i, widths_ in enumerate(hidden)]
+
+    return train_all
+
+
+def unpadded(fit: jg.Fit, hidden: Sequence[int], start: int, num: int) -> jg.Fit:
+    """Some networks of one width, without their padding."""
+
+    def cut_out(params: Any) -> Any:
+        sizes = [None, *hidden, None]
+        members = slice(start, start + num)
+        return {
+            name: {
+                "kernel": layer["kernel"][members, : sizes[i], : sizes[i + 1]],
+                "bias": layer["bias"][members, : sizes[i + 1]],
+            }
+            for i, (name, layer) in enumerate(params.items())
+        }
+
+    return fit._replace(params=cut_out(fit.params), initial_params=cut_out(fit.initial_params))
 
 
 def our_candidate(train: Callable[[], list[jg.Fit]]) -> Candidate:

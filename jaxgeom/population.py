@@ -258,8 +258,8 @@ def _compiled_trial(trial: Callable[[RandomKey], Trial]) -> Callable[[tuple[Keys
 
 @lru_cache(maxsize=1)
 def _compiler_options() -> dict[str, Any] | None:
-    """On CPUs, vectors of 512 bits where the processor has them, which XLA would halve otherwise; and less optimization,
-    which halves the compile time and changes nothing for straight loops."""
+    """On CPUs, vectors of 512 bits where the processor has them, which XLA would halve otherwise; and less optimization
+    by LLVM, which saves compile time and changes nothing for straight loops."""
     options = {"xla_cpu_prefer_vector_width": 512, "xla_backend_optimization_level": 1}
     if jax.default_backend() != "cpu":
         return None
