@@ -6,7 +6,7 @@ small program runs on one; the order and the values of the results do not depend
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
@@ -49,16 +49,11 @@ def map_chunks(
     chunk_size = min(chunk_size, num)
     starts = range(0, num, chunk_size)
 
-    # JAX's settings belong to a thread: the workers get those of the caller.
-    config: Any = jax.config
-    settings = config.jax_enable_x64, config.jax_default_device, config.jax_default_matmul_precision
-
+    @_with_callers_settings
     def run(start: int) -> PyTree:
-        x64, device, precision = settings
         members = np.minimum(np.arange(start, start + chunk_size), num - 1)
-        with jax.enable_x64(x64), jax.default_device(device), jax.default_matmul_precision(precision):
-            chunk = jax.tree.map(lambda leaf: leaf[members], population)
-            return jax.tree.map(lambda leaf: np.asarray(leaf)[: num - start], function(chunk))
+        chunk = jax.tree.map(lambda leaf: leaf[members], population)
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[: num - start], function(chunk))
 
     results: dict[int, Any] = {}
     title = progress if isinstance(progress, str) else None
@@ -77,6 +72,29 @@ def map_chunks(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return jax.tree.map(lambda *parts: np.concatenate(parts), *(results[start] for start in starts))
+
+
+def in_threads(functions: Sequence[Callable[[], Any]]) -> list[Any]:
+    """Results of functions without arguments, such as populations that compile programs of their own, on all cores."""
+    with ThreadPoolExecutor(num_workers()) as pool:
+        futures = [pool.submit(_with_callers_settings(function)) for function in functions]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _with_callers_settings(function: Callable) -> Callable:
+    """JAX's settings belong to a thread: in another one, the function finds those of the present one."""
+    config: Any = jax.config
+    x64, device, precision = config.jax_enable_x64, config.jax_default_device, config.jax_default_matmul_precision
+
+    def run(*arguments: Any) -> Any:
+        with jax.enable_x64(x64), jax.default_device(device), jax.default_matmul_precision(precision):
+            return function(*arguments)
+
+    return run
 
 
 def check_chunk_size(chunk_size: int | None) -> None:

@@ -6,7 +6,7 @@ the XOR study: train, and draw a new network where that failed, up to a number o
 """
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 from tqdm.auto import tqdm
 
 from jaxgeom._typing import Keys, Params, PyTree, RandomKey
-from jaxgeom.chunks import check_chunk_size, map_chunks, num_workers
+from jaxgeom.chunks import check_chunk_size, in_threads, map_chunks, num_workers
 
 
 class Solved(NamedTuple):
@@ -129,22 +129,23 @@ def fit_architectures(
     for member, features in enumerate(architectures):
         rounded_up = (max(8, 1 << (int(width) - 1).bit_length()) for width in features[1:-1])
         groups.setdefault((int(features[0]), *rounded_up, int(features[-1])), []).append(member)
-    results = []
-    for rounded, members in sorted(groups.items(), key=lambda group: (len(group[0]), group[0])):
+
+    def train(rounded: tuple[int, ...], members: np.ndarray) -> Architectures:
         hidden = np.array([tuple(architectures[member])[1:-1] for member in members], np.int32)
-        is_one = (hidden == hidden[0]).all()
         features = (rounded[0], *hidden.max(axis=0).tolist(), rounded[-1])
-        of_group = jax.tree.map(lambda leaf, members=members: leaf[np.array(members)], (keys, *settings))
+        group_keys, *group_settings = jax.tree.map(lambda leaf: leaf[members], (keys, *settings))
         result = fit_population(
-            of_group[0],
-            _of_architecture(run, features, bool(is_one)),
+            group_keys,
+            _of_architecture(run, features, bool((hidden == hidden[0]).all())),
             hidden,
-            *of_group[1:],
+            *group_settings,
             chunk_size=chunk_size,
             progress=f"{progress if isinstance(progress, str) else ''} {features}".strip() if progress else False,
         )
-        results.append(Architectures(np.array(members), features, hidden, result))
-    return results
+        return Architectures(members, features, hidden, result)
+
+    ordered = sorted(groups.items(), key=lambda group: (len(group[0]), group[0]))
+    return in_threads([partial(train, rounded, np.array(members)) for rounded, members in ordered])
 
 
 @lru_cache(maxsize=256)
