@@ -27,6 +27,7 @@ from jaxgeom.layers import Dense, Forward, Layers, forward, layers_of
 from jaxgeom.models import Initializer, LayerState, Model, from_linen, from_nnx, he_init, hidden_states, mlp
 from jaxgeom.order import random_order
 from jaxgeom.population import Architectures, Solved, Trial, fit_architectures, fit_population, fit_until_solved
+from jaxgeom.recipes.spirals import spiral_data, train_spirals
 from jaxgeom.recipes.xor import XorStudy, train_xor, xor_statistics, xor_study, xor_table
 from jaxgeom.regions.arrangement import ArrangementCount, arrangement_count
 from jaxgeom.regions.bounds import mean_count_one_layer, zaslavsky
@@ -95,8 +96,10 @@ __all__ = [
     "polygon_vertices",
     "random_order",
     "rings",
+    "spiral_data",
     "spirals",
     "split",
+    "train_spirals",
     "train_xor",
     "trainer",
     "unpack_patterns",

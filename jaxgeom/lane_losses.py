@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Num
+from jaxtyping import Array, Float, Num, Shaped
 
 from jaxgeom.fences import Once, chain
 from jaxgeom.losses import binary_cross_entropy, softmax_cross_entropy
@@ -21,7 +21,7 @@ PerPoint: TypeAlias = Callable[[Array, Array], Array]
 
 def losses_in_lanes(
     once: Once, loss: PerPoint, outputs: Float[Array, "points out lanes"], y: Num[Array, "points *out #lanes"]
-) -> Float[Array, "points lanes"]:
+) -> Shaped[Array, "points lanes"]:
     """The loss of every point, or any other number a point such as whether it is right."""
     if loss in _STAGES:
         exponentials_of, losses_of, _ = _STAGES[loss]

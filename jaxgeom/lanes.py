@@ -175,7 +175,8 @@ def loss_and_gradient(
         return (once(_add_points, total, losses), gradients), None
 
     if num_points <= 2 * BLOCK:
-        return add((0.0, [(0.0, 0.0)] * len(layers)), points)[0]
+        nothing = jnp.float32(0)
+        return add((nothing, [(nothing, nothing)] * len(layers)), points)[0]
     zeros = [(jnp.zeros_like(kernel), None if bias is None else jnp.zeros_like(bias)) for kernel, bias, _ in layers]
     return lax.scan(add, (jnp.zeros(layers[0].kernel.shape[-1]), zeros), _in_blocks(points))[0]
 
