@@ -23,8 +23,8 @@ def losses_in_lanes(
     once: Once, loss: PerPoint, outputs: Float[Array, "points out lanes"], y: Num[Array, "points *out #lanes"]
 ) -> Shaped[Array, "points lanes"]:
     """The loss of every point, or any other number a point such as whether it is right."""
-    if loss in _STAGES:
-        exponentials_of, losses_of, _ = _STAGES[loss]
+    if stages := _stages_of(loss):
+        exponentials_of, losses_of, _ = stages
         return once(losses_of, outputs, once(exponentials_of, outputs), y)
     return once(lambda outputs, y: _mapped(loss, y)(outputs), outputs, y)
 
@@ -44,8 +44,8 @@ def losses_and_cotangent(
         outputs, y: outputs and targets of some points.
         shares: a number, or one for each point (points, 1).
     """
-    if loss in _STAGES:
-        exponentials_of, losses_of, slopes_of = _STAGES[loss]
+    if stages := _stages_of(loss):
+        exponentials_of, losses_of, slopes_of = stages
         exponentials = once(exponentials_of, outputs)
         losses = once(lambda *arrays: losses_of(*arrays[:-1]) * arrays[-1], outputs, exponentials, y, shares)
         wide = shares if shares.ndim == 0 else shares[:, None]
@@ -104,7 +104,10 @@ def _binary_slopes(outputs: Array, exponentials: Array, y: Array) -> Array:
     return jnp.where(y > 0, -wrong_side, wrong_side)[:, None]
 
 
-_STAGES = {
-    softmax_cross_entropy: (_softmax_exponentials, _softmax_losses, _softmax_slopes),
-    binary_cross_entropy: (_binary_exponentials, _binary_losses, _binary_slopes),
-}
+def _stages_of(loss: PerPoint) -> tuple[Callable, Callable, Callable] | None:
+    """Exponentials, losses and slopes, where they are written out."""
+    if loss is softmax_cross_entropy:
+        return _softmax_exponentials, _softmax_losses, _softmax_slopes
+    if loss is binary_cross_entropy:
+        return _binary_exponentials, _binary_losses, _binary_slopes
+    return None

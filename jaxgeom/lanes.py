@@ -178,14 +178,14 @@ def loss_and_gradient(
         nothing = jnp.float32(0)
         return add((nothing, [(nothing, nothing)] * len(layers)), points)[0]
     zeros = [(jnp.zeros_like(kernel), None if bias is None else jnp.zeros_like(bias)) for kernel, bias, _ in layers]
-    return lax.scan(add, (jnp.zeros(layers[0].kernel.shape[-1]), zeros), _in_blocks(points))[0]
+    return lax.scan(add, (jnp.zeros_like(layers[0].kernel[0, 0]), zeros), _in_blocks(points))[0]
 
 
 def means_of(
     once: Once, layers: Sequence[Layer], functions: Sequence[PerPoint], points: Points
 ) -> list[Float[Array, " lanes"]]:
     """Means over all points of functions of outputs and targets, such as losses and accuracies."""
-    lanes = layers[0].kernel.shape[-1]
+    nothing = jnp.zeros_like(layers[0].kernel[0, 0])
 
     def add(totals: list[Array], block: Points) -> tuple[list[Array], None]:
         outputs = forward(once, layers, block.x)[-1][1]
@@ -195,7 +195,7 @@ def means_of(
     def add_weighted(total: Array, values: Array, weight: Array) -> Array:
         return _add_points(total, values * weight[:, None])
 
-    totals, _ = lax.scan(add, [jnp.zeros(lanes, jnp.float32)] * len(functions), _in_blocks(points))
+    totals, _ = lax.scan(add, [nothing] * len(functions), _in_blocks(points))
     return [total / points.x.shape[0] for total in totals]
 
 

@@ -123,7 +123,7 @@ def run(engine: Engine, plan: Plan, params: Params, opt_state: PyTree, num_lanes
         positions, weight = (None, None) if number is None else _batch(plan, number)
         x, y = engine.batch(order, positions, is_training)
         state, loss = advance(engine.functions, state, x, y, weight, goes_on, is_training)
-        return (state, stacks, stopped_step), loss if plan.keeps_batch_losses else None
+        return (state, stacks, stopped_step), jnp.where(goes_on, loss, jnp.nan) if plan.keeps_batch_losses else None
 
     def take_epoch(carry: tuple, epoch: Array) -> tuple[tuple, Array | None]:
         return lax.scan(partial(take_step, engine.shuffle(epoch)), carry, jnp.arange(plan.num_batches))

@@ -73,19 +73,23 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 
 def he_init(bias_scale: float = 0.0) -> Initializer:
     """He initialisation: normal weights of variance 2/fan_in, normal biases of standard deviation ``bias_scale``."""
-    return Initializer(jax.random.normal, lambda fan_in: (2 / fan_in) ** 0.5, lambda fan_in: bias_scale)
+    return Initializer(
+        lambda key, shape: jax.random.normal(key, shape, jnp.float32),
+        lambda fan_in: (2 / fan_in) ** 0.5,
+        lambda fan_in: bias_scale,
+    )
 
 
 _STANDARD_DEVIATION = 0.87962566103423978  # of a standard normal variable cut off at ±2
 
 INITIALIZERS: dict[str, Initializer] = {
     "pytorch": Initializer(
-        lambda key, shape: jax.random.uniform(key, shape, minval=-1.0, maxval=1.0),
+        lambda key, shape: jax.random.uniform(key, shape, jnp.float32, -1.0, 1.0),
         lambda fan_in: fan_in**-0.5,
         lambda fan_in: fan_in**-0.5,
     ),
     "flax": Initializer(
-        lambda key, shape: jax.random.truncated_normal(key, -2.0, 2.0, shape) / _STANDARD_DEVIATION,
+        lambda key, shape: jax.random.truncated_normal(key, -2.0, 2.0, shape, jnp.float32) / _STANDARD_DEVIATION,
         lambda fan_in: fan_in**-0.5,
         lambda fan_in: 0.0,
     ),

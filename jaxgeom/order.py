@@ -36,7 +36,7 @@ def shuffle_keys(key: RandomKey, num_points: int) -> UInt32[Array, "rounds two"]
     """Keys of the rounds, for permutations of so many points."""
     # A random function of few values is a poor one: more rounds make up for that.
     num_rounds = 16 if num_points < 64 else 8 if num_points < 1024 else 6
-    return jax.random.bits(key, (num_rounds, 2))
+    return jax.random.bits(key, (num_rounds, 2), jnp.uint32)
 
 
 def keys_of_epoch(keys: UInt32[Array, "*shape"], epoch: int | Int[Array, ""]) -> UInt32[Array, "*shape"]:

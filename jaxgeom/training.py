@@ -70,7 +70,8 @@ class Fit(NamedTuple):
     """The same on the test split; None without one."""
     test_accuracy: Float[Array, " records"] | None
     batch_losses: Float[Array, " steps"] | None
-    """Loss of each batch, before the step that it leads to; None if not asked for."""
+    """Loss of each batch, before the step that it leads to; nan once the network has stopped or diverged; None if not
+    asked for."""
     snapshot_steps: Int[Array, " snapshots"]
     """Steps taken at each snapshot."""
     snapshots: PyTree | None

@@ -1,0 +1,465 @@
+"""Populations with the networks in the lanes, against NumPy: every layer, loss, optimizer and way to make batches."""
+
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import mlp_truth
+import numpy as np
+import optax
+import pytest
+from conftest import quick
+from training_truth import EPS, OPTIMIZERS, assert_close, assert_same, double, member, numpy, stacked
+
+from jaxgeom import fit, fit_population, mlp
+from jaxgeom.datasets import Dataset
+from jaxgeom.losses import (
+    binary_cross_entropy,
+    class_is_right,
+    percentage_error,
+    softmax_cross_entropy,
+    squared_error,
+)
+from jaxgeom.order import random_order
+from jaxgeom.training import takes_lanes
+
+NUM = 8
+KEYS = jax.random.split(jax.random.key(43), NUM)
+SHARED_KEY = jax.random.key(44)
+LOSSES = {
+    "softmax": softmax_cross_entropy,
+    "binary": binary_cross_entropy,
+    "squared": squared_error,
+    "percentage": percentage_error,
+    "log_cosh": lambda outputs, targets: jnp.sum(jnp.log(jnp.cosh(outputs - targets)), axis=1),
+}
+# Learning rates, and for how many steps errors live on: momentum 0.9 keeps them for ten. Adam divides a gradient by its
+# own size, and its errors with it: by 0.1, say, in the networks below.
+RATES = {"sgd": (0.1, 1), "momentum": (0.1, 10), "adam": (0.01, 10), "adamw": (0.01, 10)}
+
+
+class Case(NamedTuple):
+    """A population to be trained."""
+
+    features: tuple[int, ...]
+    activation: Any
+    loss: str
+    optimizer: str
+    num_points: int
+    num_epochs: int = 6
+    batch_size: int | None = None
+    drop_last: bool = True
+    shuffle: bool = True
+    own: str = ""
+    """What each network has of its own: x, y, rates."""
+    shared_order: bool = False
+    record: str | None = None
+    more: tuple = ()
+    """Further arguments of mlp."""
+
+
+CASES = {
+    "no hidden layer": Case((3, 2), (), "squared", "sgd", 4, record="epoch"),
+    "relu": Case((2, 5, 1), "relu", "binary", "momentum", 64),
+    "two layers": Case((2, 4, 3, 3), ("tanh", "sigmoid"), "softmax", "adam", 65),
+    "three layers": Case((2, 4, 3, 4, 2), ("leaky_relu", "abs", "hard_tanh"), "squared", "adamw", 100),
+    "bottleneck without biases": Case(
+        (2, 4, 2, 3, 3),
+        ("softplus", "linear", "sin"),
+        "softmax",
+        "momentum",
+        10,
+        4,
+        4,
+        False,
+        more=(("use_bias", False),),
+    ),
+    "output activation, blocks with weights": Case(
+        (2, 3, 1), "relu", "squared", "adam", 100, 3, 70, False, more=(("output_activation", "tanh"),)
+    ),
+    "shared batches of data of its own": Case(
+        (2, 3, 3), "tanh", "softmax", "adamw", 10, 4, 4, own="x y rates", shared_order=True
+    ),
+    "batches of its own, data of its own": Case(
+        (2, 3, 2), "tanh", "log_cosh", "sgd", 10, 4, 4, False, own="y rates", record="epoch"
+    ),
+    "in order": Case((2, 3, 1), "sigmoid", "binary", "sgd", 10, 4, 4, False, False, own="x"),
+    "percentages": Case((2, 3, 2), "tanh", "percentage", "adam", 10, 4, 4, own="x y"),
+}
+
+
+def data_of(case):
+    """Points and targets for each network, (networks, points, ...): the same for all, unless they are its own."""
+    rng = np.random.default_rng(47)
+    shape, outputs = (NUM, case.num_points), case.features[-1]
+    x = rng.normal(size=(*shape, case.features[0])).astype(np.float32)
+    y = rng.normal(size=(*shape, outputs)).astype(np.float32)
+    if case.loss in ("softmax", "binary"):
+        y = rng.integers(0, max(2, outputs), shape).astype(np.int32)
+    return tuple(a if name in case.own else np.broadcast_to(a[0], a.shape) for name, a in (("x", x), ("y", y)))
+
+
+def rates_of(case):
+    """The learning rates of the networks, as multiples of those in OPTIMIZERS."""
+    return 1 + np.arange(NUM, dtype=np.float32) / 8 if "rates" in case.own else np.ones(NUM, np.float32)
+
+
+def optimizer_of(case, scale):
+    if "rates" not in case.own:
+        return OPTIMIZERS[case.optimizer][0]
+    # Weight decay is traced, too.
+    return (
+        optax.sgd(0.1 * scale)
+        if case.optimizer == "sgd"
+        else optax.adamw(0.01 * scale, weight_decay=0.1 * scale / scale)
+    )
+
+
+def model_of(case):
+    return mlp(case.features, activation=case.activation, **dict(case.more))
+
+
+@cache
+def trained(name):
+    return train(CASES[name])
+
+
+def train(case):
+    x, y = data_of(case)
+
+    def run(key, scale, x, y):
+        return fit(
+            key,
+            model_of(case),
+            optimizer_of(case, scale),
+            LOSSES[case.loss],
+            Dataset(x, y),
+            num_epochs=case.num_epochs,
+            batch_size=case.batch_size,
+            drop_last=case.drop_last,
+            shuffle=case.shuffle,
+            batch_losses=True,
+            record=case.record,
+            snapshot_every=1,
+            order_key=SHARED_KEY if case.shared_order else None,
+        )
+
+    axes = (0, 0, 0 if "x" in case.own else None, 0 if "y" in case.own else None)
+    data = (x if "x" in case.own else x[0], y if "y" in case.own else y[0])
+    return numpy(quick(jax.vmap(run, in_axes=axes))(KEYS, rates_of(case), *data))
+
+
+@cache
+def orders_of(num_points, num_epochs, is_shared):
+    """Orders of the points, (networks, epochs, points), as documented."""
+
+    def one(key):
+        _, order_key = jax.random.split(key)
+        order_key = SHARED_KEY if is_shared else order_key
+        return jax.vmap(lambda epoch: random_order(order_key, num_points, epoch))(np.arange(num_epochs))
+
+    return np.asarray(quick(jax.vmap(one))(KEYS))
+
+
+def truth_of(case, i, initial):
+    """Training of network i, and the loss over all points after every step."""
+    x, y = (array[i] for array in data_of(case))
+    x, y = double(x), y if y.dtype == np.int32 else double(y)
+    order = None
+    if case.shuffle and case.batch_size is not None:
+        orders = orders_of(case.num_points, case.num_epochs, case.shared_order)
+        order = lambda epoch: orders[i, epoch]  # noqa: E731
+    batches = mlp_truth.batches_of(case.num_points, case.num_epochs, case.batch_size, case.drop_last, order)
+    update = OPTIMIZERS[case.optimizer][1]
+    run = mlp_truth.run_of(initial, x, y, batches, case.loss, update, float(rates_of(case)[i]))
+    return run, np.array([mlp_truth.loss_and_gradient(params, x, y, case.loss)[0] for params in run.history])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_lanes_are_numpys(name):
+    assert_numpys(CASES[name], trained(name))
+
+
+def assert_numpys(case, result):
+    for i in range(NUM):
+        mine = member(result, i)
+        run, losses = truth_of(case, i, double(mine.initial_params))
+        num_steps = len(run.batch_losses)
+        roundings = mlp_truth.num_roundings(mine.params, case.batch_size or case.num_points)
+        # A step rounds the parameters once, and adds the rate times the roundings of the gradient.
+        rate, memory = RATES[case.optimizer]
+        atol = num_steps * (1 + 2 * rate * memory * roundings) * EPS
+        assert_close(mine.snapshots, stacked(*run.history), atol)
+        assert_same(mine.params, member(mine.snapshots, -1))
+        assert_close(mine.batch_losses, run.batch_losses, atol + roundings * EPS)
+        if case.record is None:
+            assert mine.train_loss.shape == mine.record_steps.shape == (0,)
+        else:
+            np.testing.assert_array_equal(mine.record_steps, np.arange(0, num_steps + 1, num_steps // case.num_epochs))
+            assert_close(mine.train_loss, losses[mine.record_steps], atol + roundings * EPS)
+        assert not mine.diverged
+        assert losses[-1] < losses[0]
+
+
+def test_with_64_bits_it_is_the_same():
+    case = CASES["two layers"]
+    with jax.enable_x64(True):
+        result = train(case)
+    # Sums in float32 and in float64 alike: the tolerance is that of float32.
+    assert_numpys(case, result)
+
+
+# The general path, which is the same to rounding
+
+LABELS = np.random.default_rng(48).integers(0, 3, 10).astype(np.int32)
+POINTS = (np.random.default_rng(49).normal(size=(10, 2)) + 2 * np.eye(3)[LABELS][:, :2]).astype(np.float32)
+TRAIN = Dataset(jnp.asarray(POINTS), jnp.asarray(LABELS))
+TEST = Dataset(jnp.tile(TRAIN.x, (4, 1)) + 0.5, jnp.tile(TRAIN.y, 4))
+STOP = 0.75
+OPTIONS = {
+    "batches": {
+        "batch_size": 4,
+        "drop_last": False,
+        "record": 4,
+        "test": TEST,
+        "batch_losses": True,
+        "snapshot_every": 3,
+    },
+    "stop": {
+        "record": "step",
+        "snapshot_steps": (0, 2, 5),
+        "keep": lambda params: {
+            "norm": jnp.sum(params["dense0_tanh"]["kernel"] ** 2),
+            "bias": params["dense1_linear"]["bias"],
+        },
+        "stop_accuracy": STOP,
+    },
+}
+EPOCHS = 6
+
+
+@cache
+def classified(name, is_mlp=True):
+    model = mlp((2, 4, 3), activation="tanh")._replace(is_mlp=is_mlp)
+    run = partial(fit, model=model, optimizer=OPTIMIZERS["momentum"][0], loss=softmax_cross_entropy, train=TRAIN)
+    run = partial(run, num_epochs=EPOCHS, accuracy=class_is_right, **OPTIONS[name])
+    return numpy(quick(jax.vmap(run))(KEYS))
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_field_is_that_of_the_general_path(name):
+    lanes, general = classified(name), classified(name, False)
+    for field, mine, desired in zip(lanes._fields, lanes, general, strict=True):
+        assert jax.tree.map(lambda a: (a.shape, a.dtype), mine) == jax.tree.map(
+            lambda a: (a.shape, a.dtype), desired
+        ), field
+        if field in ("train_accuracy", "test_accuracy", "stopped_step", "diverged_step", "record_steps"):
+            jax.tree.map(partial(np.testing.assert_allclose, rtol=2 * EPS), mine, desired)
+        else:
+            assert_close(mine, desired, 18 * 20 * 10 * EPS)
+
+
+def test_networks_stop_where_they_are_good_enough():
+    result = classified("stop")
+    for i in range(NUM):
+        mine = member(result, i)
+        rows = [np.arange(10)] * EPOCHS
+        run = mlp_truth.run_of(
+            double(mine.initial_params), double(POINTS), LABELS, rows, "softmax", OPTIMIZERS["momentum"][1]
+        )
+        outputs = [mlp_truth.outputs_of(params, double(POINTS)) for params in run.history]
+        accuracy = np.array([np.mean(each.argmax(axis=1) == LABELS) for each in outputs])
+        good = np.flatnonzero(accuracy >= STOP)
+        stopped = good[0] if len(good) else EPOCHS
+        assert mine.stopped_step == (stopped if len(good) else -1)
+        assert_close(mine.params, run.history[stopped], EPOCHS * 20 * EPS)
+        # Nothing moves afterwards.
+        np.testing.assert_allclose(mine.train_accuracy, accuracy[np.minimum(np.arange(EPOCHS + 1), stopped)], rtol=EPS)
+        np.testing.assert_array_equal(mine.train_loss[stopped:], mine.train_loss[stopped])
+        kept = [run.history[min(step, stopped)] for step in (0, 2, 5)]
+        expected = {"bias": np.stack([params["dense1_linear"]["bias"] for params in kept])}
+        expected["norm"] = np.array([np.sum(params["dense0_tanh"]["kernel"] ** 2) for params in kept])
+        assert_close(mine.snapshots, expected, EPOCHS * 20 * EPS)
+    # All that can happen does happen.
+    assert result.stopped_step.min() == -1
+    assert len(np.unique(result.stopped_step)) > 3
+
+
+# Divergence, and independence of the networks
+
+DEEP = mlp((2, 12, 12, 1))  # with more weights than are added up at once
+DIVERGING_STEPS = 8
+POPULATION = 11
+
+
+def diverging_member(params, rate, x):
+    run = partial(fit, loss=squared_error, num_epochs=DIVERGING_STEPS, record=None, snapshot_every=1)
+    data = Dataset(x, jnp.asarray(POINTS[:5, :1]))
+    return run(KEYS[0], DEEP._replace(init=lambda key: params), optax.sgd(rate), train=data)
+
+
+@cache
+def diverging_program():
+    # With all optimizations, as in real life, where rounding to the same bits is at stake.
+    return jax.jit(jax.vmap(diverging_member))
+
+
+@cache
+def diverging_population():
+    """Healthy networks, and others that diverge sooner or later, or only come close to it."""
+    params = jax.tree.map(np.array, quick(jax.vmap(DEEP.init))(jax.random.split(KEYS[1], POPULATION)))
+    rates = np.full(POPULATION, 0.05, np.float32)
+    x = np.tile(POINTS[:5], (POPULATION, 1, 1))
+    rates[[1, 6]] = 1e4, 1e9
+    # A step to infinity from a finite loss.
+    x[3], rates[3] = 1e6, 1e38
+    # Weights whose sum is infinite, though each is finite: of units that do nothing, at a learning rate of zero.
+    first, second, last = params
+    params[second]["kernel"][4], params[last]["kernel"][4], x[4], rates[4] = 3e38, 0, 1e-6, 0
+    params[first]["bias"][4] = 0
+    params[first]["kernel"][8], params[second]["kernel"][8], x[8], rates[8] = 3e38, 0, 1e-6, 0
+    return params, rates, x
+
+
+def numpys_diverged_step(params, rate, x):
+    """The first step with a loss or parameters that are not finite, in NumPy's float32; -1 if there is none."""
+    update = lambda number, p, g, memory: (p - rate * g, memory)  # noqa: E731
+    with np.errstate(all="ignore"):
+        run = mlp_truth.run_of(params, x, POINTS[:5, :1], [np.arange(5)] * DIVERGING_STEPS, "squared", update)
+        finite = [all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)) for params in run.history[1:]]
+    broken = np.flatnonzero(~(np.isfinite(run.batch_losses) & finite))
+    return broken[0] + 1 if len(broken) else -1
+
+
+def test_divergence_is_numpys():
+    population = diverging_population()
+    result = numpy(diverging_program()(*population))
+    expected = [numpys_diverged_step(*member(population, i)) for i in range(POPULATION)]
+    np.testing.assert_array_equal(result.diverged_step, expected)
+    np.testing.assert_array_equal(result.diverged, result.diverged_step > 0)
+    np.testing.assert_array_equal(np.flatnonzero(result.diverged), [1, 3, 6])
+    assert expected[3] == 1
+    assert expected[1] > expected[6]
+    for i in range(POPULATION):
+        mine = member(result, i)
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(mine.params))
+        if mine.diverged:
+            # It stays at the last finite parameters.
+            for step in range(mine.diverged_step - 1, DIVERGING_STEPS + 1):
+                assert_same(mine.params, member(mine.snapshots, step))
+    general = numpy(quick(jax.vmap(diverging_member))(*(member(population, slice(7)))))
+    np.testing.assert_array_equal(general.diverged_step, expected[:7])
+
+
+def test_neighbours_and_places_do_not_matter():
+    # The same program, so every bit must agree.
+    program, population = diverging_program(), diverging_population()
+    result = numpy(program(*population))
+    healthy = np.where(result.diverged, 0, np.arange(POPULATION))
+    without = numpy(program(*member(population, healthy)))
+    assert not without.diverged.any()
+    assert_same(*(member(tree, ~result.diverged) for tree in (result, without)))
+    place = np.roll(np.arange(POPULATION)[::-1], 3)
+    assert_same(numpy(program(*member(population, place))), member(result, place))
+
+
+# Whatever the size of the population, and however it is mapped
+
+SMALL = Dataset(TRAIN.x[:4], TRAIN.x[:4, :1] * TRAIN.x[:4, 1:])
+MANY_KEYS = jax.random.split(jax.random.key(50), 16)
+SMALL_ATOL = 5 * (1 + 0.2 * 40) * EPS
+
+
+def small_run(key, rate=0.1, features=(2, 5, 5, 1), loss=squared_error):
+    return fit(key, mlp(features, activation="tanh"), optax.sgd(rate), loss, SMALL, num_epochs=5, record=None)
+
+
+@cache
+def small_population():
+    return numpy(quick(jax.vmap(small_run))(MANY_KEYS))
+
+
+def has_products(run, *arguments):
+    """Whether matrices are multiplied, which the lanes never do."""
+    return "dot_general" in str(jax.make_jaxpr(jax.vmap(run))(*arguments))
+
+
+def test_eight_networks_take_the_lanes_and_seven_do_not():
+    assert has_products(small_run, MANY_KEYS[:7])
+    assert not has_products(small_run, MANY_KEYS[:8])
+
+
+@pytest.mark.parametrize("chunk_size", [7, 8])
+def test_the_size_of_the_population_does_not_matter(chunk_size):
+    # Chunks of 7 take the general path, those of 8 the lanes.
+    assert_close(fit_population(MANY_KEYS, small_run, chunk_size=chunk_size), small_population(), SMALL_ATOL)
+
+
+def test_vmap_of_vmap_is_one_vmap():
+    nested = numpy(quick(jax.vmap(jax.vmap(small_run)))(MANY_KEYS.reshape(2, 8)))
+    assert_close(jax.tree.map(lambda leaf: leaf.reshape(16, *leaf.shape[2:]), nested), small_population(), SMALL_ATOL)
+
+
+def test_jit_does_not_matter():
+    assert_close(numpy(jax.vmap(small_run)(MANY_KEYS)), small_population(), SMALL_ATOL)
+
+
+def test_initial_parameters_are_the_models():
+    init = quick(jax.vmap(lambda key: mlp((2, 5, 5, 1), activation="tanh").init(jax.random.split(key)[0])))
+    assert_same(numpy(init(MANY_KEYS)), small_population().initial_params)
+
+
+def test_wide_networks_and_losses_that_close_over_traced_values_take_the_general_path():
+    calls = [(mlp((2, width, 1)), jax.eval_shape(mlp((2, width, 1)).init, KEYS[0])) for width in (128, 129)]
+    same = lambda params: params  # noqa: E731
+    assert [takes_lanes(*call, squared_error, None, same, SMALL) for call in calls] == [True, False]
+    constant = jnp.ones(4)
+    assert takes_lanes(*calls[0], lambda outputs, y: constant * squared_error(outputs, y), None, same, SMALL)
+    assert not takes_lanes(calls[0][0]._replace(is_mlp=False), calls[0][1], squared_error, None, same, SMALL)
+
+    def scaled(key, factor):
+        return small_run(key, 0.1, (2, 5, 5, 1), lambda outputs, y: factor * squared_error(outputs, y))
+
+    factors = np.linspace(0.5, 2, 8, dtype=np.float32)
+    assert has_products(scaled, KEYS, factors)
+    # A factor of the loss is one of the learning rate.
+    by_loss = quick(jax.vmap(scaled))(KEYS, factors)
+    assert_close(by_loss, quick(jax.vmap(small_run))(KEYS, 0.1 * factors), 2 * SMALL_ATOL)
+
+
+# Derivatives
+
+
+def final_loss(key, rate):
+    return squared_error(
+        mlp((2, 5, 5, 1), activation="tanh").apply(small_run(key, rate).params, SMALL.x), SMALL.y
+    ).mean()
+
+
+def numpys_derivative(i, rate, size=1e-6):
+    initial = double(member(small_population().initial_params, i))
+
+    def final(rate):
+        update = lambda number, p, g, memory: (p - rate * g, memory)  # noqa: E731
+        run = mlp_truth.run_of(initial, *double(SMALL), [np.arange(4)] * 5, "squared", update)
+        return mlp_truth.loss_and_gradient(run.history[-1], *double(SMALL), "squared")[0]
+
+    return (final(rate + size) - final(rate - size)) / (2 * size)
+
+
+def test_derivatives_in_the_learning_rate():
+    rates = jnp.linspace(0.05, 0.2, 16, dtype=jnp.float32)
+    expected = np.array([numpys_derivative(i, float(rate)) for i, rate in enumerate(rates)])
+    one = quick(lambda key, rate: jax.jvp(partial(final_loss, key), (rate,), (jnp.float32(1),))[1])
+    ways = {
+        "vmap of grad": quick(jax.vmap(jax.grad(final_loss, 1)))(MANY_KEYS, rates),
+        "grad of vmap": quick(jax.grad(lambda rates: jax.vmap(final_loss)(MANY_KEYS, rates).sum()))(rates),
+        "jvp": np.array([one(key, rate) for key, rate in zip(MANY_KEYS, rates, strict=True)]),
+        "grad": np.array([quick(jax.grad(final_loss, 1))(MANY_KEYS[0], rates[0]), *expected[1:]]),
+    }
+    for name, derivatives in ways.items():
+        # Forth and back through five steps, each of which adds roundings of a gradient.
+        np.testing.assert_allclose(
+            derivatives, expected, rtol=0, atol=5 * 100 * EPS * np.abs(expected).max(), err_msg=name
+        )
