@@ -62,11 +62,11 @@ FULL = {
     "spirals": {"num_per_class": 1000, "hidden": [10, 10]},
     "seconds": 1.0,
     "repeats": 3,
-    "populations": {"A": [1, 16, 256, 4096], "B": [1, 16, 256, 4096, 10_000], "C": [1, 16, 64]},
+    "populations": {"A": [1, 16, 256, 4096], "B": [1, 256, 10_000], "C": [1, 16]},
     "widths": {"B": [2, 20, 100], "C": list(range(1, 17))},
     "loop_members": {"A": 4, "B": 4, "C": 1},
-    "recording": {"members": 256, "steps": 300},
-    "compile": {"depths": [1, 2, 4, 8, 16], "members": [16, 256, 4096], "steps": [75, 7500]},
+    "recording": {"members": 256, "steps": 1500},
+    "compile": {"depths": [1, 2, 4, 8], "members": [16, 256, 4096], "steps": [75, 7500]},
 }
 TINY = {
     "spirals": {"num_per_class": 50, "hidden": [4]},
@@ -331,7 +331,7 @@ def measure_recording(settings: dict[str, Any]) -> dict[str, Any]:
     options = {
         "nothing": {},
         "record every epoch": {"record": "epoch"},
-        "record every step": {"record": "step"},
+        "loss of every batch": {"batch_losses": True},
         "snapshot every 100 steps": {"snapshot_every": 100},
     }
     candidates = {name: jaxgeom_population(problem, keys, steps, **given) for name, given in options.items()}
