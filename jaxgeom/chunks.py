@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from tqdm.auto import tqdm
 
@@ -49,10 +50,13 @@ def map_chunks(
     chunk_size = min(chunk_size, num)
     starts = range(0, num, chunk_size)
 
+    leaves, structure = jax.tree.flatten(population)
+    takers = [_taker(leaf) for leaf in leaves]
+
     @_with_callers_settings
     def run(start: int) -> PyTree:
         members = np.minimum(np.arange(start, start + chunk_size), num - 1)
-        chunk = jax.tree.map(lambda leaf: leaf[members], population)
+        chunk = jax.tree.unflatten(structure, [take(members) for take in takers])
         return jax.tree.map(lambda leaf: np.asarray(leaf)[: num - start], function(chunk))
 
     results: dict[int, Any] = {}
@@ -72,6 +76,15 @@ def map_chunks(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return jax.tree.map(lambda *parts: np.concatenate(parts), *(results[start] for start in starts))
+
+
+def _taker(leaf: Any) -> Callable[[np.ndarray], Any]:
+    """How to take some members of an array: in NumPy, which takes a tenth of the time of an operation of JAX's."""
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        data, impl = np.asarray(jax.random.key_data(leaf)), jax.random.key_impl(leaf)
+        return lambda members: jax.random.wrap_key_data(data[members], impl=impl)
+    values = np.asarray(leaf)
+    return lambda members: values[members]
 
 
 def in_threads(functions: Sequence[Callable[[], Any]]) -> list[Any]:

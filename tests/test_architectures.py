@@ -1,0 +1,129 @@
+"""Populations of several widths, depths and settings, and the spirals that four kinds of networks are trained on."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from training_truth import EPS, member
+
+from jaxgeom import fit, fit_architectures, fit_population, mlp, parity, spiral_data, train_spirals
+from jaxgeom.chunks import in_threads
+from jaxgeom.losses import squared_error
+from jaxgeom.population import default_chunk_size
+from jaxgeom.recipes.spirals import SPIRAL_MODELS
+
+KEY = jax.random.key(7)
+XOR = parity(2)
+NUM_STEPS = 10
+
+
+def run(key, features, widths, rate):
+    model = mlp(features, activation="tanh", widths=widths)
+    return fit(key, model, optax.adam(rate), squared_error, XOR, num_epochs=NUM_STEPS, record=None)
+
+
+def sizes(shape):
+    return (2, *shape, 1)
+
+
+SHAPES = [(3,), (12,), (5, 2), (3,), (9,), (5, 2), (1,), (8,)]
+RATES = np.linspace(0.01, 0.1, len(SHAPES)).astype(np.float32)
+KEYS = jax.random.split(KEY, len(SHAPES))
+
+
+def test_architectures_are_grouped_and_each_network_is_as_it_would_be_alone():
+    groups = fit_architectures(KEYS, [sizes(shape) for shape in SHAPES], run, RATES)
+    # Rounded up to powers of two, at least 8: 1, 3, 3 and 8 units; 9 and 12; two layers.
+    assert [group.members.tolist() for group in groups] == [[0, 3, 6, 7], [1, 4], [2, 5]]
+    assert [group.features for group in groups] == [(2, 8, 1), (2, 12, 1), (2, 5, 2, 1)]
+    for group in groups:
+        for place, network in enumerate(group.members):
+            shape = SHAPES[network]
+            assert tuple(group.widths[place]) == shape
+            alone = jax.tree.map(np.asarray, run(KEYS[network], sizes(shape), None, RATES[network]).params)
+            for name, layer in member(group.result.params, place).items():
+                kernel, bias = alone[name]["kernel"], alone[name]["bias"]
+                rows, columns = kernel.shape
+                # A few roundings a step, of numbers below 2; Adam's steps are of size rate whatever the gradient.
+                tolerance = {"rtol": 0, "atol": NUM_STEPS * 40 * EPS}
+                np.testing.assert_allclose(layer["kernel"][:rows, :columns], kernel, **tolerance)
+                np.testing.assert_allclose(layer["bias"][:columns], bias, **tolerance)
+                assert not layer["kernel"][rows:].any()
+                assert not layer["kernel"][:, columns:].any()
+                assert not layer["bias"][columns:].any()
+
+
+def test_each_network_needs_an_architecture():
+    with pytest.raises(ValueError, match="8 keys and 1 architectures"):
+        fit_architectures(KEYS, [(2, 3, 1)], run)
+
+
+def test_settings_are_arrays_or_trees_of_arrays():
+    def scaled(key, rate, shift):
+        return rate * jax.random.normal(key) + shift["of"]
+
+    shifts = {"of": np.arange(8.0, dtype=np.float32)}
+    result = fit_population(KEYS, scaled, RATES, shifts, chunk_size=3)
+    draws = np.array([float(jax.random.normal(key)) for key in KEYS])
+    np.testing.assert_allclose(result, RATES * draws + shifts["of"], rtol=4 * EPS)
+    with pytest.raises(ValueError, match="one and the same, positive, length"):
+        fit_population(KEYS, scaled, RATES[:3], shifts)
+
+
+def test_chunks_fill_vectors_and_cores_and_bound_the_memory():
+    def results_of(num_numbers):
+        return lambda key: jnp.zeros(num_numbers)
+
+    assert default_chunk_size(results_of(1000), KEY, num=10**6) == 64
+    assert default_chunk_size(results_of(1), KEY, num=10**6) == 512
+    assert default_chunk_size(results_of(1000), KEY, num=3) == 16
+    assert default_chunk_size(results_of(2**27), KEY, num=10**6) == 2
+
+
+def test_threads_have_the_settings_of_their_caller():
+    with jax.enable_x64(True):
+        assert [str(jnp.ones(1).dtype)] * 2 == in_threads([lambda: str(jnp.ones(1).dtype)] * 2)
+    assert in_threads([lambda: str(jnp.ones(1).dtype)]) == ["float32"]
+    with pytest.raises(ZeroDivisionError):
+        in_threads([lambda: 1, lambda: 1 // 0])
+
+
+def test_the_four_networks_for_spirals():
+    outputs = {name: jax.eval_shape(model.init, KEY) for name, model in SPIRAL_MODELS.items()}
+    widths = {name: [layer["bias"].shape[0] for layer in params.values()] for name, params in outputs.items()}
+    assert widths == {
+        "deep linear": [10, 10, 3],
+        "MLP": [10, 10, 3],
+        "bottleneck MLP": [10, 2, 10, 2, 3],
+        "deep MLP": [6, 6, 6, 6, 6, 3],
+    }
+    assert [name.split("_")[1] for name in outputs["bottleneck MLP"]] == ["relu", "linear", "relu", "linear", "linear"]
+    # Without activations it is a linear map: means of outputs are outputs of means.
+    params = SPIRAL_MODELS["deep linear"].init(KEY)
+    x = jax.random.normal(KEY, (2, 2))
+    out = SPIRAL_MODELS["deep linear"].apply(params, jnp.concatenate([x, x.mean(axis=0, keepdims=True)]))
+    np.testing.assert_allclose(out[2], out[:2].mean(axis=0), atol=40 * EPS)
+
+
+def test_spirals_are_trained_on_one_split():
+    train, test = spiral_data(jax.random.fold_in(KEY, 0))
+    assert train.x.shape == (2400, 2)
+    assert test.x.shape == (600, 2)
+    runs = train_spirals(KEY, 2, num_epochs=1)
+    assert list(runs) == list(SPIRAL_MODELS)
+    for name, result in runs.items():
+        np.testing.assert_array_equal(result.record_steps[0], [0, 75])
+        for params, place in ((result.initial_params, 0), (result.params, 1)):
+            for split, accuracy in ((train, result.train_accuracy), (test, result.test_accuracy)):
+                outputs = np.asarray(SPIRAL_MODELS[name].apply(member(params, 1), split.x))
+                top = np.sort(outputs, axis=1)
+                is_tie = top[:, -1] - top[:, -2] < 1e-5  # rounding may decide these
+                right = (outputs.argmax(axis=1) == split.y) & ~is_tie
+                assert right.mean() - 1e-6 <= accuracy[1, place] <= right.mean() + is_tie.mean() + 1e-6
+
+
+@pytest.mark.parametrize("wrong", [{"num_seeds": 0}, {"num_epochs": 0}])
+def test_numbers_of_spiral_runs_are_positive(wrong):
+    with pytest.raises(ValueError, match="positive integer, but 0"):
+        train_spirals(KEY, **wrong)
