@@ -5,6 +5,7 @@
 the XOR study: train, and draw a new network where that failed, up to a number of tries.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
@@ -75,7 +76,7 @@ def fit_population(
             Define it once and call this often: programs are kept by the function that they were compiled from.
         settings: arrays with a leading axis (networks), or pytrees of such: learning rates, widths, data of its own.
         chunk_size: networks trained at once; by default as many as stay in cache, or fill an accelerator.
-        progress: show a progress bar; a string is its title.
+        progress: say how much memory the results will take, and show a progress bar; a string is its title.
 
     Returns:
         The results of ``run`` as NumPy arrays with a leading axis (networks).
@@ -85,8 +86,15 @@ def fit_population(
     """
     _check_keys(keys)
     population = (keys, *jax.tree.map(jnp.asarray, settings))
+    num = keys.shape[0]
+    member = jax.tree.map(lambda leaf: leaf[0], population)
     if chunk_size is None:
-        chunk_size = default_chunk_size(run, *jax.tree.map(lambda leaf: leaf[0], population), num=keys.shape[0])
+        chunk_size = default_chunk_size(run, *member, num=num)
+    if progress:
+        megabytes = num * result_bytes(run, *member) / 1e6
+        tqdm.write(
+            f"{num:,} networks, {min(chunk_size, num)} at once; results take {megabytes:,.1f} MB", file=sys.stderr
+        )
     return map_chunks(_compiled(run), population, chunk_size=chunk_size, progress=progress)
 
 
@@ -238,12 +246,16 @@ def default_chunk_size(run: Callable[..., PyTree], *member: PyTree, num: int) ->
         member: key and settings of one network.
         num: size of the population.
     """
-    leaves = jax.tree.leaves(jax.eval_shape(run, *member))
-    bytes_each = max(1, sum(leaf.size * leaf.dtype.itemsize for leaf in leaves))
+    bytes_each = max(1, result_bytes(run, *member))
     of_each_worker = -(-num // (16 * num_workers())) * 16
     in_cache = min(512, max(64, 2**16 // bytes_each // 16 * 16))
     most = min(in_cache, of_each_worker) if jax.default_backend() == "cpu" else 2**16
     return max(1, min(most, 2**30 // bytes_each))
+
+
+def result_bytes(run: Callable[..., PyTree], *member: PyTree) -> int:
+    """Bytes of the results of one network, known without training it. A whole population takes as many times more."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(jax.eval_shape(run, *member)))
 
 
 @lru_cache(maxsize=32)

@@ -10,7 +10,7 @@ from training_truth import EPS, member
 from jaxgeom import fit, fit_architectures, fit_population, mlp, parity, spiral_data, train_spirals
 from jaxgeom.chunks import in_threads
 from jaxgeom.losses import squared_error
-from jaxgeom.population import default_chunk_size
+from jaxgeom.population import default_chunk_size, result_bytes
 from jaxgeom.recipes.spirals import SPIRAL_MODELS
 
 KEY = jax.random.key(7)
@@ -79,6 +79,13 @@ def test_chunks_fill_vectors_and_cores_and_bound_the_memory():
     assert default_chunk_size(results_of(1), KEY, num=10**6) == 512
     assert default_chunk_size(results_of(1000), KEY, num=3) == 16
     assert default_chunk_size(results_of(2**27), KEY, num=10**6) == 2
+
+
+def test_the_memory_of_the_results_is_stated_before_the_run(capsys):
+    result = fit_population(KEYS, lambda key: {"a": jnp.zeros(500), "b": jnp.zeros(3, jnp.int16)}, progress=True)
+    assert sum(leaf.nbytes for leaf in result.values()) == 8 * (2000 + 6)
+    assert result_bytes(lambda key: jnp.zeros((7, 2)), KEY) == 56
+    assert "8 networks, 8 at once; results take 0.0 MB" in capsys.readouterr().err
 
 
 def test_threads_have_the_settings_of_their_caller():
