@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.extend.core import jaxpr_as_fun
 from jaxtyping import Array, Bool
 
 from jaxgeom._typing import PyTree
@@ -27,9 +28,12 @@ def once_while(is_training: Bool[Array, ""]) -> Once:
         return lambda function, *arrays: function(*arrays)
 
     def once(function: Callable, *arrays: PyTree) -> PyTree:
-        shapes = jax.eval_shape(function, *arrays)
+        # Traced here once, for the shapes of its results and for the branch.
+        closed, shapes = jax.make_jaxpr(function, return_shape=True)(*arrays)
+        structure = jax.tree.structure(shapes)
+        compute = lambda *given: jax.tree.unflatten(structure, jaxpr_as_fun(closed)(*jax.tree.leaves(given)))  # noqa: E731
         zeros = lambda *_: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)  # noqa: E731
-        return lax.cond(is_training, function, zeros, *arrays)
+        return lax.cond(is_training, compute, zeros, *arrays)
 
     return once
 

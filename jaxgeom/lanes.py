@@ -206,7 +206,7 @@ def all_finite(params: Params) -> Bool[Array, " lanes"]:
         rows = leaf.reshape(-1, leaf.shape[-1]) * 0
         while rows.shape[0] > MAX_TERMS:
             rows = jnp.pad(rows, ((0, -rows.shape[0] % BLOCK), (0, 0))).reshape(BLOCK, -1, rows.shape[1]).sum(axis=0)
-        return chain(rows[k] for k in range(rows.shape[0]))
+        return chain(_unit(rows, k, 0) for k in range(rows.shape[0]))
 
     return chain(total(leaf) for leaf in jax.tree.leaves(params)) == 0
 
@@ -237,12 +237,12 @@ def _in_blocks(points: Points) -> Points:
 
 
 def _affine(x: Array, kernel: Array, bias: Array | None) -> Array:
-    product = chain(x[:, k, None] * kernel[k] for k in range(kernel.shape[0]))
+    product = chain(_row(x, k, 1) * _unit(kernel, k, 0) for k in range(kernel.shape[0]))
     return product if bias is None else product + bias
 
 
 def _transposed(cotangent: Array, kernel: Array) -> Array:
-    return chain(cotangent[:, k, None] * kernel[:, k] for k in range(kernel.shape[1]))
+    return chain(_row(cotangent, k, 1) * _unit(kernel, k, 1) for k in range(kernel.shape[1]))
 
 
 def _add_outer(once: Once, total: Array, before: Array, cotangent: Array) -> Array:
@@ -251,14 +251,14 @@ def _add_outer(once: Once, total: Array, before: Array, cotangent: Array) -> Arr
 
         def add(total: Array, before: Array, cotangent: Array, start: int = start) -> Array:
             points = range(start, min(start + CACHED_POINTS, cotangent.shape[0]))
-            return total + chain(before[b, :, None] * cotangent[b, None] for b in points)
+            return total + chain(lax.expand_dims(_unit(before, b, 0), (1,)) * _row(cotangent, b, 0) for b in points)
 
         total = once(add, total, before, cotangent)
     return total
 
 
 def _add_points(total: Array, values: Array) -> Array:
-    return total + chain(values[b] for b in range(values.shape[0]))
+    return total + chain(_unit(values, b, 0) for b in range(values.shape[0]))
 
 
 def _through(activation: str, cotangent: Array, z: Array, h: Array) -> Array:
@@ -268,3 +268,8 @@ def _through(activation: str, cotangent: Array, z: Array, h: Array) -> Array:
     if activation in _SLOPES:
         return cotangent * _SLOPES[activation](h)
     return jax.vjp(ACTIVATIONS[activation], z)[1](cotangent)[0]
+
+
+# Indexing by hand, which is traced ten times faster than brackets.
+_row = partial(lax.index_in_dim, keepdims=True)
+_unit = partial(lax.index_in_dim, keepdims=False)
