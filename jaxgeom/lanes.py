@@ -28,8 +28,8 @@ BLOCK = 32
 """Points that are worked on at once."""
 CACHED_POINTS = 8
 """Points whose outer products are added up at once."""
-MAX_TERMS = 128
-"""Sums of more terms are not written out."""
+MAX_TERMS = 32
+"""Sums over all parameters of more terms are not written out, which would take a second to compile."""
 
 # Derivatives of activations by their values; those of the others are taken at the pre-activations.
 _SLOPES: dict[str, Callable[[Array], Array]] = {
