@@ -121,13 +121,15 @@ def mlp(
             every published count.
         widths: numbers of units that the hidden layers really have, at most those in ``features``; they may be
             traced. The other units are padding: their weights and biases are zero and stay so, and the rest is drawn
-            as for ``mlp((in, *widths, out))``, so that one compiled program serves networks of many widths.
+            as for ``mlp((in, *widths, out))``, so that one compiled program serves networks of many widths. Traced
+            widths out of bounds cannot raise: they give parameters that are NaN, and ``fit`` marks them ``diverged``.
 
     Returns:
         A model with parameters ``{"dense0_relu": {"kernel": (in, out), "bias": (out,)}, ...}``, float32.
 
     Raises:
-        ValueError: for fewer than two features, sizes below one, unknown names, or a wrong number of activations.
+        ValueError: for fewer than two features, sizes below one, unknown names, a wrong number of activations, or
+            widths out of bounds.
     """
     features = tuple(int(n) if isinstance(n, np.integer) else n for n in features)
     if len(features) < 2 or any(not isinstance(n, int) or isinstance(n, bool) or n < 1 for n in features):
@@ -190,6 +192,8 @@ def _drawn(
     """
     numbers = init.draw(key, (sum((before + use_bias) * after for before, after in pairwise(features)),))
     real = features if widths is None else (features[0], *widths, features[-1])
+    for width, most in zip(real[1:-1], features[1:-1], strict=True) if widths is not None else ():
+        numbers = jnp.where((width >= 1) & (width <= most), numbers, jnp.nan)
     params: dict[str, dict[str, Array]] = {}
     used: int | Array = 0
 

@@ -125,7 +125,7 @@ def fit_architectures(
         The groups, by depth and width.
 
     Raises:
-        ValueError: if there is not one architecture for each key.
+        ValueError: if there is not one architecture for each key, or one has a size below one.
     """
     _check_keys(keys)
     if len(architectures) != keys.shape[0]:
@@ -133,6 +133,9 @@ def fit_architectures(
             f"each network needs a key and an architecture, but there are {keys.shape[0]} keys and "
             f"{len(architectures)} architectures."
         )
+    for features in architectures:
+        if len(features) < 2 or min(features) < 1:
+            raise ValueError(f"an architecture has at least two positive sizes, but {tuple(features)} was given.")
     groups: dict[tuple[int, ...], list[int]] = {}
     for member, features in enumerate(architectures):
         rounded_up = (max(8, 1 << (int(width) - 1).bit_length()) for width in features[1:-1])

@@ -152,7 +152,7 @@ def fit(
         snapshot_steps: or after these steps, ascending.
         keep: what to keep in a snapshot, a pure function of the parameters; default is the parameters themselves.
         stop_accuracy: stop a network (keep its parameters as they are) once a record finds this accuracy on the
-            training split. Once all networks of a chunk have stopped, the remaining steps cost next to nothing.
+            training split. Once all networks of a chunk have stopped, the remaining steps compute nothing.
         order_key: decides the order of the points instead of ``key``. Networks that share it see the same batches.
 
     Raises:

@@ -57,6 +57,9 @@ def test_architectures_are_grouped_and_each_network_is_as_it_would_be_alone():
 def test_each_network_needs_an_architecture():
     with pytest.raises(ValueError, match="8 keys and 1 architectures"):
         fit_architectures(KEYS, [(2, 3, 1)], run)
+    for wrong in ((2, 0, 1), (2,)):
+        with pytest.raises(ValueError, match="at least two positive sizes"):
+            fit_architectures(KEYS[:2], [(2, 3, 1), wrong], run, RATES[:2])
 
 
 def test_settings_are_arrays_or_trees_of_arrays():

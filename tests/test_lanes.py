@@ -396,6 +396,22 @@ def test_the_size_of_the_population_does_not_matter(chunk_size):
     assert_close(fit_population(MANY_KEYS, small_run, chunk_size=chunk_size), small_population(), SMALL_ATOL)
 
 
+def test_chunks_of_any_size_give_the_same_bits():
+    # As fit_population compiles, with vectors that 8 and 11 networks do not fill.
+    every = fit_population(MANY_KEYS, small_run, chunk_size=16)
+    for chunk_size in (8, 11):
+        assert_same(fit_population(MANY_KEYS, small_run, chunk_size=chunk_size), every)
+
+
+def test_without_fences_it_is_the_same(monkeypatch):
+    # On accelerators the compiler decides what to compute again.
+    monkeypatch.setattr("jaxgeom.fences.jax.default_backend", lambda: "gpu")
+    without = jax.make_jaxpr(jax.vmap(small_run))(MANY_KEYS)
+    assert " cond" not in str(without)
+    result = numpy(quick(jax.vmap(lambda key: small_run(key)))(MANY_KEYS))
+    assert_close(result, small_population(), SMALL_ATOL)
+
+
 def test_vmap_of_vmap_is_one_vmap():
     nested = numpy(quick(jax.vmap(jax.vmap(small_run)))(MANY_KEYS.reshape(2, 8)))
     assert_close(jax.tree.map(lambda leaf: leaf.reshape(16, *leaf.shape[2:]), nested), small_population(), SMALL_ATOL)

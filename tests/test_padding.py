@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 from conftest import quick
-from training_truth import EPS, OPTIMIZERS, assert_close, double, member, numpy, stacked
+from training_truth import EPS, OPTIMIZERS, assert_close, assert_same, double, member, numpy, stacked
 
 from jaxgeom import fit, mlp
 from jaxgeom.datasets import Dataset
@@ -148,6 +148,22 @@ def test_a_padded_network_is_the_one_of_its_key_without_padding():
 def test_widths_out_of_bounds(widths):
     with pytest.raises(ValueError, match=r"each of the 2 hidden layers, between 1 and \(6, 6\)"):
         mlp(FEATURES, widths=widths)
+
+
+def test_traced_widths_out_of_bounds_are_marked_and_leave_neighbours_alone():
+    def run(width):
+        return fit(
+            KEYS[0], mlp(FEATURES, widths=(width, 3)), optax.sgd(0.1), squared_error, DATA, num_epochs=2, record=None
+        )
+
+    program = quick(jax.vmap(run))
+    widths = np.array([0, 1, MOST, MOST + 1, -1, 3, 2, 1000], np.int32)
+    result = numpy(program(widths))
+    is_wrong = (widths < 1) | (widths > MOST)
+    np.testing.assert_array_equal(result.diverged, is_wrong)
+    assert (result.diverged_step[is_wrong] == 1).all()
+    right = numpy(program(np.where(is_wrong, 1, widths)))
+    assert_same(*(member(tree.params, ~is_wrong) for tree in (result, right)))
 
 
 def run_with(optimizer, width=3):
