@@ -1,8 +1,9 @@
-"""Where regions are counted: boxes, their corners, and grids of points on them."""
+"""Where regions are counted: boxes, convex polygons, the whole plane; and grids of points on boxes."""
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
+from fractions import Fraction
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
@@ -46,17 +47,110 @@ def box(
     return bounds
 
 
+class Polygon(NamedTuple):
+    """A convex polygon in the plane."""
+
+    vertices: Float[np.ndarray, "vertices 2"]
+    """In counter-clockwise order."""
+
+
+class WholePlane(NamedTuple):
+    """The whole plane, without any boundary."""
+
+    center: Float[np.ndarray, " 2"]
+    """Some point that none of the lines at hand runs through; results do not depend on it."""
+
+
+PlanarDomain: TypeAlias = Box | Polygon | WholePlane
+
+
+def polygon(vertices: Sequence[Sequence[float]] | np.ndarray) -> Polygon:
+    """The convex polygon with these vertices, in either order.
+
+    Args:
+        vertices: shape (vertices, 2), at least three of them, neighbours not repeated; straight angles are allowed.
+
+    Raises:
+        ValueError: if the vertices are not finite, not convex, or span no area.
+    """
+    points = np.asarray(vertices, np.float64)
+    if points.ndim != 2 or points.shape[0] < 3 or points.shape[1] != 2:
+        raise ValueError(f"a polygon needs an array (vertices, 2) of at least 3 vertices, but got {points.shape}.")
+    if not np.isfinite(points).all():
+        raise ValueError(f"the vertices of a polygon must be finite, but {points.tolist()} were given.")
+    exact = [(Fraction(x), Fraction(y)) for x, y in points.tolist()]
+    sides = [(q[0] - p[0], q[1] - p[1]) for p, q in zip(exact, exact[1:] + exact[:1], strict=True)]
+    turns = [a[0] * b[1] - a[1] * b[0] for a, b in zip(sides, sides[1:] + sides[:1], strict=True)]
+    nowhere = (Fraction(0), Fraction(0))
+    orientation = 1 if max(turns) > 0 else -1
+    rounds = sum((a > nowhere) != (b > nowhere) for a, b in zip(sides, sides[1:] + sides[:1], strict=True))
+    if any(turn * orientation < 0 for turn in turns) or not any(turns) or rounds != 2 or nowhere in sides:
+        raise ValueError(
+            f"the vertices {points.tolist()} are not those of a convex polygon in order, each given once. Take their "
+            "convex hull (scipy.spatial.ConvexHull) or split the polygon into convex ones."
+        )
+    return Polygon(points[::orientation].copy())
+
+
+def whole_plane() -> WholePlane:
+    """The whole plane as a domain: regions and bounded regions of all of R^2."""
+    return WholePlane(np.array([0.0173492431640625, -0.0318450927734375]))
+
+
+class Start(NamedTuple):
+    """A domain as homogeneous points (x, y, w) and the convex faces that they span; see :func:`start_of`."""
+
+    vertices: Float[np.ndarray, "vertices 3"]
+    """The finite points (x/w, y/w), and for w = 0 points at infinity in direction (x, y)."""
+    cycles: tuple[tuple[int, ...], ...]
+    """The vertices of each face, counter-clockwise."""
+
+
+_DIRECTIONS = np.array(
+    [
+        [0.96929931640625, 0.24588012695312],
+        [-0.69760131835938, 0.71649169921875],
+        [-0.27169799804688, -0.96237182617188],
+    ]
+)
+
+
+def start_of(domain: PlanarDomain) -> Start:
+    """The domain as one convex face; the whole plane as three, which meet along rays from its centre.
+
+    On homogeneous points a ReLU network is a network without biases, and so the faces at infinity are faces like
+    others. Sides between two faces do not belong to the domain's boundary and are to be taken out again.
+
+    Raises:
+        TypeError: for anything that is not a domain.
+        ValueError: if the domain is not two-dimensional.
+    """
+    if isinstance(domain, WholePlane):
+        finite = np.append(domain.center, 1.0)
+        ideal = np.concatenate([_DIRECTIONS, np.zeros((3, 1))], axis=1)
+        return Start(np.concatenate([finite[None], ideal]), ((0, 1, 2), (0, 2, 3), (0, 3, 1)))
+    points = polygon_vertices(domain)
+    return Start(np.concatenate([points, np.ones((len(points), 1))], axis=1), (tuple(range(len(points))),))
+
+
 def corners(domain: Box) -> Float[np.ndarray, "corners dim"]:
     """The 2^dim corners of a box, float64, the last coordinate changing fastest."""
     return np.array(list(itertools.product(*zip(domain.low, domain.high, strict=True))))
 
 
-def polygon_vertices(domain: Box) -> Float[np.ndarray, "vertices 2"]:
-    """The vertices of a two-dimensional domain in counter-clockwise order, float64.
+def polygon_vertices(domain: Box | Polygon) -> Float[np.ndarray, "vertices 2"]:
+    """The vertices of a bounded two-dimensional domain in counter-clockwise order, float64.
 
     Raises:
+        TypeError: for anything that is not a bounded domain.
         ValueError: if the domain is not two-dimensional.
     """
+    if isinstance(domain, Polygon):
+        return domain.vertices
+    if not isinstance(domain, Box):
+        raise TypeError(
+            f"a bounded domain is needed, a jaxgeom.box or jaxgeom.polygon, but {type(domain).__name__} was given."
+        )
     if len(domain.low) != 2:
         raise ValueError(
             f"a two-dimensional domain is needed, but a box in {len(domain.low)} dimensions was given. Use "
