@@ -31,8 +31,9 @@ from jaxgeom.recipes.spirals import spiral_data, train_spirals
 from jaxgeom.recipes.xor import XorStudy, train_xor, xor_statistics, xor_study, xor_table
 from jaxgeom.regions.arrangement import ArrangementCount, arrangement_count
 from jaxgeom.regions.bounds import mean_count_one_layer, zaslavsky
-from jaxgeom.regions.count import GridCounts, RegionCounts, count_grid_regions, count_regions
+from jaxgeom.regions.count import RegionCounts, count_regions
 from jaxgeom.regions.grid import GridRegions, grid_regions
+from jaxgeom.regions.grid_count import GridCounts, count_grid_regions
 from jaxgeom.training import Fit, Trainer, TrainState, fit, trainer
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from jaxgeom import (
     polygon_vertices,
 )
 from jaxgeom.regions import count
-from jaxgeom.regions.count import NOT_COUNTED
+from jaxgeom.regions.batches import NOT_COUNTED
 
 VERTICES = polygon_vertices(box()).tolist()
 GRID = grid_points(box(), 9)

@@ -30,8 +30,10 @@ from jaxgeom.layers import layers_of
 from jaxgeom.losses import side_is_right, squared_error
 from jaxgeom.models import mlp
 from jaxgeom.population import Solved, Trial, fit_until_solved
+from jaxgeom.regions.batches import NOT_COUNTED
 from jaxgeom.regions.bounds import mean_count_one_layer
-from jaxgeom.regions.count import NOT_COUNTED, count_grid_regions, count_regions
+from jaxgeom.regions.count import count_regions
+from jaxgeom.regions.grid_count import count_grid_regions
 from jaxgeom.training import fit
 
 LEARNING_RATE = 0.1

@@ -3,7 +3,7 @@
 Faces are the linear regions, convex polygons with one activation pattern each; edges are pieces of the (bent)
 hyperplanes of single units or of the domain's boundary; all of them share their vertices. The complex is closed: inside
 a domain without holes, vertices - edges + faces = 1. :func:`complex_of_cycles` builds one from faces that are given as
-cycles of vertices, :func:`jaxgeom.enumerate_regions` from a network.
+cycles of vertices, :func:`jaxgeom.enumerate_regions` from a network; :func:`check_complex` certifies it.
 
 Points are homogeneous, (x, y, w) with w >= 0: the finite point (x/w, y/w), or for w = 0 the point at infinity in
 direction (x, y), which is how the unbounded faces of the whole plane end.
@@ -16,6 +16,9 @@ from jaxtyping import Bool, Float, Int
 
 OUTSIDE = -1
 """Stands for the face beyond the boundary of the domain, and for the layer of edges on that boundary."""
+
+ARTIFICIAL = -2
+"""Stands for the layer of edges that part the faces of the start only; see :func:`without_artificial_edges`."""
 
 
 class PlanarComplex(NamedTuple):
@@ -33,7 +36,7 @@ class PlanarComplex(NamedTuple):
     """Which hidden layer made the edge, counted from 0; -1 for the domain's boundary."""
     edge_unit: Int[np.ndarray, " edges"]
     """Which unit of that layer made it; on the domain's boundary, which side of the domain it is."""
-    face_offsets: Int[np.ndarray, " faces+1"]
+    face_offsets: Int[np.ndarray, " offsets"]
     """Where the cycle of each face begins in ``face_vertices`` and ``face_edges``; the last entry is their length."""
     face_vertices: Int[np.ndarray, " corners"]
     """The vertices of each face, counter-clockwise."""
@@ -58,3 +61,334 @@ class PlanarComplex(NamedTuple):
     def num_faces(self) -> int:
         """Number of faces, the linear regions."""
         return len(self.face_offsets) - 1
+
+
+def complex_of_cycles(
+    points: Float[np.ndarray, "vertices 3"],
+    face_offsets: Int[np.ndarray, " offsets"],
+    face_vertices: Int[np.ndarray, " corners"],
+    corner_labels: Int[np.ndarray, "corners 2"],
+    patterns: Bool[np.ndarray, "faces units"],
+    gradient: Float[np.ndarray, "faces out 2"],
+    intercept: Float[np.ndarray, "faces out"],
+    *,
+    degenerate: bool,
+    complete: bool,
+) -> PlanarComplex:
+    """Put a complex together from its faces: find the edges that they share, their areas and centroids.
+
+    Args:
+        points: homogeneous vertices (x, y, w), w >= 0.
+        face_offsets: where the cycle of each face begins; the last entry is their length.
+        face_vertices: the vertices of each face, counter-clockwise; every face has some.
+        corner_labels: layer and unit that made the edge from each of them to the next.
+        patterns, gradient, intercept, degenerate, complete: as in :class:`PlanarComplex`.
+
+    Raises:
+        RuntimeError: if the faces do not fit together: an edge has more than two of them, or two on the same side or
+            with different labels.
+    """
+    ends = np.stack([face_vertices, face_vertices[_next_corners(face_offsets)]], axis=1)
+    keys = ends.min(axis=1).astype(np.int64) * len(points) + ends.max(axis=1)
+    face_edges, edges, edge_faces, edge_layer, edge_unit = _paired(keys, ends, corner_labels, face_offsets)
+    is_ideal = points[:, 2] == 0
+    with np.errstate(over="ignore"):
+        size = np.where(is_ideal, np.hypot(points[:, 0], points[:, 1]), points[:, 2])
+        vertices = points[:, :2] / size[:, None]
+    area, centroid = areas_and_centroids(vertices, is_ideal, face_offsets, face_vertices)
+    return PlanarComplex(
+        vertices,
+        is_ideal,
+        edges,
+        edge_faces,
+        edge_layer,
+        edge_unit,
+        face_offsets,
+        face_vertices,
+        face_edges,
+        patterns,
+        gradient,
+        intercept,
+        area,
+        centroid,
+        degenerate,
+        complete,
+    )
+
+
+def certify(holds: bool | np.bool_, otherwise: str) -> None:
+    """Raise a RuntimeError that says what is wrong with a complex, unless it holds."""
+    if not holds:
+        raise RuntimeError(f"the complex is inconsistent: {otherwise}. Please report the network and the domain.")
+
+
+def _next_corners(face_offsets: np.ndarray) -> np.ndarray:
+    """For each corner, the next one of its face."""
+    following = np.arange(1, face_offsets[-1] + 1)
+    following[face_offsets[1:] - 1] = face_offsets[:-1]
+    return following
+
+
+def _faces_of_corners(face_offsets: np.ndarray) -> np.ndarray:
+    return np.repeat(np.arange(len(face_offsets) - 1), np.diff(face_offsets))
+
+
+def _paired(
+    keys: np.ndarray, ends: np.ndarray, labels: np.ndarray, face_offsets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The edge of each corner, then vertices, faces, layer and unit of each edge. Corners of one edge have one key."""
+    _, first, edge, num = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
+    certify(num.max() <= 2, "an edge has more than two faces")
+    is_second = np.ones(len(keys), bool)
+    is_second[first] = False
+    second = np.flatnonzero(is_second)
+    twin = first[edge[second]]
+    certify((ends[second] == ends[twin, ::-1]).all(), "two faces run along an edge in the same direction")
+    certify((labels[second] == labels[twin]).all(), "an edge has a label on each side")
+    face = _faces_of_corners(face_offsets)
+    right = np.full(len(first), OUTSIDE)
+    right[edge[second]] = face[second]
+    return edge, ends[first], np.stack([face[first], right], axis=1), labels[first, 0], labels[first, 1]
+
+
+def areas_and_centroids(
+    vertices: np.ndarray, is_ideal: np.ndarray, face_offsets: np.ndarray, face_vertices: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Areas and centroids, from positions relative to the first vertex of each face."""
+    starts, corners = face_offsets[:-1], np.diff(face_offsets)[:, None]
+    position, at_infinity = vertices[face_vertices], is_ideal[face_vertices]
+    with np.errstate(all="ignore"):
+        spokes = position - np.repeat(position[starts], corners[:, 0], axis=0)
+        after = spokes[_next_corners(face_offsets)]
+        twice = spokes[:, 0] * after[:, 1] - spokes[:, 1] * after[:, 0]
+        area = np.add.reduceat(twice, starts) / 2
+        weights = twice / np.repeat(6 * area, corners[:, 0])
+        offset = np.add.reduceat((spokes + after) * weights[:, None], starts)
+        mean = np.add.reduceat(spokes, starts) / corners
+    centroid = position[starts] + np.where((np.isfinite(area) & (area > 0))[:, None], offset, mean)
+    unbounded = np.logical_or.reduceat(at_infinity, starts)
+    if unbounded.any():
+        # from the mean of the finite vertices a step of their size into each direction at infinity
+        finite = np.where(at_infinity[:, None], 0.0, position)
+        mean = (
+            np.add.reduceat(finite, starts) / np.maximum(np.add.reduceat(~at_infinity, starts, dtype=int), 1)[:, None]
+        )
+        size = np.maximum.reduceat(np.abs(finite).max(axis=1), starts)
+        step = np.where(size > 0, size, 1.0)[:, None]
+        inner = mean + step * np.add.reduceat(np.where(at_infinity[:, None], position, 0.0), starts)
+        area = np.where(unbounded, np.inf, area)
+        centroid = np.where(unbounded[:, None], inner, centroid)
+    return area, centroid
+
+
+def without_artificial_edges(complex_: PlanarComplex) -> PlanarComplex:
+    """The complex without the edges that part the faces of the start only: for the whole plane.
+
+    The faces on both sides of such an edge become one, with the map of the first. Vertices go that nothing is left at,
+    or that are left in the middle of a straight edge. A line that meets no other one keeps a vertex, since its ends
+    at infinity do not tell where it is: the point of it that is nearest to the origin.
+
+    Raises:
+        RuntimeError: if such an edge has different activation patterns on its sides, or none on one.
+    """
+    is_artificial = complex_.edge_layer == ARTIFICIAL
+    if not is_artificial.any():
+        return complex_
+    pairs = complex_.edge_faces[is_artificial]
+    certify((pairs != OUTSIDE).all(), "an artificial edge has one face")
+    certify(
+        (complex_.patterns[pairs[:, 0]] == complex_.patterns[pairs[:, 1]]).all(), "an artificial edge is a real one"
+    )
+    group = connected(complex_.num_faces, pairs)
+    vertices, stays, chain = _straightened(complex_, is_artificial)
+    faces, face_of_group = np.unique(group, return_inverse=True)
+    face = face_of_group[_faces_of_corners(complex_.face_offsets)]
+    corners = _merged_cycles(complex_, is_artificial, stays, face)
+    face_offsets = np.searchsorted(face[corners], np.arange(len(faces) + 1))
+    used, face_vertices = np.unique(complex_.face_vertices[corners], return_inverse=True)
+    ends = np.stack([face_vertices, face_vertices[_next_corners(face_offsets)]], axis=1)
+    old_edges = complex_.face_edges[corners]
+    face_edges, edges, edge_faces, edge_layer, edge_unit = _paired(
+        chain[old_edges], ends, _labels(complex_)[old_edges], face_offsets
+    )
+    area, centroid = _merged_areas(complex_.area, complex_.centroid, group)
+    return PlanarComplex(
+        vertices[used],
+        complex_.is_ideal[used],
+        edges,
+        edge_faces,
+        edge_layer,
+        edge_unit,
+        face_offsets,
+        face_vertices,
+        face_edges,
+        complex_.patterns[faces],
+        complex_.gradient[faces],
+        complex_.intercept[faces],
+        area[faces],
+        centroid[faces],
+        complex_.degenerate,
+        complex_.complete,
+    )
+
+
+def _labels(complex_: PlanarComplex) -> np.ndarray:
+    return np.stack([complex_.edge_layer, complex_.edge_unit], axis=1)
+
+
+def connected(num: int, pairs: np.ndarray) -> np.ndarray:
+    """For each of ``num`` things, the first of those that it is connected with through the pairs."""
+    first = np.arange(num)
+    while (first[pairs[:, 0]] != first[pairs[:, 1]]).any():
+        least = first[pairs].min(axis=1)
+        np.minimum.at(first, pairs[:, 0], least)
+        np.minimum.at(first, pairs[:, 1], least)
+    return first
+
+
+def _straightened(complex_: PlanarComplex, is_artificial: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Positions of the vertices; which of them stay; for each edge, the first of those that it then is one with."""
+    kept = np.flatnonzero(~is_artificial)
+    ends = complex_.edges[kept].ravel()
+    degree = np.bincount(ends, minlength=len(complex_.vertices))
+    around = kept[np.argsort(ends, kind="stable") // 2]  # the edges at each vertex, one vertex after the other
+    middle = np.flatnonzero(degree == 2)
+    place = np.cumsum(degree)[middle]
+    pairs = np.stack([around[place - 2], around[place - 1]], axis=1)
+    label = _labels(complex_)[pairs]
+    is_straight = (label[:, 0] == label[:, 1]).all(axis=1)
+    middle, pairs = middle[is_straight], pairs[is_straight]
+    stays = degree > 0
+    stays[middle] = False
+    chain = connected(len(complex_.edges), pairs)
+    # of chains from one point at infinity to another, the first vertex stays
+    is_ideal = complex_.is_ideal[complex_.edges]
+    num_ideal = np.bincount(chain, is_ideal.sum(axis=1), minlength=len(chain))
+    found, first = np.unique(chain[pairs[:, 0]], return_index=True)
+    found, first = found[num_ideal[found] == 2], first[num_ideal[found] == 2]
+    kept_vertices, vertices = middle[first], complex_.vertices.copy()
+    outgoing = np.flatnonzero(is_ideal[:, 0] ^ is_ideal[:, 1])
+    towards = np.zeros(len(chain), int)
+    towards[chain[outgoing]] = np.where(is_ideal[outgoing, 0], *complex_.edges[outgoing].T)
+    direction = vertices[towards[found]]
+    vertices[kept_vertices] -= direction * np.sum(direction * vertices[kept_vertices], axis=1, keepdims=True)
+    stays[kept_vertices] = True
+    return vertices, stays, connected(len(complex_.edges), np.delete(pairs, first, axis=0))
+
+
+def _merged_cycles(
+    complex_: PlanarComplex, is_artificial: np.ndarray, stays: np.ndarray, face: np.ndarray
+) -> np.ndarray:
+    """The corners that are left, new face by new face, each face's in their order around it."""
+    artificial = is_artificial[complex_.face_edges]
+    crossing = np.flatnonzero(artificial)
+    crossing = crossing[np.argsort(complex_.face_edges[crossing], kind="stable")]
+    twin = np.full(len(face), -1)
+    twin[crossing[::2]], twin[crossing[1::2]] = crossing[1::2], crossing[::2]
+    # onwards from each corner across artificial edges, then past vertices that go
+    along = _next_corners(complex_.face_offsets)
+    real = np.flatnonzero(~artificial)
+    following = along.copy()
+    while len(turning := real[artificial[following[real]]]):
+        following[turning] = along[twin[following[turning]]]
+    goes = ~stays[complex_.face_vertices]
+    while len(skipping := real[goes[following[real]]]):
+        following[skipping] = following[following[skipping]]
+    left = real[~goes[real]]
+    rank = np.arange(len(face))
+    is_merged = np.isin(face, face[artificial])
+    merged = left[is_merged[left]]
+    num_seen = 0
+    for start in merged[np.unique(face[merged], return_index=True)[1]].tolist():
+        corner = start
+        while num_seen < len(merged):
+            rank[corner] = num_seen
+            num_seen += 1
+            corner = int(following[corner])
+            if corner == start:
+                break
+    certify(num_seen == len(merged), "a face has a hole")
+    return left[np.lexsort((rank[left], face[left]))]
+
+
+def _merged_areas(area: np.ndarray, centroid: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Areas and centroids of groups of faces, at the number of each group."""
+    num = len(group)
+    total = np.bincount(group, area, minlength=num)[group]
+    weighs = np.isfinite(total) & (total > 0)
+    weights = np.where(weighs, area, 1.0) / np.where(weighs, total, np.bincount(group, minlength=num)[group])
+    parts = weights[:, None] * (centroid - centroid[group])
+    offset = np.stack([np.bincount(group, part, minlength=num) for part in parts.T], axis=1)
+    return np.bincount(group, area, minlength=num), centroid + offset
+
+
+def check_complex(complex_: PlanarComplex) -> None:
+    """Certify that a complex hangs together.
+
+    Checked are Euler's V - E + F = 1; that the cycles are closed, and every edge has a face on each side of which it
+    is not on the boundary; that all areas are positive and add up to the domain's; and that the faces on both sides of
+    an edge differ in exactly the unit that made it, or, in degenerate complexes where several units may share a line,
+    at least in that one.
+
+    Raises:
+        RuntimeError: says which certificate failed.
+    """
+    faces, edges = complex_.edge_faces, complex_.edges
+    euler = len(complex_.vertices) - len(edges) + complex_.num_faces
+    certify(euler == 1, f"vertices - edges + faces is {euler}, not 1")
+    begin, end = complex_.face_vertices, complex_.face_vertices[_next_corners(complex_.face_offsets)]
+    first, second = edges[complex_.face_edges].T
+    forward, backward = (begin == first) & (end == second), (begin == second) & (end == first)
+    certify((forward | backward).all(), "the edges of a face do not join its vertices")
+    seen = faces[complex_.face_edges, np.where(forward, 0, 1)]
+    certify((seen == _faces_of_corners(complex_.face_offsets)).all(), "an edge does not know its faces")
+    num = np.bincount(complex_.face_edges, minlength=len(edges))
+    certify(((num == 1) | (num == 2)).all(), "an edge does not have one or two faces")
+    certify((num == (faces != OUTSIDE).sum(axis=1)).all(), "an edge has a face that does not have it")
+    certify(((num == 1) == (complex_.edge_layer == OUTSIDE)).all(), "an edge with one face is not on the boundary")
+    certify((complex_.area > 0).all(), f"the smallest area is {complex_.area.min()}")
+    if not complex_.is_ideal.any():
+        _check_total_area(complex_)
+    _check_patterns(complex_)
+
+
+def _check_total_area(complex_: PlanarComplex) -> None:
+    """Areas add up to that of the polygon of boundary edges, but for the rounding of their vertices."""
+    left, right = complex_.edge_faces.T
+    inward = np.where((left == OUTSIDE)[:, None], complex_.edges[:, ::-1], complex_.edges)
+    boundary = inward[(left == OUTSIDE) | (right == OUTSIDE)]
+    p, q = np.moveaxis(complex_.vertices[boundary] - complex_.vertices[boundary[0, 0]], 1, 0)
+    expected = np.sum(p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]) / 2
+    lengths = np.hypot(*np.subtract(*np.moveaxis(complex_.vertices[complex_.edges], 1, 0)).T).sum()
+    error = 8 * np.finfo(np.float64).eps * (np.abs(complex_.vertices).max() * lengths + expected)
+    total = complex_.area.sum()
+    certify(abs(total - expected) <= error, f"areas add up to {total}, but the domain has {expected}")
+
+
+def _check_patterns(complex_: PlanarComplex) -> None:
+    """Patterns on both sides of an edge differ as its label says."""
+    words = np.packbits(complex_.patterns, axis=1)
+    inner = np.flatnonzero(complex_.edge_layer != OUTSIDE)
+    differ = words[complex_.edge_faces[inner, 0]] ^ words[complex_.edge_faces[inner, 1]]
+    num, layer, unit = np.bitwise_count(differ).sum(axis=1), complex_.edge_layer[inner], complex_.edge_unit[inner]
+    certify((num[layer == ARTIFICIAL] == 0).all(), "patterns differ across an artificial edge")
+    if not complex_.degenerate:
+        certify((num[layer >= 0] == 1).all(), "patterns do not differ in exactly one unit across an edge")
+    before = 0
+    for index in range(layer.max(initial=-1) + 1):
+        made = np.flatnonzero(layer == index)
+        if len(made):
+            # the first unit of the layer has the number that explains all of its edges
+            changed = np.flatnonzero(np.unpackbits(differ[made[0]])) - unit[made[0]]
+            starts = [
+                start for start in changed.tolist() if start >= before and _all_bits(differ[made], start + unit[made])
+            ]
+            certify(len(starts) > 0, f"an edge of layer {index} does not part the sides of its unit")
+            before = starts[0] + 1
+
+
+def _all_bits(words: np.ndarray, bits: np.ndarray) -> bool:
+    """Whether in each row of packed bits this bit is set."""
+    if bits.max() >= 8 * words.shape[1]:
+        return False
+    return bool((words[np.arange(len(words)), bits // 8] >> (7 - bits % 8) & 1).all())

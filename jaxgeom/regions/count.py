@@ -1,40 +1,32 @@
-"""[host] Region counts of whole populations: capacities sized from the data, chunks, progress, nothing cut off.
+"""[host] Exact region counts of whole populations: of any depth, in chunks, never wrong by rounding.
 
-:func:`count_grid_regions` drives the dense grid of :mod:`jaxgeom.regions.grid`; :func:`count_regions` the exact
-count of :mod:`jaxgeom.regions.arrangement`, and decides by integer arithmetic what rounding left open.
+One hidden layer on a bounded domain is an arrangement of lines (:mod:`jaxgeom.regions.arrangement`); everything else is
+cut layer by layer (:mod:`jaxgeom.regions.deep`). Both say where float64 could not decide, and integer arithmetic
+(:mod:`jaxgeom.regions.rational`, :mod:`jaxgeom.regions.exact`) does.
 """
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int64
+from tqdm.auto import tqdm
 
-from jaxgeom._typing import PyTree
 from jaxgeom.chunks import check_chunk_size, map_chunks
-from jaxgeom.domains import Box, polygon_vertices
-from jaxgeom.layers import Dense, Layers, as_float64, check_finite, check_layers, pad_widths
+from jaxgeom.domains import PlanarDomain, Start, WholePlane, polygon_vertices, start_of
+from jaxgeom.layers import Dense, Layers
 from jaxgeom.regions.arrangement import ArrangementCount, arrangement_count
-from jaxgeom.regions.bounds import zaslavsky
-from jaxgeom.regions.grid import check_points, grid_regions
+from jaxgeom.regions.batches import NOT_COUNTED, flattened, in_float64
+from jaxgeom.regions.complex import PlanarComplex
+from jaxgeom.regions.deep import Cut, Rooms, Slopes, cut_by_layers
+from jaxgeom.regions.enumerate import complexes
+from jaxgeom.regions.exact import exact_count
+from jaxgeom.regions.kinks import Activation, with_kinks
+from jaxgeom.regions.merge import KINDS, region_labels
 from jaxgeom.regions.rational import exact_arrangement_count
 
-NOT_COUNTED = -1
-"""Stands in place of a count where a member of a population has NaN or infinite weights."""
-
 _CHUNK_BYTES = 2**26
-_FIRST_CAPACITY = 2048
-
-
-class GridCounts(NamedTuple):
-    """What a grid of points sees of each network's regions; shapes are the leading axes of the layers."""
-
-    num_patterns: Int64[np.ndarray, "*networks"]
-    """Distinct activation patterns over the points."""
-    num_maps: Int64[np.ndarray, "*networks"]
-    """Distinct affine maps over the points, by the rule of the XOR study."""
 
 
 class RegionCounts(NamedTuple):
@@ -44,141 +36,172 @@ class RegionCounts(NamedTuple):
     """Number of regions, exact for the weights as given; -1 where a member of a population is not finite."""
     degenerate: Bool[np.ndarray, "*networks"]
     """Where the float64 count met a tie (several lines in one point, say) and integer arithmetic decided."""
-
-
-def count_grid_regions(
-    layers: Layers,
-    points: Float[Array | np.ndarray, "points in"],
-    atol: float = 1e-3,
-    *,
-    chunk_size: int | None = None,
-    progress: bool | str = False,
-) -> GridCounts:
-    """Count the activation patterns and affine maps that many networks show on a grid of points.
-
-    The counts of :func:`jaxgeom.grid_regions` for one network or a population of any size, on the host: never
-    truncated, in bounded memory, in float64.
-
-    Args:
-        layers: one network, or a population with any leading axes.
-        points: where to look, for instance :func:`jaxgeom.grid_points`.
-        atol: tolerance on the distance between affine maps.
-        chunk_size: networks computed at once; default by memory.
-        progress: show a progress bar; a string is its title.
-
-    Raises:
-        ValueError: as :func:`jaxgeom.grid_regions`. In a population, members with NaN or infinite weights do not
-            raise but get the count -1.
-    """
-    check_chunk_size(chunk_size)
-    check_points(points, atol)
-    points = np.asarray(points)
-    layers, leading, is_finite = _flattened(check_layers(layers, dim=points.shape[1]))
-    num_points = len(points)
-    counts = np.full((2, len(is_finite)), NOT_COUNTED, np.int64)
-    pending = np.flatnonzero(is_finite)
-    capacity = min(num_points, _FIRST_CAPACITY, _most_regions_of_one_layer(layers) or _FIRST_CAPACITY)
-    while len(pending):
-        units = sum(layer.bias.shape[-1] for layer in layers[:-1])
-        bytes_each = num_points * (units // 4 + 64) + capacity * units * 8 * (points.shape[1] + 2)
-        size = chunk_size or int(np.clip(_CHUNK_BYTES // bytes_each, 1, 16))
-        function = _in_float64(_grid_counts, points=points, atol=atol, capacity=capacity)
-        members = jax.tree.map(lambda array, pending=pending: array[pending], layers)
-        found, maps = map_chunks(function, members, chunk_size=size, progress=progress)
-        is_complete = found <= capacity
-        counts[:, pending[is_complete]] = found[is_complete], maps[is_complete]
-        pending = pending[~is_complete]
-        if len(pending):
-            capacity = min(num_points, 1 << int(found.max() - 1).bit_length())
-    return GridCounts(*counts.reshape(2, *leading))
-
-
-def _in_float64(function: Callable[..., PyTree], **constants: Any) -> Callable[[PyTree], PyTree]:
-    """The function with x64 enabled around each call, in whichever thread that is."""
-
-    def call(chunk: PyTree) -> PyTree:
-        with jax.enable_x64(True):
-            return function(chunk, **constants)
-
-    return call
-
-
-@partial(jax.jit, static_argnames="capacity")
-def _grid_counts(layers: Layers, points: Array, atol: float | Array, *, capacity: int) -> tuple[Array, Array]:
-    def single(layers: Layers) -> tuple[Array, Array]:
-        regions = grid_regions(layers, points, atol, capacity=capacity)
-        return regions.num_patterns, regions.num_maps
-
-    return jax.vmap(single)(layers)
+    num_large: Int64[np.ndarray, "*networks"] | None = None
+    """Number of regions whose area is at least ``min_area``, if that was given."""
+    smallest_area: Float[np.ndarray, "*networks"] | None = None
+    """Area of the smallest region, if ``min_area`` was given."""
 
 
 def count_regions(
     layers: Layers,
-    domain: Box,
+    domain: PlanarDomain,
     *,
     kind: str = "activation",
+    activation: Activation = "relu",
+    min_area: float | None = None,
+    dtype: type = np.float64,
     chunk_size: int | None = None,
     progress: bool | str = False,
 ) -> RegionCounts:
-    """Count the linear regions of ReLU networks with one hidden layer on a two-dimensional domain, exactly.
+    """Count the linear regions of networks with two inputs on a convex domain or the whole plane, exactly.
 
     A region is a full-dimensional cell of the domain's interior with one activation pattern of the hidden units,
     however small; the sign of the output does not cut. The count is that of real arithmetic on the weights as
-    they are: float64 with error bounds, and integers where rounding could matter.
+    they are: floating point with error bounds, and integers where rounding could matter.
 
     Args:
         layers: one network, or a population with any leading axes; zero units are allowed as padding.
-        domain: where to count, for instance :func:`jaxgeom.box`.
-        kind: "activation" is the only kind so far.
-        chunk_size: networks computed at once; default by memory, which grows with the square of the width.
+        domain: where to count: :func:`jaxgeom.box`, :func:`jaxgeom.polygon` or :func:`jaxgeom.whole_plane`.
+        kind: "activation"; "linear" for connected sets with one affine map; "map" for distinct affine maps. The
+            latter two build every complex and take some milliseconds a network.
+        activation: what follows the hidden layers, see :func:`jaxgeom.enumerate_regions`.
+        min_area: also count the regions with at least this area, in squared units of the input, which does not
+            depend on slivers that training leaves along its data. Builds every complex, too.
+        dtype: np.float32 tries deep networks in single precision first, and those that it cannot decide in double:
+            the counts are the same.
+        chunk_size: networks computed at once; default by memory.
         progress: show a progress bar; a string is its title.
 
     Raises:
-        ValueError: for more than one hidden layer, inputs that are not two-dimensional, an unknown kind, or NaN or
-            infinite weights in a single network. In a population such members get the count -1.
+        TypeError: for anything that is not a network or a planar domain.
+        ValueError: for inputs that are not two-dimensional, an unknown kind, activations without linear regions, a
+            negative area, or NaN or infinite weights in a single network. In a population such members get the
+            count -1.
     """
-    if kind != "activation":
-        raise ValueError(f"kind must be 'activation', but {kind!r} was given.")
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, but {kind!r} was given.")
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise ValueError(f"dtype must be np.float32 or np.float64, but {dtype} was given.")
+    if min_area is not None and not min_area >= 0:
+        raise ValueError(f"min_area must be at least 0, but {min_area} was given.")
     check_chunk_size(chunk_size)
-    vertices = polygon_vertices(domain)
-    layers, leading, is_finite = _flattened(check_layers(layers, dim=2))
-    if len(layers) > 2:
+    start = start_of(domain)
+    network, slopes = with_kinks(layers, activation)
+    if network[0].kernel.shape[-2] != 2:
         raise ValueError(
-            f"the exact count covers networks with one hidden layer, but this one has {len(layers) - 1}. Use "
-            "count_grid_regions, which takes any depth."
+            f"two inputs are needed, but the first layer takes {network[0].kernel.shape[-2]}. Use "
+            "jaxgeom.on_plane for a slice through networks with more, or jaxgeom.count_regions_nd in 3 or 4 dimensions."
         )
+    flat, leading, is_finite = flattened(network)
+    slopes = [
+        np.pad(slope, (0, layer.bias.shape[1] - len(slope))) for slope, layer in zip(slopes, flat[:-1], strict=True)
+    ]
     counts = np.where(is_finite, 1, NOT_COUNTED).astype(np.int64)
     degenerate = np.zeros(len(is_finite), bool)
-    if len(layers) == 2 and is_finite.any():
-        hidden = _scaled(Dense(*(array[is_finite] for array in layers[0])))
-        units = hidden.bias.shape[-1]
-        size = chunk_size or int(np.clip(_CHUNK_BYTES // (100 * units**2), 1, 64))
-        found = map_chunks(_in_float64(_counts, vertices=vertices), hidden, chunk_size=size, progress=progress)
-        count = found.count.astype(np.int64)
-        for member in np.flatnonzero(found.degenerate):
-            count[member] = exact_arrangement_count(Dense(*(array[member] for array in hidden)), vertices)
-        counts[is_finite], degenerate[is_finite] = count, found.degenerate
-    return RegionCounts(counts.reshape(leading), degenerate.reshape(leading))
+    areas = np.full((2, len(is_finite)), np.nan)
+    members = jax.tree.map(lambda array: array[is_finite], flat)
+    if not is_finite.any():
+        pass
+    elif kind != "activation" or min_area is not None:
+        counts[is_finite], degenerate[is_finite], areas[:, is_finite] = _of_complexes(
+            members, slopes, start, kind, min_area or 0.0, chunk_size, progress
+        )
+    elif len(slopes) == 1 and not isinstance(domain, WholePlane):
+        hidden = Dense(*(np.where(slopes[0] != 1, array, 0.0) for array in members[0]))
+        counts[is_finite], degenerate[is_finite] = _of_lines(hidden, polygon_vertices(domain), chunk_size, progress)
+    elif slopes:
+        counts[is_finite], degenerate[is_finite] = _of_layers(members, slopes, start, dtype, chunk_size, progress)
+    if min_area is None:
+        return RegionCounts(counts.reshape(leading), degenerate.reshape(leading))
+    num_large = np.where(is_finite, areas[0], NOT_COUNTED).astype(np.int64)
+    return RegionCounts(*(array.reshape(leading) for array in (counts, degenerate, num_large, areas[1])))
+
+
+def _of_lines(
+    hidden: Dense, vertices: np.ndarray, chunk_size: int | None, progress: bool | str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of one hidden layer."""
+    hidden = _scaled(hidden)
+    size = chunk_size or int(np.clip(_CHUNK_BYTES // (100 * hidden.bias.shape[-1] ** 2), 1, 64))
+    found = map_chunks(in_float64(_line_counts, vertices=vertices), hidden, chunk_size=size, progress=progress)
+    count = found.count.astype(np.int64)
+    for member in _with_progress(np.flatnonzero(found.degenerate), progress):
+        count[member] = exact_arrangement_count(Dense(*(array[member] for array in hidden)), vertices)
+    return count, found.degenerate
 
 
 @jax.jit
-def _counts(hidden: Dense, vertices: Array) -> ArrangementCount:
+def _line_counts(hidden: Dense, vertices: Array) -> ArrangementCount:
     return jax.vmap(lambda layer: arrangement_count(layer, vertices))(hidden)
 
 
-def _flattened(layers: Layers) -> tuple[Layers, tuple[int, ...], Bool[np.ndarray, " networks"]]:
-    """The population with one leading axis and rounded widths, as NumPy; its leading axes; who is finite."""
-    leading = np.shape(layers[0].bias)[:-1]
-    if not leading:
-        check_finite(layers)
-    num = int(np.prod(leading))
-    flat = jax.tree.map(as_float64, layers)
-    flat = tuple(Dense(k.reshape(num, *k.shape[-2:]), b.reshape(num, b.shape[-1])) for k, b in flat)
-    flat = pad_widths(flat, [_round_width(layer.bias.shape[-1]) for layer in flat[:-1]])
-    is_finite = np.ones(len(flat[0].bias), bool)
-    for kernel, bias in flat:
-        is_finite &= np.isfinite(kernel).all(axis=(1, 2)) & np.isfinite(bias).all(axis=1)
-    return flat, leading, is_finite
+def _of_layers(
+    networks: Layers,
+    slopes: Slopes,
+    start: Start,
+    dtype: type,
+    chunk_size: int | None,
+    progress: bool | str,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of several hidden layers: in single precision, what is left in double, what is left in integers."""
+    num = len(networks[0].bias)
+    count, pending = np.zeros(num, np.int64), np.arange(num)
+    size = chunk_size or default_chunk_size(slopes)
+    for precision in dict.fromkeys([np.dtype(dtype), np.dtype(np.float64)]):
+        rooms: Rooms = {}
+
+        def run(chunk: Layers, rooms: Rooms = rooms, precision: np.dtype = precision) -> tuple[np.ndarray, np.ndarray]:
+            cut = cut_by_layers(chunk, slopes, start, rooms, dtype=precision)
+            return cut.count, cut.is_certain
+
+        if len(pending):
+            some = jax.tree.map(lambda array, pending=pending: array[pending], networks)
+            count[pending], is_certain = map_chunks(run, some, chunk_size=size, progress=progress)
+            pending = pending[~is_certain]
+    for member in _with_progress(pending, progress):
+        count[member] = exact_count(jax.tree.map(lambda array, m=member: array[m], networks), slopes, start)
+    degenerate = np.zeros(num, bool)
+    degenerate[pending] = True
+    return count, degenerate
+
+
+def _of_complexes(
+    networks: Layers,
+    slopes: Slopes,
+    start: Start,
+    kind: str,
+    min_area: float,
+    chunk_size: int | None,
+    progress: bool | str,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """By way of all complexes: counts, who was degenerate, and numbers of large regions with the smallest areas."""
+    rooms: Rooms = {}
+
+    def one(chunk: Layers, member: int, cut: Cut) -> tuple[int, bool, int, float]:
+        network = jax.tree.map(lambda array: array[member], chunk)
+        complex_: PlanarComplex = complexes(network, slopes, start, cut, member)
+        labels = region_labels(complex_, kind)
+        area = np.bincount(labels, complex_.area)
+        return len(area), complex_.degenerate, int((area >= min_area).sum()), float(area.min())
+
+    def run(chunk: Layers) -> tuple[np.ndarray, ...]:
+        cut = cut_by_layers(chunk, slopes, start, rooms, whole=True)
+        return tuple(map(np.array, zip(*(one(chunk, m, cut) for m in range(len(chunk[0].bias))), strict=True)))
+
+    size = chunk_size or default_chunk_size(slopes)
+    count, degenerate, num_large, smallest = map_chunks(run, networks, chunk_size=size, progress=progress)
+    return count, degenerate, np.stack([num_large, smallest])
+
+
+def default_chunk_size(slopes: Sequence[np.ndarray]) -> int:
+    """So many networks that what they need at once stays in cache."""
+    return int(np.clip(2**16 // max(1, sum(map(len, slopes)) ** 2), 1, 16))
+
+
+def _with_progress(members: np.ndarray, progress: bool | str) -> tqdm:
+    """A bar for what integer arithmetic redoes, one network after the other."""
+    is_shown = bool(progress) and len(members) > 0
+    return tqdm(members.tolist(), unit="net", desc="in integers", disable=not is_shown)
 
 
 def _scaled(hidden: Dense) -> Dense:
@@ -186,17 +209,3 @@ def _scaled(hidden: Dense) -> Dense:
     largest = np.maximum(np.abs(hidden.kernel).max(axis=1), np.abs(hidden.bias))
     exponent = -np.frexp(largest)[1]
     return Dense(np.ldexp(hidden.kernel, exponent[:, None, :]), np.ldexp(hidden.bias, exponent))
-
-
-def _round_width(width: int) -> int:
-    """Up to the next of 4, 8, …, 32, 48, …, 128, 192, …: so few widths are compiled, and little work is added."""
-    step = 4 if width <= 32 else 16 if width <= 128 else 64
-    return max(step, -(-width // step) * step)
-
-
-def _most_regions_of_one_layer(layers: Layers) -> int | None:
-    """Zaslavsky's bound on the patterns of one hidden layer; None for deeper networks."""
-    if len(layers) > 2:
-        return None
-    dim, units = layers[0].kernel.shape[-2:]
-    return zaslavsky(units, dim) if len(layers) == 2 else 1

@@ -1,0 +1,45 @@
+"""Populations as the drivers of region counts take them: one leading axis, float64, widths that share programs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Bool
+
+from jaxgeom._typing import PyTree
+from jaxgeom.layers import Dense, Layers, as_float64, check_finite, pad_widths
+
+NOT_COUNTED = -1
+"""Stands in place of a count where a member of a population has NaN or infinite weights."""
+
+
+def flattened(layers: Layers) -> tuple[Layers, tuple[int, ...], Bool[np.ndarray, " networks"]]:
+    """The population with one leading axis and rounded widths, as NumPy; its leading axes; who is finite."""
+    leading = np.shape(layers[0].bias)[:-1]
+    if not leading:
+        check_finite(layers)
+    num = int(np.prod(leading))
+    flat = jax.tree.map(as_float64, layers)
+    flat = tuple(Dense(k.reshape(num, *k.shape[-2:]), b.reshape(num, b.shape[-1])) for k, b in flat)
+    flat = pad_widths(flat, [round_width(layer.bias.shape[-1]) for layer in flat[:-1]])
+    is_finite = np.ones(len(flat[0].bias), bool)
+    for kernel, bias in flat:
+        is_finite &= np.isfinite(kernel).all(axis=(1, 2)) & np.isfinite(bias).all(axis=1)
+    return flat, leading, is_finite
+
+
+def round_width(width: int) -> int:
+    """Up to the next of 4, 8, …, 32, 48, …, 128, 192, …: so few widths are compiled, and little work is added."""
+    step = 4 if width <= 32 else 16 if width <= 128 else 64
+    return max(step, -(-width // step) * step)
+
+
+def in_float64(function: Callable[..., PyTree], **constants: Any) -> Callable[[PyTree], PyTree]:
+    """The function with x64 enabled around each call, in whichever thread that is."""
+
+    def call(chunk: PyTree) -> PyTree:
+        with jax.enable_x64(True):
+            return function(chunk, **constants)
+
+    return call
