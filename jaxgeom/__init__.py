@@ -22,7 +22,17 @@ from jaxgeom.datasets import (
     spirals,
     split,
 )
-from jaxgeom.domains import Box, box, corners, grid_points, polygon_vertices
+from jaxgeom.domains import (
+    Box,
+    Polygon,
+    WholePlane,
+    box,
+    corners,
+    grid_points,
+    polygon,
+    polygon_vertices,
+    whole_plane,
+)
 from jaxgeom.layers import Dense, Forward, Layers, forward, layers_of
 from jaxgeom.models import Initializer, LayerState, Model, from_linen, from_nnx, he_init, hidden_states, mlp
 from jaxgeom.order import random_order
@@ -31,9 +41,14 @@ from jaxgeom.recipes.spirals import spiral_data, train_spirals
 from jaxgeom.recipes.xor import XorStudy, train_xor, xor_statistics, xor_study, xor_table
 from jaxgeom.regions.arrangement import ArrangementCount, arrangement_count
 from jaxgeom.regions.bounds import mean_count_one_layer, zaslavsky
+from jaxgeom.regions.complex import PlanarComplex, check_complex
 from jaxgeom.regions.count import RegionCounts, count_regions
+from jaxgeom.regions.enumerate import enumerate_population, enumerate_regions
 from jaxgeom.regions.grid import GridRegions, grid_regions
 from jaxgeom.regions.grid_count import GridCounts, count_grid_regions
+from jaxgeom.regions.merge import region_labels
+from jaxgeom.regions.planar_count import PlanarCount, planar_count
+from jaxgeom.regions.slices import Plane, Projection, box_on_plane, lift, on_plane, plane_through, project
 from jaxgeom.training import Fit, Trainer, TrainState, fit, trainer
 
 if TYPE_CHECKING:
@@ -56,23 +71,33 @@ __all__ = [
     "LayerState",
     "Layers",
     "Model",
+    "PlanarComplex",
+    "PlanarCount",
+    "Plane",
+    "Polygon",
+    "Projection",
     "RegionCounts",
     "Solved",
     "TrainState",
     "Trainer",
     "Trial",
+    "WholePlane",
     "XorStudy",
     "activation_words",
     "affine_maps",
     "affine_maps_of_patterns",
     "arrangement_count",
     "box",
+    "box_on_plane",
+    "check_complex",
     "corners",
     "count_grid_regions",
     "count_regions",
     "damped_sine",
     "datasets",
     "disk_with_holes",
+    "enumerate_population",
+    "enumerate_regions",
     "fit",
     "fit_architectures",
     "fit_population",
@@ -86,16 +111,23 @@ __all__ = [
     "he_init",
     "hidden_states",
     "layers_of",
+    "lift",
     "line_segments",
     "losses",
     "map_chunks",
     "mean_count_one_layer",
     "mesh_grid",
     "mlp",
+    "on_plane",
     "parity",
+    "planar_count",
+    "plane_through",
     "plot",
+    "polygon",
     "polygon_vertices",
+    "project",
     "random_order",
+    "region_labels",
     "rings",
     "spiral_data",
     "spirals",
@@ -104,6 +136,7 @@ __all__ = [
     "train_xor",
     "trainer",
     "unpack_patterns",
+    "whole_plane",
     "xor_statistics",
     "xor_study",
     "xor_table",

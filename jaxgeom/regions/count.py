@@ -5,7 +5,6 @@ cut layer by layer (:mod:`jaxgeom.regions.deep`). Both say where float64 could n
 (:mod:`jaxgeom.regions.rational`, :mod:`jaxgeom.regions.exact`) does.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -19,7 +18,7 @@ from jaxgeom.layers import Dense, Layers
 from jaxgeom.regions.arrangement import ArrangementCount, arrangement_count
 from jaxgeom.regions.batches import NOT_COUNTED, flattened, in_float64
 from jaxgeom.regions.complex import PlanarComplex
-from jaxgeom.regions.deep import Cut, Rooms, Slopes, cut_by_layers
+from jaxgeom.regions.deep import Cut, Rooms, Slopes, cut_by_layers, default_chunk_size
 from jaxgeom.regions.enumerate import complexes
 from jaxgeom.regions.exact import exact_count
 from jaxgeom.regions.kinks import Activation, with_kinks
@@ -191,11 +190,6 @@ def _of_complexes(
     size = chunk_size or default_chunk_size(slopes)
     count, degenerate, num_large, smallest = map_chunks(run, networks, chunk_size=size, progress=progress)
     return count, degenerate, np.stack([num_large, smallest])
-
-
-def default_chunk_size(slopes: Sequence[np.ndarray]) -> int:
-    """So many networks that what they need at once stays in cache."""
-    return int(np.clip(2**16 // max(1, sum(map(len, slopes)) ** 2), 1, 16))
 
 
 def _with_progress(members: np.ndarray, progress: bool | str) -> tqdm:

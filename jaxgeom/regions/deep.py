@@ -151,6 +151,11 @@ def cut_by_layers(
         return Cut(count, is_certain, state if whole else None, size, parts)
 
 
+def default_chunk_size(slopes: Sequence[np.ndarray]) -> int:
+    """So many networks that what they need at once stays in cache."""
+    return int(np.clip(2**16 // max(1, sum(map(len, slopes)) ** 2), 1, 16))
+
+
 def _room(rooms: Rooms, layer: int, kind: str, needed: Any) -> int:
     """Room for what is needed: as much as before if that is enough, else rounded up with some margin."""
     number = int(np.max(needed))

@@ -11,10 +11,11 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from jaxgeom.chunks import check_chunk_size, map_chunks
 from jaxgeom.domains import PlanarDomain, Start, start_of
 from jaxgeom.layers import Dense, Layers, check_finite, check_layers
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, areas_and_centroids, certify, without_artificial_edges
-from jaxgeom.regions.deep import Cut, Rooms, Slopes, cut_by_layers
+from jaxgeom.regions.deep import Cut, Rooms, Slopes, cut_by_layers, default_chunk_size
 from jaxgeom.regions.exact import complex_of_cells, exact_cells
 from jaxgeom.regions.kinks import Activation, with_kinks
 from jaxgeom.regions.planar import ARTIFICIAL
@@ -71,6 +72,57 @@ def enumerate_regions(
     if not complete:
         network, slopes = (*network[:num_layers], _nowhere(network[num_layers])), slopes[:num_layers]
     return complexes(network, slopes, start, cut, 0)._replace(complete=complete)
+
+
+def enumerate_population(
+    layers: Layers,
+    domain: PlanarDomain,
+    *,
+    activation: Activation = "relu",
+    chunk_size: int | None = None,
+    progress: bool | str = False,
+) -> list[PlanarComplex | None]:
+    """:func:`enumerate_regions` for each network of a population, cut in chunks on all cores.
+
+    Args:
+        layers: a population with one leading axis.
+        domain, activation: as for :func:`enumerate_regions`.
+        chunk_size: networks cut at once; default by memory.
+        progress: show a progress bar; a string is its title.
+
+    Returns:
+        The complexes; None for members with NaN or infinite weights.
+
+    Raises:
+        TypeError, ValueError: as :func:`enumerate_regions`, and if there is not one leading axis.
+    """
+    check_chunk_size(chunk_size)
+    start = start_of(domain)
+    networks, slopes = with_kinks(layers, activation)
+    check_layers(networks, dim=2)
+    if np.ndim(networks[0].bias) != 2 or len(networks[0].bias) == 0:
+        raise ValueError(
+            f"a population with one leading axis is needed, but the biases have shape {np.shape(networks[0].bias)}."
+        )
+    is_finite = np.all(
+        [np.isfinite(array).reshape(len(array), -1).all(axis=1) for array in jax.tree.leaves(networks)], axis=0
+    )
+    found: list[PlanarComplex | None] = [None] * len(is_finite)
+    rooms: Rooms = {}
+
+    def run(chunk: tuple[Layers, np.ndarray]) -> np.ndarray:
+        members, numbers = chunk
+        cut = cut_by_layers(members, slopes, start, rooms, whole=True)
+        for place, number in enumerate(numbers.tolist()):
+            network = jax.tree.map(lambda array, place=place: array[place], members)
+            found[number] = complexes(network, slopes, start, cut, place)
+        return numbers
+
+    if is_finite.any():
+        some = jax.tree.map(lambda array: array[is_finite], networks)
+        size = chunk_size or default_chunk_size(slopes)
+        map_chunks(run, (some, np.flatnonzero(is_finite)), chunk_size=size, progress=progress)
+    return found
 
 
 def complexes(network: Layers, slopes: Slopes, start: Start, cut: Cut, member: int) -> PlanarComplex:

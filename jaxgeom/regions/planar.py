@@ -29,6 +29,7 @@ from jaxtyping import Array, Bool, Float, Int32, UInt32
 from jaxgeom.domains import Start
 from jaxgeom.layers import Dense
 from jaxgeom.regions.ragged import (
+    added,
     below,
     bit,
     entries,
@@ -230,7 +231,7 @@ def chords(state: Planar, found: Signs, capacities: Capacities) -> Chords:
     face = rows(state.face, edge)
     key = jnp.where(is_crossing[:, None] & (face >= 0), face * num_units + unit[:, None], capacities.faces * num_units)
     own = jnp.arange(1, len(edge) + 1, dtype=jnp.int32)[:, None]
-    sums = jnp.zeros(capacities.faces * num_units + 1, jnp.int32).at[key].add(jnp.broadcast_to(own, key.shape))
+    sums = added(jnp.zeros(capacities.faces * num_units + 1, jnp.int32), key, jnp.broadcast_to(own, key.shape))
     has_chord = key < capacities.faces * num_units
     partner = jnp.where(has_chord, rows(sums, key) - own - 1, NOBODY)
     found_partner = jnp.clip(partner, 0, len(edge) - 1)

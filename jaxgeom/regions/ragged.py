@@ -8,15 +8,66 @@ list it is in. All functions work on int32 whatever the x64 setting, and clamp n
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Bool, Float, Int32, Shaped, UInt32
 
 WORD_BITS = 32
 _SHIFTS = np.arange(WORD_BITS, dtype=np.uint32)
 
 
+@custom_vmap
 def rows(array: Shaped[Array, "entries ..."], index: Int32[Array, "..."]) -> Shaped[Array, "..."]:
-    """``array[index]``."""
+    """``array[index]``. Of many arrays at once, too, this is one plain look-up, which compilers join with what follows;
+    JAX would make it one with an index of two numbers."""
     return jnp.asarray(array).at[index].get(mode="promise_in_bounds")
+
+
+@rows.def_vmap
+def _rows_of_many(size: int, batched: list, array: Array, index: Array) -> tuple[Array, bool]:
+    if not batched[0]:
+        return rows(array, index), True
+    flat, index = _joined(size, batched, array, index)
+    return rows(flat, index), True
+
+
+@custom_vmap
+def added(array: Int32[Array, " entries"], index: Int32[Array, "..."], terms: Int32[Array, "..."]) -> Array:
+    """The array with terms added at these indices."""
+    return array.at[index].add(terms, mode="promise_in_bounds")
+
+
+@added.def_vmap
+def _added_of_many(size: int, batched: list, array: Array, index: Array, terms: Array) -> tuple[Array, bool]:
+    array, terms = (
+        a if is_batched else jnp.broadcast_to(a, (size, *a.shape))
+        for a, is_batched in ((array, batched[0]), (terms, batched[2]))
+    )
+    flat, index = _joined(size, [True, batched[1]], array, jnp.clip(index, 0, array.shape[1] - 1))
+    return added(flat, index, terms).reshape(array.shape), True
+
+
+@custom_vmap
+def replaced(array: Int32[Array, " entries"], index: Int32[Array, "..."], values: Int32[Array, "..."]) -> Array:
+    """The array with other values at these indices; where an index comes twice, with one of them."""
+    return array.at[index].set(values, mode="promise_in_bounds")
+
+
+@replaced.def_vmap
+def _replaced_of_many(size: int, batched: list, array: Array, index: Array, values: Array) -> tuple[Array, bool]:
+    array, values = (
+        a if is_batched else jnp.broadcast_to(a, (size, *a.shape))
+        for a, is_batched in ((array, batched[0]), (values, batched[2]))
+    )
+    flat, index = _joined(size, [True, batched[1]], array, jnp.clip(index, 0, array.shape[1] - 1))
+    return replaced(flat, index, values).reshape(array.shape), True
+
+
+def _joined(size: int, batched: list, array: Array, index: Array) -> tuple[Array, Array]:
+    """Many arrays one after the other, and indices into that."""
+    if not batched[1]:
+        index = jnp.broadcast_to(index, (size, *index.shape))
+    offset = array.shape[1] * jnp.arange(size, dtype=jnp.int32)
+    return array.reshape(-1, *array.shape[2:]), index + offset.reshape(-1, *[1] * (index.ndim - 1))
 
 
 def entries(matrix: Shaped[Array, "rows columns"], row: Int32[Array, "..."], column: Int32[Array, "..."]) -> Array:
@@ -107,8 +158,9 @@ def expanded(
     lengths: Int32[Array, " lists"], first: Int32[Array, " lists"], capacity: int
 ) -> tuple[Int32[Array, " entries"], Int32[Array, " entries"], Bool[Array, " entries"]]:
     """For each entry its list, its place in the list, and whether it is one; the lists begin at ``first``."""
-    marks = jnp.zeros(capacity, jnp.int32).at[first].add(1, mode="drop")
-    owner = jnp.clip(running_sum(marks) - 1, 0, len(lengths) - 1)
+    marks = jnp.zeros(capacity + 1, jnp.int32)
+    marks = added(marks, jnp.minimum(first, capacity), jnp.ones_like(first))
+    owner = jnp.clip(running_sum(marks[:-1]) - 1, 0, len(lengths) - 1)
     entry = jnp.arange(capacity, dtype=jnp.int32)
     is_entry = entry < jnp.sum(lengths, dtype=jnp.int32)
     return owner, jnp.where(is_entry, entry - rows(first, owner), 0), is_entry
@@ -116,14 +168,14 @@ def expanded(
 
 def positions(chosen: Bool[Array, " entries"], capacity: int) -> Int32[Array, " chosen"]:
     """Indices of what is chosen, in order; then zeros."""
-    target = jnp.where(chosen, running_sum(chosen) - 1, capacity)
-    return jnp.zeros(capacity, jnp.int32).at[target].set(jnp.arange(len(chosen), dtype=jnp.int32), mode="drop")
+    target = jnp.where(chosen, jnp.minimum(running_sum(chosen) - 1, capacity), capacity)
+    return replaced(jnp.zeros(capacity + 1, jnp.int32), target, jnp.arange(len(chosen), dtype=jnp.int32))[:-1]
 
 
 def inverse(permutation: Int32[Array, " entries"]) -> Int32[Array, " entries"]:
     """Which entry goes where, from where each entry goes."""
     index = jnp.arange(len(permutation), dtype=jnp.int32)
-    return jnp.zeros_like(permutation).at[permutation].set(index, mode="drop", unique_indices=True)
+    return replaced(jnp.zeros_like(permutation), permutation, index)
 
 
 def in_order(

@@ -31,6 +31,7 @@ from jaxgeom.regions.ragged import (
     num_bits,
     packed,
     positions,
+    replaced,
     rows,
     running_sum,
     starts,
@@ -111,7 +112,7 @@ def _twins(
     chord = jnp.arange(len(met.start), dtype=jnp.int32)
     nowhere = capacities.faces * num_units
     table = jnp.zeros(nowhere + 1, jnp.int32)
-    table = table.at[jnp.where(met.is_chord, chord_face * num_units + met.unit, nowhere)].set(chord)
+    table = replaced(table, jnp.where(met.is_chord, chord_face * num_units + met.unit, nowhere), chord)
     unit = rows(met.unit, met.chord)
     key = rows(chord_face, met.chord) * num_units + met.other
     other_chord = rows(table, jnp.where(met.is_meeting, key, nowhere))
@@ -146,9 +147,10 @@ def _vertices(
     crossed = jnp.where((unit == cut.unit[:, None]) | ~cut.is_crossing[:, None], 0.0, crossed)
 
     is_lower = met.is_meeting & (rows(met.unit, met.chord) < met.other)
-    listed = jnp.full(capacities.meetings, len(met.chord), jnp.int32)
+    listed = jnp.full(capacities.meetings + 1, len(met.chord), jnp.int32)
     place = jnp.arange(len(met.chord), dtype=jnp.int32)
-    listed = listed.at[jnp.where(is_lower, vertex, capacities.meetings)].set(place, mode="drop")
+    target = jnp.where(is_lower, jnp.minimum(vertex, capacities.meetings), capacities.meetings)
+    listed = replaced(listed, target, place)[:-1]
     is_vertex = listed < len(met.chord)
     listed = jnp.minimum(listed, len(met.chord) - 1)
     chord, other, fraction = (rows(array, listed) for array in (met.chord, met.other, met.fraction))

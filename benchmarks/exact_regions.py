@@ -1,0 +1,259 @@
+"""How fast are regions counted and enumerated exactly? Against regioncam, a compiled exact tool, on the same weights.
+
+Networks are drawn from PyTorch's default initialisation, the domain is [-1, 1]². regioncam takes one network at a
+time on one core and decides in float32; jaxgeom takes the population in one call on all cores. Both are timed in
+turns within one process, after compilation, which is reported apart; the counts are compared network by network.
+jaxgeom's counts come with certainty, regioncam's float32 may differ: where they do, integer arithmetic is the referee.
+Other parts: a cold start in a fresh process, with and without a warm compilation cache; and how the cost grows with
+the number of regions, up to a million in one network.
+
+    python benchmarks/exact_regions.py                   writes benchmarks/results/exact_regions.json
+    python benchmarks/exact_regions.py --only cold       that part alone: counts, polygons, cold, growth, population
+    python benchmarks/exact_regions.py --tiny            try everything out in seconds; the figures mean nothing
+"""
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import jax
+import numpy as np
+from _record import environment, interleaved, write_json
+
+import jaxgeom as jg
+from jaxgeom.domains import start_of
+from jaxgeom.regions.exact import exact_count
+
+BOX = jg.box(-1, 1)
+# hidden widths, networks of jaxgeom, networks of regioncam, ratio aimed at
+COUNTS = [
+    ((20,), 1000, 1000, 50),
+    ((100,), 500, 20, 200),
+    ((256,), 100, 4, 200),
+    ((32, 32), 500, 60, 6),
+    ((20,) * 5, 300, 40, 5),
+    ((64,) * 3, 60, 4, 30),
+    ((128, 128), 30, 3, 30),
+    ((512, 512), 2, 1, 60),
+]
+POLYGONS = [((32, 32), 100, 40, 3), ((64,) * 3, 16, 4, 12)]
+GROWTH = [(64, 64), (128, 128), (256, 256), (512, 512), (1024, 1024)]
+COLD = [(100,), (32, 32), (64,) * 3]
+TINY_COUNTS = [((8,), 8, 4, 0), ((6, 6), 4, 2, 0)]
+TINY_POLYGONS = [((6, 6), 4, 2, 0)]
+
+Network = list[tuple[np.ndarray, np.ndarray]]
+
+
+def population(widths: tuple[int, ...], num: int, seed: int = 0) -> jg.Layers:
+    """Networks as they are drawn by default in PyTorch: weights and biases from U(±1/√fan_in)."""
+    rng = np.random.default_rng([seed, *widths])
+    layers = []
+    for fan_in, fan_out in pairwise((2, *widths, 1)):
+        bound = 1 / np.sqrt(fan_in)
+        kernel = rng.uniform(-bound, bound, (num, fan_in, fan_out)).astype(np.float32)
+        layers.append(jg.Dense(kernel, rng.uniform(-bound, bound, (num, fan_out)).astype(np.float32)))
+    return tuple(layers)
+
+
+def member(layers: jg.Layers, index: int) -> jg.Layers:
+    return jax.tree.map(lambda array: array[index], layers)
+
+
+def rival(layers: jg.Layers, num: int) -> Any:
+    """regioncam's complexes of the first networks; it knows how many faces each has once it is built."""
+    import regioncam
+
+    built = []
+    for index in range(num):
+        camera = regioncam.Regioncam(size=1.0)
+        for kernel, bias in member(layers, index)[:-1]:
+            camera.linear(kernel, bias)
+            camera.relu()
+        built.append(camera.num_faces)
+    return built
+
+
+def rival_polygons(layers: jg.Layers, num: int) -> Any:
+    """The same with the vertices of every face read out."""
+    import regioncam
+
+    built = []
+    for index in range(num):
+        camera = regioncam.Regioncam(size=1.0)
+        for kernel, bias in member(layers, index)[:-1]:
+            camera.linear(kernel, bias)
+            camera.relu()
+        positions = np.asarray(camera.vertex_inputs)
+        built.append([positions[face.vertex_ids] for face in camera.faces])
+    return [len(faces) for faces in built]
+
+
+def compare(
+    widths: tuple[int, ...], num: int, rivals: int, aim: float, repeats: int, *, polygons: bool
+) -> dict[str, Any]:
+    """Seconds a network of both, and whether the counts agree."""
+    layers = population(widths, num)
+    first = {}
+
+    def timed_first(name: str, function: Any) -> Any:
+        start = time.perf_counter()
+        result = function()
+        first[name] = time.perf_counter() - start
+        return result
+
+    if polygons:
+        ours = {"jaxgeom": lambda: np.array([c.num_faces for c in jg.enumerate_population(layers, BOX)])}
+        theirs = partial(rival_polygons, layers, rivals)
+    else:
+        ours = {"jaxgeom": lambda: jg.count_regions(layers, BOX).count}
+        if len(widths) > 1:
+            ours["jaxgeom float32"] = lambda: jg.count_regions(layers, BOX, dtype=np.float32).count
+        theirs = partial(rival, layers, rivals)
+    for name, function in ours.items():
+        timed_first(name, function)
+    timings = interleaved(ours | {"regioncam": theirs}, repeats=repeats, max_seconds=60)
+    counts, their_counts = timings["jaxgeom"].result, timings["regioncam"].result
+    differ = [i for i in range(rivals) if counts[i] != their_counts[i]]
+    slopes = [np.zeros(width) for width in widths]
+    referee = {
+        i: exact_count(tuple(jg.Dense(*map(np.float64, layer)) for layer in member(layers, i)), slopes, start_of(BOX))
+        for i in differ[:3]
+        if counts[i] < 3000
+    }
+    best = timings["regioncam"].best / rivals
+    return {
+        "widths": widths,
+        "networks": num,
+        "rival_networks": rivals,
+        "mean_regions": float(np.mean(counts)),
+        "seconds": {name: timings[name].best / num for name in ours} | {"regioncam": best},
+        "ratio": {name: best / (timings[name].best / num) for name in ours},
+        "aim": aim,
+        "first_call_seconds": first,
+        "counts_that_differ": len(differ),
+        "referee_agrees_with_jaxgeom": all(counts[i] == exact for i, exact in referee.items()),
+        "raw": {name: timing.seconds for name, timing in timings.items()},
+        "float32_counts_equal": all((timings[name].result == counts).all() for name in ours),
+    }
+
+
+def cold(widths: tuple[int, ...]) -> dict[str, Any]:
+    """Seconds of a fresh process that imports jaxgeom, draws one network and counts it; twice with one cache."""
+    program = (
+        "import sys; sys.path.insert(0, 'benchmarks'); import exact_regions as e; "
+        f"print(e.jg.count_regions(e.member(e.population({widths}, 1), 0), e.BOX).count)"
+    )
+    found: dict[str, Any] = {"widths": widths}
+    with tempfile.TemporaryDirectory() as cache:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
+        kept = clean | {
+            "JAX_COMPILATION_CACHE_DIR": cache,
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        }
+        for name, environ in (("cold", clean), ("filling the cache", kept), ("warm", kept)):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL, env=environ)
+            found[name] = time.perf_counter() - start
+    return found
+
+
+def growth(widths: tuple[int, ...]) -> dict[str, Any]:
+    """Seconds and memory for one network, after compilation."""
+    network = member(population(widths, 1), 0)
+    seconds = []
+    for _ in range(2):
+        start = time.perf_counter()
+        result = jg.count_regions(network, BOX)
+        seconds.append(time.perf_counter() - start)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    count = int(result.count)
+    return {
+        "widths": widths,
+        "regions": count,
+        "seconds": min(seconds),
+        "first_seconds": seconds[0],
+        "microseconds_per_region": 1e6 * min(seconds) / count,
+        "peak_megabytes_of_process": peak,
+    }
+
+
+def big_population(num: int, widths: tuple[int, ...]) -> dict[str, Any]:
+    """One call for many networks; memory must stay bounded."""
+    layers = population(widths, num)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    start = time.perf_counter()
+    counts = jg.count_regions(layers, BOX)
+    return {
+        "networks": num,
+        "widths": widths,
+        "seconds": time.perf_counter() - start,
+        "mean_regions": float(counts.count.mean()),
+        "redone_in_integers": int(counts.degenerate.sum()),
+        "peak_megabytes_before": before,
+        "peak_megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tiny", action="store_true", help="try everything out; the figures mean nothing")
+    parser.add_argument("--out", default="benchmarks/results/exact_regions.json", help="default %(default)s")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds of timing")
+    parts = ("counts", "polygons", "cold", "growth", "population")
+    parser.add_argument("--only", nargs="+", choices=parts, default=parts, help="parts to run")
+    given = parser.parse_args()
+    repeats = 2 if given.tiny else given.repeats
+    record: dict[str, Any] = {"environment": environment(("regioncam",)), "tiny": given.tiny}
+    failed = False
+    for part, cases in (("counts", COUNTS), ("polygons", POLYGONS)):
+        if part not in given.only:
+            continue
+        cases = (TINY_COUNTS if part == "counts" else TINY_POLYGONS) if given.tiny else cases
+        record[part] = []
+        print(
+            f"{part:<14}{'regions':>9}{'regioncam':>12}{'jaxgeom':>12}{'ratio':>8}{'aim':>6}{'float32':>10}{'differ':>8}"
+        )
+        for widths, num, rivals, aim in cases:
+            row = compare(widths, num, rivals, aim, repeats, polygons=part == "polygons")
+            record[part].append(row)
+            failed |= not (row["referee_agrees_with_jaxgeom"] and row["float32_counts_equal"])
+            single = row["ratio"].get("jaxgeom float32")
+            theirs, ours = (1e3 * row["seconds"][name] for name in ("regioncam", "jaxgeom"))
+            print(
+                f"{'-'.join(map(str, widths)):<14}{row['mean_regions']:>9.0f}{theirs:>9.3f} ms"
+                f"{ours:>9.4f} ms{row['ratio']['jaxgeom']:>8.1f}{aim:>6}"
+                f"{'' if single is None else f'{single:.1f}':>10}{row['counts_that_differ']:>8}",
+                flush=True,
+            )
+    if "cold" in given.only:
+        record["cold"] = [cold(widths) for widths in ([(6,)] if given.tiny else COLD)]
+        for row in record["cold"]:
+            print(f"{row['widths']}: {row['cold']:.1f} s in a fresh process, {row['warm']:.1f} s with a warm cache")
+    if "population" in given.only:
+        record["population"] = big_population(*((20, (6, 6)) if given.tiny else (10_000, (32, 32))))
+        row = record["population"]
+        print(f"{row['networks']} networks {row['widths']} in one call: {row['seconds']:.1f} s", end=", ")
+        print(f"at most {row['peak_megabytes']:.0f} MB")
+    if "growth" in given.only:
+        record["growth"] = [growth(widths) for widths in ([(6, 6)] if given.tiny else GROWTH)]
+        for row in record["growth"]:
+            print(
+                f"{row['widths']}: {row['regions']:,} regions in {row['seconds']:.3f} s, "
+                f"{row['microseconds_per_region']:.2f} µs each, {row['peak_megabytes_of_process']:.0f} MB"
+            )
+    write_json(given.out, record)
+    print("A CHECK FAILED" if failed else "all checks passed")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
