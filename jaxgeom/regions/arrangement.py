@@ -17,7 +17,7 @@ result is marked ``degenerate``, and :func:`jaxgeom.count_regions` decides it an
 (:mod:`jaxgeom.regions.rational`).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -54,6 +54,25 @@ class _Chords(NamedTuple):
     uncertain: Bool[Array, " lines"]
 
 
+class Arrangement(NamedTuple):
+    """Lines across a polygon, their meetings counted in pairs, and what tells whether that is right."""
+
+    num_lines: Int32[Array, ""]
+    """Number of distinct lines that cross the interior."""
+    num_pairs: Int32[Array, ""]
+    """Number of pairs of them that meet inside."""
+    uncertain: Bool[Array, ""]
+    """Whether some other decision lay within rounding error."""
+    ends: Float[Array, " ends"]
+    """Positions of the ends of all chords along the boundary; infinite for what does not cross."""
+    end_errors: Float[Array, " ends"]
+    is_at_vertex: Bool[Array, " ends"]
+    """Ends that are known to lie exactly at a vertex."""
+    places: Float[Array, "lines lines"]
+    """Where along each line earlier ones meet it, from 0 to 1; NaN where they do not."""
+    place_errors: Float[Array, " lines"]
+
+
 def arrangement_count(layer: Dense, vertices: Float[Array | np.ndarray, "vertices 2"]) -> ArrangementCount:
     """Count the cells that the units of one layer cut a convex polygon into.
 
@@ -71,27 +90,59 @@ def arrangement_count(layer: Dense, vertices: Float[Array | np.ndarray, "vertice
 
 @jax.jit
 def _arrangement_count(layer: Dense, vertices: Float[Array, "vertices 2"]) -> ArrangementCount:
+    return counted(arrangement(layer, vertices), jnp)
+
+
+def counted(found: Arrangement, xp: Any) -> ArrangementCount:
+    """The count of an arrangement, or of many at once.
+
+    Args:
+        found: from :func:`arrangement`, possibly with a leading axis.
+        xp: ``jax.numpy``, or on the host ``numpy``, which sorts numbers ten times as fast on CPUs.
+    """
+    # Ends that lie within each other's error: intervals overlap iff one begins before all earlier ones have ended.
+    order = xp.argsort(found.ends - found.end_errors, axis=-1)
+    ends, errors, is_at_vertex = (
+        xp.take_along_axis(array, order, axis=-1) for array in (found.ends, found.end_errors, found.is_at_vertex)
+    )
+    reach = xp.where(xp.isfinite(ends), ends + errors, -xp.inf)
+    cumulative = lax.cummax(reach, axis=reach.ndim - 1) if xp is jnp else np.maximum.accumulate(reach, axis=-1)
+    is_known = is_at_vertex[..., 1:] & is_at_vertex[..., :-1]
+    overlaps = (ends - errors)[..., 1:] <= cumulative[..., :-1]
+    uncertain = found.uncertain | xp.any(overlaps & ~is_known & xp.isfinite(ends[..., 1:]), axis=-1)
+    # Distinct places along each line; several lines through one point are counted once. NaN comes last, and is no tie.
+    places = xp.sort(found.places, axis=-1)
+    is_tie = places[..., 1:] <= places[..., :-1] + 2 * found.place_errors[..., None]
+    num_ties = xp.count_nonzero(is_tie, axis=(-2, -1)).astype(np.int32)
+    count = 1 + found.num_lines + found.num_pairs - num_ties
+    return ArrangementCount(count, found.num_lines, uncertain | (num_ties > 0))
+
+
+def arrangement(layer: Dense, vertices: Float[Array, "vertices 2"]) -> Arrangement:
+    """Cut a polygon by the lines of one layer; both in float64."""
     # Rows of `lines` are (w1, w2, b) of the line w1 x + w2 y + b = 0.
     lines = jnp.concatenate([layer.kernel, layer.bias[None]]).T
     has_exact_products = jnp.all(_is_single(lines), axis=1) & jnp.all(_is_single(vertices))
     chords = _chords(lines, vertices, has_exact_products)
     is_same, same_uncertain = _coincidences(lines, chords, has_exact_products)
-    num = lines.shape[0]
-    earlier = jnp.tri(num, k=-1, dtype=bool)
+    earlier = jnp.tri(lines.shape[0], k=-1, dtype=bool)
     is_new = chords.crosses & ~jnp.any(is_same & earlier, axis=1)
-    meets, meets_uncertain = _meetings(chords, is_same, vertices.shape[0])
-    meets &= is_new[:, None] & is_new[None, :] & earlier
-    place, error = _places(lines, chords, vertices)
-    tolerance = jnp.max(jnp.where(meets, error, 0), axis=1, initial=0.0)
-    # Distinct places along each line, by sorting them; what does not meet goes to the end.
-    place = jnp.sort(jnp.where(meets, place, jnp.inf), axis=1)
-    gap = jnp.diff(place, axis=1)
-    is_true_gap = jnp.isfinite(place[:, 1:])
-    is_tie = is_true_gap & (gap <= 2 * tolerance[:, None])
-    num_points = jnp.sum(meets, dtype=jnp.int32) - jnp.sum(is_tie, dtype=jnp.int32)
-    num_lines = jnp.sum(is_new, dtype=jnp.int32)
-    degenerate = jnp.any(is_tie) | jnp.any(chords.uncertain) | jnp.any(same_uncertain) | jnp.any(meets_uncertain)
-    return ArrangementCount(1 + num_lines + num_points, num_lines, degenerate)
+    meets = _meetings(chords) & is_new[:, None] & is_new[None, :] & earlier
+    places, errors = _places(lines, chords, vertices)
+    error = jnp.max(jnp.where(meets, errors, 0), axis=1, initial=0.0)
+    # Positions run around the boundary: an end just before its beginning is one just after it, too.
+    ends = jnp.where(is_new, jnp.stack([chords.start, chords.stop]), jnp.inf).reshape(-1)
+    wrapped = jnp.any(is_new & (chords.stop + chords.error >= vertices.shape[0]) & ~chords.stop_at_vertex)
+    return Arrangement(
+        jnp.sum(is_new, dtype=jnp.int32),
+        jnp.sum(meets, dtype=jnp.int32),
+        jnp.any(chords.uncertain) | jnp.any(same_uncertain) | wrapped,
+        ends,
+        jnp.tile(chords.error, 2),
+        jnp.concatenate([chords.start_at_vertex, chords.stop_at_vertex]),
+        jnp.where(meets, places, jnp.nan),
+        error,
+    )
 
 
 def _chords(
@@ -181,23 +232,10 @@ def _coincidences(
     return is_near, is_near & ~(is_equal & is_exact) & off_diagonal
 
 
-def _meetings(
-    chords: _Chords, is_same: Bool[Array, "lines lines"], num_vertices: int
-) -> tuple[Bool[Array, "lines lines"], Bool[Array, "lines lines"]]:
+def _meetings(chords: _Chords) -> Bool[Array, "lines lines"]:
     """Which pairs of chords cross in the interior: their ends alternate along the boundary."""
-    start, stop = chords.start, chords.stop
-    a, c, b, d = start[:, None], stop[:, None], start[None, :], stop[None, :]
-    both_cross = chords.crosses[:, None] & chords.crosses[None, :]
-    meets = both_cross & (((a < b) & (b < c) & (c < d)) | ((b < a) & (a < d) & (d < c)))
-    uncertain = jnp.zeros_like(meets)
-    ends = ((start, chords.start_at_vertex), (stop, chords.stop_at_vertex))
-    for mine, mine_at_vertex in ends:
-        for other, other_at_vertex in ends:
-            distance = jnp.abs(mine[:, None] - other[None, :])
-            distance = jnp.minimum(distance, num_vertices - distance)
-            is_known = mine_at_vertex[:, None] & other_at_vertex[None, :]
-            uncertain |= (distance <= chords.error[:, None] + chords.error[None, :]) & ~is_known
-    return meets & ~is_same, uncertain & both_cross & ~is_same
+    a, c, b, d = chords.start[:, None], chords.stop[:, None], chords.start[None, :], chords.stop[None, :]
+    return ((a < b) & (b < c) & (c < d)) | ((b < a) & (a < d) & (d < c))
 
 
 def _places(

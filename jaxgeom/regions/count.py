@@ -8,6 +8,7 @@ cut layer by layer (:mod:`jaxgeom.regions.deep`). Both say where float64 could n
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int64
 from tqdm.auto import tqdm
@@ -15,7 +16,7 @@ from tqdm.auto import tqdm
 from jaxgeom.chunks import check_chunk_size, map_chunks
 from jaxgeom.domains import PlanarDomain, Start, WholePlane, polygon_vertices, start_of
 from jaxgeom.layers import Dense, Layers
-from jaxgeom.regions.arrangement import ArrangementCount, arrangement_count
+from jaxgeom.regions.arrangement import Arrangement, ArrangementCount, arrangement, counted
 from jaxgeom.regions.batches import NOT_COUNTED, flattened, in_float64
 from jaxgeom.regions.complex import PlanarComplex
 from jaxgeom.regions.deep import Cut, Rooms, Slopes, cut_by_layers, default_chunk_size
@@ -26,6 +27,7 @@ from jaxgeom.regions.merge import KINDS, region_labels
 from jaxgeom.regions.rational import exact_arrangement_count
 
 _CHUNK_BYTES = 2**26
+_BLOCK = 2**15  # numbers that NumPy sorts at once, so that they stay in cache
 
 
 class RegionCounts(NamedTuple):
@@ -129,9 +131,25 @@ def _of_lines(
     return count, found.degenerate
 
 
+def _line_counts(hidden: Dense, *, vertices: np.ndarray) -> ArrangementCount:
+    if jax.default_backend() != "cpu":
+        return _line_counts_on_device(hidden, vertices)
+    found = _arrangements(hidden, vertices)
+    found = jax.tree.map(np.asarray, found)
+    num, units = found.places.shape[:2]
+    size = max(1, _BLOCK // units**2)
+    blocks = [jax.tree.map(lambda array, i=i: array[i : i + size], found) for i in range(0, num, size)]
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *(counted(block, np) for block in blocks))
+
+
 @jax.jit
-def _line_counts(hidden: Dense, vertices: Array) -> ArrangementCount:
-    return jax.vmap(lambda layer: arrangement_count(layer, vertices))(hidden)
+def _arrangements(hidden: Dense, vertices: Array) -> Arrangement:
+    return jax.vmap(lambda layer: arrangement(layer, vertices))(hidden)
+
+
+@jax.jit
+def _line_counts_on_device(hidden: Dense, vertices: Array) -> ArrangementCount:
+    return counted(_arrangements(hidden, vertices), jnp)
 
 
 def _of_layers(

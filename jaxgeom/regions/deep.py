@@ -61,7 +61,7 @@ def _subdivide(
     found: Signs,
     cut: Chords,
     slopes: Array,
-    first_number: int,
+    first_number: int | Array,
     capacities: Capacities,
     *,
     num_parts: int,
