@@ -17,6 +17,7 @@ ALLOWED = {
     "chunks": {"_typing"},
     "affine": {"_typing", "layers", "domains"},
     "regions": {"_typing", "layers", "domains", "affine", "chunks", "regions"},
+    "measures": {"_typing", "layers", "domains", "affine", "regions"},
     "datasets": {"_typing"},
     "losses": {"_typing"},
     "models": {"_typing", "layers"},

@@ -4,5 +4,6 @@ Nothing here computes what another room should compute, shows a window, or chang
 """
 
 from jaxgeom.plot.counts import CountArtists, new_figure, region_counts
+from jaxgeom.plot.regions import RegionArtists, plot_boundary, plot_regions
 
-__all__ = ["CountArtists", "new_figure", "region_counts"]
+__all__ = ["CountArtists", "RegionArtists", "new_figure", "plot_boundary", "plot_regions", "region_counts"]

@@ -172,8 +172,11 @@ def _of_layers(
             return cut.count, cut.is_certain
 
         if len(pending):
-            some = jax.tree.map(lambda array, pending=pending: array[pending], networks)
-            count[pending], is_certain = map_chunks(run, some, chunk_size=size, progress=progress)
+            # Filled up to a chunk, so that what is left over shares programs with whole chunks.
+            filled = np.pad(pending, (0, max(0, min(size, num) - len(pending))), mode="edge")
+            some = jax.tree.map(lambda array, filled=filled: array[filled], networks)
+            found = map_chunks(run, some, chunk_size=size, progress=progress)
+            count[pending], is_certain = (array[: len(pending)] for array in found)
             pending = pending[~is_certain]
     for member in _with_progress(pending, progress):
         count[member] = exact_count(jax.tree.map(lambda array, m=member: array[m], networks), slopes, start)

@@ -20,9 +20,9 @@ from jaxgeom.regions.batches import round_width
 from jaxgeom.regions.planar import ARTIFICIAL, Capacities, Chords, Planar, Signs, begin, chords, signs, ties
 from jaxgeom.regions.subdivision import Parts, subdivide
 
-Slopes = Sequence[Float[np.ndarray, " width"]]
+Slopes = Sequence[Float[np.ndarray, " _"]]
 
-_MARGIN = 1.1
+_MARGIN = 1.2
 
 Rooms = dict[tuple[int, str], int]
 """Room that chunks of one population needed so far, for each layer and kind."""
@@ -156,15 +156,20 @@ def default_chunk_size(slopes: Sequence[np.ndarray]) -> int:
     return int(np.clip(2**16 // max(1, sum(map(len, slopes)) ** 2), 1, 16))
 
 
+_LEAST = {"crossings": 64, "meetings": 64, "crossings per edge": 8, "meetings per chord": 8, "faces": 64}
+
+
 def _room(rooms: Rooms, layer: int, kind: str, needed: Any) -> int:
-    """Room for what is needed: as much as before if that is enough, else rounded up with some margin."""
+    """Room for what is needed: as much as before if that is enough, else rounded up with some margin. Small networks
+    all get the same, so that they share programs."""
     number = int(np.max(needed))
-    if rooms.get((layer, kind), 0) < number or (layer, kind) not in rooms:
-        rooms[layer, kind] = _rounded_up(max(1, number) if kind == "faces" and layer == 0 else int(number * _MARGIN))
+    if rooms.get((layer, kind), -1) < number:
+        is_start = kind == "faces" and layer == 0
+        rooms[layer, kind] = number if is_start else max(_LEAST[kind], _rounded_up(int(number * _MARGIN)))
     return rooms[layer, kind]
 
 
 def _rounded_up(number: int) -> int:
-    """Up to a number with three binary digits and then zeros: 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, …"""
+    """Up to a number with three binary digits and then zeros: …, 8, 10, 12, 14, 16, 20, …"""
     step = 1 << max(0, number.bit_length() - 3)
-    return max(1, -(-number // step) * step)
+    return -(-number // step) * step

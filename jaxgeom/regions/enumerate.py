@@ -70,8 +70,13 @@ def enumerate_regions(
     num_layers = len(cut.parts)
     complete = num_layers == len(slopes)
     if not complete:
-        network, slopes = (*network[:num_layers], _nowhere(network[num_layers])), slopes[:num_layers]
-    return complexes(network, slopes, start, cut, 0)._replace(complete=complete)
+        reached = Dense(np.zeros((network[num_layers].kernel.shape[0], 1)), np.zeros(1))
+        network, slopes = (*network[:num_layers], reached), slopes[:num_layers]
+    found = complexes(network, slopes, start, cut, 0)
+    if complete:
+        return found
+    nothing = np.full((found.num_faces, 1, 3), np.nan)
+    return found._replace(gradient=nothing[..., :2], intercept=nothing[..., 2], complete=False)
 
 
 def enumerate_population(
@@ -135,11 +140,6 @@ def complexes(network: Layers, slopes: Slopes, start: Start, cut: Cut, member: i
     return without_artificial_edges(complex_of_cells(exact_cells(network, slopes, start)))
 
 
-def _nowhere(layer: Dense) -> Dense:
-    """Stands for the layers that were not reached; NaN would not be finite."""
-    return Dense(np.zeros_like(layer.kernel), np.zeros_like(layer.bias))
-
-
 def _complex_of_halfedges(network: Layers, slopes: Slopes, cut: Cut, member: int) -> PlanarComplex:
     assert cut.state is not None
     state = jax.tree.map(lambda array: np.asarray(array[member]), cut.state)
@@ -182,7 +182,7 @@ def _complex_of_halfedges(network: Layers, slopes: Slopes, cut: Cut, member: int
 
 def _cycles(
     face: Int[np.ndarray, " halfedges"], following: Int[np.ndarray, " halfedges"], num_faces: int
-) -> tuple[Int[np.ndarray, " faces+1"], Int[np.ndarray, " corners"]]:
+) -> tuple[Int[np.ndarray, " offsets"], Int[np.ndarray, " corners"]]:
     """Where the cycle of each face begins, and the half-edges of all of them, one face after the other."""
     inner = np.flatnonzero(face != OUTSIDE)
     face_offsets = np.concatenate([[0], np.cumsum(np.bincount(face[inner], minlength=num_faces))])
@@ -212,7 +212,7 @@ def _layers_and_units(
 
 def _patterns(
     cut: Cut, member: int, num_faces: int, slopes: Slopes
-) -> tuple[list[Int[np.ndarray, " faces"]], list[Bool[np.ndarray, "faces width"]]]:
+) -> tuple[list[Int[np.ndarray, " faces"]], list[Bool[np.ndarray, "faces _"]]]:
     """For each hidden layer, which of its faces each final one is a part of, and the activation pattern there."""
     chains, patterns = [], []
     number = np.arange(num_faces)
@@ -230,7 +230,7 @@ _FACES_AT_ONCE = 1 << 13
 def _affine_maps(
     network: Layers,
     slopes: Slopes,
-    patterns: list[Bool[np.ndarray, "faces width"]],
+    patterns: list[Bool[np.ndarray, "faces _"]],
     chains: list[Int[np.ndarray, " faces"]],
 ) -> tuple[Float[np.ndarray, "faces out 2"], Float[np.ndarray, "faces out"]]:
     """The affine map of each face. What faces have in common is computed once for each face of the earlier layer."""

@@ -42,7 +42,7 @@ def region_labels(complex_: PlanarComplex, kind: str = "linear") -> Int[np.ndarr
 
 
 def _are_near(
-    a: Float[np.ndarray, "maps numbers"], b: Float[np.ndarray, "maps numbers"], tolerance: float
+    a: Float[np.ndarray, "maps numbers"], b: Float[np.ndarray, "#maps numbers"], tolerance: float
 ) -> np.ndarray:
     return (np.abs(a - b) <= tolerance).all(axis=1)
 

@@ -72,7 +72,7 @@ def planar_count(
             width = layer.bias.shape[0]
             slope = np.zeros(width) if slopes is None else slopes[index]
             room = Capacities(capacity, capacity + 2 * width + 8, width, capacity, width)
-            found = signs(state, Dense(layer.kernel, layer.bias * size[2]), slope != 1, scale, rounding)
+            found = signs(state, Dense(layer.kernel, layer.bias * size[2]), jnp.asarray(slope != 1), scale, rounding)
             cut = chords(state, found, room)
             num_faces = num_faces + cut.num_chords + cut.num_meetings
             num_artificial = num_artificial + cut.num_artificial

@@ -248,7 +248,7 @@ def _followers(
     index = 2 * crossing[:, None] + jnp.arange(2, dtype=jnp.int32)
     other_end = jnp.maximum(cut.partner, 0)
     face = rows(state.face, cut.edge)
-    other_side = jnp.where(rows(state.face[:, 0], rows(cut.edge, other_end)) == face, 0, 1)
+    other_side = (rows(state.face[:, 0], rows(cut.edge, other_end)) != face).astype(jnp.int32)
     begins = cut.partner > crossing[:, None]
     entry = jnp.where(begins, index, 2 * other_end + other_side)
     is_start = (cut.partner > crossing[:, None]).reshape(-1)
@@ -265,7 +265,7 @@ def _followers(
 
     # Chords end at crossings, and turn left at meetings: towards the other chord's end if that lies to the left.
     stop_edge = rows(cut.edge, met.stop)
-    stop_side = jnp.where(rows(state.face[:, 0], stop_edge) == chord_face, 0, 1)
+    stop_side = (rows(state.face[:, 0], stop_edge) != chord_face).astype(jnp.int32)
     left_vertex = entries(state.ends, stop_edge, 1 - stop_side)
     is_left_active = has_bit(found.words, left_vertex, met.unit)
     other_chord = rows(met.chord, twin)
