@@ -40,7 +40,19 @@ from jaxgeom.population import Architectures, Solved, Trial, fit_architectures, 
 from jaxgeom.recipes.spirals import spiral_data, train_spirals
 from jaxgeom.recipes.xor import XorStudy, train_xor, xor_statistics, xor_study, xor_table
 from jaxgeom.regions.arrangement import ArrangementCount, arrangement_count
-from jaxgeom.regions.bounds import mean_count_one_layer, zaslavsky
+from jaxgeom.regions.bounds import (
+    hanin_rolnick_2019,
+    mean_count_ball,
+    mean_count_one_layer,
+    mean_count_polygon,
+    mean_length_ratio,
+    montufar_2014,
+    montufar_2017,
+    raghu_2017,
+    serra_2018,
+    zaslavsky,
+    zaslavsky_central,
+)
 from jaxgeom.regions.complex import PlanarComplex, check_complex
 from jaxgeom.regions.count import RegionCounts, count_regions
 from jaxgeom.regions.enumerate import enumerate_population, enumerate_regions
@@ -49,6 +61,7 @@ from jaxgeom.regions.grid_count import GridCounts, count_grid_regions
 from jaxgeom.regions.merge import region_labels
 from jaxgeom.regions.planar_count import PlanarCount, planar_count
 from jaxgeom.regions.slices import Plane, Projection, box_on_plane, lift, on_plane, plane_through, project
+from jaxgeom.regions.spatial import SpatialComplex, SpatialCount, count_regions_nd, enumerate_regions_nd
 from jaxgeom.training import Fit, Trainer, TrainState, fit, trainer
 
 if TYPE_CHECKING:
@@ -78,6 +91,8 @@ __all__ = [
     "Projection",
     "RegionCounts",
     "Solved",
+    "SpatialComplex",
+    "SpatialCount",
     "TrainState",
     "Trainer",
     "Trial",
@@ -93,11 +108,13 @@ __all__ = [
     "corners",
     "count_grid_regions",
     "count_regions",
+    "count_regions_nd",
     "damped_sine",
     "datasets",
     "disk_with_holes",
     "enumerate_population",
     "enumerate_regions",
+    "enumerate_regions_nd",
     "fit",
     "fit_architectures",
     "fit_population",
@@ -108,6 +125,7 @@ __all__ = [
     "gaussian_cloud",
     "grid_points",
     "grid_regions",
+    "hanin_rolnick_2019",
     "he_init",
     "hidden_states",
     "layers_of",
@@ -115,9 +133,14 @@ __all__ = [
     "line_segments",
     "losses",
     "map_chunks",
+    "mean_count_ball",
     "mean_count_one_layer",
+    "mean_count_polygon",
+    "mean_length_ratio",
     "mesh_grid",
     "mlp",
+    "montufar_2014",
+    "montufar_2017",
     "on_plane",
     "parity",
     "planar_count",
@@ -126,9 +149,11 @@ __all__ = [
     "polygon",
     "polygon_vertices",
     "project",
+    "raghu_2017",
     "random_order",
     "region_labels",
     "rings",
+    "serra_2018",
     "spiral_data",
     "spirals",
     "split",
@@ -141,6 +166,7 @@ __all__ = [
     "xor_study",
     "xor_table",
     "zaslavsky",
+    "zaslavsky_central",
 ]
 
 

@@ -143,7 +143,9 @@ def test_chunks_and_neighbours_do_not_matter(case):
     order = np.arange(40) * 3 % 16
     many = jax.tree.map(lambda array: array[order], case.layers)
     many[1].kernel[2, 0, 0], many[0].bias[20, 1] = np.nan, np.inf
-    found = count_regions(jax.tree.map(lambda array: array.reshape(4, 10, *array.shape[1:]), many), case.domain)
+    found = count_regions(
+        jax.tree.map(lambda array: array.reshape(4, 10, *array.shape[1:]), many), case.domain, chunk_size=16
+    )
     expected = np.where(np.isin(np.arange(40), [2, 20]), -1, case.counts[order])
     np.testing.assert_array_equal(found.count, expected.reshape(4, 10))
 

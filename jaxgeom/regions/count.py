@@ -123,7 +123,7 @@ def _of_lines(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Of one hidden layer."""
     hidden = _scaled(hidden)
-    size = chunk_size or int(np.clip(_CHUNK_BYTES // (100 * hidden.bias.shape[-1] ** 2), 1, 64))
+    size = chunk_size or int(np.clip(_CHUNK_BYTES // (200 * hidden.bias.shape[-1] ** 2), 1, 256))
     found = map_chunks(in_float64(_line_counts, vertices=vertices), hidden, chunk_size=size, progress=progress)
     count = found.count.astype(np.int64)
     for member in _with_progress(np.flatnonzero(found.degenerate), progress):

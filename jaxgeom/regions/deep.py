@@ -153,7 +153,7 @@ def cut_by_layers(
 
 def default_chunk_size(slopes: Sequence[np.ndarray]) -> int:
     """So many networks that what they need at once stays in cache."""
-    return int(np.clip(2**16 // max(1, sum(map(len, slopes)) ** 2), 1, 16))
+    return int(np.clip(2**18 // max(1, sum(map(len, slopes)) ** 2), 1, 64))
 
 
 _LEAST = {"crossings": 64, "meetings": 64, "crossings per edge": 8, "meetings per chord": 8, "faces": 64}
