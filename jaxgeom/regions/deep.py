@@ -6,7 +6,7 @@ programs are compiled and nothing ever overflows. Networks with decisions within
 integer arithmetic.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -42,17 +42,30 @@ class Cut(NamedTuple):
     """For each layer, what became of the faces, if wanted."""
 
 
-_signs = jax.jit(jax.vmap(signs, in_axes=(0, 0, None, 0, 0)))
+def _mapped(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function over a leading axis. For one network alone it is not mapped, which is quicker to compile."""
+
+    def run(*arguments: Any) -> Any:
+        if len(jax.tree.leaves(arguments)[0]) > 1:
+            return jax.vmap(function)(*arguments)
+        return jax.tree.map(lambda array: array[None], function(*jax.tree.map(lambda array: array[0], arguments)))
+
+    return run
+
+
+@jax.jit
+def _signs(state: Planar, layer: Dense, cuts: Array, scale: Array, rounding: Array) -> Signs:
+    return _mapped(lambda state, layer, *bounds: signs(state, layer, cuts, *bounds))(state, layer, scale, rounding)
 
 
 @partial(jax.jit, static_argnums=2)
 def _chords(state: Planar, found: Signs, capacities: Capacities) -> Chords:
-    return jax.vmap(lambda state, found: chords(state, found, capacities))(state, found)
+    return _mapped(lambda state, found: chords(state, found, capacities))(state, found)
 
 
 @partial(jax.jit, static_argnums=3)
 def _ties(state: Planar, found: Signs, cut: Chords, capacities: Capacities) -> Array:
-    return jax.vmap(lambda state, found, cut: ties(state, found, cut, capacities))(state, found, cut)
+    return _mapped(lambda state, found, cut: ties(state, found, cut, capacities))(state, found, cut)
 
 
 @partial(jax.jit, static_argnums=5, static_argnames="num_parts")
@@ -69,7 +82,7 @@ def _subdivide(
     def one(state: Planar, found: Signs, cut: Chords) -> tuple[Planar, Parts, Array, Array]:
         return subdivide(state, found, cut, slopes, first_number, capacities, num_parts=num_parts)
 
-    return jax.vmap(one)(state, found, cut)
+    return _mapped(one)(state, found, cut)
 
 
 def cut_by_layers(

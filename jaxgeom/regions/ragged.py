@@ -19,7 +19,12 @@ _SHIFTS = np.arange(WORD_BITS, dtype=np.uint32)
 def rows(array: Shaped[Array, "entries ..."], index: Int32[Array, "..."]) -> Shaped[Array, "..."]:
     """``array[index]``. Of many arrays at once, too, this is one plain look-up, which compilers join with what follows;
     JAX would make it one with an index of two numbers."""
-    return jnp.asarray(array).at[index].get(mode="promise_in_bounds")
+    array, rest = jnp.asarray(array), jnp.shape(array)[1:]
+    dimensions = lax.GatherDimensionNumbers(
+        offset_dims=tuple(range(index.ndim, index.ndim + len(rest))), collapsed_slice_dims=(0,), start_index_map=(0,)
+    )
+    in_bounds = lax.GatherScatterMode.PROMISE_IN_BOUNDS
+    return lax.gather(array, index[..., None], dimensions, (1, *rest), mode=in_bounds)
 
 
 @rows.def_vmap
