@@ -7,7 +7,7 @@ ReLU networks cut their input space into (:func:`count_regions`, :func:`grid_reg
 
 from typing import TYPE_CHECKING, Any
 
-from jaxgeom import datasets, losses
+from jaxgeom import convert, datasets, losses
 from jaxgeom.affine import AffineMaps, activation_words, affine_maps, affine_maps_of_patterns, unpack_patterns
 from jaxgeom.chunks import map_chunks
 from jaxgeom.datasets import (
@@ -34,12 +34,25 @@ from jaxgeom.domains import (
     whole_plane,
 )
 from jaxgeom.layers import Dense, Forward, Layers, forward, layers_of
+from jaxgeom.measures import (
+    NearestBoundary,
+    NearestOnDecisionBoundary,
+    boundary_length,
+    distance_to_boundary,
+    distance_to_decision_boundary,
+    edge_lengths,
+    image_lengths,
+    inradius,
+    local_complexity,
+    region_density,
+)
 from jaxgeom.models import Initializer, LayerState, Model, from_linen, from_nnx, he_init, hidden_states, mlp
 from jaxgeom.order import random_order
 from jaxgeom.population import Architectures, Solved, Trial, fit_architectures, fit_population, fit_until_solved
 from jaxgeom.recipes.spirals import spiral_data, train_spirals
 from jaxgeom.recipes.xor import XorStudy, train_xor, xor_statistics, xor_study, xor_table
 from jaxgeom.regions.arrangement import ArrangementCount, arrangement_count
+from jaxgeom.regions.boundary import Boundary, decision_boundary
 from jaxgeom.regions.bounds import (
     hanin_rolnick_2019,
     mean_count_ball,
@@ -58,6 +71,8 @@ from jaxgeom.regions.count import RegionCounts, count_regions
 from jaxgeom.regions.enumerate import enumerate_population, enumerate_regions
 from jaxgeom.regions.grid import GridRegions, grid_regions
 from jaxgeom.regions.grid_count import GridCounts, count_grid_regions
+from jaxgeom.regions.inscribed import InscribedCircles, inscribed_circles
+from jaxgeom.regions.locate import locate
 from jaxgeom.regions.merge import region_labels
 from jaxgeom.regions.planar_count import PlanarCount, planar_count
 from jaxgeom.regions.slices import Plane, Projection, box_on_plane, lift, on_plane, plane_through, project
@@ -73,6 +88,7 @@ __all__ = [
     "AffineMaps",
     "Architectures",
     "ArrangementCount",
+    "Boundary",
     "Box",
     "Dataset",
     "Dense",
@@ -81,9 +97,12 @@ __all__ = [
     "GridCounts",
     "GridRegions",
     "Initializer",
+    "InscribedCircles",
     "LayerState",
     "Layers",
     "Model",
+    "NearestBoundary",
+    "NearestOnDecisionBoundary",
     "PlanarComplex",
     "PlanarCount",
     "Plane",
@@ -102,16 +121,22 @@ __all__ = [
     "affine_maps",
     "affine_maps_of_patterns",
     "arrangement_count",
+    "boundary_length",
     "box",
     "box_on_plane",
     "check_complex",
+    "convert",
     "corners",
     "count_grid_regions",
     "count_regions",
     "count_regions_nd",
     "damped_sine",
     "datasets",
+    "decision_boundary",
     "disk_with_holes",
+    "distance_to_boundary",
+    "distance_to_decision_boundary",
+    "edge_lengths",
     "enumerate_population",
     "enumerate_regions",
     "enumerate_regions_nd",
@@ -128,9 +153,14 @@ __all__ = [
     "hanin_rolnick_2019",
     "he_init",
     "hidden_states",
+    "image_lengths",
+    "inradius",
+    "inscribed_circles",
     "layers_of",
     "lift",
     "line_segments",
+    "local_complexity",
+    "locate",
     "losses",
     "map_chunks",
     "mean_count_ball",
@@ -151,6 +181,7 @@ __all__ = [
     "project",
     "raghu_2017",
     "random_order",
+    "region_density",
     "region_labels",
     "rings",
     "serra_2018",

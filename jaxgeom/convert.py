@@ -1,0 +1,127 @@
+"""[edge] Complexes for other libraries: shapely polygons, a networkx graph of neighbouring regions, SVG.
+
+shapely and networkx are optional: ``pip install "jaxgeom[interop]"``. SVG is written here.
+"""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxgeom.measures import edge_lengths
+from jaxgeom.regions.boundary import check_bounded
+from jaxgeom.regions.colors import LAYER_COLORS, face_colors
+from jaxgeom.regions.complex import OUTSIDE, PlanarComplex
+
+
+def to_shapely(complex_: PlanarComplex) -> list[Any]:
+    """The faces as ``shapely.Polygon``s, in their order, counter-clockwise.
+
+    Raises:
+        ImportError: without shapely 2.
+        ValueError: if the complex covers the whole plane.
+    """
+    shapely = _optional("shapely")
+    check_bounded(complex_, "a list of polygons")
+    face = np.repeat(np.arange(complex_.num_faces), np.diff(complex_.face_offsets))
+    rings = shapely.linearrings(complex_.vertices[complex_.face_vertices], indices=face)
+    return list(shapely.polygons(rings))
+
+
+def to_networkx(complex_: PlanarComplex) -> Any:
+    """The dual graph as a ``networkx.Graph``: regions, joined where they share an edge.
+
+    Nodes are numbers of faces, with ``area``, ``centroid`` (x, y) and ``pattern`` (a string of 0 and 1, one for each
+    hidden unit); edges have the ``length`` of the common boundary and the ``layer`` and ``unit`` that made it.
+
+    Raises:
+        ImportError: without networkx.
+    """
+    graph = _optional("networkx").Graph()
+    digits = np.where(complex_.patterns, "1", "0")
+    graph.add_nodes_from(
+        (face, {"area": area, "centroid": (x, y), "pattern": "".join(pattern)})
+        for face, (area, (x, y), pattern) in enumerate(
+            zip(complex_.area.tolist(), complex_.centroid.tolist(), digits.tolist(), strict=True)
+        )
+    )
+    inner = (complex_.edge_faces != OUTSIDE).all(axis=1)
+    pairs = np.sort(complex_.edge_faces[inner], axis=1)
+    # a boundary of two faces may have a vertex in its middle
+    pairs, first, number = np.unique(pairs, axis=0, return_index=True, return_inverse=True)
+    length = np.bincount(number.ravel(), edge_lengths(complex_)[inner], minlength=len(pairs))
+    layer, unit = complex_.edge_layer[inner][first], complex_.edge_unit[inner][first]
+    graph.add_edges_from(
+        (one, other, {"length": long, "layer": by, "unit": which})
+        for (one, other), long, by, which in zip(
+            pairs.tolist(), length.tolist(), layer.tolist(), unit.tolist(), strict=True
+        )
+    )
+    return graph
+
+
+def to_svg(
+    complex_: PlanarComplex,
+    path: str | Path | None = None,
+    *,
+    colors: str | Float[np.ndarray, "faces rgb"] = "random",
+    size: float = 600.0,
+) -> str:
+    """The complex as an SVG picture: one path a face, and over them one for the edges of each layer.
+
+    Args:
+        complex_: regions on a bounded domain.
+        path: where to write it, too; by default nowhere.
+        colors: "random" (neighbours differ), "none" (edges only), or an array (faces, 3) from 0 to 1.
+        size: of the longer side, in pixels.
+
+    Raises:
+        ValueError: if the complex covers the whole plane, or for other colours.
+    """
+    check_bounded(complex_, "a picture")
+    low, high = complex_.vertices.min(axis=0), complex_.vertices.max(axis=0)
+    scale = size / (high - low).max()
+    width, height = scale * (high - low)
+    places = (complex_.vertices - [low[0], high[1]]) * [scale, -scale] + 0.0  # without negative zeros
+    names = [f"{x:.6g} {y:.6g}" for x, y in places.tolist()]
+    margin = size / 300
+    box = f"{-margin:g} {-margin:g} {width + 2 * margin:g} {height + 2 * margin:g}"
+    lines = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" width="{width:g}" height="{height:g}">']
+    if not (isinstance(colors, str) and colors == "none"):
+        # faces are outlined in their own colour, so that nothing shines through between them
+        lines.append('<g fill="currentColor" stroke="currentColor" stroke-width="0.5">')
+        cycles = np.split(complex_.face_vertices, complex_.face_offsets[1:-1])
+        for cycle, color in zip(cycles, _hexadecimal(complex_, colors), strict=True):
+            lines.append(f'<path color="{color}" d="M{"L".join(names[vertex] for vertex in cycle.tolist())}Z"/>')
+        lines.append("</g>")
+    lines.append('<g fill="none" stroke-width="1" stroke-linecap="round">')
+    for layer in np.unique(complex_.edge_layer)[::-1].tolist():
+        color = "#000000" if layer < 0 else LAYER_COLORS[layer % len(LAYER_COLORS)]
+        ends = complex_.edges[complex_.edge_layer == layer].tolist()
+        steps = "".join(f"M{names[start]}L{names[stop]}" for start, stop in ends)
+        name = "boundary" if layer < 0 else f"layer{layer}"
+        lines.append(f'<path class="{name}" stroke="{color}" d="{steps}"/>')
+    text = "\n".join([*lines, "</g>", "</svg>\n"])
+    if path is not None:
+        Path(path).write_text(text)
+    return text
+
+
+def _hexadecimal(complex_: PlanarComplex, colors: str | Float[np.ndarray, "faces rgb"]) -> list[str]:
+    values = face_colors(complex_) if isinstance(colors, str) and colors == "random" else np.asarray(colors)
+    is_number = np.issubdtype(values.dtype, np.floating) or np.issubdtype(values.dtype, np.integer)
+    if not is_number or values.shape != (complex_.num_faces, 3) or not ((values >= 0) & (values <= 1)).all():
+        given = repr(colors) if isinstance(colors, str) else f"an array {values.shape}"
+        raise ValueError(
+            f'colors must be "random", "none" or an array ({complex_.num_faces}, 3) from 0 to 1, but {given} was given.'
+        )
+    return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in np.rint(255 * values).astype(int).tolist()]
+
+
+def _optional(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(f'this needs {name}, which is not installed: pip install "jaxgeom[interop]"') from error

@@ -1,0 +1,159 @@
+"""[edge] Linear regions in the plane: faces, edges by the layer that made them, the decision boundary."""
+
+from typing import Any, NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm
+
+from jaxgeom.regions.boundary import Boundary, check_bounded
+from jaxgeom.regions.colors import LAYER_COLORS, face_colors
+from jaxgeom.regions.complex import PlanarComplex
+
+_VALUES = {"area": "area of the region", "output": "output", "slope": "norm of the gradient", "active": "active units"}
+
+
+class RegionArtists(NamedTuple):
+    """What :func:`plot_regions` drew."""
+
+    axes: Axes
+    faces: PolyCollection
+    edges: list[LineCollection]
+    """One collection for each layer that makes edges, the first layer first."""
+    colorbar: Colorbar | None
+    """Beside the axes, if colours stand for numbers."""
+
+
+def plot_regions(
+    complex_: PlanarComplex,
+    *,
+    color_by: str | Float[np.ndarray, "faces *channels"] = "random",
+    edges: bool = True,
+    ax: Axes | None = None,
+    **style: Any,
+) -> RegionArtists:
+    """Draw the linear regions of a network in the plane, and their edges in the colours of the layers that made them.
+
+    Args:
+        complex_: regions on a bounded domain, as :func:`jaxgeom.enumerate_regions` gives them.
+        color_by: "random" (light colours, neighbours differ), "area" (logarithmic, down to 1e-4 of the largest),
+            "output" (the first output, in the middle of each face), "slope" (the norm of its gradient), "active" (how
+            many hidden units are), or an array: numbers (faces,) or colours (faces, 3 or 4).
+        edges: draw the edges, too.
+        ax: where to draw; default is a new figure.
+        style: passed on to ``matplotlib.collections.PolyCollection``, for instance ``cmap``.
+
+    Raises:
+        ValueError: if the complex covers the whole plane, or for another ``color_by``.
+    """
+    check_bounded(complex_, "a picture of regions")
+    look, label = _look(complex_, color_by)
+    if ax is None:
+        ax = plt.figure(figsize=(5.6, 5.2), layout="constrained").subplots()
+    cycles = np.split(complex_.vertices[complex_.face_vertices], complex_.face_offsets[1:-1])
+    # faces are outlined in their own colour, so that nothing shines through between them
+    faces = PolyCollection(cycles, **{"edgecolors": "face", "linewidths": 0.3, "zorder": 1.0, **look, **style})
+    ax.add_collection(faces)
+    colorbar = None
+    if faces.get_array() is not None and ax.figure is not None:
+        colorbar = ax.figure.colorbar(faces, ax=ax, label=label, fraction=0.05, pad=0.02)
+    lines = _draw_edges(complex_, ax) if edges else []
+    low, high = complex_.vertices.min(axis=0), complex_.vertices.max(axis=0)
+    ax.set_aspect("equal")
+    ax.set_xlim(low[0], high[0])
+    ax.set_ylim(low[1], high[1])
+    ax.set_xlabel("$x_1$")
+    ax.set_ylabel("$x_2$")
+    return RegionArtists(ax, faces, lines, colorbar)
+
+
+def plot_boundary(boundary: Boundary, *, ax: Axes | None = None, **style: Any) -> LineCollection:
+    """Draw the decision boundary as a thick line, over whatever is there.
+
+    Args:
+        boundary: as :func:`jaxgeom.decision_boundary` gives it.
+        ax: where to draw; default is a new figure.
+        style: passed on to ``matplotlib.collections.LineCollection``.
+    """
+    is_new = ax is None
+    if ax is None:
+        ax = plt.figure(figsize=(5.2, 5.2), layout="constrained").subplots()
+        ax.set_aspect("equal")
+        ax.set_xlabel("$x_1$")
+        ax.set_ylabel("$x_2$")
+    defaults = {"colors": "black", "linewidths": 2.4, "capstyle": "round", "zorder": 3.0, "label": "decision boundary"}
+    lines = LineCollection(list(boundary.segments), **{**defaults, **style})
+    ax.add_collection(lines, autolim=is_new)
+    if is_new:
+        ax.autoscale_view()
+    _legend(ax)
+    return lines
+
+
+def _look(complex_: PlanarComplex, color_by: str | np.ndarray) -> tuple[dict[str, Any], str | None]:
+    """How the faces are coloured: arguments of their collection, and a name for the numbers behind the colours."""
+    if not isinstance(color_by, str):
+        values = np.asarray(color_by)
+        if values.shape[:1] != (complex_.num_faces,) or values.shape[1:] not in ((), (3,), (4,)):
+            raise ValueError(
+                f"color_by must have one number or colour for each of the {complex_.num_faces} faces, but has shape "
+                f"{values.shape}."
+            )
+        return ({"array": values} if values.ndim == 1 else {"facecolors": values}), None
+    if color_by == "random":
+        return {"facecolors": face_colors(complex_)}, None
+    if color_by not in _VALUES:
+        names = ", ".join(["random", *_VALUES])
+        raise ValueError(f"color_by must be one of {names} or an array, but {color_by!r} was given.")
+    if color_by in ("output", "slope") and not complex_.complete:
+        raise ValueError("this complex is not complete, so that its faces have no affine maps. Raise max_regions.")
+    look: dict[str, Any] = {"cmap": _light("YlGnBu", 0.0, 0.6)}
+    if color_by == "area":
+        look["cmap"] = _light("YlGnBu", 0.6, 0.0)
+        look |= {"array": complex_.area, "norm": LogNorm(max(complex_.area.min(), 1e-4 * complex_.area.max()))}
+    elif color_by == "output":
+        values = np.sum(complex_.gradient[:, 0] * complex_.centroid, axis=1) + complex_.intercept[:, 0]
+        largest = np.abs(values).max() or 1.0
+        look = {"array": values, "cmap": _light("RdBu_r", 0.15, 0.85), "clim": (-largest, largest)}
+    elif color_by == "slope":
+        look["array"] = np.hypot(*complex_.gradient[:, 0].T)
+    else:
+        look["array"] = complex_.patterns.sum(axis=1)
+    return look, _VALUES[color_by]
+
+
+def _light(name: str, start: float, stop: float) -> Colormap:
+    """The part of a colour map on which dark edges can be seen."""
+    return LinearSegmentedColormap.from_list(name, plt.get_cmap(name)(np.linspace(start, stop, 256)))
+
+
+def _draw_edges(complex_: PlanarComplex, ax: Axes) -> list[LineCollection]:
+    """The edges of each layer; the finer, the more there are. Earlier layers lie on top."""
+    drawn = []
+    width = float(np.clip(12 / np.sqrt(complex_.num_faces), 0.25, 1.2))
+    for layer in range(complex_.edge_layer.max(initial=-1) + 1):
+        segments = complex_.vertices[complex_.edges[complex_.edge_layer == layer]]
+        if len(segments):
+            color = LAYER_COLORS[layer % len(LAYER_COLORS)]
+            lines = LineCollection(
+                list(segments), colors=color, linewidths=width, capstyle="round", zorder=2.0 - 0.01 * layer
+            )
+            lines.set_label(f"edges of layer {layer}")
+            ax.add_collection(lines, autolim=False)
+            drawn.append(lines)
+    if drawn:
+        _legend(ax)
+    return drawn
+
+
+def _legend(ax: Axes) -> None:
+    legend = ax.legend(
+        loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, frameon=False, fontsize="small", borderaxespad=0
+    )
+    for handle in legend.legend_handles:
+        if isinstance(handle, LineCollection):
+            handle.set_linewidth(2.0)

@@ -1,0 +1,43 @@
+"""[host] Colours for the faces of a complex: neighbours differ, and a face keeps its colour while the network moves.
+
+Every unit turns the hue by an angle of its own where it is active, so that the activation pattern alone gives the
+colour; angles are neither small nor nearly full turns. Where an odd number of units is active, the colour is darker:
+across an edge one unit changes. Colours are light ones of even brightness, in Ottosson's OKLab space (2020), whose
+conversion to sRGB is written out here.
+"""
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxgeom.regions.complex import PlanarComplex
+
+LAYER_COLORS = ("#262626", "#0072b2", "#d55e00", "#009e73", "#cc79a7")
+"""Colours of the edges that each layer makes, over again after the last: black, then Okabe and Ito's."""
+
+_LIGHTNESS = (0.94, 0.87)
+_CHROMA = 0.06
+_LMS_OF_LAB = np.array(
+    [[1, 0.3963377774, 0.2158037573], [1, -0.1055613458, -0.0638541728], [1, -0.0894841775, -1.291485548]]
+)
+_RGB_OF_LMS = np.array(
+    [
+        [4.0767416621, -3.3077115913, 0.2309699292],
+        [-1.2684380046, 2.6097574011, -0.3413193965],
+        [-0.0041960863, -0.7034186147, 1.707614701],
+    ]
+)
+
+
+def face_colors(complex_: PlanarComplex, seed: int = 0) -> Float[np.ndarray, "faces 3"]:
+    """A light colour for each face, as sRGB values from 0 to 1.
+
+    Args:
+        complex_: as :func:`jaxgeom.enumerate_regions` gives it.
+        seed: another one gives other colours.
+    """
+    turns = np.random.default_rng(seed).uniform(0.2, 0.8, complex_.patterns.shape[1])
+    angle = 2 * np.pi * (complex_.patterns @ turns)
+    lightness = np.take(_LIGHTNESS, complex_.patterns.sum(axis=1) % 2)
+    lab = np.stack([lightness, _CHROMA * np.cos(angle), _CHROMA * np.sin(angle)], axis=1)
+    linear = np.clip((lab @ _LMS_OF_LAB.T) ** 3 @ _RGB_OF_LMS.T, 0.0, 1.0)
+    return np.clip(np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055), 0.0, 1.0)

@@ -1,0 +1,155 @@
+"""[host] Which face of a complex holds a point: the one with the point's activation pattern.
+
+The network is evaluated at the points, and the packed patterns are looked up among those of the faces, in order of a
+64-bit hash; the words themselves are compared as well, so that the hash decides nothing. No geometry is involved but
+for the question whether a point lies in the domain.
+
+Points on the lines of units may have patterns that no face has: where z and -z are both zero, both units are inactive.
+Pre-activations are continuous, so a face holds a point (its boundary included) if and only if its pattern differs from
+the point's in units only whose pre-activation vanishes there. Such points get the face where the largest relative
+pre-activation of a differing unit is smallest.
+"""
+
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxgeom.layers import Layers, check_finite, check_layers
+from jaxgeom.regions.complex import OUTSIDE, PlanarComplex
+from jaxgeom.regions.kinks import Activation, with_kinks
+
+_NUMBERS_AT_ONCE = 1 << 22
+
+
+def locate(
+    complex_: PlanarComplex,
+    layers: Layers,
+    points: Float[Array | np.ndarray, "points 2"],
+    *,
+    activation: Activation = "relu",
+) -> Int[np.ndarray, " points"]:
+    """The face that holds each point; -1 for points outside of the domain.
+
+    Faces are closed. A point on the line of a unit belongs to the side where the unit is inactive, if there is one
+    with the point's pattern, and otherwise to the first of the faces that it is on the boundary of. Signs are those of
+    float64: within rounding of a line either side may be found, and within rounding of the domain's boundary a point
+    is inside.
+
+    Args:
+        complex_: regions of the network, as :func:`jaxgeom.enumerate_regions` gives them.
+        layers: the network that the complex belongs to.
+        points: any number of points.
+        activation: the activation that the complex was made with.
+
+    Raises:
+        ValueError: if the points are not finite, or the network is not the complex's.
+    """
+    points = np.asarray(points, np.float64)
+    if not np.isfinite(points).all():
+        raise ValueError("points must be finite, but some are NaN or infinite.")
+    faces = np.full(len(points), OUTSIDE, np.int64)
+    network, slopes = _network(complex_, layers, activation)
+    table = _words(complex_.patterns)
+    step = max(1, _NUMBERS_AT_ONCE // max(1, complex_.patterns.shape[1]))
+    inside = np.flatnonzero(_is_inside(complex_, points))
+    for block in np.split(inside, range(step, len(inside), step)):
+        patterns, _ = _patterns(network, slopes, points[block])
+        found = _lookup(table, _words(patterns))
+        lost = np.flatnonzero(found == OUTSIDE)
+        if len(lost):
+            found[lost] = _nearest(complex_.patterns, *_patterns(network, slopes, points[block[lost]], relative=True))
+        faces[block] = found
+    return faces
+
+
+def _is_inside(complex_: PlanarComplex, points: Float[np.ndarray, "points 2"]) -> Bool[np.ndarray, " points"]:
+    """Which points lie in the domain, to rounding: on the inner side of each of its sides."""
+    if complex_.is_ideal.any():
+        return np.ones(len(points), bool)
+    on_boundary = complex_.edge_layer == OUTSIDE
+    faces, edges = complex_.edge_faces[on_boundary], complex_.edges[on_boundary]
+    inner = np.where(faces[:, :1] == OUTSIDE, edges[:, ::-1], edges)  # the domain is to the left
+    keys = complex_.edge_unit[on_boundary, None] * len(complex_.vertices) + inner
+    # each side goes from the vertex where it only begins to the one where it only ends
+    tails = np.sort(keys[~np.isin(keys[:, 0], keys[:, 1]), 0]) % len(complex_.vertices)
+    heads = np.sort(keys[~np.isin(keys[:, 1], keys[:, 0]), 1]) % len(complex_.vertices)
+    tail, side = complex_.vertices[tails], complex_.vertices[heads] - complex_.vertices[tails]
+    is_inside = np.ones(len(points), bool)
+    for (x, y), (dx, dy) in zip(tail, side, strict=True):
+        u, v = points[:, 0] - x, points[:, 1] - y
+        size = abs(dx) * (np.abs(points[:, 1]) + abs(y)) + abs(dy) * (np.abs(points[:, 0]) + abs(x))
+        is_inside &= dx * v - dy * u >= -4 * np.finfo(np.float64).eps * size
+    return is_inside
+
+
+def _network(complex_: PlanarComplex, layers: Layers, activation: Activation) -> tuple[Layers, list[np.ndarray]]:
+    """The layers that cut the complex, and the slopes of their units."""
+    network, slopes = with_kinks(layers, activation)
+    check_layers(network, dim=2)
+    check_finite(network)
+    width = network[-1].bias.shape[-1]
+    num_units = complex_.patterns.shape[1]
+    widths = np.cumsum([0, *map(len, slopes), width]).tolist()  # the outputs may have cut, too
+    if num_units not in widths or np.ndim(network[0].bias) != 1:
+        raise ValueError(
+            f"the faces of this complex have patterns of {num_units} units, but the layers have biases of shapes "
+            f"{[layer.bias.shape for layer in network]}. Give the network and the activation that enumerate_regions "
+            "was called with."
+        )
+    num_layers = widths.index(num_units)
+    return network[:num_layers], [*slopes, np.zeros(width)][:num_layers]
+
+
+def _patterns(
+    network: Layers, slopes: list[np.ndarray], points: Float[np.ndarray, "points 2"], *, relative: bool = False
+) -> tuple[Bool[np.ndarray, "points units"], Float[np.ndarray, "points _"]]:
+    """Which units are active at each point, and if asked for, how far each pre-activation is from zero, as a fraction
+    of its terms."""
+    patterns, distances = [np.zeros((len(points), 0), bool)], [np.zeros((len(points), 0))]
+    h, last = points, len(network) - 1
+    for index, (layer, slope) in enumerate(zip(network, slopes, strict=True)):
+        z = h @ layer.kernel + layer.bias
+        patterns.append((z > 0) & (slope != 1))
+        if relative:
+            size = np.abs(h) @ np.abs(layer.kernel) + np.abs(layer.bias)
+            distances.append(np.abs(z) / np.where(size > 0, size, 1.0))
+        if index < last:
+            h = np.where(z > 0, z, slope * z)
+    return np.concatenate(patterns, axis=1), np.concatenate(distances, axis=1)
+
+
+def _words(patterns: Bool[np.ndarray, "rows units"]) -> np.ndarray:
+    """The patterns in 64-bit words, (rows, words)."""
+    words = np.zeros((len(patterns), patterns.shape[1] // 64 + 1), np.uint64)
+    packed = np.packbits(patterns, axis=1)
+    words.view(np.uint8)[:, : packed.shape[1]] = packed
+    return words
+
+
+def _lookup(table: np.ndarray, wanted: np.ndarray) -> Int[np.ndarray, " wanted"]:
+    """The row of the table that equals each wanted row, or -1. Rows of one hash but the first are not found."""
+    factors = np.random.default_rng(0).integers(1 << 63, size=table.shape[1], dtype=np.uint64) * np.uint64(2) + 1
+
+    def hashed(words: np.ndarray) -> np.ndarray:
+        return np.asarray(((words ^ (words >> np.uint64(31))) * factors).sum(axis=1, dtype=np.uint64))
+
+    keys, hashes = hashed(table), hashed(wanted)
+    order = np.argsort(keys, kind="stable")
+    found = order[np.minimum(np.searchsorted(keys[order], hashes), len(order) - 1)]
+    return np.where((table[found] == wanted).all(axis=1), found, OUTSIDE)
+
+
+def _nearest(
+    table: Bool[np.ndarray, "faces units"],
+    patterns: Bool[np.ndarray, "points units"],
+    values: Float[np.ndarray, "points units"],
+) -> Int[np.ndarray, " points"]:
+    """The row of the table for which the largest value of a differing unit is smallest; the first of several."""
+    found, best = np.zeros(len(patterns), np.int64), np.full(len(patterns), np.inf)
+    num_rows = max(1, _NUMBERS_AT_ONCE // max(1, patterns.size))
+    for start in range(0, len(table), num_rows):
+        differs = table[start : start + num_rows] != patterns[:, None]
+        worst = np.where(differs, values[:, None], 0.0).max(axis=2, initial=0.0)
+        row = worst.argmin(axis=1)
+        value = np.take_along_axis(worst, row[:, None], axis=1)[:, 0]
+        found, best = np.where(value < best, start + row, found), np.minimum(value, best)
+    return found

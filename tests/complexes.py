@@ -1,0 +1,41 @@
+"""Networks in the plane and their complexes, in integer arithmetic, which compiles nothing."""
+
+import itertools
+
+import numpy as np
+
+from jaxgeom.domains import box, start_of
+from jaxgeom.layers import Dense
+from jaxgeom.regions.complex import without_artificial_edges
+from jaxgeom.regions.exact import complex_of_cells, exact_cells
+from jaxgeom.regions.kinks import with_kinks
+
+
+def network(seed, *widths, num_inputs=2, values=None):
+    """Random layers of these widths, the outputs included; uniform, or with weights among the given values."""
+    rng = np.random.default_rng(seed)
+
+    def draw(shape):
+        return rng.uniform(-1, 1, shape) if values is None else rng.choice(values, shape)
+
+    return tuple(Dense(draw((a, b)), draw(b)) for a, b in itertools.pairwise((num_inputs, *widths)))
+
+
+def complex_of(layers, domain=None, *, activation="relu", cut_output=False):
+    """What enumerate_regions gives."""
+    layers, slopes = with_kinks(layers, activation)
+    if cut_output:
+        width = layers[-1].bias.shape[0]
+        layers, slopes = (*layers, Dense(np.eye(width), np.zeros(width))), [*slopes, np.zeros(width)]
+    start = start_of(box() if domain is None else domain)
+    return without_artificial_edges(complex_of_cells(exact_cells(layers, slopes, start)))
+
+
+def faces_of_corners(complex_):
+    """The face of each corner."""
+    return np.repeat(np.arange(complex_.num_faces), np.diff(complex_.face_offsets))
+
+
+def polygons(complex_):
+    """The vertices of each face."""
+    return np.split(complex_.vertices[complex_.face_vertices], complex_.face_offsets[1:-1])

@@ -1,0 +1,115 @@
+"""Pictures of regions: what is drawn is the complex."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from complexes import complex_of, network, polygons
+from matplotlib.colors import to_rgb
+
+from jaxgeom import plot
+from jaxgeom.domains import whole_plane
+from jaxgeom.regions.boundary import decision_boundary
+
+LAYERS = network(1, 6, 6, 1)
+COMPLEX = complex_of(LAYERS)
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+def test_faces_and_edges_are_those_of_the_complex():
+    drawn = plot.plot_regions(COMPLEX)
+    drawn.axes.figure.canvas.draw()
+    paths = drawn.faces.get_paths()
+    assert len(paths) == COMPLEX.num_faces
+    for path, cycle in zip(paths, polygons(COMPLEX), strict=True):
+        np.testing.assert_array_equal(path.vertices[:-1], cycle)
+    assert len(drawn.edges) == 2
+    for layer, lines in enumerate(drawn.edges):
+        expected = COMPLEX.vertices[COMPLEX.edges[COMPLEX.edge_layer == layer]]
+        np.testing.assert_array_equal(lines.get_segments(), expected)
+    assert to_rgb(drawn.edges[0].get_color()[0]) != to_rgb(drawn.edges[1].get_color()[0])
+    assert drawn.axes.get_aspect() == 1
+    assert drawn.axes.get_xlim() == drawn.axes.get_ylim() == (-1, 1)
+    assert drawn.axes.get_xlabel()
+    assert drawn.axes.get_ylabel()
+    texts = [text.get_text() for text in drawn.axes.get_legend().get_texts()]
+    assert texts == ["edges of layer 0", "edges of layer 1"]
+    assert drawn.colorbar is None
+
+
+def test_colours_are_numbers():
+    values = COMPLEX.gradient[:, 0] * COMPLEX.centroid
+    numbers = {
+        "area": COMPLEX.area,
+        "output": values.sum(axis=1) + COMPLEX.intercept[:, 0],
+        "slope": np.linalg.norm(COMPLEX.gradient[:, 0], axis=1),
+        "active": COMPLEX.patterns.sum(axis=1),
+    }
+    for name, expected in numbers.items():
+        drawn = plot.plot_regions(COMPLEX, color_by=name, edges=False)
+        np.testing.assert_allclose(drawn.faces.get_array(), expected, rtol=1e-14)
+        assert drawn.colorbar is not None
+        assert drawn.colorbar.ax.get_ylabel()
+        assert drawn.edges == []
+        assert drawn.axes.get_legend() is None
+        drawn.axes.figure.canvas.draw()
+        if name == "output":
+            low, high = drawn.faces.get_clim()
+            assert low == -high
+            assert high == np.abs(expected).max()
+    own = np.arange(COMPLEX.num_faces) / 3
+    np.testing.assert_array_equal(plot.plot_regions(COMPLEX, color_by=own).faces.get_array(), own)
+    rgb = np.random.default_rng(0).uniform(size=(COMPLEX.num_faces, 3))
+    np.testing.assert_array_equal(plot.plot_regions(COMPLEX, color_by=rgb).faces.get_facecolor()[:, :3], rgb)
+
+
+def test_the_boundary_is_drawn_over_the_regions():
+    boundary = decision_boundary(COMPLEX)
+    assert len(boundary.face) > 0
+    drawn = plot.plot_regions(COMPLEX)
+    lines = plot.plot_boundary(boundary, ax=drawn.axes, colors="red")
+    np.testing.assert_array_equal(lines.get_segments(), boundary.segments)
+    assert lines.get_zorder() > max(edge.get_zorder() for edge in drawn.edges)
+    assert to_rgb(lines.get_color()[0]) == (1, 0, 0)
+    assert drawn.axes.get_xlim() == (-1, 1)
+    assert "decision boundary" in [text.get_text() for text in drawn.axes.get_legend().get_texts()]
+    alone = plot.plot_boundary(boundary)
+    low, high = alone.axes.dataLim.min, alone.axes.dataLim.max
+    np.testing.assert_allclose([low, high], [boundary.segments.min(axis=(0, 1)), boundary.segments.max(axis=(0, 1))])
+
+
+def test_complexes_with_one_face_or_no_boundary():
+    one = complex_of(LAYERS[:1], activation="relu")
+    drawn = plot.plot_regions(one._replace(gradient=one.gradient[:, :1], intercept=one.intercept[:, :1]))
+    assert drawn.edges == []
+    for name in ("area", "output", "slope", "active"):
+        plot.plot_regions(one, color_by=name).axes.figure.canvas.draw()
+    boundary = decision_boundary(COMPLEX)
+    nothing = boundary._replace(segments=boundary.segments[:0])
+    plot.plot_boundary(nothing, ax=drawn.axes).axes.figure.canvas.draw()
+
+
+def test_given_axes_are_used_and_global_style_is_left_alone():
+    before = dict(plt.rcParams)
+    _, ax = plt.subplots()
+    drawn = plot.plot_regions(COMPLEX, ax=ax, linewidths=2.0)
+    assert drawn.axes is ax
+    assert len(plt.get_fignums()) == 1
+    assert drawn.faces.get_linewidth() == [2.0]
+    assert dict(plt.rcParams) == before
+
+
+def test_what_is_refused():
+    with pytest.raises(ValueError, match="color_by must be one of random, area"):
+        plot.plot_regions(COMPLEX, color_by="size")
+    with pytest.raises(ValueError, match="one number or colour for each"):
+        plot.plot_regions(COMPLEX, color_by=np.zeros(COMPLEX.num_faces + 1))
+    with pytest.raises(ValueError, match="not complete"):
+        plot.plot_regions(COMPLEX._replace(complete=False), color_by="slope")
+    with pytest.raises(ValueError, match="whole plane"):
+        plot.plot_regions(complex_of(LAYERS, whole_plane()))
+    assert plt.get_fignums() == []

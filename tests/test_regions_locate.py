@@ -1,0 +1,158 @@
+"""Faces that hold points: against half-planes, on lines and vertices, in the whole plane."""
+
+import itertools
+
+import numpy as np
+import pytest
+import reference
+from complexes import complex_of, network, polygons
+
+from jaxgeom.domains import box, polygon, whole_plane
+from jaxgeom.layers import Dense
+from jaxgeom.regions import locate as module
+from jaxgeom.regions.locate import locate
+
+HALVES = [-1.0, -0.5, 0.0, 0.5, 1.0]
+TRIANGLE = polygon([(-1, -1), (2, -0.5), (0.5, 1.5)])
+
+
+def holds(polygon_, points):
+    """By how far points are inside of a convex polygon: the least distance to a side, negative outside."""
+    along = np.roll(polygon_, -1, axis=0) - polygon_
+    from_start = points[:, None] - polygon_
+    cross = along[:, 0] * from_start[..., 1] - along[:, 1] * from_start[..., 0]
+    return (cross / np.hypot(*along.T)).min(axis=1)
+
+
+@pytest.mark.parametrize("domain", [box(), TRIANGLE])
+@pytest.mark.parametrize("widths", [(1,), (12, 1), (8, 8, 2), (5, 5, 5, 1)])
+def test_points_are_in_their_polygons(widths, domain):
+    layers = network(1, *widths)
+    complex_ = complex_of(layers, domain)
+    points = np.random.default_rng(0).uniform(-1.5, 2, (2000, 2))
+    found = locate(complex_, layers, points)
+    inside = np.stack([holds(cycle, points) for cycle in polygons(complex_)], axis=1)
+    assert (np.abs(inside).min(axis=1) > 1e-12).all()
+    expected = np.where((inside > 0).any(axis=1), inside.argmax(axis=1), -1)
+    np.testing.assert_array_equal(found, expected)
+    assert (found == -1).any()
+    np.testing.assert_array_equal(locate(complex_, layers, complex_.centroid), np.arange(complex_.num_faces))
+
+
+def test_points_on_edges_are_on_the_inactive_side():
+    points = np.array(list(itertools.product(np.arange(-4, 5) / 4, repeat=2)))
+    num_on_lines = 0
+    for seed in range(10):
+        layers = network(seed, 4, 4, 1, values=HALVES)
+        complex_ = complex_of(layers)
+        found = locate(complex_, layers, points)
+        for point, face in zip(points, found, strict=True):
+            assert holds(polygons(complex_)[face], point[None]) >= -1e-12
+            _, hidden = reference.exact_forward(layers, point)
+            own = np.array([z > 0 for z in hidden])
+            num_on_lines += 0 in hidden
+            if (complex_.patterns == own).all(axis=1).any():
+                np.testing.assert_array_equal(complex_.patterns[face], own)
+            else:  # the first of the faces around it
+                around = [holds(cycle, point[None])[0] >= -1e-12 for cycle in polygons(complex_)]
+                assert face == np.flatnonzero(around)[0]
+    assert num_on_lines > 100
+
+
+def test_opposite_units():
+    # on x = 0 both units are inactive, which is so on no face
+    layers = (Dense(np.array([[1.0, -1.0], [0.0, 0.0]]), np.zeros(2)), Dense(np.ones((2, 1)), np.zeros(1)))
+    complex_ = complex_of(layers)
+    assert complex_.num_faces == 2
+    found = locate(complex_, layers, np.array([[0.0, y] for y in np.linspace(-1, 1, 9)] + [[0.0, 1.1]]))
+    np.testing.assert_array_equal(found, [0] * 9 + [-1])
+
+
+def test_vertices_and_the_boundary_are_inside():
+    layers = network(3, 8, 8, 1)
+    for domain in (box(), TRIANGLE):
+        complex_ = complex_of(layers, domain)
+        for vertex, face in zip(complex_.vertices, locate(complex_, layers, complex_.vertices), strict=True):
+            assert holds(polygons(complex_)[face], vertex[None]) >= -1e-14
+    corners = TRIANGLE.vertices
+    share = np.linspace(0, 1, 101)[:, None]
+    for p, q in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        points = p + share * (q - p)
+        assert (locate(complex_, layers, points) >= 0).all()
+        outwards = 1e-13 * np.array([q[1] - p[1], p[0] - q[0]])
+        assert (locate(complex_, layers, points + outwards) == -1).all()
+
+
+def test_the_whole_plane():
+    layers = network(4, 8, 6, 1)
+    complex_ = complex_of(layers, whole_plane())
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(1000, 2)) * 10.0 ** rng.uniform(-3, 6, (1000, 1))
+    found = locate(complex_, layers, points)
+    np.testing.assert_array_equal(complex_.patterns[found], reference.activation_patterns(layers, points))
+    assert np.isinf(complex_.area[found]).any()
+    assert np.isfinite(complex_.area[found]).any()
+
+
+@pytest.mark.parametrize("activation", ["abs", "leaky_relu", "hard_tanh", ["linear", "relu"]])
+def test_other_activations(activation):
+    layers = network(5, 5, 5, 1)
+    complex_ = complex_of(layers, activation=activation)
+    found = locate(complex_, layers, complex_.centroid, activation=activation)
+    np.testing.assert_array_equal(found, np.arange(complex_.num_faces))
+
+
+def test_maxout():
+    first, last = network(6, 8, 1)
+    layers = (first, Dense(last.kernel[:4], last.bias))
+    complex_ = complex_of(layers, activation="maxout")
+    found = locate(complex_, layers, complex_.centroid, activation="maxout")
+    np.testing.assert_array_equal(found, np.arange(complex_.num_faces))
+
+
+def test_complexes_that_the_output_cuts_or_that_stop_early():
+    layers = network(7, 6, 6, 2)
+    for complex_ in (complex_of(layers, cut_output=True), complex_of((layers[0], network(0, 6, 1)[1]))):
+        found = locate(complex_, layers, complex_.centroid)
+        np.testing.assert_array_equal(found, np.arange(complex_.num_faces))
+    uncut = complex_of((Dense(np.ones((2, 1)), np.zeros(1)),))
+    np.testing.assert_array_equal(locate(uncut, layers, np.array([[0.0, 0.0], [2.0, 0.0]])), [0, -1])
+
+
+def test_many_units_and_no_points():
+    layers = network(8, 70, 1)
+    complex_ = complex_of(layers)
+    np.testing.assert_array_equal(locate(complex_, layers, complex_.centroid), np.arange(complex_.num_faces))
+    assert locate(complex_, layers, np.zeros((0, 2))).shape == (0,)
+
+
+def test_the_hash_decides_nothing(monkeypatch):
+    layers = network(9, 8, 8, 1)
+    complex_ = complex_of(layers)
+    points = np.random.default_rng(0).uniform(-1, 1, (200, 2))
+    expected = locate(complex_, layers, points)
+    monkeypatch.setattr(module, "_lookup", lambda table, wanted: np.full(len(wanted), -1))
+    np.testing.assert_array_equal(locate(complex_, layers, points), expected)
+    # in blocks of points and of faces
+    through_origin = (Dense(layers[0].kernel, np.zeros(8)), *layers[1:])
+    star = complex_of(through_origin)
+    origin, at_once = np.zeros((3, 2)), module._NUMBERS_AT_ONCE
+    found = []
+    for numbers in (at_once, 100):
+        monkeypatch.setattr(module, "_NUMBERS_AT_ONCE", numbers)
+        np.testing.assert_array_equal(locate(complex_, layers, points), expected)
+        found.append(locate(star, through_origin, origin).tolist())
+    around = [holds(cycle, origin[:1])[0] >= -1e-15 for cycle in polygons(star)]
+    assert sum(around) > 10
+    assert found == [[np.flatnonzero(around)[0]] * 3] * 2
+
+
+def test_what_is_refused():
+    layers = network(0, 6, 1)
+    complex_ = complex_of(layers)
+    with pytest.raises(ValueError, match="patterns of 6 units"):
+        locate(complex_, network(0, 5, 5, 1), np.zeros((1, 2)))
+    with pytest.raises(ValueError, match="patterns of 6 units"):
+        locate(complex_, layers, np.zeros((1, 2)), activation="hard_tanh")
+    with pytest.raises(ValueError, match="points must be finite"):
+        locate(complex_, layers, np.array([[0.0, np.nan]]))
