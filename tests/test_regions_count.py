@@ -19,7 +19,7 @@ from jaxgeom import (
     map_chunks,
     polygon_vertices,
 )
-from jaxgeom.regions import count
+from jaxgeom.regions import count, grid_count
 from jaxgeom.regions.batches import NOT_COUNTED
 
 VERTICES = polygon_vertices(box()).tolist()
@@ -29,9 +29,9 @@ GRID = grid_points(box(), 9)
 @pytest.fixture(scope="module", autouse=True)
 def quickly_compiled():
     with pytest.MonkeyPatch.context() as patch:
-        for name, static in (("_counts", ()), ("_grid_counts", ("capacity",))):
-            function = getattr(count, name).__wrapped__
-            patch.setattr(count, name, quick(function, static_argnames=static))
+        for module, name, static in ((count, "_arrangements", ()), (grid_count, "_grid_counts", ("capacity",))):
+            function = getattr(module, name).__wrapped__
+            patch.setattr(module, name, quick(function, static_argnames=static))
         yield
 
 
@@ -289,7 +289,7 @@ def test_progress_of_the_counts(twelve, capfd):
 def test_capacity_grows_as_needed(twelve, monkeypatch, first_capacity):
     layers, _, on_grid = twelve
     assert on_grid[0].min() <= 8 < on_grid[0].max()
-    monkeypatch.setattr(count, "_FIRST_CAPACITY", first_capacity)
+    monkeypatch.setattr(grid_count, "_FIRST_CAPACITY", first_capacity)
     np.testing.assert_array_equal(count_grid_regions(layers, GRID, chunk_size=3), on_grid)
 
 
@@ -297,7 +297,7 @@ def test_deep_networks_on_a_grid(monkeypatch):
     layers = population(4, widths=(2, 8, 7, 2))
     expected = np.array([grid_truth(member(layers, index)) for index in range(4)]).T
     assert expected[0].max() > 8
-    monkeypatch.setattr(count, "_FIRST_CAPACITY", 8)
+    monkeypatch.setattr(grid_count, "_FIRST_CAPACITY", 8)
     np.testing.assert_array_equal(count_grid_regions(layers, GRID, chunk_size=4), expected)
 
 
@@ -354,13 +354,16 @@ def test_bad_arguments_of_the_grid_count(unchecked, points, options, message):
 @pytest.mark.parametrize(
     ("layers", "domain", "options", "message"),
     [
-        (population(widths=(2, 3, 3, 1)), box(), {}, "one hidden layer, but this one has 2. Use count_grid_regions"),
-        (population(2, widths=(2, 3, 3, 3, 1)), box(), {}, "one hidden layer, but this one has 3"),
-        (population(widths=(3, 3, 1)), box(), {}, "layer 0 takes 3 inputs, but what comes before it has 2 dimensions"),
+        (population(widths=(3, 3, 1)), box(), {}, "two inputs are needed, but the first layer takes 3"),
         (population(), box(dim=3), {}, "a two-dimensional domain is needed, but a box in 3 dimensions"),
         (population(), box(dim=1), {}, "a two-dimensional domain is needed"),
-        (population(), box(), {"kind": "linear"}, "kind must be 'activation', but 'linear' was given"),
-        (population(), box(), {"kind": ""}, "kind must be 'activation'"),
+        (
+            population(),
+            box(),
+            {"kind": "convex"},
+            "kind must be one of activation, linear, map, but 'convex' was given",
+        ),
+        (population(), box(), {"kind": ""}, "kind must be one of"),
     ],
 )
 def test_bad_arguments_of_the_exact_count(layers, domain, options, message):

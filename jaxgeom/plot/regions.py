@@ -152,7 +152,7 @@ def _draw_edges(complex_: PlanarComplex, ax: Axes) -> list[LineCollection]:
 
 def _legend(ax: Axes) -> None:
     legend = ax.legend(
-        loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, frameon=False, fontsize="small", borderaxespad=0
+        loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3, frameon=False, fontsize="small", borderaxespad=0
     )
     for handle in legend.legend_handles:
         if isinstance(handle, LineCollection):
