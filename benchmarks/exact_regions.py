@@ -38,14 +38,15 @@ COUNTS = [
     ((100,), 500, 20, 200),
     ((256,), 100, 4, 200),
     ((32, 32), 500, 60, 6),
-    ((20,) * 5, 300, 40, 5),
     ((64,) * 3, 60, 4, 30),
     ((128, 128), 30, 3, 30),
+    ((20,) * 5, 300, 40, 5),
     ((512, 512), 2, 1, 60),
 ]
 POLYGONS = [((32, 32), 100, 40, 3), ((64,) * 3, 16, 4, 12)]
 GROWTH = [(64, 64), (128, 128), (256, 256), (512, 512), (1024, 1024)]
 COLD = [(100,), (32, 32), (64,) * 3]
+SINGLE = [(32, 32), (6, 6)]  # where single precision is tried as well
 TINY_COUNTS = [((8,), 8, 4, 0), ((6, 6), 4, 2, 0)]
 TINY_POLYGONS = [((6, 6), 4, 2, 0)]
 
@@ -114,7 +115,7 @@ def compare(
         theirs = partial(rival_polygons, layers, rivals)
     else:
         ours = {"jaxgeom": lambda: jg.count_regions(layers, BOX).count}
-        if len(widths) > 1:
+        if widths in SINGLE:
             ours["jaxgeom float32"] = lambda: jg.count_regions(layers, BOX, dtype=np.float32).count
         theirs = partial(rival, layers, rivals)
     for name, function in ours.items():
@@ -225,6 +226,7 @@ def main() -> int:
         for widths, num, rivals, aim in cases:
             row = compare(widths, num, rivals, aim, repeats, polygons=part == "polygons")
             record[part].append(row)
+            write_json(given.out, record)
             failed |= not (row["referee_agrees_with_jaxgeom"] and row["float32_counts_equal"])
             single = row["ratio"].get("jaxgeom float32")
             theirs, ours = (1e3 * row["seconds"][name] for name in ("regioncam", "jaxgeom"))

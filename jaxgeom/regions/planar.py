@@ -69,7 +69,7 @@ class Planar(NamedTuple):
     points: Float[Array, "vertices 3"]
     """Homogeneous positions, scaled so that those of the start lie in [-1, 1]; zero for padding."""
     spread: Float[Array, " vertices"]
-    """Bound of the rounding error of the positions."""
+    """Bound of what is wrong with the values at a vertex because of its position, in units of ``scale``."""
     values: Float[Array, "vertices width"]
     """Activations of the layer before."""
     ends: Int32[Array, "edges 2"]
@@ -262,22 +262,32 @@ def chords(state: Planar, found: Signs, capacities: Capacities) -> Chords:
 
 def between(
     points: Float[Array, "vertices 3"],
+    z: Float[Array, "vertices width"],
     spread: Float[Array, " vertices"],
+    scale: Float[Array, " width"],
     u: Int32[Array, " pairs"],
     v: Int32[Array, " pairs"],
     fraction: Float[Array, " pairs"],
     error: Float[Array, " pairs"],
-) -> tuple[Float[Array, "pairs 3"], Float[Array, " pairs"]]:
-    """Points on the way from one vertex to another, and bounds of their errors."""
+) -> tuple[Float[Array, "pairs 3"], Float[Array, "pairs width"], Float[Array, " pairs"]]:
+    """Points on the way from one vertex to another, pre-activations there, and the errors of these.
+
+    What is wrong with ``fraction`` moves a point along the way, and each pre-activation by what it changes there.
+    """
     start, way = rows(points, u), rows(points, v) - rows(points, u)
-    length = jnp.max(jnp.abs(way), axis=1)
-    return start + fraction[:, None] * way, jnp.maximum(rows(spread, u), rows(spread, v)) + error * length
+    low, change = rows(z, u), rows(z, v) - rows(z, u)
+    relative = jnp.abs(change) / jnp.where(scale > 0, scale, jnp.inf)
+    most = jnp.maximum(jnp.max(relative, axis=1, initial=0.0), jnp.abs(way[:, 2]))
+    moved = jnp.maximum(rows(spread, u), rows(spread, v)) + error * most
+    return start + fraction[:, None] * way, low + fraction[:, None] * change, moved
 
 
-def crossing_points(state: Planar, cut: Chords) -> tuple[Float[Array, "crossings 3"], Float[Array, " crossings"]]:
-    """Positions of the crossings, and bounds of their errors."""
+def at_crossings(
+    state: Planar, found: Signs, cut: Chords
+) -> tuple[Float[Array, "crossings 3"], Float[Array, "crossings width"], Float[Array, " crossings"]]:
+    """Positions of the crossings, pre-activations there, and bounds of the errors of these."""
     ends = rows(state.ends, cut.edge)
-    return between(state.points, state.spread, ends[:, 0], ends[:, 1], cut.fraction, cut.error)
+    return between(state.points, found.z, state.spread, found.scale, ends[:, 0], ends[:, 1], cut.fraction, cut.error)
 
 
 def meetings(
@@ -287,7 +297,7 @@ def meetings(
 
     Args:
         state, found, cut: the complex, the signs and the chords of one layer.
-        spread: bounds of the errors of the positions of the crossings.
+        spread: bounds of the errors that the positions of the crossings bring.
         capacities: room.
         once: list a meeting with the first of its two chords only, which is enough to see three meet in one point.
     """
@@ -328,5 +338,5 @@ def meetings(
 
 def ties(state: Planar, found: Signs, cut: Chords, capacities: Capacities) -> Bool[Array, ""]:
     """Whether three chords may meet in one point, so that counting pairs would count too much."""
-    _, spread = crossing_points(state, cut)
+    _, _, spread = at_crossings(state, found, cut)
     return meetings(state, found, cut, spread, capacities, once=True).uncertain

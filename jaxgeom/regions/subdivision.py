@@ -19,8 +19,8 @@ from jaxgeom.regions.planar import (
     Meetings,
     Planar,
     Signs,
+    at_crossings,
     between,
-    crossing_points,
     meetings,
 )
 from jaxgeom.regions.ragged import (
@@ -72,14 +72,16 @@ def subdivide(
     Returns:
         The new complex, the parts, whether a decision was uncertain, and whether the cycles are as many as predicted.
     """
-    points, spread = crossing_points(state, cut)
+    points, crossed, spread = at_crossings(state, found, cut)
     met = meetings(state, found, cut, spread, capacities, once=False)
     chord_face = entries(state.face, rows(cut.edge, met.start), met.side)
     twin, vertex = _twins(cut, met, chord_face, found.z.shape[1], capacities)
     order = inverse(met.position)
     met_vertex, twin = rows(vertex, order), rows(rows(met.position, twin), order)
 
-    grown, signs_at = _vertices(state, found, cut, met, points, spread, vertex, slopes, capacities, bool(num_parts))
+    grown, signs_at = _vertices(
+        state, found, cut, met, (points, crossed, spread), vertex, slopes, capacities, bool(num_parts)
+    )
     counts = num_bits(found.flips)
     ends, made, face = _edges(state, cut, met, counts, met_vertex, chord_face, first_number)
     following = _followers(state, found, cut, met, counts, twin, chord_face)
@@ -132,8 +134,7 @@ def _vertices(
     found: Signs,
     cut: Chords,
     met: Meetings,
-    points: Array,
-    spread: Array,
+    at: tuple[Array, Array, Array],
     vertex: Array,
     slopes: Array,
     capacities: Capacities,
@@ -141,9 +142,7 @@ def _vertices(
 ) -> tuple[tuple[Array, Array, Array], Array | None]:
     """Positions, their errors, and activations of old and new vertices; and their signs."""
     unit = jnp.arange(found.z.shape[1], dtype=jnp.int32)
-    ends = rows(state.ends, cut.edge)
-    low, high = rows(found.z, ends[:, 0]), rows(found.z, ends[:, 1])
-    crossed = low + cut.fraction[:, None] * (high - low)
+    points, crossed, spread = at
     crossed = jnp.where((unit == cut.unit[:, None]) | ~cut.is_crossing[:, None], 0.0, crossed)
 
     is_lower = met.is_meeting & (rows(met.unit, met.chord) < met.other)
@@ -155,10 +154,10 @@ def _vertices(
     listed = jnp.minimum(listed, len(met.chord) - 1)
     chord, other, fraction = (rows(array, listed) for array in (met.chord, met.other, met.fraction))
     p, q = rows(met.start, chord), rows(met.stop, chord)
-    low, high = rows(crossed, p), rows(crossed, q)
     is_own = (unit == rows(met.unit, chord)[:, None]) | (unit == other[:, None])
-    both = jnp.where(is_own | ~is_vertex[:, None], 0.0, low + fraction[:, None] * (high - low))
-    met_points, met_spread = between(points, spread, p, q, fraction, rows(met.error, listed))
+    error = rows(met.error, listed)
+    met_points, both, met_spread = between(points, crossed, spread, found.scale, p, q, fraction, error)
+    both = jnp.where(is_own | ~is_vertex[:, None], 0.0, both)
 
     z = jnp.concatenate([found.z, crossed, both])
     grown = (
