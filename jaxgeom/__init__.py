@@ -66,14 +66,17 @@ from jaxgeom.regions.bounds import (
     zaslavsky,
     zaslavsky_central,
 )
+from jaxgeom.regions.breakpoints import breakpoints
 from jaxgeom.regions.complex import PlanarComplex, check_complex
 from jaxgeom.regions.count import RegionCounts, count_regions
 from jaxgeom.regions.enumerate import enumerate_population, enumerate_regions
 from jaxgeom.regions.grid import GridRegions, grid_regions
 from jaxgeom.regions.grid_count import GridCounts, count_grid_regions
 from jaxgeom.regions.inscribed import InscribedCircles, inscribed_circles
+from jaxgeom.regions.lines import Breakpoints, line_breakpoints
 from jaxgeom.regions.locate import locate
 from jaxgeom.regions.merge import region_labels
+from jaxgeom.regions.paths import polyline_breakpoints
 from jaxgeom.regions.planar_count import PlanarCount, planar_count
 from jaxgeom.regions.slices import Plane, Projection, box_on_plane, lift, on_plane, plane_through, project
 from jaxgeom.regions.spatial import SpatialComplex, SpatialCount, count_regions_nd, enumerate_regions_nd
@@ -90,6 +93,7 @@ __all__ = [
     "ArrangementCount",
     "Boundary",
     "Box",
+    "Breakpoints",
     "Dataset",
     "Dense",
     "Fit",
@@ -124,6 +128,7 @@ __all__ = [
     "boundary_length",
     "box",
     "box_on_plane",
+    "breakpoints",
     "check_complex",
     "convert",
     "corners",
@@ -158,6 +163,7 @@ __all__ = [
     "inscribed_circles",
     "layers_of",
     "lift",
+    "line_breakpoints",
     "line_segments",
     "local_complexity",
     "locate",
@@ -178,6 +184,7 @@ __all__ = [
     "plot",
     "polygon",
     "polygon_vertices",
+    "polyline_breakpoints",
     "project",
     "raghu_2017",
     "random_order",

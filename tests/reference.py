@@ -331,6 +331,88 @@ def segment_sides(cells: Sequence[Cell]) -> dict[Segment, list[int]]:
 
 
 # ---------------------------------------------------------------------------------------------------------
+# Exact: breakpoints along a line
+# ---------------------------------------------------------------------------------------------------------
+
+
+class Breakpoint(NamedTuple):
+    """Where the activation pattern changes along a line, and the first unit that changes there."""
+
+    t: Fraction
+    layer: int
+    unit: int
+
+
+Affine = tuple[Fraction, Fraction]  # (slope, intercept), a function of t
+
+
+def exact_breakpoints(
+    layers: Layers, start: Any, stop: Any, *, infinite: bool = False, slopes: Any = None
+) -> tuple[list[Breakpoint], list[list[Affine]]]:
+    """All breakpoints on start + t (stop - start) for 0 < t < 1, or for all t; and the outputs on each piece.
+
+    Walks along the line: with the pattern just right of where it is, every unit is an affine function of t, and
+    nothing changes before the first root ahead. There it asks for the pattern again. A unit whose value is zero is
+    active just right of there iff its slope is positive. ``slopes``, one list for each hidden layer, are what
+    negative pre-activations are multiplied with.
+    """
+    inputs = [(b - a, a) for a, b in zip(_fractions(start), _fractions(stop), strict=True)]
+    weights = [(_fractions(kernel), _fractions(bias)) for kernel, bias in layers]
+    factors = [[Fraction(0)] * len(bias) for _, bias in weights[:-1]] if slopes is None else _fractions_of(slopes)
+    here = None if infinite else Fraction(0)  # None is minus infinity
+    found: list[Breakpoint] = []
+    pattern, functions, outputs = _right_of(weights, factors, inputs, here)
+    pieces = [outputs]
+    while True:
+        roots = [-b / a for layer in functions for a, b in layer if a]
+        ahead = [t for t in roots if (here is None or t > here) and (infinite or t < 1)]
+        if not ahead:
+            return found, pieces
+        here = min(ahead)
+        before = pattern
+        pattern, functions, outputs = _right_of(weights, factors, inputs, here)
+        changes = [
+            (layer, unit)
+            for layer, (old, new) in enumerate(zip(before, pattern, strict=True))
+            for unit, (was, is_active) in enumerate(zip(old, new, strict=True))
+            if was != is_active and factors[layer][unit] != 1
+        ]
+        if changes:
+            found.append(Breakpoint(here, *changes[0]))
+            pieces.append(outputs)
+
+
+def _right_of(
+    weights: Any, factors: Any, inputs: list[Affine], t: Fraction | None
+) -> tuple[list[list[bool]], list[list[Affine]], list[Affine]]:
+    """Pattern, pre-activations as functions of t, and outputs, just right of t."""
+    h = inputs
+    pattern: list[list[bool]] = []
+    functions: list[list[Affine]] = []
+    for index, (kernel, bias) in enumerate(weights):
+        z = [
+            (
+                sum((h[i][0] * kernel[i][j] for i in range(len(h))), Fraction(0)),
+                bias[j] + sum((h[i][1] * kernel[i][j] for i in range(len(h))), Fraction(0)),
+            )
+            for j in range(len(bias))
+        ]
+        if index == len(weights) - 1:
+            return pattern, functions, z
+        # at minus infinity the value is -slope, then the intercept; elsewhere the value, then the slope
+        signs = [(-a, b) if t is None else (a * t + b, a) for a, b in z]
+        active = [first > 0 or (first == 0 and second > 0) for first, second in signs]
+        pattern.append(active)
+        functions.append(z)
+        h = [(a, b) if on else (a * s, b * s) for (a, b), on, s in zip(z, active, factors[index], strict=True)]
+    raise ValueError("a network has at least one layer")
+
+
+def _fractions_of(lists: Any) -> list[list[Fraction]]:
+    return [_fractions(values) for values in lists]
+
+
+# ---------------------------------------------------------------------------------------------------------
 # Closed forms
 # ---------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,156 @@
+"""[host] Breakpoints of a ReLU network along one line in integer arithmetic: slow, and never wrong.
+
+Floating-point numbers are dyadic rationals, and so are slopes and intercepts of the units' functions of t on a piece of
+the line where they are linear. Those of one layer are kept as Python's integers over a common denominator, breakpoints
+as fractions. Layer by layer, every piece is cut at the roots of those units that are strictly positive at one of its
+ends and strictly negative at the other; roots that coincide are one. At t = ±infinity the sign is that of the slope,
+or of the intercept where there is no slope.
+
+From one piece to the next, only what changes is multiplied with the next kernel. That still takes about 0.1 µs for each
+weight of a layer and breakpoint of earlier layers: some 10 ms for 32 units a layer, a second for 256.
+"""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Shaped
+
+from jaxgeom.layers import Dense, Layers
+
+End = Fraction | None
+"""A place on the line; None for the infinite one on that side."""
+
+
+class ExactLine(NamedTuple):
+    """All breakpoints of one network along one line, each number rounded once."""
+
+    t: Float[np.ndarray, " breakpoints"]
+    """Where they are, in increasing order; different ones may be rounded to the same number."""
+    layer: Int[np.ndarray, " breakpoints"]
+    """The first hidden layer that bends there."""
+    unit: Int[np.ndarray, " breakpoints"]
+    """The first unit of that layer that bends there."""
+    slope: Float[np.ndarray, "pieces out"]
+    """Of the outputs on each piece."""
+    intercept: Float[np.ndarray, "pieces out"]
+    """The outputs are ``slope * t + intercept``."""
+    patterns: Bool[np.ndarray, "pieces units"]
+    """Which hidden units are active on each piece, first layer first. False for units of slope 1."""
+
+
+class _Piece(NamedTuple):
+    """A piece of the line, with the functions of t that a layer takes there."""
+
+    begin: End
+    end: End
+    functions: Shaped[np.ndarray, "units 2"]
+    """Slopes and intercepts, integers over the layer's denominator."""
+    pattern: tuple[bool, ...]
+    maker: tuple[int, int] | None
+    """Layer and unit that bend where the piece begins."""
+
+
+def exact_line(
+    layers: Layers,
+    slopes: Sequence[Float[np.ndarray, " _"]],
+    start: Float[np.ndarray, " in"],
+    stop: Float[np.ndarray, " in"],
+    *,
+    is_infinite: bool = False,
+) -> ExactLine:
+    """Breakpoints along start + t (stop - start), for t between 0 and 1 or for all t, without any rounding.
+
+    Args:
+        layers: one network, finite.
+        slopes: for each hidden layer and unit, what negative pre-activations are multiplied with.
+        start, stop: two different points.
+        is_infinite: whether t takes all values.
+    """
+    (first, last), denominator = _integers(np.stack([start, stop]))
+    begin, end = (None, None) if is_infinite else (Fraction(0), Fraction(1))
+    pieces = [_Piece(begin, end, np.stack([last - first, first], axis=1), (), None)]
+    for index, slope in enumerate(slopes):
+        functions, denominator = _pre_activations(layers[index], pieces, denominator)
+        factors, scale = _integers(slope)
+        pieces = [
+            part
+            for piece, rows in zip(pieces, functions, strict=True)
+            for part in _cut(piece._replace(functions=rows), index, factors, scale)
+        ]
+        denominator *= scale
+    outputs, denominator = _pre_activations(layers[-1], pieces, denominator)
+    maps = [[[_quotient(value, denominator) for value in row] for row in rows.tolist()] for rows in outputs]
+    slope_, intercept = np.moveaxis(np.array(maps, np.float64), 2, 0)
+    places = [piece.begin for piece in pieces[1:]]
+    makers = np.array([piece.maker for piece in pieces[1:]], np.int64).reshape(-1, 2)
+    return ExactLine(
+        np.array([_quotient(t.numerator, t.denominator) for t in places if t is not None], np.float64),
+        makers[:, 0],
+        makers[:, 1],
+        slope_,
+        intercept,
+        np.array([piece.pattern for piece in pieces], bool),
+    )
+
+
+def _integers(array: Float[np.ndarray, "*shape"]) -> tuple[Shaped[np.ndarray, "*shape"], int]:
+    """The array times the smallest power of two that makes it integers, as Python's; and that power."""
+    ratios = [value.as_integer_ratio() for value in np.asarray(array, np.float64).ravel().tolist()]
+    scale = max((denominator for _, denominator in ratios), default=1)
+    scaled = np.array([numerator * (scale // denominator) for numerator, denominator in ratios], object)
+    return scaled.reshape(np.shape(array)), scale
+
+
+def _pre_activations(
+    layer: Dense, pieces: list[_Piece], denominator: int
+) -> tuple[list[Shaped[np.ndarray, "units 2"]], int]:
+    """The layer's functions on all pieces, and their denominator."""
+    numbers, scale = _integers(np.concatenate([layer.kernel, np.asarray(layer.bias)[None]]))
+    weights, bias = numbers[:-1].T, numbers[-1] * denominator
+    found: list[np.ndarray] = []
+    for number, piece in enumerate(pieces):
+        if number == 0:
+            rows = weights @ piece.functions
+            rows[:, 1] += bias
+        else:
+            difference = piece.functions - pieces[number - 1].functions
+            changed = (difference != 0).any(axis=1)
+            rows = found[-1] + weights[:, changed] @ difference[changed]
+        found.append(rows)
+    return found, denominator * scale
+
+
+def _cut(piece: _Piece, layer: int, factors: Shaped[np.ndarray, " units"], scale: int) -> list[_Piece]:
+    """The pieces that one layer cuts a piece into, with the layer's activations; ``factors / scale`` are its slopes."""
+    rows, bends = piece.functions, factors != scale
+    before, after = _signs(rows, piece.begin, -1), _signs(rows, piece.end, 1)
+    roots: dict[Fraction, int] = {}
+    for unit in np.flatnonzero(bends & (before * after < 0)).tolist():
+        roots.setdefault(Fraction(-rows[unit, 1], rows[unit, 0]), unit)
+    places = sorted(roots)
+    parts = []
+    for begin, end in zip([piece.begin, *places], [*places, piece.end], strict=True):
+        is_active = bends & (np.maximum(_signs(rows, begin, -1), _signs(rows, end, 1)) > 0)
+        activations = rows * np.where(is_active, scale, factors)[:, None]
+        maker = (layer, roots[begin]) if begin in roots else piece.maker
+        parts.append(_Piece(begin, end, activations, (*piece.pattern, *is_active.tolist()), maker))
+    return parts
+
+
+def _signs(rows: Shaped[np.ndarray, "units 2"], place: End, side: int) -> Int[np.ndarray, " units"]:
+    """Signs of functions at a place, or for None at infinity on that side."""
+    if place is None:
+        values = np.where(rows[:, 0] != 0, side * rows[:, 0], rows[:, 1])
+    else:
+        values = rows[:, 0] * place.numerator + rows[:, 1] * place.denominator
+    return (values > 0).astype(np.int64) - (values < 0)
+
+
+def _quotient(numerator: int, denominator: int) -> float:
+    """The float next to a ratio of integers; beyond the largest one, infinity."""
+    try:
+        return numerator / denominator
+    except OverflowError:
+        return float("inf") if numerator > 0 else float("-inf")
