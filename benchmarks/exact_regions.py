@@ -46,7 +46,7 @@ COUNTS = [
 POLYGONS = [((32, 32), 100, 40, 3), ((64,) * 3, 16, 4, 12)]
 GROWTH = [(64, 64), (128, 128), (256, 256), (512, 512), (1024, 1024)]
 COLD = [(100,), (32, 32), (64,) * 3]
-SINGLE = [(32, 32), (6, 6)]  # where single precision is tried as well
+SINGLE = [(32, 32)]  # where single precision is tried as well
 TINY_COUNTS = [((8,), 8, 4, 0), ((6, 6), 4, 2, 0)]
 TINY_POLYGONS = [((6, 6), 4, 2, 0)]
 
