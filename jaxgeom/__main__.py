@@ -1,74 +1,56 @@
-"""[edge] The command line: ``python -m jaxgeom RECIPE``."""
+"""[edge] The command line: ``python -m jaxgeom COMMAND``."""
 
 import argparse
 import sys
 import time
 from collections.abc import Sequence
 
+from jaxgeom.commands import xor
+from jaxgeom.recipes.output import FORMATS, check_formats
+
+RECIPES = {"xor": xor}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a recipe; returns the exit status."""
+    """Run a command; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m jaxgeom", description="Geometry of small neural networks: train populations, count regions."
     )
-    commands = parser.add_subparsers(title="recipes", dest="recipe", required=True, metavar="RECIPE")
-    _add_xor(commands)
+    commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
+    for name, module in RECIPES.items():
+        recipe = commands.add_parser(
+            name,
+            help=module.SUMMARY,
+            description=module.DESCRIPTION,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        module.add_arguments(recipe)
+        _add_common_arguments(recipe, name)
+        recipe.set_defaults(run=module.run)
     options = parser.parse_args(arguments)
+    start = time.perf_counter()
     try:
-        return options.run(options)
+        if "formats" in options:
+            check_formats(options.formats)
+        written = options.run(options)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted; nothing was saved", file=sys.stderr)
         return 130
-
-
-def _add_xor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    xor = commands.add_parser(
-        "xor",
-        help="linear regions of networks that solve XOR, over widths and seeds",
-        description=(
-            "Train ReLU networks 2-W-1 on XOR, many seeds of each width at once, drawing those that fail anew. Count "
-            "the linear regions of each on [-1, 1]² twice: as distinct affine maps on a grid of points, and exactly. "
-            "Prints a table; writes xor.json (settings, statistics), xor.npz (one row a network) and xor.png."
-        ),
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    xor.add_argument("--widths", type=int, nargs="+", default=[2, 20, 100], metavar="W", help="numbers of hidden units")
-    xor.add_argument("--seeds", type=int, default=1000, help="networks of each width")
-    xor.add_argument("--out", default="out/xor", metavar="DIR", help="directory for the results; created if need be")
-    xor.add_argument("--grid", type=int, default=101, help="grid points along each axis")
-    xor.add_argument("--key", type=int, default=0, help="seed of the whole study; the same key gives the same results")
-    xor.add_argument("--max-tries", type=int, default=100, help="initialisations that a network may use to solve XOR")
-    xor.add_argument("--quiet", action="store_true", help="no progress bars")
-    xor.set_defaults(run=_run_xor)
-
-
-def _run_xor(options: argparse.Namespace) -> int:
-    from jaxgeom.recipes import xor
-
-    start = time.perf_counter()
-    xor.check_writable(options.out)
-    study = xor.xor_study(
-        options.widths,
-        options.seeds,
-        key=options.key,
-        num_grid=options.grid,
-        max_tries=options.max_tries,
-        progress=not options.quiet,
-    )
-    print(xor.xor_table(study))
-    settings = {
-        "widths": options.widths,
-        "num_seeds": options.seeds,
-        "num_grid": options.grid,
-        "key": options.key,
-        "max_tries": options.max_tries,
-    }
-    written = xor.save_xor_study(study, options.out, settings)
     print(f"\n{', '.join(map(str, written))} written after {time.perf_counter() - start:.0f} s")
     return 0
+
+
+def _add_common_arguments(recipe: argparse.ArgumentParser, name: str) -> None:
+    recipe.add_argument("--out", default=f"out/{name}", metavar="DIR", help="directory for the results")
+    recipe.add_argument("--key", type=int, default=0, help="random seed; the same one gives the same results")
+    recipe.add_argument(
+        "--formats", nargs="+", default=["png", "gif"], metavar="FORMAT", help=f"pictures: {', '.join(FORMATS)}"
+    )
+    recipe.add_argument("--quick", action="store_true", help="a small version that takes seconds")
+    recipe.add_argument("--quiet", action="store_true", help="no progress bars")
 
 
 if __name__ == "__main__":

@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogFormatter
 
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
-"""Okabe and Ito's colours, told apart by colour-blind readers too."""
+from jaxgeom.plot.style import COLORS
 
 _GOLDEN = (5**0.5 - 1) / 2
 

@@ -6,14 +6,10 @@ full-batch steps of SGD with learning rate 0.1, drawn anew until all four points
 tolerance 1e-3, which is the customary procedure, and exactly, after training and before it.
 """
 
-import json
 import operator
 import os
-import platform
-import tempfile
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +26,7 @@ from jaxgeom.layers import layers_of
 from jaxgeom.losses import side_is_right, squared_error
 from jaxgeom.models import mlp
 from jaxgeom.population import Solved, Trial, fit_until_solved
+from jaxgeom.recipes.output import check_writable, save_figure, save_report
 from jaxgeom.regions.batches import NOT_COUNTED
 from jaxgeom.regions.bounds import mean_count_one_layer
 from jaxgeom.regions.count import count_regions
@@ -231,22 +228,6 @@ def xor_table(study: XorStudy) -> str:
     return "\n".join(lines)
 
 
-def check_writable(directory: str | os.PathLike[str]) -> Path:
-    """Create a directory and try to write into it.
-
-    Raises:
-        ValueError: if that is impossible.
-    """
-    path = Path(directory)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except OSError as error:
-        raise ValueError(f"cannot write to the directory {str(directory)!r}: {error.strerror}.") from error
-    return path
-
-
 def save_xor_study(study: XorStudy, directory: str | os.PathLike[str], settings: dict[str, Any]) -> list[Path]:
     """Write ``xor.json``, ``xor.npz`` and ``xor.png``.
 
@@ -261,21 +242,11 @@ def save_xor_study(study: XorStudy, directory: str | os.PathLike[str], settings:
     Raises:
         ValueError: if the directory cannot be written.
     """
-    import jaxgeom
     from jaxgeom import plot
 
     path = check_writable(directory)
     np.savez_compressed(path / "xor.npz", **study._asdict())
-    report = {
-        "settings": settings,
-        "versions": {
-            "python": platform.python_version(),
-            "jaxgeom": jaxgeom.__version__,
-            **{name: version(name) for name in ("jax", "jaxlib", "flax", "optax", "numpy")},
-        },
-        "statistics": [row._asdict() for row in xor_statistics(study)],
-    }
-    (path / "xor.json").write_text(json.dumps(_without_nan(report), indent=2) + "\n")
+    report = save_report(path / "xor.json", settings, [row._asdict() for row in xor_statistics(study)])
     grid = f"{settings['num_grid']} × {settings['num_grid']}"
     figure = plot.new_figure(num_columns=len(set(study.width.tolist())))
     plot.region_counts(
@@ -288,14 +259,4 @@ def save_xor_study(study: XorStudy, directory: str | os.PathLike[str], settings:
         theory=mean_count_one_layer,
         ax=figure.subplots(),
     )
-    figure.savefig(path / "xor.png", dpi=150)
-    return [path / name for name in ("xor.json", "xor.npz", "xor.png")]
-
-
-def _without_nan(value: Any) -> Any:
-    """NaN is no JSON: null instead."""
-    if isinstance(value, dict):
-        return {name: _without_nan(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and np.isnan(value) else value
+    return [report, path / "xor.npz", *save_figure(figure, path / "xor", ("png",))]

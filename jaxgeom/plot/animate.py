@@ -1,0 +1,269 @@
+"""[edge] Animations: every frame is drawn once and written as GIF, mp4 and a page that plays by itself.
+
+GIFs are written by Pillow, with one palette for all frames, so that colours do not flicker. An mp4 takes ffmpeg: the
+program, or the package imageio-ffmpeg (``pip install "jaxgeom[video]"``). A page (.html) holds all frames and a small
+player; nothing is loaded from elsewhere.
+"""
+
+import base64
+import io
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+from tqdm.auto import tqdm
+
+MOVIE_FORMATS = (".gif", ".mp4", ".html")
+
+
+def check_movies(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
+    """Whether animations can be written to these paths; to be called before any work is done.
+
+    Raises:
+        ValueError: for another ending than .gif, .mp4 or .html, or if an .mp4 is wanted and there is no ffmpeg.
+    """
+    checked = [Path(path) for path in paths]
+    for path in checked:
+        if path.suffix not in MOVIE_FORMATS:
+            raise ValueError(f"an animation ends in {', '.join(MOVIE_FORMATS)}, but {path.name!r} was given.")
+        if path.suffix == ".mp4" and _ffmpeg() is None:
+            raise ValueError(
+                'an mp4 takes ffmpeg, which was not found. Install it by pip install "jaxgeom[video]", or write a '
+                ".gif or .html."
+            )
+    return checked
+
+
+def save_animation(
+    figure: Figure,
+    draw: Callable[[int], Any],
+    num_frames: int,
+    paths: Sequence[str | os.PathLike[str]],
+    *,
+    frames_per_second: float = 20.0,
+    dpi: float = 80.0,
+    progress: bool | str = False,
+) -> list[Path]:
+    """Draw the frames of an animation and write it.
+
+    The layout of the figure is settled with the first frame and then stays; limits and colours are up to ``draw``.
+
+    Args:
+        figure: what is drawn on.
+        draw: ``draw(frame)`` changes the figure to show frame 0, 1, …
+        num_frames: how many there are.
+        paths: where to write; the endings .gif, .mp4 and .html say what.
+        frames_per_second: 50 at most in GIFs, whose pauses are whole hundredths of a second.
+        dpi: pixels an inch.
+        progress: show a progress bar; a string is its title.
+
+    Returns:
+        The paths. A file is complete or not there at all.
+
+    Raises:
+        ValueError: as :func:`check_movies`, before any frame is drawn; or for no frames, or a rate that is not
+            positive.
+    """
+    if num_frames < 1 or not frames_per_second > 0:
+        raise ValueError(
+            f"an animation needs at least one frame and a positive rate, but {num_frames} frames at "
+            f"{frames_per_second} a second were given."
+        )
+    checked = check_movies(paths)
+    canvas, dpi_before, layout = figure.canvas, figure.dpi, figure.get_layout_engine()
+    agg = FigureCanvasAgg(figure)
+    figure.set_dpi(dpi)
+    frames = []
+    try:
+        draw(0)
+        agg.draw()
+        figure.set_layout_engine("none")
+        size = agg.get_width_height()
+        with ExitStack() as files:
+            movies = [
+                files.enter_context(_encoder(path, size, frames_per_second))
+                for path in checked
+                if path.suffix == ".mp4"
+            ]
+            title = progress if isinstance(progress, str) else "drawing"
+            for frame in tqdm(range(num_frames), unit="frame", desc=title, disable=not progress):
+                draw(frame)
+                agg.draw()
+                pixels = bytes(agg.buffer_rgba())
+                for movie in movies:
+                    movie.write(pixels)
+                if len(movies) < len(checked):
+                    frames.append(zlib.compress(pixels, 1))
+    finally:
+        figure.set_canvas(canvas)
+        figure.set_dpi(dpi_before)
+        figure.set_layout_engine(layout)
+    if frames:
+        pictures = _with_one_palette(frames, size)
+        for path in checked:
+            if path.suffix == ".gif":
+                _write_gif(path, pictures, frames_per_second)
+            elif path.suffix == ".html":
+                _write_page(path, pictures, frames_per_second)
+    return checked
+
+
+def _with_one_palette(frames: Sequence[bytes], size: tuple[int, int]) -> list[Image.Image]:
+    """The frames with 256 colours in all, chosen from some of them."""
+
+    def picture(frame: bytes) -> Image.Image:
+        return Image.frombuffer("RGBA", size, zlib.decompress(frame), "raw", "RGBA", 0, 1).convert("RGB")
+
+    chosen = sorted({round(place * (len(frames) - 1) / 7) for place in range(8)})
+    together = Image.new("RGB", (size[0], size[1] * len(chosen)))
+    for place, frame in enumerate(chosen):
+        together.paste(picture(frames[frame]), (0, place * size[1]))
+    palette = together.quantize(256, method=Image.Quantize.MEDIANCUT)
+    return [picture(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+
+
+def _write_gif(path: Path, pictures: Sequence[Image.Image], rate: float) -> None:
+    with _complete_or_not_at_all(path) as temporary:
+        pictures[0].save(
+            temporary,
+            "GIF",
+            save_all=True,
+            append_images=pictures[1:],
+            duration=max(20, round(100 / rate) * 10),
+            loop=0,
+            optimize=False,
+        )
+
+
+def _write_page(path: Path, pictures: Sequence[Image.Image], rate: float) -> None:
+    encoded = []
+    for picture in pictures:
+        memory = io.BytesIO()
+        picture.save(memory, "PNG")
+        encoded.append("data:image/png;base64," + base64.b64encode(memory.getvalue()).decode())
+    page = _PAGE.replace("TITLE", path.stem).replace("PAUSE", str(1000 / rate)).replace("FRAMES", json.dumps(encoded))
+    with _complete_or_not_at_all(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _ffmpeg() -> str | None:
+    """The program, from the system or from imageio-ffmpeg."""
+    found = shutil.which("ffmpeg")
+    if found is None:
+        try:
+            from imageio_ffmpeg import get_ffmpeg_exe
+
+            found = get_ffmpeg_exe()
+        except (ImportError, RuntimeError):
+            return None
+    return found
+
+
+@contextmanager
+def _encoder(path: Path, size: tuple[int, int], rate: float) -> Iterator[IO[bytes]]:
+    """Takes the pixels of one frame after the other, red, green, blue and alpha."""
+    program = _ffmpeg()
+    assert program is not None  # as check_movies made sure
+    with _complete_or_not_at_all(path) as temporary, tempfile.TemporaryFile() as complaints:
+        command = [program, "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgba"]
+        command += ["-s", f"{size[0]}x{size[1]}", "-r", f"{rate:g}", "-i", "-", "-an", "-c:v", "libx264"]
+        # players want even sizes and this pixel format
+        command += ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-pix_fmt", "yuv420p", "-crf", "18"]
+        command += ["-movflags", "+faststart", str(temporary)]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=complaints)
+        assert process.stdin is not None
+        try:
+            yield process.stdin
+            process.stdin.close()
+            status = process.wait()
+        except BrokenPipeError:
+            status = process.wait()
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        if status:
+            complaints.seek(0)
+            raise ValueError(f"ffmpeg could not write {str(path)!r}: {complaints.read().decode(errors='replace')}")
+
+
+@contextmanager
+def _complete_or_not_at_all(path: Path) -> Iterator[Path]:
+    """A temporary file in the same directory, which gets its name when all went well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>TITLE</title>
+<style>
+body { margin: 0 auto; max-width: max-content; padding: 1em; font: 14px system-ui, sans-serif;
+  background: #fff; color: #222; }
+img { display: block; max-width: 100%; }
+div { display: flex; gap: 0.8em; align-items: center; margin-top: 0.6em; }
+#place { flex: 1; }
+output { min-width: 6em; text-align: right; font-variant-numeric: tabular-nums; }
+@media (prefers-color-scheme: dark) { body { background: #0e1116; color: #e8e8e8; } }
+</style>
+</head>
+<body>
+<img id="picture" alt="animation">
+<div>
+<button id="play">Pause</button>
+<input id="place" type="range" min="0" value="0" aria-label="frame">
+<select id="speed" aria-label="speed">
+<option value="0.25">¼×</option><option value="0.5">½×</option><option value="1" selected>1×</option>
+<option value="2">2×</option><option value="4">4×</option></select>
+<output id="count"></output>
+</div>
+<script>
+const frames = FRAMES, pause = PAUSE;
+const [picture, play, place, speed, count] =
+  ["picture", "play", "place", "speed", "count"].map((name) => document.getElementById(name));
+const images = frames.map((source) => { const image = new Image(); image.src = source; return image; });
+let shown = 0, runs = true, last = 0;
+place.max = frames.length - 1;
+function show(frame) {
+  shown = (frame + frames.length) % frames.length;
+  picture.src = images[shown].src;
+  place.value = shown;
+  count.textContent = `${shown + 1} / ${frames.length}`;
+}
+function run(goes) { runs = goes; play.textContent = runs ? "Pause" : "Play"; }
+function tick(now) {
+  if (runs && now - last >= pause / speed.value) { last = now; show(shown + 1); }
+  requestAnimationFrame(tick);
+}
+play.onclick = () => run(!runs);
+place.oninput = () => { run(false); show(+place.value); };
+document.onkeydown = (event) => {
+  if (event.target === place || event.target === speed) return;
+  if (event.key === " ") { run(!runs); event.preventDefault(); }
+  if (event.key === "ArrowRight") { run(false); show(shown + 1); }
+  if (event.key === "ArrowLeft") { run(false); show(shown - 1); }
+};
+show(0);
+requestAnimationFrame(tick);
+</script>
+</body>
+</html>
+"""

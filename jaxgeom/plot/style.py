@@ -1,0 +1,48 @@
+"""[edge] Colours, a dark look, and axes to start from.
+
+Matplotlib's global style is never changed: :func:`dark` is a context manager, and what is made inside stays dark.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#f0e442")
+"""Okabe and Ito's colours, told apart by colour-blind readers too: one a class, over again after the last."""
+
+_INK, _NIGHT, _FAINT = "#e8e8e8", "#0e1116", "#30363d"
+
+
+@contextmanager
+def dark() -> Iterator[None]:
+    """Figures and axes made inside are dark, with light text: ``with jaxgeom.plot.dark(): ...``."""
+    look: Any = dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK)
+    look |= dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor", "legend.facecolor"), _NIGHT)
+    look |= dict.fromkeys(("grid.color", "legend.edgecolor"), _FAINT)
+    look |= dict.fromkeys(("axes3d.xaxis.panecolor", "axes3d.yaxis.panecolor", "axes3d.zaxis.panecolor"), "#161b22")
+    with mpl.rc_context(look):
+        yield
+
+
+def new_axes(
+    num: int = 1, *, dim: int | list[int] = 2, size: float = 4.2, num_columns: int | None = None
+) -> list[Axes]:
+    """Square axes of a new figure, side by side.
+
+    Args:
+        num: how many.
+        dim: 2 for plane axes, 3 for those of a space; one for all, or one for each.
+        size: side of each, in inches.
+        num_columns: axes in a row; default is all of them.
+    """
+    dims = [dim] * num if isinstance(dim, int) else dim
+    columns = min(num, num_columns or num)
+    rows = -(-num // columns)
+    figure: Figure = plt.figure(figsize=(size * columns, size * rows), layout="constrained")
+    kinds: list[dict[str, Any]] = [{"projection": "3d"} if d == 3 else {} for d in dims]
+    return [figure.add_subplot(rows, columns, place + 1, **kind) for place, kind in enumerate(kinds)]

@@ -1,0 +1,90 @@
+"""[edge] What recipes write: reports with settings and versions, arrays, figures and animations, into one directory."""
+
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FORMATS = ("png", "svg", "gif", "mp4", "html")
+"""What pictures can be written as: figures as png and svg, animations as the others."""
+
+
+def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
+    """Whether pictures can be written in these formats; to be called before any work is done.
+
+    Raises:
+        ValueError: for unknown formats, or mp4 without ffmpeg.
+    """
+    from jaxgeom.plot.animate import check_movies
+
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown or not formats:
+        raise ValueError(f"formats must be some of {', '.join(FORMATS)}, but {list(formats)} was given.")
+    check_movies([f"movie.{name}" for name in formats if name not in ("png", "svg")])
+    return tuple(dict.fromkeys(formats))
+
+
+def check_writable(directory: str | os.PathLike[str]) -> Path:
+    """Create a directory and try to write into it.
+
+    Raises:
+        ValueError: if that is impossible.
+    """
+    path = Path(directory)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise ValueError(f"cannot write to the directory {str(directory)!r}: {error.strerror}.") from error
+    return path
+
+
+def save_report(path: Path, settings: Mapping[str, Any], statistics: Any) -> Path:
+    """Write settings, versions and statistics as JSON; NaN becomes null."""
+    import jaxgeom
+
+    report = {
+        "settings": settings,
+        "versions": {
+            "python": platform.python_version(),
+            "jaxgeom": jaxgeom.__version__,
+            **{name: version(name) for name in ("jax", "jaxlib", "flax", "optax", "numpy")},
+        },
+        "statistics": statistics,
+    }
+    path.write_text(json.dumps(_plain(report), indent=2) + "\n")
+    return path
+
+
+def save_figure(figure: Any, path: Path, formats: Sequence[str], *, dpi: float = 150) -> list[Path]:
+    """Write a figure, under a path without ending, in those of the formats that are for figures, and close it."""
+    import matplotlib.pyplot as plt
+
+    written = [path.with_name(f"{path.name}.{name}") for name in formats if name in ("png", "svg")]
+    for place in written:
+        figure.savefig(place, dpi=dpi)
+    plt.close(figure)
+    return written
+
+
+def movie_paths(path: Path, formats: Sequence[str]) -> list[Path]:
+    """Where an animation goes, given a path without ending: the formats that are for animations."""
+    return [path.with_name(f"{path.name}.{name}") for name in formats if name not in ("png", "svg")]
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold: no arrays, no NaN."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -1,0 +1,114 @@
+"""Animations: what was written is decoded again and compared with what was drawn."""
+
+import base64
+import io
+import json
+import re
+from pathlib import Path
+
+import imageio_ffmpeg
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxgeom.plot import animate, check_movies, save_animation
+
+NUM_FRAMES = 12
+
+
+@pytest.fixture
+def moving():
+    """A figure with a bar that moves to the right, 123 pixels wide and 80 high, and what draws a frame of it."""
+    figure = plt.figure(figsize=(1.23, 0.8))
+    ax = figure.add_axes((0, 0, 1, 1))
+    ax.set_axis_off()
+    ax.set(xlim=(0, NUM_FRAMES), ylim=(0, 1))
+    (bar,) = ax.bar([0.5], [1], width=1, color="#d55e00")
+    yield figure, bar.set_x
+    plt.close(figure)
+
+
+def place_of_bar(picture: Image.Image) -> int:
+    pixels = np.asarray(picture.convert("RGB"), np.int64)
+    is_bar = (np.abs(pixels - np.array([0xD5, 0x5E, 0x00])).sum(axis=2) < 60).mean(axis=0) > 0.5
+    return round(float(np.flatnonzero(is_bar).mean()) / pixels.shape[1] * NUM_FRAMES - 0.5)
+
+
+def test_all_formats_hold_every_frame(moving, tmp_path: Path) -> None:
+    figure, draw = moving
+    paths = [tmp_path / "new" / f"bar.{ending}" for ending in ("gif", "mp4", "html")]
+    dpi, canvas = figure.dpi, figure.canvas
+    assert save_animation(figure, draw, NUM_FRAMES, paths, frames_per_second=10, dpi=100) == paths
+    assert sorted(paths[0].parent.iterdir()) == sorted(paths)
+    assert (figure.dpi, figure.canvas) == (dpi, canvas)
+
+    with Image.open(paths[0]) as gif:
+        assert gif.n_frames == NUM_FRAMES
+        assert gif.info["loop"] == 0
+        for frame in range(NUM_FRAMES):
+            gif.seek(frame)
+            assert gif.info["duration"] == 100
+            assert gif.size == (123, 80)
+            assert place_of_bar(gif) == frame
+
+    movie = imageio_ffmpeg.read_frames(str(paths[1]))
+    size = next(movie)["size"]
+    assert size == (124, 80)  # filled up to an even number
+    shown = [Image.frombytes("RGB", size, frame) for frame in movie]
+    assert [place_of_bar(picture) for picture in shown] == list(range(NUM_FRAMES))
+
+    page = paths[2].read_text()
+    assert not re.findall(r"https?:", page)
+    frames = json.loads(re.search(r"const frames = (\[.*?\])", page)[1])
+    assert len(frames) == NUM_FRAMES
+    for number, frame in enumerate(frames):
+        with Image.open(io.BytesIO(base64.b64decode(frame.split(",")[1]))) as picture:
+            assert place_of_bar(picture) == number
+
+
+def test_colours_do_not_flicker(tmp_path: Path) -> None:
+    figure = plt.figure(figsize=(1, 1))
+    ax = figure.add_axes((0, 0, 1, 1))
+    ax.set_axis_off()
+    image = ax.imshow(np.random.default_rng(0).random((50, 50, 3)))
+    path = tmp_path / "noise.gif"
+    save_animation(figure, lambda frame: image.set_alpha(1), 5, [path])
+    with Image.open(path) as gif:
+        first = np.asarray(gif.convert("RGB"))
+        for frame in range(getattr(gif, "n_frames", 1)):
+            gif.seek(frame)
+            np.testing.assert_array_equal(np.asarray(gif.convert("RGB")), first)
+
+
+def test_a_frame_that_fails_leaves_no_file(moving, tmp_path: Path) -> None:
+    figure, _ = moving
+
+    def draw(frame: int) -> None:
+        if frame == 3:
+            raise RuntimeError("no such frame")
+
+    paths = [tmp_path / f"bar.{ending}" for ending in ("gif", "mp4", "html")]
+    paths[0].write_bytes(b"what was there")
+    with pytest.raises(RuntimeError, match="no such frame"):
+        save_animation(figure, draw, 5, paths)
+    assert [path.name for path in tmp_path.iterdir()] == ["bar.gif"]
+    assert paths[0].read_bytes() == b"what was there"
+
+
+def test_bad_input_is_refused_before_any_frame(moving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figure, _ = moving
+
+    def draw(frame: int) -> None:
+        raise AssertionError("nothing should be drawn")
+
+    with pytest.raises(ValueError, match=r"ends in .gif, .mp4, .html"):
+        save_animation(figure, draw, 3, [tmp_path / "bar.avi"])
+    with pytest.raises(ValueError, match="at least one frame"):
+        save_animation(figure, draw, 0, [tmp_path / "bar.gif"])
+    with pytest.raises(ValueError, match="positive rate"):
+        save_animation(figure, draw, 1, [tmp_path / "bar.gif"], frames_per_second=0)
+    monkeypatch.setattr(animate, "_ffmpeg", lambda: None)
+    with pytest.raises(ValueError, match=r"jaxgeom\[video\]"):
+        save_animation(figure, draw, 3, [tmp_path / "bar.mp4"])
+    assert check_movies([tmp_path / "bar.gif"]) == [tmp_path / "bar.gif"]
