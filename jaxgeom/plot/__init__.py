@@ -5,7 +5,7 @@ Nothing here computes what another room should compute, shows a window, or chang
 
 from jaxgeom.plot.animate import check_movies, save_animation
 from jaxgeom.plot.counts import CountArtists, new_figure, region_counts
-from jaxgeom.plot.hidden import plot_hidden, plot_hidden_triples
+from jaxgeom.plot.hidden import plot_cube_plane, plot_hidden, plot_hidden_triples
 from jaxgeom.plot.lines import FitArtists, HyperplaneArtists, plot_fit, plot_hyperplanes
 from jaxgeom.plot.points import plot_points
 from jaxgeom.plot.regions import RegionArtists, plot_boundary, plot_regions
@@ -26,6 +26,7 @@ __all__ = [
     "new_axes",
     "new_figure",
     "plot_boundary",
+    "plot_cube_plane",
     "plot_curves",
     "plot_fit",
     "plot_hidden",

@@ -58,7 +58,8 @@ def plot_hyperplanes(
         (ax,) = new_axes()
         limits = limits or (-1.0, 1.0)
     if limits is not None:
-        ax.set(xlim=limits, ylim=limits, aspect="equal")
+        ax.set_aspect("equal", adjustable="box")
+        ax.set(xlim=limits, ylim=limits)
     low, high = np.transpose([ax.get_xlim(), ax.get_ylim()])
     center, reach = (low + high) / 2, float(np.linalg.norm(high - low))
     unit = np.flatnonzero(np.asarray(planes.valid))

@@ -100,7 +100,12 @@ def plot_curves(
     (line,) = ax.plot(steps, middle, **{"linewidth": 1.8} | style)
     band = None
     if len(values) > 1:
-        shade: dict[str, Any] = {"color": line.get_color(), "alpha": 0.2, "linewidth": 0, "zorder": line.get_zorder() - 0.5}
+        shade: dict[str, Any] = {
+            "color": line.get_color(),
+            "alpha": 0.2,
+            "linewidth": 0,
+            "zorder": line.get_zorder() - 0.5,
+        }
         band = ax.fill_between(steps, bottom, top, **shade)
     ax.set_xlabel("step")
     ax.set_ylabel("loss")
