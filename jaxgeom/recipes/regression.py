@@ -7,20 +7,23 @@ targets turned round it is the right half that is fitted. A loss in percent asks
 """
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Array, Float
 
 from jaxgeom._typing import Params, RandomKey
+from jaxgeom.chunks import in_threads
 from jaxgeom.datasets import Dataset, damped_sine
 from jaxgeom.losses import percentage_error, squared_error
 from jaxgeom.models import hidden_states
-from jaxgeom.recipes.sweep import Sweep, train_widths
+from jaxgeom.recipes.sweep import Sweep, rows_of, train_widths
 
 REGRESSION_WIDTHS = tuple(range(1, 11))
 EXPERIMENTS = ("as it is", "reversed", "loss in percent")
-"""What :func:`train_regression` can do."""
+"""What :func:`train_regression` does."""
 
 
 def regression_data(experiment: str = "as it is") -> Dataset:
@@ -45,37 +48,50 @@ def train_regression(
     widths: Sequence[int] = REGRESSION_WIDTHS,
     num_seeds: int = 24,
     *,
-    experiment: str = "as it is",
     num_epochs: int = 20_000,
     activation: str = "sigmoid",
     progress: bool | str = False,
-) -> Sweep:
-    """Train networks of several widths on the damped sine, many seeds of each.
+) -> dict[str, Sweep]:
+    """Train networks of several widths on the damped sine, many seeds of each, and the widest in all experiments.
 
     Args:
-        key: decides the networks.
+        key: decides the networks; those of one width and seed start from the same parameters in all experiments.
         widths: hidden units.
         num_seeds: networks of each width.
-        experiment: "as it is", "reversed" (targets turned round), or "loss in percent" (absolute error over the size
-            of the target).
         num_epochs: full-batch steps.
         activation: of the hidden units, by name.
         progress: show a progress bar; a string is its title.
 
+    Returns:
+        For each of :data:`EXPERIMENTS` the networks: of all widths "as it is"; of the largest width "reversed"
+        (targets turned round), and with the "loss in percent" (absolute error over the size of the target).
+
     Raises:
-        ValueError: for an unknown experiment, no widths, repeated widths, or numbers below one.
+        ValueError: for no widths, repeated widths, or numbers below one.
     """
-    return train_widths(
+    if not widths:
+        raise ValueError("widths must be different positive integers, but none was given.")
+    widest = max(widths)
+    both = partial(
+        train_widths,
         key,
-        regression_data(experiment),
+        regression_data(),
         widths,
-        num_seeds,
-        loss=percentage_error if experiment == "loss in percent" else squared_error,
-        learning_rate=1e-2,
-        num_epochs=num_epochs,
-        activation=activation,
-        record_every=min(200, num_epochs),
-        progress=progress,
+        loss=squared_error,
+        also=(regression_data("reversed").y, widest),
+    )
+    in_percent = partial(train_widths, key, regression_data("loss in percent"), (widest,), loss=percentage_error)
+    settings: dict[str, Any] = {
+        "num_seeds": num_seeds,
+        "learning_rate": 1e-2,
+        "num_epochs": num_epochs,
+        "activation": activation,
+        "progress": progress,
+    }
+    found, last = in_threads([partial(both, **settings), partial(in_percent, **settings)])
+    num = len(widths) * num_seeds
+    return dict(
+        zip(EXPERIMENTS, (rows_of(found, slice(None, num)), rows_of(found, slice(num, None)), last), strict=True)
     )
 
 

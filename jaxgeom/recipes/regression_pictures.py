@@ -14,9 +14,10 @@ from jaxgeom.embeddings import step_output, thresholds
 from jaxgeom.models import hidden_states
 from jaxgeom.plot.lines import FitArtists
 from jaxgeom.recipes.regression import outputs_of, regression_data, unexplained_by_half
+from jaxgeom.recipes.rings_pictures import loss_so_far, shown_records
 from jaxgeom.recipes.sweep import Sweep, median_member, network_of
 
-NUM_FRAMES = 80
+NUM_FRAMES = 60
 _Y_LIMITS = (-4.6, 4.6)
 
 
@@ -72,22 +73,25 @@ def draw_halves(sweeps: Mapping[str, Sweep], width: int) -> Figure:
 
 
 def animate_regression(
-    sweep: Sweep, member: int, data: Dataset, paths: Sequence[Path], *, progress: bool | str = False
+    sweep: Sweep,
+    member: int,
+    data: Dataset,
+    paths: Sequence[Path],
+    *,
+    num_frames: int = NUM_FRAMES,
+    progress: bool | str = False,
 ) -> list[Path]:
     """One network while it trains: its loss so far, and its fit with the thresholds of its units."""
-    records = np.unique(np.linspace(0, len(sweep.steps) - 1, NUM_FRAMES).round().astype(int))
+    records = shown_records(len(sweep.steps), num_frames)
     curve, ax = plot.new_axes(2, size=4.4)
-    steps, loss = sweep.steps, sweep.loss[member]
-    curve.set(xlim=(0, steps[-1]), ylim=(0, 1.05 * loss.max()))
-    curve.set(xlabel="step", ylabel="mean squared error", title="loss so far")
-    (line,) = curve.plot([], [], color=plot.COLORS[0], linewidth=2)
+    show = loss_so_far(sweep.steps, sweep.loss[member], curve, what="mean squared error")
 
     def draw(frame: int) -> None:
         record = records[frame]
-        line.set_data(steps[: record + 1], loss[: record + 1])
+        show(record)
         ax.clear()
         _draw_fit(network_of(sweep, member, record), data, ax)
-        ax.set_title(f"after {steps[record]:,} steps")
+        ax.set_title(f"after {sweep.steps[record]:,} steps")
         ax.legend(loc="upper right", fontsize="small")
 
     figure = ax.figure
@@ -105,4 +109,6 @@ def _draw_fit(params: Params, data: Dataset, ax: Axes, *, with_steps: bool = Tru
         ax=ax,
     )
     ax.set_ylim(_Y_LIMITS)
+    ax.set_xticks((-10, -5, 0, 5, 10))
+    ax.set_xlim(-10, 10)
     return drawn

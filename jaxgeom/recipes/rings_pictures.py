@@ -1,13 +1,16 @@
 """[edge] The pictures of the rings: learning curves, lines, codes, hidden space, and all of them while training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from jaxgeom import plot
 from jaxgeom._typing import Params
@@ -38,7 +41,7 @@ def draw_sweep(
     curves, dots = plot.new_axes(2, size=4.8)
     widths = list(dict.fromkeys(sweep.width.tolist()))
     after = sweep.loss_after(step)
-    shades = [plot.COLORS[i % 6] for i in range(len(widths))]
+    shades = _shades(len(widths))
     for place, (width, color) in enumerate(zip(widths, shades, strict=True)):
         member = sweep.width == width
         plot.plot_curves(sweep.steps, sweep.loss[member], ax=curves, color=color, label=f"{width}")
@@ -54,7 +57,11 @@ def draw_sweep(
     curves.set(yscale="log", ylabel=f"{what}, median and 10–90 % of {num} seeds")
     curves.legend(title="hidden units", fontsize="small", title_fontsize="small", ncols=2 if len(widths) > 5 else 1)
     shown = min(step, int(sweep.steps[-1]))
-    dots.set(yscale="log", xlabel="hidden units", ylabel=f"{what} after {shown:,} steps", ylim=curves.get_ylim())
+    dots.set(yscale="log", xlabel="hidden units", ylabel=f"{what} after {shown:,} steps")
+    low, high = zip(curves.get_ylim(), dots.get_ylim(), strict=True)
+    for ax in (curves, dots):
+        ax.set_ylim(min(low), max(high))
+    curves.xaxis.set_major_locator(MaxNLocator(5))
     dots.set_xticks(range(len(widths)), [str(width) for width in widths])
     if known:
         dots.legend([Line2D([], [], linestyle="", marker="x", **cross)], ["the notebook's network"], fontsize="small")
@@ -130,23 +137,28 @@ def draw_triples(params: Params, data: Dataset) -> Figure:
 
 
 def animate_rings(
-    sweep: Sweep, member: int, data: Dataset, paths: Sequence[Path], *, progress: bool | str = False
+    sweep: Sweep,
+    member: int,
+    data: Dataset,
+    paths: Sequence[Path],
+    *,
+    num_frames: int = NUM_FRAMES,
+    progress: bool | str = False,
 ) -> list[Path]:
     """One network while it trains: its loss so far, the lines over the data, and, for three units, the hidden space."""
-    records = np.unique(np.linspace(0, len(sweep.steps) - 1, NUM_FRAMES).round().astype(int))
+    records = shown_records(len(sweep.steps), num_frames)
     networks = [network_of(sweep, member, record) for record in records]
     is_cube = int(sweep.width[member]) == 3
     axes = plot.new_axes(2 + is_cube, dim=[2, 2, 3][: 2 + is_cube], size=4.0)
     curve, plane, *cubes = axes
     steps, loss = sweep.steps, sweep.loss[member]
-    curve.set(xlim=(0, steps[-1]), ylim=(0, 1.05 * loss.max()), xlabel="step", ylabel="loss", title="loss so far")
-    (line,) = curve.plot([], [], color=plot.COLORS[0], linewidth=2)
+    show = loss_so_far(steps, loss, curve)
     _draw_data(data, plane)
     drawn: list[Any] = []
 
     def draw(frame: int) -> None:
         record, params = records[frame], networks[frame]
-        line.set_data(steps[: record + 1], loss[: record + 1])
+        show(record)
         while drawn:
             drawn.pop().remove()
         drawn.extend(
@@ -162,6 +174,34 @@ def animate_rings(
     figure = curve.figure
     assert isinstance(figure, Figure)
     return plot.save_animation(figure, draw, len(records), paths, frames_per_second=12, progress=progress)
+
+
+def shown_records(num_records: int, num_frames: int) -> Int[np.ndarray, " frames"]:
+    """Which records a movie shows: most of them early, when most happens."""
+    return np.unique(np.round((num_records - 1) * np.linspace(0, 1, num_frames) ** 2).astype(int))
+
+
+def loss_so_far(
+    steps: Int[np.ndarray, " records"], loss: Float[np.ndarray, " records"], ax: Axes, *, what: str = "loss"
+) -> Callable[[int], None]:
+    """Prepare axes for a loss that grows to the right: the function draws it up to a record."""
+    ax.set(xlim=(0, steps[-1]), ylim=(0, 1.05 * loss.max()), xlabel="step", ylabel=what, title="loss so far")
+    ax.xaxis.set_major_locator(MaxNLocator(4))
+    (line,) = ax.plot([], [], color="black", linewidth=1.8)
+    (tip,) = ax.plot([], [], "o", color="black", markersize=5, clip_on=False)
+
+    def show(record: int) -> None:
+        line.set_data(steps[: record + 1], loss[: record + 1])
+        tip.set_data(steps[record : record + 1], loss[record : record + 1])
+
+    return show
+
+
+def _shades(num: int) -> list[Any]:
+    """Colours for ordered things: those of classes, or more of them along a colour map."""
+    if num <= len(plot.COLORS) - 1:
+        return list(plot.COLORS[:num])
+    return list(colormaps["viridis"](np.linspace(0, 0.9, num)))
 
 
 def _draw_data(data: Dataset, ax: Axes, **style: Any) -> None:

@@ -1,7 +1,7 @@
 """[edge] Width against loss: networks of several widths, many seeds of each, trained as one population.
 
-Full batches, Adam, PyTorch's initialisation, one hidden layer. Narrow networks are padded with zero units, so that two
-programs serve all widths: one for those above half of the largest, and one for the rest.
+Full batches, Adam, PyTorch's initialisation, one hidden layer. Narrow networks are padded with zero units, so that one
+program serves all widths; or, if there are many networks, two: one for those above half of the largest width.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
@@ -19,6 +20,9 @@ from jaxgeom.datasets import Dataset
 from jaxgeom.models import mlp
 from jaxgeom.population import fit_population
 from jaxgeom.training import Fit, Loss, fit
+
+MIN_PROGRAM = 48
+"""Networks that are worth a program of their own."""
 
 
 class Sweep(NamedTuple):
@@ -78,7 +82,8 @@ def train_widths(
     learning_rate: float,
     num_epochs: int,
     activation: str = "sigmoid",
-    record_every: int = 100,
+    num_records: int = 100,
+    also: tuple[Array, int] | None = None,
     progress: bool | str = False,
 ) -> Sweep:
     """Train networks with one hidden layer on one data set, many seeds of each width.
@@ -92,7 +97,9 @@ def train_widths(
         learning_rate: of Adam.
         num_epochs: full-batch steps.
         activation: of the hidden units, by name.
-        record_every: losses, accuracies and parameters are recorded every so many steps.
+        num_records: losses, accuracies and parameters are recorded about so many times, and before training.
+        also: other targets for the same points and one of the widths, whose networks follow as the last rows: the same
+            initial parameters, trained by the same program.
         progress: show a progress bar; a string is its title.
 
     Raises:
@@ -101,44 +108,55 @@ def train_widths(
     widths = [int(width) for width in widths]
     if not widths or len(set(widths)) < len(widths) or min(widths) < 1:
         raise ValueError(f"widths must be different positive integers, but {widths} was given.")
-    for name, value in (("num_seeds", num_seeds), ("num_epochs", num_epochs), ("record_every", record_every)):
+    for name, value in (("num_seeds", num_seeds), ("num_epochs", num_epochs), ("num_records", num_records)):
         if value < 1:
             raise ValueError(f"{name} must be a positive integer, but {value} was given.")
-    width, seed = np.repeat(widths, num_seeds), np.tile(np.arange(num_seeds), len(widths))
+    rows = widths if also is None else [*widths, also[1]]
+    width, seed = np.repeat(rows, num_seeds), np.tile(np.arange(num_seeds), len(rows))
+    is_other = np.arange(len(width)) >= len(widths) * num_seeds
     keys = jax.vmap(lambda w, s: jax.random.fold_in(jax.random.fold_in(key, w), s))(width, seed)
     num_outputs = 1 if data.y.ndim == 1 else data.y.shape[1]
+    every = max(1, num_epochs // num_records)
 
     def train(members: Int[np.ndarray, " members"]) -> Fit:
         most = int(width[members].max())
         is_padded = bool((width[members] < most).any())
 
-        def run(key: RandomKey, width: Array) -> Fit:
+        def run(key: RandomKey, width: Array, is_other: Array) -> Fit:
+            padded = (width,) if is_padded else None
             return fit(
                 key,
-                mlp(
-                    (data.x.shape[1], most, num_outputs),
-                    activation=activation,
-                    widths=(width,) if is_padded else None,
-                ),
+                mlp((data.x.shape[1], most, num_outputs), activation=activation, widths=padded),
                 optax.adam(learning_rate),
                 loss,
-                data,
+                data if also is None else Dataset(data.x, jnp.where(is_other, also[0], data.y)),
                 accuracy=accuracy,
                 num_epochs=num_epochs,
-                record=record_every,
-                snapshot_every=record_every,
+                record=every,
+                snapshot_every=every,
             )
 
-        result = fit_population(keys[members], run, width[members], progress=progress)
+        result = fit_population(keys[members], run, width[members], is_other[members], progress=progress)
         return result._replace(snapshots=_filled_up(result.snapshots, max(widths)))
 
+    # a second program pays when there are enough networks to train
     is_wide = 2 * width > max(widths)
-    groups = [np.flatnonzero(is_member) for is_member in (is_wide, ~is_wide) if is_member.any()]
+    worth_it = min(is_wide.sum(), (~is_wide).sum()) >= MIN_PROGRAM
+    groups = [np.flatnonzero(is_wide), np.flatnonzero(~is_wide)] if worth_it else [np.arange(len(width))]
     results = in_threads([partial(train, members) for members in groups])
     back = np.argsort(np.concatenate(groups), kind="stable")
     parts = [(result.train_loss, result.train_accuracy, result.snapshots) for result in results]
     loss_, accuracy_, snapshots = jax.tree.map(lambda *arrays: np.concatenate(arrays)[back], *parts)
     return Sweep(width, seed, results[0].record_steps[0], loss_, accuracy_, snapshots)
+
+
+def rows_of(sweep: Sweep, rows: Int[np.ndarray, " rows"] | slice) -> Sweep:
+    """Some networks of a sweep."""
+    taken = jax.tree.map(
+        lambda leaf: leaf[rows], (sweep.width, sweep.seed, sweep.loss, sweep.accuracy, sweep.snapshots)
+    )
+    width, seed, loss, accuracy, snapshots = taken
+    return Sweep(width, seed, sweep.steps, loss, accuracy, snapshots)
 
 
 def _filled_up(snapshots: PyTree, width: int) -> PyTree:
@@ -185,7 +203,7 @@ def loss_statistics(sweep: Sweep, step: int, published: Mapping[int, float] | No
     for width in dict.fromkeys(sweep.width.tolist()):
         loss = sweep.loss_after(step)[sweep.width == width]
         low, median, high = np.quantile(loss, [0.1, 0.5, 0.9])
-        known = (published or {}).get(width)
+        known = (published or {}).get(width) if step <= sweep.steps[-1] else None
         rank = None if known is None else float(np.mean(loss < known))
         spread = (float(median), float(low), float(high), float(loss.min()), float(loss.max()))
         rows.append(LossStatistics(width, len(loss), min(step, int(sweep.steps[-1])), *spread, known, rank))
