@@ -80,7 +80,8 @@ def run(options: argparse.Namespace) -> list:
     )
     for (name, hidden), member in zip(shown, members, strict=True):
         net = "-".join(map(str, (2, *hidden, 2)))
-        print(f"Shown on {name}: network {member} ({net}), the median of those that live")
+        alive = "/".join(map(str, found[name, hidden].living[member]))
+        print(f"Shown on {name}: network {member} ({net}), a median one; living units by layer {alive}")
 
     settings = {"seeds": options.seeds, "epochs": options.epochs, "wide": wide, "key": options.key}
     statistics = [_statistics(*row) for row in rows]

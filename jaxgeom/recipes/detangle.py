@@ -123,15 +123,17 @@ def living_units(params: Params, x: Float[Array, "points in"]) -> Int[Array, " l
 
 
 def median_living(found: Detangled) -> int:
-    """The network with the median of the final losses among those that live (the smaller one of the two in the
-    middle).
+    """The network to show: the median of the final losses among those that live (the smaller one of the two in the
+    middle). If there are some in which at least two units of every layer live, only they count: the layers of the
+    others are lines.
 
     Raises:
         ValueError: if all are dead.
     """
-    members = np.flatnonzero(~found.is_dead)
-    if len(members) == 0:
-        raise ValueError(f"all {len(found.is_dead)} networks are dead, so there is none to show; train more of them.")
+    least = found.living.min(axis=1)
+    if (least == 0).all():
+        raise ValueError(f"all {len(least)} networks are dead, so there is none to show; train more of them.")
+    members = np.flatnonzero(least >= (2 if (least >= 2).any() else 1))
     return int(members[np.argsort(found.final_loss[members], kind="stable")[(len(members) - 1) // 2]])
 
 

@@ -88,7 +88,7 @@ def animate_detangle(
     curve.set(xlim=(0, len(recording.loss)), ylim=curve.get_ylim(), ylabel="cross-entropy", title="training loss")
     curve.xaxis.set_major_locator(MaxNLocator(4))
     curve.legend(fontsize="x-small")
-    lines = [(line, *map(np.asarray, line.get_data())) for line in artists]
+    lines: list[Any] = [(line, *line.get_data()) for line in artists]
     labels = np.asarray(labels)
     clouds = []
     for layer, ax in enumerate(places):

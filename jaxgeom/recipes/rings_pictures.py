@@ -82,8 +82,10 @@ def draw_lines(sweep: Sweep, data: Dataset) -> Figure:
             hyperplanes(network_of(sweep, member)), limits=LIMITS, colors=LINE_COLORS, ax=ax, linewidths=2.2
         )
         ax.set_title(f"{width} hidden unit{'s' * (width > 1)}: loss {sweep.loss[member, -1]:.3f}")
-    assert isinstance(axes[0].figure, Figure)
-    return axes[0].figure
+    figure = axes[0].figure
+    assert isinstance(figure, Figure)
+    figure.draw_without_rendering()  # where axes keep their aspect, the layout needs a second pass
+    return figure
 
 
 def draw_codes(params: Params, data: Dataset) -> tuple[Figure, RegionTable]:
