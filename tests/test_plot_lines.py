@@ -77,7 +77,7 @@ def test_hidden_space_is_the_unit_cube() -> None:
 
 def test_the_plane_in_the_cube_lies_in_both() -> None:
     for weight, bias, num_corners in (([1, 1, 1], -1.5, 6), ([0, 0, 2], -1, 4), ([1, 1, 1], -0.5, 3)):
-        (corners,) = cube_section(np.array(weight), bias)
+        (corners,) = cube_section(np.array(weight, float), bias)
         assert len(corners) == num_corners
         np.testing.assert_allclose(corners @ weight + bias, 0, atol=1e-12)
         assert ((corners >= 0) & (corners <= 1)).all()
