@@ -7,19 +7,25 @@ from jaxgeom.plot.animate import check_movies, save_animation
 from jaxgeom.plot.counts import CountArtists, new_figure, region_counts
 from jaxgeom.plot.points import plot_points
 from jaxgeom.plot.regions import RegionArtists, plot_boundary, plot_regions
+from jaxgeom.plot.stages import Morph, morph_stages, plot_stages
 from jaxgeom.plot.style import COLORS, dark, new_axes
+from jaxgeom.plot.warp import plot_warped_grid
 
 __all__ = [
     "COLORS",
     "CountArtists",
+    "Morph",
     "RegionArtists",
     "check_movies",
     "dark",
+    "morph_stages",
     "new_axes",
     "new_figure",
     "plot_boundary",
     "plot_points",
     "plot_regions",
+    "plot_stages",
+    "plot_warped_grid",
     "region_counts",
     "save_animation",
 ]
