@@ -7,6 +7,7 @@ from jaxgeom.plot.animate import check_movies, save_animation
 from jaxgeom.plot.counts import CountArtists, new_figure, region_counts
 from jaxgeom.plot.points import plot_points
 from jaxgeom.plot.regions import RegionArtists, plot_boundary, plot_regions
+from jaxgeom.plot.sandwich import Dots, dots_of, sandwich
 from jaxgeom.plot.stages import Morph, morph_stages, plot_stages
 from jaxgeom.plot.style import COLORS, dark, new_axes
 from jaxgeom.plot.warp import plot_warped_grid
@@ -14,10 +15,12 @@ from jaxgeom.plot.warp import plot_warped_grid
 __all__ = [
     "COLORS",
     "CountArtists",
+    "Dots",
     "Morph",
     "RegionArtists",
     "check_movies",
     "dark",
+    "dots_of",
     "morph_stages",
     "new_axes",
     "new_figure",
@@ -27,5 +30,6 @@ __all__ = [
     "plot_stages",
     "plot_warped_grid",
     "region_counts",
+    "sandwich",
     "save_animation",
 ]
