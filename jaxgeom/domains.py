@@ -186,3 +186,30 @@ def grid_points(domain: Box, num: int = 101, *, with_corners: bool = False) -> F
     grid = np.stack(np.meshgrid(*axes[::-1], indexing="ij")[::-1], axis=-1).reshape(-1, len(axes))
     points = np.concatenate([grid, corners(domain)]) if with_corners else grid
     return points.astype(np.float32)
+
+
+def grid_lines(domain: Box, num: int = 21, *, num_points: int = 201) -> Float[np.ndarray, "lines points dim"]:
+    """The lines of a grid, subdivided, so that they bend where a network bends them.
+
+    Args:
+        domain: the box that the grid spans.
+        num: lines along each axis, for each value of the other coordinates; the outermost are sides of the box.
+        num_points: points on each line, evenly spaced, ends included.
+
+    Returns:
+        float32 array; first the lines along the first axis. In the plane ``2 * num`` lines, in one dimension a single
+        one.
+
+    Raises:
+        ValueError: for numbers below 2.
+    """
+    if num < 2 or num_points < 2:
+        raise ValueError(f"grid lines take at least 2 lines and 2 points, but {num} and {num_points} were given.")
+    dim = len(domain.low)
+    families = []
+    for axis in range(dim):
+        sizes = [num_points if other == axis else num for other in range(dim)]
+        places = [np.linspace(low, high, size) for low, high, size in zip(*domain, sizes, strict=True)]
+        grid = np.moveaxis(np.stack(np.meshgrid(*places, indexing="ij"), axis=-1), axis, -2)
+        families.append(grid.reshape(-1, num_points, dim))
+    return np.concatenate(families).astype(np.float32)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import reference
 
-from jaxgeom import Box, box, corners, grid_points, polygon_vertices
+from jaxgeom import Box, box, corners, grid_lines, grid_points, polygon_vertices
 
 BOXES = [box(), box(0.1, 0.3), box((-3, 0.1), (2.5, 0.7)), box(1e-20, 1e20), box(-7, -6)]
 
@@ -115,3 +115,22 @@ def test_corners_come_last_and_once_more(domain):
 def test_a_grid_needs_two_points_a_side(num):
     with pytest.raises(ValueError, match=f"at least 2 points along each axis, but num = {num}"):
         grid_points(Box(np.zeros(2), np.ones(2)), num)
+
+
+def test_grid_lines_are_subdivided_lines_of_the_grid():
+    domain = box((-1, 0), (1, 6))
+    lines = grid_lines(domain, 4, num_points=7)
+    assert lines.shape == (8, 7, 2)
+    assert lines.dtype == np.float32
+    for along, across in ((0, 1), (1, 0)):
+        family = lines[4 * along : 4 * along + 4]
+        expected = np.linspace(domain.low[along], domain.high[along], 7, dtype=np.float32)
+        assert (family[..., along] == expected).all()
+        expected = np.linspace(domain.low[across], domain.high[across], 4, dtype=np.float32)
+        assert (family[..., across] == expected[:, None]).all()
+    (line,) = grid_lines(box(dim=1), num_points=3)
+    np.testing.assert_array_equal(line, [[-1], [0], [1]])
+    assert grid_lines(box(dim=3), 3, num_points=5).shape == (27, 5, 3)
+    for wrong in ((1, 5), (5, 1)):
+        with pytest.raises(ValueError, match="at least 2 lines and 2 points"):
+            grid_lines(box(), wrong[0], num_points=wrong[1])

@@ -1,0 +1,40 @@
+"""[edge] ``python -m jaxgeom spirals``."""
+
+import argparse
+
+import jax
+
+from jaxgeom.recipes import spirals, spirals_pictures
+from jaxgeom.recipes.output import check_writable
+
+SUMMARY = "four kinds of networks on three spirals, and what their hidden layers look like"
+DESCRIPTION = (
+    "Train a deep linear network, an MLP, an MLP with two-dimensional bottlenecks and a deep MLP on three spirals, "
+    "many seeds of each at once. Prints their test accuracies; writes spirals.json (settings, accuracies), spirals.npz "
+    "(data, learning curves, parameters), pictures of data, predictions, bottlenecks and learning curves, the rainbow "
+    "sandwich of the deep MLP, and a movie of the bottlenecks during training."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seeds", type=int, default=16, help="networks of each kind")
+    parser.add_argument("--epochs", type=int, default=2000, help="passes over the training points")
+
+
+def run(options: argparse.Namespace) -> list:
+    """Train, draw and save."""
+    check_writable(options.out)
+    key = jax.random.key(options.key)
+    num_epochs = min(options.epochs, 60) if options.quick else options.epochs
+    num_seeds = min(options.seeds, 8) if options.quick else options.seeds
+    runs = spirals.train_spirals(key, num_seeds, num_epochs=num_epochs, progress=not options.quiet)
+    print(spirals_pictures.spiral_table(spirals_pictures.spiral_facts(runs)))
+    return spirals_pictures.save_spirals(
+        key,
+        runs,
+        options.out,
+        {"num_seeds": num_seeds, "num_epochs": num_epochs, "key": options.key},
+        formats=options.formats,
+        num_snapshots=16 if options.quick else 72,
+        progress=not options.quiet,
+    )

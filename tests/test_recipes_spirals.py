@@ -1,0 +1,137 @@
+"""Spirals: facts and median seeds by hand, the course of training, what the pictures hold, and the command."""
+
+import json
+from pathlib import Path
+
+import jax
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxgeom import Dataset, plot
+from jaxgeom.__main__ import main
+from jaxgeom.recipes import spirals_pictures as pictures
+from jaxgeom.recipes.spirals import SPIRAL_MODELS, spiral_data
+from jaxgeom.training import Fit
+
+KEY = jax.random.key(0)
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def a_run(accuracy: list, loss: list) -> Fit:
+    """A population with these accuracies and losses at the end of two epochs."""
+    empty = np.zeros(0)
+    curves = [np.column_stack([np.full((len(last), 2), 0.3), last]) for last in (loss, accuracy)]
+    steps = np.tile([0, 75, 150], (len(loss), 1))
+    diverged = np.arange(len(loss)) == 1
+    return Fit({}, {}, steps, curves[0], curves[1], *curves, None, empty, None, diverged, empty, None)
+
+
+def test_the_median_seed_is_in_the_middle() -> None:
+    run = a_run([0.9, 1.0, 1.0, 0.5, 1.0], [0.1, 0.03, 0.01, 2.0, 0.02])
+    # From worst to best: seeds 3, 0, then by loss 1, 4, 2.
+    assert pictures.median_seed(run) == 1
+    facts = pictures.spiral_facts({"MLP": run})
+    assert facts["MLP"] == (1.0, 0.5, 1.0, 1, 1)
+    assert pictures.median_seed(a_run([0.9, 0.4, 1.0, 0.6], [0.1, 0.1, 0.1, 0.1])) == 0
+    table = pictures.spiral_table(facts).splitlines()
+    assert table[1].split() == ["MLP", "100.0%", "50.0%", "100.0%", "1"]
+
+
+def test_learning_curves_show_medians() -> None:
+    run = a_run([0.9, 1.0, 1.0, 0.5, 1.0], [0.1, 0.03, 0.01, 2.0, 0.02])
+    left, right = pictures.draw_curves({"MLP": run, "deep MLP": run}).axes
+    for ax, last in ((left, 0.03), (right, 1.0)):
+        for line in ax.get_lines():
+            np.testing.assert_array_equal(line.get_xdata(), [1, 2])
+            np.testing.assert_array_equal(line.get_ydata(), [0.3, last])
+        assert ax.get_xscale() == "log"
+    assert [text.get_text() for text in right.get_legend().get_texts()] == ["MLP", "deep MLP"]
+
+
+def test_predictions_are_drawn_in_the_colours_of_the_predicted_classes() -> None:
+    train, _ = spiral_data(KEY)
+    data = Dataset(train.x[:200], train.y[:200])
+    params = SPIRAL_MODELS["MLP"].init(KEY)
+    first, second, last = params.values()
+    x = np.maximum(data.x @ first["kernel"] + first["bias"], 0)
+    x = np.maximum(x @ second["kernel"] + second["bias"], 0)
+    classes = np.argmax(x @ last["kernel"] + last["bias"], axis=1)
+    (ax,) = pictures.draw_predictions(data, [("MLP", params, "untrained")]).axes
+    assert ax.get_title() == "untrained"
+    for label, points in zip(np.unique(classes), ax.collections, strict=True):
+        np.testing.assert_array_equal(points.get_offsets(), data.x[classes == label])
+        np.testing.assert_allclose(points.get_facecolor()[0, :3], plt.matplotlib.colors.to_rgb(plot.COLORS[label]))
+    (image,) = ax.images
+    found = np.asarray(image.get_array())
+    grid = np.linspace(-1.15, 1.15, len(found))
+    for row, column in ((0, 0), (17, 200), (120, 120)):  # rows from below, as the picture is
+        point = np.array([[grid[column], grid[row]]], np.float32)
+        assert found[row, column] == np.asarray(SPIRAL_MODELS["MLP"].apply(params, point)).argmax()
+
+
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["spirals", "--quick", "--quiet", "--seeds", "1", "--epochs", "2"]
+    assert main([*command, "--out", str(tmp_path)]) == 0
+    figures = (
+        "data",
+        "predictions",
+        "truth",
+        "embeddings",
+        "curves",
+        "normalizations",
+        *map("sandwich{}".format, range(1, 5)),
+    )
+    expected = {f"spirals_{name}.png" for name in figures} | {"spirals_training.gif", "spirals.json", "spirals.npz"}
+    assert {path.name for path in tmp_path.iterdir()} == expected
+    report = json.loads((tmp_path / "spirals.json").read_text())
+    assert report["settings"] == {"num_seeds": 1, "num_epochs": 2, "key": 0}
+    assert set(report["statistics"]) == set(SPIRAL_MODELS)
+    with np.load(tmp_path / "spirals.npz") as arrays:
+        x, y, is_test = arrays["x"], arrays["y"], arrays["is_test"]
+        assert (len(x), is_test.sum()) == (3000, 600)
+        params = {
+            layer: {what: arrays[f"bottleneck MLP/{layer}/{what}"][0] for what in ("kernel", "bias")}
+            for layer in SPIRAL_MODELS["bottleneck MLP"].init(KEY)
+        }
+        accuracy = np.mean(pictures.predicted("bottleneck MLP", params, x[is_test]) == y[is_test])
+        assert arrays["bottleneck MLP/test_accuracy"].shape == (1, 3)
+        assert arrays["bottleneck MLP/test_accuracy"][0, -1] == pytest.approx(accuracy, abs=1e-6)
+        assert report["statistics"]["bottleneck MLP"]["median"] == pytest.approx(accuracy, abs=1e-6)
+    assert f"{accuracy:.1%}" in capsys.readouterr().out
+    with Image.open(tmp_path / "spirals_training.gif") as movie:
+        assert movie.n_frames == 3  # epochs 0, 1 and 2
+
+    # The movie's network is the one of the population.
+    course = pictures.train_course(KEY, 0, 1, num_epochs=2, num_snapshots=16)
+    np.testing.assert_array_equal(course.epoch, [0, 1, 2])
+    for layer, entries in params.items():
+        for what, array in entries.items():
+            # 150 steps of 1e-3, each to rounding
+            np.testing.assert_allclose(course.params[layer][what][-1], array, atol=1e-4)
+            assert not np.allclose(course.params[layer][what][0], array, atol=1e-2)
+    train, _ = spiral_data(jax.random.fold_in(KEY, 0))
+    movie = pictures.course_movie(train, course)
+    axes = movie.figure.axes
+    limits = []
+    for frame in range(movie.num_frames):
+        movie.draw(frame)
+        limits.append([(ax.get_xlim(), ax.get_ylim()) for ax in axes])
+        member = jax.tree.map(lambda leaf, f=frame: leaf[f], course.params)
+        hidden = np.maximum(train.x @ member["dense0_relu"]["kernel"] + member["dense0_relu"]["bias"], 0)
+        first = hidden @ member["dense1_linear"]["kernel"] + member["dense1_linear"]["bias"]
+        shown = np.concatenate([points.get_offsets() for points in axes[1].collections])
+        order = np.argsort(np.asarray(train.y), kind="stable")
+        np.testing.assert_allclose(shown, first[order], rtol=1e-4, atol=1e-5)
+    assert limits[0] == limits[1] == limits[2]
+
+
+def test_bad_values_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["spirals", "--seeds", "0", "--quiet", "--out", str(tmp_path)]) == 2
+    assert "num_seeds must be a positive integer" in capsys.readouterr().err
