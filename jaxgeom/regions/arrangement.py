@@ -150,7 +150,8 @@ def _chords(
     vertices: Float[Array, "vertices 2"],
     has_exact_products: Bool[Array, " lines"],
 ) -> _Chords:
-    z, error = values_at(lines, vertices, has_exact_products)
+    columns = lines[:, :1], lines[:, 1:2], lines[:, 2:]
+    z, error = values_at(columns, (vertices[:, 0], vertices[:, 1]), has_exact_products[:, None])
     is_lost = ~(jnp.abs(z) > 2 * error)
     uncertain = jnp.any(is_lost & (error > 0), axis=1)
     z = jnp.where(is_lost, 0.0, z)
@@ -188,21 +189,23 @@ def _chords(
 
 
 def values_at(
-    lines: Float[Array, "lines 3"],
-    points: Float[Array, "points 2"],
-    has_exact_products: Bool[Array, " lines"],
-) -> tuple[Float[Array, "lines points"], Float[Array, "lines points"]]:
-    """Value of each line's function at each point, with a bound of its error that is 0 where it is exact."""
-    a = lines[:, :1] * points[:, 0]
-    b = lines[:, 1:2] * points[:, 1]
-    c = jnp.broadcast_to(lines[:, 2:], a.shape)
+    lines: tuple[Array, Array, Array], points: tuple[Array, Array], has_exact_products: Array
+) -> tuple[Array, Array]:
+    """Value of each line's function at each point, with a bound of its error that is 0 where it is exact.
+
+    Args:
+        lines: coefficients w1, w2 and b of w1 x + w2 y + b, in shapes that go with those of the points.
+        points: coordinates x and y.
+        has_exact_products: of the lines' coefficients with the coordinates, in float64.
+    """
+    (w1, w2, c), (x, y) = lines, points
+    a, b = w1 * x, w2 * y
+    c = jnp.broadcast_to(c, a.shape)
     first, lost_first = _two_sum(a, b)
     total, lost = _two_sum(first, c)
-    inexact = jnp.where(has_exact_products[:, None], 0.0, 4 * EPS * (jnp.abs(a) + jnp.abs(b) + jnp.abs(c)))
+    inexact = jnp.where(has_exact_products, 0.0, 4 * EPS * (jnp.abs(a) + jnp.abs(b) + jnp.abs(c)))
     # A product that underflows is not exact, nor is anything that overflows or is no number.
-    may_underflow = ((jnp.abs(a) < _TINY) & (lines[:, :1] != 0) & (points[:, 0] != 0)) | (
-        (jnp.abs(b) < _TINY) & (lines[:, 1:2] != 0) & (points[:, 1] != 0)
-    )
+    may_underflow = ((jnp.abs(a) < _TINY) & (w1 != 0) & (x != 0)) | ((jnp.abs(b) < _TINY) & (w2 != 0) & (y != 0))
     error = jnp.abs(lost_first) + jnp.abs(lost) + inexact + jnp.where(may_underflow, 2 * _TINY, 0.0)
     return total, jnp.where(jnp.isfinite(total) & jnp.isfinite(error), error, jnp.inf)
 

@@ -31,6 +31,7 @@ from jaxgeom.regions.arrangement import EPS, is_single, values_at
 
 _DIRECTION = (0.5403023058681398, 0.8414709848078965)
 """Along which meetings are compared: one radian, off all directions that weights have by design."""
+_LEAST_SINE = 2.0**-16  # of lines' angles; few meet at smaller ones, and places of the rest are known well enough
 _MOST_UNROLLED = 8  # edges of a polygon that are written out: twice as fast as a loop, and longer to compile
 _LEAST = 1e-250  # what is smaller may have lost digits to underflow
 
@@ -60,7 +61,8 @@ class _Found(NamedTuple):
     end_error: Float[Array, " networks"]
     """Largest error of the ends."""
     places: Float[Array, "pairs networks"]
-    """Where lines meet inside, as coordinates along the direction; infinite where they do not."""
+    """Where lines meet inside, as coordinates along the direction; infinite where they do not, and NaN where they are
+    so nearly parallel that the place is uncertain."""
     place_error: Float[Array, " networks"]
     """Largest error of the places."""
 
@@ -85,19 +87,20 @@ def general_counts(
 def _coincide(
     numbers: Float[np.ndarray, "networks numbers"], error: Float[np.ndarray, " networks"], num: int
 ) -> tuple[Bool[np.ndarray, " networks"], Int[np.ndarray, " networks"]]:
-    """Whether some ``num`` of a network's numbers may be one, if they are known up to an error; infinite ones are none.
+    """Whether some ``num`` of a network's numbers may be one, if they are known up to an error; infinite ones are none,
+    and NaN may be anything.
 
     Returns:
         that, and how many numbers are finite.
     """
     ordered = np.array(numbers, order="C")
-    ordered.sort(axis=-1)
-    is_infinite = ordered == np.inf
-    num_finite = np.where(is_infinite.any(axis=-1), is_infinite.argmax(axis=-1), ordered.shape[1])
+    ordered.sort(axis=-1)  # NaN comes last
+    num_finite = np.where(ordered[:, -1] < np.inf, ordered.shape[1], (ordered == np.inf).argmax(axis=-1))
+    is_tied = np.isnan(ordered[:, -1]) | ~np.isfinite(error)
     ordered = ordered[:, : max(num_finite.max(initial=0), num)]
     with np.errstate(invalid="ignore"):  # infinite minus infinite is no tie
-        is_tied = np.any(ordered[:, num - 1 :] - ordered[:, : 1 - num] <= 2 * error[:, None], axis=-1)
-    return is_tied | ~np.isfinite(error), num_finite
+        is_tied |= np.any(ordered[:, num - 1 :] - ordered[:, : 1 - num] <= 2 * error[:, None], axis=-1)
+    return is_tied, num_finite
 
 
 @jax.jit
@@ -108,19 +111,19 @@ def _find(hidden: Dense, vertices: Float[Array, "vertices 2"]) -> _Found:
     coefficients = jnp.pad(coefficients, ((0, 0), (0, 1 - coefficients.shape[1] % 2), (0, 0)))
     _, units, num = coefficients.shape
     first, second, constant = coefficients.reshape(3, -1)
-    start, stop, end_error, is_sure = _chords(jnp.stack([first, second, constant], axis=1), vertices)
+    start, stop, end_error, is_sure = _chords((first, second, constant), vertices)
     cos, sin = _DIRECTION
     lines = _Lines(cos * first + sin * second, cos * second - sin * first, constant, start, stop)
     following = [jnp.concatenate([array, array[: units // 2 * num]]) for array in lines]
     reach = jnp.max(jnp.abs(vertices) @ jnp.asarray(_DIRECTION))
+    # Lines that cross a polygon of such reach have weights of one over it, if not more.
+    least = _LEAST_SINE / jnp.maximum(1, reach) ** 2
 
-    def step(distance: Array, found: tuple[Array, Array]) -> tuple[Array, Array]:
+    def step(distance: Array, places: Array) -> Array:
         others = (lax.dynamic_slice(array, ((distance + 1) * num,), (units * num,)) for array in following)
-        place, error = _meetings(lines, _Lines(*others), reach)
-        return found[0].at[distance].set(place), jnp.maximum(found[1], error)
+        return places.at[distance].set(_meetings(lines, _Lines(*others), least))
 
-    places = jnp.zeros((units // 2, units * num)), jnp.zeros(units * num)
-    places, place_error = lax.fori_loop(0, units // 2, step, places)
+    places = lax.fori_loop(0, units // 2, step, jnp.zeros((units // 2, units * num)))
     ends = jnp.stack([start, stop])
     is_open = (start < stop) & (ends != jnp.floor(ends))
 
@@ -133,30 +136,30 @@ def _find(hidden: Dense, vertices: Float[Array, "vertices 2"]) -> _Found:
         of_networks(jnp.where(is_open, ends, jnp.inf)),
         jnp.max(of_networks(end_error), axis=0),
         of_networks(places),
-        jnp.max(of_networks(place_error), axis=0),
+        jnp.full(num, (24 * EPS) * (1 + reach) / least),
     )
 
 
-def _meetings(lines: _Lines, others: _Lines, reach: Float[Array, ""]) -> tuple[Array, Array]:
-    """Where lines meet others inside, as coordinates along the direction, with bounds of their errors.
+def _meetings(lines: _Lines, others: _Lines, least: Float[Array, ""]) -> Float[Array, " lines"]:
+    """Where lines meet others inside, as coordinates along the direction; NaN if the denominator is below the least.
 
     With d and e what is lost of the numerator and the denominator, the quotient is off by (d - x e) / denominator.
     Coefficients are at most 1, and 1.4 after the change of coordinates, in which 1.4 eps is lost: d is below 6 eps,
-    e is below 12 eps. A meeting inside has |x| <= reach.
+    e is below 12 eps. A meeting inside has |x| <= reach, and so its error is below 24 eps (1 + reach) / denominator.
     """
     a, b, c, start, stop = lines
     other_a, other_b, other_c, other_start, other_stop = others
     meets = ((start < other_start) & (other_start < stop) & (stop < other_stop)) | (
         (other_start < start) & (start < other_stop) & (other_stop < stop)
     )
-    inverse = 1 / (a * other_b - b * other_a)
-    place = (b * other_c - c * other_b) * inverse
-    error = (24 * EPS) * (1 + reach) * jnp.abs(inverse)
-    return jnp.where(meets, place, jnp.inf), jnp.where(meets, error, 0.0)
+    denominator = a * other_b - b * other_a
+    place = jnp.where(jnp.abs(denominator) > least, (b * other_c - c * other_b) / denominator, jnp.nan)
+    return jnp.where(meets, place, jnp.inf)
 
 
 def _chords(
-    lines: Float[Array, "lines 3"], vertices: Float[Array, "vertices 2"]
+    lines: tuple[Float[Array, " lines"], Float[Array, " lines"], Float[Array, " lines"]],
+    vertices: Float[Array, "vertices 2"],
 ) -> tuple[
     Float[Array, " lines"],
     Float[Array, " lines"],
@@ -165,11 +168,13 @@ def _chords(
 ]:
     """Where the chords start and stop, the larger error of the two, and whether the sides of the vertices are sure."""
     num = len(vertices)
-    has_exact_products = jnp.all(is_single(lines), axis=1) & jnp.all(is_single(vertices))
-    size = jnp.abs(lines) @ jnp.append(jnp.max(jnp.abs(vertices), axis=0), 1.0)
+    first, second, constant = lines
+    has_exact_products = is_single(first) & is_single(second) & is_single(constant) & jnp.all(is_single(vertices))
+    widest = jnp.max(jnp.abs(vertices), axis=0)
+    size = jnp.abs(first) * widest[0] + jnp.abs(second) * widest[1] + jnp.abs(constant)
 
     def value(vertex: Array | int) -> tuple[Array, Array]:
-        z, error = (array[:, 0] for array in values_at(lines, vertices[vertex][None], has_exact_products))
+        z, error = values_at(lines, (vertices[vertex, 0], vertices[vertex, 1]), has_exact_products)
         return z, (jnp.abs(z) > error + _LEAST) | ((z == 0) & (error == 0))
 
     def edge(index: Array | int, found: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -183,8 +188,8 @@ def _chords(
         end = jnp.where(following == 0, (index + 1.0) % num, jnp.where(z == 0, index, end))
         return (
             following,
-            jnp.where(changes, jnp.minimum(start, end), start),
-            jnp.where(changes, jnp.maximum(stop, end), stop),
+            jnp.where(changes & (end < start), end, start),
+            jnp.where(changes & (end > stop), end, stop),
             jnp.where(changes, jnp.maximum(error, 8 * EPS * (size * inverse + num)), error),
             is_sure,
             is_positive | (following > 0),
