@@ -4,25 +4,33 @@ Networks are drawn from PyTorch's default initialisation, the domain is [-1, 1]Â
 time on one core and decides in float32; jaxgeom takes the population in one call on all cores. Both are timed in
 turns within one process, after compilation, which is reported apart; the counts are compared network by network.
 jaxgeom's counts come with certainty, regioncam's float32 may differ: where they do, integer arithmetic is the referee.
+For counts there is also what plain C reaches on all cores, without certainty (`regions_limit.c`, if there is a gcc),
+and the memory that a call of jaxgeom adds to the process while it runs (on Linux).
 Other parts: a cold start in a fresh process, with and without a warm compilation cache; and how the cost grows with
 the number of regions, up to a million in one network.
 
     python benchmarks/exact_regions.py                   writes benchmarks/results/exact_regions.json
-    python benchmarks/exact_regions.py --only cold       that part alone: counts, polygons, cold, growth, population
+    python benchmarks/exact_regions.py --only cold       that part alone: counts, polygons, cold, growth, population;
+                                                         the others stay in the record
     python benchmarks/exact_regions.py --tiny            try everything out in seconds; the figures mean nothing
 """
 
 import argparse
+import ctypes
+import json
 import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+import _regions_limit as limit
 import jax
 import numpy as np
 from _record import environment, interleaved, write_json
@@ -97,6 +105,23 @@ def rival_polygons(layers: jg.Layers, num: int) -> Any:
     return [len(faces) for faces in built]
 
 
+def added_megabytes(function: Callable[[], Any]) -> float | None:
+    """Most memory that a call adds to the process at any time, if the system tells: what Linux calls resident."""
+
+    def status(name: str) -> float:
+        line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
+        return int(line.split()[1]) / 1024
+
+    try:
+        ctypes.CDLL(None).malloc_trim(0)  # give back what is kept for later
+        Path("/proc/self/clear_refs").write_text("5")  # begin to look for the peak anew
+        before = status("VmRSS")
+    except (OSError, AttributeError):
+        return None
+    function()
+    return status("VmHWM") - before
+
+
 def compare(
     widths: tuple[int, ...], num: int, rivals: int, aim: float, repeats: int, *, polygons: bool
 ) -> dict[str, Any]:
@@ -120,7 +145,17 @@ def compare(
         theirs = partial(rival, layers, rivals)
     for name, function in ours.items():
         timed_first(name, function)
-    timings = interleaved(ours | {"regioncam": theirs}, repeats=repeats, max_seconds=60)
+    others: dict[str, Callable[[], Any]] = {"regioncam": theirs}
+    seconds_of_c = []
+    if limit.is_available() and not polygons:
+
+        def in_c() -> np.ndarray:
+            counts, seconds = limit.count(layers, is_careful=False)
+            seconds_of_c.append(seconds)
+            return counts
+
+        others["C"] = in_c
+    timings = interleaved(ours | others, repeats=repeats, max_seconds=5)
     counts, their_counts = timings["jaxgeom"].result, timings["regioncam"].result
     differ = [i for i in range(rivals) if counts[i] != their_counts[i]]
     slopes = [np.zeros(width) for width in widths]
@@ -135,11 +170,15 @@ def compare(
         "networks": num,
         "rival_networks": rivals,
         "mean_regions": float(np.mean(counts)),
-        "seconds": {name: timings[name].best / num for name in ours} | {"regioncam": best},
+        "seconds": {name: timings[name].best / num for name in ours}
+        | {"regioncam": best}
+        | ({"C": min(seconds_of_c) / num} if seconds_of_c else {}),
         "ratio": {name: best / (timings[name].best / num) for name in ours},
         "aim": aim,
         "first_call_seconds": first,
+        "added_megabytes": added_megabytes(ours["jaxgeom"]),
         "counts_that_differ": len(differ),
+        "c_counts_that_differ": int((timings["C"].result != counts).sum()) if seconds_of_c else None,
         "referee_agrees_with_jaxgeom": all(counts[i] == exact for i, exact in referee.items()),
         "raw": {name: timing.seconds for name, timing in timings.items()},
         "float32_counts_equal": all((timings[name].result == counts).all() for name in ours),
@@ -213,29 +252,28 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=parts, default=parts, help="parts to run")
     given = parser.parse_args()
     repeats = 2 if given.tiny else given.repeats
-    record: dict[str, Any] = {"environment": environment(("regioncam",)), "tiny": given.tiny}
+    is_part = len(given.only) < len(parts) and Path(given.out).exists()
+    record: dict[str, Any] = json.loads(Path(given.out).read_text()) if is_part else {}
+    record |= {"environment": environment(("regioncam",)), "tiny": given.tiny}
     failed = False
     for part, cases in (("counts", COUNTS), ("polygons", POLYGONS)):
         if part not in given.only:
             continue
         cases = (TINY_COUNTS if part == "counts" else TINY_POLYGONS) if given.tiny else cases
         record[part] = []
-        print(
-            f"{part:<14}{'regions':>9}{'regioncam':>12}{'jaxgeom':>12}{'ratio':>8}{'aim':>6}{'float32':>10}{'differ':>8}"
-        )
+        heads = ("regions", "regioncam", "jaxgeom", "C", "ratio", "aim", "float32", "MB", "differ")
+        print(f"{part:<16}" + "".join(f"{head:>11}" for head in heads))
         for widths, num, rivals, aim in cases:
             row = compare(widths, num, rivals, aim, repeats, polygons=part == "polygons")
             record[part].append(row)
             write_json(given.out, record)
             failed |= not (row["referee_agrees_with_jaxgeom"] and row["float32_counts_equal"])
-            single = row["ratio"].get("jaxgeom float32")
-            theirs, ours = (1e3 * row["seconds"][name] for name in ("regioncam", "jaxgeom"))
-            print(
-                f"{'-'.join(map(str, widths)):<14}{row['mean_regions']:>9.0f}{theirs:>9.3f} ms"
-                f"{ours:>9.4f} ms{row['ratio']['jaxgeom']:>8.1f}{aim:>6}"
-                f"{'' if single is None else f'{single:.1f}':>10}{row['counts_that_differ']:>8}",
-                flush=True,
-            )
+            single, memory = row["ratio"].get("jaxgeom float32"), row["added_megabytes"]
+            times = [row["seconds"].get(name) for name in ("regioncam", "jaxgeom", "C")]
+            columns = [f"{row['mean_regions']:.0f}", *("" if s is None else f"{1e3 * s:.4f} ms" for s in times)]
+            columns += [f"{row['ratio']['jaxgeom']:.1f}", f"{aim}", "" if single is None else f"{single:.1f}"]
+            columns += ["" if memory is None else f"{memory:.0f}", f"{row['counts_that_differ']}"]
+            print(f"{'-'.join(map(str, widths)):<16}" + "".join(f"{c:>11}" for c in columns), flush=True)
     if "cold" in given.only:
         record["cold"] = [cold(widths) for widths in ([(6,)] if given.tiny else COLD)]
         for row in record["cold"]:

@@ -55,7 +55,8 @@ def map_chunks(
 
     @_with_callers_settings
     def run(start: int) -> PyTree:
-        members = np.minimum(np.arange(start, start + chunk_size), num - 1)
+        whole = slice(start, start + chunk_size)
+        members = whole if whole.stop <= num else np.minimum(np.arange(start, whole.stop), num - 1)
         chunk = jax.tree.unflatten(structure, [take(members) for take in takers])
         return jax.tree.map(lambda leaf: np.asarray(leaf)[: num - start], function(chunk))
 
@@ -78,11 +79,11 @@ def map_chunks(
     return jax.tree.map(lambda *parts: np.concatenate(parts), *(results[start] for start in starts))
 
 
-def _taker(leaf: Any) -> Callable[[np.ndarray], Any]:
+def _taker(leaf: Any) -> Callable[[slice | np.ndarray], Any]:
     """How to take some members of an array: in NumPy, which takes a tenth of the time of an operation of JAX's."""
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         data, impl = np.asarray(jax.random.key_data(leaf)), jax.random.key_impl(leaf)
-        return lambda members: jax.random.wrap_key_data(data[members], impl=impl)
+        return lambda members: jax.random.wrap_key_data(jnp.asarray(data[members]), impl=impl)
     values = np.asarray(leaf)
     return lambda members: values[members]
 

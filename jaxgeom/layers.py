@@ -167,7 +167,10 @@ def pad_widths(layers: Layers, widths: Sequence[int]) -> Layers:
         kernel, bias = (np.asarray(array) for array in layer)
         after = width - bias.shape[-1]
         none = [(0, 0)] * (bias.ndim - 1)
-        padded.append(Dense(np.pad(kernel, [*none, (0, before), (0, after)]), np.pad(bias, [*none, (0, after)])))
+        if before or after:
+            kernel = np.pad(kernel, [*none, (0, before), (0, after)])
+            bias = np.pad(bias, [*none, (0, after)])
+        padded.append(Dense(kernel, bias))
         before = after
     return tuple(padded)
 

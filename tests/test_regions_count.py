@@ -19,7 +19,7 @@ from jaxgeom import (
     map_chunks,
     polygon_vertices,
 )
-from jaxgeom.regions import count, grid_count
+from jaxgeom.regions import count, general_position, grid_count
 from jaxgeom.regions.batches import NOT_COUNTED
 
 VERTICES = polygon_vertices(box()).tolist()
@@ -29,7 +29,11 @@ GRID = grid_points(box(), 9)
 @pytest.fixture(scope="module", autouse=True)
 def quickly_compiled():
     with pytest.MonkeyPatch.context() as patch:
-        for module, name, static in ((count, "_arrangements", ()), (grid_count, "_grid_counts", ("capacity",))):
+        for module, name, static in (
+            (count, "_arrangements", ()),
+            (general_position, "_find", ()),
+            (grid_count, "_grid_counts", ("capacity",)),
+        ):
             function = getattr(module, name).__wrapped__
             patch.setattr(module, name, quick(function, static_argnames=static))
         yield

@@ -27,7 +27,7 @@ from jaxtyping import Array, Bool, Float, Int32
 
 from jaxgeom.layers import Dense, as_float64
 
-_EPS = float(np.finfo(np.float64).eps)
+EPS = float(np.finfo(np.float64).eps)
 _TINY = 1e-290  # products below may have lost digits to underflow
 
 
@@ -122,7 +122,7 @@ def arrangement(layer: Dense, vertices: Float[Array, "vertices 2"]) -> Arrangeme
     """Cut a polygon by the lines of one layer; both in float64."""
     # Rows of `lines` are (w1, w2, b) of the line w1 x + w2 y + b = 0.
     lines = jnp.concatenate([layer.kernel, layer.bias[None]]).T
-    has_exact_products = jnp.all(_is_single(lines), axis=1) & jnp.all(_is_single(vertices))
+    has_exact_products = jnp.all(is_single(lines), axis=1) & jnp.all(is_single(vertices))
     chords = _chords(lines, vertices, has_exact_products)
     is_same, same_uncertain = _coincidences(lines, chords, has_exact_products)
     earlier = jnp.tri(lines.shape[0], k=-1, dtype=bool)
@@ -150,7 +150,8 @@ def _chords(
     vertices: Float[Array, "vertices 2"],
     has_exact_products: Bool[Array, " lines"],
 ) -> _Chords:
-    z, error = _values_at(lines, vertices, has_exact_products)
+    columns = lines[:, :1], lines[:, 1:2], lines[:, 2:]
+    z, error = values_at(columns, (vertices[:, 0], vertices[:, 1]), has_exact_products[:, None])
     is_lost = ~(jnp.abs(z) > 2 * error)
     uncertain = jnp.any(is_lost & (error > 0), axis=1)
     z = jnp.where(is_lost, 0.0, z)
@@ -169,7 +170,7 @@ def _chords(
         at_edge = [jnp.take_along_axis(array, edge, axis=1)[:, 0] for array in (fraction, drop, z, following)]
         position = (edge[:, 0] + at_edge[0]) % num
         at_vertex = (at_edge[2] == 0) | (at_edge[3] == 0)
-        return position, 8 * _EPS * (size / jnp.abs(at_edge[1]) + num), at_vertex
+        return position, 8 * EPS * (size / jnp.abs(at_edge[1]) + num), at_vertex
 
     ends = [end(changes) for changes in (rises, falls)]
     is_swapped = ends[0][0] > ends[1][0]
@@ -187,22 +188,24 @@ def _chords(
     )
 
 
-def _values_at(
-    lines: Float[Array, "lines 3"],
-    points: Float[Array, "points 2"],
-    has_exact_products: Bool[Array, " lines"],
-) -> tuple[Float[Array, "lines points"], Float[Array, "lines points"]]:
-    """Value of each line's function at each point, with a bound of its error that is 0 where it is exact."""
-    a = lines[:, :1] * points[:, 0]
-    b = lines[:, 1:2] * points[:, 1]
-    c = jnp.broadcast_to(lines[:, 2:], a.shape)
+def values_at(
+    lines: tuple[Array, Array, Array], points: tuple[Array, Array], has_exact_products: Array
+) -> tuple[Array, Array]:
+    """Value of each line's function at each point, with a bound of its error that is 0 where it is exact.
+
+    Args:
+        lines: coefficients w1, w2 and b of w1 x + w2 y + b, in shapes that go with those of the points.
+        points: coordinates x and y.
+        has_exact_products: of the lines' coefficients with the coordinates, in float64.
+    """
+    (w1, w2, c), (x, y) = lines, points
+    a, b = w1 * x, w2 * y
+    c = jnp.broadcast_to(c, a.shape)
     first, lost_first = _two_sum(a, b)
     total, lost = _two_sum(first, c)
-    inexact = jnp.where(has_exact_products[:, None], 0.0, 4 * _EPS * (jnp.abs(a) + jnp.abs(b) + jnp.abs(c)))
+    inexact = jnp.where(has_exact_products, 0.0, 4 * EPS * (jnp.abs(a) + jnp.abs(b) + jnp.abs(c)))
     # A product that underflows is not exact, nor is anything that overflows or is no number.
-    may_underflow = ((jnp.abs(a) < _TINY) & (lines[:, :1] != 0) & (points[:, 0] != 0)) | (
-        (jnp.abs(b) < _TINY) & (lines[:, 1:2] != 0) & (points[:, 1] != 0)
-    )
+    may_underflow = ((jnp.abs(a) < _TINY) & (w1 != 0) & (x != 0)) | ((jnp.abs(b) < _TINY) & (w2 != 0) & (y != 0))
     error = jnp.abs(lost_first) + jnp.abs(lost) + inexact + jnp.where(may_underflow, 2 * _TINY, 0.0)
     return total, jnp.where(jnp.isfinite(total) & jnp.isfinite(error), error, jnp.inf)
 
@@ -225,7 +228,7 @@ def _coincidences(
     is_near = both_cross
     is_equal = both_cross
     for d, s in zip(difference, scale, strict=True):
-        is_near &= d <= 4 * _EPS * s
+        is_near &= d <= 4 * EPS * s
         is_equal &= d == 0
     is_exact = has_exact_products[:, None] & has_exact_products[None, :]
     off_diagonal = ~jnp.eye(lines.shape[0], dtype=bool)
@@ -257,7 +260,7 @@ def _places(
     at_start, at_stop = value(point(chords.start)), value(point(chords.stop))
     span = jnp.abs(at_start - at_stop)
     # An end of the chord is off by at most `error` edge lengths, which are at most twice `size`.
-    error = (8 * _EPS + 2 * chords.error[:, None]) * magnitude[None, :]
+    error = (8 * EPS + 2 * chords.error[:, None]) * magnitude[None, :]
     safe = jnp.where(span > 0, span, 1.0)
     return at_start / jnp.where(span > 0, at_start - at_stop, 1.0), 2 * error / safe
 
@@ -273,6 +276,6 @@ def _has_subnormal(arrays: Dense | Array | np.ndarray) -> Bool[Array, ""]:
     return found
 
 
-def _is_single(array: Array) -> Bool[Array, "..."]:
+def is_single(array: Array) -> Bool[Array, "..."]:
     """Whether float64 numbers are float32 numbers, so that the product of two is exact in float64."""
     return array.astype(jnp.float32).astype(jnp.float64) == array

@@ -5,6 +5,7 @@ cut layer by layer (:mod:`jaxgeom.regions.deep`). Both say where float64 could n
 (:mod:`jaxgeom.regions.rational`, :mod:`jaxgeom.regions.exact`) does.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -22,11 +23,14 @@ from jaxgeom.regions.complex import PlanarComplex
 from jaxgeom.regions.deep import Cut, Rooms, Slopes, cut_by_layers, default_chunk_size
 from jaxgeom.regions.enumerate import complexes
 from jaxgeom.regions.exact import exact_count
+from jaxgeom.regions.general_position import general_counts
 from jaxgeom.regions.kinks import Activation, with_kinks
 from jaxgeom.regions.merge import KINDS, region_labels
 from jaxgeom.regions.rational import exact_arrangement_count
 
 _CHUNK_BYTES = 2**26
+_GENERAL_BLOCK = 2**19  # pairs of lines that are looked at together
+_MOST_GENERAL = 512  # units; with more, three of all meetings coincide in one coordinate as a rule
 _BLOCK = 2**15  # numbers that NumPy sorts at once, so that they stay in cache
 
 
@@ -100,7 +104,7 @@ def count_regions(
     counts = np.where(is_finite, 1, NOT_COUNTED).astype(np.int64)
     degenerate = np.zeros(len(is_finite), bool)
     areas = np.full((2, len(is_finite)), np.nan)
-    members = jax.tree.map(lambda array: array[is_finite], flat)
+    members = flat if is_finite.all() else jax.tree.map(lambda array: array[is_finite], flat)
     if not is_finite.any():
         pass
     elif kind != "activation" or min_area is not None:
@@ -123,12 +127,31 @@ def _of_lines(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Of one hidden layer."""
     hidden = _scaled(hidden)
-    size = chunk_size or int(np.clip(_CHUNK_BYTES // (200 * hidden.bias.shape[-1] ** 2), 1, 256))
-    found = map_chunks(in_float64(_line_counts, vertices=vertices), hidden, chunk_size=size, progress=progress)
-    count = found.count.astype(np.int64)
-    for member in _with_progress(np.flatnonzero(found.degenerate), progress):
+    units = hidden.bias.shape[-1]
+    num = len(hidden.bias)
+    count, pending = np.zeros(num, np.int64), np.arange(num)
+    is_cpu = jax.default_backend() == "cpu"
+    if is_cpu and units <= _MOST_GENERAL:
+        size = chunk_size or int(np.clip(_GENERAL_BLOCK // units**2, 1, 200))
+        count, is_certain = map_chunks(
+            partial(general_counts, vertices=vertices), hidden, chunk_size=size, progress=progress
+        )
+        pending = np.flatnonzero(~is_certain)
+    degenerate = np.zeros(num, bool)
+    if len(pending):
+        size = chunk_size or int(np.clip(_CHUNK_BYTES // (200 * units**2), 1, 16 if is_cpu else 256))
+        some = jax.tree.map(lambda array: array[_filled(pending, min(size, num))], hidden)
+        found = map_chunks(in_float64(_line_counts, vertices=vertices), some, chunk_size=size, progress=progress)
+        found = jax.tree.map(lambda array: array[: len(pending)], found)
+        count[pending], degenerate[pending] = found.count, found.degenerate
+    for member in _with_progress(np.flatnonzero(degenerate), progress):
         count[member] = exact_arrangement_count(Dense(*(array[member] for array in hidden)), vertices)
-    return count, found.degenerate
+    return count, degenerate
+
+
+def _filled(members: np.ndarray, size: int) -> np.ndarray:
+    """At least so many members, so that what is left over shares programs with whole chunks."""
+    return np.pad(members, (0, max(0, size - len(members))), mode="edge")
 
 
 def _line_counts(hidden: Dense, *, vertices: np.ndarray) -> ArrangementCount:
@@ -172,9 +195,8 @@ def _of_layers(
             return cut.count, cut.is_certain
 
         if len(pending):
-            # Filled up to a chunk, so that what is left over shares programs with whole chunks.
-            filled = np.pad(pending, (0, max(0, min(size, num) - len(pending))), mode="edge")
-            some = jax.tree.map(lambda array, filled=filled: array[filled], networks)
+            members = _filled(pending, min(size, num))
+            some = jax.tree.map(lambda array, members=members: array[members], networks)
             found = map_chunks(run, some, chunk_size=size, progress=progress)
             count[pending], is_certain = (array[: len(pending)] for array in found)
             pending = pending[~is_certain]
@@ -223,4 +245,7 @@ def _scaled(hidden: Dense) -> Dense:
     """The same lines with coefficients around one: each unit times a power of two, which is exact."""
     largest = np.maximum(np.abs(hidden.kernel).max(axis=1), np.abs(hidden.bias))
     exponent = -np.frexp(largest)[1]
+    if np.abs(exponent).max(initial=0) < 1000:  # then the powers are numbers, and products faster
+        power = np.ldexp(1.0, exponent)
+        return Dense(hidden.kernel * power[:, None, :], hidden.bias * power)
     return Dense(np.ldexp(hidden.kernel, exponent[:, None, :]), np.ldexp(hidden.bias, exponent))
