@@ -27,6 +27,7 @@ from jaxtyping import Array, Bool, Float, Int, Int32, Num
 
 from jaxgeom._typing import Params, PyTree, RandomKey
 from jaxgeom.datasets import Dataset
+from jaxgeom.kernels import one_kernel
 from jaxgeom.lanes import Points, lanes_engine
 from jaxgeom.loop import NEVER, Engine, Outcome, StepFunctions, TrainState, advance, run
 from jaxgeom.models import Model
@@ -322,7 +323,8 @@ def _run_lanes(task: _Task, size: int, is_batched: _Given, given: _Given) -> Out
         train=points(given.train, is_batched.train),
         test=None if given.test is None else points(given.test, is_batched.test),
     )
-    return run(engine, task.plan, params, init(given.init_settings, params), size)
+    opt_state = init(given.init_settings, params)
+    return one_kernel(lambda params, opt_state: run(engine, task.plan, params, opt_state, size), params, opt_state)
 
 
 def takes_lanes(
