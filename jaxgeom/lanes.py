@@ -8,12 +8,14 @@ cache.
 Each ``once`` (:mod:`jaxgeom.fences`) is a kernel of its own.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Num
 
@@ -110,7 +112,7 @@ def lanes_engine(
         return once_while(is_training)(update, *arguments)
 
     return Engine(
-        StepFunctions(of_batch, update_once, lambda params, is_training: once_while(is_training)(all_finite, params)),
+        StepFunctions(of_batch, update_once, lambda p, is_training: all_finite(once_while(is_training), p), choose),
         shuffle,
         batch,
         evaluate,
@@ -199,16 +201,32 @@ def means_of(
     return [total / points.x.shape[0] for total in totals]
 
 
-def all_finite(params: Params) -> Bool[Array, " lanes"]:
+def all_finite(once: Once, params: Params) -> Bool[Array, " lanes"]:
     """Whether the parameters of each network are finite: then zero times them adds up to zero."""
 
     def total(leaf: Float[Array, "*shape lanes"]) -> Float[Array, " lanes"]:
-        rows = leaf.reshape(-1, leaf.shape[-1]) * 0
+        rows = leaf.reshape(-1, leaf.shape[-1])
         while rows.shape[0] > MAX_TERMS:
-            rows = jnp.pad(rows, ((0, -rows.shape[0] % BLOCK), (0, 0))).reshape(BLOCK, -1, rows.shape[1]).sum(axis=0)
-        return chain(_unit(rows, k, 0) for k in range(rows.shape[0]))
+            rows = once(_folded, rows)
+        return chain(_unit(rows, k, 0) * 0 for k in range(rows.shape[0]))
 
-    return chain(total(leaf) for leaf in jax.tree.leaves(params)) == 0
+    return once(lambda leaves: chain(map(total, leaves)) == 0, jax.tree.leaves(params))
+
+
+def _folded(rows: Float[Array, "rows lanes"]) -> Float[Array, "fewer lanes"]:
+    """Zero times the rows, added up to fewer rows."""
+    num = -(-rows.shape[0] // MAX_TERMS)
+    starts = [min(start, rows.shape[0] - num) for start in range(0, rows.shape[0], num)]
+    return chain(rows[start : start + num] * 0 for start in starts)
+
+
+def choose(is_taken: Bool[Array, " lanes"], new: PyTree, old: PyTree) -> PyTree:
+    """The new arrays of some networks, and the old ones of the others: a loop of one turn, or of none if all are new."""
+
+    def turn(carry: tuple[Array, PyTree]) -> tuple[Array, PyTree]:
+        return jnp.bool_(False), jax.tree.map(partial(jnp.where, is_taken), carry[1], old)
+
+    return lax.while_loop(lambda carry: carry[0], turn, (~jnp.all(is_taken), new))[1]
 
 
 def rows_of(array: Num[Array, "points *out #lanes"], rows: Int[Array, "rows *lanes"]) -> Num[Array, "rows *out lanes"]:
@@ -218,9 +236,11 @@ def rows_of(array: Num[Array, "points *out #lanes"], rows: Int[Array, "rows *lan
     if array.shape[-1] > 1:
         index = rows.reshape(rows.shape[0], *[1] * (array.ndim - 2), rows.shape[1])
         return jnp.take_along_axis(array, index, axis=0, mode="promise_in_bounds")
-    columns = array.reshape(array.shape[0], -1)
-    gathered = [columns[:, k].at[rows].get(mode="promise_in_bounds") for k in range(columns.shape[1])]
-    return jnp.stack(gathered, axis=1).reshape(rows.shape[0], *array.shape[1:-1], rows.shape[1])
+    num = math.prod(array.shape[1:])
+    places = lax.expand_dims(rows, (1,)) * num + np.arange(num, dtype=np.int32)[:, None]
+    # Unsigned places: signed ones could count from the end.
+    numbers = array.reshape(-1).at[places.astype(jnp.uint32)].get(mode="promise_in_bounds")
+    return numbers.reshape(rows.shape[0], *array.shape[1:-1], rows.shape[1])
 
 
 def _in_blocks(points: Points) -> Points:

@@ -42,6 +42,8 @@ class StepFunctions(NamedTuple):
     """``(is_training, gradient, opt_state, params)``: the next parameters and state of the optimizer."""
     all_finite: Callable[[Params, Array], Bool[Array, " *lanes"]]
     """``(params, is_training)``: whether a network's parameters have neither NaN nor infinity."""
+    choose: Callable[[Bool[Array, " *lanes"], PyTree, PyTree], PyTree]
+    """``(is_taken, new, old)``: the new arrays of the networks whose step is taken, and the old ones of the others."""
 
 
 class Engine(NamedTuple):
@@ -84,7 +86,7 @@ def advance(
     loss, gradient = functions.loss_and_gradient(state.params, x, y, weight, is_training)
     new = functions.update(is_training, gradient, state.opt_state, state.params)
     is_finite = jnp.isfinite(loss) & functions.all_finite(new[0], is_training)
-    params, opt_state = jax.tree.map(partial(jnp.where, is_finite & goes_on), new, (state.params, state.opt_state))
+    params, opt_state = functions.choose(is_finite & goes_on, new, (state.params, state.opt_state))
     diverged_step = jnp.where(goes_on & ~is_finite, state.step + 1, state.diverged_step)
     return TrainState(params, opt_state, state.step + 1, diverged_step), loss
 

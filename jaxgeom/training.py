@@ -361,6 +361,7 @@ def _functions_of_one(model: Model, loss: Loss, update: Callable) -> StepFunctio
         loss_and_gradient=lambda params, x, y, weight, _: jax.value_and_grad(mean_loss)(params, x, y, weight),
         update=lambda _, *arguments: update(*arguments),
         all_finite=all_finite,
+        choose=lambda is_taken, *trees: jax.tree.map(partial(jnp.where, is_taken), *trees),
     )
 
 
