@@ -5,12 +5,11 @@ kernel, and deciding which thread runs it, takes longer than a step of a small n
 hold up those that have some. XLA has another way for loops that touch little memory: it compiles them into a single
 function, as a call that is marked ``xla_cpu_small_call``. :func:`one_kernel` marks a computation of its own choice.
 
-Such a function knows no libraries: sorting, scattering, random numbers, transforms and the like cannot be compiled
-there, and matrix products become plain loops. What may be in it is listed here; a computation with anything else
-is left as it is, and so are all on versions of JAX with which this has not been tried.
+Such a function knows no libraries: matrix products, sums, sorting, scattering, random numbers, transforms and the like
+cannot be compiled there. What may be in it is listed here; a computation with anything else is left as it is, and so
+are all on versions of JAX with which this has not been tried.
 """
 
-import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -27,10 +26,6 @@ from jaxgeom._typing import PyTree
 
 NEXT_VERSION = (0, 13)
 """The first version of JAX that has not been tried."""
-LIBRARY_VERSION = (0, 11)
-"""The first version that hands sums and matrix products to a library, wherever they are."""
-MAX_PRODUCT = 2**17
-"""Multiply-adds of a matrix product that plain loops do not make much slower."""
 
 ELEMENTWISE = re.compile(
     "abs|add|add_any|and|clamp|convert_element_type|copy|cos|div|eq|erf|exp|exp2|expm1|floor|ge|gt|integer_pow|"
@@ -38,12 +33,12 @@ ELEMENTWISE = re.compile(
     "stop_gradient|sub|tanh|xor"
 )
 """Operations on single numbers, by name."""
-_OTHERS = re.compile(
+OTHERS = re.compile(
     "argmax|argmin|bitcast_convert_type|broadcast_in_dim|ceil|concatenate|dynamic_slice|dynamic_update_slice|"
     "expand_dims|gather|iota|optimization_barrier|pad|reduce_and|reduce_max|reduce_min|reduce_or|reshape|rev|"
     "shift_left|shift_right_arithmetic|shift_right_logical|slice|split|squeeze|stack|transpose|unstack"
 )
-_OF_LIBRARIES = re.compile("dot_general|reduce_sum")
+"""Those that move numbers about, compare them, or look for the largest."""
 _CALL = re.compile("closed_call|cond|custom_jvp_call|custom_vjp_call|jit|pjit|scan|while")
 
 
@@ -101,36 +96,23 @@ _UNMARKED = {"xla_cpu_small_call": "false", "inlineable": "true"}  # what is ins
 
 
 def is_known_to_work(jaxpr: Any) -> bool:
-    """Whether a computation can be compiled as one kernel, and will not be slower for it."""
+    """Whether a computation can be compiled as one kernel."""
     if jax.__version_info__[:2] >= NEXT_VERSION:
         return False
-    for equation in equations(jaxpr):
-        name = equation.primitive.name
-        if _OF_LIBRARIES.fullmatch(name):
-            if jax.__version_info__[:2] >= LIBRARY_VERSION or _num_products(equation) > MAX_PRODUCT:
-                return False
-        elif not ELEMENTWISE.fullmatch(name) and not _OTHERS.fullmatch(name):
-            return False
-    return True
+    names = {equation.primitive.name for equation in equations(jaxpr)}
+    return all(ELEMENTWISE.fullmatch(name) or OTHERS.fullmatch(name) for name in names)
 
 
 def equations(jaxpr: Any) -> Iterator[Any]:
     """All operations of a jaxpr, those of loops, conditionals and calls included; of these, only the insides."""
     for equation in jaxpr.eqns:
-        inner = [leaf for leaf in jax.tree.leaves(equation.params, is_leaf=_is_jaxpr) if _is_jaxpr(leaf)]
+        inner = [leaf for leaf in jax.tree.leaves(equation.params, is_leaf=is_jaxpr) if is_jaxpr(leaf)]
         for each in inner:
             yield from equations(getattr(each, "jaxpr", each))
         if not (inner and _CALL.fullmatch(equation.primitive.name)):
             yield equation
 
 
-def _num_products(equation: Any) -> int:
-    if equation.primitive.name != "dot_general":
-        return 0
-    (contracted, _), _ = equation.params["dimension_numbers"]
-    shape = equation.invars[0].aval.shape
-    return math.prod(equation.outvars[0].aval.shape) * math.prod(shape[axis] for axis in contracted)
-
-
-def _is_jaxpr(leaf: Any) -> bool:
+def is_jaxpr(leaf: Any) -> bool:
+    """Whether a parameter of an operation is a computation of its own."""
     return hasattr(leaf, "eqns") or hasattr(getattr(leaf, "jaxpr", None), "eqns")

@@ -102,11 +102,9 @@ def lanes_engine(
     def evaluate(params: Params, is_training: Array) -> tuple[tuple[Array | None, ...], ...]:
         once, layers = once_while(is_training), layers_of(params)
         functions = [loss] if accuracy is None else [loss, accuracy]
-        results: list[tuple[Array | None, ...]] = []
-        for split in (train, test):
-            means = [] if split is None else means_of(once, layers, functions, split)
-            results.append((*means, None, None)[:2])
-        return tuple(results)
+        splits = [train] if test is None else [train, test]
+        results = [(*means, None, None)[:2] for means in means_of(once, layers, functions, splits)]
+        return (*results, (None, None))[:2]
 
     def update_once(is_training: Array, *arguments: PyTree) -> tuple[Params, PyTree]:
         return once_while(is_training)(update, *arguments)
@@ -184,21 +182,34 @@ def loss_and_gradient(
 
 
 def means_of(
-    once: Once, layers: Sequence[Layer], functions: Sequence[PerPoint], points: Points
-) -> list[Float[Array, " lanes"]]:
-    """Means over all points of functions of outputs and targets, such as losses and accuracies."""
+    once: Once, layers: Sequence[Layer], functions: Sequence[PerPoint], splits: Sequence[Points]
+) -> list[list[Float[Array, " lanes"]]]:
+    """Means over all points of each split of functions of outputs and targets, such as losses and accuracies."""
+    blocks = [_in_blocks(points) for points in splits]
+    number = np.repeat(np.arange(len(splits)), [block.x.shape[0] for block in blocks])
+    lanes = max(points.x.shape[-1] for points in splits), max(points.y.shape[-1] for points in splits)
     nothing = jnp.zeros_like(layers[0].kernel[0, 0])
 
-    def add(totals: list[Array], block: Points) -> tuple[list[Array], None]:
+    def wide(block: Points) -> Points:
+        x, y, weight = block
+        return Points(
+            jnp.broadcast_to(x, (*x.shape[:-1], lanes[0])), jnp.broadcast_to(y, (*y.shape[:-1], lanes[1])), weight
+        )
+
+    def add(totals: list[Array], given: tuple[Points, Array]) -> tuple[list[Array], None]:
+        block, number = given
         outputs = forward(once, layers, block.x)[-1][1]
         values = [losses_in_lanes(once, function, outputs, block.y) for function in functions]
-        return [once(add_weighted, *each, block.weight) for each in zip(totals, values, strict=True)], None
+        is_own = lax.expand_dims(jnp.arange(len(splits)) == number, (1,))
+        return [once(add_weighted, *each, block.weight, is_own) for each in zip(totals, values, strict=True)], None
 
-    def add_weighted(total: Array, values: Array, weight: Array) -> Array:
-        return _add_points(total, values * weight[:, None])
+    def add_weighted(totals: Array, values: Array, weight: Array, is_own: Array) -> Array:
+        return jnp.where(is_own, _add_points(totals, lax.expand_dims(values * weight[:, None], (1,))), totals)
 
-    totals, _ = lax.scan(add, [nothing] * len(functions), _in_blocks(points))
-    return [total / points.x.shape[0] for total in totals]
+    together = jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *map(wide, blocks))
+    zeros = [jnp.stack([nothing] * len(splits))] * len(functions)
+    totals, _ = lax.scan(add, zeros, (together, number))
+    return [[total[split] / points.x.shape[0] for total in totals] for split, points in enumerate(splits)]
 
 
 def all_finite(once: Once, params: Params) -> Bool[Array, " lanes"]:
@@ -221,7 +232,12 @@ def _folded(rows: Float[Array, "rows lanes"]) -> Float[Array, "fewer lanes"]:
 
 
 def choose(is_taken: Bool[Array, " lanes"], new: PyTree, old: PyTree) -> PyTree:
-    """The new arrays of some networks, and the old ones of the others: a loop of one turn, or of none if all are new."""
+    """The new arrays of some networks, and the old ones of the others.
+
+    On CPUs, a loop of one turn, or of none where all are new, as they nearly always are.
+    """
+    if jax.default_backend() != "cpu":
+        return jax.tree.map(partial(jnp.where, is_taken), new, old)
 
     def turn(carry: tuple[Array, PyTree]) -> tuple[Array, PyTree]:
         return jnp.bool_(False), jax.tree.map(partial(jnp.where, is_taken), carry[1], old)

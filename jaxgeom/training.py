@@ -39,7 +39,9 @@ Loss: TypeAlias = Callable[[Array, Array], Array]
 """``loss(outputs, targets)`` gives one number a point, shape (points,); see :mod:`jaxgeom.losses`."""
 
 MIN_LANES = 8
-"""Smaller populations take the general path."""
+"""Smaller populations are filled up to so many, with copies of their last network."""
+MAX_FEW = 512
+"""Parameters of a network up to which that is faster than the general path, for a population of one."""
 MAX_WIDTH = 128
 """So do wider networks, which are better served by matrix products."""
 
@@ -281,16 +283,22 @@ def _keys_of_epoch(keys: Array | None, epoch: Array) -> Array | None:
 def _run_many(task: _Task, size: int, batched: Sequence[_Given], given: _Given) -> tuple[Outcome, PyTree]:
     """What ``vmap`` makes of it: networks in lanes, or the general path for few of them."""
     (is_batched,) = batched
-    if size < MIN_LANES:
+    leaves = zip(jax.tree.leaves(given.params), jax.tree.leaves(is_batched.params), strict=True)
+    num_params = sum(leaf.size // size if batched else leaf.size for leaf, batched in leaves)
+    if size >= MIN_LANES:
+        outcome = _run_lanes(task, size, is_batched, given)
+    elif num_params <= MAX_FEW:
+        members = np.minimum(np.arange(MIN_LANES), size - 1)
+        filled = jax.tree.map(lambda leaf, batched: leaf[members] if batched else leaf, given, is_batched)
+        outcome = jax.tree.map(lambda leaf: leaf[:size], _run_lanes(task, MIN_LANES, is_batched, filled))
+    else:
         axes = jax.tree.map(lambda batched: 0 if batched else None, is_batched)
         outcome = jax.vmap(partial(_run_one, task), in_axes=(axes,), axis_size=size)(given)
-    else:
-        outcome = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), _run_lanes(task, size, is_batched, given))
     return outcome, jax.tree.map(lambda _: True, outcome)
 
 
 def _run_lanes(task: _Task, size: int, is_batched: _Given, given: _Given) -> Outcome:
-    """A population with the networks along the last axis."""
+    """A population, computed with the networks along the last axis."""
 
     def last(leaf: Array, is_batched: bool) -> Array:
         return jnp.moveaxis(leaf, 0, -1) if is_batched else leaf[..., None]
@@ -324,7 +332,8 @@ def _run_lanes(task: _Task, size: int, is_batched: _Given, given: _Given) -> Out
         test=None if given.test is None else points(given.test, is_batched.test),
     )
     opt_state = init(given.init_settings, params)
-    return one_kernel(lambda params, opt_state: run(engine, task.plan, params, opt_state, size), params, opt_state)
+    outcome = one_kernel(lambda params, opt_state: run(engine, task.plan, params, opt_state, size), params, opt_state)
+    return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), outcome)
 
 
 def takes_lanes(
