@@ -5,7 +5,8 @@ the last axis every operation is elementwise over networks and fills the process
 The forward and the backward pass are therefore written out as sums of products, for blocks of points that stay in
 cache.
 
-Each ``once`` (:mod:`jaxgeom.fences`) is a kernel of its own.
+Each ``once`` (:mod:`jaxgeom.fences`) is a loop of its own, and a whole run is one kernel (:mod:`jaxgeom.kernels`). What
+is written here therefore avoids sums of arrays and products of matrices, which that cannot hold.
 """
 
 import math

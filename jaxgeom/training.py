@@ -281,7 +281,7 @@ def _keys_of_epoch(keys: Array | None, epoch: Array) -> Array | None:
 
 
 def _run_many(task: _Task, size: int, batched: Sequence[_Given], given: _Given) -> tuple[Outcome, PyTree]:
-    """What ``vmap`` makes of it: networks in lanes, or the general path for few of them."""
+    """What ``vmap`` makes of it: networks in lanes, or the general path for few of them that are not tiny."""
     (is_batched,) = batched
     leaves = zip(jax.tree.leaves(given.params), jax.tree.leaves(is_batched.params), strict=True)
     num_params = sum(leaf.size // size if batched else leaf.size for leaf, batched in leaves)
@@ -342,8 +342,9 @@ def takes_lanes(
     """Whether populations are trained with the networks in the lanes.
 
     That is so for models made by :func:`jaxgeom.mlp` whose layers have at most 128 inputs and outputs, in populations
-    of 8 or more, with any optax optimizer. The loss, the accuracy and ``keep`` must not close over traced values
-    (learning rates and other settings of the optimizer may be traced).
+    of 8 or more, or of any size if the networks have at most 512 parameters, with any optax optimizer. The loss, the
+    accuracy and ``keep`` must not close over traced values (learning rates and other settings of the optimizer may be
+    traced).
     """
     if not model.is_mlp or max(max(leaf.shape) for leaf in jax.tree.leaves(params)) > MAX_WIDTH:
         return False

@@ -86,8 +86,8 @@ def test_everything_that_is_allowed_can_be_compiled():
     used = {equation.primitive.name for equation in equations(jax.make_jaxpr(everything)(X, N, True).jaxpr)}
     allowed = {name for pattern in (ELEMENTWISE, OTHERS) for name in pattern.pattern.split("|")}
     assert used <= allowed
-    # Names that JAX makes of others, or that come with calls and derivatives only.
-    assert sorted(allowed - used) == []
+    # Derivatives make the first; JAX replaces the others by other operations in some versions.
+    assert allowed - used <= {"add_any", "copy", "stack", "stop_gradient", "unstack"}
 
 
 @pytest.mark.parametrize(
