@@ -35,7 +35,7 @@ ELEMENTWISE = re.compile(
 """Operations on single numbers, by name."""
 OTHERS = re.compile(
     "argmax|argmin|bitcast_convert_type|broadcast_in_dim|ceil|concatenate|dynamic_slice|dynamic_update_slice|"
-    "expand_dims|gather|iota|optimization_barrier|pad|reduce_and|reduce_max|reduce_min|reduce_or|reshape|rev|"
+    "gather|iota|optimization_barrier|pad|reduce_and|reduce_max|reduce_min|reduce_or|reshape|rev|"
     "shift_left|shift_right_arithmetic|shift_right_logical|slice|split|squeeze|stack|transpose|unstack"
 )
 """Those that move numbers about, compare them, or look for the largest."""
