@@ -187,7 +187,7 @@ def means_of(
 ) -> list[list[Float[Array, " lanes"]]]:
     """Means over all points of each split of functions of outputs and targets, such as losses and accuracies."""
     blocks = [_in_blocks(points) for points in splits]
-    number = np.repeat(np.arange(len(splits)), [block.x.shape[0] for block in blocks])
+    number = jnp.asarray(np.repeat(np.arange(len(splits)), [block.x.shape[0] for block in blocks]))
     lanes = max(points.x.shape[-1] for points in splits), max(points.y.shape[-1] for points in splits)
     nothing = jnp.zeros_like(layers[0].kernel[0, 0])
 
