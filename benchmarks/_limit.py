@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 
-LANES = 16
 MOST_POINTS = 16  # at a time; 16 was the fastest of 4, 8, 16 and 32
 
 Params = list[tuple[np.ndarray, np.ndarray]]
@@ -94,21 +93,22 @@ def train(
     widths = (x.shape[1], *(kernel.shape[2] for kernel, _ in params))
     batch = points if rows is None else rows.shape[2]
     library = _library(widths, points, batch, rows is not None, loss, name)
-    num_groups = -(-members // LANES)
+    lanes = ctypes.c_int.in_dll(library, "num_lanes").value
+    num_groups = -(-members // lanes)
 
     def to_groups(array: np.ndarray, dtype: type) -> np.ndarray:
         """(members, ...) as (group, ..., lane)."""
-        padded = np.zeros((num_groups * LANES, *array.shape[1:]), dtype)
+        padded = np.zeros((num_groups * lanes, *array.shape[1:]), dtype)
         padded[:members] = array
-        return np.ascontiguousarray(np.moveaxis(padded.reshape(num_groups, LANES, *array.shape[1:]), 1, -1))
+        return np.ascontiguousarray(np.moveaxis(padded.reshape(num_groups, lanes, *array.shape[1:]), 1, -1))
 
     def from_groups(array: np.ndarray) -> np.ndarray:
         array = np.moveaxis(array, -1, 1)
-        return array.reshape(num_groups * LANES, *array.shape[2:])[:members]
+        return array.reshape(num_groups * lanes, *array.shape[2:])[:members]
 
     layers = [np.concatenate([kernel, bias[:, None]], 1).swapaxes(1, 2) for kernel, bias in params]
     packed = to_groups(np.concatenate([layer.reshape(members, -1) for layer in layers], 1), np.float32)
-    losses = np.zeros((num_groups, num_steps, LANES), np.float32)
+    losses = np.zeros((num_groups, num_steps, lanes), np.float32)
     orders = None if rows is None else to_groups(rows, np.int32)
     targets = np.ascontiguousarray(np.reshape(y, -1), np.float32 if loss == "squared" else np.int32).view(np.float32)
     if rows is None:

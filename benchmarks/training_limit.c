@@ -1,6 +1,6 @@
 /* Trains populations of small MLPs as fast as this processor can: what a training library is measured against.
 
-   Sixteen networks, a group, lie in the lanes of a vector. A thread takes a group, keeps all that belongs to it in its
+   As many networks as a vector has lanes, a group, are trained at once: 16 with AVX-512, 8 otherwise. A thread takes a group, keeps all that belongs to it in its
    first- and second-level cache, and takes all steps before the next group. A step goes through its batch in blocks of
    BLOCK points; all matrix products of a block, forward and backward, are one function, `product`, which holds tiles
    of the result in registers. All sizes are constants to the compiler:
@@ -12,8 +12,8 @@
      OPTIMIZER   SGD, ADAM or ADAMW
 
    A layer's parameters are (out, in + 1) vectors, the bias last; its input is (in + 1, BLOCK) vectors, the last row
-   ones. Derivatives overwrite the activations they belong to. `_limit.py` compiles and calls this. With AVX-512 a
-   vector is a register; without, the program is as right but far from a limit. */
+   ones. Derivatives overwrite the activations they belong to. `_limit.py` compiles and calls this. With AVX-512 or AVX
+   a vector is a register; without, the program is as right but far from a limit. */
 
 #define _GNU_SOURCE
 #include <float.h>
@@ -24,14 +24,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#ifdef __AVX512F__
+#ifdef __AVX__
 #include <immintrin.h>
 #endif
 
+#ifdef __AVX512F__
 #define LANES 16
 #define MAX_TILE 20 /* of the 32 registers */
+#else
+#define LANES 8
+#define MAX_TILE 12 /* of the 16 registers */
+#endif
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 32")
+
+const int num_lanes = LANES;
 
 typedef float vec __attribute__((vector_size(4 * LANES)));
 typedef int32_t ivec __attribute__((vector_size(4 * LANES)));
@@ -97,6 +104,33 @@ INLINE void gather(const float *table, const int32_t *rows, vec *column) {
     column[1] = (vec)_mm512_unpackhi_pd(low[0], low[1]);
     column[2] = (vec)_mm512_unpacklo_pd(high[0], high[1]);
     column[3] = (vec)_mm512_unpackhi_pd(high[0], high[1]);
+}
+
+/* For this thread, as XLA does on CPUs. */
+INLINE void flush_denormals(void) { _mm_setcsr(_mm_getcsr() | 0x8040); }
+
+#elif defined(__AVX__)
+
+INLINE vec greater(vec x, vec y) { return _mm256_max_ps(x, y); } /* y if one is NaN */
+INLINE vec inverse(vec x) { return 1.0f / x; }
+INLINE vec root(vec x) { return _mm256_sqrt_ps(x); }
+
+/* Four columns of LANES rows of a table with COLUMNS columns. */
+INLINE void gather(const float *table, const int32_t *rows, vec *column) {
+    __m256 part[4], pair[4];
+    UNROLL for (int j = 0; j < 4; j++) {
+#define ROW_OF(lane) _mm_loadu_ps(table + (size_t)rows[lane] * COLUMNS)
+        part[j] = _mm256_insertf128_ps(_mm256_castps128_ps256(ROW_OF(j)), ROW_OF(j + 4), 1);
+#undef ROW_OF
+    }
+    UNROLL for (int j = 0; j < 2; j++) {
+        pair[j] = _mm256_unpacklo_ps(part[2 * j], part[2 * j + 1]);
+        pair[j + 2] = _mm256_unpackhi_ps(part[2 * j], part[2 * j + 1]);
+    }
+    UNROLL for (int j = 0; j < 2; j++) {
+        column[2 * j] = _mm256_shuffle_ps(pair[2 * j], pair[2 * j + 1], 0x44);
+        column[2 * j + 1] = _mm256_shuffle_ps(pair[2 * j], pair[2 * j + 1], 0xee);
+    }
 }
 
 /* For this thread, as XLA does on CPUs. */
@@ -365,12 +399,14 @@ double train(int num_groups, int num_steps, float rate, float decay, const float
     return run(take_groups, &job, num_threads);
 }
 
-/* Does nothing but fused multiply-adds, 20 independent ones after another. */
+/* Does nothing but fused multiply-adds, MAX_TILE independent ones after another. */
 static void *multiply_add(void *argument) {
-    vec sum[20] = {}, factor = all(0.5f);
-    for (long i = 0; i < *(long *)argument; i++) UNROLL for (int j = 0; j < 20; j++) {
+    vec sum[MAX_TILE] = {}, factor = all(0.5f);
+    for (long i = 0; i < *(long *)argument; i++) UNROLL for (int j = 0; j < MAX_TILE; j++) {
         sum[j] = sum[j] * factor + factor;
+#if defined(__AVX__)
         __asm__ volatile("" : "+v"(sum[j]));
+#endif
     }
     return NULL;
 }
@@ -378,5 +414,5 @@ static void *multiply_add(void *argument) {
 /* Most GFLOP/s in float32 with num_threads, a multiply-add being two. */
 double peak_gflops(int num_threads) {
     long count = 5000000;
-    return 1e-9 * num_threads * count * 20 * LANES * 2 / run(multiply_add, &count, num_threads);
+    return 1e-9 * num_threads * count * MAX_TILE * LANES * 2 / run(multiply_add, &count, num_threads);
 }

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Num, Shaped
 
 from jaxgeom.fences import Once, chain
-from jaxgeom.losses import binary_cross_entropy, softmax_cross_entropy
+from jaxgeom.losses import binary_cross_entropy, class_is_right, softmax_cross_entropy
 
 PerPoint: TypeAlias = Callable[[Array, Array], Array]
 """A loss or an accuracy: from outputs (points, out) and targets to numbers (points,)."""
@@ -26,6 +26,8 @@ def losses_in_lanes(
     if stages := _stages_of(loss):
         exponentials_of, losses_of, _ = stages
         return once(losses_of, outputs, once(exponentials_of, outputs), y)
+    if loss is class_is_right:
+        return once(_class_is_right, outputs, y)
     return once(lambda outputs, y: _mapped(loss, y)(outputs), outputs, y)
 
 
@@ -68,6 +70,15 @@ def _mapped(function: PerPoint, y: Array) -> Callable[[Array], Array]:
 
 def _largest(outputs: Array) -> Array:
     return reduce(jnp.maximum, (outputs[:, k] for k in range(outputs.shape[1])))
+
+
+def _class_is_right(outputs: Array, y: Array) -> Array:
+    """As argmax has it: the first of the largest outputs counts, and NaN is larger than all numbers."""
+    largest, label = outputs[:, 0], jnp.int32(0)
+    for k in range(1, outputs.shape[1]):
+        is_larger = (outputs[:, k] > largest) | (jnp.isnan(outputs[:, k]) & ~jnp.isnan(largest))
+        largest, label = jnp.where(is_larger, outputs[:, k], largest), jnp.where(is_larger, k, label)
+    return label == y
 
 
 def _softmax_exponentials(outputs: Array) -> Array:

@@ -5,15 +5,18 @@ the last axis every operation is elementwise over networks and fills the process
 The forward and the backward pass are therefore written out as sums of products, for blocks of points that stay in
 cache.
 
-Each ``once`` (:mod:`jaxgeom.fences`) is a kernel of its own.
+Each ``once`` (:mod:`jaxgeom.fences`) is a loop of its own, and a whole run is one kernel (:mod:`jaxgeom.kernels`). What
+is written here therefore avoids sums of arrays and products of matrices, which that cannot hold.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Num
 
@@ -100,17 +103,15 @@ def lanes_engine(
     def evaluate(params: Params, is_training: Array) -> tuple[tuple[Array | None, ...], ...]:
         once, layers = once_while(is_training), layers_of(params)
         functions = [loss] if accuracy is None else [loss, accuracy]
-        results: list[tuple[Array | None, ...]] = []
-        for split in (train, test):
-            means = [] if split is None else means_of(once, layers, functions, split)
-            results.append((*means, None, None)[:2])
-        return tuple(results)
+        splits = [train] if test is None else [train, test]
+        results = [(*means, None, None)[:2] for means in means_of(once, layers, functions, splits)]
+        return (*results, (None, None))[:2]
 
     def update_once(is_training: Array, *arguments: PyTree) -> tuple[Params, PyTree]:
         return once_while(is_training)(update, *arguments)
 
     return Engine(
-        StepFunctions(of_batch, update_once, lambda params, is_training: once_while(is_training)(all_finite, params)),
+        StepFunctions(of_batch, update_once, lambda p, is_training: all_finite(once_while(is_training), p), choose),
         shuffle,
         batch,
         evaluate,
@@ -182,33 +183,67 @@ def loss_and_gradient(
 
 
 def means_of(
-    once: Once, layers: Sequence[Layer], functions: Sequence[PerPoint], points: Points
-) -> list[Float[Array, " lanes"]]:
-    """Means over all points of functions of outputs and targets, such as losses and accuracies."""
+    once: Once, layers: Sequence[Layer], functions: Sequence[PerPoint], splits: Sequence[Points]
+) -> list[list[Float[Array, " lanes"]]]:
+    """Means over all points of each split of functions of outputs and targets, such as losses and accuracies."""
+    blocks = [_in_blocks(points) for points in splits]
+    number = jnp.asarray(np.repeat(np.arange(len(splits)), [block.x.shape[0] for block in blocks]))
+    lanes = max(points.x.shape[-1] for points in splits), max(points.y.shape[-1] for points in splits)
     nothing = jnp.zeros_like(layers[0].kernel[0, 0])
 
-    def add(totals: list[Array], block: Points) -> tuple[list[Array], None]:
+    def wide(block: Points) -> Points:
+        x, y, weight = block
+        return Points(
+            jnp.broadcast_to(x, (*x.shape[:-1], lanes[0])), jnp.broadcast_to(y, (*y.shape[:-1], lanes[1])), weight
+        )
+
+    def add(totals: list[Array], given: tuple[Points, Array]) -> tuple[list[Array], None]:
+        block, number = given
         outputs = forward(once, layers, block.x)[-1][1]
         values = [losses_in_lanes(once, function, outputs, block.y) for function in functions]
-        return [once(add_weighted, *each, block.weight) for each in zip(totals, values, strict=True)], None
+        is_own = lax.expand_dims(jnp.arange(len(splits)) == number, (1,))
+        return [once(add_weighted, *each, block.weight, is_own) for each in zip(totals, values, strict=True)], None
 
-    def add_weighted(total: Array, values: Array, weight: Array) -> Array:
-        return _add_points(total, values * weight[:, None])
+    def add_weighted(totals: Array, values: Array, weight: Array, is_own: Array) -> Array:
+        return jnp.where(is_own, _add_points(totals, lax.expand_dims(values * weight[:, None], (1,))), totals)
 
-    totals, _ = lax.scan(add, [nothing] * len(functions), _in_blocks(points))
-    return [total / points.x.shape[0] for total in totals]
+    together = jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *map(wide, blocks))
+    zeros = [jnp.stack([nothing] * len(splits))] * len(functions)
+    totals, _ = lax.scan(add, zeros, (together, number))
+    return [[total[split] / points.x.shape[0] for total in totals] for split, points in enumerate(splits)]
 
 
-def all_finite(params: Params) -> Bool[Array, " lanes"]:
+def all_finite(once: Once, params: Params) -> Bool[Array, " lanes"]:
     """Whether the parameters of each network are finite: then zero times them adds up to zero."""
 
     def total(leaf: Float[Array, "*shape lanes"]) -> Float[Array, " lanes"]:
-        rows = leaf.reshape(-1, leaf.shape[-1]) * 0
+        rows = leaf.reshape(-1, leaf.shape[-1])
         while rows.shape[0] > MAX_TERMS:
-            rows = jnp.pad(rows, ((0, -rows.shape[0] % BLOCK), (0, 0))).reshape(BLOCK, -1, rows.shape[1]).sum(axis=0)
-        return chain(_unit(rows, k, 0) for k in range(rows.shape[0]))
+            rows = once(_folded, rows)
+        return chain(_unit(rows, k, 0) * 0 for k in range(rows.shape[0]))
 
-    return chain(total(leaf) for leaf in jax.tree.leaves(params)) == 0
+    return once(lambda leaves: chain(map(total, leaves)) == 0, jax.tree.leaves(params))
+
+
+def _folded(rows: Float[Array, "rows lanes"]) -> Float[Array, "fewer lanes"]:
+    """Zero times the rows, added up to fewer rows."""
+    num = -(-rows.shape[0] // MAX_TERMS)
+    starts = [min(start, rows.shape[0] - num) for start in range(0, rows.shape[0], num)]
+    return chain(rows[start : start + num] * 0 for start in starts)
+
+
+def choose(is_taken: Bool[Array, " lanes"], new: PyTree, old: PyTree) -> PyTree:
+    """The new arrays of some networks, and the old ones of the others.
+
+    On CPUs, a loop of one turn, or of none where all are new, as they nearly always are.
+    """
+    if jax.default_backend() != "cpu":
+        return jax.tree.map(partial(jnp.where, is_taken), new, old)
+
+    def turn(carry: tuple[Array, PyTree]) -> tuple[Array, PyTree]:
+        return jnp.bool_(False), jax.tree.map(partial(jnp.where, is_taken), carry[1], old)
+
+    return lax.while_loop(lambda carry: carry[0], turn, (~jnp.all(is_taken), new))[1]
 
 
 def rows_of(array: Num[Array, "points *out #lanes"], rows: Int[Array, "rows *lanes"]) -> Num[Array, "rows *out lanes"]:
@@ -218,9 +253,11 @@ def rows_of(array: Num[Array, "points *out #lanes"], rows: Int[Array, "rows *lan
     if array.shape[-1] > 1:
         index = rows.reshape(rows.shape[0], *[1] * (array.ndim - 2), rows.shape[1])
         return jnp.take_along_axis(array, index, axis=0, mode="promise_in_bounds")
-    columns = array.reshape(array.shape[0], -1)
-    gathered = [columns[:, k].at[rows].get(mode="promise_in_bounds") for k in range(columns.shape[1])]
-    return jnp.stack(gathered, axis=1).reshape(rows.shape[0], *array.shape[1:-1], rows.shape[1])
+    num = math.prod(array.shape[1:])
+    places = lax.expand_dims(rows, (1,)) * num + np.arange(num, dtype=np.int32)[:, None]
+    # Unsigned places: signed ones could count from the end.
+    numbers = array.reshape(-1).at[places.astype(jnp.uint32)].get(mode="promise_in_bounds")
+    return numbers.reshape(rows.shape[0], *array.shape[1:-1], rows.shape[1])
 
 
 def _in_blocks(points: Points) -> Points:

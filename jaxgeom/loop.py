@@ -6,7 +6,6 @@ since everything it does with their results is elementwise.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -42,6 +41,8 @@ class StepFunctions(NamedTuple):
     """``(is_training, gradient, opt_state, params)``: the next parameters and state of the optimizer."""
     all_finite: Callable[[Params, Array], Bool[Array, " *lanes"]]
     """``(params, is_training)``: whether a network's parameters have neither NaN nor infinity."""
+    choose: Callable[[Bool[Array, " *lanes"], PyTree, PyTree], PyTree]
+    """``(is_taken, new, old)``: the new arrays of the networks whose step is taken, and the old ones of the others."""
 
 
 class Engine(NamedTuple):
@@ -84,7 +85,7 @@ def advance(
     loss, gradient = functions.loss_and_gradient(state.params, x, y, weight, is_training)
     new = functions.update(is_training, gradient, state.opt_state, state.params)
     is_finite = jnp.isfinite(loss) & functions.all_finite(new[0], is_training)
-    params, opt_state = jax.tree.map(partial(jnp.where, is_finite & goes_on), new, (state.params, state.opt_state))
+    params, opt_state = functions.choose(is_finite & goes_on, new, (state.params, state.opt_state))
     diverged_step = jnp.where(goes_on & ~is_finite, state.step + 1, state.diverged_step)
     return TrainState(params, opt_state, state.step + 1, diverged_step), loss
 
@@ -115,28 +116,24 @@ def run(engine: Engine, plan: Plan, params: Params, opt_state: PyTree, num_lanes
             stopped_step = jnp.where(is_good & (stopped_step == NEVER), state.step, stopped_step)
         return [_with_row(stack, row) for stack, row in zip(stacks, rows, strict=True)], stopped_step
 
-    def take_step(order: PyTree, carry: tuple, number: Array | None) -> tuple[tuple, Array | None]:
+    def turn(carry: tuple, step: Array) -> tuple[tuple, Array | None]:
+        """Observe, then take the step if it is not the end: so the loop has the code that observes but once."""
         state, stacks, stopped_step = carry
         stacks, stopped_step = observe(stacks, state, stopped_step)
-        goes_on = (state.diverged_step == NEVER) & (stopped_step == NEVER)
+        goes_on = (state.diverged_step == NEVER) & (stopped_step == NEVER) & (step < plan.num_steps)
         is_training = jnp.any(goes_on)
-        positions, weight = (None, None) if number is None else _batch(plan, number)
+        order, positions, weight = None, None, None
+        if plan.batch_size < plan.num_points:
+            order = engine.shuffle(step // plan.num_batches)
+            positions, weight = _batch(plan, step % plan.num_batches)
         x, y = engine.batch(order, positions, is_training)
         state, loss = advance(engine.functions, state, x, y, weight, goes_on, is_training)
         return (state, stacks, stopped_step), jnp.where(goes_on, loss, jnp.nan) if plan.keeps_batch_losses else None
 
-    def take_epoch(carry: tuple, epoch: Array) -> tuple[tuple, Array | None]:
-        return lax.scan(partial(take_step, engine.shuffle(epoch)), carry, jnp.arange(plan.num_batches))
-
     carry: tuple = (state, stacks, never)
-    if plan.batch_size == plan.num_points:
-        carry, losses = lax.scan(partial(take_step, None), carry, length=plan.num_steps)
-    else:
-        carry, losses = lax.scan(take_epoch, carry, jnp.arange(plan.num_epochs))
-        losses = None if losses is None else losses.reshape(plan.num_steps, *never.shape)
-    state, stacks, stopped_step = carry
-    stacks, stopped_step = observe(stacks, state, stopped_step)
+    (state, stacks, stopped_step), losses = lax.scan(turn, carry, jnp.arange(plan.num_steps + 1, dtype=jnp.int32))
     records, snapshots = jax.tree.map(lambda stack: stack[:-1], stacks)
+    losses = None if losses is None else losses[:-1]
     return Outcome(state.params, state.diverged_step, stopped_step, records, snapshots, losses)
 
 

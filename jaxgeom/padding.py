@@ -12,12 +12,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxgeom._typing import Params, PyTree
+from jaxgeom.kernels import ELEMENTWISE, is_jaxpr
 
-_ELEMENTWISE = re.compile(
-    "abs|add|add_any|and|clamp|convert_element_type|copy|cos|div|eq|erf|exp|exp2|expm1|floor|ge|gt|integer_pow|"
-    "is_finite|le|log|log1p|logistic|lt|max|min|mul|ne|neg|not|or|pow|rem|round|rsqrt|select_n|sign|sin|sqrt|square|"
-    "stop_gradient|sub|tanh|xor"
-)
 _CALL = re.compile("closed_call|cond|custom_jvp_call|custom_vjp_call|jit|pjit")
 _NUM_STEPS = 3
 
@@ -36,7 +32,7 @@ def check_padding(init: Callable[[PyTree, Params], PyTree], update: Callable, se
     """
     opt_state = jax.eval_shape(init, settings[0], params)
     jaxpr = jax.make_jaxpr(update)(settings[1], params, opt_state, params).jaxpr
-    mixing = sorted({name for name in _primitives(jaxpr) if not _ELEMENTWISE.fullmatch(name)})
+    mixing = sorted({name for name in _primitives(jaxpr) if not ELEMENTWISE.fullmatch(name)})
     remedy = "Train each width by itself, without `widths`."
     if mixing:
         raise ValueError(
@@ -60,16 +56,12 @@ def _primitives(jaxpr: Any) -> Iterator[str]:
     """Names of all operations, but for calls and for copies of scalars."""
     for equation in jaxpr.eqns:
         name = equation.primitive.name
-        inner = [leaf for leaf in jax.tree.leaves(equation.params, is_leaf=_is_jaxpr) if _is_jaxpr(leaf)]
+        inner = [leaf for leaf in jax.tree.leaves(equation.params, is_leaf=is_jaxpr) if is_jaxpr(leaf)]
         for each in inner:
             yield from _primitives(getattr(each, "jaxpr", each))
         is_copy_of_scalar = name == "broadcast_in_dim" and not equation.invars[0].aval.shape
         if not (inner and _CALL.fullmatch(name)) and not is_copy_of_scalar:
             yield name
-
-
-def _is_jaxpr(leaf: Any) -> bool:
-    return hasattr(leaf, "eqns") or hasattr(getattr(leaf, "jaxpr", None), "eqns")
 
 
 def _is_traced(leaf: Any) -> bool:

@@ -27,6 +27,7 @@ from jaxtyping import Array, Bool, Float, Int, Int32, Num
 
 from jaxgeom._typing import Params, PyTree, RandomKey
 from jaxgeom.datasets import Dataset
+from jaxgeom.kernels import one_kernel
 from jaxgeom.lanes import Points, lanes_engine
 from jaxgeom.loop import NEVER, Engine, Outcome, StepFunctions, TrainState, advance, run
 from jaxgeom.models import Model
@@ -38,7 +39,9 @@ Loss: TypeAlias = Callable[[Array, Array], Array]
 """``loss(outputs, targets)`` gives one number a point, shape (points,); see :mod:`jaxgeom.losses`."""
 
 MIN_LANES = 8
-"""Smaller populations take the general path."""
+"""Smaller populations are filled up to so many, with copies of their last network."""
+MAX_FEW = 512
+"""Parameters of a network up to which that is faster than the general path, for a population of one."""
 MAX_WIDTH = 128
 """So do wider networks, which are better served by matrix products."""
 
@@ -278,18 +281,24 @@ def _keys_of_epoch(keys: Array | None, epoch: Array) -> Array | None:
 
 
 def _run_many(task: _Task, size: int, batched: Sequence[_Given], given: _Given) -> tuple[Outcome, PyTree]:
-    """What ``vmap`` makes of it: networks in lanes, or the general path for few of them."""
+    """What ``vmap`` makes of it: networks in lanes, or the general path for few of them that are not tiny."""
     (is_batched,) = batched
-    if size < MIN_LANES:
+    leaves = zip(jax.tree.leaves(given.params), jax.tree.leaves(is_batched.params), strict=True)
+    num_params = sum(leaf.size // size if batched else leaf.size for leaf, batched in leaves)
+    if size >= MIN_LANES:
+        outcome = _run_lanes(task, size, is_batched, given)
+    elif num_params <= MAX_FEW:
+        members = np.minimum(np.arange(MIN_LANES), size - 1)
+        filled = jax.tree.map(lambda leaf, batched: leaf[members] if batched else leaf, given, is_batched)
+        outcome = jax.tree.map(lambda leaf: leaf[:size], _run_lanes(task, MIN_LANES, is_batched, filled))
+    else:
         axes = jax.tree.map(lambda batched: 0 if batched else None, is_batched)
         outcome = jax.vmap(partial(_run_one, task), in_axes=(axes,), axis_size=size)(given)
-    else:
-        outcome = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), _run_lanes(task, size, is_batched, given))
     return outcome, jax.tree.map(lambda _: True, outcome)
 
 
 def _run_lanes(task: _Task, size: int, is_batched: _Given, given: _Given) -> Outcome:
-    """A population with the networks along the last axis."""
+    """A population, computed with the networks along the last axis."""
 
     def last(leaf: Array, is_batched: bool) -> Array:
         return jnp.moveaxis(leaf, 0, -1) if is_batched else leaf[..., None]
@@ -322,7 +331,9 @@ def _run_lanes(task: _Task, size: int, is_batched: _Given, given: _Given) -> Out
         train=points(given.train, is_batched.train),
         test=None if given.test is None else points(given.test, is_batched.test),
     )
-    return run(engine, task.plan, params, init(given.init_settings, params), size)
+    opt_state = init(given.init_settings, params)
+    outcome = one_kernel(lambda params, opt_state: run(engine, task.plan, params, opt_state, size), params, opt_state)
+    return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), outcome)
 
 
 def takes_lanes(
@@ -331,8 +342,9 @@ def takes_lanes(
     """Whether populations are trained with the networks in the lanes.
 
     That is so for models made by :func:`jaxgeom.mlp` whose layers have at most 128 inputs and outputs, in populations
-    of 8 or more, with any optax optimizer. The loss, the accuracy and ``keep`` must not close over traced values
-    (learning rates and other settings of the optimizer may be traced).
+    of 8 or more, or of any size if the networks have at most 512 parameters, with any optax optimizer. The loss, the
+    accuracy and ``keep`` must not close over traced values (learning rates and other settings of the optimizer may be
+    traced).
     """
     if not model.is_mlp or max(max(leaf.shape) for leaf in jax.tree.leaves(params)) > MAX_WIDTH:
         return False
@@ -359,6 +371,7 @@ def _functions_of_one(model: Model, loss: Loss, update: Callable) -> StepFunctio
         loss_and_gradient=lambda params, x, y, weight, _: jax.value_and_grad(mean_loss)(params, x, y, weight),
         update=lambda _, *arguments: update(*arguments),
         all_finite=all_finite,
+        choose=lambda is_taken, *trees: jax.tree.map(partial(jnp.where, is_taken), *trees),
     )
 
 

@@ -24,12 +24,13 @@ ALLOWED = {
     "embeddings": {"_typing", "layers", "models"},
     "order": {"_typing"},
     "plan": {"datasets", "models"},
-    "padding": {"_typing"},
+    "kernels": {"_typing"},
+    "padding": {"_typing", "kernels"},
     "loop": {"_typing", "plan"},
     "fences": {"_typing"},
     "lane_losses": {"fences", "losses"},
     "lanes": {"_typing", "fences", "lane_losses", "layers", "models", "loop"},
-    "training": {"_typing", "datasets", "losses", "models", "order", "padding", "plan", "loop", "lanes"},
+    "training": {"_typing", "datasets", "losses", "models", "order", "padding", "plan", "loop", "lanes", "kernels"},
     "population": {"_typing", "chunks", "datasets", "losses", "models", "training"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
