@@ -1,7 +1,11 @@
 """Loaded before every test: shapes and types of all annotated functions are checked at run time."""
 
-from collections.abc import Callable, Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -18,6 +22,15 @@ OPTIONS: dict[str, Any] = {"xla_backend_optimization_level": 0}
 if jax.__version_info__ < (0, 11):
     OPTIONS["xla_cpu_use_fusion_emitters"] = False
 quick = partial(jax.jit, compiler_options=OPTIONS)
+
+
+def run_python(arguments: Sequence[str], directory: Path) -> str:
+    """What a program prints that runs in a process of its own, without optimization either, and must succeed."""
+    flags = " ".join(f"--{name}={str(value).lower()}" for name, value in OPTIONS.items())
+    environ = os.environ | {"XLA_FLAGS": flags, "MPLBACKEND": "Agg"}
+    done = subprocess.run([sys.executable, *arguments], cwd=directory, capture_output=True, text=True, env=environ)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ ALLOWED = {
     "datasets": {"_typing"},
     "losses": {"_typing"},
     "models": {"_typing", "layers"},
+    "embeddings": {"_typing", "layers", "models"},
     "order": {"_typing"},
     "plan": {"datasets", "models"},
     "padding": {"_typing"},

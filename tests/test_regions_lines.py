@@ -1,81 +1,367 @@
-"""Breakpoints along lines, against a walk along each line in rational arithmetic."""
+"""Breakpoints along lines and paths, against a walk along the line in rationals.
 
-from itertools import pairwise
+``line_breakpoints`` must be right or say ``degenerate``; ``exact_line``, ``breakpoints`` and ``polyline_breakpoints``
+must be right.
+"""
 
+import itertools
+import math
+from fractions import Fraction
+
+import jax
 import numpy as np
 import pytest
 import reference
+from conftest import quick
 
-from jaxgeom.layers import Dense
+from jaxgeom import Dense
+from jaxgeom.regions import breakpoints as driver
 from jaxgeom.regions.breakpoints import breakpoints
+from jaxgeom.regions.exact_lines import exact_line
+from jaxgeom.regions.lines import line_breakpoints
+from jaxgeom.regions.paths import polyline_breakpoints
 
-HALVES = np.array([-1, -0.5, 0, 0.5, 1])
+KINDS = ("segment", "line")
+WIDTHS = (2, 8, 8, 2)
+CAPACITY = 40
+"""Most tests share these, so that they share compiled programs."""
 
 
-def networks():
-    rng = np.random.default_rng(0)
-    shapes = list(pairwise((3, 6, 6, 2)))
-    for _ in range(4):
-        yield tuple(
-            Dense(rng.normal(size=shape).astype(np.float32), rng.normal(size=shape[1]).astype(np.float32))
-            for shape in shapes
-        )
-    for _ in range(4):
-        yield tuple(Dense(rng.choice(HALVES, size=shape), rng.choice(HALVES, size=shape[1])) for shape in shapes)
-    without_biases = tuple(Dense(rng.normal(size=shape), np.zeros(shape[1])) for shape in shapes)
-    twins = tuple(
-        Dense(np.repeat(layer.kernel[:, ::2], 2, axis=1)[:, : layer.bias.size], layer.bias * 0)
-        for layer in without_biases
+@pytest.fixture(scope="module", autouse=True)
+def quickly_compiled():
+    with pytest.MonkeyPatch.context() as patch:
+        run = driver._of_networks.__wrapped__
+        patch.setattr(driver, "_of_networks", quick(run, static_argnames=("kind", "rooms")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def fixed_room(monkeypatch):
+    """The same room for all networks of one shape: their programs are shared."""
+
+    def enough(members, slopes, points, kind, share):
+        return driver._bounded([16] * len(slopes), [len(slope) for slope in slopes])
+
+    monkeypatch.setattr(driver, "_guessed", enough)
+
+
+def network(rng, widths=WIDTHS, bias=1.0):
+    """PyTorch's default initialisation, biases times a factor."""
+    return tuple(
+        Dense(rng.uniform(-1, 1, (a, b)) / math.sqrt(a), bias * rng.uniform(-1, 1, b) / math.sqrt(a))
+        for a, b in itertools.pairwise(widths)
     )
-    yield without_biases
-    yield (twins[0], *without_biases[1:])
 
 
-NETWORKS = list(networks())
-POPULATION = tuple(
-    Dense(*(np.stack([np.asarray(array, np.float64) for array in arrays]) for arrays in zip(*layers, strict=True)))
-    for layers in zip(*NETWORKS, strict=True)
-)
-RNG = np.random.default_rng(1)
-START = np.concatenate([RNG.normal(size=(5, 3)), RNG.choice(HALVES, size=(3, 3)), np.zeros((1, 3))])
-STOP = np.concatenate([RNG.normal(size=(5, 3)), [[1.0, 1, 1], [1, 0, -1], [2, 0, 0]], np.ones((1, 3))])
+def integer_network(rng, widths=WIDTHS):
+    """Weights in {-1, -½, 0, ½, 1}."""
+    return tuple(
+        Dense(rng.integers(-2, 3, (a, b)) / 2, rng.integers(-2, 3, b) / 2) for a, b in itertools.pairwise(widths)
+    )
 
 
-@pytest.mark.parametrize("kind", ["segment", "line"])
-def test_populations_against_rational_walks(kind):
-    found = breakpoints(POPULATION, START, STOP, kind=kind)
-    assert not found.overflow.any()
-    for member, network in enumerate(NETWORKS):
-        for line, (start, stop) in enumerate(zip(START, STOP, strict=True)):
-            points, _ = reference.exact_breakpoints(network, start, stop, infinite=kind == "line")
-            count = len(points)
-            assert found.count[member, line] == count
-            t = np.array([float(point.t) for point in points])
-            np.testing.assert_allclose(found.t[member, line, :count], t, rtol=1e-9, atol=1e-12)
-            np.testing.assert_array_equal(found.valid[member, line].sum(), count)
-            # The affine pieces give the network's outputs in the middle of each.
-            ends = (
-                np.concatenate([[t[0] - 1 if kind == "line" else 0], t, [t[-1] + 1 if kind == "line" else 1]])
-                if count
-                else np.array([0.0, 1.0])
-            )
-            middle = (ends[1:] + ends[:-1]) / 2
-            outputs, _ = reference.forward(network, start + middle[:, None] * (stop - start))
-            own = found.slope[member, line, : count + 1] * middle[:, None] + found.intercept[member, line, : count + 1]
-            np.testing.assert_allclose(own, outputs, rtol=1e-8, atol=1e-8 * (1 + np.abs(middle).max()))
+def population_of(networks):
+    return jax.tree.map(lambda *arrays: np.stack(arrays), *networks)
 
 
-def test_one_generic_layer_bends_once_a_unit_on_an_infinite_line():
+def member(layers, *index):
+    return tuple(Dense(kernel[index], bias[index]) for kernel, bias in layers)
+
+
+def at(found, *index):
+    return jax.tree.map(lambda array: np.asarray(array)[index], found)
+
+
+def values(layers, start, stop, t):
+    """Outputs of a ReLU network at places on a line."""
+    return reference.forward(layers, start + np.asarray(t)[:, None] * (stop - start))[0]
+
+
+def along(found, t):
+    """The same by the affine maps that were found."""
+    piece = np.searchsorted(found.t, t)
+    return found.slope[piece] * np.asarray(t)[:, None] + found.intercept[piece]
+
+
+def check_line(found, layers, start, stop, kind="segment", slopes=None, rtol=1e-12):
+    """One line, as NumPy arrays: breakpoints and maps are the truth's, and beyond them is padding."""
+    expected, maps = reference.exact_breakpoints(layers, start, stop, infinite=kind == "line", slopes=slopes)
+    count = int(found.count)
+    assert count == len(expected)
+    assert [(found.layer[i], found.unit[i]) for i in range(count)] == [point[1:] for point in expected]
+    np.testing.assert_allclose(found.t[:count], [float(point.t) for point in expected], rtol, rtol)
+    maps = np.array(maps, np.float64)
+    np.testing.assert_allclose(found.slope[: count + 1], maps[..., 0], rtol, rtol)
+    np.testing.assert_allclose(found.intercept[: count + 1], maps[..., 1], rtol, rtol)
+    np.testing.assert_array_equal(found.valid, np.arange(len(found.t)) < count)
+    assert np.all(found.t[count:] == np.inf)
+    assert np.all(found.layer[count:] == -1)
+    assert np.all(found.unit[count:] == -1)
+    assert not found.slope[count + 1 :].any()
+    assert not found.intercept[count + 1 :].any()
+    assert not found.overflow
+
+
+def check(networks, start, stop, kind="segment"):
+    """One line for each network: the driver is right, and the core is, or says that it may not be."""
+    layers = population_of(networks)
+    found = breakpoints(layers, start[:, None], stop[:, None], kind=kind)
+    fast = core(layers, start, stop, kind)
+    for index, layers in enumerate(networks):
+        check_line(at(found, index, 0), layers, start[index], stop[index], kind)
+        if not fast.degenerate[index]:
+            check_line(at(fast, index), layers, start[index], stop[index], kind)
+    return fast.degenerate
+
+
+def core(layers, start, stop, kind="segment"):
+    """``line_breakpoints`` for a line of each network."""
+
+    def one(layers, start, stop):
+        return line_breakpoints(layers, start, stop, capacity=CAPACITY, kind=kind)
+
+    with jax.enable_x64(True):
+        return jax.tree.map(np.asarray, quickly(one, kind)(layers, start, stop))
+
+
+programs = {}
+
+
+def quickly(one, kind):
+    return programs.setdefault(kind, quick(jax.vmap(one)))
+
+
+# The truth
+
+
+@pytest.mark.parametrize("infinite", [False, True])
+def test_the_walk_finds_the_network_and_all_its_changes(infinite):
+    rng = np.random.default_rng(0)
+    for layers in (network(rng), integer_network(rng), network(rng, (3, 4, 4, 4, 1))):
+        start, stop = rng.integers(-4, 5, (2, len(layers[0].kernel))) / 4 + [[1 / 8], [0]]
+        found, pieces = reference.exact_breakpoints(layers, start, stop, infinite=infinite)
+        places = [point.t for point in found]
+        assert places == sorted(set(places))
+        ends = [min(places) - 1, *places, max(places) + 1] if infinite else [0, *places, 1]
+        patterns = []
+        for (left, right), outputs in zip(itertools.pairwise(ends), pieces, strict=True):
+            inside = [left + (right - left) * Fraction(k, 7) for k in (1, 3, 6)]
+            seen = set()
+            for t in inside:
+                point = [Fraction(a) + t * (Fraction(b) - Fraction(a)) for a, b in zip(start, stop, strict=True)]
+                expected, z = reference.exact_forward(layers, point)
+                assert [a * t + b for a, b in outputs] == expected
+                seen.add(tuple(value > 0 for value in z))
+            assert len(seen) == 1
+            patterns += seen
+        assert all(a != b for a, b in itertools.pairwise(patterns))
+
+
+# Random networks
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_random_networks(kind, dtype):
+    rng = np.random.default_rng(1)
+    networks = [jax.tree.map(lambda a: a.astype(dtype), network(rng)) for _ in range(16)]
+    start, stop = rng.uniform(-1, 1, (2, 16, 2)).astype(dtype)
+    assert not check(networks, start, stop, kind).any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("widths", [(40, 6, 3), (3, 5, 4, 2), (4, 2)])
+def test_other_shapes(kind, widths):
     rng = np.random.default_rng(2)
-    layers = (Dense(rng.normal(size=(3, 6)), rng.normal(size=6)), Dense(rng.normal(size=(6, 1)), np.zeros(1)))
-    found = breakpoints(layers, START[:5], STOP[:5], kind="line")
-    np.testing.assert_array_equal(found.count, 6)
-    for line in range(5):
-        assert sorted(found.unit[line, :6].tolist()) == list(range(6))
-    backwards = breakpoints(layers, STOP[:5], START[:5], kind="line")
-    np.testing.assert_allclose(backwards.t[:, :6], 1 - found.t[:, 5::-1], rtol=1e-9, atol=1e-12)
+    layers = network(rng, widths)
+    start, stop = rng.uniform(-1, 1, (2, 3, widths[0]))
+    found = breakpoints(layers, start, stop, kind=kind)
+    assert not found.degenerate.any()
+    for index in range(3):
+        check_line(at(found, index), layers, start[index], stop[index], kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_maps_are_the_network(kind):
+    rng = np.random.default_rng(3)
+    layers = network(rng, (2, 40, 1))
+    start, stop = rng.uniform(-1, 1, (2, 20, 2))
+    found = breakpoints(layers, start, stop, kind=kind)
+    for index in range(20):
+        line = at(found, index)
+        t = rng.uniform(0, 1, 100) if kind == "segment" else 10 * rng.standard_cauchy(100)
+        expected = values(layers, start[index], stop[index], t)
+        np.testing.assert_allclose(along(line, t), expected, 1e-12, 1e-12)
+        inside = line.t[line.valid]
+        left, right = (line.slope[i : len(inside) + i] * inside[:, None] for i in (0, 1))
+        left, right = left + line.intercept[: len(inside)], right + line.intercept[1 : len(inside) + 1]
+        np.testing.assert_allclose(left, right, 1e-12, 1e-12)  # continuous, with a kink
+        assert np.all(np.abs(np.diff(line.slope[: len(inside) + 1], axis=0)) > 0)
+
+
+# Counts that are known
+
+
+@pytest.mark.parametrize("dim", [1, 40])
+def test_generic_units_bend_an_infinite_line_once_each(dim):
+    rng = np.random.default_rng(4)
+    layers = network(rng, (dim, 40, 1))
+    start, stop = rng.uniform(-1, 1, (2, 20, dim))
+    found = breakpoints(layers, start, stop, kind="line")
+    assert found.count.tolist() == [40] * 20
+    assert np.all(np.sort(found.unit, axis=1) == np.arange(40))
+    # a segment is bent by the units that have different signs at its ends
+    at_ends = [end @ layers[0].kernel + layers[0].bias > 0 for end in (start, stop)]
+    on_segment = breakpoints(layers, start, stop)
+    np.testing.assert_array_equal(on_segment.count, (at_ends[0] != at_ends[1]).sum(axis=1))
+    inside = (found.t > 0) & (found.t < 1)
+    np.testing.assert_array_equal(on_segment.count, inside.sum(axis=1))
+    np.testing.assert_allclose(on_segment.t[on_segment.valid], found.t[inside], 1e-10)
+
+
+def tent(depth):
+    """The tent map on [0, 1], composed with itself."""
+    inner = np.array([[2.0, 2.0], [-4.0, -4.0]])
+    first = Dense(np.array([[1.0, 1.0]]), np.array([0.0, -0.5]))
+    return (first, *[Dense(inner, np.array([0.0, -0.5]))] * (depth - 1), Dense(inner[:, :1], np.zeros(1)))
+
+
+def test_tent_maps_have_two_to_the_depth_pieces():
+    zero, one = np.zeros(1), np.ones(1)
+    for depth in (1, 2, 5, 9):
+        found = exact_line(tent(depth), [np.zeros(2)] * depth, zero, one)
+        np.testing.assert_array_equal(found.t, np.arange(1, 2**depth) / 2**depth)
+        np.testing.assert_array_equal(found.slope[:, 0], 2**depth * (-1.0) ** np.arange(2**depth))
+    found = breakpoints(tent(4), zero, one)
+    assert found.degenerate  # the line starts on a kink
+    np.testing.assert_array_equal(found.t, np.arange(1, 16) / 16)
+    # beyond [0, 1] there is one kink more at either end, and one way down after the last
+    found = breakpoints(tent(4), zero - 0.3, one + 0.3)
+    np.testing.assert_allclose(-0.3 + 1.6 * found.t, np.arange(17) / 16, atol=1e-14)
+    assert found.slope[0] == 0
+    unbounded = breakpoints(tent(4), zero - 0.3, one + 0.3, kind="line")
+    assert unbounded.count == 17
+
+
+# Ties
+
+
+def degenerate_cases():
+    """A network, a start and a stop for each of many kinds of ties, by name."""
+    rng = np.random.default_rng(6)
+    zero = np.zeros(2)
+    found = {}
+    for number in range(12):
+        found[f"integers {number}"] = integer_network(rng), *rng.integers(-2, 3, (2, 2)) / 2 + [[0.25], [0]]
+        found[f"integers on the lattice {number}"] = integer_network(rng), rng.integers(-2, 1, 2) / 2, np.ones(2)
+    layers = network(rng, bias=0.0)
+    found["no biases, from the origin"] = layers, zero, rng.uniform(-1, 1, 2)
+    found["no biases, to the origin"] = layers, rng.uniform(-1, 1, 2), zero
+    direction = rng.integers(-64, 65, 2) / 64
+    found["no biases, through the origin"] = layers, -direction, direction
+    found["no biases, past the origin"] = layers, *rng.uniform(-1, 1, (2, 2))
+    first, second, last = network(rng)
+    twice = np.array([0, 1, 2, 3, 0, 1, 2, 3])
+    found["duplicates"] = (Dense(first.kernel[:, twice], first.bias[twice]), second, last), *rng.uniform(-1, 1, (2, 2))
+    sign = np.where(np.arange(8) < 4, 1, -1)
+    found["± pairs"] = (
+        (Dense(first.kernel[:, twice] * sign, first.bias[twice] * sign), second, last),
+        *rng.uniform(-1, 1, (2, 2)),
+    )
+    found["duplicates in the second layer"] = (
+        (first, Dense(second.kernel[:, twice] * sign, second.bias[twice] * sign), last),
+        *rng.uniform(-1, 1, (2, 2)),
+    )
+    found["dead units"] = (first._replace(bias=first.bias - 3 * (np.arange(8) % 2)), second, last), -direction, zero + 1
+    found["a dead layer"] = (first._replace(bias=first.bias - 9), second, last), *rng.uniform(-1, 1, (2, 2))
+    found["a dead layer without biases after it"] = (
+        (first._replace(bias=first.bias - 9), second._replace(bias=0 * second.bias), last),
+        *rng.uniform(-1, 1, (2, 2)),
+    )
+    found["zero units"] = (
+        (first, Dense(second.kernel * (np.arange(8) < 3), second.bias * (np.arange(8) < 3)), last),
+        *rng.uniform(-1, 1, (2, 2)),
+    )
+    axes = np.tile(np.eye(2), 4)
+    kinks = Dense(axes, np.array([0, 0, -0.5, -0.5, 0.25, 0.25, 0.25, -0.25]))
+    found["along a unit's line"] = (kinks, second, last), np.array([-1.0, 0]), np.array([1.0, 0])
+    found["along a unit's line, all small"] = (kinks, integer_network(rng)[1], last), -np.eye(2)[0], np.eye(2)[0]
+    found["from kink to kink"] = (kinks, second, last), np.array([-0.25, 0.5]), np.array([0.5, -0.25])
+    found["through the meeting points of kinks"] = (kinks, second, last), np.array([-1.0, -1]), np.array([1.0, 1])
+    found["parallel to half of the kinks"] = (kinks, second, last), np.array([-1.0, 0.1]), np.array([1.0, 0.1])
+    relu_of_relu = Dense(np.eye(8), np.zeros(8))
+    found["the same kinks again"] = (first, relu_of_relu, last), *rng.uniform(-1, 1, (2, 2))
+    for error in (0, 1e-16, 1e-15, 1e-13, 1e-11, 1e-8):
+        start, stop = rng.uniform(-1, 1, (2, 2))
+        places = start + rng.choice([0, 0.3, 0.7, 1], (8, 1)) * (stop - start)
+        bias = -np.sum(first.kernel.T * places, axis=1) + error * rng.integers(-1, 2, 8)
+        found[f"concurrent up to {error}"] = (Dense(first.kernel, bias), second, last), start, stop
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ties(kind):
+    cases = degenerate_cases()
+    networks, start, stop = zip(*cases.values(), strict=True)
+    degenerate = check(networks, np.stack(start), np.stack(stop), kind)
+    assert 0.3 < degenerate.mean() < 0.95
+
+
+# Paths
+
+
+def test_a_path_along_a_segment_bends_where_the_segment_does():
+    rng = np.random.default_rng(7)
+    layers = network(rng)
+    start, stop = rng.uniform(-1, 1, (2, 2))
+    corners = start + np.array([0, 0.2, 0.3, 0.77, 1])[:, None] * (stop - start)
+    path = polyline_breakpoints(layers, corners)
+    segment = breakpoints(layers, start, stop)
+    length = np.linalg.norm(stop - start)
+    assert path.count == segment.count > 3
+    np.testing.assert_allclose(path.position, length * segment.t, rtol=1e-9)
+    np.testing.assert_array_equal(path.unit, segment.unit)
+    np.testing.assert_allclose(path.ends[[0, -1]], [0, length], rtol=1e-14)
+    assert len(path.ends) == path.count + len(corners)
+    middle = (path.ends[1:] + path.ends[:-1]) / 2
+    expected = values(layers, start, stop, middle / length)
+    np.testing.assert_allclose(path.slope * middle[:, None] + path.intercept, expected, 1e-10, 1e-10)
+
+
+def test_a_path_with_turns_has_the_breakpoints_of_its_segments():
+    rng = np.random.default_rng(8)
+    layers = network(rng)
+    corners = rng.uniform(-1, 1, (5, 2))
+    path = polyline_breakpoints(layers, corners)
+    expected = [
+        (segment, point.layer, point.unit)
+        for segment, (start, stop) in enumerate(itertools.pairwise(corners))
+        for point in reference.exact_breakpoints(layers, start, stop)[0]
+    ]
+    assert list(zip(path.segment, path.layer, path.unit, strict=True)) == expected
+    assert not path.degenerate
+
+
+def test_a_kink_at_a_corner_counts_if_the_path_crosses_it():
+    layers = (Dense(np.eye(2), np.zeros(2)), Dense(np.ones((2, 1)), np.zeros(1)))
+    across = polyline_breakpoints(layers, [[-1.0, 0.25], [0.0, 0.5], [1.0, 0.75]])
+    assert (across.count, across.degenerate) == (1, True)
+    assert (across.position[0], across.layer[0], across.unit[0]) == (math.hypot(1, 0.25), 0, 0)
+    back = polyline_breakpoints(layers, [[-1.0, 0.25], [0.0, 0.5], [-1.0, 0.75]])
+    assert back.count == 0
+
+
+# Bad input
 
 
 def test_points_that_make_no_line(unchecked):
+    layers = network(np.random.default_rng(9))
+    point = np.array([0.5, 0.5])
     with pytest.raises(ValueError, match="start"):
-        breakpoints(NETWORKS[0], START[0], START[0])
+        breakpoints(layers, point, point)
+    with pytest.raises(ValueError, match="kind"):
+        breakpoints(layers, point, -point, kind="ray")
+    with pytest.raises(ValueError, match="at least two points"):
+        polyline_breakpoints(layers, point[None])
+    with pytest.raises(ValueError, match="leading axes"):
+        polyline_breakpoints(population_of([layers] * 2), np.eye(2))

@@ -72,7 +72,7 @@ def line_breakpoints(
     *,
     capacity: int,
     kind: str = "segment",
-    slopes: Sequence[Float[Array | np.ndarray, " width"]] | None = None,
+    slopes: Sequence[Float[Array | np.ndarray, " _"]] | None = None,
 ) -> Breakpoints:
     """Breakpoints of one network along one line, or along many, with fixed capacity.
 
@@ -204,7 +204,7 @@ def two_rays(
 
 def along_segments(
     layers: Layers,
-    slopes: tuple[Float[Array, " width"], ...],
+    slopes: tuple[Float[Array, " _"], ...],
     sizes: tuple[Sizes, ...],
     rays: Rays,
     *,
@@ -217,7 +217,7 @@ def along_segments(
 
 def along_lines(
     layers: Layers,
-    slopes: tuple[Float[Array, " width"], ...],
+    slopes: tuple[Float[Array, " _"], ...],
     sizes: tuple[Sizes, ...],
     rays: Rays,
     scale: Float[Array, " lines"],

@@ -133,7 +133,7 @@ class _Bends(NamedTuple):
 
 def trace(
     layers: Layers,
-    slopes: tuple[Float[Array, " width"], ...],
+    slopes: tuple[Float[Array, " _"], ...],
     sizes: tuple[Sizes, ...],
     rays: Rays,
     *,

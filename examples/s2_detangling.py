@@ -1,0 +1,36 @@
+"""How the layers of a 2-2-2 network with ReLU pull two classes of line segments apart, and how often it dies.
+
+python examples/s2_detangling.py            writes s2_layers.png and s2_detangling.gif
+python examples/s2_detangling.py --seeds 8  fewer networks
+"""
+
+import argparse
+from pathlib import Path
+
+import jax
+import numpy as np
+
+import jaxgeom as jg
+from jaxgeom.recipes import detangle, detangle_pictures
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--seeds", type=int, default=200, help="networks to train")
+parser.add_argument("--frames", type=int, default=40, help="of the animation")
+options = parser.parse_args()
+
+data = jg.line_segments(jax.random.key(0), num_negative=5, num_positive=5, length=0.2, num_per_segment=50)
+key = jax.random.key(1)
+found = detangle.train_detangle(key, data, options.seeds)
+print(detangle.detangle_table([("lines", (2,), found)]))
+
+# A median network that lives, once more, with every point recorded after every layer.
+member = detangle.median_living(found)
+recording = detangle.record_detangle(
+    jax.random.split(key, options.seeds)[member], data, every=None, num_frames=options.frames
+)
+print(f"network {member}: {recording.layers[1].shape} coordinates (frames, points, units) after layer 1")
+labels = np.asarray(data.y)
+last = recording.layers[-2][-1]
+print("its hidden layer separates the classes:", bool(jg.linear_separability(last, labels).is_separated))
+detangle_pictures.draw_layers(recording, labels, -1).savefig("s2_layers.png", dpi=120)
+detangle_pictures.animate_detangle(recording, labels, [Path("s2_detangling.gif")])

@@ -1,0 +1,112 @@
+"""[edge] Learning curves: the loss of one run, raw and smoothed, and those of many runs as a line with a band."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Shaped
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.lines import Line2D
+
+from jaxgeom.plot.style import new_axes
+
+
+class LossArtists(NamedTuple):
+    """What :func:`plot_loss` drew."""
+
+    raw: Line2D
+    smooth: Line2D
+
+
+class CurveArtists(NamedTuple):
+    """What :func:`plot_curves` drew."""
+
+    median: Line2D
+    band: PolyCollection | None
+    """None for a single curve."""
+
+
+def exponential_smoothing(
+    values: Float[Any, "*runs steps"], smoothing: float = 0.95
+) -> Float[np.ndarray, "*runs steps"]:
+    """Smooth along the last axis: ``s[0] = v[0]`` and ``s[t] = smoothing · s[t-1] + (1 - smoothing) · v[t]``.
+
+    Raises:
+        ValueError: unless ``0 <= smoothing < 1``.
+    """
+    if not 0 <= smoothing < 1:
+        raise ValueError(f"smoothing must be at least 0 and below 1, but {smoothing} was given.")
+    values = np.asarray(values, np.float64)
+    smooth = values.copy()
+    for step in range(1, values.shape[-1]):
+        smooth[..., step] = smoothing * smooth[..., step - 1] + (1 - smoothing) * values[..., step]
+    return smooth
+
+
+def plot_loss(
+    losses: Float[Any, " steps"], *, smoothing: float = 0.95, ax: Axes | None = None, **style: Any
+) -> LossArtists:
+    """The loss of every batch, pale, and the same smoothed (:func:`exponential_smoothing`), against the step.
+
+    Args:
+        losses: as ``batch_losses`` of :func:`jaxgeom.fit`; the first is that of step 0.
+        smoothing: the share of the past.
+        ax: where to draw; default is a new figure.
+        style: passed on to ``Axes.plot`` for the smoothed line.
+    """
+    if ax is None:
+        (ax,) = new_axes()
+    losses = np.asarray(losses)
+    steps = np.arange(len(losses))
+    (raw,) = ax.plot(steps, losses, color="0.6", linewidth=0.8, alpha=0.7, label="each batch")
+    defaults: dict[str, Any] = {"color": "#0072b2", "linewidth": 1.8, "label": "smoothed"}
+    (smooth,) = ax.plot(steps, exponential_smoothing(losses, smoothing), **defaults | style)
+    ax.set_xlabel("step")
+    ax.set_ylabel("loss")
+    return LossArtists(raw, smooth)
+
+
+def plot_curves(
+    steps: Shaped[Any, " records"],
+    values: Float[Any, "members records"],
+    *,
+    quantiles: tuple[float, float] = (0.1, 0.9),
+    ax: Axes | None = None,
+    **style: Any,
+) -> CurveArtists:
+    """Many runs as one line, the median at each step, in a band between two quantiles.
+
+    Args:
+        steps: of the records.
+        values: one row a run; nan is left out.
+        quantiles: lower and upper edge of the band.
+        ax: where to draw; default is a new figure.
+        style: passed on to ``Axes.plot``, for instance ``label`` and ``color``; the band takes the line's colour.
+
+    Raises:
+        ValueError: for quantiles that are not in order, or arrays that do not fit.
+    """
+    steps, values = np.asarray(steps), np.asarray(values)
+    low, high = quantiles
+    if not 0 <= low <= high <= 1:
+        raise ValueError(f"quantiles must be in order between 0 and 1, but {quantiles} was given.")
+    if values.ndim != 2 or len(values) == 0 or values.shape[1:] != steps.shape:
+        raise ValueError(
+            f"{steps.shape[0]} steps need values of shape (members, {steps.shape[0]}), but {values.shape} was given."
+        )
+    if ax is None:
+        (ax,) = new_axes()
+    bottom, middle, top = np.nanquantile(values, [low, 0.5, high], axis=0)
+    (line,) = ax.plot(steps, middle, **{"linewidth": 1.8} | style)
+    band = None
+    if len(values) > 1:
+        shade: dict[str, Any] = {
+            "color": line.get_color(),
+            "alpha": 0.2,
+            "linewidth": 0,
+            "zorder": line.get_zorder() - 0.5,
+        }
+        band = ax.fill_between(steps, bottom, top, **shade)
+    ax.set_xlabel("step")
+    ax.set_ylabel("loss")
+    return CurveArtists(line, band)

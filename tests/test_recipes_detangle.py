@@ -1,0 +1,152 @@
+"""Detangling: what is recorded is what was trained, who is dead really is, and the movie keeps its axes."""
+
+import json
+from pathlib import Path
+
+import jax
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from PIL import Image
+
+import jaxgeom as jg
+from jaxgeom.__main__ import main
+from jaxgeom.recipes import detangle, detangle_pictures
+from jaxgeom.recipes.detangle import Detangled, Recording
+
+KEY = jax.random.key(1)
+DATA = jg.line_segments(jax.random.key(0), num_negative=5, num_positive=5, length=0.2, num_per_segment=10)
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def found() -> Detangled:
+    return detangle.train_detangle(KEY, DATA, 40, num_epochs=30)
+
+
+@pytest.fixture(scope="module")
+def recording() -> Recording:
+    return detangle.record_detangle(jax.random.split(KEY, 40)[3], DATA, num_epochs=30, every=10)
+
+
+def of_layers(params: dict) -> list[np.ndarray]:
+    x, states = np.asarray(DATA.x, np.float64), []
+    for name in sorted(params):
+        x = np.maximum(x @ np.asarray(params[name]["kernel"]) + np.asarray(params[name]["bias"]), 0)
+        states.append(x)
+    return states
+
+
+def test_data_sets_are_those_of_the_demonstration() -> None:
+    lines, holes = (make(jax.random.key(0)) for make in detangle.DATASETS.values())
+    assert lines.x.shape == (500, 2)
+    assert holes.x.shape == (4000, 2)
+    ring = np.stack([np.cos(np.arange(8) * np.pi / 4), np.sin(np.arange(8) * np.pi / 4)], axis=1) / 2
+    centers = np.concatenate([ring, [[0, 0]]])
+    distance = np.linalg.norm(np.asarray(holes.x)[:, None] - centers, axis=2).min(axis=1)
+    labels = np.asarray(holes.y)
+    assert distance[labels == 0].min() >= 0.15 - 1e-6
+    assert distance[labels == 1].max() <= 0.02 + 1e-6
+
+
+def test_the_living_are_counted_before_training(found: Detangled) -> None:
+    params = jax.vmap(detangle.detangle_model().init)(
+        jax.vmap(lambda key: jax.random.split(key)[0])(jax.random.split(KEY, 40))
+    )
+    for member in range(40):
+        layers = of_layers(jax.tree.map(lambda leaf, member=member: leaf[member], params))
+        np.testing.assert_array_equal(found.living_before[member], [(layer > 0).any(axis=0).sum() for layer in layers])
+        is_constant = np.ptp(layers[-1], axis=0).max() == 0
+        assert found.was_dead[member] <= is_constant
+    assert 0 < found.was_dead.sum() < 40
+    assert (found.is_dead >= (found.living == 0).any(axis=1)).all()
+
+
+def test_a_recording_is_the_network_of_the_population(found: Detangled, recording: Recording) -> None:
+    assert recording.loss.shape == (30 * 2,)  # 100 points: batches of 64 and 36
+    np.testing.assert_allclose(recording.loss, found.loss[3], rtol=1e-5)
+    np.testing.assert_array_equal(recording.steps, np.arange(0, 61, 10))
+    assert [layer.shape for layer in recording.layers] == [(7, 100, 2)] * 3
+    np.testing.assert_array_equal(recording.layers[0], np.broadcast_to(DATA.x, (7, 100, 2)))
+    logits = recording.layers[-1][-1].astype(np.float64)
+    right = logits[np.arange(100), np.asarray(DATA.y)]
+    loss = np.mean(np.log(np.exp(logits).sum(axis=1)) - right)
+    assert found.final_loss[3] == pytest.approx(loss, rel=1e-5)
+    np.testing.assert_array_equal(
+        [(layer[-1] > 0).any(axis=0).sum() for layer in recording.layers[1:]], found.living[3]
+    )
+    # the first batch, in the order of the data, makes the first loss
+    logits = recording.layers[-1][0, :64].astype(np.float64)
+    right = logits[np.arange(64), np.asarray(DATA.y)[:64]]
+    assert recording.loss[0] == pytest.approx(np.mean(np.log(np.exp(logits).sum(axis=1)) - right), rel=1e-5)
+    with pytest.raises(ValueError, match="one of every and num_frames"):
+        detangle.record_detangle(KEY, DATA, every=None)
+
+
+def test_the_median_of_the_living_is_shown() -> None:
+    living = np.array([[2, 2], [0, 2], [2, 2], [1, 2], [2, 2], [2, 0]])
+    loss = np.array([0.3, 0.1, 0.2, 0.25, 0.5, 0.0])
+    dead = (living == 0).any(axis=1)
+    rows = Detangled(np.zeros((6, 1)), loss, loss, living, living, dead)
+    assert detangle.median_living(rows) == 0
+    crippled = rows._replace(living=np.minimum(living, 1))
+    assert detangle.median_living(crippled) == 3
+    with pytest.raises(ValueError, match="all 6 networks are dead"):
+        detangle.median_living(rows._replace(living=0 * living))
+
+
+def test_wide_layers_are_projected_once_for_all_frames() -> None:
+    rng = np.random.default_rng(0)
+    layers = tuple(rng.normal(size=(4, 30, units)).astype(np.float32) for units in (2, 5))
+    shown, axes = detangle.shown_layers(Recording(np.zeros(1), np.arange(4), layers))
+    assert shown[0] is layers[0]
+    assert axes[0] is None
+    components = np.asarray(axes[1].components)
+    np.testing.assert_allclose(components @ components.T, np.eye(2), atol=1e-5)
+    together = layers[1].reshape(-1, 5).astype(np.float64)
+    np.testing.assert_allclose(shown[1], (layers[1] - together.mean(axis=0)) @ components.T, atol=1e-5)
+    total = np.trace(np.cov(together.T))
+    np.testing.assert_allclose(
+        np.sum(axes[1].explained_ratio), np.var(shown[1], axis=(0, 1), ddof=1).sum() / total, rtol=1e-4
+    )
+
+
+def test_the_movie_shows_every_frame_within_fixed_limits(recording: Recording, tmp_path: Path) -> None:
+    labels = np.asarray(DATA.y)
+    (path,) = detangle_pictures.animate_detangle(recording, labels, [tmp_path / "movie.gif"])
+    curve, *places = plt.gcf().axes
+    assert curve.get_xlim() == (0, 60)
+    for layer, ax in zip(recording.layers, places, strict=True):
+        for label, cloud in enumerate(ax.collections):
+            np.testing.assert_array_equal(cloud.get_offsets(), layer[-1][labels == label])
+        (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+        flat = layer.reshape(-1, 2)
+        assert ((flat >= [left, bottom]) & (flat <= [right, top])).all()
+        assert right - left == pytest.approx(top - bottom)
+    np.testing.assert_array_equal(curve.lines[0].get_ydata(), recording.loss)
+    with Image.open(path) as movie:
+        assert movie.n_frames == 7
+
+
+def test_the_command_writes_what_it_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--quick", "--quiet", "--seeds", "12", "--epochs", "1", "--frames", "3", "--wide", "4"]
+    assert main(["detangle", "--out", str(tmp_path), *arguments]) == 0
+    printed = capsys.readouterr().out
+    assert "dead before" in printed
+    names = [f"detangle_{data}_{what}.png" for data in ("lines", "holes") for what in ("before", "after", "loss")]
+    names += ["detangle_deaths.png", "detangle_lines.gif", "detangle_holes.gif", "detangle.json", "detangle.npz"]
+    assert {path.name for path in tmp_path.iterdir()} == set(names)
+    report = json.loads((tmp_path / "detangle.json").read_text())
+    with np.load(tmp_path / "detangle.npz") as arrays:
+        assert arrays["lines_layer2"].shape == (3, 500, 2)
+        assert arrays["holes_layer1"].shape == (3, 4000, 4)
+        assert arrays["lines_smoothed_loss"][0] == arrays["lines_loss"][0]
+        dead = arrays["lines_2_is_dead"].mean()
+    assert report["statistics"][0]["dead_after"] == pytest.approx(dead)
+    assert main(["detangle", "--out", str(tmp_path), "--frames", "1", "--quiet"]) == 2
+    assert "at least 2 frames" in capsys.readouterr().err
