@@ -125,7 +125,7 @@ def sandwich(
     drawn = []
     for number, (look, ax) in enumerate(zip(looks, axes, strict=True)):
         below = np.argsort(-look.size, kind="stable")
-        defaults = {"s": look.size[below], "c": look.color[below], "linewidths": 0}
+        defaults: dict[str, Any] = {"s": look.size[below], "c": look.color[below], "linewidths": 0}
         drawn.append(ax.scatter(*look.place[below].T, **defaults | style))
         ax.set_facecolor("black")
         ax.set(xlabel=f"unit {order[0]}", ylabel=f"unit {order[1]}")

@@ -6,15 +6,18 @@ takes the same steps as the first to the bit, elsewhere to rounding.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import optax
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
@@ -97,7 +100,6 @@ def train_course(
     name: str = "bottleneck MLP",
     num_epochs: int = 2000,
     num_snapshots: int = 72,
-    progress: bool | str = False,
 ) -> Course:
     """Train one network of :func:`jaxgeom.train_spirals` again, with snapshots at epochs that grow geometrically.
 
@@ -106,7 +108,6 @@ def train_course(
         seed: which network.
         name: of which kind.
         num_snapshots: about how many, epoch 0 and the last one included.
-        progress: show a progress bar.
     """
     train, _ = spiral_data(jax.random.fold_in(key, 0))
     batch_size = 32
@@ -129,11 +130,11 @@ def train_course(
             snapshot_steps=steps,
         )
 
-    snapshots = fit_population(keys, run, progress=progress).snapshots
+    snapshots = fit_population(keys, run).snapshots
     return Course(epochs, jax.tree.map(lambda leaf: leaf[0], snapshots))
 
 
-def predicted(name: str, params: Params, x: Float[Any, "points 2"]) -> Int[np.ndarray, " points"]:
+def predicted(name: str, params: Params, x: Any) -> Int[np.ndarray, " points"]:
     """The class that a network predicts for each point."""
     return np.asarray(SPIRAL_MODELS[name].apply(params, x)).argmax(axis=1)
 
@@ -143,7 +144,7 @@ def draw_data(data: Dataset) -> Figure:
     (ax,) = plot.new_axes(size=5)
     plot.plot_points(data.x, np.asarray(data.y), names=_NAMES, ax=ax)
     _frame(ax, f"{len(data.x):,} points on three spirals")
-    return ax.figure
+    return _figure(ax)
 
 
 def draw_predictions(data: Dataset, shown: Sequence[tuple[str, Params, str]]) -> Figure:
@@ -154,24 +155,24 @@ def draw_predictions(data: Dataset, shown: Sequence[tuple[str, Params, str]]) ->
         shown: name, parameters and title of each network.
     """
     axes = plot.new_axes(len(shown), size=5)
-    axes[0].figure.get_layout_engine().set(h_pad=0.12)
+    _more_room(axes[0])
     for ax, (name, params, title) in zip(axes, shown, strict=True):
         _draw_decision(ax, name, params)
         plot.plot_points(data.x, predicted(name, params, data.x), ax=ax)
         _frame(ax, title)
-    return axes[0].figure
+    return _figure(axes[0])
 
 
 def draw_truth(data: Dataset, name: str, params: Params, title: str) -> Figure:
     """The classes beside what a network predicts."""
     left, right = plot.new_axes(2, size=5)
-    left.figure.get_layout_engine().set(h_pad=0.12)
+    _more_room(left)
     plot.plot_points(data.x, np.asarray(data.y), names=_NAMES, ax=left)
     _frame(left, "truth")
     _draw_decision(right, name, params)
     plot.plot_points(data.x, predicted(name, params, data.x), ax=right)
     _frame(right, title)
-    return left.figure
+    return _figure(left)
 
 
 def draw_embeddings(data: Dataset, params: Params, title: str) -> Figure:
@@ -186,8 +187,8 @@ def draw_embeddings(data: Dataset, params: Params, title: str) -> Figure:
         plot.plot_warped_grid(bent[place].reshape(lines.shape), lines[..., 0], ax=below, cmap="cividis")
         _frame(ax, titles[place]) if place == 0 else _label(ax, titles[place])
         _label(below, "a grid on the input" if place == 0 else "and where it goes", unit="$x$" if place == 0 else "$h$")
-    axes[0].figure.suptitle(title)
-    return axes[0].figure
+    _figure(axes[0]).suptitle(title)
+    return _figure(axes[0])
 
 
 def draw_curves(runs: Mapping[str, Fit]) -> Figure:
@@ -205,7 +206,7 @@ def draw_curves(runs: Mapping[str, Fit]) -> Figure:
     right.set(xscale="log", xlabel="epoch", ylabel="test accuracy", ylim=(0, 1.02))
     right.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     right.legend(loc="lower right", fontsize="small")
-    num = len(next(iter(runs.values())).test_loss)
+    num = len(next(iter(runs.values())).record_steps)
     figure.suptitle(f"median, middle half and range of {num} seeds")
     return figure
 
@@ -245,7 +246,7 @@ def draw_normalizations(hidden: Sequence[Any], order: Sequence[int]) -> Figure:
 def course_movie(data: Dataset, course: Course) -> Morph:
     """The decision regions and both bottlenecks during training, with limits that hold for all frames."""
     embeddings = jax.jit(jax.vmap(lambda params: _embeddings(params, data.x)))(course.params)
-    grid = grid_points(SQUARE, 121)
+    grid = jnp.asarray(grid_points(SQUARE, 121))
     outputs = jax.jit(jax.vmap(lambda params: SPIRAL_MODELS["bottleneck MLP"].apply(params, grid)))(course.params)
     classes = np.asarray(outputs).argmax(axis=2).reshape(len(course.epoch), 121, 121)
     axes = plot.new_axes(3, size=3.9)
@@ -272,7 +273,7 @@ def course_movie(data: Dataset, course: Course) -> Morph:
             last.extend(plot.plot_points(points[frame], labels, ax=ax, s=4))
             ax.set_aspect("equal", adjustable="box")
 
-    return Morph(axes[0].figure, draw, len(course.epoch))
+    return Morph(_figure(axes[0]), draw, len(course.epoch))
 
 
 def save_spirals(
@@ -304,7 +305,7 @@ def save_spirals(
     path = check_writable(directory)
     facts = spiral_facts(runs)
     train, test = spiral_data(jax.random.fold_in(key, 0))
-    data = Dataset(*(np.concatenate(parts) for parts in zip(train, test, strict=True)))
+    data = Dataset(*(jnp.concatenate(parts) for parts in zip(train, test, strict=True)))
     members = {name: _member(run.params, facts[name].median_seed) for name, run in runs.items()}
 
     def title(name: str) -> str:
@@ -317,7 +318,7 @@ def save_spirals(
         "before ReLU": [np.asarray(state.pre_activation) for state in states],
         "ReLU": [np.asarray(state.activation) for state in states],
     }
-    figures = {
+    figures: dict[str, Callable[[], Figure]] = {
         "data": lambda: draw_data(data),
         "predictions": lambda: draw_predictions(
             data, [(name, members[name], title(name)) for name in ("deep linear", "MLP")]
@@ -330,29 +331,22 @@ def save_spirals(
         "normalizations": lambda: draw_normalizations(layers["ReLU"], SANDWICHES[0][0]),
     }
     for number, (order, common_scale) in enumerate(SANDWICHES):
-        figures[f"sandwich{number + 1}"] = lambda o=order, c=common_scale: draw_sandwich(layers, o, common_scale=c)
-    pictures = []
-    for name, draw in figures.items():
-        pictures += save_figure(draw(), path / f"spirals_{name}", formats, dpi=100)
+        figures[f"sandwich{number + 1}"] = partial(draw_sandwich, layers, order, common_scale=common_scale)
     movies = movie_paths(path / "spirals_training", formats)
-    if movies:
-        course = train_course(
-            key,
-            facts["bottleneck MLP"].median_seed,
-            len(runs["bottleneck MLP"].test_accuracy),
-            num_epochs=settings["num_epochs"],
-            num_snapshots=num_snapshots,
-            progress="training for the movie" if progress else False,
-        )
-        movie = course_movie(data, course)
-        plot.save_animation(
-            movie.figure,
-            movie.draw,
-            movie.num_frames,
-            movies,
-            frames_per_second=8,
-            progress="movie" if progress else False,
-        )
+    pictures = []
+    with ThreadPoolExecutor(1) as pool:
+        # what the movie shows is trained while the other pictures are drawn
+        course = None
+        if movies:
+            seed, num_seeds = facts["bottleneck MLP"].median_seed, len(runs["bottleneck MLP"].record_steps)
+            sizes = {"num_epochs": settings["num_epochs"], "num_snapshots": num_snapshots}
+            course = pool.submit(train_course, key, seed, num_seeds, **sizes)
+        for name, draw in figures.items():
+            pictures += save_figure(draw(), path / f"spirals_{name}", formats, dpi=100)
+    if course is not None:
+        movie = course_movie(data, course.result())
+        bar = "drawing the movie" if progress else False
+        plot.save_animation(movie.figure, movie.draw, movie.num_frames, movies, frames_per_second=8, progress=bar)
         plt.close(movie.figure)
         pictures += movies
     arrays: dict[str, Any] = {"x": data.x, "y": data.y, "is_test": np.arange(len(data.x)) >= len(train.x)}
@@ -387,6 +381,18 @@ def _show_classes(ax: Axes, classes: Int[np.ndarray, "rows columns"]) -> Any:
     (left, bottom), (right, top) = SQUARE
     extent = (float(left), float(right), float(bottom), float(top))
     return ax.imshow(classes, cmap=pale, vmin=-0.5, vmax=2.5, origin="lower", extent=extent, zorder=0.5)
+
+
+def _figure(ax: Axes) -> Figure:
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return figure
+
+
+def _more_room(ax: Axes) -> None:
+    """Above titles of two lines."""
+    engine: Any = _figure(ax).get_layout_engine()
+    engine.set(h_pad=0.12)
 
 
 def _label(ax: Axes, title: str, unit: str = "$h$") -> None:
