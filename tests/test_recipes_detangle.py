@@ -43,7 +43,7 @@ def of_layers(params: dict) -> list[np.ndarray]:
 
 
 def test_data_sets_are_those_of_the_demonstration() -> None:
-    lines, holes = (make(jax.random.key(0)) for make in detangle.DATASETS.values())
+    lines, holes = (jax.jit(make)(jax.random.key(0)) for make in detangle.DATASETS.values())
     assert lines.x.shape == (500, 2)
     assert holes.x.shape == (4000, 2)
     ring = np.stack([np.cos(np.arange(8) * np.pi / 4), np.sin(np.arange(8) * np.pi / 4)], axis=1) / 2

@@ -120,7 +120,7 @@ def test_pictures_of_rings_hold_the_data() -> None:
     lines = rings_pictures.draw_lines(sweep, DATA)
     assert ["3 hidden" in lines.axes[0].get_title(), "0.500" in lines.axes[1].get_title()] == [True, True]
     assert rings_pictures.draw_hidden(network_of(sweep, 0), DATA).axes[0].name == "3d"
-    assert list(rings_pictures.shown_records(101, 3)) == [0, 25, 100]
+    assert rings_pictures.shown_records(101, 3) == [0, 25, 100]
 
 
 def test_experiments_and_their_halves() -> None:

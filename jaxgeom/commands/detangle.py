@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> list:
     if options.frames < 2:
         raise ValueError(f"an animation needs at least 2 frames, but {options.frames} was given.")
     key = jax.random.key(options.key)
-    data = {name: make(jax.random.fold_in(key, i)) for i, (name, make) in enumerate(detangle.DATASETS.items())}
+    data = {name: jax.jit(make)(jax.random.fold_in(key, i)) for i, (name, make) in enumerate(detangle.DATASETS.items())}
     wide = tuple(options.wide)
     kinds = [("lines", (2,)), ("holes", wide)] if options.quick else [(n, w) for n in data for w in ((2,), wide)]
     populations = [

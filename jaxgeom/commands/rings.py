@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> list:
     of_sine = loss_statistics(sweeps["as it is"], options.regression_epochs)
     print(f"Rings: cross-entropy of {options.seeds} networks of each width after {of_rings[0].step:,} steps")
     print(loss_table(of_rings))
-    print("\nRings: regions that the lines cut the plane into, and those with points of the data (medians)")
+    print("\nRings: regions that the lines make (within ±10,000), and those with points of the data; medians")
     print(rings.inhabitants_table(lived, sweep))
     print(f"\nDamped sine: mean squared error of {options.regression_seeds} networks of each width")
     print(loss_table(of_sine))

@@ -178,9 +178,9 @@ def animate_rings(
     return plot.save_animation(figure, draw, len(records), paths, frames_per_second=12, progress=progress)
 
 
-def shown_records(num_records: int, num_frames: int) -> Int[np.ndarray, " frames"]:
+def shown_records(num_records: int, num_frames: int) -> list[int]:
     """Which records a movie shows: most of them early, when most happens."""
-    return np.unique(np.round((num_records - 1) * np.linspace(0, 1, num_frames) ** 2).astype(int))
+    return np.unique(np.round((num_records - 1) * np.linspace(0, 1, num_frames) ** 2).astype(int)).tolist()
 
 
 def loss_so_far(
