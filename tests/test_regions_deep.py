@@ -284,8 +284,8 @@ def test_inconsistent_programs_are_found_out(monkeypatch, shallow):
         state, parts, uncertain, _ = subdivide(*arguments, **settings)
         return state, parts, uncertain, np.zeros(np.shape(uncertain), bool)
 
-    subdivide = deep._subdivide
-    monkeypatch.setattr(deep, "_subdivide", wrong)
+    subdivide = deep.subdivide
+    monkeypatch.setattr(deep, "subdivide", wrong)
     found = count_regions(shallow.layers, box())
     np.testing.assert_array_equal(found.count, shallow.counts)
     assert found.degenerate.all()

@@ -19,7 +19,7 @@ from jaxgeom.layers import Dense, Layers
 from jaxgeom.regions.arrangement import Arrangement, ArrangementCount, arrangement, counted
 from jaxgeom.regions.batches import NOT_COUNTED, flattened, in_float64
 from jaxgeom.regions.complex import PlanarComplex
-from jaxgeom.regions.deep import Cut, Rooms, Slopes, cut_by_layers, default_chunk_size
+from jaxgeom.regions.deep import Cut, Rooms, Slopes, count_on_device, cut_by_layers, default_chunk_size
 from jaxgeom.regions.enumerate import complexes
 from jaxgeom.regions.exact import exact_count
 from jaxgeom.regions.kinks import Activation, with_kinks
@@ -168,7 +168,10 @@ def _of_layers(
         rooms: Rooms = {}
 
         def run(chunk: Layers, rooms: Rooms = rooms, precision: np.dtype = precision) -> tuple[np.ndarray, np.ndarray]:
-            cut = cut_by_layers(chunk, slopes, start, rooms, dtype=precision)
+            if jax.default_backend() == "cpu":
+                cut = cut_by_layers(chunk, slopes, start, dtype=precision)
+            else:
+                cut = count_on_device(chunk, slopes, start, rooms, precision)
             return cut.count, cut.is_certain
 
         if len(pending):
@@ -195,7 +198,6 @@ def _of_complexes(
     progress: bool | str,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """By way of all complexes: counts, who was degenerate, and numbers of large regions with the smallest areas."""
-    rooms: Rooms = {}
 
     def one(chunk: Layers, member: int, cut: Cut) -> tuple[int, bool, int, float]:
         network = jax.tree.map(lambda array: array[member], chunk)
@@ -205,7 +207,7 @@ def _of_complexes(
         return len(area), complex_.degenerate, int((area >= min_area).sum()), float(area.min())
 
     def run(chunk: Layers) -> tuple[np.ndarray, ...]:
-        cut = cut_by_layers(chunk, slopes, start, rooms, whole=True)
+        cut = cut_by_layers(chunk, slopes, start, whole=True)
         return tuple(map(np.array, zip(*(one(chunk, m, cut) for m in range(len(chunk[0].bias))), strict=True)))
 
     size = chunk_size or default_chunk_size(slopes)

@@ -85,6 +85,8 @@ def cut_by_layers(
     parts: list[Parts] = []
     with np.errstate(all="ignore"):
         for index, weights in enumerate(steps):
+            # What is uncertain is cut no further.
+            weights = weights._replace(can_cut=weights.can_cut & is_certain[:, None])
             found = signs(state, weights, rounding)
             cut = chords(state, found)
             after = num_faces + cut.num_chords + cut.num_meetings
@@ -93,9 +95,7 @@ def cut_by_layers(
             num_faces, num_artificial = after, num_artificial + cut.num_artificial
             is_certain &= ~found.uncertain & ~cut.uncertain & cut.consistent
             if index < len(steps) - 1 or whole:
-                state, part, uncertain, consistent = subdivide(
-                    state, found, cut, weights, num_units, with_parts=whole
-                )
+                state, part, uncertain, consistent = subdivide(state, found, cut, weights, num_units, with_parts=whole)
                 is_certain &= ~uncertain & consistent
                 parts += [part] if part else []
             else:
@@ -103,6 +103,38 @@ def cut_by_layers(
             num_units += len(weights.slopes)
             rounding = found.rounding
     return Cut(_without_artificial(num_faces, num_artificial), is_certain, state if whole else None, size, parts)
+
+
+def member_of(cut: Cut, member: int) -> tuple[Planar, list[Parts]]:
+    """The complex of one network of the union, and what its faces are parts of, with numbers of their own."""
+    assert cut.state is not None
+    state, parts = cut.state, []
+    if len(cut.count) == 1:
+        return state, cut.parts
+    parents = np.zeros(0, np.intp)
+    for part in cut.parts:
+        own = np.flatnonzero(part.network == member)
+        parent, parents = part.parent[own], own
+        before = parts[-1][1] if parts else np.unique(parent)
+        parts.append((Parts(np.searchsorted(before, parent), part.words[:, own], part.network[own]), own))
+    vertices = np.flatnonzero(state.network == member)
+    edges = np.flatnonzero(state.network[state.ends[:, 0]] == member)
+    face = state.face[edges]
+    face = np.where(face < 0, face, np.searchsorted(parents, face))
+    following = state.following[edges]
+    following = 2 * np.searchsorted(edges, following // 2) + following % 2
+    ends = np.searchsorted(vertices, state.ends[edges])
+    own = Planar(
+        state.values[vertices],
+        state.spread[vertices],
+        state.network[vertices],
+        ends,
+        state.made[edges],
+        face,
+        following,
+        state.num_faces[member : member + 1],
+    )
+    return own, [part for part, _ in parts]
 
 
 def _prepared(
@@ -168,6 +200,7 @@ def count_on_device(
         num_artificial = np.full(num, (one.made <= ARTIFICIAL).sum())
         for index, weights in enumerate(steps):
             room = partial(_room, rooms, index)
+            weights = weights._replace(can_cut=weights.can_cut & is_certain[:, None])
             found = _signs(state, weights, rounding)
             capacities = Capacities(
                 room("faces", num_faces.max()),

@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt64
+from jaxtyping import Array, Bool, Float, Int, UInt64
 
 from jaxgeom.domains import Start
 from jaxgeom.layers import Layers
@@ -118,7 +118,7 @@ class Signs(NamedTuple):
 
     z: Float[Numbers, "vertices out"]
     """Of all units, then the coordinates; every unit's terms add up to 1 at most."""
-    rounding: Float[Any, ""]
+    rounding: float | Float[Array, ""]
     """Bound of the rounding error of z, apart from that of the position."""
     words: UInt64[Numbers, "words vertices"]
     """Bit n of the words is set where unit n is active."""
@@ -266,7 +266,9 @@ def homogeneous(
     return found
 
 
-def totals(terms: Numbers, network: Int[Numbers, " terms"], like: Int[Numbers, "*networks"]) -> Int[Numbers, "*networks"]:
+def totals(
+    terms: Numbers, network: Int[Numbers, " terms"], like: Int[Numbers, "*networks"]
+) -> Int[Numbers, "*networks"]:
     """Sums of integers or truth values network by network; ``like`` has one entry for each."""
     if isinstance(terms, np.ndarray):
         if terms.dtype == bool:
@@ -276,7 +278,9 @@ def totals(terms: Numbers, network: Int[Numbers, " terms"], like: Int[Numbers, "
 
 
 def product(
-    values: Float[Numbers, "vertices in"], kernel: Float[Numbers, "*networks in out"], network: Int[Numbers, " vertices"]
+    values: Float[Numbers, "vertices in"],
+    kernel: Float[Numbers, "*networks in out"],
+    network: Int[Numbers, " vertices"],
 ) -> Float[Numbers, "vertices out"]:
     """The values of each vertex times the kernel of its network."""
     if kernel.ndim == 2:
@@ -295,7 +299,7 @@ def product(
     return found
 
 
-def signs(state: Planar, weights: Weights, rounding: Float[Any, ""]) -> Signs:
+def signs(state: Planar, weights: Weights, rounding: float | Float[Array, ""]) -> Signs:
     """Pre-activations of a layer at all vertices, and the edges that its units cross.
 
     Args:
@@ -331,9 +335,7 @@ def chords(state: Planar, found: Signs, capacities: Capacities = ANY) -> Chords:
     fraction = kept(at_first / drop, is_crossing, 0.0)
     doubt = 2 * found.rounding + rows(state.spread, ends[:, 0]) + rows(state.spread, ends[:, 1])
     error = doubt / xp.abs(drop) + 4 * float(np.finfo(drop.dtype).eps)
-    order, unclear = in_order(
-        edge, is_crossing, found.counts, first, fraction, error, capacities.crossings_per_edge
-    )
+    order, unclear = in_order(edge, is_crossing, found.counts, first, fraction, error, capacities.crossings_per_edge)
     unit, fraction, error = (rows(array, order) for array in (unit, fraction, error))
     own = bit(unit, num_words)
     passed = running_xor(own) ^ own

@@ -306,9 +306,10 @@ def in_order(
         order = np.arange(len(owner))
         unclear = np.zeros(len(owner), bool)
         several = np.flatnonzero(lengths[owner] > 1)
-        some, at = owner[several], value[several]
+        at = value[several]
+        at = np.where(at > 0, np.minimum(at, 1), 0)  # NaN, too, stays in its list
         # Where the sum's rounding puts two in the wrong order, a gap between neighbours is negative.
-        order[several] = sequence = several[np.argsort(some + at)]
+        order[several] = sequence = several[np.argsort(2 * owner[several] + at)]
         before, after = sequence[:-1], sequence[1:]
         gap, doubt = value[after] - value[before], error[after] + error[before]
         unclear[after] = (owner[before] == owner[after]) & ~(gap > doubt)

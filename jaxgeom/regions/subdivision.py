@@ -141,6 +141,10 @@ def _places(state: Planar, cut: Chords, met: Meetings, width: int, capacities: C
     other_chord = looked_up(face * width + unit, cut.is_chord, wanted, num_faces * width)
     before = columns(cut.crossed, other_chord) & below(own, num_words)
     upper = xp.minimum(rows(met.first, other_chord) + num_bits(before), max(len(met.chord) - 1, 0))
+    # In inconsistent complexes it may not be there; then nobody else's shall be taken.
+    is_found = (rows(met.chord, upper) == other_chord) & (rows(met.other, upper) == own)
+    is_found &= rows(face, other_chord) == rows(face, chord)
+    upper = xp.where(is_found, upper, lower)
 
     # From the order of the units to that along the chords.
     position = inverse(met.order)
@@ -158,9 +162,7 @@ def _vertices(
 ) -> tuple[tuple[Numbers, Numbers, Numbers], np.ndarray | None]:
     """Activations, their errors and the networks of old and new vertices; and the signs of the units there."""
     xp, width = namespace(found.z), weights.can_cut.shape[-1]
-    crossed, spread = between(
-        found.z, state.spread, cut.ends[:, 0], cut.ends[:, 1], cut.fraction, cut.error, width + 1
-    )
+    crossed, spread = between(found.z, state.spread, cut.ends[:, 0], cut.ends[:, 1], cut.fraction, cut.error, width + 1)
     crossed = _zeroed(kept(crossed, cut.is_crossing, 0.0), cut.unit)
     chord, other = rows(met.chord, places.vertex_place), rows(met.other, places.vertex_place)
     p, q = rows(cut.start // 2, chord), rows(cut.stop // 2, chord)
@@ -230,9 +232,7 @@ def _at_first(values: Int[Numbers, " entries"], first: Int[Numbers, " lists"]) -
     return rows(values, namespace(first).minimum(first, len(values) - 1))
 
 
-def _followers(
-    state: Planar, found: Signs, cut: Chords, met: Meetings, places: _Places
-) -> Int[Numbers, "edges 2"]:
+def _followers(state: Planar, found: Signs, cut: Chords, met: Meetings, places: _Places) -> Int[Numbers, "edges 2"]:
     """The half-edge that follows each half-edge along its face."""
     xp = namespace(cut.edge)
     edge, crossing = upto(len(state.ends), cut.edge), upto(len(cut.edge), cut.edge)
