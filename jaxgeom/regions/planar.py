@@ -37,6 +37,7 @@ from jaxgeom.layers import Layers
 from jaxgeom.regions.ragged import (
     Mask,
     Numbers,
+    above,
     below,
     bit,
     columns,
@@ -47,12 +48,10 @@ from jaxgeom.regions.ragged import (
     namespace,
     num_bits,
     packed,
-    partners,
-    positions,
+    pairs,
     rows,
     running_xor,
     starts,
-    upto,
 )
 
 NOBODY = -1
@@ -311,9 +310,9 @@ def signs(state: Planar, weights: Weights, rounding: float | Float[Array, ""]) -
     z = product(state.values, weights.kernel, state.network)
     width = weights.can_cut.shape[-1]
     rounding = rounding + (weights.kernel.shape[-2] + 4) * float(np.finfo(z.dtype).eps)
-    error = (rounding + state.spread)[:, None]
+    error = rounding + state.spread
     # NaN is neither, hence uncertain.
-    positive, negative = packed(z[:, :width] > error), packed(z[:, :width] < -error)
+    positive, negative = above(z[:, :width], error), above(z[:, :width], -error, xp.less)
     cuts = packed(xp.atleast_2d(weights.can_cut))
     if cuts.shape[1] > 1:
         cuts = columns(cuts, state.network)
@@ -342,21 +341,16 @@ def chords(state: Planar, found: Signs, capacities: Capacities = ANY) -> Chords:
     words = columns(found.words, ends[:, 0]) ^ passed ^ columns(passed, rows(first, edge))
     network = rows(state.network, ends[:, 0])
 
-    face = rows(state.face, edge).reshape(-1)
-    has_chord = face >= 0 if is_crossing is None else (face >= 0) & xp.repeat(is_crossing, 2)
+    face = rows(state.face, edge)
+    has_chord = kept(face >= 0, is_crossing, False).reshape(-1)
     width, num_faces = found.z.shape[1], capacities.faces or int(state.num_faces.sum())
-    entry = upto(len(face), face)
-    key = face * width + xp.repeat(unit, 2)
-    partner = partners(key, has_chord, num_faces * width, NOBODY)
-    there = xp.maximum(partner, 0)
-    is_mutual = (rows(partner, there) == entry) & (rows(key, there) == key) & (partner != entry)
-    start, is_chord = positions(has_chord & (partner > entry), len(edge))
-    stop = rows(there, start)
-    differs = columns(words, start // 2) ^ columns(words, stop // 2)
-    differs &= ~columns(own, start // 2)
+    key = (face * width + unit[:, None]).reshape(-1)
+    start, stop, is_chord, is_odd = pairs(key, has_chord, num_faces * width, len(edge))
+    differs = columns(words, start >> 1) ^ columns(words, stop >> 1)
+    differs &= ~columns(own, start >> 1)
     crossed = differs if is_chord is None else jnp.where(is_chord, differs, jnp.uint64(0))
     counts = num_bits(crossed)
-    chord_network = rows(network, start // 2)
+    chord_network = rows(network, start >> 1)
     is_artificial = kept(rows(state.made, edge) <= ARTIFICIAL, is_crossing, False)
     like = state.num_faces
     return Chords(
@@ -378,7 +372,7 @@ def chords(state: Planar, found: Signs, capacities: Capacities = ANY) -> Chords:
         totals(is_artificial, network, like),
         totals(counts, chord_network, like) // 2,
         totals(kept(unclear, is_crossing, False), network, like) > 0,
-        totals(has_chord & ~is_mutual, xp.repeat(network, 2), like) == 0,
+        totals(xp.any(is_odd.reshape(-1, 2), axis=1), network, like) == 0,
     )
 
 
@@ -416,7 +410,7 @@ def meetings(state: Planar, found: Signs, cut: Chords, capacities: Capacities = 
     xp, num_words = namespace(found.z), len(cut.words)
     crossed, counts = cut.crossed, cut.counts
     if once:
-        unit = rows(cut.unit, cut.start // 2)
+        unit = rows(cut.unit, cut.start >> 1)
         crossed = crossed & ~below(unit, num_words)
         counts = num_bits(crossed)
         crossed = xp.where(counts > 1, crossed, xp.uint64(0))
@@ -427,7 +421,7 @@ def meetings(state: Planar, found: Signs, cut: Chords, capacities: Capacities = 
 
     def value(entry: Numbers) -> tuple[Numbers, Numbers]:
         """The other unit at one end of the chord, and its error."""
-        crossing = rows(entry // 2, chord)
+        crossing = rows(entry >> 1, chord)
         ends = rows(cut.ends, crossing)
         low, high = (entries(found.z, ends[:, i], other) for i in (0, 1))
         change = high - low
@@ -441,7 +435,7 @@ def meetings(state: Planar, found: Signs, cut: Chords, capacities: Capacities = 
     fraction = kept(at_start / drop, is_meeting, 0.0)
     error = (start_error + stop_error) / xp.abs(drop) + 4 * float(np.finfo(drop.dtype).eps)
     order, unclear = in_order(chord, is_meeting, counts, first, fraction, error, capacities.meetings_per_chord)
-    network = rows(rows(cut.network, cut.start // 2), chord)
+    network = rows(rows(cut.network, cut.start >> 1), chord)
     uncertain = totals(kept(unclear, is_meeting, False), network, state.num_faces) > 0
     return Meetings(first, chord, other, fraction, error, order, is_meeting, uncertain)
 

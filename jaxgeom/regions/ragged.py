@@ -18,6 +18,7 @@ from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Bool, Float, Int, Shaped, UInt64
 
 WORD_BITS = 64
+_LOG_BITS = 6
 _SHIFTS = np.arange(WORD_BITS, dtype=np.uint64)
 
 Numbers: TypeAlias = Array | np.ndarray
@@ -138,17 +139,27 @@ def columns(words: UInt64[Numbers, "words sets"], index: Int[Numbers, " some"]) 
 
 def packed(bits: Bool[Numbers, "sets units"]) -> UInt64[Numbers, "words sets"]:
     """Sets of units as words."""
-    num_sets, num_units = bits.shape
-    num_words = max(1, -(-num_units // WORD_BITS))
     if isinstance(bits, np.ndarray):
-        wide = np.zeros((num_sets, num_words * WORD_BITS), bool)
-        wide[:, :num_units] = bits
-        words = np.packbits(wide.reshape(-1), bitorder="little").view("<u8")
-        return np.ascontiguousarray(words.reshape(num_sets, num_words).T.astype(np.uint64, copy=False))
-    size = min(num_units, WORD_BITS)
+        return above(bits, np.zeros(len(bits), bool))
+    num_sets, num_units = bits.shape
+    num_words, size = max(1, -(-num_units // WORD_BITS)), min(num_units, WORD_BITS)
     bits = jnp.pad(bits, ((0, 0), (0, num_words * size - num_units)))
     ones = bits.reshape(num_sets, num_words, size).astype(jnp.uint64) << _SHIFTS[:size]
     return jnp.sum(ones, axis=2, dtype=jnp.uint64).T
+
+
+def above(
+    values: Shaped[Numbers, "sets units"], bound: Shaped[Numbers, " sets"], comparison: Any = np.greater
+) -> UInt64[Numbers, "words sets"]:
+    """For each row the set of units whose values are above a bound, or in another relation to it."""
+    if not isinstance(values, np.ndarray):
+        return packed(comparison(values, bound[:, None]))
+    num_sets, num_units = values.shape
+    num_words = max(1, -(-num_units // WORD_BITS))
+    wide = np.zeros((num_sets, num_words * WORD_BITS), bool)
+    comparison(values, bound[:, None], out=wide[:, :num_units])
+    words = np.packbits(wide.reshape(-1), bitorder="little").view("<u8").astype(np.uint64, copy=False)
+    return words[None] if num_words == 1 else np.ascontiguousarray(words.reshape(num_sets, num_words).T)
 
 
 def num_bits(words: UInt64[Numbers, "words sets"]) -> Int[Numbers, " sets"]:
@@ -161,19 +172,19 @@ def num_bits(words: UInt64[Numbers, "words sets"]) -> Int[Numbers, " sets"]:
 def bit(unit: Int[Numbers, " sets"], num_words: int) -> UInt64[Numbers, "words sets"]:
     """The set of one unit."""
     xp = namespace(unit)
-    one = xp.uint64(1) << (unit % WORD_BITS).astype(xp.uint64)
+    one = xp.uint64(1) << (unit & (WORD_BITS - 1)).astype(xp.uint64)
     if num_words == 1:
         return one[None]
-    return xp.where(np.arange(num_words)[:, None] == unit // WORD_BITS, one, xp.uint64(0))
+    return xp.where(np.arange(num_words)[:, None] == unit >> _LOG_BITS, one, xp.uint64(0))
 
 
 def below(unit: Int[Numbers, " sets"], num_words: int) -> UInt64[Numbers, "words sets"]:
     """The set of all units of lower number."""
     xp = namespace(unit)
-    part = (xp.uint64(1) << (unit % WORD_BITS).astype(xp.uint64)) - xp.uint64(1)
+    part = (xp.uint64(1) << (unit & (WORD_BITS - 1)).astype(xp.uint64)) - xp.uint64(1)
     if num_words == 1:
         return part[None]
-    word, own = np.arange(num_words)[:, None], unit // WORD_BITS
+    word, own = np.arange(num_words)[:, None], unit >> _LOG_BITS
     return xp.where(word < own, ~xp.uint64(0), xp.where(word == own, part, xp.uint64(0)))
 
 
@@ -182,7 +193,7 @@ def has_bit(
 ) -> Bool[Numbers, " some"]:
     """Whether the set with that number has the unit."""
     one = namespace(words).uint64(1)
-    return (entries(words, unit // WORD_BITS, index) >> (unit % WORD_BITS).astype(np.uint64)) & one == one
+    return (entries(words, unit >> _LOG_BITS, index) >> (unit & (WORD_BITS - 1)).astype(np.uint64)) & one == one
 
 
 def _nth_bit(words: Array, rank: Array) -> Array:
@@ -255,8 +266,9 @@ def listed(
         some = np.flatnonzero(lengths)
         words = np.ascontiguousarray(sets[:, some].T.astype("<u8", copy=False))
         at = np.flatnonzero(np.unpackbits(words.reshape(-1).view(np.uint8), bitorder="little").view(bool))
-        owner, unit = np.divmod(at, words.shape[1] * WORD_BITS) if len(some) else (at, at)
-        return some[owner], unit, None
+        owner = np.repeat(some, lengths[some])
+        unit = at & (WORD_BITS - 1) if len(sets) == 1 else at % (len(sets) * WORD_BITS)
+        return owner, unit, None
     marks = _added(jnp.zeros(capacity + 1, jnp.int32), jnp.minimum(first, capacity), jnp.ones_like(first))
     owner = jnp.clip(running_sum(marks[:-1]) - 1, 0, len(lengths) - 1)
     entry = jnp.arange(capacity, dtype=jnp.int32)
@@ -343,39 +355,54 @@ def _num_before(owner: Array, value: Array, error: Array, longest: int) -> tuple
     return lax.fori_loop(0, rounds, body, none) if rounds > 1 else body(jnp.int32(0), none) if rounds else none
 
 
+NOTHING = -1
+"""Stands for an entry that does not exist."""
+
 _TABLE = 1 << 22
 """NumPy's tables have so many entries at most; longer ones are gone through part by part."""
 
 
-def partners(
-    key: Int[Numbers, " entries"], mask: Bool[Numbers, " entries"], size: int, nobody: int
-) -> Int[Numbers, " entries"]:
-    """For entries of which two share each key, the other one. Where there are more or fewer, it is not mutual.
+def pairs(
+    key: Int[Numbers, " entries"], mask: Bool[Numbers, " entries"], size: int, capacity: int
+) -> tuple[Int[Numbers, " pairs"], Int[Numbers, " pairs"], Mask, Bool[Numbers, " entries"]]:
+    """Entries come in pairs with the same key.
 
     Args:
         key: from 0 to ``size`` - 1.
         mask: which entries take part.
         size: number of keys.
-        nobody: stands for the partner of those that do not.
+        capacity: room for pairs in JAX.
+
+    Returns:
+        The first and the second entry of each pair, in order of the first ones; which pairs count; and for which
+        entries there are more or fewer than two of the same key.
     """
     if isinstance(key, np.ndarray):
         some = np.flatnonzero(mask)
-        found, partner = np.full(len(key), nobody), np.empty(len(some), np.intp)
-        for part, first in _parts(key[some], size):
-            table = np.empty(min(size, _TABLE), np.intp)
-            at, own = key[some][part] - first, some[part]
-            table[at] = own
-            seen = table[at]
-            is_early = seen != own
-            table[at[is_early]] = own[is_early]
-            partner[part] = np.where(is_early, seen, table[at])
-        found[some] = partner
-        return found
+        key = key[some]
+        last = np.empty(len(some), np.int32)
+        for part, first in _parts(key, size):
+            table = np.empty(min(size, _TABLE), np.int32)
+            at = key[part] - first
+            table[at] = np.arange(len(some), dtype=np.int32)[part]
+            last[part] = table[at]
+        earlier = np.flatnonzero(last != np.arange(len(some), dtype=np.int32))
+        later = last[earlier]
+        back = np.full(len(some), NOTHING, np.intp)
+        back[later] = earlier
+        is_odd = np.zeros(len(mask), bool)
+        if 2 * len(earlier) != len(some) or (back[later] != earlier).any():
+            _, number, counts = np.unique(key, return_inverse=True, return_counts=True)
+            is_odd[some] = counts[number] != 2
+        return some[earlier], some[later], None, is_odd
     own = jnp.arange(1, len(key) + 1, dtype=jnp.int32)
     key = jnp.where(mask, key, size)
     sums = _added(jnp.zeros(size + 1, jnp.int32), key, own)
-    found = rows(sums, key) - own - 1
-    return jnp.where(mask, jnp.clip(found, 0, len(key) - 1), nobody)
+    partner = jnp.where(mask, jnp.clip(rows(sums, key) - own - 1, 0, len(key) - 1), NOTHING)
+    there = jnp.maximum(partner, 0)
+    is_mutual = (rows(partner, there) == own - 1) & (rows(key, there) == key) & (partner != own - 1)
+    start, is_pair = positions(mask & (partner >= own), capacity)
+    return start, rows(there, start), is_pair, mask & ~is_mutual
 
 
 def looked_up(
@@ -385,8 +412,8 @@ def looked_up(
     if isinstance(key, np.ndarray):
         found = np.empty(len(wanted), np.intp)
         for (part, first), (some, _) in zip(_parts(key, size), _parts(wanted, size), strict=True):
-            table = np.zeros(min(size, _TABLE), np.intp)
-            table[key[part] - first] = np.arange(len(key))[part]
+            table = np.zeros(min(size, _TABLE), np.int32)
+            table[key[part] - first] = np.arange(len(key), dtype=np.int32)[part]
             found[some] = table[wanted[some] - first]
         return found
     table = replaced(jnp.zeros(size, jnp.int32), key, jnp.arange(len(key), dtype=jnp.int32), mask)

@@ -130,8 +130,8 @@ def subdivide(
 def _places(state: Planar, cut: Chords, met: Meetings, width: int, capacities: Capacities) -> _Places:
     """Find for each meeting that is listed where the other chord lists it."""
     xp, num_words = namespace(met.chord), len(cut.words)
-    unit = rows(cut.unit, cut.start // 2)
-    face = entries(state.face, rows(cut.edge, cut.start // 2), cut.start % 2)
+    unit = rows(cut.unit, cut.start >> 1)
+    face = entries(state.face, rows(cut.edge, cut.start >> 1), cut.start & 1)
     num_faces = capacities.faces or int(state.num_faces.sum())
     own = rows(unit, met.chord)
     is_lower = kept(own < met.other, met.is_meeting, False)
@@ -165,24 +165,29 @@ def _vertices(
     crossed, spread = between(found.z, state.spread, cut.ends[:, 0], cut.ends[:, 1], cut.fraction, cut.error, width + 1)
     crossed = _zeroed(kept(crossed, cut.is_crossing, 0.0), cut.unit)
     chord, other = rows(met.chord, places.vertex_place), rows(met.other, places.vertex_place)
-    p, q = rows(cut.start // 2, chord), rows(cut.stop // 2, chord)
+    p, q = rows(cut.start >> 1, chord), rows(cut.stop >> 1, chord)
     fraction, error = rows(met.fraction, places.vertex_place), rows(met.error, places.vertex_place)
     both, met_spread = between(crossed, spread, p, q, fraction, error, width + 1)
     both = _zeroed(_zeroed(kept(both, places.is_vertex, 0.0), rows(places.unit, chord)), other)
-    values = xp.concatenate([found.z, crossed, both])
-    if isinstance(values, np.ndarray) and not np.any(weights.slopes):
-        np.maximum(values[:, :width], 0, out=values[:, :width])
+    values = [found.z, crossed, both]
+    if isinstance(both, np.ndarray) and not np.any(weights.slopes):
+        grown = np.empty((sum(map(len, values)), both.shape[1]), both.dtype)
+        for part, target in zip(values, np.split(grown, np.cumsum([len(found.z), len(crossed)])), strict=True):
+            np.maximum(part, 0, out=target)
+            target[:, width:] = part[:, width:]
     else:
-        slopes = xp.concatenate([weights.slopes, xp.ones(values.shape[1] - width)])
-        values = xp.where(values > 0, values, values * slopes.astype(values.dtype))
+        slopes = xp.concatenate([weights.slopes, xp.ones(both.shape[1] - width)]).astype(both.dtype)
+        grown = xp.concatenate(values)
+        grown = xp.where(grown > 0, grown, grown * slopes)
     spreads = [state.spread, kept(spread, cut.is_crossing, -xp.inf), kept(met_spread, places.is_vertex, -xp.inf)]
-    grown = values, xp.concatenate(spreads), xp.concatenate([state.network, cut.network, rows(cut.network, p)])
+    network = xp.concatenate([state.network, cut.network, rows(cut.network, p)])
+    vertices = grown, xp.concatenate(spreads), network
     if not with_words:
-        return grown, None
+        return vertices, None
     own = bit(cut.unit, len(cut.words))
     cuts = packed(np.atleast_2d(weights.can_cut))
     met_words = packed(both[:, :width] > 0) & cuts[:, rows(cut.network, p)]
-    return grown, np.concatenate([found.words, cut.words & ~own, met_words], axis=1)
+    return vertices, np.concatenate([found.words, cut.words & ~own, met_words], axis=1)
 
 
 def _zeroed(values: Numbers, unit: Int[Numbers, " rows"]) -> Numbers:
@@ -207,9 +212,9 @@ def _edges(
     behind = xp.where(is_last, cut.ends[:, 1], first_crossing + crossing + 1)
     pieces = xp.stack([first_crossing + crossing, behind], axis=1)
     vertex = first_meeting + places.vertex
-    stop = first_crossing + cut.stop // 2
+    stop = first_crossing + (cut.stop >> 1)
     until = xp.where(cut.counts > 0, _at_first(vertex, met.first), stop)
-    chords = xp.stack([first_crossing + cut.start // 2, until], axis=1)
+    chords = xp.stack([first_crossing + (cut.start >> 1), until], axis=1)
     is_last = place == rows(met.first + cut.counts - 1, met.chord)
     behind = xp.where(is_last, rows(stop, met.chord), xp.roll(vertex, -1))
     chord_pieces = xp.stack([vertex, behind], axis=1)
@@ -245,7 +250,7 @@ def _followers(state: Planar, found: Signs, cut: Chords, met: Meetings, places: 
     last_chord_piece = xp.where(is_met, first_chord_piece + met.first + cut.counts - 1, first_chord + chord)
 
     # What an old half-edge is followed by, as a piece of that one.
-    old = xp.where(state.following % 2 == 0, state.following, 2 * rows(last_piece, state.following // 2) + 1)
+    old = xp.where((state.following & 1) == 0, state.following, 2 * rows(last_piece, (state.following >> 1)) + 1)
 
     # From a crossing on along the boundary of the face on either side of its edge, or into the chord.
     is_first = crossing == rows(cut.first, cut.edge)
@@ -259,10 +264,10 @@ def _followers(state: Planar, found: Signs, cut: Chords, met: Meetings, places: 
     of_pieces = xp.stack([xp.where(is_last, rows(old[:, 0], cut.edge), xp.roll(forth, -1)), back], axis=1)
 
     # Chords end at crossings, and turn left at meetings: towards the other chord's end if that lies to the left.
-    left_vertex = entries(state.ends, rows(cut.edge, cut.stop // 2), 1 - cut.stop % 2)
+    left_vertex = entries(state.ends, rows(cut.edge, cut.stop >> 1), 1 - (cut.stop & 1))
     is_left_active = has_bit(found.words, left_vertex, places.unit)
     other_chord = rows(met.chord, places.twin)
-    is_end_active = has_bit(cut.words, rows(cut.stop // 2, other_chord), rows(places.unit, met.chord))
+    is_end_active = has_bit(cut.words, rows(cut.stop >> 1, other_chord), rows(places.unit, met.chord))
     is_end_left = is_end_active == rows(is_left_active, met.chord)
     is_first = places.twin == rows(met.first, other_chord)
     forth = 2 * (first_chord_piece + places.twin)
