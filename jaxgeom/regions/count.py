@@ -163,22 +163,24 @@ def _of_layers(
     """Of several hidden layers: in single precision, what is left in double, what is left in integers."""
     num = len(networks[0].bias)
     count, pending = np.zeros(num, np.int64), np.arange(num)
-    size = chunk_size or default_chunk_size(slopes)
+    size = chunk_size or default_chunk_size(slopes, num)
+    on_device = jax.default_backend() != "cpu"
     for precision in dict.fromkeys([np.dtype(dtype), np.dtype(np.float64)]):
         rooms: Rooms = {}
 
         def run(chunk: Layers, rooms: Rooms = rooms, precision: np.dtype = precision) -> tuple[np.ndarray, np.ndarray]:
-            if jax.default_backend() == "cpu":
-                cut = cut_by_layers(chunk, slopes, start, dtype=precision)
-            else:
+            if on_device:
                 cut = count_on_device(chunk, slopes, start, rooms, precision)
+            else:
+                cut = cut_by_layers(chunk, slopes, start, dtype=precision)
             return cut.count, cut.is_certain
 
         if len(pending):
             # Filled up to a chunk, so that what is left over shares programs with whole chunks.
-            filled = np.pad(pending, (0, max(0, min(size, num) - len(pending))), mode="edge")
+            missing = max(0, min(size, num) - len(pending)) if on_device else 0
+            filled = np.pad(pending, (0, missing), mode="edge")
             some = jax.tree.map(lambda array, filled=filled: array[filled], networks)
-            found = map_chunks(run, some, chunk_size=size, progress=progress)
+            found = map_chunks(run, some, chunk_size=size, progress=progress, compiled=on_device)
             count[pending], is_certain = (array[: len(pending)] for array in found)
             pending = pending[~is_certain]
     for member in _with_progress(pending, progress):
@@ -210,8 +212,9 @@ def _of_complexes(
         cut = cut_by_layers(chunk, slopes, start, whole=True)
         return tuple(map(np.array, zip(*(one(chunk, m, cut) for m in range(len(chunk[0].bias))), strict=True)))
 
-    size = chunk_size or default_chunk_size(slopes)
-    count, degenerate, num_large, smallest = map_chunks(run, networks, chunk_size=size, progress=progress)
+    size = chunk_size or default_chunk_size(slopes, len(networks[0].bias))
+    found = map_chunks(run, networks, chunk_size=size, progress=progress, compiled=False)
+    count, degenerate, num_large, smallest = found
     return count, degenerate, np.stack([num_large, smallest])
 
 

@@ -15,11 +15,13 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int64
 
+from jaxgeom.chunks import num_workers
 from jaxgeom.domains import Start
 from jaxgeom.layers import Layers, pad_widths
 from jaxgeom.regions.batches import round_width
 from jaxgeom.regions.planar import (
     ARTIFICIAL,
+    NOBODY,
     Capacities,
     Chords,
     Planar,
@@ -113,38 +115,37 @@ def cut_by_layers(
 def member_of(cut: Cut, member: int) -> tuple[Planar, list[Parts]]:
     """The complex of one network of the union, and what its faces are parts of, with numbers of their own."""
     assert cut.state is not None
-    state, parts = cut.state, []
+    state = cut.state
     if len(cut.count) == 1:
         return state, cut.parts
-    parents = np.zeros(0, np.intp)
+    parts: list[Parts] = []
     for part in cut.parts:
         own = np.flatnonzero(part.network == member)
-        parent, parents = part.parent[own], own
-        before = parts[-1][1] if parts else np.unique(parent)
-        parts.append((Parts(np.searchsorted(before, parent), part.words[:, own], part.network[own]), own))
+        parts.append(Parts(_renumbered(part.parent[own]), part.words[:, own], part.network[own]))
     vertices = np.flatnonzero(state.network == member)
     edges = np.flatnonzero(state.network[state.ends[:, 0]] == member)
-    face = state.face[edges]
-    face = np.where(face < 0, face, np.searchsorted(parents, face))
-    following = state.following[edges]
-    following = 2 * np.searchsorted(edges, following // 2) + following % 2
-    ends = np.searchsorted(vertices, state.ends[edges])
-    own = Planar(
+    face, following = state.face[edges], state.following[edges]
+    return Planar(
         state.values[vertices],
         state.spread[vertices],
         state.network[vertices],
-        ends,
+        np.searchsorted(vertices, state.ends[edges]),
         state.made[edges],
-        face,
-        following,
+        _renumbered(np.append(face, NOBODY))[:-1].reshape(-1, 2) - 1,
+        2 * np.searchsorted(edges, following >> 1) + (following & 1),
         state.num_faces[member : member + 1],
-    )
-    return own, [part for part, _ in parts]
+    ), parts
+
+
+def _renumbered(numbers: np.ndarray) -> np.ndarray:
+    """The same from 0 onwards without gaps, in the same order."""
+    _, renumbered = np.unique(numbers, return_inverse=True)
+    return renumbered.reshape(numbers.shape)
 
 
 def _prepared(
     layers: Layers, slopes: Slopes, start: Start, dtype: np.dtype | type, *, with_points: bool
-) -> tuple[Planar, Float[np.ndarray, " 3"], list[Weights], float]:
+) -> tuple[Planar, Float[np.ndarray, " 3"], list[Weights], float | Array]:
     """The domain, the scale of its coordinates, the layers, and the rounding error of the start."""
     state, size = begin(start)
 
@@ -161,27 +162,32 @@ def _without_artificial(num_faces: np.ndarray, num_artificial: np.ndarray) -> np
     return (num_faces - num_artificial + (num_artificial > 0)).astype(np.int64)
 
 
+# How the steps are mapped over networks.
+_SIGNS: Any = Signs._make((0, None, 0, 0, 0, 0))
+_WEIGHTS: Any = Weights._make((0, 0, None))
+
+
 @jax.jit
 def _signs(state: Planar, weights: Weights, rounding: float | Array) -> Signs:
-    return jax.vmap(signs, (0, Weights(0, 0, None), None), Signs(0, None, 0, 0, 0, 0))(state, weights, rounding)
+    return jax.vmap(signs, (0, _WEIGHTS, None), _SIGNS)(state, weights, rounding)
 
 
 @partial(jax.jit, static_argnums=2)
 def _chords(state: Planar, found: Signs, capacities: Capacities) -> Chords:
-    return jax.vmap(partial(chords, capacities=capacities), (0, Signs(0, None, 0, 0, 0, 0)))(state, found)
+    return jax.vmap(partial(chords, capacities=capacities), (0, _SIGNS))(state, found)
 
 
 @partial(jax.jit, static_argnums=3)
 def _ties(state: Planar, found: Signs, cut: Chords, capacities: Capacities) -> Array:
-    return jax.vmap(partial(ties, capacities=capacities), (0, Signs(0, None, 0, 0, 0, 0), 0))(state, found, cut)
+    return jax.vmap(partial(ties, capacities=capacities), (0, _SIGNS, 0))(state, found, cut)
 
 
 @partial(jax.jit, static_argnums=4)
 def _subdivide(
     state: Planar, found: Signs, cut: Chords, weights: Weights, capacities: Capacities
-) -> tuple[Planar, None, Array, Array]:
+) -> tuple[Planar, Parts | None, Array, Array]:
     one = partial(subdivide, first_number=0, capacities=capacities)
-    return jax.vmap(one, (0, Signs(0, None, 0, 0, 0, 0), 0, Weights(0, 0, None)))(state, found, cut, weights)
+    return jax.vmap(one, (0, _SIGNS, 0, _WEIGHTS))(state, found, cut, weights)
 
 
 def count_on_device(
@@ -231,9 +237,10 @@ def count_on_device(
     return Cut(_without_artificial(num_faces, num_artificial), is_certain, None, size, [])
 
 
-def default_chunk_size(slopes: Slopes) -> int:
-    """So many networks that what they need at once stays in cache."""
-    return int(np.clip(2**18 // max(1, sum(map(len, slopes)) ** 2), 1, 64))
+def default_chunk_size(slopes: Slopes, num: int) -> int:
+    """So many networks, of ``num`` in all, that what they need at once stays in cache and all cores have some."""
+    size = int(np.clip(2**18 // max(1, sum(map(len, slopes)) ** 2), 1, 64))
+    return min(size, -(-num // num_workers()))
 
 
 _LEAST = {"crossings": 64, "meetings": 64, "crossings per edge": 8, "meetings per chord": 8, "faces": 64}

@@ -124,8 +124,9 @@ def enumerate_population(
 
     if is_finite.any():
         some = jax.tree.map(lambda array: array[is_finite], networks)
-        size = chunk_size or default_chunk_size(slopes)
-        map_chunks(run, (some, np.flatnonzero(is_finite)), chunk_size=size, progress=progress)
+        members = np.flatnonzero(is_finite)
+        size = chunk_size or default_chunk_size(slopes, len(members))
+        map_chunks(run, (some, members), chunk_size=size, progress=progress, compiled=False)
     return found
 
 

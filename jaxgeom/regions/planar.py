@@ -26,7 +26,8 @@ Ideas: Humayun et al. 2023 (SplineCam, arXiv:2302.12828), Berzins 2023 (arXiv:23
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from itertools import pairwise
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -37,10 +38,10 @@ from jaxgeom.layers import Layers
 from jaxgeom.regions.ragged import (
     Mask,
     Numbers,
-    above,
     below,
     bit,
     columns,
+    compared,
     entries,
     in_order,
     kept,
@@ -200,9 +201,9 @@ def begin(start: Start) -> tuple[Planar, Float[np.ndarray, " 3"]]:
     following = [index[(v, places[u, v][1]) if (u, v) in places else outer[v]] for u, v in halves]
     made = [-1 - e if NOBODY in face[2 * e : 2 * e + 2] else ARTIFICIAL - e for e in range(len(ends))]
     points = start.vertices[:, [2, 0, 1]] / size[[2, 0, 1]]
-    numbers: list[Any] = [np.array(ends), np.array(made), np.reshape(face, (-1, 2)), np.reshape(following, (-1, 2))]
+    sides = np.reshape(face, (-1, 2)), np.reshape(following, (-1, 2)), np.array(len(start.cycles))
     network = np.zeros(len(points), np.intp)
-    return Planar(points, np.zeros(len(points)), network, *numbers, np.array(len(start.cycles))), size
+    return Planar(points, np.zeros(len(points)), network, np.array(ends), np.array(made), *sides), size
 
 
 def copies(state: Planar, num: int) -> Planar:
@@ -282,20 +283,28 @@ def product(
     network: Int[Numbers, " vertices"],
 ) -> Float[Numbers, "vertices out"]:
     """The values of each vertex times the kernel of its network."""
-    if kernel.ndim == 2:
+    if not isinstance(values, np.ndarray):
         return values @ kernel
-    if len(kernel) == 1:
-        return values @ kernel[0]
-    order = np.argsort(network, kind="stable")
-    bounds = np.searchsorted(network[order], np.arange(len(kernel) + 1))
-    together = values[order]
-    products = np.empty((len(values), kernel.shape[2]), values.dtype)
-    for number, matrix in enumerate(kernel):
-        part = slice(bounds[number], bounds[number + 1])
-        np.matmul(together[part], matrix, out=products[part])
-    found = np.empty_like(products)
-    found[order] = products
+    found = np.empty((len(values), kernel.shape[2]), values.dtype)
+    runs = np.flatnonzero(np.diff(network, prepend=-1, append=-1))
+    for first, stop in pairwise(runs.tolist()):
+        _multiply(values[first:stop], kernel[network[first]], found[first:stop])
     return found
+
+
+_SMALL_PRODUCT = (1 << 19) - 1
+
+
+def _multiply(values: np.ndarray, kernel: np.ndarray, out: np.ndarray) -> None:
+    """A product in NumPy, by blocks of rows so small that OpenBLAS computes each in the present thread: all cores are
+    at work on other networks, and its threads would wait for each other most of the time."""
+    block = _SMALL_PRODUCT // kernel.size // 8 * 8
+    if block < 16:  # too few for blocks to pay
+        block = len(values)
+    whole = len(values) // max(1, block) * block
+    blocks = (array[:whole].reshape(-1, block, array.shape[1]) for array in (values, out))
+    np.matmul(next(blocks), kernel, out=next(blocks))
+    np.matmul(values[whole:], kernel, out=out[whole:])
 
 
 def signs(state: Planar, weights: Weights, rounding: float | Float[Array, ""]) -> Signs:
@@ -312,7 +321,8 @@ def signs(state: Planar, weights: Weights, rounding: float | Float[Array, ""]) -
     rounding = rounding + (weights.kernel.shape[-2] + 4) * float(np.finfo(z.dtype).eps)
     error = rounding + state.spread
     # NaN is neither, hence uncertain.
-    positive, negative = above(z[:, :width], error), above(z[:, :width], -error, xp.less)
+    decided = z[:, :width]
+    positive, negative = compared(decided, error, xp.greater), compared(decided, -error, xp.less)
     cuts = packed(xp.atleast_2d(weights.can_cut))
     if cuts.shape[1] > 1:
         cuts = columns(cuts, state.network)

@@ -65,7 +65,7 @@ def planar_count(
     with jax.enable_x64(True):
         layers = tuple(Dense(*(jnp.asarray(as_float64(array)) for array in layer)) for layer in layers)
         state = jax.tree.map(_on_device, one)
-        rounding = float(np.finfo(np.float64).eps)
+        rounding: float | Array = float(np.finfo(np.float64).eps)
         overflow = degenerate = jnp.asarray(False)
         num_artificial = jnp.asarray((one.made <= ARTIFICIAL).sum(), jnp.int32)
         num_faces = state.num_faces

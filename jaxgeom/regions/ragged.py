@@ -9,7 +9,8 @@ length lie one after the other in one array: their lengths say where each begins
 list it is in.
 """
 
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
@@ -21,10 +22,14 @@ WORD_BITS = 64
 _LOG_BITS = 6
 _SHIFTS = np.arange(WORD_BITS, dtype=np.uint64)
 
-Numbers: TypeAlias = Array | np.ndarray
+# Which library it is, a static checker cannot follow.
+if TYPE_CHECKING:
+    Numbers: TypeAlias = Any
+else:
+    Numbers = Array | np.ndarray
 """Arrays of either library."""
 
-Mask: TypeAlias = Bool[Array, "..."] | None
+Mask: TypeAlias = Numbers | None
 """What counts; None where all does."""
 
 
@@ -140,7 +145,7 @@ def columns(words: UInt64[Numbers, "words sets"], index: Int[Numbers, " some"]) 
 def packed(bits: Bool[Numbers, "sets units"]) -> UInt64[Numbers, "words sets"]:
     """Sets of units as words."""
     if isinstance(bits, np.ndarray):
-        return above(bits, np.zeros(len(bits), bool))
+        return compared(bits, np.zeros(len(bits), bool), np.not_equal)
     num_sets, num_units = bits.shape
     num_words, size = max(1, -(-num_units // WORD_BITS)), min(num_units, WORD_BITS)
     bits = jnp.pad(bits, ((0, 0), (0, num_words * size - num_units)))
@@ -148,10 +153,10 @@ def packed(bits: Bool[Numbers, "sets units"]) -> UInt64[Numbers, "words sets"]:
     return jnp.sum(ones, axis=2, dtype=jnp.uint64).T
 
 
-def above(
-    values: Shaped[Numbers, "sets units"], bound: Shaped[Numbers, " sets"], comparison: Any = np.greater
+def compared(
+    values: Shaped[Numbers, "sets units"], bound: Shaped[Numbers, " sets"], comparison: Callable
 ) -> UInt64[Numbers, "words sets"]:
-    """For each row the set of units whose values are above a bound, or in another relation to it."""
+    """For each row the set of units whose values have some relation to a bound."""
     if not isinstance(values, np.ndarray):
         return packed(comparison(values, bound[:, None]))
     num_sets, num_units = values.shape
@@ -237,7 +242,7 @@ def running_xor(words: UInt64[Numbers, "words entries"]) -> UInt64[Numbers, "wor
     return lax.platform_dependent(words, cpu=lambda a: _one_by_one(a.T, jnp.bitwise_xor).T, default=at_once)
 
 
-def _one_by_one(numbers: Array, operation: Any) -> Array:
+def _one_by_one(numbers: Array, operation: Callable) -> Array:
     def step(index: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         results, total = carry
         total = operation(total, lax.dynamic_index_in_dim(numbers, index, keepdims=False))
@@ -266,14 +271,13 @@ def listed(
         some = np.flatnonzero(lengths)
         words = np.ascontiguousarray(sets[:, some].T.astype("<u8", copy=False))
         at = np.flatnonzero(np.unpackbits(words.reshape(-1).view(np.uint8), bitorder="little").view(bool))
-        owner = np.repeat(some, lengths[some])
         unit = at & (WORD_BITS - 1) if len(sets) == 1 else at % (len(sets) * WORD_BITS)
-        return owner, unit, None
+        return np.repeat(some, lengths[some]), unit, None
     marks = _added(jnp.zeros(capacity + 1, jnp.int32), jnp.minimum(first, capacity), jnp.ones_like(first))
     owner = jnp.clip(running_sum(marks[:-1]) - 1, 0, len(lengths) - 1)
-    entry = jnp.arange(capacity, dtype=jnp.int32)
-    is_entry = entry < jnp.sum(lengths, dtype=jnp.int32)
-    rank = jnp.where(is_entry, entry - rows(first, owner), 0)
+    place = jnp.arange(capacity, dtype=jnp.int32)
+    is_entry = place < jnp.sum(lengths, dtype=jnp.int32)
+    rank = jnp.where(is_entry, place - rows(first, owner), 0)
     return owner, _nth_bit(columns(sets, owner), rank), is_entry
 
 
@@ -314,7 +318,7 @@ def in_order(
     Returns:
         Which entry stands at each place, and which ones are too close to others to tell.
     """
-    if isinstance(owner, np.ndarray):
+    if isinstance(owner, np.ndarray) or is_entry is None:
         order = np.arange(len(owner))
         unclear = np.zeros(len(owner), bool)
         several = np.flatnonzero(lengths[owner] > 1)
@@ -326,9 +330,9 @@ def in_order(
         gap, doubt = value[after] - value[before], error[after] + error[before]
         unclear[after] = (owner[before] == owner[after]) & ~(gap > doubt)
         return order, unclear
-    before, unclear = _num_before(jnp.where(is_entry, owner, -1), value, error, longest)
+    num_before, is_unclear = _num_before(jnp.where(is_entry, owner, -1), value, error, longest)
     place = jnp.arange(len(owner), dtype=jnp.int32)
-    return inverse(jnp.where(is_entry, rows(first, owner) + before, place)), unclear
+    return inverse(jnp.where(is_entry, rows(first, owner) + num_before, place)), is_unclear
 
 
 def _num_before(owner: Array, value: Array, error: Array, longest: int) -> tuple[Array, Array]:

@@ -117,7 +117,7 @@ def subdivide(
     num_faces = totals(is_first, namespace(own).repeat(network, 2), state.num_faces)
     consistent = num_faces == state.num_faces + cut.num_chords + cut.num_meetings
     parts = None
-    if with_parts:
+    if words is not None:
         firsts = np.flatnonzero(is_first)
         # Of three corners of a face, at least one does not lie on a given line, and tells on which side the face is.
         second = flat_following[firsts]
