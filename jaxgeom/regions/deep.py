@@ -95,6 +95,8 @@ def cut_by_layers(
             # What is uncertain is cut no further.
             weights = weights._replace(can_cut=weights.can_cut & is_certain[:, None])
             found = signs(state, weights, rounding)
+            if max_regions is None:  # activations may take more memory than all else
+                state = state._replace(values=state.values[:0])
             cut = chords(state, found)
             after = num_faces + cut.num_chords + cut.num_meetings
             if max_regions is not None and after.max() > max_regions:

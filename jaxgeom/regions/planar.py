@@ -394,18 +394,33 @@ def between(
     fraction: Float[Numbers, " pairs"],
     error: Float[Numbers, " pairs"],
     num_decided: int,
+    out: np.ndarray | None = None,
 ) -> tuple[Float[Numbers, "pairs out"], Float[Numbers, " pairs"]]:
     """Pre-activations on the way from one vertex to another, and the errors of the first so many of them.
 
-    What is wrong with ``fraction`` changes each of them by so much of its difference.
+    What is wrong with ``fraction`` changes each of them by so much of its difference. NumPy computes as many rows at
+    once as stay in cache, into ``out``.
     """
     xp = namespace(z)
-    change, low = rows(z, v), rows(z, u)
-    change -= low
-    most = xp.max(xp.abs(change[:, :num_decided]), axis=1, initial=0.0)
-    change *= fraction[:, None]
-    change += low
-    return change, xp.maximum(rows(spread, u), rows(spread, v)) + error * most
+    most_spread = xp.maximum(rows(spread, u), rows(spread, v))
+    if out is None:
+        low, change = rows(z, u), rows(z, v) - rows(z, u)
+        most = xp.max(xp.abs(change[:, :num_decided]), axis=1, initial=0.0)
+        return low + fraction[:, None] * change, most_spread + error * most
+    most = np.empty_like(error)
+    size = max(64, _BLOCK // z.shape[1])
+    for first in range(0, len(u), size):
+        block = slice(first, first + size)
+        change, low = out[block], z.take(u[block], axis=0)
+        z.take(v[block], axis=0, out=change, mode="clip")
+        change -= low
+        np.max(np.abs(change[:, :num_decided]), axis=1, out=most[block])
+        change *= fraction[block, None]
+        change += low
+    return out, most_spread + error * most
+
+
+_BLOCK = 1 << 15
 
 
 def meetings(state: Planar, found: Signs, cut: Chords, capacities: Capacities = ANY, *, once: bool) -> Meetings:

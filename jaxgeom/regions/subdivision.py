@@ -161,33 +161,38 @@ def _vertices(
     state: Planar, found: Signs, cut: Chords, met: Meetings, places: _Places, weights: Weights, with_words: bool
 ) -> tuple[tuple[Numbers, Numbers, Numbers], np.ndarray | None]:
     """Activations, their errors and the networks of old and new vertices; and the signs of the units there."""
-    xp, width = namespace(found.z), weights.can_cut.shape[-1]
-    crossed, spread = between(found.z, state.spread, cut.ends[:, 0], cut.ends[:, 1], cut.fraction, cut.error, width + 1)
+    xp, width, num_columns = namespace(found.z), weights.can_cut.shape[-1], found.z.shape[1]
+    sizes = np.cumsum([len(found.z), len(cut.edge), len(places.vertex_place)])
+    grown, new, newer = None, None, None
+    if isinstance(found.z, np.ndarray):
+        grown = np.empty((sizes[2], num_columns), found.z.dtype)
+        new, newer = grown[sizes[0] : sizes[1]], grown[sizes[1] :]
+    ends = cut.ends[:, 0], cut.ends[:, 1]
+    crossed, spread = between(found.z, state.spread, *ends, cut.fraction, cut.error, width + 1, new)
     crossed = _zeroed(kept(crossed, cut.is_crossing, 0.0), cut.unit)
     chord, other = rows(met.chord, places.vertex_place), rows(met.other, places.vertex_place)
     p, q = rows(cut.start >> 1, chord), rows(cut.stop >> 1, chord)
     fraction, error = rows(met.fraction, places.vertex_place), rows(met.error, places.vertex_place)
-    both, met_spread = between(crossed, spread, p, q, fraction, error, width + 1)
+    both, met_spread = between(crossed, spread, p, q, fraction, error, width + 1, newer)
     both = _zeroed(_zeroed(kept(both, places.is_vertex, 0.0), rows(places.unit, chord)), other)
-    values = [found.z, crossed, both]
-    if isinstance(both, np.ndarray) and not np.any(weights.slopes):
-        grown = np.empty((sum(map(len, values)), both.shape[1]), both.dtype)
-        for part, target in zip(values, np.split(grown, np.cumsum([len(found.z), len(crossed)])), strict=True):
-            np.maximum(part, 0, out=target)
-            target[:, width:] = part[:, width:]
+    words = None
+    if with_words:
+        cuts = packed(np.atleast_2d(weights.can_cut))[:, rows(cut.network, p)]
+        crossing_words = cut.words & ~bit(cut.unit, len(cut.words))
+        words = np.concatenate([found.words, crossing_words, packed(both[:, :width] > 0) & cuts], axis=1)
+    if grown is None:
+        grown = xp.concatenate([found.z, crossed, both])
     else:
-        slopes = xp.concatenate([weights.slopes, xp.ones(both.shape[1] - width)]).astype(both.dtype)
-        grown = xp.concatenate(values)
+        grown[: sizes[0]] = found.z
+    if isinstance(grown, np.ndarray) and not np.any(weights.slopes):
+        np.maximum(grown[:, :width], 0, out=grown[:, :width])
+    else:
+        slopes = xp.concatenate([weights.slopes, xp.ones(num_columns - width)]).astype(grown.dtype)
         grown = xp.where(grown > 0, grown, grown * slopes)
     spreads = [state.spread, kept(spread, cut.is_crossing, -xp.inf), kept(met_spread, places.is_vertex, -xp.inf)]
     network = xp.concatenate([state.network, cut.network, rows(cut.network, p)])
     vertices = grown, xp.concatenate(spreads), network
-    if not with_words:
-        return vertices, None
-    own = bit(cut.unit, len(cut.words))
-    cuts = packed(np.atleast_2d(weights.can_cut))
-    met_words = packed(both[:, :width] > 0) & cuts[:, rows(cut.network, p)]
-    return vertices, np.concatenate([found.words, cut.words & ~own, met_words], axis=1)
+    return vertices, words
 
 
 def _zeroed(values: Numbers, unit: Int[Numbers, " rows"]) -> Numbers:
@@ -203,7 +208,7 @@ def _edges(
 ) -> tuple[Int[Numbers, "edges 2"], Int[Numbers, " edges"], Int[Numbers, "edges 2"]]:
     """Ends of the new edges, who made them, and the old faces on both sides."""
     xp = namespace(cut.edge)
-    first_crossing = len(state.values)
+    first_crossing = len(state.spread)
     first_meeting = first_crossing + len(cut.edge)
     crossing, place = upto(len(cut.edge), cut.edge), upto(len(met.chord), met.chord)
     until = xp.where(found.counts > 0, first_crossing + cut.first, state.ends[:, 1])
