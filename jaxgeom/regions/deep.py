@@ -127,22 +127,25 @@ def member_of(cut: Cut, member: int) -> tuple[Planar, list[Parts]]:
     vertices = np.flatnonzero(state.network == member)
     edges = np.flatnonzero(state.network[state.ends[:, 0]] == member)
     face, following = state.face[edges], state.following[edges]
+    number = np.zeros(len(state.ends), np.intp)
+    number[edges] = np.arange(len(edges))
     return Planar(
         state.values[vertices],
         state.spread[vertices],
         state.network[vertices],
-        np.searchsorted(vertices, state.ends[edges]),
+        _renumbered(state.ends[edges]),
         state.made[edges],
-        _renumbered(np.append(face, NOBODY))[:-1].reshape(-1, 2) - 1,
-        2 * np.searchsorted(edges, following >> 1) + (following & 1),
+        _renumbered(np.append(face, NOBODY) - NOBODY)[:-1].reshape(-1, 2) + NOBODY,
+        2 * number[following >> 1] + (following & 1),
         state.num_faces[member : member + 1],
     ), parts
 
 
 def _renumbered(numbers: np.ndarray) -> np.ndarray:
     """The same from 0 onwards without gaps, in the same order."""
-    _, renumbered = np.unique(numbers, return_inverse=True)
-    return renumbered.reshape(numbers.shape)
+    is_there = np.zeros(numbers.max(initial=0) + 1, bool)
+    is_there[numbers] = True
+    return (np.cumsum(is_there) - 1)[numbers]
 
 
 def _prepared(

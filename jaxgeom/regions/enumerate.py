@@ -18,7 +18,7 @@ from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, areas_and_centroids,
 from jaxgeom.regions.deep import Cut, Slopes, cut_by_layers, default_chunk_size, member_of
 from jaxgeom.regions.exact import complex_of_cells, exact_cells
 from jaxgeom.regions.kinks import Activation, with_kinks
-from jaxgeom.regions.planar import ARTIFICIAL
+from jaxgeom.regions.planar import ARTIFICIAL, multiply
 from jaxgeom.regions.subdivision import Parts
 
 
@@ -240,7 +240,10 @@ def _affine_maps(
         for pattern, slope, chain, layer in zip(patterns, slopes, chains, network[1:], strict=True):
             _, some, number = np.unique(chain[block], return_index=True, return_inverse=True)
             factors = np.where(pattern[block[some]], 1.0, slope)
-            rows = (rows[parents[some]] * factors[:, None]) @ layer.kernel
+            products = np.empty((len(some), 3, layer.kernel.shape[1]))
+            flat = (rows[parents[some]] * factors[:, None]).reshape(-1, layer.kernel.shape[0])
+            multiply(flat, layer.kernel, products.reshape(-1, layer.kernel.shape[1]))
+            rows = products
             rows[:, 2] += layer.bias
             parents = number
         maps[block] = rows[parents]

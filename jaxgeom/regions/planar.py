@@ -288,14 +288,14 @@ def product(
     found = np.empty((len(values), kernel.shape[2]), values.dtype)
     runs = np.flatnonzero(np.diff(network, prepend=-1, append=-1))
     for first, stop in pairwise(runs.tolist()):
-        _multiply(values[first:stop], kernel[network[first]], found[first:stop])
+        multiply(values[first:stop], kernel[network[first]], found[first:stop])
     return found
 
 
 _SMALL_PRODUCT = (1 << 19) - 1
 
 
-def _multiply(values: np.ndarray, kernel: np.ndarray, out: np.ndarray) -> None:
+def multiply(values: np.ndarray, kernel: np.ndarray, out: np.ndarray) -> None:
     """A product in NumPy, by blocks of rows so small that OpenBLAS computes each in the present thread: all cores are
     at work on other networks, and its threads would wait for each other most of the time."""
     block = _SMALL_PRODUCT // kernel.size // 8 * 8
