@@ -24,14 +24,17 @@ def map_chunks(
     *,
     chunk_size: int,
     progress: bool | str = False,
+    compiled: bool = True,
 ) -> PyTree:
     """``function`` over a population, chunk by chunk.
 
     Args:
-        function: compiled, takes and returns pytrees whose leaves have a leading axis of one length.
+        function: takes and returns pytrees whose leaves have a leading axis of one length.
         population: pytree of arrays with a leading axis (networks); random keys are welcome.
         chunk_size: members of a chunk; the program is compiled for min(chunk_size, networks).
         progress: show a progress bar; a string is its title.
+        compiled: whether the function is a program for one size of chunks, to be compiled by the first one. Else the
+            last chunk is not filled up, and no chunk waits for the first.
 
     Returns:
         The results as NumPy arrays, in the order of the population.
@@ -55,8 +58,9 @@ def map_chunks(
 
     @_with_callers_settings
     def run(start: int) -> PyTree:
-        whole = slice(start, start + chunk_size)
-        members = whole if whole.stop <= num else np.minimum(np.arange(start, whole.stop), num - 1)
+        stop = start + chunk_size
+        is_short = stop > num
+        members = np.minimum(np.arange(start, stop), num - 1) if is_short and compiled else slice(start, min(stop, num))
         chunk = jax.tree.unflatten(structure, [take(members) for take in takers])
         return jax.tree.map(lambda leaf: np.asarray(leaf)[: num - start], function(chunk))
 
@@ -66,9 +70,11 @@ def map_chunks(
         tqdm(total=num, unit="net", desc=title, disable=not progress) as bar,
         ThreadPoolExecutor(num_workers()) as pool,
     ):
-        results[0] = run(0)  # compiles, once for all
-        bar.update(chunk_size)
-        futures = {pool.submit(run, start): start for start in starts[1:]}
+        waiting = list(starts)
+        if compiled or len(waiting) == 1:
+            results[0] = run(waiting.pop(0))
+            bar.update(chunk_size)
+        futures = {pool.submit(run, start): start for start in waiting}
         try:
             for future in as_completed(futures):
                 results[futures[future]] = future.result()

@@ -27,7 +27,7 @@ from jaxgeom import (
 )
 from jaxgeom.domains import start_of
 from jaxgeom.layers import pad_widths
-from jaxgeom.regions import deep
+from jaxgeom.regions import deep, ragged
 from jaxgeom.regions.exact import exact_count
 
 HALVES = np.array([-1, -0.5, 0, 0.5, 1])
@@ -227,6 +227,42 @@ def test_the_core_counts_under_jit_and_vmap(shallow):
     np.testing.assert_array_equal(found.count[is_silent], shallow.counts[is_silent])
 
 
+def test_devices_count_the_same(shallow):
+    # Seven random networks and two degenerate ones, as compiled programs.
+    some = jax.tree.map(lambda array: array[:9], shallow.layers)
+    found = deep.count_on_device(some, [np.zeros(8)] * 2, start_of(box()), {})
+    assert found.is_certain[:7].all()
+    assert not found.is_certain[7]
+    np.testing.assert_array_equal(found.count[found.is_certain], shallow.counts[:9][found.is_certain])
+
+
+def test_tables_may_be_gone_through_in_parts(monkeypatch, case):
+    monkeypatch.setattr(ragged, "_TABLE", 100)
+    found = count_regions(case.layers, case.domain)
+    np.testing.assert_array_equal(found.count, case.counts)
+    assert not found.degenerate[:7].any()
+
+
+def test_uncertain_networks_leave_their_neighbours_alone(case):
+    # A union of networks of which some have ties, in all orders: the others are as certain as alone.
+    rng = np.random.default_rng(5)
+    slopes = [np.zeros(8)] * (len(case.layers) - 1)
+    alone = [
+        deep.cut_by_layers(
+            jax.tree.map(lambda array, i=i: array[i : i + 1], case.layers), slopes, start_of(case.domain)
+        )
+        for i in range(16)
+    ]
+    is_certain, count = (np.concatenate(found) for found in zip(*((a.is_certain, a.count) for a in alone), strict=True))
+    assert 0 < is_certain.sum() < 16
+    for _ in range(3):
+        order = rng.permutation(16)
+        some = jax.tree.map(lambda array, order=order: array[order], case.layers)
+        together = deep.cut_by_layers(some, slopes, start_of(case.domain))
+        np.testing.assert_array_equal(together.is_certain, is_certain[order])
+        np.testing.assert_array_equal(together.count[together.is_certain], count[order][is_certain[order]])
+
+
 def test_the_whole_plane(shallow):
     complexes = enumerate_population(shallow.layers, whole_plane())
     slopes = [np.zeros(8)] * 2
@@ -284,8 +320,8 @@ def test_inconsistent_programs_are_found_out(monkeypatch, shallow):
         state, parts, uncertain, _ = subdivide(*arguments, **settings)
         return state, parts, uncertain, np.zeros(np.shape(uncertain), bool)
 
-    subdivide = deep._subdivide
-    monkeypatch.setattr(deep, "_subdivide", wrong)
+    subdivide = deep.subdivide
+    monkeypatch.setattr(deep, "subdivide", wrong)
     found = count_regions(shallow.layers, box())
     np.testing.assert_array_equal(found.count, shallow.counts)
     assert found.degenerate.all()

@@ -20,7 +20,7 @@ from jaxgeom.layers import Dense, Layers
 from jaxgeom.regions.arrangement import Arrangement, ArrangementCount, arrangement, counted
 from jaxgeom.regions.batches import NOT_COUNTED, flattened, in_float64
 from jaxgeom.regions.complex import PlanarComplex
-from jaxgeom.regions.deep import Cut, Rooms, Slopes, cut_by_layers, default_chunk_size
+from jaxgeom.regions.deep import Cut, Rooms, Slopes, count_on_device, cut_by_layers, default_chunk_size
 from jaxgeom.regions.enumerate import complexes
 from jaxgeom.regions.exact import exact_count
 from jaxgeom.regions.general_position import general_counts
@@ -186,18 +186,23 @@ def _of_layers(
     """Of several hidden layers: in single precision, what is left in double, what is left in integers."""
     num = len(networks[0].bias)
     count, pending = np.zeros(num, np.int64), np.arange(num)
-    size = chunk_size or default_chunk_size(slopes)
+    size = chunk_size or default_chunk_size(slopes, num)
+    on_device = jax.default_backend() != "cpu"
     for precision in dict.fromkeys([np.dtype(dtype), np.dtype(np.float64)]):
         rooms: Rooms = {}
 
         def run(chunk: Layers, rooms: Rooms = rooms, precision: np.dtype = precision) -> tuple[np.ndarray, np.ndarray]:
-            cut = cut_by_layers(chunk, slopes, start, rooms, dtype=precision)
+            if on_device:
+                cut = count_on_device(chunk, slopes, start, rooms, precision)
+            else:
+                cut = cut_by_layers(chunk, slopes, start, dtype=precision)
             return cut.count, cut.is_certain
 
         if len(pending):
-            members = _filled(pending, min(size, num))
+            # On devices filled up to a chunk, so that what is left over shares programs with whole chunks.
+            members = _filled(pending, min(size, num)) if on_device else pending
             some = jax.tree.map(lambda array, members=members: array[members], networks)
-            found = map_chunks(run, some, chunk_size=size, progress=progress)
+            found = map_chunks(run, some, chunk_size=size, progress=progress, compiled=on_device)
             count[pending], is_certain = (array[: len(pending)] for array in found)
             pending = pending[~is_certain]
     for member in _with_progress(pending, progress):
@@ -217,7 +222,6 @@ def _of_complexes(
     progress: bool | str,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """By way of all complexes: counts, who was degenerate, and numbers of large regions with the smallest areas."""
-    rooms: Rooms = {}
 
     def one(chunk: Layers, member: int, cut: Cut) -> tuple[int, bool, int, float]:
         network = jax.tree.map(lambda array: array[member], chunk)
@@ -227,11 +231,12 @@ def _of_complexes(
         return len(area), complex_.degenerate, int((area >= min_area).sum()), float(area.min())
 
     def run(chunk: Layers) -> tuple[np.ndarray, ...]:
-        cut = cut_by_layers(chunk, slopes, start, rooms, whole=True)
+        cut = cut_by_layers(chunk, slopes, start, whole=True)
         return tuple(map(np.array, zip(*(one(chunk, m, cut) for m in range(len(chunk[0].bias))), strict=True)))
 
-    size = chunk_size or default_chunk_size(slopes)
-    count, degenerate, num_large, smallest = map_chunks(run, networks, chunk_size=size, progress=progress)
+    size = chunk_size or default_chunk_size(slopes, len(networks[0].bias))
+    found = map_chunks(run, networks, chunk_size=size, progress=progress, compiled=False)
+    count, degenerate, num_large, smallest = found
     return count, degenerate, np.stack([num_large, smallest])
 
 

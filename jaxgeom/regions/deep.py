@@ -1,12 +1,13 @@
 """[host] Exact counts of deep networks: the layers of :mod:`jaxgeom.regions.planar` in turn, for chunks of networks.
 
-Each step is a compiled program of its own, since what it needs room for is known only after the one before: the signs
-say how many crossings there are, the chords how many meetings. Capacities are rounded up and remembered, so that few
+On CPUs, a chunk is one disjoint union of complexes, and NumPy cuts it: there is nothing to compile, and every array has
+just the size that is needed. On accelerators, each step is a compiled program, mapped over the networks: the signs say
+how many crossings there are, the chords how many meetings. These capacities are rounded up and remembered, so that few
 programs are compiled and nothing ever overflows. Networks with decisions within rounding error are counted anew in
 integer arithmetic.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,18 +15,37 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int64
 
+from jaxgeom.chunks import num_workers
 from jaxgeom.domains import Start
-from jaxgeom.layers import Dense, Layers, pad_widths
+from jaxgeom.layers import Layers, pad_widths
 from jaxgeom.regions.batches import round_width
-from jaxgeom.regions.planar import ARTIFICIAL, Capacities, Chords, Planar, Signs, begin, chords, signs, ties
+from jaxgeom.regions.planar import (
+    ARTIFICIAL,
+    NOBODY,
+    Capacities,
+    Chords,
+    Planar,
+    Signs,
+    Weights,
+    begin,
+    chords,
+    copies,
+    homogeneous,
+    signs,
+    ties,
+)
 from jaxgeom.regions.subdivision import Parts, subdivide
 
 Slopes = Sequence[Float[np.ndarray, " _"]]
 
-_MARGIN = 1.2
-
 Rooms = dict[tuple[int, str], int]
 """Room that chunks of one population needed so far, for each layer and kind."""
+
+_MARGIN = 1.2
+
+_KEPT_BYTES = 30 << 20
+"""Once an array of this size was freed, the allocator of glibc keeps what further arrays free, instead of giving it
+back to the system: otherwise a third of the time goes into getting it again."""
 
 
 class Cut(NamedTuple):
@@ -36,137 +56,196 @@ class Cut(NamedTuple):
     is_certain: Bool[np.ndarray, " networks"]
     """Where no decision lay within its rounding error; elsewhere the number may be wrong."""
     state: Planar | None
-    """The complexes, if wanted, in coordinates over ``size``."""
+    """The union of the complexes, if wanted; the last three columns of its values are w, x, y over ``size``."""
     size: Float[np.ndarray, " 3"]
     parts: list[Parts]
     """For each layer, what became of the faces, if wanted."""
-
-
-def _mapped(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function over a leading axis. For one network alone it is not mapped, which is quicker to compile."""
-
-    def run(*arguments: Any) -> Any:
-        if len(jax.tree.leaves(arguments)[0]) > 1:
-            return jax.vmap(function)(*arguments)
-        return jax.tree.map(lambda array: array[None], function(*jax.tree.map(lambda array: array[0], arguments)))
-
-    return run
-
-
-@jax.jit
-def _signs(state: Planar, layer: Dense, cuts: Array, scale: Array, rounding: Array) -> Signs:
-    return _mapped(lambda state, layer, *bounds: signs(state, layer, cuts, *bounds))(state, layer, scale, rounding)
-
-
-@partial(jax.jit, static_argnums=2)
-def _chords(state: Planar, found: Signs, capacities: Capacities) -> Chords:
-    return _mapped(lambda state, found: chords(state, found, capacities))(state, found)
-
-
-@partial(jax.jit, static_argnums=3)
-def _ties(state: Planar, found: Signs, cut: Chords, capacities: Capacities) -> Array:
-    return _mapped(lambda state, found, cut: ties(state, found, cut, capacities))(state, found, cut)
-
-
-@partial(jax.jit, static_argnums=5, static_argnames="num_parts")
-def _subdivide(
-    state: Planar,
-    found: Signs,
-    cut: Chords,
-    slopes: Array,
-    first_number: int | Array,
-    capacities: Capacities,
-    *,
-    num_parts: int,
-) -> tuple[Planar, Parts, Array, Array]:
-    def one(state: Planar, found: Signs, cut: Chords) -> tuple[Planar, Parts, Array, Array]:
-        return subdivide(state, found, cut, slopes, first_number, capacities, num_parts=num_parts)
-
-    return _mapped(one)(state, found, cut)
 
 
 def cut_by_layers(
     layers: Layers,
     slopes: Slopes,
     start: Start,
-    rooms: Rooms,
     *,
     whole: bool = False,
     max_regions: int | None = None,
     dtype: np.dtype | type = np.float64,
 ) -> Cut:
-    """Cut a domain by all hidden layers of each network of a chunk.
+    """Cut a domain by all hidden layers of each network of a chunk, in NumPy.
 
     Args:
-        layers: the networks, as float64 NumPy arrays with one leading axis. Widths are rounded up inside, so that
-            few programs are compiled.
+        layers: the networks, as float64 NumPy arrays with one leading axis.
         slopes: for each hidden layer and unit, what negative pre-activations are multiplied with; units with 1 do
             not cut.
         start: the domain.
-        rooms: what earlier chunks needed; gets what this one needs.
-        whole: build the complex of the last layer, too.
-        dtype: precision of the whole computation.
+        whole: build the complex of the last layer, too, and carry positions along.
         max_regions: stop before the first layer that makes more regions than that of some network.
+        dtype: precision of the whole computation.
     """
+    np.empty(_KEPT_BYTES, np.uint8)
+    state, size, steps, rounding = _prepared(layers, slopes, start, dtype, with_points=whole)
+    num = len(layers[0].bias)
+    is_certain = np.ones(num, bool)
+    num_artificial = np.full(num, (state.made <= ARTIFICIAL).sum())
+    state = copies(state, num)
+    num_faces, num_units = state.num_faces, 0
+    parts: list[Parts] = []
+    with np.errstate(all="ignore"):
+        for index, weights in enumerate(steps):
+            # What is uncertain is cut no further.
+            weights = weights._replace(can_cut=weights.can_cut & is_certain[:, None])
+            found = signs(state, weights, rounding)
+            if max_regions is None:  # activations may take more memory than all else
+                state = state._replace(values=state.values[:0])
+            cut = chords(state, found)
+            after = num_faces + cut.num_chords + cut.num_meetings
+            if max_regions is not None and after.max() > max_regions:
+                break
+            num_faces, num_artificial = after, num_artificial + cut.num_artificial
+            is_certain &= ~found.uncertain & ~cut.uncertain & cut.consistent
+            if index < len(steps) - 1 or whole:
+                state, part, uncertain, consistent = subdivide(state, found, cut, weights, num_units, with_parts=whole)
+                is_certain &= ~uncertain & consistent
+                parts += [part] if part else []
+            else:
+                is_certain &= ~ties(state, found, cut)
+            num_units += len(weights.slopes)
+            rounding = found.rounding
+    return Cut(_without_artificial(num_faces, num_artificial), is_certain, state if whole else None, size, parts)
+
+
+def member_of(cut: Cut, member: int) -> tuple[Planar, list[Parts]]:
+    """The complex of one network of the union, and what its faces are parts of, with numbers of their own."""
+    assert cut.state is not None
+    state = cut.state
+    if len(cut.count) == 1:
+        return state, cut.parts
+    parts: list[Parts] = []
+    for part in cut.parts:
+        own = np.flatnonzero(part.network == member)
+        parts.append(Parts(_renumbered(part.parent[own]), part.words[:, own], part.network[own]))
+    vertices = np.flatnonzero(state.network == member)
+    edges = np.flatnonzero(state.network[state.ends[:, 0]] == member)
+    face, following = state.face[edges], state.following[edges]
+    number = np.zeros(len(state.ends), np.intp)
+    number[edges] = np.arange(len(edges))
+    return Planar(
+        state.values[vertices],
+        state.spread[vertices],
+        state.network[vertices],
+        _renumbered(state.ends[edges]),
+        state.made[edges],
+        _renumbered(np.append(face, NOBODY) - NOBODY)[:-1].reshape(-1, 2) + NOBODY,
+        2 * number[following >> 1] + (following & 1),
+        state.num_faces[member : member + 1],
+    ), parts
+
+
+def _renumbered(numbers: np.ndarray) -> np.ndarray:
+    """The same from 0 onwards without gaps, in the same order."""
+    is_there = np.zeros(numbers.max(initial=0) + 1, bool)
+    is_there[numbers] = True
+    return (np.cumsum(is_there) - 1)[numbers]
+
+
+def _prepared(
+    layers: Layers, slopes: Slopes, start: Start, dtype: np.dtype | type, *, with_points: bool
+) -> tuple[Planar, Float[np.ndarray, " 3"], list[Weights], float | Array]:
+    """The domain, the scale of its coordinates, the layers, and the rounding error of the start."""
+    state, size = begin(start)
+
+    def rounded(array: np.ndarray) -> np.ndarray:
+        return array.astype(dtype) if array.dtype == np.float64 else array
+
+    with np.errstate(all="ignore"):
+        steps = homogeneous(layers, slopes, size, with_points=with_points)
+        return jax.tree.map(rounded, state), size, jax.tree.map(rounded, steps), float(np.finfo(dtype).eps)
+
+
+def _without_artificial(num_faces: np.ndarray, num_artificial: np.ndarray) -> np.ndarray:
+    """Sides between faces of the start part regions. They form a tree, whose centre lies inside of one."""
+    return (num_faces - num_artificial + (num_artificial > 0)).astype(np.int64)
+
+
+# How the steps are mapped over networks.
+_SIGNS: Any = Signs._make((0, None, 0, 0, 0, 0))
+_WEIGHTS: Any = Weights._make((0, 0, None))
+
+
+@jax.jit
+def _signs(state: Planar, weights: Weights, rounding: float | Array) -> Signs:
+    return jax.vmap(signs, (0, _WEIGHTS, None), _SIGNS)(state, weights, rounding)
+
+
+@partial(jax.jit, static_argnums=2)
+def _chords(state: Planar, found: Signs, capacities: Capacities) -> Chords:
+    return jax.vmap(partial(chords, capacities=capacities), (0, _SIGNS))(state, found)
+
+
+@partial(jax.jit, static_argnums=3)
+def _ties(state: Planar, found: Signs, cut: Chords, capacities: Capacities) -> Array:
+    return jax.vmap(partial(ties, capacities=capacities), (0, _SIGNS, 0))(state, found, cut)
+
+
+@partial(jax.jit, static_argnums=4)
+def _subdivide(
+    state: Planar, found: Signs, cut: Chords, weights: Weights, capacities: Capacities
+) -> tuple[Planar, Parts | None, Array, Array]:
+    one = partial(subdivide, first_number=0, capacities=capacities)
+    return jax.vmap(one, (0, _SIGNS, 0, _WEIGHTS))(state, found, cut, weights)
+
+
+def count_on_device(
+    layers: Layers, slopes: Slopes, start: Start, rooms: Rooms, dtype: np.dtype | type = np.float64
+) -> Cut:
+    """The counts of :func:`cut_by_layers`, by compiled programs.
+
+    Args:
+        layers, slopes, start, dtype: as there. Widths are rounded up inside, so that few programs are compiled.
+        rooms: what earlier chunks needed; gets what this one needs.
+    """
+    widths = [round_width(len(slope)) for slope in slopes]
+    slopes = [np.pad(slope, (0, width - len(slope))) for slope, width in zip(slopes, widths, strict=True)]
+    one, size, steps, rounding = _prepared(pad_widths(layers, widths), slopes, start, dtype, with_points=False)
+    num = len(layers[0].bias)
     with jax.enable_x64(True):
-        num = len(layers[0].bias)
-        one, size = begin(start)
-        state = jax.tree.map(
-            lambda array: np.broadcast_to(
-                array.astype(dtype) if array.dtype == np.float64 else array, (num, *array.shape)
-            ),
-            one,
-        )
-        layers = (Dense(layers[0].kernel * size[:2, None], layers[0].bias), *layers[1:])
-        scale, rounding = np.ones((num, 2), dtype), np.full(num, np.finfo(dtype).eps, dtype)
+        one = jax.tree.map(lambda array: array.astype(np.int32) if array.dtype == np.int64 else array, one)
+        state = jax.tree.map(lambda array: np.broadcast_to(array, (num, *array.shape)), one)
         is_certain = np.ones(num, bool)
         num_faces = np.asarray(state.num_faces, np.int64)
         num_artificial = np.full(num, (one.made <= ARTIFICIAL).sum())
-        num_units, parts = 0, []
-        layers = pad_widths(layers, [round_width(len(slope)) for slope in slopes])
-        for index, (layer, slope) in enumerate(zip(layers[:-1], slopes, strict=True)):
-            width = len(slope)
-            slope = np.pad(slope, (0, layer.bias.shape[-1] - width)).astype(dtype)
-            layer = Dense(layer.kernel.astype(dtype), (layer.bias * size[2]).astype(dtype))
+        for index, weights in enumerate(steps):
             room = partial(_room, rooms, index)
-            found = _signs(state, layer, slope != 1, scale, rounding)
+            weights = weights._replace(can_cut=weights.can_cut & is_certain[:, None])
+            found = _signs(state, weights, rounding)
             capacities = Capacities(
                 room("faces", num_faces.max()),
-                room("crossings", found.num_crossings),
-                room("crossings per edge", found.crossings_per_edge),
+                room("crossings", np.sum(found.counts, axis=1)),
+                room("crossings per edge", found.counts),
                 0,
                 0,
             )
             cut = _chords(state, found, capacities)
             capacities = capacities._replace(
                 meetings=room("meetings", cut.num_meetings),
-                meetings_per_chord=room("meetings per chord", cut.meetings_per_chord),
+                meetings_per_chord=room("meetings per chord", cut.counts),
             )
-            after = num_faces + np.asarray(cut.num_chords) + np.asarray(cut.num_meetings)
-            if max_regions is not None and after.max() > max_regions:
-                break
-            num_faces, num_artificial = after, num_artificial + np.asarray(cut.num_artificial)
+            num_faces = num_faces + np.asarray(cut.num_chords) + np.asarray(cut.num_meetings)
+            num_artificial = num_artificial + np.asarray(cut.num_artificial)
             is_certain &= ~np.asarray(found.uncertain) & ~np.asarray(cut.uncertain) & np.asarray(cut.consistent)
-            if index < len(slopes) - 1 or whole:
-                num_parts = _room(rooms, index + 1, "faces", num_faces.max()) if whole else 0
-                state, part, uncertain, consistent = _subdivide(
-                    state, found, cut, slope, num_units, capacities, num_parts=num_parts
-                )
+            if index < len(steps) - 1:
+                state, _, uncertain, consistent = _subdivide(state, found, cut, weights, capacities)
                 is_certain &= ~np.asarray(uncertain) & np.asarray(consistent)
-                parts.append(part)
             else:
                 is_certain &= ~np.asarray(_ties(state, found, cut, capacities))
-            num_units += width
-            # Activations are larger than pre-activations by the steepest slope at most.
-            scale, rounding = found.scale * np.maximum(1, np.abs(slope)), found.rounding
-        # Sides between faces of the start part regions. They form a tree, whose centre lies inside of one.
-        count = num_faces - num_artificial + (num_artificial > 0)
-        return Cut(count, is_certain, state if whole else None, size, parts)
+            rounding = found.rounding
+    return Cut(_without_artificial(num_faces, num_artificial), is_certain, None, size, [])
 
 
-def default_chunk_size(slopes: Sequence[np.ndarray]) -> int:
-    """So many networks that what they need at once stays in cache."""
-    return int(np.clip(2**18 // max(1, sum(map(len, slopes)) ** 2), 1, 64))
+def default_chunk_size(slopes: Slopes, num: int) -> int:
+    """So many networks, of ``num`` in all, that what they need at once stays in cache and all cores have some."""
+    size = int(np.clip(2**18 // max(1, sum(map(len, slopes)) ** 2), 1, 64))
+    return min(size, -(-num // num_workers()))
 
 
 _LEAST = {"crossings": 64, "meetings": 64, "crossings per edge": 8, "meetings per chord": 8, "faces": 64}

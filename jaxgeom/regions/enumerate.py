@@ -15,10 +15,11 @@ from jaxgeom.chunks import check_chunk_size, map_chunks
 from jaxgeom.domains import PlanarDomain, Start, start_of
 from jaxgeom.layers import Dense, Layers, check_finite, check_layers
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, areas_and_centroids, certify, without_artificial_edges
-from jaxgeom.regions.deep import Cut, Rooms, Slopes, cut_by_layers, default_chunk_size
+from jaxgeom.regions.deep import Cut, Slopes, cut_by_layers, default_chunk_size, member_of
 from jaxgeom.regions.exact import complex_of_cells, exact_cells
 from jaxgeom.regions.kinks import Activation, with_kinks
-from jaxgeom.regions.planar import ARTIFICIAL
+from jaxgeom.regions.planar import ARTIFICIAL, multiply
+from jaxgeom.regions.subdivision import Parts
 
 
 def enumerate_regions(
@@ -64,9 +65,8 @@ def enumerate_regions(
     if cut_output:
         width = network[-1].bias.shape[0]
         network, slopes = (*network, Dense(np.eye(width), np.zeros(width))), [*slopes, np.zeros(width)]
-    rooms: Rooms = {}
     stacked = jax.tree.map(lambda array: np.asarray(array, np.float64)[None], network)
-    cut = cut_by_layers(stacked, slopes, start, rooms, whole=True, max_regions=max_regions)
+    cut = cut_by_layers(stacked, slopes, start, whole=True, max_regions=max_regions)
     num_layers = len(cut.parts)
     complete = num_layers == len(slopes)
     if not complete:
@@ -113,11 +113,10 @@ def enumerate_population(
         [np.isfinite(array).reshape(len(array), -1).all(axis=1) for array in jax.tree.leaves(networks)], axis=0
     )
     found: list[PlanarComplex | None] = [None] * len(is_finite)
-    rooms: Rooms = {}
 
     def run(chunk: tuple[Layers, np.ndarray]) -> np.ndarray:
         members, numbers = chunk
-        cut = cut_by_layers(members, slopes, start, rooms, whole=True)
+        cut = cut_by_layers(members, slopes, start, whole=True)
         for place, number in enumerate(numbers.tolist()):
             network = jax.tree.map(lambda array, place=place: array[place], members)
             found[number] = complexes(network, slopes, start, cut, place)
@@ -125,8 +124,9 @@ def enumerate_population(
 
     if is_finite.any():
         some = jax.tree.map(lambda array: array[is_finite], networks)
-        size = chunk_size or default_chunk_size(slopes)
-        map_chunks(run, (some, np.flatnonzero(is_finite)), chunk_size=size, progress=progress)
+        members = np.flatnonzero(is_finite)
+        size = chunk_size or default_chunk_size(slopes, len(members))
+        map_chunks(run, (some, members), chunk_size=size, progress=progress, compiled=False)
     return found
 
 
@@ -141,35 +141,30 @@ def complexes(network: Layers, slopes: Slopes, start: Start, cut: Cut, member: i
 
 
 def _complex_of_halfedges(network: Layers, slopes: Slopes, cut: Cut, member: int) -> PlanarComplex:
-    assert cut.state is not None
-    state = jax.tree.map(lambda array: np.asarray(array[member]), cut.state)
-    is_vertex = (state.points != 0).any(axis=1)
-    is_edge = state.ends[:, 0] != state.ends[:, 1]
-    vertex_number, edge_number = np.cumsum(is_vertex) - 1, np.cumsum(is_edge) - 1
-    points = state.points[is_vertex] * cut.size
+    state, parts = member_of(cut, member)
+    points = state.values[:, [-2, -1, -3]] * cut.size
     is_ideal = points[:, 2] == 0
     length = np.where(is_ideal, np.hypot(points[:, 0], points[:, 1]), points[:, 2])
     vertices = points[:, :2] / length[:, None]
-    num_faces = int(state.num_faces)
+    num_faces = int(state.num_faces[0])
     face_offsets, half_edges = _cycles(state.face.reshape(-1), state.following.reshape(-1), num_faces)
-    face_vertices = vertex_number[state.ends.reshape(-1)[half_edges]]
-    made = state.made[is_edge]
+    face_vertices = state.ends.reshape(-1)[half_edges]
     widths = [len(slope) for slope in slopes]
-    layer, unit = _layers_and_units(made, widths)
-    chains, patterns = _patterns(cut, member, num_faces, slopes)
+    layer, unit = _layers_and_units(state.made, widths)
+    chains, patterns = _patterns(parts, num_faces, slopes)
     gradient, intercept = _affine_maps(network, slopes, patterns, chains)
     area, centroid = areas_and_centroids(vertices, is_ideal, face_offsets, face_vertices)
     certify((area > 0).all(), f"the smallest area is {area.min()}")
     return PlanarComplex(
         vertices,
         is_ideal,
-        vertex_number[state.ends[is_edge]],
-        state.face[is_edge].astype(np.int64),
+        state.ends,
+        state.face,
         layer,
         unit,
         face_offsets,
         face_vertices,
-        edge_number[half_edges // 2],
+        half_edges // 2,
         np.concatenate([np.zeros((num_faces, 0), bool), *patterns], axis=1),
         gradient,
         intercept,
@@ -211,16 +206,16 @@ def _layers_and_units(
 
 
 def _patterns(
-    cut: Cut, member: int, num_faces: int, slopes: Slopes
+    parts: list[Parts], num_faces: int, slopes: Slopes
 ) -> tuple[list[Int[np.ndarray, " faces"]], list[Bool[np.ndarray, "faces _"]]]:
     """For each hidden layer, which of its faces each final one is a part of, and the activation pattern there."""
     chains, patterns = [], []
     number = np.arange(num_faces)
-    for part, slope in zip(reversed(cut.parts), reversed(slopes), strict=True):
+    for part, slope in zip(reversed(parts), reversed(slopes), strict=True):
         chains.append(number)
-        words = np.ascontiguousarray(np.asarray(part.words[member])[number].astype("<u4"))
-        patterns.append(np.unpackbits(words.view(np.uint8), axis=1, bitorder="little", count=len(slope)).astype(bool))
-        number = np.asarray(part.parent[member])[number]
+        words = np.ascontiguousarray(part.words[:, number].T.astype("<u8", copy=False))
+        patterns.append(np.unpackbits(words.view(np.uint8), axis=1, bitorder="little", count=len(slope)).view(bool))
+        number = part.parent[number]
     return chains[::-1], patterns[::-1]
 
 
@@ -245,7 +240,10 @@ def _affine_maps(
         for pattern, slope, chain, layer in zip(patterns, slopes, chains, network[1:], strict=True):
             _, some, number = np.unique(chain[block], return_index=True, return_inverse=True)
             factors = np.where(pattern[block[some]], 1.0, slope)
-            rows = (rows[parents[some]] * factors[:, None]) @ layer.kernel
+            products = np.empty((len(some), 3, layer.kernel.shape[1]))
+            flat = (rows[parents[some]] * factors[:, None]).reshape(-1, layer.kernel.shape[0])
+            multiply(flat, np.asarray(layer.kernel), products.reshape(-1, layer.kernel.shape[1]))
+            rows = products
             rows[:, 2] += layer.bias
             parents = number
         maps[block] = rows[parents]

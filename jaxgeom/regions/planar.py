@@ -12,44 +12,58 @@ on its left and the half-edge that follows along that face. A unit of the next l
    half-edge learns locally who follows it, and the faces are the cycles of that relation, found by pointer doubling.
    The last layer need not be built: :func:`ties` does of it only what tells whether three chords meet in one point.
 
+The same functions run in two ways, see :mod:`jaxgeom.regions.ragged`: in NumPy, for the disjoint union of the complexes
+of several networks, without any compilation and without padding; and under transformations of JAX, for one network in
+arrays of fixed capacities, where each result says how much was needed.
+
 Points are homogeneous (x, y, w), on which a network is one without biases, so that points at infinity are points like
-others. Arrays have fixed capacities; each result says how much was needed. Every pre-activation comes with a bound of
-its rounding error, made of the error of the vertex and of the unit's sums; where a decision lies within it, the
-result is marked uncertain, and the host decides anew in integer arithmetic (:mod:`jaxgeom.regions.exact`).
+others. These coordinates go through the layers as further, linear units: :func:`homogeneous`. Every pre-activation
+comes with a bound of its rounding error, made of the error of the vertex and of the unit's sums; where a decision lies
+within it, the result is marked uncertain, and the host decides anew in integer arithmetic
+(:mod:`jaxgeom.regions.exact`).
 
 Ideas: Humayun et al. 2023 (SplineCam, arXiv:2302.12828), Berzins 2023 (arXiv:2306.07212), Baker 1984 (half-edges).
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int32, UInt32
+from jaxtyping import Array, Bool, Float, Int, UInt64
 
 from jaxgeom.domains import Start
-from jaxgeom.layers import Dense
+from jaxgeom.layers import Layers
 from jaxgeom.regions.ragged import (
-    added,
+    Mask,
+    Numbers,
     below,
     bit,
+    columns,
+    compared,
     entries,
-    expanded,
     in_order,
-    inverse,
-    nth_bit,
+    kept,
+    listed,
+    namespace,
     num_bits,
     packed,
-    positions,
+    pairs,
     rows,
+    running_xor,
     starts,
 )
 
 NOBODY = -1
 """Stands for the face outside of the domain, and for what does not exist."""
 
+ARTIFICIAL = -(1 << 20)
+"""Sides that two faces of the start share are made by units with numbers from here downwards."""
+
 
 class Capacities(NamedTuple):
-    """How much room a layer gets; static integers. :class:`Needs` says how much it takes."""
+    """How much room a layer gets in JAX; static integers."""
 
     faces: int
     """Faces before the layer."""
@@ -63,100 +77,112 @@ class Capacities(NamedTuple):
     """Of these, on one chord."""
 
 
+ANY = Capacities(0, 0, 0, 0, 0)
+"""What NumPy, which needs no capacities, is given in their place."""
+
+
+class Weights(NamedTuple):
+    """A layer as :func:`homogeneous` makes it. Of several networks, arrays but the slopes have a leading axis."""
+
+    kernel: Float[Numbers, "*networks in out"]
+    """From the activations before and w (or w, x, y) to the pre-activations and the same coordinates."""
+    can_cut: Bool[Numbers, "*networks width"]
+    """Which units bend at zero at all; zero units do not, and serve as padding."""
+    slopes: Float[Numbers, " width"]
+    """What negative pre-activations are multiplied with."""
+
+
 class Planar(NamedTuple):
     """A planar complex under construction, with the activations at its vertices. Edge e has half-edges 2e, 2e + 1."""
 
-    points: Float[Array, "vertices 3"]
-    """Homogeneous positions, scaled so that those of the start lie in [-1, 1]; zero for padding."""
-    spread: Float[Array, " vertices"]
-    """Bound of what is wrong with the values at a vertex because of its position, in units of ``scale``."""
-    values: Float[Array, "vertices width"]
-    """Activations of the layer before."""
-    ends: Int32[Array, "edges 2"]
+    values: Float[Numbers, "vertices in"]
+    """Activations of the layer before, then the coordinates w, x and y, scaled so that those of the start lie in
+    [-1, 1]; x and y may be left out after the first layer."""
+    spread: Float[Numbers, " vertices"]
+    """Bound of what is wrong with the values at a vertex because of its position; minus infinity for padding."""
+    network: Int[Numbers, " vertices"]
+    """Which network of the union a vertex belongs to."""
+    ends: Int[Numbers, "edges 2"]
     """First and last vertex of each edge; twice the same for padding."""
-    made: Int32[Array, " edges"]
+    made: Int[Numbers, " edges"]
     """Number of the hidden unit that made the edge; negative on sides of the start."""
-    face: Int32[Array, "edges 2"]
+    face: Int[Numbers, "edges 2"]
     """The face to the left of each half-edge; -1 outside, and for padding."""
-    following: Int32[Array, "edges 2"]
+    following: Int[Numbers, "edges 2"]
     """The half-edge that follows along that face."""
-    num_faces: Int32[Array, ""]
+    num_faces: Int[Numbers, "*networks"]
 
 
 class Signs(NamedTuple):
     """A layer's pre-activations at the vertices, and which edges they cross."""
 
-    z: Float[Array, "vertices width"]
-    scale: Float[Array, " width"]
-    """Bound of the size of each unit's terms."""
-    rounding: Float[Array, ""]
-    """Bound of the rounding error of z in units of ``scale``, apart from that of the position."""
-    words: UInt32[Array, "vertices words"]
+    z: Float[Numbers, "vertices out"]
+    """Of all units, then the coordinates; every unit's terms add up to 1 at most."""
+    rounding: float | Float[Array, ""]
+    """Bound of the rounding error of z, apart from that of the position."""
+    words: UInt64[Numbers, "words vertices"]
     """Bit n of the words is set where unit n is active."""
-    flips: UInt32[Array, "edges words"]
+    flips: UInt64[Numbers, "words edges"]
     """Which units change sign along each edge."""
-    num_crossings: Int32[Array, ""]
-    crossings_per_edge: Int32[Array, ""]
-    uncertain: Bool[Array, ""]
+    counts: Int[Numbers, " edges"]
+    """How many these are."""
+    uncertain: Bool[Numbers, "*networks"]
 
 
 class Chords(NamedTuple):
-    """Crossings of edges and units, in order along each edge, and the chords between them."""
+    """Crossings of edges and units, in order along each edge, and the chords between them.
 
-    edge: Int32[Array, " crossings"]
-    unit: Int32[Array, " crossings"]
-    fraction: Float[Array, " crossings"]
+    Crossing c has two *entries*, 2c into the face to the left of its edge and 2c + 1 into that to the right. A chord
+    leads from the entry of lower number to the other one.
+    """
+
+    edge: Int[Numbers, " crossings"]
+    ends: Int[Numbers, "crossings 2"]
+    """The two vertices of the edge."""
+    unit: Int[Numbers, " crossings"]
+    fraction: Float[Numbers, " crossings"]
     """Where along its edge the crossing lies, from 0 to 1."""
-    error: Float[Array, " crossings"]
+    error: Float[Numbers, " crossings"]
     """Bound of the rounding error of ``fraction``."""
-    words: UInt32[Array, "crossings words"]
+    words: UInt64[Numbers, "words crossings"]
     """Signs of the units just before the crossing."""
-    is_crossing: Bool[Array, " crossings"]
-    first: Int32[Array, " edges"]
+    network: Int[Numbers, " crossings"]
+    is_crossing: Mask
+    first: Int[Numbers, " edges"]
     """Index of each edge's first crossing, if it has any."""
-    partner: Int32[Array, "crossings 2"]
-    """The other end of the chord in the face to the left and to the right of the edge; -1 if there is no chord."""
-    crossed: UInt32[Array, "crossings 2 words"]
-    """Which other chords that chord crosses."""
-    num_chords: Int32[Array, ""]
-    num_artificial: Int32[Array, ""]
+    start: Int[Numbers, " chords"]
+    """The entry at which each chord begins."""
+    stop: Int[Numbers, " chords"]
+    """And that at which it ends."""
+    is_chord: Mask
+    crossed: UInt64[Numbers, "words chords"]
+    """Which other chords each chord crosses."""
+    counts: Int[Numbers, " chords"]
+    """How many these are."""
+    num_chords: Int[Numbers, "*networks"]
+    num_artificial: Int[Numbers, "*networks"]
     """Crossings of sides that two faces of the start share."""
-    num_meetings: Int32[Array, ""]
+    num_meetings: Int[Numbers, "*networks"]
     """Crossings of two chords."""
-    meetings_per_chord: Int32[Array, ""]
-    uncertain: Bool[Array, ""]
-    consistent: Bool[Array, ""]
+    uncertain: Bool[Numbers, "*networks"]
+    consistent: Bool[Numbers, "*networks"]
 
 
 class Meetings(NamedTuple):
-    """Where chords cross, in order along each chord; each meeting stands in the list of both of its chords."""
+    """Where chords cross; each meeting is listed with both of its chords, in order of the units met."""
 
-    start: Int32[Array, " chords"]
-    """The crossing at which each chord begins."""
-    side: Int32[Array, " chords"]
-    """On which side of that crossing's edge it lies."""
-    stop: Int32[Array, " chords"]
-    """The crossing at which it ends."""
-    unit: Int32[Array, " chords"]
-    is_chord: Bool[Array, " chords"]
-    num: Int32[Array, " chords"]
-    """Meetings along each chord."""
-    first: Int32[Array, " chords"]
+    first: Int[Numbers, " chords"]
     """Index of each chord's first meeting, if it has any."""
-    chord: Int32[Array, " places"]
-    other: Int32[Array, " places"]
+    chord: Int[Numbers, " places"]
+    other: Int[Numbers, " places"]
     """The unit whose chord is met."""
-    fraction: Float[Array, " places"]
+    fraction: Float[Numbers, " places"]
     """Where along the chord, from 0 to 1."""
-    error: Float[Array, " places"]
-    position: Int32[Array, " places"]
-    """Place in the order along the chord of what is listed here in order of the units."""
-    is_meeting: Bool[Array, " places"]
-    uncertain: Bool[Array, ""]
-
-
-ARTIFICIAL = -(1 << 20)
-"""Sides that two faces of the start share are made by units with numbers from here downwards."""
+    error: Float[Numbers, " places"]
+    order: Int[Numbers, " places"]
+    """Which one comes at each place along the chords."""
+    is_meeting: Mask
+    uncertain: Bool[Numbers, "*networks"]
 
 
 def begin(start: Start) -> tuple[Planar, Float[np.ndarray, " 3"]]:
@@ -174,169 +200,271 @@ def begin(start: Start) -> tuple[Planar, Float[np.ndarray, " 3"]]:
     face = [places[half][0] if half in places else NOBODY for half in halves]
     following = [index[(v, places[u, v][1]) if (u, v) in places else outer[v]] for u, v in halves]
     made = [-1 - e if NOBODY in face[2 * e : 2 * e + 2] else ARTIFICIAL - e for e in range(len(ends))]
-    points = start.vertices / size
-    numbers: list[Any] = [np.array(ends), np.array(made), np.reshape(face, (-1, 2)), np.reshape(following, (-1, 2))]
-    numbers = [array.astype(np.int32) for array in (*numbers, np.array(len(start.cycles)))]
-    real: list[Any] = [points, np.zeros(len(points)), points[:, :2]]
-    return Planar(*real, *numbers), size
+    points = start.vertices[:, [2, 0, 1]] / size[[2, 0, 1]]
+    sides = np.reshape(face, (-1, 2)), np.reshape(following, (-1, 2)), np.array(len(start.cycles))
+    network = np.zeros(len(points), np.intp)
+    return Planar(points, np.zeros(len(points)), network, np.array(ends), np.array(made), *sides), size
 
 
-def signs(
-    state: Planar, layer: Dense, cuts: Bool[Array, " width"], scale: Float[Array, " in"], rounding: Float[Array, ""]
-) -> Signs:
+def copies(state: Planar, num: int) -> Planar:
+    """The disjoint union of so many copies of a complex, in NumPy."""
+    member = np.arange(num)
+    vertices, edges = len(state.values), len(state.ends)
+
+    def repeated(array: np.ndarray, offset: int) -> np.ndarray:
+        """The numbers in it, but for negative ones, count on from copy to copy."""
+        offsets = (offset * member).reshape(-1, *[1] * array.ndim)
+        return np.where(array < 0, array, array + offsets).reshape(-1, *array.shape[1:])
+
+    return Planar(
+        np.tile(state.values, (num, 1)),
+        np.tile(state.spread, num),
+        np.repeat(member, vertices),
+        repeated(state.ends, vertices),
+        np.tile(state.made, num),
+        repeated(state.face, int(state.num_faces)),
+        repeated(state.following, 2 * edges),
+        np.full(num, state.num_faces),
+    )
+
+
+def homogeneous(
+    layers: Layers, slopes: Sequence[Numbers], size: Float[np.ndarray, " 3"], *, with_points: bool
+) -> list[Weights]:
+    """The hidden layers of a network (or of several, along a leading axis) on homogeneous points.
+
+    Each unit is multiplied by a power of two so that the absolute values of its terms add up to 1 at most wherever in
+    the domain, which is exact and moves no line.
+
+    Args:
+        layers: the networks, in the precision of the results.
+        slopes: for each hidden layer and unit, what negative pre-activations are multiplied with; 1 never cuts.
+        size: scale of the coordinates x, y, w.
+        with_points: carry x and y through all layers.
+    """
+    xp = namespace(layers[0].kernel)
+    found: list[Weights] = []
+    num_known, num_carried = 3, 3 if with_points else 1
+    power, bound = xp.ones(0), xp.ones(3)
+    for (kernel, bias), slope in zip(layers[:-1], slopes, strict=True):
+        offset = bias[..., None, :] * size[2]
+        if found:
+            nothing = xp.zeros((*bias.shape[:-1], num_known - 1, bias.shape[-1]))
+            linear = xp.concatenate([kernel * power[..., :, None], offset, nothing], axis=-2)
+        else:
+            linear = xp.concatenate([offset, kernel * size[:2, None]], axis=-2)
+        scale = xp.sum(xp.abs(linear) * bound[:, None], axis=-2)
+        exponent = xp.where((scale > 0) & (scale < xp.inf), xp.frexp(scale)[1], 0)
+        power = xp.ldexp(xp.ones_like(scale), exponent)
+        carried = np.eye(num_known, num_carried)
+        carried = np.pad(carried, ((linear.shape[-2] - num_known, 0), (0, 0)))
+        carried = xp.broadcast_to(carried, (*bias.shape[:-1], *carried.shape))
+        full = xp.concatenate([linear / power[..., None, :], carried], axis=-1)
+        found.append(Weights(full, (slope != 1) & (scale > 0), slope))
+        num_known = num_carried
+        bound = xp.concatenate([xp.maximum(1.0, xp.abs(slope)), xp.ones(num_known)])
+    return found
+
+
+def totals(
+    terms: Numbers, network: Int[Numbers, " terms"], like: Int[Numbers, "*networks"]
+) -> Int[Numbers, "*networks"]:
+    """Sums of integers or truth values network by network; ``like`` has one entry for each."""
+    if isinstance(terms, np.ndarray):
+        if terms.dtype == bool:
+            network, terms = network[terms], np.ones(np.count_nonzero(terms), np.intp)
+        return np.bincount(network, terms, minlength=len(like)).astype(np.intp)
+    return jnp.sum(terms, dtype=jnp.int32)
+
+
+def product(
+    values: Float[Numbers, "vertices in"],
+    kernel: Float[Numbers, "*networks in out"],
+    network: Int[Numbers, " vertices"],
+) -> Float[Numbers, "vertices out"]:
+    """The values of each vertex times the kernel of its network."""
+    if not isinstance(values, np.ndarray):
+        return values @ kernel
+    found = np.empty((len(values), kernel.shape[2]), values.dtype)
+    runs = np.flatnonzero(np.diff(network, prepend=-1, append=-1))
+    for first, stop in pairwise(runs.tolist()):
+        multiply(values[first:stop], kernel[network[first]], found[first:stop])
+    return found
+
+
+_SMALL_PRODUCT = (1 << 19) - 1
+
+
+def multiply(values: np.ndarray, kernel: np.ndarray, out: np.ndarray) -> None:
+    """A product in NumPy, by blocks of rows so small that OpenBLAS computes each in the present thread: all cores are
+    at work on other networks, and its threads would wait for each other most of the time."""
+    block = _SMALL_PRODUCT // kernel.size // 8 * 8
+    if block < 16:  # too few for blocks to pay
+        block = len(values)
+    whole = len(values) // max(1, block) * block
+    blocks = (array[:whole].reshape(-1, block, array.shape[1]) for array in (values, out))
+    np.matmul(next(blocks), kernel, out=next(blocks))
+    np.matmul(values[whole:], kernel, out=out[whole:])
+
+
+def signs(state: Planar, weights: Weights, rounding: float | Float[Array, ""]) -> Signs:
     """Pre-activations of a layer at all vertices, and the edges that its units cross.
 
     Args:
         state: the complex.
-        layer: the next layer; zero units never cut, and serve as padding.
-        cuts: which units bend at zero at all.
-        scale: bounds of the terms of the layer before; ones at the input.
-        rounding: bound of the rounding error of ``state.values``, in units of ``scale``.
+        weights: the next layer.
+        rounding: bound of the rounding error of ``state.values``.
     """
-    z = state.values @ layer.kernel + state.points[:, 2:] * layer.bias
-    scale = scale @ jnp.abs(layer.kernel) + jnp.abs(layer.bias)
-    rounding = rounding + (layer.kernel.shape[0] + 4) * float(jnp.finfo(z.dtype).eps)
+    xp = namespace(state.values)
+    z = product(state.values, weights.kernel, state.network)
+    width = weights.can_cut.shape[-1]
+    rounding = rounding + (weights.kernel.shape[-2] + 4) * float(np.finfo(z.dtype).eps)
     error = rounding + state.spread
-    can_cut = cuts & (scale > 0) & jnp.any(state.points != 0, axis=1, keepdims=True)
-    # "not greater" and not "at most": NaN is uncertain, too.
-    uncertain = jnp.any(~(jnp.abs(z) > error[:, None] * scale) & can_cut)
-    words = packed((z > 0) & can_cut)
-    flips = rows(words, state.ends[:, 0]) ^ rows(words, state.ends[:, 1])
-    each = num_bits(flips)
-    return Signs(z, scale, rounding, words, flips, jnp.sum(each, dtype=jnp.int32), jnp.max(each), uncertain)
+    # NaN is neither, hence uncertain.
+    decided = z[:, :width]
+    positive, negative = compared(decided, error, xp.greater), compared(decided, -error, xp.less)
+    cuts = packed(xp.atleast_2d(weights.can_cut))
+    if cuts.shape[1] > 1:
+        cuts = columns(cuts, state.network)
+    unclear = xp.any((positive | negative) & cuts != cuts, axis=0)
+    words = positive & cuts
+    flips = columns(words, state.ends[:, 0]) ^ columns(words, state.ends[:, 1])
+    uncertain = totals(unclear, state.network, state.num_faces) > 0
+    return Signs(z, rounding, words, flips, num_bits(flips), uncertain)
 
 
-def chords(state: Planar, found: Signs, capacities: Capacities) -> Chords:
+def chords(state: Planar, found: Signs, capacities: Capacities = ANY) -> Chords:
     """The crossings of edges and units, put in order along each edge, and joined to chords."""
-    num_units = found.z.shape[1]
-    num_words = found.words.shape[1]
-    counts = num_bits(found.flips)
-    first = starts(counts)
-    edge, rank, is_crossing = expanded(counts, first, capacities.crossings)
-    unit = nth_bit(rows(found.flips, edge), rank)
+    xp, num_words = namespace(found.z), len(found.words)
+    first = starts(found.counts)
+    edge, unit, is_crossing = listed(found.flips, found.counts, first, capacities.crossings)
     ends = rows(state.ends, edge)
     at_first, at_last = (entries(found.z, ends[:, i], unit) for i in (0, 1))
-    drop = jnp.where(is_crossing, at_first - at_last, 1.0)
-    fraction = jnp.where(is_crossing, at_first / drop, 0.0)
+    drop = kept(at_first - at_last, is_crossing, 1.0)
+    fraction = kept(at_first / drop, is_crossing, 0.0)
     doubt = 2 * found.rounding + rows(state.spread, ends[:, 0]) + rows(state.spread, ends[:, 1])
-    error = doubt * rows(found.scale, unit) / jnp.abs(drop) + 4 * float(jnp.finfo(drop.dtype).eps)
-    before, passed, uncertain = in_order(
-        edge, is_crossing, fraction, error, capacities.crossings_per_edge, unit, num_words
-    )
-    order = inverse(jnp.where(is_crossing, rows(first, edge) + before, jnp.arange(len(edge), dtype=jnp.int32)))
+    error = doubt / xp.abs(drop) + 4 * float(np.finfo(drop.dtype).eps)
+    order, unclear = in_order(edge, is_crossing, found.counts, first, fraction, error, capacities.crossings_per_edge)
     unit, fraction, error = (rows(array, order) for array in (unit, fraction, error))
-    words = rows(found.words, ends[:, 0]) ^ rows(passed, order)
+    own = bit(unit, num_words)
+    passed = running_xor(own) ^ own
+    words = columns(found.words, ends[:, 0]) ^ passed ^ columns(passed, rows(first, edge))
+    network = rows(state.network, ends[:, 0])
 
-    # Two crossings share a face and a unit; their sum is stored under both, and each finds the other by subtraction.
     face = rows(state.face, edge)
-    key = jnp.where(is_crossing[:, None] & (face >= 0), face * num_units + unit[:, None], capacities.faces * num_units)
-    own = jnp.arange(1, len(edge) + 1, dtype=jnp.int32)[:, None]
-    sums = added(jnp.zeros(capacities.faces * num_units + 1, jnp.int32), key, jnp.broadcast_to(own, key.shape))
-    has_chord = key < capacities.faces * num_units
-    partner = jnp.where(has_chord, rows(sums, key) - own - 1, NOBODY)
-    found_partner = jnp.clip(partner, 0, len(edge) - 1)
-    consistent = jnp.all(
-        ~has_chord | ((partner == found_partner) & (rows(unit, found_partner) == unit[:, None]) & (partner != own - 1))
-    )
-    differs = (words[:, None] ^ rows(words, found_partner)) & ~bit(unit, num_words)[:, None]
-    crossed = jnp.where(has_chord[..., None], differs, jnp.uint32(0))
-    each = num_bits(crossed)
+    has_chord = kept(face >= 0, is_crossing, False).reshape(-1)
+    width, num_faces = found.z.shape[1], capacities.faces or int(state.num_faces.sum())
+    key = (face * width + unit[:, None]).reshape(-1)
+    start, stop, is_chord, is_odd = pairs(key, has_chord, num_faces * width, len(edge))
+    differs = columns(words, start >> 1) ^ columns(words, stop >> 1)
+    differs &= ~columns(own, start >> 1)
+    crossed = differs if is_chord is None else jnp.where(is_chord, differs, jnp.uint64(0))
+    counts = num_bits(crossed)
+    chord_network = rows(network, start >> 1)
+    is_artificial = kept(rows(state.made, edge) <= ARTIFICIAL, is_crossing, False)
+    like = state.num_faces
     return Chords(
         edge,
+        ends,
         unit,
         fraction,
         error,
         words,
+        network,
         is_crossing,
         first,
-        partner,
+        start,
+        stop,
+        is_chord,
         crossed,
-        jnp.sum(has_chord, dtype=jnp.int32) // 2,
-        jnp.sum(is_crossing & (rows(state.made, edge) <= ARTIFICIAL), dtype=jnp.int32),
-        jnp.sum(each, dtype=jnp.int32) // 4,
-        jnp.max(each),
-        uncertain,
-        consistent,
+        counts,
+        totals(xp.ones_like(start) if is_chord is None else is_chord, chord_network, like),
+        totals(is_artificial, network, like),
+        totals(counts, chord_network, like) // 2,
+        totals(kept(unclear, is_crossing, False), network, like) > 0,
+        totals(xp.any(is_odd.reshape(-1, 2), axis=1), network, like) == 0,
     )
 
 
 def between(
-    points: Float[Array, "vertices 3"],
-    z: Float[Array, "vertices width"],
-    spread: Float[Array, " vertices"],
-    scale: Float[Array, " width"],
-    u: Int32[Array, " pairs"],
-    v: Int32[Array, " pairs"],
-    fraction: Float[Array, " pairs"],
-    error: Float[Array, " pairs"],
-) -> tuple[Float[Array, "pairs 3"], Float[Array, "pairs width"], Float[Array, " pairs"]]:
-    """Points on the way from one vertex to another, pre-activations there, and the errors of these.
+    z: Float[Numbers, "vertices out"],
+    spread: Float[Numbers, " vertices"],
+    u: Int[Numbers, " pairs"],
+    v: Int[Numbers, " pairs"],
+    fraction: Float[Numbers, " pairs"],
+    error: Float[Numbers, " pairs"],
+    num_decided: int,
+    out: np.ndarray | None = None,
+) -> tuple[Float[Numbers, "pairs out"], Float[Numbers, " pairs"]]:
+    """Pre-activations on the way from one vertex to another, and the errors of the first so many of them.
 
-    What is wrong with ``fraction`` moves a point along the way, and each pre-activation by what it changes there.
+    What is wrong with ``fraction`` changes each of them by so much of its difference. NumPy computes as many rows at
+    once as stay in cache, into ``out``.
     """
-    start, way = rows(points, u), rows(points, v) - rows(points, u)
-    low, change = rows(z, u), rows(z, v) - rows(z, u)
-    relative = jnp.abs(change) / jnp.where(scale > 0, scale, jnp.inf)
-    most = jnp.maximum(jnp.max(relative, axis=1, initial=0.0), jnp.abs(way[:, 2]))
-    moved = jnp.maximum(rows(spread, u), rows(spread, v)) + error * most
-    return start + fraction[:, None] * way, low + fraction[:, None] * change, moved
+    xp = namespace(z)
+    most_spread = xp.maximum(rows(spread, u), rows(spread, v))
+    if out is None:
+        low, change = rows(z, u), rows(z, v) - rows(z, u)
+        most = xp.max(xp.abs(change[:, :num_decided]), axis=1, initial=0.0)
+        return low + fraction[:, None] * change, most_spread + error * most
+    most = np.empty_like(error)
+    size = max(64, _BLOCK // z.shape[1])
+    for first in range(0, len(u), size):
+        block = slice(first, first + size)
+        change, low = out[block], z.take(u[block], axis=0)
+        z.take(v[block], axis=0, out=change, mode="clip")
+        change -= low
+        np.max(np.abs(change[:, :num_decided]), axis=1, out=most[block])
+        change *= fraction[block, None]
+        change += low
+    return out, most_spread + error * most
 
 
-def at_crossings(
-    state: Planar, found: Signs, cut: Chords
-) -> tuple[Float[Array, "crossings 3"], Float[Array, "crossings width"], Float[Array, " crossings"]]:
-    """Positions of the crossings, pre-activations there, and bounds of the errors of these."""
-    ends = rows(state.ends, cut.edge)
-    return between(state.points, found.z, state.spread, found.scale, ends[:, 0], ends[:, 1], cut.fraction, cut.error)
+_BLOCK = 1 << 15
 
 
-def meetings(
-    state: Planar, found: Signs, cut: Chords, spread: Float[Array, " crossings"], capacities: Capacities, *, once: bool
-) -> Meetings:
+def meetings(state: Planar, found: Signs, cut: Chords, capacities: Capacities = ANY, *, once: bool) -> Meetings:
     """Where the chords cross each other, put in order along each of them.
 
     Args:
         state, found, cut: the complex, the signs and the chords of one layer.
-        spread: bounds of the errors that the positions of the crossings bring.
         capacities: room.
-        once: list a meeting with the first of its two chords only, which is enough to see three meet in one point.
+        once: list only what can tell whether three chords meet in one point: a meeting with the first of its two
+            chords, and of chords with two such meetings at least.
     """
-    num_words = cut.words.shape[1]
-    index = jnp.arange(len(cut.edge), dtype=jnp.int32)
-    begins = (cut.partner > index[:, None]).reshape(-1)
-    entry = positions(begins, len(cut.edge))
-    is_chord = index < jnp.sum(begins, dtype=jnp.int32)
-    start, side = entry // 2, entry % 2
-    stop = jnp.maximum(rows(cut.partner.reshape(-1), entry), 0)
-    unit = rows(cut.unit, start)
-    crossed = jnp.where(is_chord[:, None], rows(cut.crossed.reshape(-1, num_words), entry), jnp.uint32(0))
+    xp, num_words = namespace(found.z), len(cut.words)
+    crossed, counts = cut.crossed, cut.counts
     if once:
-        crossed &= ~(below(unit, num_words) | bit(unit, num_words))
-    count = num_bits(crossed)
-    first = starts(count)
-    chord, rank, is_meeting = expanded(count, first, capacities.meetings * (1 if once else 2))
-    other = nth_bit(rows(crossed, chord), rank)
-    p, q = rows(start, chord), rows(stop, chord)
+        unit = rows(cut.unit, cut.start >> 1)
+        crossed = crossed & ~below(unit, num_words)
+        counts = num_bits(crossed)
+        crossed = xp.where(counts > 1, crossed, xp.uint64(0))
+        counts = xp.where(counts > 1, counts, 0)
+    first = starts(counts)
+    chord, other, is_meeting = listed(crossed, counts, first, capacities.meetings * (1 if once else 2))
+    moved = xp.maximum(rows(state.spread, cut.ends[:, 0]), rows(state.spread, cut.ends[:, 1])) + found.rounding
 
-    def value(crossing: Array) -> Array:
-        ends = rows(state.ends, rows(cut.edge, crossing))
+    def value(entry: Numbers) -> tuple[Numbers, Numbers]:
+        """The other unit at one end of the chord, and its error."""
+        crossing = rows(entry >> 1, chord)
+        ends = rows(cut.ends, crossing)
         low, high = (entries(found.z, ends[:, i], other) for i in (0, 1))
-        return low + rows(cut.fraction, crossing) * (high - low)
+        change = high - low
+        return (
+            low + rows(cut.fraction, crossing) * change,
+            rows(moved, crossing) + rows(cut.error, crossing) * xp.abs(change),
+        )
 
-    at_start = value(p)
-    drop = jnp.where(is_meeting, at_start - value(q), 1.0)
-    fraction = jnp.where(is_meeting, at_start / drop, 0.0)
-    doubt = 2 * found.rounding + rows(spread, p) + rows(spread, q)
-    error = doubt * rows(found.scale, other) / jnp.abs(drop) + 4 * float(jnp.finfo(drop.dtype).eps)
-    before, _, uncertain = in_order(chord, is_meeting, fraction, error, capacities.meetings_per_chord, other, 0)
-    place = jnp.arange(len(chord), dtype=jnp.int32)
-    position = jnp.where(is_meeting, rows(first, chord) + before, place)
-    return Meetings(
-        start, side, stop, unit, is_chord, count, first, chord, other, fraction, error, position, is_meeting, uncertain
-    )
+    (at_start, start_error), (at_stop, stop_error) = value(cut.start), value(cut.stop)
+    drop = kept(at_start - at_stop, is_meeting, 1.0)
+    fraction = kept(at_start / drop, is_meeting, 0.0)
+    error = (start_error + stop_error) / xp.abs(drop) + 4 * float(np.finfo(drop.dtype).eps)
+    order, unclear = in_order(chord, is_meeting, counts, first, fraction, error, capacities.meetings_per_chord)
+    network = rows(rows(cut.network, cut.start >> 1), chord)
+    uncertain = totals(kept(unclear, is_meeting, False), network, state.num_faces) > 0
+    return Meetings(first, chord, other, fraction, error, order, is_meeting, uncertain)
 
 
-def ties(state: Planar, found: Signs, cut: Chords, capacities: Capacities) -> Bool[Array, ""]:
+def ties(state: Planar, found: Signs, cut: Chords, capacities: Capacities = ANY) -> Bool[Numbers, "*networks"]:
     """Whether three chords may meet in one point, so that counting pairs would count too much."""
-    _, _, spread = at_crossings(state, found, cut)
-    return meetings(state, found, cut, spread, capacities, once=True).uncertain
+    return meetings(state, found, cut, capacities, once=True).uncertain

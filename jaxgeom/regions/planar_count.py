@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int32
 from jaxgeom.domains import PlanarDomain, start_of
 from jaxgeom.layers import Dense, Layers, as_float64, check_layers
 from jaxgeom.regions.batches import NOT_COUNTED
-from jaxgeom.regions.planar import ARTIFICIAL, Capacities, begin, chords, signs, ties
+from jaxgeom.regions.planar import ARTIFICIAL, Capacities, begin, chords, homogeneous, signs, ties
 from jaxgeom.regions.subdivision import subdivide
 
 
@@ -60,30 +60,33 @@ def planar_count(
             "jax.vmap, or jaxgeom.count_regions for populations."
         )
     one, size = begin(start_of(domain))
+    widths = [layer.bias.shape[0] for layer in layers[:-1]]
+    slopes = [np.zeros(width) for width in widths] if slopes is None else slopes
     with jax.enable_x64(True):
-        layers = jax.tree.map(as_float64, layers)
-        layers = (Dense(layers[0].kernel * size[:2, None], layers[0].bias), *layers[1:])
-        state = jax.tree.map(jnp.asarray, one)
-        scale, rounding = jnp.ones(2), jnp.asarray(float(np.finfo(np.float64).eps))
+        layers = tuple(Dense(*(jnp.asarray(as_float64(array)) for array in layer)) for layer in layers)
+        state = jax.tree.map(_on_device, one)
+        rounding: float | Array = float(np.finfo(np.float64).eps)
         overflow = degenerate = jnp.asarray(False)
         num_artificial = jnp.asarray((one.made <= ARTIFICIAL).sum(), jnp.int32)
         num_faces = state.num_faces
-        for index, layer in enumerate(layers[:-1]):
-            width = layer.bias.shape[0]
-            slope = np.zeros(width) if slopes is None else slopes[index]
+        for index, weights in enumerate(homogeneous(layers, slopes, size, with_points=False)):
+            width = widths[index]
             room = Capacities(capacity, capacity + 2 * width + 8, width, capacity, width)
-            found = signs(state, Dense(layer.kernel, layer.bias * size[2]), jnp.asarray(slope != 1), scale, rounding)
+            found = signs(state, weights, rounding)
             cut = chords(state, found, room)
             num_faces = num_faces + cut.num_chords + cut.num_meetings
             num_artificial = num_artificial + cut.num_artificial
             degenerate |= found.uncertain | cut.uncertain | ~cut.consistent
-            overflow |= (found.num_crossings > room.crossings) | (num_faces > capacity)
+            overflow |= (jnp.sum(found.counts, dtype=jnp.int32) > room.crossings) | (num_faces > capacity)
             if index < len(layers) - 2:
-                number = sum(before.bias.shape[0] for before in layers[:index])
-                state, _, uncertain, consistent = subdivide(state, found, cut, jnp.asarray(slope), number, room)
+                state, _, uncertain, consistent = subdivide(state, found, cut, weights, sum(widths[:index]), room)
                 degenerate |= uncertain | ~consistent
             else:
                 degenerate |= ties(state, found, cut, room)
-            scale, rounding = found.scale * np.maximum(1, np.abs(slope)), found.rounding
+            rounding = found.rounding
         count = num_faces - num_artificial + (num_artificial > 0)
         return PlanarCount(jnp.where(overflow, NOT_COUNTED, count), overflow, degenerate & ~overflow)
+
+
+def _on_device(array: np.ndarray) -> Array:
+    return jnp.asarray(array, jnp.int32 if array.dtype == np.int64 else array.dtype)

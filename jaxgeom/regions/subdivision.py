@@ -9,294 +9,296 @@ rounds. That there are as many cycles as :mod:`jaxgeom.regions.planar` counted c
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int32, UInt32
+from jaxtyping import Array, Bool, Int, UInt64
 
 from jaxgeom.regions.planar import (
+    ANY,
     NOBODY,
     Capacities,
     Chords,
+    Mask,
     Meetings,
     Planar,
     Signs,
-    at_crossings,
+    Weights,
     between,
     meetings,
+    totals,
 )
 from jaxgeom.regions.ragged import (
+    Numbers,
     below,
+    bit,
+    columns,
     entries,
     has_bit,
     inverse,
+    kept,
+    looked_up,
+    namespace,
     num_bits,
     packed,
     positions,
     replaced,
     rows,
     running_sum,
-    starts,
+    upto,
 )
 
 
 class Parts(NamedTuple):
-    """What became of the faces that were there."""
+    """What became of the faces that were there, in NumPy."""
 
-    parent: Int32[Array, " faces"]
+    parent: Int[np.ndarray, " faces"]
     """The face that each new one is a part of."""
-    words: UInt32[Array, "faces words"]
+    words: UInt64[np.ndarray, "words faces"]
     """Which units of the layer are active on it."""
+    network: Int[np.ndarray, " faces"]
+    """Which network of the union it belongs to."""
+
+
+class _Places(NamedTuple):
+    """The chords and meetings of a layer, as new edges and vertices want them."""
+
+    unit: Int[Numbers, " chords"]
+    face: Int[Numbers, " chords"]
+    chord: Int[Numbers, " places"]
+    """In order along the chords, like all that follows."""
+    twin: Int[Numbers, " places"]
+    """Where the other chord has the same meeting."""
+    vertex: Int[Numbers, " places"]
+    """Number of the meeting."""
+    is_place: Mask
+    vertex_place: Int[Numbers, " meetings"]
+    """Of each meeting, the place in order of the units, on the chord of lower unit."""
+    is_vertex: Mask
 
 
 def subdivide(
     state: Planar,
     found: Signs,
     cut: Chords,
-    slopes: Float[Array, " width"],
+    weights: Weights,
     first_number: int | Array,
-    capacities: Capacities,
+    capacities: Capacities = ANY,
     *,
-    num_parts: int = 0,
-) -> tuple[Planar, Parts, Bool[Array, ""], Bool[Array, ""]]:
+    with_parts: bool = False,
+) -> tuple[Planar, Parts | None, Bool[Numbers, "*networks"], Bool[Numbers, "*networks"]]:
     """The complex cut by the units of one layer, with the activations of that layer at its vertices.
 
     Vertices are the old ones, the crossings, the meetings. Edges are the first piece of each old edge, the piece behind
     each crossing, the first piece of each chord, the piece behind each meeting.
 
     Args:
-        state, found, cut: the complex, the signs and the chords of the layer.
-        slopes: what each unit multiplies negative pre-activations with; 0 for ReLU.
+        state, found, cut, weights: the complex, the signs and the chords of the layer, and the layer.
         first_number: number of the layer's first unit, for ``made``.
         capacities: room.
-        num_parts: room for new faces, if their parents and patterns are wanted.
+        with_parts: tell what became of the faces; in NumPy.
 
     Returns:
         The new complex, the parts, whether a decision was uncertain, and whether the cycles are as many as predicted.
     """
-    points, crossed, spread = at_crossings(state, found, cut)
-    met = meetings(state, found, cut, spread, capacities, once=False)
-    chord_face = entries(state.face, rows(cut.edge, met.start), met.side)
-    twin, vertex = _twins(cut, met, chord_face, found.z.shape[1], capacities)
-    order = inverse(met.position)
-    met_vertex, twin = rows(vertex, order), rows(rows(met.position, twin), order)
+    met = meetings(state, found, cut, capacities, once=False)
+    places = _places(state, cut, met, found.z.shape[1], capacities)
+    vertices, words = _vertices(state, found, cut, met, places, weights, with_parts)
+    ends, made, face = _edges(state, found, cut, met, places, first_number)
+    following = _followers(state, found, cut, met, places)
 
-    grown, signs_at = _vertices(
-        state, found, cut, met, (points, crossed, spread), vertex, slopes, capacities, bool(num_parts)
-    )
-    counts = num_bits(found.flips)
-    ends, made, face = _edges(state, cut, met, counts, met_vertex, chord_face, first_number)
-    following = _followers(state, found, cut, met, counts, twin, chord_face)
-
-    flat_face = face.reshape(-1)
-    own = jnp.arange(len(flat_face), dtype=jnp.int32)
+    flat_face, flat_following = face.reshape(-1), following.reshape(-1)
     is_inside = flat_face >= 0
-    label, words = _cycle_labels(
-        jnp.where(is_inside, following.reshape(-1), own), None if signs_at is None else rows(signs_at, ends.reshape(-1))
-    )
+    own = upto(len(flat_face), flat_face)
+    label = _cycle_labels(namespace(own).where(is_inside, flat_following, own))
     is_first = (label == own) & is_inside
-    number = running_sum(is_first) - 1
-    num_faces = jnp.sum(is_first, dtype=jnp.int32)
-    new_face = jnp.where(is_inside, rows(number, label), NOBODY).reshape(face.shape)
+    new_face = rows(running_sum(is_first) - 1, label)
+    new_face = namespace(own).where(is_inside, new_face, NOBODY).reshape(face.shape)
+    network = rows(vertices[2], ends[:, 0])
+    num_faces = totals(is_first, namespace(own).repeat(network, 2), state.num_faces)
     consistent = num_faces == state.num_faces + cut.num_chords + cut.num_meetings
-    if words is None:
-        parts = Parts(jnp.zeros(0, jnp.int32), jnp.zeros((0, cut.words.shape[1]), jnp.uint32))
-    else:
-        firsts = positions(is_first, num_parts)
-        parts = Parts(rows(flat_face, firsts), rows(words, firsts))
-    state = Planar(*grown, ends, made, new_face, following, num_faces)
-    return state, parts, met.uncertain, consistent
+    parts = None
+    if words is not None:
+        firsts = np.flatnonzero(is_first)
+        # Of three corners of a face, at least one does not lie on a given line, and tells on which side the face is.
+        second = flat_following[firsts]
+        corners = [ends.reshape(-1)[half] for half in (firsts, second, flat_following[second])]
+        patterns = words[:, corners[0]] | words[:, corners[1]] | words[:, corners[2]]
+        parts = Parts(flat_face[firsts], patterns, network[firsts // 2])
+    return Planar(*vertices, ends, made, new_face, following, num_faces), parts, met.uncertain, consistent
 
 
-def _twins(
-    cut: Chords, met: Meetings, chord_face: Array, num_units: int, capacities: Capacities
-) -> tuple[Int32[Array, " places"], Int32[Array, " places"]]:
-    """For each listed meeting, where the other chord lists it, and the number of its vertex."""
-    num_words = cut.words.shape[1]
-    chord = jnp.arange(len(met.start), dtype=jnp.int32)
-    nowhere = capacities.faces * num_units
-    table = jnp.zeros(nowhere + 1, jnp.int32)
-    table = replaced(table, jnp.where(met.is_chord, chord_face * num_units + met.unit, nowhere), chord)
-    unit = rows(met.unit, met.chord)
-    key = rows(chord_face, met.chord) * num_units + met.other
-    other_chord = rows(table, jnp.where(met.is_meeting, key, nowhere))
-    crossed = rows(cut.crossed.reshape(-1, num_words), 2 * met.start + met.side)
-    crossed = jnp.where(met.is_chord[:, None], crossed, jnp.uint32(0))
-    twin = rows(met.first, other_chord) + num_bits(rows(crossed, other_chord) & below(unit, num_words))
-    upper = crossed & ~below(met.unit, num_words)
-    first_vertex = starts(num_bits(upper))
-    low, low_chord = jnp.where(unit < met.other, met.chord, other_chord), jnp.maximum(unit, met.other)
-    vertex = rows(first_vertex, low) + num_bits(rows(upper, low) & below(low_chord, num_words))
-    place = jnp.arange(len(met.chord), dtype=jnp.int32)
-    return jnp.where(met.is_meeting, twin, place), jnp.where(met.is_meeting, vertex, 0)
+def _places(state: Planar, cut: Chords, met: Meetings, width: int, capacities: Capacities) -> _Places:
+    """Find for each meeting that is listed where the other chord lists it."""
+    xp, num_words = namespace(met.chord), len(cut.words)
+    unit = rows(cut.unit, cut.start >> 1)
+    face = entries(state.face, rows(cut.edge, cut.start >> 1), cut.start & 1)
+    num_faces = capacities.faces or int(state.num_faces.sum())
+    own = rows(unit, met.chord)
+    is_lower = kept(own < met.other, met.is_meeting, False)
+    lower, is_vertex = positions(is_lower, capacities.meetings)
+    chord, own, other = rows(met.chord, lower), rows(own, lower), rows(met.other, lower)
+    wanted = rows(face, chord) * width + other
+    other_chord = looked_up(face * width + unit, cut.is_chord, wanted, num_faces * width)
+    before = columns(cut.crossed, other_chord) & below(own, num_words)
+    upper = xp.minimum(rows(met.first, other_chord) + num_bits(before), max(len(met.chord) - 1, 0))
+    # In inconsistent complexes it may not be there; then nobody else's shall be taken.
+    is_found = (rows(met.chord, upper) == other_chord) & (rows(met.other, upper) == own)
+    is_found &= rows(face, other_chord) == rows(face, chord)
+    upper = xp.where(is_found, upper, lower)
+
+    # From the order of the units to that along the chords.
+    position = inverse(met.order)
+    here, there = rows(position, lower), rows(position, upper)
+    both, twice = xp.concatenate([here, there]), None if is_vertex is None else xp.concatenate([is_vertex, is_vertex])
+    number = upto(len(lower), lower)
+    place = upto(len(met.chord), met.chord)
+    twin = replaced(place, both, xp.concatenate([there, here]), twice)
+    vertex = replaced(xp.zeros_like(place), both, xp.concatenate([number, number]), twice)
+    return _Places(unit, face, met.chord, twin, vertex, met.is_meeting, lower, is_vertex)
 
 
 def _vertices(
-    state: Planar,
-    found: Signs,
-    cut: Chords,
-    met: Meetings,
-    at: tuple[Array, Array, Array],
-    vertex: Array,
-    slopes: Array,
-    capacities: Capacities,
-    with_signs: bool,
-) -> tuple[tuple[Array, Array, Array], Array | None]:
-    """Positions, their errors, and activations of old and new vertices; and their signs."""
-    unit = jnp.arange(found.z.shape[1], dtype=jnp.int32)
-    points, crossed, spread = at
-    crossed = jnp.where((unit == cut.unit[:, None]) | ~cut.is_crossing[:, None], 0.0, crossed)
-
-    is_lower = met.is_meeting & (rows(met.unit, met.chord) < met.other)
-    listed = jnp.full(capacities.meetings + 1, len(met.chord), jnp.int32)
-    place = jnp.arange(len(met.chord), dtype=jnp.int32)
-    target = jnp.where(is_lower, jnp.minimum(vertex, capacities.meetings), capacities.meetings)
-    listed = replaced(listed, target, place)[:-1]
-    is_vertex = listed < len(met.chord)
-    listed = jnp.minimum(listed, len(met.chord) - 1)
-    chord, other, fraction = (rows(array, listed) for array in (met.chord, met.other, met.fraction))
-    p, q = rows(met.start, chord), rows(met.stop, chord)
-    is_own = (unit == rows(met.unit, chord)[:, None]) | (unit == other[:, None])
-    error = rows(met.error, listed)
-    met_points, both, met_spread = between(points, crossed, spread, found.scale, p, q, fraction, error)
-    both = jnp.where(is_own | ~is_vertex[:, None], 0.0, both)
-
-    z = jnp.concatenate([found.z, crossed, both])
-    grown = (
-        jnp.concatenate(
-            [
-                state.points,
-                jnp.where(cut.is_crossing[:, None], points, 0.0),
-                jnp.where(is_vertex[:, None], met_points, 0.0),
-            ]
-        ),
-        jnp.concatenate([state.spread, spread, met_spread]),
-        jnp.where(z > 0, z, z * slopes),
-    )
-    if not with_signs:
-        return grown, None
-    crossing_signs = cut.words & ~_own_bit(cut)
-    return grown, jnp.concatenate([found.words, crossing_signs, packed((both > 0) & (slopes != 1))])
+    state: Planar, found: Signs, cut: Chords, met: Meetings, places: _Places, weights: Weights, with_words: bool
+) -> tuple[tuple[Numbers, Numbers, Numbers], np.ndarray | None]:
+    """Activations, their errors and the networks of old and new vertices; and the signs of the units there."""
+    xp, width, num_columns = namespace(found.z), weights.can_cut.shape[-1], found.z.shape[1]
+    sizes = np.cumsum([len(found.z), len(cut.edge), len(places.vertex_place)])
+    grown, new, newer = None, None, None
+    if isinstance(found.z, np.ndarray):
+        grown = np.empty((sizes[2], num_columns), found.z.dtype)
+        new, newer = grown[sizes[0] : sizes[1]], grown[sizes[1] :]
+    ends = cut.ends[:, 0], cut.ends[:, 1]
+    crossed, spread = between(found.z, state.spread, *ends, cut.fraction, cut.error, width + 1, new)
+    crossed = _zeroed(kept(crossed, cut.is_crossing, 0.0), cut.unit)
+    chord, other = rows(met.chord, places.vertex_place), rows(met.other, places.vertex_place)
+    p, q = rows(cut.start >> 1, chord), rows(cut.stop >> 1, chord)
+    fraction, error = rows(met.fraction, places.vertex_place), rows(met.error, places.vertex_place)
+    both, met_spread = between(crossed, spread, p, q, fraction, error, width + 1, newer)
+    both = _zeroed(_zeroed(kept(both, places.is_vertex, 0.0), rows(places.unit, chord)), other)
+    words = None
+    if with_words:
+        cuts = packed(np.atleast_2d(weights.can_cut))[:, rows(cut.network, p)]
+        crossing_words = cut.words & ~bit(cut.unit, len(cut.words))
+        words = np.concatenate([found.words, crossing_words, packed(both[:, :width] > 0) & cuts], axis=1)
+    if grown is None:
+        grown = xp.concatenate([found.z, crossed, both])
+    else:
+        grown[: sizes[0]] = found.z
+    if isinstance(grown, np.ndarray) and not np.any(weights.slopes):
+        np.maximum(grown[:, :width], 0, out=grown[:, :width])
+    else:
+        slopes = xp.concatenate([weights.slopes, xp.ones(num_columns - width)]).astype(grown.dtype)
+        grown = xp.where(grown > 0, grown, grown * slopes)
+    spreads = [state.spread, kept(spread, cut.is_crossing, -xp.inf), kept(met_spread, places.is_vertex, -xp.inf)]
+    network = xp.concatenate([state.network, cut.network, rows(cut.network, p)])
+    vertices = grown, xp.concatenate(spreads), network
+    return vertices, words
 
 
-def _own_bit(cut: Chords) -> UInt32[Array, "crossings words"]:
-    num_words = cut.words.shape[1]
-    return below(cut.unit + 1, num_words) ^ below(cut.unit, num_words)
+def _zeroed(values: Numbers, unit: Int[Numbers, " rows"]) -> Numbers:
+    """The values with a zero for one unit of each row."""
+    if isinstance(values, np.ndarray):
+        values[np.arange(len(unit)), unit] = 0
+        return values
+    return jnp.where(jnp.arange(values.shape[1], dtype=jnp.int32) == unit[:, None], 0.0, values)
 
 
 def _edges(
-    state: Planar,
-    cut: Chords,
-    met: Meetings,
-    counts: Array,
-    met_vertex: Array,
-    chord_face: Array,
-    first_number: int | Array,
-) -> tuple[Int32[Array, "edges 2"], Int32[Array, " edges"], Int32[Array, "edges 2"]]:
+    state: Planar, found: Signs, cut: Chords, met: Meetings, places: _Places, first_number: int | Array
+) -> tuple[Int[Numbers, "edges 2"], Int[Numbers, " edges"], Int[Numbers, "edges 2"]]:
     """Ends of the new edges, who made them, and the old faces on both sides."""
-    first_crossing = len(state.points)
+    xp = namespace(cut.edge)
+    first_crossing = len(state.spread)
     first_meeting = first_crossing + len(cut.edge)
-    crossing = jnp.arange(len(cut.edge), dtype=jnp.int32)
-    place = jnp.arange(len(met.chord), dtype=jnp.int32)
-    old = state.ends.at[:, 1].set(jnp.where(counts > 0, first_crossing + cut.first, state.ends[:, 1]))
-    is_last = crossing == rows(cut.first + counts - 1, cut.edge)
-    behind = jnp.where(is_last, entries(state.ends, cut.edge, jnp.ones_like(crossing)), first_crossing + crossing + 1)
-    pieces = jnp.stack([first_crossing + crossing, behind], axis=1)
-    place_of_first = jnp.minimum(met.first, len(place) - 1)
-    until = jnp.where(met.num > 0, first_meeting + rows(met_vertex, place_of_first), first_crossing + met.stop)
-    chords = jnp.stack([first_crossing + met.start, until], axis=1)
-    is_last = place == rows(met.first + met.num - 1, met.chord)
-    following = first_meeting + jnp.roll(met_vertex, -1)
-    behind = jnp.where(is_last, first_crossing + rows(met.stop, met.chord), following)
-    chord_pieces = jnp.stack([first_meeting + met_vertex, behind], axis=1)
-    is_there = [cut.is_crossing[:, None], met.is_chord[:, None], met.is_meeting[:, None]]
-    new_ends = [jnp.where(there, part, 0) for there, part in zip(is_there, (pieces, chords, chord_pieces), strict=True)]
-    made = [state.made, rows(state.made, cut.edge), first_number + met.unit, first_number + rows(met.unit, met.chord)]
-    faces = [rows(state.face, cut.edge), chord_face[:, None], rows(chord_face, met.chord)[:, None]]
-    new_faces = [
-        jnp.broadcast_to(jnp.where(there, part, NOBODY), (len(there), 2))
-        for there, part in zip(is_there, faces, strict=True)
+    crossing, place = upto(len(cut.edge), cut.edge), upto(len(met.chord), met.chord)
+    until = xp.where(found.counts > 0, first_crossing + cut.first, state.ends[:, 1])
+    old = xp.stack([state.ends[:, 0], until], axis=1)
+    is_last = crossing == rows(cut.first + found.counts - 1, cut.edge)
+    behind = xp.where(is_last, cut.ends[:, 1], first_crossing + crossing + 1)
+    pieces = xp.stack([first_crossing + crossing, behind], axis=1)
+    vertex = first_meeting + places.vertex
+    stop = first_crossing + (cut.stop >> 1)
+    until = xp.where(cut.counts > 0, _at_first(vertex, met.first), stop)
+    chords = xp.stack([first_crossing + (cut.start >> 1), until], axis=1)
+    is_last = place == rows(met.first + cut.counts - 1, met.chord)
+    behind = xp.where(is_last, rows(stop, met.chord), xp.roll(vertex, -1))
+    chord_pieces = xp.stack([vertex, behind], axis=1)
+    ends = [kept(pieces, cut.is_crossing, 0), kept(chords, cut.is_chord, 0), kept(chord_pieces, met.is_meeting, 0)]
+    number = first_number + places.unit
+    made = [state.made, rows(state.made, cut.edge), number, rows(number, met.chord)]
+    sides = xp.stack([places.face, places.face], axis=1)
+    faces = [
+        kept(rows(state.face, cut.edge), cut.is_crossing, NOBODY),
+        kept(sides, cut.is_chord, NOBODY),
+        kept(rows(sides, met.chord), met.is_meeting, NOBODY),
     ]
-    return (
-        jnp.concatenate([old, *new_ends]),
-        jnp.concatenate(made).astype(jnp.int32),
-        jnp.concatenate([state.face, *new_faces]),
-    )
+    return xp.concatenate([old, *ends]), xp.concatenate(made), xp.concatenate([state.face, *faces])
 
 
-def _followers(
-    state: Planar, found: Signs, cut: Chords, met: Meetings, counts: Array, twin: Array, chord_face: Array
-) -> Int32[Array, "edges 2"]:
+def _at_first(values: Int[Numbers, " entries"], first: Int[Numbers, " lists"]) -> Int[Numbers, " lists"]:
+    """The value of each list's first entry; anything for lists without entries."""
+    if len(values) == 0:
+        return namespace(first).zeros_like(first)
+    return rows(values, namespace(first).minimum(first, len(values) - 1))
+
+
+def _followers(state: Planar, found: Signs, cut: Chords, met: Meetings, places: _Places) -> Int[Numbers, "edges 2"]:
     """The half-edge that follows each half-edge along its face."""
-    edge = jnp.arange(len(state.ends), dtype=jnp.int32)
-    crossing = jnp.arange(len(cut.edge), dtype=jnp.int32)
-    chord = jnp.arange(len(met.start), dtype=jnp.int32)
-    place = jnp.arange(len(met.chord), dtype=jnp.int32)
+    xp = namespace(cut.edge)
+    edge, crossing = upto(len(state.ends), cut.edge), upto(len(cut.edge), cut.edge)
+    chord, place = upto(len(cut.start), cut.edge), upto(len(met.chord), cut.edge)
     first_piece = len(edge)
     first_chord = first_piece + len(crossing)
     first_chord_piece = first_chord + len(chord)
-    last_piece = jnp.where(counts > 0, first_piece + cut.first + counts - 1, edge)
-    last_chord_piece = jnp.where(met.num > 0, first_chord_piece + met.first + met.num - 1, first_chord + chord)
+    is_cut, is_met = found.counts > 0, cut.counts > 0
+    last_piece = xp.where(is_cut, first_piece + cut.first + found.counts - 1, edge)
+    last_chord_piece = xp.where(is_met, first_chord_piece + met.first + cut.counts - 1, first_chord + chord)
 
     # What an old half-edge is followed by, as a piece of that one.
-    old = jnp.where(state.following % 2 == 0, state.following, 2 * rows(last_piece, state.following // 2) + 1)
+    old = xp.where((state.following & 1) == 0, state.following, 2 * rows(last_piece, (state.following >> 1)) + 1)
 
-    # From a crossing on along the boundary of the face on either side of its edge.
+    # From a crossing on along the boundary of the face on either side of its edge, or into the chord.
     is_first = crossing == rows(cut.first, cut.edge)
-    backwards = jnp.where(is_first, cut.edge, first_piece + crossing - 1)
-    leaving = jnp.stack([2 * (first_piece + crossing), 2 * backwards + 1], axis=1)
-    # And into the chord.
-    index = 2 * crossing[:, None] + jnp.arange(2, dtype=jnp.int32)
-    other_end = jnp.maximum(cut.partner, 0)
-    face = rows(state.face, cut.edge)
-    other_side = (rows(state.face[:, 0], rows(cut.edge, other_end)) != face).astype(jnp.int32)
-    begins = cut.partner > crossing[:, None]
-    entry = jnp.where(begins, index, 2 * other_end + other_side)
-    is_start = (cut.partner > crossing[:, None]).reshape(-1)
-    chord_at = rows(running_sum(is_start) - 1, entry)
-    chord_at = jnp.clip(chord_at, 0, len(chord) - 1)
-    entering = jnp.where(begins, 2 * (first_chord + chord_at), 2 * rows(last_chord_piece, chord_at) + 1)
-    entering = jnp.where(cut.partner == NOBODY, leaving, entering)
-
-    first_entering = rows(entering[:, 0], jnp.minimum(cut.first, len(crossing) - 1))
-    of_old = jnp.stack([jnp.where(counts > 0, first_entering, old[:, 0]), old[:, 1]], axis=1)
-    is_last = crossing == rows(cut.first + counts - 1, cut.edge)
-    ahead = jnp.where(is_last, rows(old[:, 0], cut.edge), jnp.roll(entering[:, 0], -1))
-    of_pieces = jnp.stack([ahead, entering[:, 1]], axis=1)
+    backwards = xp.where(is_first, cut.edge, first_piece + crossing - 1)
+    leaving = xp.stack([2 * (first_piece + crossing), 2 * backwards + 1], axis=1).reshape(-1)
+    entering = replaced(leaving, cut.start, 2 * (first_chord + chord), cut.is_chord)
+    entering = replaced(entering, cut.stop, 2 * last_chord_piece + 1, cut.is_chord)
+    forth, back = entering[0::2], entering[1::2]
+    of_old = xp.stack([xp.where(is_cut, _at_first(forth, cut.first), old[:, 0]), old[:, 1]], axis=1)
+    is_last = crossing == rows(cut.first + found.counts - 1, cut.edge)
+    of_pieces = xp.stack([xp.where(is_last, rows(old[:, 0], cut.edge), xp.roll(forth, -1)), back], axis=1)
 
     # Chords end at crossings, and turn left at meetings: towards the other chord's end if that lies to the left.
-    stop_edge = rows(cut.edge, met.stop)
-    stop_side = (rows(state.face[:, 0], stop_edge) != chord_face).astype(jnp.int32)
-    left_vertex = entries(state.ends, stop_edge, 1 - stop_side)
-    is_left_active = has_bit(found.words, left_vertex, met.unit)
-    other_chord = rows(met.chord, twin)
-    is_end_active = has_bit(cut.words, rows(met.stop, other_chord), rows(met.unit, met.chord))
+    left_vertex = entries(state.ends, rows(cut.edge, cut.stop >> 1), 1 - (cut.stop & 1))
+    is_left_active = has_bit(found.words, left_vertex, places.unit)
+    other_chord = rows(met.chord, places.twin)
+    is_end_active = has_bit(cut.words, rows(cut.stop >> 1, other_chord), rows(places.unit, met.chord))
     is_end_left = is_end_active == rows(is_left_active, met.chord)
-    is_first_on_other = twin == rows(met.first, other_chord)
-    forth = 2 * (first_chord_piece + twin)
-    back = 2 * jnp.where(is_first_on_other, first_chord + other_chord, first_chord_piece + twin - 1) + 1
-    turn_forth, turn_back = jnp.where(is_end_left, forth, back), jnp.where(is_end_left, back, forth)
-    ending, beginning = entries(leaving, met.stop, stop_side), entries(leaving, met.start, met.side)
-    first_turn = rows(turn_forth, jnp.minimum(met.first, len(place) - 1))
-    of_chords = jnp.stack([jnp.where(met.num > 0, first_turn, ending), beginning], axis=1)
-    is_last = place == rows(met.first + met.num - 1, met.chord)
-    ahead = jnp.where(is_last, rows(ending, met.chord), jnp.roll(turn_forth, -1))
-    of_chord_pieces = jnp.stack([ahead, turn_back], axis=1)
-    return jnp.concatenate([of_old, of_pieces, of_chords, of_chord_pieces])
+    is_first = places.twin == rows(met.first, other_chord)
+    forth = 2 * (first_chord_piece + places.twin)
+    back = 2 * xp.where(is_first, first_chord + other_chord, first_chord_piece + places.twin - 1) + 1
+    turn_forth, turn_back = xp.where(is_end_left, forth, back), xp.where(is_end_left, back, forth)
+    ending, beginning = rows(leaving, cut.stop), rows(leaving, cut.start)
+    of_chords = xp.stack([xp.where(is_met, _at_first(turn_forth, met.first), ending), beginning], axis=1)
+    is_last = place == rows(met.first + cut.counts - 1, met.chord)
+    ahead = xp.where(is_last, rows(ending, met.chord), xp.roll(turn_forth, -1))
+    return xp.concatenate([of_old, of_pieces, of_chords, xp.stack([ahead, turn_back], axis=1)])
 
 
-def _cycle_labels(
-    following: Int32[Array, " halfedges"], words: UInt32[Array, "halfedges words"] | None
-) -> tuple[Int32[Array, " halfedges"], UInt32[Array, "halfedges words"] | None]:
-    """The smallest half-edge of the cycle of each, by pointer doubling; and the union of the words along it."""
+def _cycle_labels(following: Int[Numbers, " halfedges"]) -> Int[Numbers, " halfedges"]:
+    """The smallest half-edge of the cycle of each, by pointer doubling."""
+    if isinstance(following, np.ndarray):
+        label, ahead = np.arange(len(following)), following
+        while True:
+            smaller = np.minimum(label, label[ahead])
+            if np.array_equal(smaller, label):
+                return label
+            label, ahead = smaller, ahead[ahead]
 
-    def more(carry: tuple) -> Bool[Array, ""]:
-        return carry[-1]
-
-    def double(carry: tuple) -> tuple:
-        label, ahead, union, _ = carry
+    def double(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        label, ahead, _ = carry
         smaller = jnp.minimum(label, rows(label, ahead))
-        union = None if union is None else union | rows(union, ahead)
-        return smaller, rows(ahead, ahead), union, jnp.any(smaller != label)
+        return smaller, rows(ahead, ahead), jnp.any(smaller != label)
 
     own = jnp.arange(len(following), dtype=jnp.int32)
-    label, _, union, _ = lax.while_loop(more, double, (own, following, words, jnp.asarray(True)))
-    return label, union
+    return lax.while_loop(lambda carry: carry[-1], double, (own, following, jnp.asarray(True)))[0]

@@ -31,7 +31,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int32, Shaped, UInt32
 
 from jaxgeom.layers import Dense, Layers
-from jaxgeom.regions.ragged import nth_bit, num_bits, packed
+from jaxgeom.regions.words import nth_bit, num_bits, packed
 
 NO_UNIT = -1
 """Stands for the layer and the unit where there is no breakpoint."""
