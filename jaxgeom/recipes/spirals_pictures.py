@@ -372,7 +372,7 @@ def _embeddings(params: Params, x: Any) -> tuple[Any, Any]:
 
 
 def _draw_decision(ax: Axes, name: str, params: Params) -> None:
-    """The regions of the predicted classes in pale colours, and the boundary between them."""
+    """The regions of the predicted classes, in pale colours."""
     classes = predicted(name, params, grid_points(SQUARE, _NUM_GRID)).reshape(_NUM_GRID, _NUM_GRID)
     _show_classes(ax, classes)
 
