@@ -226,7 +226,8 @@ def draw_sandwich(layers: Mapping[str, Sequence[Any]], order: Sequence[int], *, 
         rows = figure.subplots(len(layers), num_layers, squeeze=False)
         for axes, (name, hidden) in zip(rows, layers.items(), strict=True):
             titles = [f"hidden layer {number + 1}\n{name}" for number in range(num_layers)]
-            plot.sandwich(hidden, order, common_scale=common_scale, base=20.0, names=titles, axes=list(axes))
+            base = 20.0 * (min(width, height) / 3.4) ** 2
+            plot.sandwich(hidden, order, common_scale=common_scale, base=base, names=titles, axes=list(axes))
         colors = ", ".join(f"{what}: unit {unit}" for what, unit in zip(ATTRIBUTES[2:], order[2:], strict=True))
         figure.suptitle(colors + (", one scale" if common_scale else ""))
     return figure
@@ -371,7 +372,7 @@ def _embeddings(params: Params, x: Any) -> tuple[Any, Any]:
 
 
 def _draw_decision(ax: Axes, name: str, params: Params) -> None:
-    """The regions of the predicted classes in pale colours, and the boundary between them."""
+    """The regions of the predicted classes, in pale colours."""
     classes = predicted(name, params, grid_points(SQUARE, _NUM_GRID)).reshape(_NUM_GRID, _NUM_GRID)
     _show_classes(ax, classes)
 
