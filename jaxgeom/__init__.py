@@ -10,6 +10,15 @@ from typing import TYPE_CHECKING, Any
 from jaxgeom import convert, datasets, losses
 from jaxgeom.affine import AffineMaps, activation_words, affine_maps, affine_maps_of_patterns, unpack_patterns
 from jaxgeom.chunks import map_chunks
+from jaxgeom.comparison import (
+    AffineFit,
+    Comparison,
+    affine_triples,
+    compare_networks,
+    fit_affine,
+    predict_affine,
+    r_squared,
+)
 from jaxgeom.datasets import (
     Dataset,
     damped_sine,
@@ -33,6 +42,7 @@ from jaxgeom.domains import (
     polygon_vertices,
     whole_plane,
 )
+from jaxgeom.formula import latex_formula
 from jaxgeom.layers import Dense, Forward, Layers, forward, layers_of
 from jaxgeom.measures import (
     NearestBoundary,
@@ -88,12 +98,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AffineFit",
     "AffineMaps",
     "Architectures",
     "ArrangementCount",
     "Boundary",
     "Box",
     "Breakpoints",
+    "Comparison",
     "Dataset",
     "Dense",
     "Fit",
@@ -124,12 +136,14 @@ __all__ = [
     "activation_words",
     "affine_maps",
     "affine_maps_of_patterns",
+    "affine_triples",
     "arrangement_count",
     "boundary_length",
     "box",
     "box_on_plane",
     "breakpoints",
     "check_complex",
+    "compare_networks",
     "convert",
     "corners",
     "count_grid_regions",
@@ -146,6 +160,7 @@ __all__ = [
     "enumerate_regions",
     "enumerate_regions_nd",
     "fit",
+    "fit_affine",
     "fit_architectures",
     "fit_population",
     "fit_until_solved",
@@ -161,6 +176,7 @@ __all__ = [
     "image_lengths",
     "inradius",
     "inscribed_circles",
+    "latex_formula",
     "layers_of",
     "lift",
     "line_breakpoints",
@@ -185,7 +201,9 @@ __all__ = [
     "polygon",
     "polygon_vertices",
     "polyline_breakpoints",
+    "predict_affine",
     "project",
+    "r_squared",
     "raghu_2017",
     "random_order",
     "region_density",
