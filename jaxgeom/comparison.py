@@ -20,7 +20,7 @@ from jaxgeom.affine import activation_words, affine_maps_of_patterns
 from jaxgeom.layers import Layers, as_float64, check_layers
 
 _NEGLIGIBLE = 1e-12
-"""Singular values below this part of the largest column's norm are rounding; so are errors below this part of a value."""
+"""Singular values below this part of the largest column's norm are rounding, and so are errors of values."""
 
 
 class AffineFit(NamedTuple):

@@ -1,0 +1,188 @@
+"""[edge] XOR: single networks, looked at closely, and pairs of networks, compared.
+
+The network that solves XOR by hand; networks that learn it, with snapshots every ten steps; and how far the affine maps
+of one network are an affine image of those of another, for two networks and for many pairs.
+"""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import optax
+from jaxtyping import Array, Bool, Float
+
+from jaxgeom._typing import Params, RandomKey
+from jaxgeom.chunks import map_chunks
+from jaxgeom.comparison import affine_triples, compare_networks, fit_affine, predict_affine, r_squared
+from jaxgeom.datasets import parity
+from jaxgeom.domains import box, corners, grid_points
+from jaxgeom.layers import Dense, Layers, layers_of
+from jaxgeom.losses import side_is_right, squared_error
+from jaxgeom.models import mlp
+from jaxgeom.population import Solved
+from jaxgeom.recipes.xor import LEARNING_RATE, NUM_STEPS
+from jaxgeom.regions.batches import in_float64
+from jaxgeom.regions.grid import grid_regions
+from jaxgeom.training import Fit, fit
+
+SNAPSHOT_EVERY = 10
+DATA = corners(box())
+"""The four points, with the targets of ``parity(2)``."""
+
+
+class Pair(NamedTuple):
+    """Two networks on a grid of points, and their affine maps sent onto each other."""
+
+    points: Float[np.ndarray, "points 2"]
+    triples: tuple[Float[np.ndarray, "points 3"], Float[np.ndarray, "points 3"]]
+    """Gradient and intercept of network 1 and of network 2 at each point."""
+    images: tuple[Float[np.ndarray, "points 3"], Float[np.ndarray, "points 3"]]
+    """What the fit of 1 to 2 makes of the first, and that of 2 to 1 of the second."""
+    distinct: tuple[Bool[np.ndarray, " points"], Bool[np.ndarray, " points"]]
+    """The first point of each distinct affine map, of network 1 and of network 2."""
+    r_squared: tuple[float, float]
+    """Of both fits, over all points."""
+
+
+class PairScores(NamedTuple):
+    """R² of many pairs."""
+
+    widths: tuple[int, int]
+    """Hidden units of the first and the second networks."""
+    all_points: Float[np.ndarray, " pairs"]
+    """R² over the grid, of the map fitted there."""
+    data_points: Float[np.ndarray, " pairs"]
+    """R² over the grid, of the map fitted at the four data points only."""
+
+
+def xor_by_hand() -> Layers:
+    """f(x, y) = 2 relu(x + y + 1) - 4 relu(x + y) - 1, which is XOR on {-1, 1}²: one where x + y = 0, minus one where
+    x + y = ±2."""
+    return (
+        Dense(np.ones((2, 2)), np.array([1.0, 0.0])),
+        Dense(np.array([[2.0], [-4.0]]), np.array([-1.0])),
+    )
+
+
+def xor_training(key: RandomKey, width: int, seed: int, try_number: int) -> Fit:
+    """One network of :func:`jaxgeom.train_xor` trained once more, with its loss and a snapshot every ten steps.
+
+    Args:
+        key, width: as given to :func:`jaxgeom.train_xor`.
+        seed: number of the network.
+        try_number: which of its tries, from 0; ``tries - 1`` is the one that solved XOR.
+    """
+    own_key = jax.random.fold_in(jax.random.fold_in(key, width), seed)
+
+    @jax.jit
+    def run(key: RandomKey) -> Fit:
+        return fit(
+            key,
+            mlp((2, width, 1)),
+            optax.sgd(LEARNING_RATE),
+            squared_error,
+            parity(2),
+            num_epochs=NUM_STEPS,
+            accuracy=side_is_right,
+            snapshot_every=SNAPSHOT_EVERY,
+        )
+
+    return jax.tree.map(np.asarray, run(jax.random.fold_in(own_key, try_number)))
+
+
+def xor_values(layers: Layers, points: Float[np.ndarray, "points 2"]) -> Float[np.ndarray, "*networks points"]:
+    """The output at each point, of one network or a population, by NumPy in float64."""
+    h = np.asarray(points, np.float64)
+    for index, (kernel, bias) in enumerate(layers):
+        h = (np.maximum(h, 0) if index else h) @ np.asarray(kernel, np.float64) + np.asarray(bias)[..., None, :]
+    return h[..., 0]
+
+
+def xor_pair(first: Layers, second: Layers, *, num_grid: int = 101) -> Pair:
+    """Compare two networks in both directions, over a grid on [-1, 1]² and the four data points."""
+    points = grid_points(box(), num_grid, with_corners=True)
+    triples = tuple(np.asarray(affine_triples(layers, points)) for layers in (first, second))
+    found = [compare_networks(a, b, points) for a, b in ((first, second), (second, first))]
+    distinct = []
+    for layers in (first, second):
+        seen = grid_regions(layers, points)
+        is_first = np.zeros(len(points), bool)
+        is_first[np.asarray(seen.representative)[np.asarray(seen.is_new_map & seen.valid)]] = True
+        distinct.append(is_first)
+    images = tuple(np.asarray(predict_affine(f.fit, x)) for f, x in zip(found, triples, strict=True))
+    return Pair(
+        points,
+        (triples[0], triples[1]),
+        (images[0], images[1]),
+        (distinct[0], distinct[1]),
+        (float(found[0].r_squared), float(found[1].r_squared)),
+    )
+
+
+def compare_pairs(first: Layers, second: Layers, *, num_grid: int = 101, progress: bool | str = False) -> PairScores:
+    """R² of network i of the first population against network i of the second, for all i at once.
+
+    Args:
+        first, second: populations of as many networks, one leading axis.
+        num_grid: grid points along each axis, on [-1, 1]².
+        progress: show a progress bar; a string is its title.
+    """
+    points = grid_points(box(), num_grid, with_corners=True)
+    triples = in_float64(_triples, points=points)
+
+    def scores(pairs: tuple[Layers, Layers]) -> tuple[Array, Array]:
+        return in_float64(_scores)(tuple(triples(layers) for layers in pairs))
+
+    found = map_chunks(scores, (first, second), chunk_size=16, progress=progress)
+    widths = tuple(layers[0].bias.shape[-1] for layers in (first, second))
+    return PairScores((widths[0], widths[1]), *found)
+
+
+@jax.jit
+def _triples(layers: Layers, *, points: Array) -> Array:
+    return jax.vmap(affine_triples, in_axes=(0, None))(layers, points)
+
+
+@jax.jit
+def _scores(triples: tuple[Array, Array]) -> tuple[Array, Array]:
+    """Apart from the networks, so that pairs of any widths share the program. The last rows are the data points."""
+
+    def one(x: Array, y: Array) -> tuple[Array, Array]:
+        fits = fit_affine(x, y), fit_affine(x[-len(DATA) :], y[-len(DATA) :])
+        over_all, at_data = (r_squared(y, predict_affine(fit, x)) for fit in fits)
+        return over_all, at_data
+
+    return jax.vmap(one)(*triples)
+
+
+def xor_pair_scores(
+    trained: dict[int, Solved], *, num_pairs: int = 100, num_grid: int = 101, progress: bool = False
+) -> list[PairScores]:
+    """R² of pairs of networks that solve XOR: of each width with its like, and of each width with the next one.
+
+    Networks with even numbers are compared with those with odd numbers, so that no network is in two pairs of a kind.
+
+    Args:
+        trained: networks by width, as :func:`jaxgeom.train_xor` gives them.
+        num_pairs: at most so many of each kind.
+        num_grid: grid points along each axis.
+        progress: show progress bars.
+    """
+    halves = {}
+    for width, networks in trained.items():
+        layers = layers_of(networks.params)
+        solved = np.flatnonzero(networks.is_solved & ~networks.diverged)
+        halves[width] = tuple(
+            jax.tree.map(lambda array, those=those: np.asarray(array)[those], layers)
+            for those in (solved[::2][:num_pairs], solved[1::2][:num_pairs])
+        )
+    widths = list(trained)
+    found = []
+    for a, b in [(w, w) for w in widths] + list(zip(widths, widths[1:], strict=False)):
+        first, second = halves[a][0], halves[b][1]
+        num = min(len(first[0].bias), len(second[0].bias))
+        if num:
+            first, second = jax.tree.map(lambda array, num=num: array[:num], (first, second))
+            title = f"pairs {a} and {b}" if progress else False
+            found.append(compare_pairs(first, second, num_grid=num_grid, progress=title))
+    return found
