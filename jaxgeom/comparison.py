@@ -4,7 +4,7 @@ At every point a piecewise linear network has a gradient and an intercept. The t
 output) of network 1 are sent to those of network 2 by least squares, with an affine map that is the same for all
 points; R² says how well that works.
 
-The fit is that of centred triples by QR and the singular values of the small factor, so that nothing is squared. A
+The fit is that of centred triples by QR and the singular values of the small factor; nothing is squared. A
 network with few regions has triples of deficient rank: of three regions they lie in a plane. Then many maps fit
 equally well, and the one with the smallest kernel (Frobenius norm) is given.
 """
@@ -87,12 +87,33 @@ def fit_affine(
         if decimals is not None:
             x, y = jnp.round(x, decimals), jnp.round(y, decimals)
         x_mean, y_mean = jnp.mean(x, axis=0), jnp.mean(y, axis=0)
-        orthogonal, triangular = jnp.linalg.qr(x - x_mean)
+        orthogonal, triangular = _qr(x - x_mean, _NEGLIGIBLE * jnp.linalg.norm(x, axis=0).max())
         left, singular, right = jnp.linalg.svd(triangular, full_matrices=False)
         is_kept = singular > _NEGLIGIBLE * jnp.linalg.norm(x, axis=0).max()
         inverse = jnp.where(is_kept, 1 / jnp.where(is_kept, singular, 1), 0)
         kernel = right.T @ (inverse[:, None] * (left.T @ (orthogonal.T @ (y - y_mean))))
         return AffineFit(kernel, y_mean - x_mean @ kernel, jnp.sum(is_kept, dtype=jnp.int32))
+
+
+def _qr(x: Float[Array, "points features"], least: Array) -> tuple[Array, Array]:
+    """``x = orthogonal @ triangular`` by Gram and Schmidt, every column done twice, which is as good as Householder's.
+    Columns of which less than ``least`` is left become zero.
+
+    XLA's own QR on CPUs can wait forever when several batches of it run side by side.
+    """
+    orthogonal = jnp.zeros((x.shape[0], 0), x.dtype)
+    columns = []
+    for place in range(x.shape[1]):
+        left, shares = x[:, place], jnp.zeros(place, x.dtype)
+        for _ in range(2):
+            share = orthogonal.T @ left
+            left, shares = left - orthogonal @ share, shares + share
+        size = jnp.linalg.norm(left)
+        is_kept = size > least
+        unit = jnp.where(is_kept, left / jnp.where(is_kept, size, 1), 0)
+        columns.append(jnp.concatenate([shares, jnp.where(is_kept, size, 0)[None], jnp.zeros(x.shape[1] - place - 1)]))
+        orthogonal = jnp.concatenate([orthogonal, unit[:, None]], axis=1)
+    return orthogonal, jnp.stack(columns, axis=1)
 
 
 def predict_affine(fit: AffineFit, x: Float[Array | np.ndarray, "points features"]) -> Float[Array, "points targets"]:

@@ -4,25 +4,29 @@ The network that solves XOR by hand; networks that learn it, with snapshots ever
 of one network are an affine image of those of another, for two networks and for many pairs.
 """
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import jax
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
-from jaxgeom._typing import Params, RandomKey
+from jaxgeom._typing import RandomKey
 from jaxgeom.chunks import map_chunks
-from jaxgeom.comparison import affine_triples, compare_networks, fit_affine, predict_affine, r_squared
+from jaxgeom.comparison import affine_triples, fit_affine, predict_affine, r_squared
 from jaxgeom.datasets import parity
-from jaxgeom.domains import box, corners, grid_points
+from jaxgeom.domains import Box, box, corners, grid_points, start_of
 from jaxgeom.layers import Dense, Layers, layers_of
 from jaxgeom.losses import side_is_right, squared_error
 from jaxgeom.models import mlp
 from jaxgeom.population import Solved
 from jaxgeom.recipes.xor import LEARNING_RATE, NUM_STEPS
 from jaxgeom.regions.batches import in_float64
-from jaxgeom.regions.grid import grid_regions
+from jaxgeom.regions.complex import PlanarComplex
+from jaxgeom.regions.exact import complex_of_cells, exact_cells
+from jaxgeom.regions.kinks import with_kinks
 from jaxgeom.training import Fit, fit
 
 SNAPSHOT_EVERY = 10
@@ -53,6 +57,8 @@ class PairScores(NamedTuple):
     """R² over the grid, of the map fitted there."""
     data_points: Float[np.ndarray, " pairs"]
     """R² over the grid, of the map fitted at the four data points only."""
+    members: Int[np.ndarray, "pairs 2"]
+    """Numbers of the two networks in their populations."""
 
 
 def xor_by_hand() -> Layers:
@@ -64,13 +70,14 @@ def xor_by_hand() -> Layers:
     )
 
 
-def xor_training(key: RandomKey, width: int, seed: int, try_number: int) -> Fit:
-    """One network of :func:`jaxgeom.train_xor` trained once more, with its loss and a snapshot every ten steps.
+def xor_training(key: RandomKey, width: int, seed: int, try_number: int, *, every: int = SNAPSHOT_EVERY) -> Fit:
+    """One network of :func:`jaxgeom.train_xor` trained once more, with its loss at every step and snapshots.
 
     Args:
         key, width: as given to :func:`jaxgeom.train_xor`.
         seed: number of the network.
         try_number: which of its tries, from 0; ``tries - 1`` is the one that solved XOR.
+        every: steps between snapshots.
     """
     own_key = jax.random.fold_in(jax.random.fold_in(key, width), seed)
 
@@ -84,7 +91,7 @@ def xor_training(key: RandomKey, width: int, seed: int, try_number: int) -> Fit:
             parity(2),
             num_epochs=NUM_STEPS,
             accuracy=side_is_right,
-            snapshot_every=SNAPSHOT_EVERY,
+            snapshot_every=every,
         )
 
     return jax.tree.map(np.asarray, run(jax.random.fold_in(own_key, try_number)))
@@ -101,22 +108,39 @@ def xor_values(layers: Layers, points: Float[np.ndarray, "points 2"]) -> Float[n
 def xor_pair(first: Layers, second: Layers, *, num_grid: int = 101) -> Pair:
     """Compare two networks in both directions, over a grid on [-1, 1]² and the four data points."""
     points = grid_points(box(), num_grid, with_corners=True)
-    triples = tuple(np.asarray(affine_triples(layers, points)) for layers in (first, second))
-    found = [compare_networks(a, b, points) for a, b in ((first, second), (second, first))]
-    distinct = []
-    for layers in (first, second):
-        seen = grid_regions(layers, points)
-        is_first = np.zeros(len(points), bool)
-        is_first[np.asarray(seen.representative)[np.asarray(seen.is_new_map & seen.valid)]] = True
-        distinct.append(is_first)
-    images = tuple(np.asarray(predict_affine(f.fit, x)) for f, x in zip(found, triples, strict=True))
+    with jax.enable_x64(True):
+        x, y = (affine_triples(layers, points) for layers in (first, second))
+        there, back = jax.tree.map(np.asarray, (_image(x, y), _image(y, x)))
+    x, y = np.asarray(x), np.asarray(y)
     return Pair(
-        points,
-        (triples[0], triples[1]),
-        (images[0], images[1]),
-        (distinct[0], distinct[1]),
-        (float(found[0].r_squared), float(found[1].r_squared)),
+        points, (x, y), (there[0], back[0]), (_is_distinct(x), _is_distinct(y)), (float(there[1]), float(back[1]))
     )
+
+
+@jax.jit
+def _image(x: Array, y: Array) -> tuple[Array, Array]:
+    image = predict_affine(fit_affine(x, y), x)
+    return image, r_squared(y, image)
+
+
+def _is_distinct(triples: Float[np.ndarray, "points 3"], atol: float = 1e-3) -> Bool[np.ndarray, " points"]:
+    """The rows of which no kept one before is within ``atol``."""
+    is_kept = np.zeros(len(triples), bool)
+    kept = np.empty((0, 3))
+    for row in np.sort(np.unique(triples, axis=0, return_index=True)[1]):
+        if not len(kept) or np.square(kept - triples[row]).sum(axis=1).min() >= atol**2:
+            kept = np.concatenate([kept, triples[row][None]])
+            is_kept[row] = True
+    return is_kept
+
+
+def exact_regions(layers: Layers, domain: Box, *, cut_output: bool = False) -> PlanarComplex:
+    """What :func:`jaxgeom.enumerate_regions` gives, by integer arithmetic throughout: for small networks, one at a
+    time, that is sooner done than compiling."""
+    network, slopes = with_kinks(layers)
+    if cut_output:
+        network, slopes = (*network, Dense(np.eye(1), np.zeros(1))), [*slopes, np.zeros(1)]
+    return complex_of_cells(exact_cells(network, slopes, start_of(domain)))
 
 
 def compare_pairs(first: Layers, second: Layers, *, num_grid: int = 101, progress: bool | str = False) -> PairScores:
@@ -135,7 +159,11 @@ def compare_pairs(first: Layers, second: Layers, *, num_grid: int = 101, progres
 
     found = map_chunks(scores, (first, second), chunk_size=16, progress=progress)
     widths = tuple(layers[0].bias.shape[-1] for layers in (first, second))
-    return PairScores((widths[0], widths[1]), *found)
+    return PairScores((widths[0], widths[1]), *found, np.repeat(np.arange(len(found[0]))[:, None], 2, axis=1))
+
+
+def _members(layers: Layers, numbers: Int[np.ndarray, " chosen"]) -> Layers:
+    return jax.tree.map(lambda array: np.asarray(array)[numbers], layers)
 
 
 @jax.jit
@@ -168,21 +196,28 @@ def xor_pair_scores(
         num_grid: grid points along each axis.
         progress: show progress bars.
     """
-    halves = {}
-    for width, networks in trained.items():
-        layers = layers_of(networks.params)
-        solved = np.flatnonzero(networks.is_solved & ~networks.diverged)
-        halves[width] = tuple(
-            jax.tree.map(lambda array, those=those: np.asarray(array)[those], layers)
-            for those in (solved[::2][:num_pairs], solved[1::2][:num_pairs])
-        )
-    widths = list(trained)
+    layers = {width: layers_of(networks.params) for width, networks in trained.items()}
+    solved = {width: np.flatnonzero(each.is_solved & ~each.diverged) for width, each in trained.items()}
     found = []
-    for a, b in [(w, w) for w in widths] + list(zip(widths, widths[1:], strict=False)):
-        first, second = halves[a][0], halves[b][1]
-        num = min(len(first[0].bias), len(second[0].bias))
+    for a, b in [(width, width) for width in trained] + list(pairwise(trained)):
+        first, second = solved[a][::2][:num_pairs], solved[b][1::2][:num_pairs]
+        num = min(len(first), len(second))
         if num:
-            first, second = jax.tree.map(lambda array, num=num: array[:num], (first, second))
+            one, other = _members(layers[a], first[:num]), _members(layers[b], second[:num])
             title = f"pairs {a} and {b}" if progress else False
-            found.append(compare_pairs(first, second, num_grid=num_grid, progress=title))
+            scores = compare_pairs(one, other, num_grid=num_grid, progress=title)
+            found.append(scores._replace(members=np.stack([first[:num], second[:num]], axis=1)))
+    return found
+
+
+def chosen_pairs(scores: Sequence[PairScores]) -> dict[str, tuple[PairScores, int]]:
+    """Pairs to look at: "similar" and "dissimilar", those with the highest and the lowest R² among the networks of
+    the first width, and "unlike", the median one of the first kind with two different widths."""
+    found: dict[str, tuple[PairScores, int]] = {}
+    for each in scores:
+        order = np.argsort(each.all_points, kind="stable")
+        if each.widths[0] != each.widths[1]:
+            found.setdefault("unlike", (each, int(order[len(order) // 2])))
+        elif "similar" not in found and len(order) > 1:
+            found |= {"similar": (each, int(order[-1])), "dissimilar": (each, int(order[0]))}
     return found
