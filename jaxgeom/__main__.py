@@ -5,10 +5,10 @@ import sys
 import time
 from collections.abc import Sequence
 
-from jaxgeom.commands import xor
+from jaxgeom.commands import movie, xor
 from jaxgeom.recipes.output import FORMATS, check_formats
 
-RECIPES = {"xor": xor}
+RECIPES = {"xor": xor, "movie": movie}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -48,6 +48,7 @@ def plot_triples(
     if is_space:
         ax.set_zlabel("intercept", labelpad=-2)  # type: ignore[attr-defined]
         ax.tick_params(labelsize="small", pad=0)
+        ax.locator_params(nbins=5)
         ax.set_box_aspect(None, zoom=0.88)  # type: ignore[attr-defined]
     else:
         ax.set_aspect("equal", adjustable="datalim")

@@ -68,6 +68,7 @@ def by_hand_figure() -> Figure:
     plot.mark_classes(X, Y[:, 0], ax=flat)
     flat.set(xlabel="$x$", ylabel="$y$", title=r"$f = 2\,\max(x+y+1, 0) - 4\,\max(x+y, 0) - 1$")
     flat.legend(loc="upper right", fontsize="small", framealpha=0.95)
+    space.computed_zorder = False  # type: ignore[attr-defined]  # lines and points lie on the surface, not in it
     plot.plot_surface(pieces, colors=np.column_stack([tints, np.full(len(tints), 0.9)]), alpha=None, ax=space)
     plot.plot_lifted(kinks, _values_at(layers, kinks), ax=space, colors="black", linewidths=2.4)
     plot.plot_lifted(zeros, _values_at(layers, zeros), ax=space, colors="0.35", linewidths=2, linestyles=(0, (4, 2)))
@@ -276,7 +277,7 @@ def _four(pair: Pair, names: tuple[str, str]) -> list[tuple[str, Float[np.ndarra
     num = int(len(pair.points) ** 0.5)
     homogeneous = np.column_stack([pair.points, np.ones(len(pair.points))])
     there, back = pair.r_squared
-    titles = (f"1: {names[0]}", f"1 → 2, R² = {there:.2f}", f"2 → 1, R² = {back:.2f}", f"2: {names[1]}")
+    titles = (f"1: {names[0]}", f"1 → 2, R² = {_score(there)}", f"2 → 1, R² = {_score(back)}", f"2: {names[1]}")
     rows = (pair.triples[0], *pair.images, pair.triples[1])
     values = [np.sum(homogeneous * each, axis=1)[: num * num].reshape(num, num) for each in rows]
     return list(zip(titles, values, strict=True))
@@ -287,13 +288,17 @@ def _triples_by_name(pair: Pair) -> dict[str, Float[np.ndarray, "maps 3"]]:
     return {
         f"1 ({one.sum()} maps)": pair.triples[0][one],
         f"2 ({two.sum()} maps)": pair.triples[1][two],
-        f"1 → 2, R² = {pair.r_squared[0]:.2f}": pair.images[0][one],
-        f"2 → 1, R² = {pair.r_squared[1]:.2f}": pair.images[1][two],
+        f"1 → 2, R² = {_score(pair.r_squared[0])}": pair.images[0][one],
+        f"2 → 1, R² = {_score(pair.r_squared[1])}": pair.images[1][two],
     }
 
 
 def _suptitle(figure: Any, what: str, pair: Pair, names: tuple[str, str]) -> None:
     figure.suptitle(f"{what} of two networks, {names[0]} and {names[1]}", fontsize="large")
+
+
+def _score(value: float) -> str:
+    return f"{value + 0.0:.2f}".replace("-0.00", "0.00")
 
 
 def _with_margin(figure: Any) -> Figure:
