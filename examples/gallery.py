@@ -60,10 +60,10 @@ def draw(tiles: list[tuple[str, Path]], out: Path, columns: int = 4) -> None:
     plt.close(figure)
 
 
-def run(results: Path, seeds: int | None) -> list[tuple[str, Path]]:
-    """Run every command and find the pictures to show; anything that is missing is an error."""
+def run(names: list[str], results: Path, seeds: int | None) -> list[tuple[str, Path]]:
+    """Run these commands and find the pictures to show; anything that is missing is an error."""
     tiles = []
-    for name in RECIPES:
+    for name in names:
         directory = results / name
         arguments = [name, "--quick", "--quiet", "--out", str(directory), *ARGUMENTS.get(name, [])]
         if seeds is not None and name in SEEDED:
@@ -86,7 +86,8 @@ if __name__ == "__main__":
     parser.add_argument("--out", default="gallery.png", help="picture to write")
     parser.add_argument("--results", help="where the commands write; default is a temporary directory")
     parser.add_argument("--seeds", type=int, help="networks of each recipe; default is that of --quick")
+    parser.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=list(RECIPES), help="which are shown")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        draw(run(Path(options.results or scratch), options.seeds), Path(options.out))
+        draw(run(options.recipes, Path(options.results or scratch), options.seeds), Path(options.out))
     print(f"{options.out}: {Path(options.out).stat().st_size / 1e6:.2f} MB")

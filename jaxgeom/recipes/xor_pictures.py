@@ -117,6 +117,7 @@ def training_movie(run: Fit, width: int) -> tuple[Figure, Callable[[int], None],
     """The same as an animation: a figure, what draws a frame, and the number of frames."""
     values, limits = _snapshot_values(run)
     figure = plt.figure(figsize=(11, 3.9), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.16, h_pad=0.1)  # type: ignore[union-attr, call-arg]
     flat = figure.add_subplot(1, 3, 1)
     space: Any = figure.add_subplot(1, 3, 2, projection="3d")
     loss = figure.add_subplot(1, 3, 3)
