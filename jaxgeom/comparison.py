@@ -55,9 +55,9 @@ def affine_triples(layers: Layers, points: Float[Array | np.ndarray, "points in"
     """
     with jax.enable_x64(True):
         layers = check_layers(layers, dim=np.shape(points)[1])
-        layers, points = jax.tree.map(lambda array: jnp.asarray(as_float64(array)), (layers, points))
-        maps = affine_maps_of_patterns(layers, activation_words(layers, points))
-        return jnp.concatenate([maps.gradient.reshape(len(points), -1), maps.intercept], axis=1)
+        layers = jax.tree.map(_float64, layers)
+        maps = affine_maps_of_patterns(layers, activation_words(layers, _float64(points)))
+        return jnp.concatenate([maps.gradient.reshape(np.shape(points)[0], -1), maps.intercept], axis=1)
 
 
 def fit_affine(
@@ -83,7 +83,7 @@ def fit_affine(
             f"a fit needs as many rows of x as of y, and at least one, but {np.shape(x)} and {np.shape(y)} were given."
         )
     with jax.enable_x64(True):
-        x, y = as_float64(x), as_float64(y)
+        x, y = _float64(x), _float64(y)
         if decimals is not None:
             x, y = jnp.round(x, decimals), jnp.round(y, decimals)
         x_mean, y_mean = jnp.mean(x, axis=0), jnp.mean(y, axis=0)
@@ -93,6 +93,10 @@ def fit_affine(
         inverse = jnp.where(is_kept, 1 / jnp.where(is_kept, singular, 1), 0)
         kernel = right.T @ (inverse[:, None] * (left.T @ (orthogonal.T @ (y - y_mean))))
         return AffineFit(kernel, y_mean - x_mean @ kernel, jnp.sum(is_kept, dtype=jnp.int32))
+
+
+def _float64(array: Array | np.ndarray) -> Array:
+    return jnp.asarray(as_float64(array))
 
 
 def _qr(x: Float[Array, "points features"], least: Array) -> tuple[Array, Array]:
@@ -119,7 +123,7 @@ def _qr(x: Float[Array, "points features"], least: Array) -> tuple[Array, Array]
 def predict_affine(fit: AffineFit, x: Float[Array | np.ndarray, "points features"]) -> Float[Array, "points targets"]:
     """The images of rows of ``x`` under a fitted map."""
     with jax.enable_x64(True):
-        return as_float64(x) @ fit.kernel + fit.intercept
+        return _float64(x) @ fit.kernel + fit.intercept
 
 
 def r_squared(
@@ -131,7 +135,7 @@ def r_squared(
     prediction meets it to rounding, and as 0 elsewhere.
     """
     with jax.enable_x64(True):
-        y, predicted = as_float64(y), as_float64(predicted)
+        y, predicted = _float64(y), _float64(predicted)
         least = y.shape[0] * (_NEGLIGIBLE * jnp.maximum(jnp.abs(y), jnp.abs(predicted)).max(axis=0)) ** 2
         left = jnp.sum((y - predicted) ** 2, axis=0)
         total = jnp.sum((y - jnp.mean(y, axis=0)) ** 2, axis=0)

@@ -4,6 +4,7 @@ Matrices act on columns, as in print: the kernel (in, out) of a layer appears tr
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -93,7 +94,8 @@ def in_unit_box(layer: Dense, box: Box) -> Dense:
     return Dense((box.high - box.low)[:, None] * layer.kernel, layer.bias + box.low @ layer.kernel)
 
 
-def _checked(params: Params, digits: int) -> tuple[Dense, ...]:
+def _checked(params: Params, digits: int) -> tuple[Any, ...]:
+    """Layers of one network as NumPy arrays in float64."""
     layers = tuple(Dense(*(np.asarray(array, np.float64) for array in layer)) for layer in layers_of(params))
     if layers[0].bias.ndim != 1:
         raise ValueError("one network is needed; take a member: jax.tree.map(lambda array: array[i], params).")

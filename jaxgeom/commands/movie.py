@@ -70,7 +70,7 @@ def _save(movie: recipe.RegionMovie, options: argparse.Namespace, out: Path) -> 
         print(f"{movie.steps[frame]:>6} {spread:>18} {loss:10.4f} {right:7.1%}")
         regions = {"mean": counts.mean(), "sd": counts.std(), "min": counts.min(), "max": counts.max()}
         facts.append({"step": movie.steps[frame], "regions": regions, "loss": loss, "accuracy": right})
-    arrays = {name: getattr(movie, name) for name in ("steps", "counts", "losses", "accuracies")}
+    arrays: dict[str, Any] = {name: getattr(movie, name) for name in ("steps", "counts", "losses", "accuracies")}
     np.savez_compressed(out / "movie.npz", x=movie.data.x, y=movie.data.y, **arrays)
     figure, seen = pictures.grid_view_figure(movie, num_grid=options.grid)
     written = [save_report(out / "movie.json", settings, {"training": facts, "grid": seen}), out / "movie.npz"]

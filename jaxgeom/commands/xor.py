@@ -97,21 +97,22 @@ def _networks(options: argparse.Namespace, widths: list[int], seeds: int, settin
     scores = xor_networks.xor_pair_scores(
         trained, num_pairs=options.pairs, num_grid=options.grid, progress=not options.quiet
     )
-    networks = {}
+    networks: dict[str, Any] = {}
     if scores:
-        np.savez_compressed(out / "xor_pairs.npz", **_columns(scores))
+        columns: dict[str, Any] = _columns(scores)
+        np.savez_compressed(out / "xor_pairs.npz", **columns)
         written.append(out / "xor_pairs.npz")
         save("pairs", pictures.pairs_figure(scores))
         networks["pairs"] = [_statistics(each) for each in scores]
         print("\nAffine maps of one network fitted to those of another, R² over the grid (median, range):")
-        for each in networks["pairs"]:
-            print(f"{each['widths'][0]:>6} → {each['widths'][1]:<4} {each['num_pairs']:>4} pairs   {_in_words(each)}")
+        for row in networks["pairs"]:
+            print(f"{row['widths'][0]:>6} → {row['widths'][1]:<4} {row['num_pairs']:>4} pairs   {_in_words(row)}")
     else:
         print("\nToo few networks solved XOR to compare two of them: no pictures of pairs.")
-    for name, (each, row) in xor_networks.chosen_pairs(scores).items():
+    for name, (each, number) in xor_networks.chosen_pairs(scores).items():
         layers = [
-            pictures.member(layers_of(trained[w].params), number)
-            for w, number in zip(each.widths, each.members[row].tolist(), strict=True)
+            pictures.member(layers_of(trained[w].params), seed)
+            for w, seed in zip(each.widths, each.members[number].tolist(), strict=True)
         ]
         pair = xor_networks.xor_pair(*layers, num_grid=options.grid)
         titles = (f"2-{each.widths[0]}-1", f"2-{each.widths[1]}-1")
@@ -119,7 +120,7 @@ def _networks(options: argparse.Namespace, widths: list[int], seeds: int, settin
             save(f"{name}_{what}", figure)
         networks[name] = {
             "widths": each.widths,
-            "seeds": each.members[row],
+            "seeds": each.members[number],
             "r_squared": pair.r_squared,
             "formulas": [latex_formula(one) for one in layers],
             "formulas_from_0_to_1": [latex_formula(one, unit_box=box()) for one in layers],

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.colors import Colormap, LinearSegmentedColormap
@@ -61,7 +61,13 @@ def plot_map(
     values = np.asarray(values)
     step = (domain.high - domain.low) / np.array([values.shape[1] - 1, values.shape[0] - 1])
     (left, below), (right, above) = domain.low - step / 2, domain.high + step / 2
-    look = {"cmap": side_colormap(), "vmin": -limit, "vmax": limit, "interpolation": "nearest", "zorder": 0.5}
+    look: dict[str, Any] = {
+        "cmap": side_colormap(),
+        "vmin": -limit,
+        "vmax": limit,
+        "interpolation": "nearest",
+        "zorder": 0.5,
+    }
     image = ax.imshow(values, origin="lower", extent=(left, right, below, above), **look | style)
     _frame(ax, domain.low, domain.high)
     return image
@@ -98,7 +104,7 @@ def plot_formulas(
         angle = np.degrees(np.arctan2(*direction[::-1])) - 90 if np.abs(direction).max() > 1e-9 else 0.0
         angle = (angle + 90) % 180 - 90
         text = f"$f({', '.join(names)}) = {affine_text(gradient, float(intercept), names=names, digits=digits)}$"
-        texts.append(ax.text(*place, text, **{"rotation": angle} | look | style))
+        texts.append(ax.text(place[0], place[1], text, **look | {"rotation": angle} | style))
     return texts
 
 
@@ -135,7 +141,7 @@ def plot_grid_view(
     ax.add_collection(missed, autolim=False)
     palette = np.array([color_of(number) for number in range(max(1, int(map_of_face.max()) + 1))])
     inside = face != OUTSIDE
-    look = {"s": 5, "linewidths": 0, "zorder": 2.5, "c": palette[map_of_face[face[inside]]]}
+    look: dict[str, Any] = {"s": 5, "linewidths": 0, "zorder": 2.5, "c": palette[map_of_face[face[inside]]]}
     shown = ax.scatter(*np.asarray(points)[inside].T, **look | style)
     shown.set_label("grid points, coloured by affine map")
     for lines in drawn.edges:
@@ -153,8 +159,8 @@ def color_of(number: int) -> tuple[float, float, float]:
 
 
 def mark_classes(
-    x: Float[np.ndarray, "points dim"],
-    y: Float[np.ndarray, " points"],
+    x: Float[Any, "points dim"],
+    y: Shaped[Any, " points"],
     *,
     names: Sequence[str] = ("even", "odd"),
     ax: Axes,
@@ -164,7 +170,8 @@ def mark_classes(
     drawn = []
     for is_positive, (marker, color) in enumerate(zip("os", SIDES, strict=True)):
         chosen = (np.asarray(y) > 0) == bool(is_positive)
-        look = {"s": 70, "marker": marker, "color": color, "edgecolors": "white", "linewidths": 1.4, "zorder": 4}
+        look: dict[str, Any] = {"s": 70, "marker": marker, "color": color, "edgecolors": "white", "linewidths": 1.4}
+        look["zorder"] = 4
         look |= {"label": names[is_positive]} | ({"depthshade": False} if ax.name == "3d" else {})
         drawn.append(ax.scatter(*np.asarray(x)[chosen].T, **look | style))
     return drawn

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.axes import Axes
 from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
 
 from jaxgeom.domains import Box
@@ -18,7 +17,7 @@ def plot_surface(
     *,
     colors: Float[np.ndarray, "faces channels"] | None = None,
     limit: float = 1.5,
-    ax: Axes | None = None,
+    ax: Any = None,
     **style: Any,
 ) -> Poly3DCollection:
     """Draw the graph of a network's output: every region as a flat piece, exactly.
@@ -37,7 +36,7 @@ def plot_surface(
     if colors is None:
         middle = np.sum(complex_.gradient[:, 0] * complex_.centroid, axis=1) + complex_.intercept[:, 0]
         colors = side_colormap()(0.5 + middle / (2 * limit))
-    look = {"facecolors": colors, "edgecolors": "none", "alpha": 0.85}
+    look: dict[str, Any] = {"facecolors": colors, "edgecolors": "none", "alpha": 0.85}
     faces = Poly3DCollection(cycles, **look | style)
     ax.add_collection3d(faces)
     low, high = complex_.vertices.min(axis=0), complex_.vertices.max(axis=0)
@@ -58,7 +57,7 @@ def plot_wireframe(
     *,
     num_lines: int = 11,
     limits: tuple[float, float] | None = None,
-    ax: Axes | None = None,
+    ax: Any = None,
     **style: Any,
 ) -> Line3DCollection:
     """Draw sampled values as a wireframe: some lines along both coordinates, through all samples.
@@ -93,7 +92,7 @@ def plot_lifted(
     segments: Float[np.ndarray, "pieces 2 2"],
     height: Float[np.ndarray, "pieces 2"],
     *,
-    ax: Axes | None = None,
+    ax: Any = None,
     **style: Any,
 ) -> Line3DCollection:
     """Draw line pieces in space: their ends in the plane, and how high these are."""

@@ -34,25 +34,24 @@ def plot_triples(
     """
     if len(triples) > len(_LOOKS):
         raise ValueError(f"at most {len(_LOOKS)} sets can be told apart, but {len(triples)} were given.")
-    if ax is None:
-        (ax,) = new_axes()
-    is_space = ax.name == "3d"
+    axes: Any = new_axes()[0] if ax is None else ax
+    is_space = axes.name == "3d"
     drawn = []
     for (name, rows), look in zip(triples.items(), _LOOKS, strict=False):
         columns = np.asarray(rows).T[: 3 if is_space else 2]
         look = look | {"label": name, "alpha": 0.9} | ({"depthshade": False} if is_space else {"zorder": 2})
-        drawn.append(ax.scatter(*columns, **look | style))
+        drawn.append(axes.scatter(*columns, **look | style))
     pad: dict[str, Any] = {"labelpad": -2} if is_space else {}
-    ax.set_xlabel(r"$\partial f / \partial x$", **pad)
-    ax.set_ylabel(r"$\partial f / \partial y$", **pad)
+    axes.set_xlabel(r"$\partial f / \partial x$", **pad)
+    axes.set_ylabel(r"$\partial f / \partial y$", **pad)
     if is_space:
-        ax.set_zlabel("intercept", labelpad=-2)  # type: ignore[attr-defined]
-        ax.tick_params(labelsize="small", pad=0)
-        ax.locator_params(nbins=5)
-        ax.set_box_aspect(None, zoom=0.88)  # type: ignore[attr-defined]
+        axes.set_zlabel("intercept", labelpad=-2)
+        axes.tick_params(labelsize="small", pad=0)
+        axes.locator_params(nbins=5)
+        axes.set_box_aspect(None, zoom=0.88)
     else:
-        ax.set_aspect("equal", adjustable="datalim")
-        ax.grid(color="0.92", linewidth=0.8)
-        ax.set_axisbelow(True)
-        ax.legend(fontsize="small", framealpha=0.9)
+        axes.set_aspect("equal", adjustable="datalim")
+        axes.grid(color="0.92", linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.legend(fontsize="small", framealpha=0.9)
     return drawn

@@ -14,6 +14,7 @@ from jaxgeom.plot.regions import _light
 from jaxgeom.plot.style import new_axes
 from jaxgeom.regions.complex import PlanarComplex
 
+_CORNERS = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1], [0, 0]])
 _GAP = 0.12  # between pictures, in sides of one
 
 
@@ -53,7 +54,8 @@ def plot_units(
     num_rows = sum(rows_of)
     if ax is None:
         (ax,) = new_axes()
-        ax.figure.set_size_inches(1.1 * columns + 0.9, 1.25 * num_rows + 0.3)
+        figure: Any = ax.figure
+        figure.set_size_inches(1.1 * columns + 0.9, 1.25 * num_rows + 0.3)
     aspect = float(np.divide(*(domain.high - domain.low)[::-1]))
     images, segments, frames = [], [], []
     row = 0
@@ -65,7 +67,7 @@ def plot_units(
             look: dict[str, Any] = {"cmap": _light("RdBu_r", 0.1, 0.9), "vmin": -largest, "vmax": largest}
             extent = (left, left + 1, below, below + aspect)
             images.append(ax.imshow(picture, origin="lower", extent=extent, aspect="equal", **look | style))
-            frames.append(np.add([[0, 0], [1, 0], [1, aspect], [0, aspect], [0, 0]], (left, below)))
+            frames.append(_CORNERS * (1, aspect) + (left, below))
             ax.text(left + 0.5, below + aspect + 0.02, f"{unit}", ha="center", va="bottom", fontsize="x-small")
             if complex_ is not None:
                 chosen = (complex_.edge_layer == layer) & (complex_.edge_unit == unit)

@@ -137,7 +137,7 @@ def region_movie(
     found = [each for each in complexes if each is not None]  # snapshots are finite, even of diverged networks
     assert runs.train_accuracy is not None
     return RegionMovie(
-        Dataset(*map(np.asarray, points)),
+        points,
         MOVIE_DOMAIN,
         steps,
         counts,

@@ -29,7 +29,8 @@ def movie_figure(movie: RegionMovie) -> tuple[Figure, Callable[[int], None], int
     Faces take their colours from their activation patterns, so that a region keeps its colour while it moves.
     """
     figure = plt.figure(figsize=(11, 6.2), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=[1.25, 1])
+    halves: Any = figure.subfigures(1, 2, width_ratios=[1.25, 1])
+    left, right = halves
     ax = left.subplots()
     loss, count = right.subplots(2, 1, sharex=True)
     _draw_curves(loss, movie.steps, movie.losses, "mean loss")
@@ -102,9 +103,9 @@ def units_figure(movie: RegionMovie) -> Figure:
     states = forward(layers, grid_points(movie.domain, num))
     pictures = [np.asarray(layer).T.reshape(-1, num, num) for layer in states.activations]
     columns = min(16, max(len(layer) for layer in pictures))
-    drawn = plot.plot_units(pictures, movie.domain, complex_=movie.complexes[-1], num_columns=columns)
-    drawn.axes.set_title(f"The hidden units of a network {_architecture(movie)} and where they bend")
-    return drawn.axes.figure
+    ax: Any = plot.plot_units(pictures, movie.domain, complex_=movie.complexes[-1], num_columns=columns).axes
+    ax.set_title(f"The hidden units of a network {_architecture(movie)} and where they bend")
+    return ax.figure
 
 
 def grid_view_figure(movie: RegionMovie, *, num_grid: int = 41) -> tuple[Figure, dict[str, int]]:

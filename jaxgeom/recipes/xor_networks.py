@@ -108,17 +108,15 @@ def xor_values(layers: Layers, points: Float[np.ndarray, "points 2"]) -> Float[n
 def xor_pair(first: Layers, second: Layers, *, num_grid: int = 101) -> Pair:
     """Compare two networks in both directions, over a grid on [-1, 1]² and the four data points."""
     points = grid_points(box(), num_grid, with_corners=True)
+    x, y = (np.asarray(affine_triples(layers, points)) for layers in (first, second))
     with jax.enable_x64(True):
-        x, y = (affine_triples(layers, points) for layers in (first, second))
-        there, back = jax.tree.map(np.asarray, (_image(x, y), _image(y, x)))
-    x, y = np.asarray(x), np.asarray(y)
-    return Pair(
-        points, (x, y), (there[0], back[0]), (_is_distinct(x), _is_distinct(y)), (float(there[1]), float(back[1]))
-    )
+        there, back = (tuple(map(np.asarray, _image(*each))) for each in ((x, y), (y, x)))
+    scores = float(there[1]), float(back[1])
+    return Pair(points, (x, y), (there[0], back[0]), (_is_distinct(x), _is_distinct(y)), scores)
 
 
 @jax.jit
-def _image(x: Array, y: Array) -> tuple[Array, Array]:
+def _image(x: Array | np.ndarray, y: Array | np.ndarray) -> tuple[Array, Array]:
     image = predict_affine(fit_affine(x, y), x)
     return image, r_squared(y, image)
 
@@ -157,9 +155,9 @@ def compare_pairs(first: Layers, second: Layers, *, num_grid: int = 101, progres
     def scores(pairs: tuple[Layers, Layers]) -> tuple[Array, Array]:
         return in_float64(_scores)(tuple(triples(layers) for layers in pairs))
 
-    found = map_chunks(scores, (first, second), chunk_size=16, progress=progress)
-    widths = tuple(layers[0].bias.shape[-1] for layers in (first, second))
-    return PairScores((widths[0], widths[1]), *found, np.repeat(np.arange(len(found[0]))[:, None], 2, axis=1))
+    on_grid, at_data = map_chunks(scores, (first, second), chunk_size=16, progress=progress)
+    widths = (first[0].bias.shape[-1], second[0].bias.shape[-1])
+    return PairScores(widths, on_grid, at_data, np.repeat(np.arange(len(on_grid))[:, None], 2, axis=1))
 
 
 def _members(layers: Layers, numbers: Int[np.ndarray, " chosen"]) -> Layers:

@@ -34,7 +34,7 @@ _AXES: dict[str, Any] = {"xlabel": "$x$", "ylabel": "$y$", "xticks": _TICKS, "yt
 
 def data_figure() -> Figure:
     """The four points, in the plane and with their targets as height."""
-    flat, space = plot.new_axes(2, dim=[2, 3])
+    flat, space = _flat_and_space()
     plot.mark_classes(X, Y[:, 0], ax=flat, s=140)
     flat.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5), aspect="equal", xlabel="$x$", ylabel="$y$", title="XOR")
     flat.legend(loc="center", framealpha=0.9)
@@ -56,7 +56,7 @@ def by_hand_figure() -> Figure:
     pieces = pieces._replace(gradient=triples[:, None, :2], intercept=triples[:, 2:])
     positive = np.sum(triples * np.column_stack([pieces.centroid, np.ones(len(triples))]), axis=1) > 0
     tints = np.where(positive[:, None], [0.973, 0.851, 0.761], [0.765, 0.875, 0.941])
-    flat, space = plot.new_axes(2, dim=[2, 3], size=5.6)
+    flat, space = _flat_and_space(size=5.6)
     plot.plot_regions(pieces, color_by=tints, edges=False, ax=flat)
     kinks, zeros = (pieces.vertices[pieces.edges[pieces.edge_layer == layer]] for layer in (0, 1))
     for segments, color, dashes, name in ((kinks, "black", "-", "kinks"), (zeros, "0.35", (0, (4, 2)), "zeros")):
@@ -68,7 +68,7 @@ def by_hand_figure() -> Figure:
     plot.mark_classes(X, Y[:, 0], ax=flat)
     flat.set(xlabel="$x$", ylabel="$y$", title=r"$f = 2\,\max(x+y+1, 0) - 4\,\max(x+y, 0) - 1$")
     flat.legend(loc="upper right", fontsize="small", framealpha=0.95)
-    space.computed_zorder = False  # type: ignore[attr-defined]  # lines and points lie on the surface, not in it
+    space.computed_zorder = False  # lines and points lie on the surface, not in it
     plot.plot_surface(pieces, colors=np.column_stack([tints, np.full(len(tints), 0.9)]), alpha=None, ax=space)
     plot.plot_lifted(kinks, _values_at(layers, kinks), ax=space, colors="black", linewidths=2.4)
     plot.plot_lifted(zeros, _values_at(layers, zeros), ax=space, colors="0.35", linewidths=2, linestyles=(0, (4, 2)))
@@ -117,7 +117,8 @@ def training_movie(run: Fit, width: int) -> tuple[Figure, Callable[[int], None],
     """The same as an animation: a figure, what draws a frame, and the number of frames."""
     values, limits = _snapshot_values(run)
     figure = plt.figure(figsize=(11, 3.9), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.16, h_pad=0.1)  # type: ignore[union-attr, call-arg]
+    layout: Any = figure.get_layout_engine()
+    layout.set(w_pad=0.16, h_pad=0.1)
     flat = figure.add_subplot(1, 3, 1)
     space: Any = figure.add_subplot(1, 3, 2, projection="3d")
     loss = figure.add_subplot(1, 3, 3)
@@ -139,7 +140,7 @@ def training_movie(run: Fit, width: int) -> tuple[Figure, Callable[[int], None],
 
 def triples_figure(pair: Pair, names: tuple[str, str]) -> Figure:
     """The distinct affine maps of two networks and their images: gradients in the plane, with intercepts in space."""
-    flat, space = plot.new_axes(2, dim=[2, 3], size=5.2)
+    flat, space = _flat_and_space(size=5.2)
     sets = _triples_by_name(pair)
     plot.plot_triples(sets, ax=flat)
     plot.plot_triples(sets, ax=space)
@@ -151,7 +152,7 @@ def triples_figure(pair: Pair, names: tuple[str, str]) -> Figure:
 
 def maps_figure(pair: Pair, names: tuple[str, str]) -> Figure:
     """Decision maps of two networks, and of the affine maps of each sent to those of the other."""
-    axes = plot.new_axes(4, size=3.6, num_columns=2)
+    axes: list[Any] = plot.new_axes(4, size=3.6, num_columns=2)
     for ax, (title, values) in zip(axes, _four(pair, names), strict=True):
         _draw_map(ax, values)
         ax.set_title(title)
@@ -161,7 +162,7 @@ def maps_figure(pair: Pair, names: tuple[str, str]) -> Figure:
 
 def surfaces_figure(pair: Pair, names: tuple[str, str]) -> Figure:
     """The surfaces of the same four."""
-    axes = plot.new_axes(4, dim=3, size=4.0, num_columns=2)
+    axes: list[Any] = plot.new_axes(4, dim=3, size=4.0, num_columns=2)
     four = _four(pair, names)
     limits = (min(float(values.min()) for _, values in four), max(float(values.max()) for _, values in four))
     for ax, (title, values) in zip(axes, four, strict=True):
@@ -205,9 +206,9 @@ def units_figure(layers: Layers, *, title: str) -> Figure:
     num = 61
     states = forward(layers, grid_points(DOMAIN, num))
     pictures = [np.asarray(layer).T.reshape(-1, num, num) for layer in states.activations]
-    drawn = plot.plot_units(pictures, DOMAIN, complex_=exact_regions(layers, DOMAIN))
-    drawn.axes.set_title(title)
-    return drawn.axes.figure
+    ax: Any = plot.plot_units(pictures, DOMAIN, complex_=exact_regions(layers, DOMAIN)).axes
+    ax.set_title(title)
+    return ax.figure
 
 
 def regions_figure(layers: Layers, *, title: str) -> Figure:
@@ -241,6 +242,10 @@ def grid_view_figure(layers: Layers, *, num_grid: int, title: str) -> tuple[Figu
         f"them, and misses {regions.num_faces - len(seen)}."
     )
     return figure, facts
+
+
+def _flat_and_space(size: float = 4.2) -> list[Any]:
+    return plot.new_axes(2, dim=[2, 3], size=size)
 
 
 def _draw_map(ax: Axes, values: Float[np.ndarray, "rows columns"]) -> Any:
