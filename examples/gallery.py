@@ -65,8 +65,10 @@ def run(names: list[str], results: Path, seeds: int | None) -> list[tuple[str, P
     tiles = []
     for name in names:
         directory = results / name
-        arguments = [name, "--quick", "--quiet", "--out", str(directory), *ARGUMENTS.get(name, [])]
-        if seeds is not None and name in SEEDED:
+        arguments = [name, "--quick", "--quiet", "--out", str(directory)]
+        if seeds is None:
+            arguments += ARGUMENTS.get(name, [])
+        elif name in SEEDED:
             arguments += ["--seeds", str(seeds)]
         if main(arguments):
             raise SystemExit(f"the command failed: {' '.join(arguments)}")

@@ -62,8 +62,8 @@ class PairScores(NamedTuple):
 
 
 def xor_by_hand() -> Layers:
-    """f(x, y) = 2 relu(x + y + 1) - 4 relu(x + y) - 1, which is XOR on {-1, 1}²: one where x + y = 0, minus one where
-    x + y = ±2."""
+    """f(x, y) = 2 relu(x + y + 1) - 4 relu(x + y) - 1, whose sign is XOR on {-1, 1}²: it is 1 where x + y = 0, -1 at
+    (-1, -1) and -3 at (1, 1)."""
     return (
         Dense(np.ones((2, 2)), np.array([1.0, 0.0])),
         Dense(np.array([[2.0], [-4.0]]), np.array([-1.0])),

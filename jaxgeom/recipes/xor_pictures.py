@@ -72,7 +72,7 @@ def by_hand_figure() -> Figure:
     plot.plot_surface(pieces, colors=np.column_stack([tints, np.full(len(tints), 0.9)]), alpha=None, ax=space)
     plot.plot_lifted(kinks, _values_at(layers, kinks), ax=space, colors="black", linewidths=2.4)
     plot.plot_lifted(zeros, _values_at(layers, zeros), ax=space, colors="0.35", linewidths=2, linestyles=(0, (4, 2)))
-    plot.mark_classes(np.column_stack([X, Y]), Y[:, 0], ax=space)
+    plot.mark_classes(np.column_stack([X, xor_values(layers, X)]), Y[:, 0], ax=space)
     space.set_title("its surface")
     return _with_margin(flat.figure)
 
