@@ -21,7 +21,7 @@ CHOSEN = {
         "xor": "How many linear regions solve XOR?",
         "xor_by_hand": "XOR by hand",
         "xor_training": "XOR, learned",
-        "xor_similar_triples": "Two networks, compared by their affine maps",
+        "xor_similar_triples": "Two networks compared",
         "xor_pairs": "Many pairs",
         "xor_regions": "Exact regions, four colourings",
         "xor_grid": "What a grid of points misses",
@@ -50,7 +50,7 @@ def draw(tiles: list[tuple[str, Path]], out: Path, columns: int = 4) -> None:
             ax.imshow(picture, interpolation="antialiased")
         ax.set_title(title, fontsize=13)
         ax.axis("off")
-    for dpi in (120, 100, 80, 65, 50):
+    for dpi in (150, 120, 100, 80, 65, 50):
         figure.savefig(out, dpi=dpi)
         with Image.open(out) as sheet:
             colors = sheet.convert("RGB").quantize(200, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)

@@ -73,7 +73,7 @@ def _networks(options: argparse.Namespace, widths: list[int], seeds: int, settin
     written: list[Path] = []
 
     def save(name: str, figure: Any) -> None:
-        written.extend(save_figure(figure, out / f"xor_{name}", options.formats, dpi=110))
+        written.extend(save_figure(figure, out / f"xor_{name}", options.formats, dpi=80 if options.quick else 110))
 
     trained = {width: xor.train_xor(key, width, seeds, max_tries=options.max_tries) for width in widths}
     save("data", pictures.data_figure())
@@ -109,7 +109,10 @@ def _networks(options: argparse.Namespace, widths: list[int], seeds: int, settin
             print(f"{row['widths'][0]:>6} → {row['widths'][1]:<4} {row['num_pairs']:>4} pairs   {_in_words(row)}")
     else:
         print("\nToo few networks solved XOR to compare two of them: no pictures of pairs.")
-    for name, (each, number) in xor_networks.chosen_pairs(scores).items():
+    chosen = xor_networks.chosen_pairs(scores)
+    if options.quick:
+        chosen.pop("dissimilar", None)
+    for name, (each, number) in chosen.items():
         layers = [
             pictures.member(layers_of(trained[w].params), seed)
             for w, seed in zip(each.widths, each.members[number].tolist(), strict=True)

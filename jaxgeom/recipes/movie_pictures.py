@@ -102,7 +102,7 @@ def units_figure(movie: RegionMovie) -> Figure:
     layers = tuple(Dense(kernel[-1], bias[-1]) for kernel, bias in movie.layers)
     states = forward(layers, grid_points(movie.domain, num))
     pictures = [np.asarray(layer).T.reshape(-1, num, num) for layer in states.activations]
-    columns = min(16, max(len(layer) for layer in pictures))
+    columns = min(8, max(len(layer) for layer in pictures))
     ax: Any = plot.plot_units(pictures, movie.domain, complex_=movie.complexes[-1], num_columns=columns).axes
     ax.set_title(f"The hidden units of a network {_architecture(movie)} and where they bend")
     return ax.figure
