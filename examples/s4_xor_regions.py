@@ -30,6 +30,15 @@ def main() -> None:
     gradient, intercept = seen.gradient[cell, 0], seen.intercept[cell, 0]
     print(f"Around the origin it is f(x, y) = {gradient[0]:.3f} x {gradient[1]:+.3f} y {intercept:+.3f}.")
 
+    # Two networks compared: how far are the affine maps of one an affine image of the other's?
+    pair = jg.layers_of(jg.train_xor(jax.random.key(0), width=2, num_seeds=2).params)
+    one, other = (jax.tree.map(lambda array, i=i: array[i], pair) for i in range(2))
+    for layers in (one, other):
+        print(jg.latex_formula(layers))
+    print(
+        f"R² of the fit of their affine maps: {jg.compare_networks(one, other, jg.grid_points(domain)).r_squared:.3f}"
+    )
+
 
 if __name__ == "__main__":
     main()

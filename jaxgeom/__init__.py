@@ -10,6 +10,15 @@ from typing import TYPE_CHECKING, Any
 from jaxgeom import convert, datasets, losses
 from jaxgeom.affine import AffineMaps, activation_words, affine_maps, affine_maps_of_patterns, unpack_patterns
 from jaxgeom.chunks import map_chunks
+from jaxgeom.comparison import (
+    AffineFit,
+    Comparison,
+    affine_triples,
+    compare_networks,
+    fit_affine,
+    predict_affine,
+    r_squared,
+)
 from jaxgeom.datasets import (
     Dataset,
     damped_sine,
@@ -49,6 +58,7 @@ from jaxgeom.embeddings import (
     step_output,
     thresholds,
 )
+from jaxgeom.formula import latex_formula
 from jaxgeom.layers import Dense, Forward, Layers, forward, layers_of
 from jaxgeom.measures import (
     NearestBoundary,
@@ -104,6 +114,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AffineFit",
     "AffineMaps",
     "Architectures",
     "ArrangementCount",
@@ -111,6 +122,7 @@ __all__ = [
     "Box",
     "Breakpoints",
     "Codes",
+    "Comparison",
     "Dataset",
     "Dense",
     "Fit",
@@ -144,6 +156,7 @@ __all__ = [
     "activation_words",
     "affine_maps",
     "affine_maps_of_patterns",
+    "affine_triples",
     "arrangement_count",
     "boundary_length",
     "box",
@@ -152,6 +165,7 @@ __all__ = [
     "check_complex",
     "code_counts",
     "codes",
+    "compare_networks",
     "convert",
     "corners",
     "count_grid_regions",
@@ -168,6 +182,7 @@ __all__ = [
     "enumerate_regions",
     "enumerate_regions_nd",
     "fit",
+    "fit_affine",
     "fit_architectures",
     "fit_population",
     "fit_until_solved",
@@ -185,6 +200,7 @@ __all__ = [
     "image_lengths",
     "inradius",
     "inscribed_circles",
+    "latex_formula",
     "layers_of",
     "lift",
     "line_breakpoints",
@@ -212,7 +228,9 @@ __all__ = [
     "polygon",
     "polygon_vertices",
     "polyline_breakpoints",
+    "predict_affine",
     "project",
+    "r_squared",
     "raghu_2017",
     "random_order",
     "region_density",

@@ -5,10 +5,17 @@ import sys
 import time
 from collections.abc import Sequence
 
-from jaxgeom.commands import detangle, rings, spirals, stretch, xor
+from jaxgeom.commands import detangle, movie, rings, spirals, stretch, xor
 from jaxgeom.recipes.output import FORMATS, check_formats
 
-RECIPES = {"spirals": spirals, "stretch": stretch, "detangle": detangle, "rings": rings, "xor": xor}
+RECIPES = {
+    "spirals": spirals,
+    "stretch": stretch,
+    "detangle": detangle,
+    "rings": rings,
+    "xor": xor,
+    "movie": movie,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

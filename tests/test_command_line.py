@@ -13,7 +13,7 @@ import pytest
 
 from jaxgeom.__main__ import main
 
-SMALL = ["xor", "--widths", "2", "3", "--seeds", "12", "--grid", "11", "--quiet"]
+SMALL = ["xor", "--widths", "2", "3", "--seeds", "12", "--grid", "11", "--quiet", "--table-only"]
 FIELDS = {"width", "seed", "solved", "tries", "grid_count", "exact_count", "exact_count_init"}
 
 
@@ -56,7 +56,7 @@ def test_unsolved_networks_are_marked_and_the_table_still_prints(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # One hidden unit cannot solve XOR.
-    command = ["xor", "--widths", "1", "--seeds", "3", "--grid", "5", "--max-tries", "2", "--quiet"]
+    command = ["xor", "--widths", "1", "--seeds", "3", "--grid", "5", "--max-tries", "2", "--quiet", "--table-only"]
     assert main([*command, "--out", str(tmp_path)]) == 0
     with np.load(tmp_path / "xor.npz") as arrays:
         assert not arrays["solved"].any()
@@ -74,6 +74,7 @@ def test_unsolved_networks_are_marked_and_the_table_still_prints(
         (["--seeds", "0"], "positive"),
         (["--grid", "1"], "at least 2"),
         (["--max-tries", "0"], "max_tries must be a positive"),
+        (["--pairs", "0"], "pairs must be a positive"),
     ],
 )
 def test_bad_values_are_refused(

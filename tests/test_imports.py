@@ -16,6 +16,7 @@ ALLOWED = {
     "domains": {"_typing"},
     "chunks": {"_typing"},
     "affine": {"_typing", "layers", "domains"},
+    "comparison": {"_typing", "layers", "affine"},
     "regions": {"_typing", "layers", "domains", "affine", "chunks", "regions"},
     "measures": {"_typing", "layers", "domains", "affine", "regions"},
     "datasets": {"_typing"},

@@ -1,33 +1,52 @@
 """[edge] ``python -m jaxgeom xor``."""
 
 import argparse
+from pathlib import Path
+from typing import Any
 
-from jaxgeom.recipes import xor
-from jaxgeom.recipes.output import check_writable
+import jax
+import numpy as np
+
+from jaxgeom.domains import box
+from jaxgeom.formula import latex_formula
+from jaxgeom.layers import layers_of
+from jaxgeom.population import Solved
+from jaxgeom.recipes import xor, xor_networks
+from jaxgeom.recipes.output import check_writable, movie_paths, save_figure, save_report
 
 SUMMARY = "linear regions of networks that solve XOR, over widths and seeds"
 DESCRIPTION = (
     "Train ReLU networks 2-W-1 on XOR, many seeds of each width at once, drawing those that fail anew. Count "
     "the linear regions of each on [-1, 1]² twice: as distinct affine maps on a grid of points, and exactly. "
-    "Prints a table; writes xor.json (settings, statistics), xor.npz (one row a network) and xor.png."
+    "Prints a table; writes xor.json (settings, statistics), xor.npz (one row a network) and xor.png. Then look at "
+    "single networks: the one made by hand, training step by step, two networks compared through their affine maps, "
+    "hidden units, regions, and what a grid misses of them; writes xor_*.png, xor_training.gif, xor_networks.json "
+    "(formulas in LaTeX, R²) and xor_pairs.npz (R² of many pairs)."
 )
+_GRID_SHOWN = 31
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--widths", type=int, nargs="+", default=[2, 20, 100], metavar="W", help="hidden units")
-    parser.add_argument("--seeds", type=int, default=1000, help="networks of each width")
+    parser.add_argument("--seeds", type=int, default=1000, help="networks of each width; at most 100 with --quick")
     parser.add_argument("--grid", type=int, default=101, help="grid points along each axis")
     parser.add_argument(
         "--max-tries", type=int, default=100, help="initialisations that a network may use to solve XOR"
     )
+    parser.add_argument("--pairs", type=int, default=100, help="pairs of networks compared, of each kind")
+    parser.add_argument("--table-only", action="store_true", help="only the counts, their table and their picture")
 
 
-def run(options: argparse.Namespace) -> list:
-    """Run the study and save it."""
+def run(options: argparse.Namespace) -> list[Path]:
+    """Run the study, look at single networks, and save it all."""
     check_writable(options.out)
+    if options.pairs < 1:
+        raise ValueError(f"pairs must be a positive integer, but {options.pairs} was given.")
+    seeds = min(options.seeds, 100) if options.quick else options.seeds
+    widths = [width for width in options.widths if width <= 20] or options.widths if options.quick else options.widths
     study = xor.xor_study(
-        options.widths,
-        options.seeds,
+        widths,
+        seeds,
         key=options.key,
         num_grid=options.grid,
         max_tries=options.max_tries,
@@ -35,10 +54,121 @@ def run(options: argparse.Namespace) -> list:
     )
     print(xor.xor_table(study))
     settings = {
-        "widths": options.widths,
-        "num_seeds": options.seeds,
+        "widths": widths,
+        "num_seeds": seeds,
         "num_grid": options.grid,
         "key": options.key,
         "max_tries": options.max_tries,
     }
-    return xor.save_xor_study(study, options.out, settings)
+    written = xor.save_xor_study(study, options.out, settings)
+    return written if options.table_only else written + _networks(options, widths, seeds, settings)
+
+
+def _networks(options: argparse.Namespace, widths: list[int], seeds: int, settings: dict[str, Any]) -> list[Path]:
+    """Single networks and pairs of them."""
+    from jaxgeom.plot.animate import save_animation
+    from jaxgeom.recipes import xor_pictures as pictures
+
+    out, key = Path(options.out), jax.random.key(options.key)
+    written: list[Path] = []
+
+    def save(name: str, figure: Any) -> None:
+        written.extend(save_figure(figure, out / f"xor_{name}", options.formats, dpi=80 if options.quick else 110))
+
+    trained = {width: xor.train_xor(key, width, seeds, max_tries=options.max_tries) for width in widths}
+    save("data", pictures.data_figure())
+    save("by_hand", pictures.by_hand_figure())
+    width, seed = _shown(trained, widths[0])
+    training = xor_networks.xor_training(
+        key, width, seed, int(trained[width].tries[seed]) - 1, every=10 if options.quick else 2
+    )
+    save("training", pictures.training_figure(training, width))
+    if paths := movie_paths(out / "xor_training", options.formats):
+        figure, draw, num = pictures.training_movie(training, width)
+        written += save_animation(
+            figure,
+            draw,
+            num,
+            paths,
+            frames_per_second=4 if options.quick else 8,
+            progress=not options.quiet and "training",
+        )
+        pictures.close(figure)
+    scores = xor_networks.xor_pair_scores(
+        trained, num_pairs=options.pairs, num_grid=options.grid, progress=not options.quiet
+    )
+    networks: dict[str, Any] = {}
+    if scores:
+        columns: dict[str, Any] = _columns(scores)
+        np.savez_compressed(out / "xor_pairs.npz", **columns)
+        written.append(out / "xor_pairs.npz")
+        save("pairs", pictures.pairs_figure(scores))
+        networks["pairs"] = [_statistics(each) for each in scores]
+        print("\nAffine maps of one network fitted to those of another, R² over the grid (median, range):")
+        for row in networks["pairs"]:
+            print(f"{row['widths'][0]:>6} → {row['widths'][1]:<4} {row['num_pairs']:>4} pairs   {_in_words(row)}")
+    else:
+        print("\nToo few networks solved XOR to compare two of them: no pictures of pairs.")
+    chosen = xor_networks.chosen_pairs(scores)
+    if options.quick:
+        chosen.pop("dissimilar", None)
+    for name, (each, number) in chosen.items():
+        layers = [
+            pictures.member(layers_of(trained[w].params), seed)
+            for w, seed in zip(each.widths, each.members[number].tolist(), strict=True)
+        ]
+        pair = xor_networks.xor_pair(*layers, num_grid=options.grid)
+        titles = (f"2-{each.widths[0]}-1", f"2-{each.widths[1]}-1")
+        for what, figure in pictures.pair_figures(pair, titles).items():
+            save(f"{name}_{what}", figure)
+        networks[name] = {
+            "widths": each.widths,
+            "seeds": each.members[number],
+            "r_squared": pair.r_squared,
+            "formulas": [latex_formula(one) for one in layers],
+            "formulas_from_0_to_1": [latex_formula(one, unit_box=box()) for one in layers],
+        }
+    shown, seed = _shown(trained, max([w for w in widths if w <= 30], default=widths[0]))
+    layers = pictures.member(layers_of(trained[shown].params), seed)
+    title = f"2-{shown}-1"
+    save("units", pictures.units_figure(layers, title=f"The hidden units of a network {title}"))
+    save("regions", pictures.regions_figure(layers, title=title))
+    figure, facts = pictures.grid_view_figure(layers, num_grid=min(options.grid, _GRID_SHOWN), title=title)
+    save("grid", figure)
+    networks["shown"] = {"width": shown, "seed": seed, "num_grid": min(options.grid, _GRID_SHOWN)} | facts
+    first = pictures.member(layers_of(training.params), None)
+    networks["trained"] = {"width": width, "formula": latex_formula(first)}
+    if width <= 3:
+        print(f"\nThe first of width {width}:  {pictures.in_text(first)}")
+    written.append(save_report(out / "xor_networks.json", settings | {"num_pairs": options.pairs}, networks))
+    return written
+
+
+def _shown(trained: dict[int, Solved], width: int) -> tuple[int, int]:
+    """The width and number of the first network that solves XOR, or of the first one of all if none does."""
+    return width, int(np.argmax(trained[width].is_solved))
+
+
+def _columns(scores: list[xor_networks.PairScores]) -> dict[str, np.ndarray]:
+    """One row a pair."""
+    repeated = [np.repeat([each.widths], len(each.members), axis=0) for each in scores]
+    return {
+        "widths": np.concatenate(repeated),
+        "seeds": np.concatenate([each.members for each in scores]),
+        "r_squared": np.concatenate([each.all_points for each in scores]),
+        "r_squared_of_data_fit": np.concatenate([each.data_points for each in scores]),
+    }
+
+
+def _statistics(scores: xor_networks.PairScores) -> dict[str, Any]:
+    return {"widths": scores.widths, "num_pairs": len(scores.members)} | {
+        name: {"median": np.median(values), "min": values.min(), "max": values.max()}
+        for name, values in (("whole_grid", scores.all_points), ("data_points", scores.data_points))
+    }
+
+
+def _in_words(row: dict[str, Any]) -> str:
+    return ",  ".join(
+        f"fitted {where}: {row[name]['median']:6.2f} ({row[name]['min']:.2f} to {row[name]['max']:.2f})"
+        for name, where in (("whole_grid", "on the grid"), ("data_points", "at the data"))
+    )

@@ -7,12 +7,16 @@ from jaxgeom.plot.animate import check_movies, save_animation
 from jaxgeom.plot.counts import CountArtists, new_figure, region_counts
 from jaxgeom.plot.hidden import plot_cube_plane, plot_hidden, plot_hidden_triples
 from jaxgeom.plot.lines import FitArtists, HyperplaneArtists, plot_fit, plot_hyperplanes
+from jaxgeom.plot.maps import GridViewArtists, mark_classes, plot_formulas, plot_grid_view, plot_map
 from jaxgeom.plot.points import plot_points
 from jaxgeom.plot.regions import RegionArtists, plot_boundary, plot_regions
 from jaxgeom.plot.sandwich import Dots, dots_of, sandwich
 from jaxgeom.plot.stages import Morph, morph_stages, plot_stages
 from jaxgeom.plot.style import COLORS, dark, new_axes
+from jaxgeom.plot.surfaces import plot_lifted, plot_surface, plot_wireframe
 from jaxgeom.plot.training import CurveArtists, LossArtists, exponential_smoothing, plot_curves, plot_loss
+from jaxgeom.plot.triples import plot_triples
+from jaxgeom.plot.units import UnitArtists, plot_units
 from jaxgeom.plot.warp import plot_warped_grid
 
 __all__ = [
@@ -21,14 +25,17 @@ __all__ = [
     "CurveArtists",
     "Dots",
     "FitArtists",
+    "GridViewArtists",
     "HyperplaneArtists",
     "LossArtists",
     "Morph",
     "RegionArtists",
+    "UnitArtists",
     "check_movies",
     "dark",
     "dots_of",
     "exponential_smoothing",
+    "mark_classes",
     "morph_stages",
     "new_axes",
     "new_figure",
@@ -36,14 +43,22 @@ __all__ = [
     "plot_cube_plane",
     "plot_curves",
     "plot_fit",
+    "plot_formulas",
+    "plot_grid_view",
     "plot_hidden",
     "plot_hidden_triples",
     "plot_hyperplanes",
+    "plot_lifted",
     "plot_loss",
+    "plot_map",
     "plot_points",
     "plot_regions",
     "plot_stages",
+    "plot_surface",
+    "plot_triples",
+    "plot_units",
     "plot_warped_grid",
+    "plot_wireframe",
     "region_counts",
     "sandwich",
     "save_animation",

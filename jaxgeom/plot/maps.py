@@ -1,0 +1,185 @@
+"""[edge] Networks over the plane as pictures: decision maps, formulas of affine pieces, what a grid of points sees."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection, PolyCollection
+from matplotlib.colors import Colormap, LinearSegmentedColormap
+from matplotlib.image import AxesImage
+from matplotlib.text import Text
+
+from jaxgeom.domains import Box
+from jaxgeom.formula import affine_text
+from jaxgeom.plot.regions import plot_regions
+from jaxgeom.plot.style import COLORS, new_axes
+from jaxgeom.regions.complex import OUTSIDE, PlanarComplex
+
+SIDES = COLORS[:2]
+"""Colours of the two decisions: negative (class 0) and positive (class 1)."""
+
+
+def side_colormap() -> Colormap:
+    """Blue below the middle and orange above it, stronger further out, with a jump where the decision changes."""
+    stops = [(0.0, "#2b83b8"), (0.5, "#c3dff0"), (0.5, "#f8d9c2"), (1.0, "#dd7430")]
+    return LinearSegmentedColormap.from_list("sides", stops, N=512)
+
+
+class GridViewArtists(NamedTuple):
+    """What :func:`plot_grid_view` drew."""
+
+    axes: Axes
+    seen: PolyCollection
+    missed: PolyCollection
+    """Faces without a point."""
+    points: PathCollection
+
+
+def plot_map(
+    values: Float[np.ndarray, "rows columns"],
+    domain: Box,
+    *,
+    limit: float = 1.5,
+    ax: Axes | None = None,
+    **style: Any,
+) -> AxesImage:
+    """Draw a decision map: which side each point of a grid is on, and how far.
+
+    Args:
+        values: outputs on a grid over the domain, one row for each second coordinate, from below; for instance at
+            ``grid_points(domain, num)``, reshaped to (num, num).
+        domain: what the grid spans, ends included.
+        limit: values from ``limit`` on, and down from ``-limit``, have the full colour. The same limit makes pictures
+            comparable.
+        ax: where to draw; default is a new figure.
+        style: passed on to ``imshow``.
+    """
+    if ax is None:
+        (ax,) = new_axes()
+    values = np.asarray(values)
+    step = (domain.high - domain.low) / np.array([values.shape[1] - 1, values.shape[0] - 1])
+    (left, below), (right, above) = domain.low - step / 2, domain.high + step / 2
+    look: dict[str, Any] = {
+        "cmap": side_colormap(),
+        "vmin": -limit,
+        "vmax": limit,
+        "interpolation": "nearest",
+        "zorder": 0.5,
+    }
+    image = ax.imshow(values, origin="lower", extent=(left, right, below, above), **look | style)
+    _frame(ax, domain.low, domain.high)
+    return image
+
+
+def plot_formulas(
+    complex_: PlanarComplex,
+    *,
+    positions: Float[np.ndarray, "faces 2"] | None = None,
+    names: Sequence[str] = ("x", "y"),
+    digits: int = 3,
+    ax: Axes | None = None,
+    **style: Any,
+) -> list[Text]:
+    """Write the affine function of each region into it, along its level lines.
+
+    Args:
+        complex_: regions with one output; for few of them.
+        positions: where; default is the centroid of each face.
+        names: of the coordinates.
+        digits: significant digits.
+        ax: where to write; default is a new figure with the regions.
+        style: passed on to ``Axes.text``.
+    """
+    if ax is None:
+        ax = plot_regions(complex_).axes
+    positions = complex_.centroid if positions is None else positions
+    look: dict[str, Any] = {"ha": "center", "va": "center", "rotation_mode": "anchor", "zorder": 5, "fontsize": 10}
+    look["bbox"] = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": "0.3", "linewidth": 0.8}
+    texts = []
+    for place, gradient, intercept in zip(positions, complex_.gradient[:, 0], complex_.intercept[:, 0], strict=True):
+        # a constant is written as the rest of the picture: along the lines of the other pieces
+        direction = gradient if np.abs(gradient).max() > 1e-9 else complex_.gradient[:, 0].sum(axis=0)
+        angle = np.degrees(np.arctan2(*direction[::-1])) - 90 if np.abs(direction).max() > 1e-9 else 0.0
+        angle = (angle + 90) % 180 - 90
+        text = f"$f({', '.join(names)}) = {affine_text(gradient, float(intercept), names=names, digits=digits)}$"
+        texts.append(ax.text(place[0], place[1], text, **look | {"rotation": angle} | style))
+    return texts
+
+
+def plot_grid_view(
+    complex_: PlanarComplex,
+    points: Float[np.ndarray, "points 2"],
+    face: Int[np.ndarray, " points"],
+    map_of_face: Int[np.ndarray, " faces"],
+    *,
+    ax: Axes | None = None,
+    **style: Any,
+) -> GridViewArtists:
+    """Draw what a grid sees of a network's regions, and what it misses: faces without a point stand out.
+
+    Args:
+        complex_: the exact regions.
+        points: of the grid.
+        face: the face that each of them is in, as :func:`jaxgeom.locate` gives it.
+        map_of_face: a number for each affine map, as ``jaxgeom.region_labels(complex_, "map")`` gives it. Points take
+            their colours from it.
+        ax: where to draw; default is a new figure.
+        style: passed on to ``scatter``, for the points.
+    """
+    drawn = plot_regions(complex_, color_by=np.full((complex_.num_faces, 3), 0.95), ax=ax)
+    ax = drawn.axes
+    is_seen = np.zeros(complex_.num_faces, bool)
+    is_seen[face[face != OUTSIDE]] = True
+    missed_faces = np.flatnonzero(~is_seen)
+    cycles = np.split(complex_.vertices[complex_.face_vertices], complex_.face_offsets[1:-1])
+    label = f"regions that hold no grid point ({len(missed_faces):,})"
+    missed = PolyCollection(
+        [cycles[f] for f in missed_faces], facecolors=SIDES[1], linewidths=0, zorder=1.5, label=label
+    )
+    ax.add_collection(missed, autolim=False)
+    palette = np.array([color_of(number) for number in range(max(1, int(map_of_face.max()) + 1))])
+    inside = face != OUTSIDE
+    look: dict[str, Any] = {"s": 5, "linewidths": 0, "zorder": 2.5, "c": palette[map_of_face[face[inside]]]}
+    shown = ax.scatter(*np.asarray(points)[inside].T, **look | style)
+    shown.set_label("grid points, coloured by affine map")
+    for lines in drawn.edges:
+        lines.set_label("_edges")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2, frameon=False, fontsize="small")
+    return GridViewArtists(ax, drawn.faces, missed, shown)
+
+
+def color_of(number: int) -> tuple[float, float, float]:
+    """Colours for many things without an order, the first as far apart as the last: cool ones, against orange."""
+    hue, light = (number * 0.6180339887498949) % 1.0, (number * 0.7548776662466927) % 1.0
+    low, high = np.array([0.10, 0.35, 0.60]), np.array([0.45, 0.20, 0.55])
+    base = (1 - hue) * low + hue * high
+    return tuple((base + (1 - base) * 0.6 * light).tolist())
+
+
+def mark_classes(
+    x: Float[Any, "points dim"],
+    y: Shaped[Any, " points"],
+    *,
+    names: Sequence[str] = ("even", "odd"),
+    ax: Axes,
+    **style: Any,
+) -> list[PathCollection]:
+    """Data of two classes over a decision map, in its colours, with white rims: circles, and squares where positive."""
+    drawn = []
+    for is_positive, (marker, color) in enumerate(zip("os", SIDES, strict=True)):
+        chosen = (np.asarray(y) > 0) == bool(is_positive)
+        look: dict[str, Any] = {"s": 70, "marker": marker, "color": color, "edgecolors": "white", "linewidths": 1.4}
+        look["zorder"] = 4
+        look |= {"label": names[is_positive]} | ({"depthshade": False} if ax.name == "3d" else {})
+        drawn.append(ax.scatter(*np.asarray(x)[chosen].T, **look | style))
+    return drawn
+
+
+def _frame(ax: Axes, low: np.ndarray, high: np.ndarray) -> None:
+    ax.set_aspect("equal")
+    ax.set_xlim(low[0], high[0])
+    ax.set_ylim(low[1], high[1])
+    ax.set_xlabel("$x$")
+    ax.set_ylabel("$y$")

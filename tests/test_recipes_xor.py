@@ -1,0 +1,136 @@
+"""XOR, network by network: by hand, trained, compared, and what the command writes of it."""
+
+import json
+
+import jax
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from complexes import complex_of, network
+from PIL import Image
+
+from jaxgeom.__main__ import main
+from jaxgeom.datasets import parity
+from jaxgeom.domains import box, grid_points
+from jaxgeom.layers import layers_of
+from jaxgeom.recipes import xor_networks, xor_pictures
+from jaxgeom.recipes.xor_networks import PairScores
+
+KEY = jax.random.key(0)
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def test_the_network_by_hand_is_xor():
+    x, y = parity(2)
+    values = xor_networks.xor_values(xor_networks.xor_by_hand(), np.asarray(x))
+    np.testing.assert_array_equal(np.sign(values), y[:, 0])
+    np.testing.assert_array_equal(values, [-1, 1, 1, -3])
+    regions = xor_networks.exact_regions(xor_networks.xor_by_hand(), box(-2, 2))
+    found = sorted(map(tuple, np.column_stack([regions.gradient[:, 0], regions.intercept]).tolist()))
+    assert found == [(-2, -2, 1), (0, 0, -1), (2, 2, 1)]
+
+
+def test_exact_regions_are_those_of_enumeration():
+    layers = network(0, 5, 1)
+    ours, expected = xor_networks.exact_regions(layers, box()), complex_of(layers)
+    assert ours.num_faces == expected.num_faces
+    np.testing.assert_array_equal(ours.vertices, expected.vertices)
+    cut = xor_networks.exact_regions(layers, box(), cut_output=True)
+    assert cut.num_faces == complex_of(layers, cut_output=True).num_faces
+
+
+def test_a_training_is_that_of_the_study(trained_xor):
+    trained = trained_xor(2)
+    run = xor_networks.xor_training(KEY, 2, 3, int(trained.tries[3]) - 1)
+    for ours, theirs in zip(jax.tree.leaves(run.params), jax.tree.leaves(trained.params), strict=True):
+        np.testing.assert_allclose(ours, theirs[3], atol=2e-5)
+    np.testing.assert_array_equal(run.snapshot_steps, np.arange(0, 101, 10))
+    assert run.train_accuracy[-1] == 1
+    last = jax.tree.map(lambda array: array[-1], layers_of(run.snapshots))
+    np.testing.assert_array_equal(last[0].kernel, layers_of(run.params)[0].kernel)
+    figure = xor_pictures.training_figure(run, 2)
+    images = [image for ax in figure.axes for image in ax.get_images()]
+    assert len(images) == 11
+    assert {image.get_clim() for image in images} == {(-1.5, 1.5)}
+    values = xor_networks.xor_values(last, grid_points(box(), 101))
+    np.testing.assert_allclose(images[-1].get_array().ravel(), values, atol=1e-6)
+    _, draw, num = xor_pictures.training_movie(run, 2)
+    for frame in (0, num - 1):
+        draw(frame)
+
+
+def test_pairs_are_compared_in_both_directions():
+    networks = [network(seed, 3, 1) for seed in (0, 1, 2, 3)]
+    pair = xor_networks.xor_pair(networks[0], networks[1], num_grid=11)
+    assert pair.points.shape == (125, 2)
+    ones = np.column_stack([pair.points, np.ones(125)])
+    for layers, triples in zip(networks, pair.triples, strict=False):
+        np.testing.assert_allclose(
+            np.sum(ones * triples, axis=1), xor_networks.xor_values(layers, pair.points), atol=1e-6
+        )
+    # the image is a projection: what is left is orthogonal to the triples and to constants
+    for x, y, image in ((0, 1, 0), (1, 0, 1)):
+        left = pair.triples[y] - pair.images[image]
+        np.testing.assert_allclose(left.sum(axis=0), 0, atol=1e-2)
+        np.testing.assert_allclose(pair.triples[x].T @ left, 0, atol=1e-2)
+    for triples, distinct in zip(pair.triples, pair.distinct, strict=True):
+        assert distinct.sum() == len(np.unique(triples.round(6), axis=0))
+        assert distinct[0]
+    first, second = (jax.tree.map(lambda *arrays: np.stack(arrays), *half) for half in (networks[::2], networks[1::2]))
+    scores = xor_networks.compare_pairs(first, second, num_grid=11)
+    np.testing.assert_allclose(scores.all_points[0], pair.r_squared[0], atol=1e-12)
+    assert (scores.data_points <= scores.all_points + 1e-9).all()  # the fit on the grid is the best there is
+    for figure in xor_pictures.pair_figures(pair, ("a", "b")).values():
+        figure.canvas.draw()
+
+
+def test_chosen_pairs():
+    def scores(widths, values):
+        return PairScores(widths, np.array(values), np.array(values), np.arange(2 * len(values)).reshape(-1, 2))
+
+    alike, other = scores((2, 2), [0.3, 0.9, -0.1]), scores((2, 5), [0.5, 0.1, 0.2])
+    found = xor_networks.chosen_pairs([alike, other])
+    assert {name: row for name, (_, row) in found.items()} == {"similar": 1, "dissimilar": 2, "unlike": 2}
+    assert found["unlike"][0] is other
+    assert xor_networks.chosen_pairs([]) == {}
+
+
+def test_pictures_of_one_network():
+    layers = network(1, 8, 1)
+    exact = complex_of(layers)
+    figure, facts = xor_pictures.grid_view_figure(layers, num_grid=9, title="a")
+    assert facts["exact_regions"] == exact.num_faces
+    missed = [c for c in figure.axes[0].collections if "no grid point" in str(c.get_label())]
+    assert len(missed[0].get_paths()) == exact.num_faces - facts["regions_seen"]
+    assert facts["maps_seen"] <= facts["regions_seen"] <= facts["exact_regions"]
+    assert len(xor_pictures.regions_figure(layers, title="a").axes) == 7  # four pictures, three colour bars
+    xor_pictures.units_figure(layers, title="a").canvas.draw()
+    by_hand = xor_pictures.by_hand_figure()
+    texts = {text.get_text() for text in by_hand.axes[0].texts}
+    assert "$f(x, y) = 2 x + 2 y + 1$" in texts
+    xor_pictures.data_figure().canvas.draw()
+    assert xor_pictures.in_text(xor_networks.xor_by_hand()) == "f(x) = 2 max(x1 + x2 + 1, 0) - 4 max(x1 + x2, 0) - 1"
+
+
+def test_the_command_writes_networks_and_pairs(tmp_path, capsys):
+    command = ["xor", "--widths", "2", "--seeds", "12", "--grid", "11", "--pairs", "4", "--quick", "--quiet"]
+    assert main([*command, "--out", str(tmp_path)]) == 0
+    assert "R² over the grid" in capsys.readouterr().out
+    report = json.loads((tmp_path / "xor_networks.json").read_text())["statistics"]
+    with np.load(tmp_path / "xor_pairs.npz") as arrays:
+        assert arrays["seeds"].shape == (report["pairs"][0]["num_pairs"], 2)
+        assert arrays["r_squared"].max() == pytest.approx(report["pairs"][0]["whole_grid"]["max"])
+        best = arrays["r_squared"].argmax()
+        np.testing.assert_array_equal(arrays["seeds"][best], report["similar"]["seeds"])
+    assert report["similar"]["r_squared"][0] == pytest.approx(report["pairs"][0]["whole_grid"]["max"])
+    assert r"\begin{bmatrix}" in report["similar"]["formulas"][0]
+    assert "unlike" not in report
+    with Image.open(tmp_path / "xor_training.gif") as movie:
+        assert movie.n_frames == 11
+    names = {path.name for path in tmp_path.glob("*.png")}
+    assert {"xor.png", "xor_by_hand.png", "xor_similar_maps.png", "xor_grid.png"} <= names
