@@ -1,24 +1,23 @@
 """[host] Members spread over the devices of this process, and chunks over processes.
 
-Every device runs one and the same program, on a batch of a size that depends on the study and not on the number of
-devices: on equal devices, results are the same to the bit. Within a process, the population axis of a pass is sharded
-with ``jax.shard_map``; of several processes (``jax.distributed.initialize()`` comes first), number i of n computes
-chunks i, i + n, ….
+Within a process, the population axis is sharded over all local devices, and each device runs the program of one device
+on its shard, of a size that depends on the study and not on the number of devices: on equal devices, results are the
+same to the bit. (A program partitioned by XLA adds in another order and differs in the last digits.) The price is that
+each device compiles the program, all of them side by side. Of several processes (``jax.distributed.initialize()`` comes
+first), number i of n computes chunks i, i + n, … of those that are left to do.
 """
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxgeom._typing import PyTree
-from jaxgeom.chunks import map_chunks
+from jaxgeom.chunks import in_threads, map_chunks
 from jaxgeom.population import compiler_options
-
-AXIS = "networks"
 
 
 def over_devices(function: Callable[..., PyTree], batch_size: int) -> Callable[[PyTree], PyTree]:
@@ -32,15 +31,16 @@ def over_devices(function: Callable[..., PyTree], batch_size: int) -> Callable[[
         A function of a tuple of arguments with a leading axis (networks); its results are NumPy arrays.
     """
     devices = jax.local_devices()
+    sharding = NamedSharding(Mesh(np.array(devices), ("networks",)), PartitionSpec("networks"))
+    compiled = jax.jit(lambda population: jax.vmap(function)(*population), compiler_options=compiler_options())
 
-    def of_batch(population: PyTree) -> PyTree:
-        return jax.vmap(function)(*population)
+    def on_all(population: PyTree) -> PyTree:
+        leaves, structure = jax.tree.flatten(jax.device_put(population, sharding))
+        shards = [{shard.device: shard.data for shard in leaf.addressable_shards} for leaf in leaves]
+        ours = [jax.tree.unflatten(structure, [shard[device] for shard in shards]) for device in devices]
+        results = in_threads([partial(compiled, shard) for shard in ours], len(devices))
+        return jax.tree.map(lambda *parts: np.concatenate([np.asarray(part) for part in parts]), *results)
 
-    mapped: Callable[..., Any] = of_batch
-    if len(devices) > 1:
-        spec, mesh = PartitionSpec(AXIS), Mesh(np.array(devices), (AXIS,))
-        mapped = jax.shard_map(of_batch, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
-    compiled = jax.jit(mapped, compiler_options=compiler_options())
     size = batch_size * len(devices)
 
     def run(population: PyTree) -> PyTree:
@@ -48,7 +48,7 @@ def over_devices(function: Callable[..., PyTree], batch_size: int) -> Callable[[
         # Filled up to whole batches, so that no other program is compiled, with members that are thrown away.
         members = np.minimum(np.arange(-(-num // size) * size), num - 1)
         filled = jax.tree.map(lambda array: array[members], population)
-        results = map_chunks(compiled, filled, chunk_size=size)
+        results = map_chunks(compiled if len(devices) == 1 else on_all, filled, chunk_size=size)
         return jax.tree.map(lambda array: array[:num], results)
 
     return run
