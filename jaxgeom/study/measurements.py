@@ -41,6 +41,8 @@ class Measurement(NamedTuple):
     """Names of the trailing axes of its arrays, from the last one backwards where arrays have fewer."""
     units: str = "1"
     meaning: str = ""
+    details: dict[str, tuple[str, str]] | None = None
+    """Units and meaning of entries of a dictionary, by key, where they differ."""
 
 
 def pure(
@@ -88,7 +90,13 @@ def exact_regions(domain: PlanarDomain, *, kind: str = "activation", min_area: f
             return counts
         return counts | {"large": found.num_large, "smallest_area": found.smallest_area}
 
-    return Measurement(count, True, meaning=f"exact number of linear regions, kind {kind!r}; -1 where not finite")
+    details = {
+        "degenerate": ("1", "whether integer arithmetic decided the exact number"),
+        "large": ("1", f"number of regions of at least {min_area} in area; -1 where not finite"),
+        "smallest_area": ("squared units of the input", "area of the smallest region"),
+    }
+    meaning = f"exact number of linear regions, kind {kind!r}; -1 where not finite"
+    return Measurement(count, True, meaning=meaning, details=details)
 
 
 def grid_regions(points: Float[Array | np.ndarray, "points in"], *, atol: float = 1e-3) -> Measurement:
@@ -101,7 +109,9 @@ def grid_regions(points: Float[Array | np.ndarray, "points in"], *, atol: float 
         found = count_grid_regions(layers, points, atol)
         return {"": found.num_maps, "patterns": found.num_patterns}
 
-    return Measurement(count, True, meaning=f"distinct affine maps at {len(points)} points; -1 where not finite")
+    meaning = f"distinct affine maps at {len(points)} points; -1 where not finite"
+    details = {"patterns": ("1", f"activation patterns at {len(points)} points; -1 where not finite")}
+    return Measurement(count, True, meaning=meaning, details=details)
 
 
 def boundary_lengths(domain: PlanarDomain) -> Measurement:

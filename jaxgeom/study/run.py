@@ -179,6 +179,9 @@ def _new_manifest(
         name: {"dims": item.dims, "units": item.units, "meaning": item.meaning, "has_steps": True}
         for name, item in recipe.measure.items()
     }
+    for name, item in recipe.measure.items():
+        for detail, (units, meaning) in (item.details or {}).items():
+            variables[f"{name}_{detail}"] = variables[name] | {"units": units, "meaning": meaning}
     meaning = "training step that met NaN or infinity, after which a network stays as it was; -1 if none"
     variables[_DIVERGED] = {"dims": (), "units": "steps", "meaning": meaning, "has_steps": False}
     found: dict[str, Any] = {
