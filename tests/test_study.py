@@ -196,6 +196,10 @@ def test_architectures_and_other_models() -> None:
 def test_bad_descriptions_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         run(**changes)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_what_is_no_function_is_no_measurement() -> None:
     with pytest.raises(TypeError, match="a measurement is a function"):
         run(measure={"x": 3})
 

@@ -116,11 +116,11 @@ def member_function(recipe: Recipe, group: Group) -> Callable[..., dict[str, PyT
         available |= {"train": train, "test": test, "loss": recipe.loss}
 
         def measured(params: Params) -> dict[str, Array]:
-            found: dict[str, Array] = {}
+            found: dict[str, Any] = {}
             for name, measurement in recipe.measure.items():
                 if not measurement.is_of_population:
                     found |= variables(name, _measured(name, measurement, params, available))
-            return found
+            return jax.tree.map(jnp.asarray, found)
 
         found: dict[str, PyTree] = jax.lax.map(measured, snapshots)
         if any(measurement.is_of_population for measurement in recipe.measure.values()):
