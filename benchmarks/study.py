@@ -13,6 +13,7 @@ The exit status is 1 if they are not.
 """
 
 import argparse
+import json
 import os
 import random
 import resource
@@ -125,11 +126,13 @@ def overhead(sizes: dict, repeats: int) -> dict:
     return {"processor_seconds": seconds, "overhead": best["study"] / best["by hand"] - 1, "counts_agree": all(same)}
 
 
-def killed(name: str, kills: int, seconds: float, directory: Path) -> dict:
-    """Kill it at random moments of a run, the start left out; then let it finish, and compare."""
+def killed(name: str, kills: int, directory: Path) -> dict:
+    """Kill it at random moments of a run; then let it finish, and compare."""
     moments = random.Random(0)
     whole, broken = directory / "whole", directory / "broken"
+    start = time.perf_counter()
     subprocess.run(child(name, whole), check=True, capture_output=True)
+    seconds = time.perf_counter() - start
     chunks = []
     for _ in range(kills):
         process = subprocess.Popen(
@@ -151,7 +154,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default="benchmarks/results/study.json", help="JSON file to write")
     parser.add_argument("--tiny", action="store_true", help="a few networks, to see that it runs")
-    parser.add_argument("--only", choices=["study", "overhead", "kills"], help="one part")
+    parser.add_argument("--only", choices=["study", "overhead", "kills"], help="one part; the file keeps the others")
     parser.add_argument("--child", choices=["full", "tenth", "tiny"], help=argparse.SUPPRESS)
     options = parser.parse_args()
     sizes_of = {"full": FULL, "tiny": TINY, "tenth": FULL | {"seeds": FULL["seeds"] // 10}}
@@ -161,7 +164,11 @@ def main() -> int:
         print(usage.ru_maxrss / 1000, cpu_seconds())
         return 0
     large, small = ("tiny", "tiny") if options.tiny else ("full", "tenth")
-    record: dict = {"environment": environment(["optax", "flax"]), "sizes": {n: sizes_of[n] for n in (large, small)}}
+    kept = json.loads(Path(options.out).read_text()) if options.only and Path(options.out).exists() else {}
+    record: dict = kept | {
+        "environment": environment(["optax", "flax"]),
+        "sizes": {n: sizes_of[n] for n in (large, small)},
+    }
     with tempfile.TemporaryDirectory() as directory:
         if options.only in (None, "study"):
             record["study"] = whole_study(sizes_of[large], large, Path(directory) / "study")
@@ -170,10 +177,7 @@ def main() -> int:
             record["overhead"] = overhead(sizes_of[small], 1 if options.tiny else 3)
             print(record["overhead"])
         if options.only in (None, "kills"):
-            start = time.perf_counter()
-            subprocess.run(child(small, Path(directory) / "first"), check=True, capture_output=True)
-            seconds = time.perf_counter() - start
-            record["kills"] = killed(small, sizes_of[small]["kills"], seconds, Path(directory))
+            record["kills"] = killed(small, sizes_of[small]["kills"], Path(directory))
             print(record["kills"])
     write_json(options.out, record)
     is_right = record.get("kills", {}).get("identical", True) and record.get("overhead", {}).get("counts_agree", True)
