@@ -1,6 +1,7 @@
 """A small study, the same in every process: for killing it, and for several devices and processes."""
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -39,6 +40,7 @@ def run(axes=AXES, **options):
 
 
 def main(out: str, process: int = 0, num_processes: int = 1, port: int = 0) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it may be ignored
     if num_processes > 1:
         jax.distributed.initialize(f"127.0.0.1:{port}", num_processes, process, initialization_timeout=60)
     study = run(out=out)

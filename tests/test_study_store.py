@@ -170,7 +170,7 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen) -> None:
         time.sleep(0.01)
 
 
-def test_killed_at_several_moments(whole: tuple[Path, jg.Study], tmp_path: Path) -> None:
+def test_killed_and_interrupted_at_several_moments(whole: tuple[Path, jg.Study], tmp_path: Path) -> None:
     out = tmp_path / "killed"
     for num_wanted in (0, 3, 8):
         process = program(str(out), STUDY_SLOWNESS="0.3")
@@ -178,8 +178,9 @@ def test_killed_at_several_moments(whole: tuple[Path, jg.Study], tmp_path: Path)
         if num_wanted == 3:  # a second one is turned away, and disturbs nothing
             with pytest.raises(BlockingIOError, match=f"process {process.pid} on"):
                 study_program.run(out=out)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.send_signal(signal.SIGINT if num_wanted == 8 else signal.SIGKILL)
+        process.communicate(timeout=60)
+        assert process.returncode != 0
         assert num_wanted <= len(chunks(out)) < study_program.NUM_CHUNKS
     (out / "chunk-00009.npz.1.tmp").write_bytes(b"left over")
     assert_same(study_program.run(out=out), whole[1])

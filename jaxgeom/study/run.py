@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Int
 from tqdm.auto import tqdm
 
+from jaxgeom.chunks import check_chunk_size
 from jaxgeom.models import mlp
 from jaxgeom.population import result_bytes
 from jaxgeom.study import store
@@ -121,7 +122,7 @@ def run_study(
         key,
         {name: as_measurement(item) for name, item in measure.items()},
     )
-    _check(recipe, layout, out)
+    _check(recipe, layout, out, chunk_size)
     groups = groups_of(layout, is_padded="widths" in taken)
     description = {
         "axes": {name: described(values) for name, values in layout.coords.items()},
@@ -154,9 +155,10 @@ def run_study(
     return study
 
 
-def _check(recipe: Recipe, layout: Layout, out: Any) -> None:
+def _check(recipe: Recipe, layout: Layout, out: Any, chunk_size: int | None) -> None:
     if not recipe.measure:
         raise ValueError("a study measures something: pass measure={'regions': jaxgeom.study.exact_regions(domain)}.")
+    check_chunk_size(chunk_size)
     taken = {"step", _DIVERGED, *layout.values} & set(recipe.measure) | {"step", "params"} & set(layout.values)
     if taken:
         raise ValueError(f"the names {sorted(taken)} are used for axes or by the study itself; choose others.")
