@@ -84,6 +84,9 @@ def _add_study(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     study.add_argument("file", metavar="FILE", help="the study, in TOML")
     study.add_argument("--out", metavar="DIR", help="directory of the study; default is out/ and the name of the file")
     study.add_argument("--netcdf", action="store_true", help="write result.nc, too (needs the extra 'labels')")
+    study.add_argument(
+        "--hosts", action="store_true", help="one of several processes, which Slurm and the like started"
+    )
     study.add_argument("--quiet", action="store_true", help="no progress bar")
     study.set_defaults(run=_run_study, when_interrupted="the same command goes on from the last finished chunk")
 
@@ -94,6 +97,10 @@ def _run_study(options: argparse.Namespace) -> int:
     from jaxgeom.recipes.study_file import run_file
     from jaxgeom.study.result import save
 
+    if options.hosts:
+        import jax
+
+        jax.distributed.initialize()
     start = time.perf_counter()
     out = Path(options.out) if options.out else Path("out") / Path(options.file).stem
     try:
