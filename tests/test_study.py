@@ -126,6 +126,8 @@ def test_numbers_compile_nothing_anew() -> None:
 
 
 def test_members_are_grouped_by_program() -> None:
+    arrays = {"width": np.array([2, 8]), "rate": jnp.array([0.5, 1.0]), "seed": np.arange(3), "depth": np.int64(1)}
+    assert layout_of(arrays).values == {"width": [2, 8], "rate": [0.5, 1.0], "seed": [0, 1, 2]}
     axes = {"width": [2, 8, 9, 30], "depth": [1, 2], "seed": [3, 4], "rate": [0.1, 0.2], "init": ["he", "flax"]}
     layout = layout_of(axes)
     groups = groups_of(layout)

@@ -76,7 +76,8 @@ def layout_of(axes: Mapping[str, Any], static: Sequence[str] = (), *, has_archit
         if isinstance(given, str) or not np.iterable(given) or (name == "hidden" and _is_architecture(given)):
             fixed[name] = given
             continue
-        listed = [item.item() if isinstance(item, np.generic) else item for item in given]
+        listed = np.asarray(given).tolist() if hasattr(given, "dtype") else list(given)
+        listed = [item.item() if isinstance(item, np.generic) else item for item in listed]
         if not listed or len(set(map(_label, listed))) < len(listed):
             raise ValueError(f"the axis {name!r} needs at least one value, all different, but {listed} was given.")
         values[name] = listed

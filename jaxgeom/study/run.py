@@ -4,6 +4,7 @@ Which members make a chunk, and which of them are computed together, depends on 
 So whatever was interrupted, wherever it goes on, and however many devices there are, the numbers are the same.
 """
 
+import operator
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -116,10 +117,10 @@ def run_study(
         loss,
         num_epochs,
         batch_size,
-        tuple(at_steps),
+        tuple(map(operator.index, at_steps)),
         inputs,
         outputs,
-        key,
+        operator.index(key),
         {name: as_measurement(item) for name, item in measure.items()},
     )
     _check(recipe, layout, out, chunk_size)
