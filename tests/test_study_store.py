@@ -127,6 +127,19 @@ def test_another_description_is_refused(copy: Path) -> None:
     assert before == {path.name: path.read_bytes() for path in copy.iterdir() if path.name != store.LOCK}
 
 
+def test_a_description_that_fails_does_not_block_the_directory(whole: tuple[Path, jg.Study], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="must give arrays with a leading axis"):
+        jg.run_study(
+            study_program.AXES,
+            {"first": jg.study.of_population(lambda layers: np.zeros(3))},
+            model=study_program.drawn,
+            inputs=2,
+            out=tmp_path / "new",
+            progress=False,
+        )
+    assert_same(study_program.run(out=tmp_path / "new"), whole[1])
+
+
 def test_a_full_disk_is_reported_and_spoils_nothing(
     whole: tuple[Path, jg.Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,6 +62,9 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
 def study_arguments(file: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of :func:`jaxgeom.run_study` that the content of a file stands for."""
     _check_keys("the file", file, (*TOP_LEVEL, *TABLES), needed=("axes", "measure"))
+    for name in TABLES:
+        if not isinstance(file.get(name, {}), Mapping):
+            raise ValueError(f"[{name}] must be a table, but {file[name]!r} was given.")
     train = file.get("train", {})
     _check_keys("[train]", train, TRAIN)
     found: dict[str, Any] = {name: file[name] for name in TOP_LEVEL if name in file}

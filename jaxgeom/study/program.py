@@ -79,8 +79,12 @@ def check_axes_are_used(recipe: Recipe, names: Sequence[str]) -> None:
         )
 
 
-def member_function(recipe: Recipe, group: Group) -> Callable[..., dict[str, PyTree]]:
+def member_function(recipe: Recipe, group: Group, *, is_outline: bool = False) -> Callable[..., dict[str, PyTree]]:
     """A pure function ``(seed, widths, settings)`` of one member.
+
+    Args:
+        recipe, group: what to make.
+        is_outline: leave out the training, which takes time to trace and does not change the shapes of the result.
 
     Its result has the variables of all measurements of one network with a leading axis (steps), "params" with the same
     axis if a measurement of the population needs them, and "diverged_step".
@@ -92,9 +96,10 @@ def member_function(recipe: Recipe, group: Group) -> Callable[..., dict[str, PyT
         key, data_key = jax.random.split(jax.random.fold_in(jax.random.key(recipe.key), seed))
         train, test = _data(recipe, settings, data_key)
         model = _model(recipe, group, train, outputs, widths, settings)
-        if recipe.optimizer is None:
-            params = initial = model.init(key)
-            snapshots = jax.tree.map(lambda leaf: leaf[None], params)
+        if recipe.optimizer is None or is_outline:
+            initial = model.init(key)
+            num_steps = len(recipe.at_steps)
+            snapshots = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (num_steps, *leaf.shape)), initial)
             diverged_step = jnp.int32(-1)
         else:
             optimizer = recipe.optimizer

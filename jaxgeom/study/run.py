@@ -138,7 +138,8 @@ def run_study(
     directory = Path(out)
     number, _ = process()
     with store.locked(directory) if number == 0 else nullcontext():
-        manifest = store.read_manifest(directory) if number == 0 else None
+        # Until a chunk is finished, the directory is free for another description.
+        manifest = store.read_manifest(directory) if number == 0 and store.has_chunks(directory) else None
         if number == 0 and manifest is None:
             manifest = _new_manifest(recipe, layout, groups, description, chunk_size)
             store.write_manifest(directory, manifest)
@@ -202,7 +203,7 @@ def _sizes(recipe: Recipe, group: Group, chunk_size: int | None) -> list[int]:
     """Networks that a device computes at once, and networks of a chunk."""
     seed, widths, traced = _arguments(group, slice(0, 1))
     first = jax.tree.map(lambda array: array[0], (seed, widths, traced))
-    bytes_each = max(1, result_bytes(member_function(recipe, group), *first))
+    bytes_each = max(1, result_bytes(member_function(recipe, group, is_outline=True), *first))
     in_memory = max(1, _CHUNK_BYTES // bytes_each)
     is_cpu = jax.default_backend() == "cpu"
     batch = min(64 if is_cpu else 8192, in_memory, chunk_size or in_memory)

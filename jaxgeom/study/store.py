@@ -31,6 +31,11 @@ def chunk_path(directory: Path, number: int) -> Path:
     return directory / f"chunk-{number:05d}.npz"
 
 
+def has_chunks(directory: Path) -> bool:
+    """Whether anything has been finished."""
+    return any(directory.glob("chunk-*.npz"))
+
+
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """Hold the directory, creating it if need be.
