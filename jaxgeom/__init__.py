@@ -7,7 +7,7 @@ ReLU networks cut their input space into (:func:`count_regions`, :func:`grid_reg
 
 from typing import TYPE_CHECKING, Any
 
-from jaxgeom import convert, datasets, losses
+from jaxgeom import convert, datasets, losses, study
 from jaxgeom.affine import AffineMaps, activation_words, affine_maps, affine_maps_of_patterns, unpack_patterns
 from jaxgeom.chunks import map_chunks
 from jaxgeom.comparison import (
@@ -106,6 +106,7 @@ from jaxgeom.regions.paths import polyline_breakpoints
 from jaxgeom.regions.planar_count import PlanarCount, planar_count
 from jaxgeom.regions.slices import Plane, Projection, box_on_plane, lift, on_plane, plane_through, project
 from jaxgeom.regions.spatial import SpatialComplex, SpatialCount, count_regions_nd, enumerate_regions_nd
+from jaxgeom.study import Study, run_study
 from jaxgeom.training import Fit, Trainer, TrainState, fit, trainer
 
 if TYPE_CHECKING:
@@ -148,6 +149,7 @@ __all__ = [
     "Solved",
     "SpatialComplex",
     "SpatialCount",
+    "Study",
     "TrainState",
     "Trainer",
     "Trial",
@@ -236,12 +238,14 @@ __all__ = [
     "region_density",
     "region_labels",
     "rings",
+    "run_study",
     "serra_2018",
     "signed_distances",
     "spiral_data",
     "spirals",
     "split",
     "step_output",
+    "study",
     "thresholds",
     "train_spirals",
     "train_xor",

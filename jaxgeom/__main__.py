@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from jaxgeom.commands import detangle, movie, rings, spirals, stretch, xor
+from jaxgeom.commands import detangle, movie, reproduce, rings, spirals, stretch, study, xor
 from jaxgeom.recipes.output import FORMATS, check_formats
 
 RECIPES = {
@@ -16,6 +16,9 @@ RECIPES = {
     "xor": xor,
     "movie": movie,
 }
+"""Commands that make pictures for a gallery."""
+
+COMMANDS = RECIPES | {"reproduce": reproduce, "study": study}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,16 +27,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m jaxgeom", description="Geometry of small neural networks: train populations, count regions."
     )
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
-    for name, module in RECIPES.items():
-        recipe = commands.add_parser(
+    for name, module in COMMANDS.items():
+        command = commands.add_parser(
             name,
             help=module.SUMMARY,
             description=module.DESCRIPTION,
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         )
-        module.add_arguments(recipe)
-        _add_common_arguments(recipe, name)
-        recipe.set_defaults(run=module.run)
+        module.add_arguments(command)
+        if name != "study":
+            _add_common_arguments(command, name)
+        lost = getattr(module, "WHEN_INTERRUPTED", "nothing was saved")
+        command.set_defaults(run=module.run, when_interrupted=lost)
     options = parser.parse_args(arguments)
     start = time.perf_counter()
     try:
@@ -43,21 +48,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except (OSError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
-        print("interrupted; nothing was saved", file=sys.stderr)
+        print(f"interrupted; {options.when_interrupted}", file=sys.stderr)
         return 130
     print(f"\n{', '.join(map(str, written))} written after {time.perf_counter() - start:.0f} s")
     return 0
 
 
-def _add_common_arguments(recipe: argparse.ArgumentParser, name: str) -> None:
-    recipe.add_argument("--out", default=f"out/{name}", metavar="DIR", help="directory for the results")
-    recipe.add_argument("--key", type=int, default=0, help="random seed; the same one gives the same results")
-    recipe.add_argument(
+def _add_common_arguments(command: argparse.ArgumentParser, name: str) -> None:
+    command.add_argument("--out", default=f"out/{name}", metavar="DIR", help="directory for the results")
+    command.add_argument("--key", type=int, default=0, help="random seed; the same one gives the same results")
+    command.add_argument(
         "--formats", nargs="+", default=["png", "gif"], metavar="FORMAT", help=f"pictures: {', '.join(FORMATS)}"
     )
-    recipe.add_argument("--quick", action="store_true", help="a small version that takes seconds")
-    recipe.add_argument("--quiet", action="store_true", help="no progress bars")
+    command.add_argument("--quick", action="store_true", help="a small version that takes seconds")
+    command.add_argument("--quiet", action="store_true", help="no progress bars")
 
 
 if __name__ == "__main__":

@@ -94,9 +94,9 @@ def _taker(leaf: Any) -> Callable[[slice | np.ndarray], Any]:
     return lambda members: values[members]
 
 
-def in_threads(functions: Sequence[Callable[[], Any]]) -> list[Any]:
+def in_threads(functions: Sequence[Callable[[], Any]], num_threads: int | None = None) -> list[Any]:
     """Results of functions without arguments, such as populations that compile programs of their own, on all cores."""
-    with ThreadPoolExecutor(num_workers()) as pool:
+    with ThreadPoolExecutor(num_threads or num_workers()) as pool:
         futures = [pool.submit(_with_callers_settings(function)) for function in functions]
         try:
             return [future.result() for future in futures]

@@ -136,14 +136,11 @@ def fit_architectures(
     for features in architectures:
         if len(features) < 2 or min(features) < 1:
             raise ValueError(f"an architecture has at least two positive sizes, but {tuple(features)} was given.")
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for member, features in enumerate(architectures):
-        rounded_up = (max(8, 1 << (int(width) - 1).bit_length()) for width in features[1:-1])
-        groups.setdefault((int(features[0]), *rounded_up, int(features[-1])), []).append(member)
 
-    def train(rounded: tuple[int, ...], members: np.ndarray) -> Architectures:
+    def train(members: np.ndarray) -> Architectures:
+        inputs, *_, outputs = architectures[members[0]]
         hidden = np.array([tuple(architectures[member])[1:-1] for member in members], np.int32)
-        features = (rounded[0], *hidden.max(axis=0).tolist(), rounded[-1])
+        features = (int(inputs), *hidden.max(axis=0).tolist(), int(outputs))
         group_keys, *group_settings = jax.tree.map(lambda leaf: leaf[members], (keys, *settings))
         result = fit_population(
             group_keys,
@@ -155,8 +152,16 @@ def fit_architectures(
         )
         return Architectures(members, features, hidden, result)
 
-    ordered = sorted(groups.items(), key=lambda group: (len(group[0]), group[0]))
-    return in_threads([partial(train, rounded, np.array(members)) for rounded, members in ordered])
+    return in_threads([partial(train, members) for members in architecture_groups(architectures)])
+
+
+def architecture_groups(architectures: Sequence[Sequence[int]]) -> list[Int[np.ndarray, " members"]]:
+    """Which networks share a program, by the rule of :func:`fit_architectures`: by depth, then by width."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for member, features in enumerate(architectures):
+        rounded_up = (max(8, 1 << (int(width) - 1).bit_length()) for width in features[1:-1])
+        groups.setdefault((int(features[0]), *rounded_up, int(features[-1])), []).append(member)
+    return [np.array(groups[rounded]) for rounded in sorted(groups, key=lambda rounded: (len(rounded), rounded))]
 
 
 @lru_cache(maxsize=256)
@@ -264,16 +269,16 @@ def result_bytes(run: Callable[..., PyTree], *member: PyTree) -> int:
 @lru_cache(maxsize=32)
 def _compiled(run: Callable[..., PyTree]) -> Callable[[tuple], PyTree]:
     """One program for each ``run``, kept for the next call with the same function."""
-    return jax.jit(lambda population: jax.vmap(run)(*population), compiler_options=_compiler_options())
+    return jax.jit(lambda population: jax.vmap(run)(*population), compiler_options=compiler_options())
 
 
 @lru_cache(maxsize=32)
 def _compiled_trial(trial: Callable[[RandomKey], Trial]) -> Callable[[tuple[Keys, Array]], Trial]:
-    return jax.jit(jax.vmap(lambda member: trial(jax.random.fold_in(*member))), compiler_options=_compiler_options())
+    return jax.jit(jax.vmap(lambda member: trial(jax.random.fold_in(*member))), compiler_options=compiler_options())
 
 
 @lru_cache(maxsize=1)
-def _compiler_options() -> dict[str, Any] | None:
+def compiler_options() -> dict[str, Any] | None:
     """On CPUs, vectors of 512 bits where the processor has them, which XLA would halve otherwise; and less optimization
     by LLVM, which saves compile time and changes nothing for straight loops."""
     options = {"xla_cpu_prefer_vector_width": 512, "xla_backend_optimization_level": 1}

@@ -33,6 +33,10 @@ ALLOWED = {
     "lanes": {"_typing", "fences", "lane_losses", "layers", "models", "loop"},
     "training": {"_typing", "datasets", "losses", "models", "order", "padding", "plan", "loop", "lanes", "kernels"},
     "population": {"_typing", "chunks", "datasets", "losses", "models", "training"},
+    "study": {
+        *("_typing", "chunks", "datasets", "domains", "layers", "losses", "measures", "models", "population"),
+        *("regions", "study", "training"),
+    },
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

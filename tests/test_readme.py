@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import run_python
 
-from jaxgeom.__main__ import RECIPES
+from jaxgeom.__main__ import COMMANDS as KNOWN
 
 ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
@@ -37,7 +37,7 @@ def test_the_first_command_runs(tmp_path: Path) -> None:
 def test_commands_are_known() -> None:
     for command in COMMANDS:
         if command.startswith("python -m jaxgeom"):
-            assert command.split()[3] in RECIPES
+            assert command.split()[3] in KNOWN
 
 
 def test_other_commands_are_installation_and_tests() -> None:

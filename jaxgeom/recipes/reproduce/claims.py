@@ -1,0 +1,62 @@
+"""[edge] What a published result says, what was measured, and whether the two agree."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+AGREEMENT = 3.5
+"""Standard errors of the difference within which a measured mean counts as the published one."""
+
+
+class Row(NamedTuple):
+    """One figure of a publication, and its measurement."""
+
+    quantity: str
+    published: float
+    measured: float
+    error: float
+    """Standard error of the measurement and of the published figure together; 0 for exact numbers."""
+    agrees: bool
+
+
+class Claim(NamedTuple):
+    """A published result, measured anew."""
+
+    title: str
+    source: str
+    rows: Sequence[Row]
+    remark: str
+    """How it was measured, and what the rows do not say."""
+    draw: Callable[[Any], None] | None = None
+    """``draw(ax)`` makes the figure."""
+
+
+def exact(quantity: str, published: float, measured: float) -> Row:
+    """A number that must be met exactly."""
+    return Row(quantity, published, measured, 0.0, measured == published)
+
+
+def mean(quantity: str, published: float, samples: Float[np.ndarray, " samples"], published_error: float = 0.0) -> Row:
+    """A mean over independent samples; ``published_error`` is the standard error of the published figure."""
+    samples = np.asarray(samples, np.float64)
+    error = math.hypot(float(samples.std(ddof=1)) / math.sqrt(len(samples)), published_error)
+    measured = float(samples.mean())
+    return Row(quantity, published, measured, error, abs(measured - published) <= AGREEMENT * error)
+
+
+def within(quantity: str, published: float, measured: float, tolerance: float) -> Row:
+    """A number that is published as an approximation, good to some tolerance."""
+    return Row(quantity, published, measured, tolerance, abs(measured - published) <= tolerance)
+
+
+def table(claim: Claim) -> str:
+    """The rows as a table in Markdown."""
+    lines = ["| quantity | published | measured | error | agrees |", "|---|---:|---:|---:|:---:|"]
+    for row in claim.rows:
+        error = "exact" if row.error == 0 else f"± {row.error:.2g}"
+        verdict = "yes" if row.agrees else "**no**"
+        lines.append(f"| {row.quantity} | {row.published:.6g} | {row.measured:.6g} | {error} | {verdict} |")
+    return "\n".join(lines)

@@ -1,0 +1,38 @@
+"""[host] Studies: named axes of settings times named measurements, saved, resumed and merged; see :func:`run_study`."""
+
+from jaxgeom.study.labels import from_xarray, to_xarray
+from jaxgeom.study.measurements import (
+    Measurement,
+    accuracy_on,
+    boundary_lengths,
+    exact_regions,
+    grid_regions,
+    line_breakpoints,
+    loss_on,
+    of_population,
+    pure,
+    states_at,
+)
+from jaxgeom.study.result import Study, load, merge, save, select
+from jaxgeom.study.run import run_study
+
+__all__ = [
+    "Measurement",
+    "Study",
+    "accuracy_on",
+    "boundary_lengths",
+    "exact_regions",
+    "from_xarray",
+    "grid_regions",
+    "line_breakpoints",
+    "load",
+    "loss_on",
+    "merge",
+    "of_population",
+    "pure",
+    "run_study",
+    "save",
+    "select",
+    "states_at",
+    "to_xarray",
+]

@@ -1,0 +1,189 @@
+"""[host] The members of a study: every combination of its axes, grouped by the program that they share.
+
+Members are numbered in C order over the axes. Networks of one depth whose hidden widths round up to the same powers of
+two share a program, as in :func:`jaxgeom.fit_architectures`; numbers are arrays and never split a group, all else
+(strings, functions, whatever is named as static) does.
+"""
+
+import operator
+from collections.abc import Mapping, Sequence
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+from jaxgeom.population import architecture_groups
+
+ARCHITECTURE = ("width", "depth", "hidden")
+"""Axes that decide the hidden layers."""
+SEED = "seed"
+
+
+class Layout(NamedTuple):
+    """Axes and fixed settings."""
+
+    coords: dict[str, np.ndarray]
+    """Values along each axis, in order: numbers, or names of values that are not numbers."""
+    values: dict[str, list[Any]]
+    """The values themselves."""
+    fixed: dict[str, Any]
+    """Settings with a single value, which are no axes."""
+    is_traced: dict[str, bool]
+    """Whether an axis is an array of numbers, for which nothing is compiled anew."""
+    special: tuple[str, ...]
+    """The seed, and the names of axes or settings that decide the architecture."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(map(len, self.values.values()))
+
+    @property
+    def num_members(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+class Group(NamedTuple):
+    """Members that share a program."""
+
+    hidden: tuple[int, ...] | None
+    """Units of each hidden layer, of the widest member; None without architectures."""
+    static: dict[str, Any]
+    """Settings that all members share."""
+    members: Int[np.ndarray, " members"]
+    """Their numbers, narrow networks first."""
+    widths: Int[np.ndarray, "members hidden"] | None
+    """Hidden widths of each; None if all are alike."""
+    seed: Int[np.ndarray, " members"]
+    traced: dict[str, np.ndarray]
+    """Settings that are numbers, one a member."""
+
+
+def layout_of(axes: Mapping[str, Any], static: Sequence[str] = (), *, has_architecture: bool = True) -> Layout:
+    """Sort axes from fixed settings, and check them.
+
+    Args:
+        axes: values by name.
+        static: axes of numbers that must not be arrays.
+        has_architecture: whether width, depth and hidden mean hidden layers, and are not axes like others.
+
+    Raises:
+        ValueError: for empty axes, repeated values, sizes below one, or architectures given twice.
+    """
+    values: dict[str, list[Any]] = {}
+    fixed: dict[str, Any] = {}
+    for name, given in axes.items():
+        if isinstance(given, str) or not np.iterable(given) or (name == "hidden" and _is_architecture(given)):
+            fixed[name] = given
+            continue
+        listed = np.asarray(given).tolist() if hasattr(given, "dtype") else list(given)
+        listed = [item.item() if isinstance(item, np.generic) else item for item in listed]
+        if not listed or len(set(map(_label, listed))) < len(listed):
+            raise ValueError(f"the axis {name!r} needs at least one value, all different, but {listed} was given.")
+        values[name] = listed
+    unknown = sorted(set(static) - set(values))
+    if unknown:
+        raise ValueError(f"static names {unknown}, which are no axes; the axes are {list(values)}.")
+    every = values | {name: [item] for name, item in fixed.items()}
+    if has_architecture:
+        _check_architecture(every)
+    for seed in every.get(SEED, ()):
+        if not _is_integer(seed) or not 0 <= seed < 2**32:
+            raise ValueError(f"seeds are integers from 0 to 2³² - 1, but {seed!r} was given.")
+    special = (SEED, *(name for name in ARCHITECTURE if has_architecture and name in every))
+    is_traced = {
+        name: name not in static and name not in special and all(isinstance(item, Real) for item in listed)
+        and not any(isinstance(item, bool) for item in listed)
+        for name, listed in values.items()
+    }  # fmt: skip
+    coords = {name: _coordinate(listed) for name, listed in values.items()}
+    return Layout(coords, values, fixed, is_traced, special)
+
+
+def groups_of(layout: Layout, *, is_padded: bool = True) -> list[Group]:
+    """The members by the program that they share, in a fixed order.
+
+    Args:
+        layout: axes and settings.
+        is_padded: whether networks of similar widths may share a program; otherwise those of one architecture do.
+    """
+    num = layout.num_members
+    places = dict(zip(layout.values, np.unravel_index(np.arange(num), layout.shape), strict=True))
+    of_member = {name: [listed[i] for i in places[name]] for name, listed in layout.values.items()}
+    of_member |= {name: [item] * num for name, item in layout.fixed.items()}
+    has_architecture = len(layout.special) > 1
+    hidden = _hidden(of_member, num) if has_architecture else [()] * num
+    static_names = [n for n, traced in layout.is_traced.items() if not traced and n not in layout.special]
+    buckets: dict[tuple, list[int]] = {}
+    for member in range(num):
+        apart = tuple(int(places[name][member]) for name in static_names)
+        buckets.setdefault(apart if is_padded else (*apart, hidden[member]), []).append(member)
+    found = []
+    for bucket in buckets.values():
+        for some in architecture_groups([(1, *hidden[member], 1) for member in bucket]):
+            members = np.array(bucket)[some]
+            widths = np.array([hidden[member] for member in members], np.int32).reshape(len(members), -1)
+            order = np.lexsort((members, *widths.T[::-1]))
+            members, widths = members[order], widths[order]
+            first = members[0]
+            fixed = {n: v for n, v in layout.fixed.items() if n not in layout.special}
+            found.append(
+                Group(
+                    tuple(widths.max(axis=0).tolist()) if has_architecture else None,
+                    fixed | {name: of_member[name][first] for name in static_names},
+                    members,
+                    None if (widths == widths[0]).all() else widths,
+                    np.array([of_member[SEED][m] for m in members] if SEED in of_member else [0] * len(members)),
+                    {
+                        name: _numbers(layout.values[name])[places[name][members]]
+                        for name, traced in layout.is_traced.items()
+                        if traced
+                    },
+                )
+            )
+    return found
+
+
+def _hidden(of_member: Mapping[str, list], num: int) -> list[tuple[int, ...]]:
+    if "hidden" in of_member:
+        return [tuple(map(operator.index, item)) for item in of_member["hidden"]]
+    depth = of_member.get("depth", [1] * num)
+    return [(operator.index(width),) * d for width, d in zip(of_member["width"], depth, strict=True)]
+
+
+def _check_architecture(every: Mapping[str, list]) -> None:
+    if "hidden" in every and ("width" in every or "depth" in every):
+        raise ValueError("architectures are given by `width` and `depth`, or by `hidden`, but not by both.")
+    if "depth" in every and "width" not in every:
+        raise ValueError("`depth`, the number of hidden layers, needs a `width`.")
+    for name in ("width", "depth"):
+        for item in every.get(name, ()):
+            if not _is_integer(item) or item < 1:
+                raise ValueError(f"{name} must be positive integers, but {item!r} was given.")
+    for item in every.get("hidden", ()):
+        if not _is_architecture(item):
+            raise ValueError(f"`hidden` takes tuples of positive integers, one for each layer, but {item!r} was given.")
+
+
+def _is_architecture(item: Any) -> bool:
+    return isinstance(item, tuple | list) and all(_is_integer(width) and width >= 1 for width in item)
+
+
+def _is_integer(item: Any) -> bool:
+    return isinstance(item, int | np.integer) and not isinstance(item, bool)
+
+
+def _numbers(listed: list) -> np.ndarray:
+    return np.array(listed, np.int32 if all(map(_is_integer, listed)) else np.float32)
+
+
+def _coordinate(listed: list) -> np.ndarray:
+    if all(isinstance(item, bool | Real) for item in listed):
+        return np.array(listed)
+    return np.array([_label(item) for item in listed])
+
+
+def _label(item: Any) -> str:
+    if isinstance(item, tuple | list):
+        return "-".join(map(_label, item))
+    return getattr(item, "__name__", None) or str(item)

@@ -1,0 +1,185 @@
+"""[host] What a study measures: functions that say by the names of their arguments what they need.
+
+A measurement of one network is a pure function that is compiled into the program that trains: it may ask for
+``params``, ``apply``, ``layers`` (those of :func:`jaxgeom.layers_of`), ``initial_params``, the data ``train`` and
+``test``, the ``loss`` and every axis and setting of the study by name. A measurement of a population is a host function
+of many networks at once, of which every member at every step makes one: it may ask for ``params`` and ``layers``, with
+a leading axis (networks), and for numerical axes (networks,).
+
+Both return an array, or a dictionary of arrays, of which each becomes a variable: ``name_key``, and ``name`` for the
+empty key.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxgeom._typing import Apply, Params, PyTree
+from jaxgeom.datasets import Dataset
+from jaxgeom.domains import PlanarDomain
+from jaxgeom.layers import Layers
+from jaxgeom.losses import side_is_right
+from jaxgeom.measures import boundary_length
+from jaxgeom.models import hidden_states
+from jaxgeom.regions.breakpoints import breakpoints
+from jaxgeom.regions.count import count_regions
+from jaxgeom.regions.enumerate import enumerate_population
+from jaxgeom.regions.grid_count import count_grid_regions
+from jaxgeom.training import Loss
+
+
+class Measurement(NamedTuple):
+    """A function to apply to every network, and what its values are."""
+
+    function: Callable[..., Any]
+    is_of_population: bool = False
+    """Whether it is a host function of many networks, instead of a pure function of one."""
+    dims: tuple[str, ...] = ()
+    """Names of the trailing axes of its arrays, from the last one backwards where arrays have fewer."""
+    units: str = "1"
+    meaning: str = ""
+    details: dict[str, tuple[str, str]] | None = None
+    """Units and meaning of entries of a dictionary, by key, where they differ."""
+
+
+def pure(
+    function: Callable[..., PyTree], *, dims: Sequence[str] = (), units: str = "1", meaning: str = ""
+) -> Measurement:
+    """Any pure function of one network, with names for the axes of its result, its units and its meaning."""
+    return Measurement(function, False, tuple(dims), units, meaning or _first_line(function))
+
+
+def of_population(
+    function: Callable[..., PyTree], *, dims: Sequence[str] = (), units: str = "1", meaning: str = ""
+) -> Measurement:
+    """Any host function of many networks at once; its arrays have a leading axis (networks)."""
+    return Measurement(function, True, tuple(dims), units, meaning or _first_line(function))
+
+
+def loss_on(split: str = "train") -> Measurement:
+    """The mean loss on the "train" or the "test" split."""
+
+    def mean_loss(apply: Apply, params: Params, loss: Loss, data: Dataset) -> Array:
+        return jnp.mean(loss(apply(params, data.x), data.y))
+
+    return Measurement(_on(split, mean_loss, "loss"), meaning=f"mean loss on the {split} split")
+
+
+def accuracy_on(split: str = "train", is_right: Loss = side_is_right) -> Measurement:
+    """The fraction of points that are right on the "train" or the "test" split."""
+
+    def mean_accuracy(apply: Apply, params: Params, data: Dataset) -> Array:
+        return jnp.mean(is_right(apply(params, data.x), data.y), dtype=jnp.float32)
+
+    return Measurement(_on(split, mean_accuracy), meaning=f"fraction of points that are right on the {split} split")
+
+
+def exact_regions(domain: PlanarDomain, *, kind: str = "activation", min_area: float | None = None) -> Measurement:
+    """Exact numbers of linear regions by :func:`jaxgeom.count_regions`: of all members at all steps in one call.
+
+    Variables: ``name``, ``name_degenerate`` and, with ``min_area``, ``name_large`` and ``name_smallest_area``.
+    """
+
+    def count(layers: Layers) -> dict[str, Any]:
+        found = count_regions(layers, domain, kind=kind, min_area=min_area)
+        counts = {"": found.count, "degenerate": found.degenerate}
+        if min_area is None:
+            return counts
+        return counts | {"large": found.num_large, "smallest_area": found.smallest_area}
+
+    details = {
+        "degenerate": ("1", "whether integer arithmetic decided the exact number"),
+        "large": ("1", f"number of regions of at least {min_area} in area; -1 where not finite"),
+        "smallest_area": ("squared units of the input", "area of the smallest region"),
+    }
+    meaning = f"exact number of linear regions, kind {kind!r}; -1 where not finite"
+    return Measurement(count, True, meaning=meaning, details=details)
+
+
+def grid_regions(points: Float[Array | np.ndarray, "points in"], *, atol: float = 1e-3) -> Measurement:
+    """Distinct affine maps and activation patterns at points, by :func:`jaxgeom.count_grid_regions`.
+
+    Variables: ``name`` (distinct maps) and ``name_patterns``.
+    """
+
+    def count(layers: Layers) -> dict[str, np.ndarray]:
+        found = count_grid_regions(layers, points, atol)
+        return {"": found.num_maps, "patterns": found.num_patterns}
+
+    meaning = f"distinct affine maps at {len(points)} points; -1 where not finite"
+    details = {"patterns": ("1", f"activation patterns at {len(points)} points; -1 where not finite")}
+    return Measurement(count, True, meaning=meaning, details=details)
+
+
+def boundary_lengths(domain: PlanarDomain) -> Measurement:
+    """The length of the boundaries between regions, and their number. Builds every complex: some ms a network.
+
+    Variables: ``name`` (total length; NaN for networks that are not finite).
+    """
+
+    def measure(layers: Layers) -> np.ndarray:
+        complexes = enumerate_population(layers, domain)
+        return np.array([np.nan if c is None else sum(map(np.sum, boundary_length(c)), start=0.0) for c in complexes])
+
+    return Measurement(measure, True, units="units of the input", meaning="length of the boundaries between regions")
+
+
+def line_breakpoints(
+    start: Float[Array | np.ndarray, "*lines in"],
+    stop: Float[Array | np.ndarray, "*lines in"],
+    *,
+    kind: str = "segment",
+) -> Measurement:
+    """Numbers of breakpoints along segments or lines, by :func:`jaxgeom.breakpoints`."""
+
+    def count(layers: Layers) -> np.ndarray:
+        return np.asarray(breakpoints(layers, start, stop, kind=kind).count)
+
+    return Measurement(count, True, ("line",), meaning=f"breakpoints along each {kind}; -1 where not finite")
+
+
+def states_at(points: Float[Array | np.ndarray, "points in"], layer: int = -1) -> Measurement:
+    """Activations of one hidden layer of an :func:`jaxgeom.mlp` at points: an embedding of them.
+
+    Args:
+        points: where to look.
+        layer: which hidden layer, counted from 0, or from the last one backwards.
+    """
+    points = np.asarray(points, np.float32)
+
+    def states(params: Params) -> Array:
+        return hidden_states(params, points)[:-1][layer].activation
+
+    return Measurement(states, dims=("point", "unit"), meaning=f"activations of hidden layer {layer}")
+
+
+def as_measurement(measure: Measurement | Callable[..., Any]) -> Measurement:
+    """A plain function is a pure function of one network."""
+    if isinstance(measure, Measurement):
+        return measure
+    if not callable(measure):
+        raise TypeError(
+            "a measurement is a function of arguments such as params, or one of jaxgeom.study's, such as "
+            f"exact_regions(domain), but {measure!r} was given."
+        )
+    return pure(measure)
+
+
+def _on(split: str, function: Callable[..., Array], *names: str) -> Callable[..., Array]:
+    if split not in ("train", "test"):
+        raise ValueError(f"the split must be 'train' or 'test', but {split!r} was given.")
+
+    def on_train(apply: Apply, params: Params, train: Dataset, loss: Loss) -> Array:
+        return function(apply, params, *([loss] if names else []), train)
+
+    def on_test(apply: Apply, params: Params, test: Dataset, loss: Loss) -> Array:
+        return function(apply, params, *([loss] if names else []), test)
+
+    return on_train if split == "train" else on_test
+
+
+def _first_line(function: Callable[..., Any]) -> str:
+    return (getattr(function, "__doc__", None) or "").strip().split("\n")[0]

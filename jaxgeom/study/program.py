@@ -1,0 +1,216 @@
+"""[host] The program of one member of a study: its data, its training, and the measurements of one network.
+
+Parts are chosen by the names of their arguments: a data set that takes ``noise`` gets the axis of that name.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from jaxgeom._typing import Params, PyTree
+from jaxgeom.datasets import Dataset
+from jaxgeom.layers import layers_of
+from jaxgeom.losses import binary_cross_entropy
+from jaxgeom.models import Model
+from jaxgeom.study.layout import Group
+from jaxgeom.study.measurements import Measurement
+from jaxgeom.training import fit
+
+
+class Recipe(NamedTuple):
+    """How members are made, whatever their settings; fields as the arguments of :func:`jaxgeom.run_study`."""
+
+    model: Any
+    data: Any
+    test: Any
+    optimizer: Any
+    loss: Any
+    num_epochs: Any
+    batch_size: int | None
+    at_steps: tuple[int, ...]
+    inputs: int | None
+    outputs: int | None
+    key: int
+    measure: dict[str, Measurement]
+
+
+SPECIAL = ("key", "features", "widths")
+"""Arguments that the study provides beside its axes."""
+
+
+def named_arguments(function: Callable[..., Any]) -> dict[str, bool]:
+    """Names of the arguments that a function takes by name, and whether it needs them."""
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    found = inspect.signature(function).parameters.values()
+    return {p.name: p.default is inspect.Parameter.empty for p in found if p.kind in kinds}
+
+
+def call(what: str, function: Callable[..., Any], given: Mapping[str, Any]) -> Any:
+    """Call a function with those of the given arguments whose names it has.
+
+    Raises:
+        ValueError: if it needs another one.
+    """
+    arguments = named_arguments(function)
+    missing = [name for name, is_needed in arguments.items() if is_needed and name not in given]
+    if missing:
+        raise ValueError(
+            f"the {what} takes {', '.join(missing)}, which the study does not have. It has {', '.join(given)}: add an "
+            "axis or a setting of that name, or fix it with functools.partial."
+        )
+    return function(**{name: given[name] for name in arguments if name in given})
+
+
+def check_axes_are_used(recipe: Recipe, names: Sequence[str]) -> None:
+    """Raise unless every axis and setting reaches the model, the data, the optimizer or a measurement."""
+    parts = [recipe.model, recipe.data, recipe.test, recipe.optimizer, *(m.function for m in recipe.measure.values())]
+    taken = {name for part in parts if _is_function(part) for name in named_arguments(part)}
+    unused = [name for name in names if name not in taken]
+    if unused:
+        raise ValueError(
+            f"no part of the study takes {', '.join(map(repr, unused))}: the model, the data, the optimizer and the "
+            f"measurements take {', '.join(sorted(taken - {*SPECIAL, 'params', 'apply', 'layers'}))}, and the "
+            "architecture is given by width and depth or by hidden."
+        )
+
+
+def member_function(recipe: Recipe, group: Group, *, is_outline: bool = False) -> Callable[..., dict[str, PyTree]]:
+    """A pure function ``(seed, widths, settings)`` of one member.
+
+    Args:
+        recipe, group: what to make.
+        is_outline: leave out the training, which takes time to trace and does not change the shapes of the result.
+
+    Its result has the variables of all measurements of one network with a leading axis (steps), "params" with the same
+    axis if a measurement of the population needs them, and "diverged_step".
+    """
+    outputs = None if group.hidden is None else _num_outputs(recipe, group)
+
+    def run(seed: Array, widths: Array | None, traced: dict[str, Array]) -> dict[str, PyTree]:
+        settings = group.static | traced
+        key, data_key = jax.random.split(jax.random.fold_in(jax.random.key(recipe.key), seed))
+        train, test = _data(recipe, settings, data_key)
+        model = _model(recipe, group, train, outputs, widths, settings)
+        if recipe.optimizer is None or is_outline:
+            initial = model.init(key)
+            num_steps = len(recipe.at_steps)
+            snapshots = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (num_steps, *leaf.shape)), initial)
+            diverged_step = jnp.int32(-1)
+        else:
+            optimizer = recipe.optimizer
+            if _is_function(optimizer):
+                optimizer = call("optimizer", optimizer, settings)
+            result = fit(
+                key,
+                model,
+                optimizer,
+                recipe.loss,
+                train,
+                num_epochs=recipe.num_epochs,
+                batch_size=recipe.batch_size,
+                record=None,
+                snapshot_steps=recipe.at_steps,
+            )
+            snapshots, diverged_step, initial = result.snapshots, result.diverged_step, result.initial_params
+        available = settings | {"apply": model.apply, "initial_params": initial, "seed": seed}
+        available |= {"train": train, "test": test, "loss": recipe.loss}
+
+        def measured(params: Params) -> dict[str, Array]:
+            found: dict[str, Any] = {}
+            for name, measurement in recipe.measure.items():
+                if not measurement.is_of_population:
+                    found |= variables(name, _measured(name, measurement, params, available))
+            return jax.tree.map(jnp.asarray, found)
+
+        found: dict[str, PyTree] = jax.lax.map(measured, snapshots)
+        if any(measurement.is_of_population for measurement in recipe.measure.values()):
+            found["params"] = snapshots
+        return found | {"diverged_step": diverged_step}
+
+    return run
+
+
+def population_variables(recipe: Recipe, params: Params, settings: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The measurements of the population; ``params`` has leading axes (members, steps), and so have the results."""
+    leading = jax.tree.leaves(params)[0].shape[:2]
+    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), params)
+    available = {name: np.repeat(values, leading[1]) for name, values in settings.items()}
+    found: dict[str, np.ndarray] = {}
+    for name, measurement in recipe.measure.items():
+        if measurement.is_of_population:
+            value = _measured(name, measurement, flat, available)
+            for variable, array in variables(name, value).items():
+                array = np.asarray(array)
+                if array.shape[:1] != (leading[0] * leading[1],):
+                    raise ValueError(
+                        f"the measurement {name!r} must give arrays with a leading axis of the "
+                        f"{leading[0] * leading[1]} networks, but {variable!r} has shape {array.shape}."
+                    )
+                found[variable] = array.reshape(*leading, *array.shape[1:])
+    return found
+
+
+def variables(name: str, value: PyTree) -> dict[str, Any]:
+    """A measurement's result by the names of its variables."""
+    value = value._asdict() if hasattr(value, "_asdict") else value
+    if not isinstance(value, Mapping):
+        return {name: value}
+    return {f"{name}_{key}" if key else name: item for key, item in value.items()}
+
+
+def _measured(name: str, measurement: Measurement, params: Params, available: Mapping[str, Any]) -> PyTree:
+    given = {"params": params, **available}
+    if "layers" in named_arguments(measurement.function):
+        given["layers"] = layers_of(params)
+    return call(f"measurement {name!r}", measurement.function, given)
+
+
+def _data(recipe: Recipe, settings: Mapping[str, Any], key: Array) -> tuple[Any, Any]:
+    keys = jax.random.split(key)
+    return tuple(
+        call("data", part, {**settings, "key": keys[i]}) if _is_function(part) else part
+        for i, part in enumerate((recipe.data, recipe.test))
+    )
+
+
+def _model(
+    recipe: Recipe,
+    group: Group,
+    train: Dataset | None,
+    outputs: int | None,
+    widths: Array | None,
+    settings: Mapping[str, Any],
+) -> Model:
+    if isinstance(recipe.model, Model):
+        return recipe.model
+    given = dict(settings)
+    if group.hidden is not None:
+        assert outputs is not None
+        inputs = recipe.inputs if train is None or recipe.inputs is not None else train.x.shape[1]
+        if inputs is None:
+            raise ValueError("without data, the study needs the number of `inputs` of its networks.")
+        given["features"] = (inputs, *group.hidden, outputs)
+        given["widths"] = None if widths is None else tuple(widths)
+    return call("model", recipe.model, given)
+
+
+def _num_outputs(recipe: Recipe, group: Group) -> int:
+    """As given, or else as many as the targets have columns, or classes."""
+    if recipe.outputs is not None:
+        return recipe.outputs
+    if recipe.data is None:
+        return 1
+    first = {name: values[0] for name, values in group.traced.items()}
+    train, _ = _data(recipe, group.static | first, jax.random.key(recipe.key))
+    if not jnp.issubdtype(train.y.dtype, jnp.integer):
+        return train.y.shape[1]
+    return 1 if recipe.loss is binary_cross_entropy else int(np.max(train.y)) + 1
+
+
+def _is_function(part: Any) -> bool:
+    return callable(part) and not isinstance(part, tuple)

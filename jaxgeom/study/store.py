@@ -1,0 +1,176 @@
+"""[host] The directory of a study: what it is, and every finished chunk, in files that are whole or not there.
+
+``study.json`` holds the description, its digest and the versions; ``chunk-00012.npz`` the arrays of one chunk with
+their checksum; ``lock`` belongs to whoever is at work. A file is written under another name, flushed to the disk and
+then renamed, so that being killed at any moment leaves the old file or the new one. The lock is the operating
+system's and ends with its process, however that ends.
+"""
+
+import errno
+import hashlib
+import io
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+MANIFEST = "study.json"
+LOCK = "lock"
+RESULT = "result.npz"
+CHECKSUM = "sha256"
+
+
+def chunk_path(directory: Path, number: int) -> Path:
+    """Where a chunk is kept."""
+    return directory / f"chunk-{number:05d}.npz"
+
+
+def has_chunks(directory: Path) -> bool:
+    """Whether anything has been finished."""
+    return any(directory.glob("chunk-*.npz"))
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold the directory, creating it if need be.
+
+    Raises:
+        OSError: if it cannot be written, or another process holds it; the message says which.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise OSError(
+            error.errno, f"cannot write to the directory of the study: {error.strerror}", str(directory)
+        ) from error
+    try:
+        _take(descriptor, directory)
+        for left_over in directory.glob("*.tmp"):
+            left_over.unlink()
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, directory: Path) -> None:
+    import fcntl  # not on Windows, where studies run without a directory
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            raise OSError(error.errno, f"cannot lock the study: {error.strerror}", str(directory)) from error
+        holder = os.pread(descriptor, 4096, 0).decode(errors="replace").strip() or "another process"
+        raise BlockingIOError(
+            errno.EWOULDBLOCK,
+            f"the study is being worked on by {holder}. Wait for it, or give this study another directory",
+            str(directory),
+        ) from error
+    os.ftruncate(descriptor, 0)
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    os.pwrite(descriptor, f"process {os.getpid()} on {platform.node()} since {since}".encode(), 0)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file that is whole or not there, whatever happens.
+
+    Raises:
+        OSError: if that fails; nothing is left behind, and an older file of that name stays.
+    """
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise OSError(
+            error.errno,
+            f"cannot save: {error.strerror}. What was saved before is complete, and the same call goes on from there",
+            str(path),
+        ) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _flush_directory(path.parent)
+
+
+def _flush_directory(directory: Path) -> None:
+    with suppress(OSError):  # some file systems refuse, and keep the order by themselves
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def read_manifest(directory: Path) -> dict[str, Any] | None:
+    """The manifest, or None if there is none.
+
+    Raises:
+        ValueError: if it is damaged.
+    """
+    try:
+        return json.loads((directory / MANIFEST).read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ValueError(f"{directory / MANIFEST} is damaged ({error}). Remove the directory to start anew.") from error
+
+
+def write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
+    """Write the manifest."""
+    write_atomically(directory / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+
+
+def save_chunk(directory: Path, number: int, study: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Save a finished chunk.
+
+    Args:
+        directory: of the study.
+        number: of the chunk.
+        study: digest of the study's description.
+        arrays: what to save.
+    """
+    write_atomically(chunk_path(directory, number), packed(arrays, checksum(study, number, arrays)))
+
+
+def load_chunk(directory: Path, number: int, study: str) -> dict[str, np.ndarray] | None:
+    """A finished chunk, or None if there is none, or it is not as it was saved."""
+    try:
+        with np.load(chunk_path(directory, number)) as file:
+            arrays = dict(file)
+        written = arrays.pop(CHECKSUM).tobytes().hex()
+    except FileNotFoundError:
+        return None
+    except Exception:  # a damaged archive fails in many ways
+        return None
+    return arrays if written == checksum(study, number, arrays) else None
+
+
+def packed(arrays: Mapping[str, np.ndarray], written: str) -> bytes:
+    """Arrays and their checksum as the content of an .npz file."""
+    buffer = io.BytesIO()
+    everything: dict[str, Any] = {**arrays, CHECKSUM: np.frombuffer(bytes.fromhex(written), np.uint8)}
+    np.savez(buffer, **everything)
+    return buffer.getvalue()
+
+
+def checksum(study: str, number: int, arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 over what a chunk is and all that it holds."""
+    found = hashlib.sha256(f"{study} {number}".encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        found.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        found.update(array.tobytes())
+    return found.hexdigest()
