@@ -242,7 +242,7 @@ def _affine_maps(
             factors = np.where(pattern[block[some]], 1.0, slope)
             products = np.empty((len(some), 3, layer.kernel.shape[1]))
             flat = (rows[parents[some]] * factors[:, None]).reshape(-1, layer.kernel.shape[0])
-            multiply(flat, np.asarray(layer.kernel), products.reshape(-1, layer.kernel.shape[1]))
+            multiply(flat, np.asarray(layer.kernel, np.float64), products.reshape(-1, layer.kernel.shape[1]))
             rows = products
             rows[:, 2] += layer.bias
             parents = number
