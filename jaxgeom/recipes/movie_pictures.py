@@ -115,7 +115,7 @@ def grid_view_figure(movie: RegionMovie, *, num_grid: int = 41) -> tuple[Figure,
     points = grid_points(movie.domain, num_grid)
     face = locate(regions, layers, points)
     seen = np.unique(face[face >= 0])
-    figure = plt.figure(figsize=(7.2, 7.6), layout="constrained")
+    figure = plt.figure(figsize=(7.2, 8.3), layout="constrained")
     drawn = plot.plot_grid_view(regions, points, face, region_labels(regions, "map"), ax=figure.subplots())
     drawn.axes.set(xlabel="$x$", ylabel="$y$")
     drawn.axes.set_title(

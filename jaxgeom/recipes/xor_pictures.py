@@ -233,7 +233,7 @@ def grid_view_figure(layers: Layers, *, num_grid: int, title: str) -> tuple[Figu
     labels = region_labels(regions, "map")
     seen = np.unique(face[face >= 0])
     facts = {"exact_regions": regions.num_faces, "regions_seen": len(seen), "maps_seen": len(np.unique(labels[seen]))}
-    figure = plt.figure(figsize=(7.2, 7.6), layout="constrained")
+    figure = plt.figure(figsize=(7.2, 8.3), layout="constrained")
     size = float(np.clip(400 / num_grid, 2, 30))
     drawn = plot.plot_grid_view(regions, points, face, labels, ax=figure.subplots(), s=size)
     drawn.axes.set(**_AXES)
