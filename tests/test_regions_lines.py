@@ -344,10 +344,10 @@ def test_a_path_with_turns_has_the_breakpoints_of_its_segments():
 
 def test_a_kink_at_a_corner_counts_if_the_path_crosses_it():
     layers = (Dense(np.eye(2), np.zeros(2)), Dense(np.ones((2, 1)), np.zeros(1)))
-    across = polyline_breakpoints(layers, [[-1.0, 0.25], [0.0, 0.5], [1.0, 0.75]])
+    across = polyline_breakpoints(layers, np.array([[-1.0, 0.25], [0.0, 0.5], [1.0, 0.75]]))
     assert (across.count, across.degenerate) == (1, True)
     assert (across.position[0], across.layer[0], across.unit[0]) == (math.hypot(1, 0.25), 0, 0)
-    back = polyline_breakpoints(layers, [[-1.0, 0.25], [0.0, 0.5], [-1.0, 0.75]])
+    back = polyline_breakpoints(layers, np.array([[-1.0, 0.25], [0.0, 0.5], [-1.0, 0.75]]))
     assert back.count == 0
 
 

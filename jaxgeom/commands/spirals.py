@@ -27,7 +27,10 @@ def run(options: argparse.Namespace) -> list:
     key = jax.random.key(options.key)
     num_epochs = min(options.epochs, 60) if options.quick else options.epochs
     num_seeds = min(options.seeds, 8) if options.quick else options.seeds
-    runs = spirals.train_spirals(key, num_seeds, num_epochs=num_epochs, progress=not options.quiet)
+    num_snapshots = 16 if options.quick else 72
+    runs = spirals.train_spirals(
+        key, num_seeds, num_epochs=num_epochs, num_snapshots=num_snapshots, progress=not options.quiet
+    )
     print(spirals_pictures.spiral_table(spirals_pictures.spiral_facts(runs)))
     return spirals_pictures.save_spirals(
         key,
@@ -35,6 +38,5 @@ def run(options: argparse.Namespace) -> list:
         options.out,
         {"num_seeds": num_seeds, "num_epochs": num_epochs, "key": options.key},
         formats=options.formats,
-        num_snapshots=16 if options.quick else 72,
         progress=not options.quiet,
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 import jax
+import numpy as np
 import optax
 
 from jaxgeom._typing import RandomKey
@@ -36,7 +37,7 @@ def spiral_data(key: RandomKey) -> tuple[Dataset, Dataset]:
 
 
 def train_spirals(
-    key: RandomKey, num_seeds: int = 1, *, num_epochs: int = 2000, progress: bool = False
+    key: RandomKey, num_seeds: int = 1, *, num_epochs: int = 2000, num_snapshots: int = 0, progress: bool = False
 ) -> dict[str, Fit]:
     """Train the four networks, many seeds of each at once, on one data set.
 
@@ -44,6 +45,8 @@ def train_spirals(
         key: decides the data, :func:`spiral_data` of ``jax.random.fold_in(key, 0)``, and the networks.
         num_seeds: networks of each kind.
         num_epochs: passes over the training split, of 75 steps each.
+        num_snapshots: about so many snapshots of the bottleneck MLP, at epochs that grow geometrically; the first is
+            before training, the last at its end.
         progress: show progress bars.
 
     Returns:
@@ -58,7 +61,10 @@ def train_spirals(
     keys = jax.random.split(jax.random.fold_in(key, 1), num_seeds)
     train, test = spiral_data(jax.random.fold_in(key, 0))
 
-    def runs_of(model: Model) -> Callable[[RandomKey], Fit]:
+    epochs = np.geomspace(1, num_epochs, max(1, num_snapshots - 1)).round().astype(int)
+    steps = [0, *(np.unique(epochs) * (len(train.x) // 32)).tolist()] if num_snapshots else None
+
+    def runs_of(name: str, model: Model) -> Callable[[RandomKey], Fit]:
         def run(key: RandomKey) -> Fit:
             return fit(
                 key,
@@ -70,6 +76,7 @@ def train_spirals(
                 accuracy=class_is_right,
                 num_epochs=num_epochs,
                 batch_size=32,
+                snapshot_steps=steps if name == "bottleneck MLP" else None,
             )
 
         return run
@@ -77,7 +84,7 @@ def train_spirals(
     # Each kind on one core: what the four compile, they compile side by side, and vectors are full.
     chunk_size = min(64, num_seeds)
     populations = [
-        partial(fit_population, keys, runs_of(model), chunk_size=chunk_size, progress=name if progress else False)
+        partial(fit_population, keys, runs_of(name, model), chunk_size=chunk_size, progress=name if progress else False)
         for name, model in SPIRAL_MODELS.items()
     ]
     return dict(zip(SPIRAL_MODELS, in_threads(populations), strict=True))

@@ -1,13 +1,11 @@
 """[edge] Pictures of the spirals: data, predictions, bottlenecks, learning curves, rainbow sandwiches, and a movie.
 
 Of each kind of network the picture shows the median seed: the middle one by test accuracy at the end, ties broken by
-test loss. The movie is made of a second training of that network, which keeps its parameters on the way; on a CPU it
-takes the same steps as the first to the bit, elsewhere to rounding.
+test loss. The movie is made of that network's snapshots.
 """
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +14,6 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-import optax
 from jaxtyping import Int
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgb
@@ -26,14 +23,12 @@ from jaxgeom import plot
 from jaxgeom._typing import Params, RandomKey
 from jaxgeom.datasets import Dataset
 from jaxgeom.domains import box, grid_lines, grid_points
-from jaxgeom.losses import softmax_cross_entropy
 from jaxgeom.models import hidden_states
 from jaxgeom.plot.sandwich import ATTRIBUTES, NORMALIZATIONS
 from jaxgeom.plot.stages import Morph
-from jaxgeom.population import fit_population
 from jaxgeom.recipes.output import check_writable, movie_paths, save_figure, save_report
 from jaxgeom.recipes.spirals import SPIRAL_MODELS, spiral_data
-from jaxgeom.training import MIN_LANES, Fit, fit
+from jaxgeom.training import Fit
 
 SANDWICHES = (
     ((5, 4, 1, 2, 3, 0), False),
@@ -92,46 +87,10 @@ def spiral_table(facts: Mapping[str, SpiralFacts]) -> str:
     return "\n".join(lines)
 
 
-def train_course(
-    key: RandomKey,
-    seed: int,
-    num_seeds: int,
-    *,
-    name: str = "bottleneck MLP",
-    num_epochs: int = 2000,
-    num_snapshots: int = 72,
-) -> Course:
-    """Train one network of :func:`jaxgeom.train_spirals` again, with snapshots at epochs that grow geometrically.
-
-    Args:
-        key, num_epochs, num_seeds: as given to :func:`jaxgeom.train_spirals`.
-        seed: which network.
-        name: of which kind.
-        num_snapshots: about how many, epoch 0 and the last one included.
-    """
-    train, _ = spiral_data(jax.random.fold_in(key, 0))
-    batch_size = 32
-    epochs = np.unique(np.round(np.geomspace(1, num_epochs, num_snapshots - 1))).astype(int)
-    epochs = np.concatenate([[0], epochs])
-    steps = (epochs * (len(train.x) // batch_size)).tolist()
-    # as many copies as it takes to be computed like the whole population
-    keys = jax.random.split(jax.random.fold_in(key, 1), num_seeds)[np.full(min(num_seeds, MIN_LANES), seed)]
-
-    def run(key: RandomKey) -> Fit:
-        return fit(
-            key,
-            SPIRAL_MODELS[name],
-            optax.adamw(1e-3, weight_decay=1e-2),
-            softmax_cross_entropy,
-            train,
-            num_epochs=num_epochs,
-            batch_size=batch_size,
-            record=None,
-            snapshot_steps=steps,
-        )
-
-    snapshots = fit_population(keys, run).snapshots
-    return Course(epochs, jax.tree.map(lambda leaf: leaf[0], snapshots))
+def course_of(run: Fit, seed: int) -> Course:
+    """The snapshots of one network of a population."""
+    steps_of_epoch = int(run.record_steps[seed, 1])
+    return Course(np.asarray(run.snapshot_steps[seed]) // steps_of_epoch, _member(run.snapshots, seed))
 
 
 def predicted(name: str, params: Params, x: Any) -> Int[np.ndarray, " points"]:
@@ -284,17 +243,15 @@ def save_spirals(
     settings: dict[str, Any],
     *,
     formats: Sequence[str] = ("png", "gif"),
-    num_snapshots: int = 72,
     progress: bool = False,
 ) -> list[Path]:
     """Write ``spirals.json``, ``spirals.npz``, all pictures and the movie.
 
     Args:
-        key, runs: what :func:`jaxgeom.train_spirals` took and gave.
+        key, runs: what :func:`jaxgeom.train_spirals` took and gave. Without snapshots there is no movie.
         directory: where to; created if need be.
         settings: recorded in the JSON file.
         formats: of pictures.
-        num_snapshots: frames of the movie.
         progress: show progress bars.
 
     Returns:
@@ -333,19 +290,12 @@ def save_spirals(
     }
     for number, (order, common_scale) in enumerate(SANDWICHES):
         figures[f"sandwich{number + 1}"] = partial(draw_sandwich, layers, order, common_scale=common_scale)
-    movies = movie_paths(path / "spirals_training", formats)
     pictures = []
-    with ThreadPoolExecutor(1) as pool:
-        # what the movie shows is trained while the other pictures are drawn
-        course = None
-        if movies:
-            seed, num_seeds = facts["bottleneck MLP"].median_seed, len(runs["bottleneck MLP"].record_steps)
-            sizes = {"num_epochs": settings["num_epochs"], "num_snapshots": num_snapshots}
-            course = pool.submit(train_course, key, seed, num_seeds, **sizes)
-        for name, draw in figures.items():
-            pictures += save_figure(draw(), path / f"spirals_{name}", formats, dpi=100)
-    if course is not None:
-        movie = course_movie(data, course.result())
+    for name, draw in figures.items():
+        pictures += save_figure(draw(), path / f"spirals_{name}", formats, dpi=100)
+    movies = movie_paths(path / "spirals_training", formats)
+    if movies and runs["bottleneck MLP"].snapshots is not None:
+        movie = course_movie(data, course_of(runs["bottleneck MLP"], facts["bottleneck MLP"].median_seed))
         bar = "drawing the movie" if progress else False
         plot.save_animation(movie.figure, movie.draw, movie.num_frames, movies, frames_per_second=8, progress=bar)
         plt.close(movie.figure)
