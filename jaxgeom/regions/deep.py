@@ -244,7 +244,7 @@ def count_on_device(
 
 def default_chunk_size(slopes: Slopes, num: int) -> int:
     """So many networks, of ``num`` in all, that what they need at once stays in cache and all cores have some."""
-    size = int(np.clip(2**18 // max(1, sum(map(len, slopes)) ** 2), 1, 64))
+    size = int(np.clip(2**19 // max(1, sum(map(len, slopes)) ** 2), 1, 128))
     return min(size, -(-num // num_workers()))
 
 
