@@ -442,6 +442,7 @@ def main() -> None:
     for case in (case for name in ("A", "B", "C") if name in given.only for case in make_cases(name, settings)):
         print(f"measuring {case.workload} {case.title}, {case.population} networks", file=sys.stderr, flush=True)
         record["cases"].append(measure(case, settings))
+        write_json(given.out, record)
     for name, function in (("recording", measure_recording), ("compile", measure_compile)):
         if name in given.only:
             print(f"measuring {name}", file=sys.stderr, flush=True)
