@@ -1,8 +1,8 @@
-"""One contact sheet of what the recipes draw: every command is run with --quick, and its pictures are put together.
+"""One contact sheet of what the recipes draw: commands are run with --quick, and their pictures are put together.
 
-python examples/gallery.py                   writes gallery.png
-python examples/gallery.py --out docs/gallery.png --results out/gallery
-python examples/gallery.py --seeds 8         smaller populations
+python examples/gallery.py                        writes gallery.png
+python examples/gallery.py --results out          takes what is there from earlier runs, and runs the other recipes
+python examples/gallery.py --recipes movie --seeds 8
 """
 
 import argparse
@@ -15,36 +15,49 @@ from PIL import Image
 
 from jaxgeom.__main__ import RECIPES, main
 
-# Which pictures of a recipe are shown, and what is written over them. Of recipes that are not listed, all are shown.
-CHOSEN = {
-    "xor": {
-        "xor": "How many linear regions solve XOR?",
-        "xor_by_hand": "XOR by hand",
-        "xor_training": "XOR, learned",
-        "xor_similar_triples": "Two networks compared",
-        "xor_pairs": "Many pairs",
-        "xor_regions": "Exact regions, four colourings",
-        "xor_grid": "What a grid of points misses",
-    },
-    "movie": {
-        "movie_frames": "Regions while a network trains",
-        "movie_counts": "Region counts against the step",
-        "movie_units": "What hidden units do",
-    },
+SHOWN = {
+    "spirals/spirals_predictions": "Spirals: a linear network and an MLP",
+    "spirals/spirals_embeddings": "Bottlenecks of two units",
+    "spirals/spirals_sandwich1": "The rainbow sandwich",
+    "stretch/stretch_2d_mesh_tanh_manual": "From 2-D to 3-D and back",
+    "detangle/detangle_holes_after": "Detangling a disk with holes",
+    "detangle/detangle_deaths": "How many networks die",
+    "rings/rings_losses": "Rings: three units are enough",
+    "rings/rings_codes": "Three lines, seven regions",
+    "rings/rings_hidden": "Hidden units as coordinates",
+    "rings/regression_halves": "The half that is neglected",
+    "xor/xor": "How many regions solve XOR?",
+    "xor/xor_by_hand": "XOR by hand",
+    "xor/xor_pairs": "Are two networks one affine map apart?",
+    "xor/xor_regions": "Exact regions, four colourings",
+    "xor/xor_grid": "What a grid of points misses",
+    "movie/movie_frames": "Regions while a network trains",
 }
-ARGUMENTS = {"movie": ["--widths", "12", "12"]}
-SEEDED = {"xor", "movie", "spirals", "rings", "detangle"}
+"""Which pictures are shown, by recipe and name, and what is written over them."""
 MOST_BYTES = 1_000_000
+
+
+def run(recipe: str, directory: Path, seeds: int | None) -> None:
+    """Run a command and see to it that the pictures are there."""
+    names = [Path(place).name for place in SHOWN if place.startswith(f"{recipe}/")]
+    if not names:
+        raise SystemExit(f"no picture of {recipe} is listed.")
+    if not all((directory / f"{name}.png").exists() for name in names):
+        more = [] if seeds is None or recipe == "stretch" else ["--seeds", str(seeds)]
+        if main([recipe, "--quick", "--quiet", "--out", str(directory), *more]):
+            raise SystemExit(f"the command {recipe} failed.")
+    missing = [name for name in names if not (directory / f"{name}.png").exists()]
+    if missing:
+        raise SystemExit(f"{recipe} has no pictures {missing}; there are {sorted(directory.glob('*.png'))}.")
 
 
 def draw(tiles: list[tuple[str, Path]], out: Path, columns: int = 4) -> None:
     """The pictures in rows, each with its title, in one file of at most a megabyte."""
     rows = math.ceil(len(tiles) / columns)
-    figure = plt.figure(figsize=(4 * columns, 3.5 * rows), layout="constrained")
+    figure = plt.figure(figsize=(4 * columns, 3.6 * rows), layout="constrained")
     for place, (title, path) in enumerate(tiles):
         ax = figure.add_subplot(rows, columns, place + 1)
         with Image.open(path) as picture:
-            picture.seek(getattr(picture, "n_frames", 1) - 1)  # of animations, the end
             picture = picture.convert("RGB")
             picture.thumbnail((1000, 1000))
             ax.imshow(picture, interpolation="antialiased")
@@ -60,36 +73,17 @@ def draw(tiles: list[tuple[str, Path]], out: Path, columns: int = 4) -> None:
     plt.close(figure)
 
 
-def run(names: list[str], results: Path, seeds: int | None) -> list[tuple[str, Path]]:
-    """Run these commands and find the pictures to show; anything that is missing is an error."""
-    tiles = []
-    for name in names:
-        directory = results / name
-        arguments = [name, "--quick", "--quiet", "--out", str(directory)]
-        if seeds is None:
-            arguments += ARGUMENTS.get(name, [])
-        elif name in SEEDED:
-            arguments += ["--seeds", str(seeds)]
-        if main(arguments):
-            raise SystemExit(f"the command failed: {' '.join(arguments)}")
-        found = {path.stem: path for path in sorted(directory.glob("*.png"))}
-        chosen = CHOSEN.get(name, {stem: stem.replace("_", " ") for stem in found})
-        missing = sorted(set(chosen) - set(found))
-        if missing or not chosen:
-            raise SystemExit(f"{name} has no pictures {missing or ''}; there are {sorted(found)}.")
-        left_out = sorted(set(found) - set(chosen))
-        print(f"{name}: {len(chosen)} pictures shown" + (f", not shown: {', '.join(left_out)}" if left_out else ""))
-        tiles += [(title, found[stem]) for stem, title in chosen.items()]
-    return tiles
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default="gallery.png", help="picture to write")
-    parser.add_argument("--results", help="where the commands write; default is a temporary directory")
+    parser.add_argument("--results", help="directory of results, one of each recipe in it; default is a temporary one")
     parser.add_argument("--seeds", type=int, help="networks of each recipe; default is that of --quick")
     parser.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=list(RECIPES), help="which are shown")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        draw(run(options.recipes, Path(options.results or scratch), options.seeds), Path(options.out))
-    print(f"{options.out}: {Path(options.out).stat().st_size / 1e6:.2f} MB")
+        results = Path(options.results or scratch)
+        for recipe in options.recipes:
+            run(recipe, results / recipe, options.seeds)
+        shown = [place for place in SHOWN if place.split("/")[0] in options.recipes]
+        draw([(SHOWN[place], results / f"{place}.png") for place in shown], Path(options.out))
+    print(f"{options.out}: {len(shown)} pictures, {Path(options.out).stat().st_size / 1e6:.2f} MB")

@@ -66,6 +66,7 @@ def plot_regions(
     ax.set_aspect("equal")
     ax.set_xlim(low[0], high[0])
     ax.set_ylim(low[1], high[1])
+    ax.locator_params(nbins=5)
     ax.set_xlabel("$x_1$")
     ax.set_ylabel("$x_2$")
     return RegionArtists(ax, faces, lines, colorbar)
