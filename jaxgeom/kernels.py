@@ -27,6 +27,9 @@ from jaxgeom._typing import PyTree
 NEXT_VERSION = (0, 13)
 """The first version of JAX that has not been tried."""
 
+MOST_OPERATIONS = 5000
+"""Longer computations are left as they are: the time to compile one function grows faster than its length."""
+
 ELEMENTWISE = re.compile(
     "abs|add|add_any|and|clamp|convert_element_type|copy|cos|div|eq|erf|exp|exp2|expm1|floor|ge|gt|integer_pow|"
     "is_finite|le|log|log1p|logistic|lt|max|min|mul|ne|neg|not|or|pow|rem|round|rsqrt|select_n|sign|sin|sqrt|square|"
@@ -99,8 +102,11 @@ def is_known_to_work(jaxpr: Any) -> bool:
     """Whether a computation can be compiled as one kernel."""
     if jax.__version_info__[:2] >= NEXT_VERSION:
         return False
-    names = {equation.primitive.name for equation in equations(jaxpr)}
-    return all(ELEMENTWISE.fullmatch(name) or OTHERS.fullmatch(name) for name in names)
+    names = [equation.primitive.name for equation in equations(jaxpr)]
+    different = set(names)
+    return len(names) <= MOST_OPERATIONS and all(
+        ELEMENTWISE.fullmatch(name) or OTHERS.fullmatch(name) for name in set(names)
+    )
 
 
 def equations(jaxpr: Any) -> Iterator[Any]:

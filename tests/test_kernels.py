@@ -1,7 +1,7 @@
 """Whole computations as one kernel of a CPU: the same results, and nothing in them that cannot be compiled there."""
 
 import re
-from functools import partial
+from functools import partial, reduce
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ import pytest
 from jax import lax
 
 from jaxgeom import kernels
-from jaxgeom.kernels import ELEMENTWISE, OTHERS, equations, is_known_to_work, one_kernel
+from jaxgeom.kernels import ELEMENTWISE, MOST_OPERATIONS, OTHERS, equations, is_known_to_work, one_kernel
 
 X = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4)
 N = np.arange(12, dtype=np.int32).reshape(3, 4)
@@ -146,3 +146,11 @@ def test_it_composes_with_vmap():
     function = lambda x: lax.fori_loop(0, 3, lambda i, a: jnp.sin(a) + i, x)  # noqa: E731
     mapped = jax.jit(jax.vmap(partial(one_kernel, function)))
     np.testing.assert_allclose(mapped(X), jax.vmap(function)(X), rtol=1e-6)
+
+
+def test_long_computations_are_left_alone():
+    def chain(num):
+        return jax.make_jaxpr(lambda x: reduce(lambda y, _: y + x, range(num), x))(1.0).jaxpr
+
+    assert is_known_to_work(chain(MOST_OPERATIONS))
+    assert not is_known_to_work(chain(MOST_OPERATIONS + 1))
