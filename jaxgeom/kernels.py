@@ -103,7 +103,6 @@ def is_known_to_work(jaxpr: Any) -> bool:
     if jax.__version_info__[:2] >= NEXT_VERSION:
         return False
     names = [equation.primitive.name for equation in equations(jaxpr)]
-    different = set(names)
     return len(names) <= MOST_OPERATIONS and all(
         ELEMENTWISE.fullmatch(name) or OTHERS.fullmatch(name) for name in set(names)
     )
