@@ -18,7 +18,7 @@ from jaxgeom.layers import Layers, layers_of
 from jaxgeom.losses import binary_cross_entropy, side_is_right
 from jaxgeom.models import mlp
 from jaxgeom.population import fit_population
-from jaxgeom.recipes.reproduce.claims import Claim, Row
+from jaxgeom.recipes.reproduce.claims import Claim, exact
 from jaxgeom.regions.complex import OUTSIDE, connected
 from jaxgeom.regions.enumerate import enumerate_regions
 from jaxgeom.training import Fit, fit
@@ -37,30 +37,11 @@ def narrow(key: int, quick: bool) -> Claim:
             encloses = np.array([num_bounded(network) > 0 for network in networks])
             solved[width, depth], enclosing[width, depth] = float((accuracy == 1).mean()), float(encloses.mean())
             shape = f"{depth} × {width}"
+            num = int(encloses.sum())
             if width <= 2:
-                rows.append(
-                    Row(
-                        f"{shape}: networks that enclose a piece of the plane",
-                        0,
-                        int(encloses.sum()),
-                        0,
-                        not encloses.any(),
-                    )
-                )
-                rows.append(
-                    Row(
-                        f"{shape}: networks that tell disk and ring",
-                        0,
-                        int((accuracy == 1).sum()),
-                        0,
-                        accuracy.max() < 1,
-                    )
-                )
+                rows.append(exact(f"{shape}: networks that enclose a piece of the plane", 0, num))
             else:
-                best = float(solved[width, depth])
-                rows.append(Row(f"{shape}: some network tells disk and ring", 1, float(best > 0), 0, best > 0))
-                right = encloses[accuracy == 1]
-                rows.append(Row(f"{shape}: all that do enclose a piece", 1, float(right.all()), 0, bool(right.all())))
+                rows.append(exact(f"{shape}: whether some network encloses a piece", 1, int(num > 0)))
 
     def draw(ax) -> None:  # type: ignore[no-untyped-def]
         shapes = list(solved)
