@@ -79,8 +79,8 @@ def sawtooth(key: int, quick: bool) -> Claim:
         "Sawtooths collapse under noise",
         "Telgarsky (2015); Hanin & Rolnick (2019), arXiv:1901.09021",
         rows,
-        "Normal noise in every weight and bias of ten composed tent maps, each written as 2 relu(x) - 4 relu(x - 1/2); means "
-        "within 10 % count as agreement. Other ways to write the maps as layers give other figures.",
+        "Normal noise in every weight and bias of ten composed tent maps, each written as 2 relu(x) - 4 relu(x - 1/2); "
+        "means within 10 % count as agreement. Other ways to write the maps as layers give other figures.",
         draw,
     )
 
