@@ -72,8 +72,9 @@ def fit_affine(
 
     Args:
         x, y: as many rows each.
-        decimals: both are rounded to so many decimals before the fit, so that it does not follow rounding errors;
-            None for no rounding.
+        decimals: both are rounded to so many decimals before the fit, as in the notebook that compares networks so.
+            Where rows of ``x`` differ by little more than that, the fit follows what rounding did, and for rows as they
+            are :func:`r_squared` may even be negative. None for no rounding: then it is at least 0 on the same rows.
 
     Raises:
         ValueError: if there are no rows, or not as many of both.
