@@ -64,7 +64,7 @@ def fit_affine(
     x: Float[Array | np.ndarray, "points features"],
     y: Float[Array | np.ndarray, "points targets"],
     *,
-    decimals: int | None = 5,
+    decimals: int | None = None,
 ) -> AffineFit:
     """The affine map from rows of ``x`` to rows of ``y`` by least squares; of several, that with the smallest kernel.
 
@@ -72,9 +72,11 @@ def fit_affine(
 
     Args:
         x, y: as many rows each.
-        decimals: both are rounded to so many decimals before the fit, as in the notebook that compares networks so.
-            Where rows of ``x`` differ by little more than that, the fit follows what rounding did, and for rows as they
-            are :func:`r_squared` may even be negative. None for no rounding: then it is at least 0 on the same rows.
+        decimals: both are rounded to so many decimals before the fit; None for no rounding. The notebook that compares
+            networks so rounds to 5, which hides the noise of float32. But it also moves rows of deficient rank apart:
+            a network whose units do not meet has maps a, b, c and b + c - a, and after rounding a fourth direction of
+            size 1e-5, which the fit then follows. For rows as they are, :func:`r_squared` may then even be negative;
+            without rounding it is at least 0 on the rows of the fit.
 
     Raises:
         ValueError: if there are no rows, or not as many of both.
@@ -151,7 +153,7 @@ def compare_networks(
     points: Float[Array | np.ndarray, "points in"],
     *,
     fit_points: Float[Array | np.ndarray, "fitted in"] | None = None,
-    decimals: int | None = 5,
+    decimals: int | None = None,
 ) -> Comparison:
     """Fit the affine maps of one ReLU network to those of another, and say how well that works.
 

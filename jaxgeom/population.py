@@ -245,7 +245,7 @@ def fit_until_solved(
 def default_chunk_size(run: Callable[..., PyTree], *member: PyTree, num: int) -> int:
     """How many networks are trained at once.
 
-    On a CPU 64, whose working set stays in cache, or up to 512 if the results are so small that the networks must be,
+    On a CPU 96, whose working set stays in cache, or up to 512 if the results are so small that the networks must be,
     too; but fewer if all cores can then share in the work, in multiples of 16, the width of a vector. On an
     accelerator up to 65,536. And never more than leave results of 1 GB.
 
@@ -256,7 +256,7 @@ def default_chunk_size(run: Callable[..., PyTree], *member: PyTree, num: int) ->
     """
     bytes_each = max(1, result_bytes(run, *member))
     of_each_worker = -(-num // (16 * num_workers())) * 16
-    in_cache = min(512, max(64, 2**16 // bytes_each // 16 * 16))
+    in_cache = min(512, max(96, 2**16 // bytes_each // 16 * 16))
     most = min(in_cache, of_each_worker) if jax.default_backend() == "cpu" else 2**16
     return max(1, min(most, 2**30 // bytes_each))
 

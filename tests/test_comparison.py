@@ -61,7 +61,7 @@ def test_triples_are_gradient_and_intercept():
 def test_the_fit_is_that_of_numpy(rank):
     x = RNG.normal(size=(50, rank)) @ RNG.normal(size=(rank, 3)) + RNG.normal(size=3)
     y = RNG.normal(size=(50, 4))
-    found = fit(x, y, decimals=None)
+    found = fit(x, y)
     centred = np.linalg.lstsq(x - x.mean(axis=0), y - y.mean(axis=0), rcond=1e-10)  # the smallest kernel
     assert int(found.rank) == rank
     np.testing.assert_allclose(found.kernel, centred[0], atol=1e-12)
@@ -74,7 +74,7 @@ def test_the_fit_is_that_of_numpy(rank):
 
 def test_fewer_points_than_features():
     x, y = RNG.normal(size=(2, 3)), RNG.normal(size=(2, 1))
-    found = fit(x, y, decimals=None)
+    found = fit(x, y)
     expected = np.linalg.lstsq(x - x.mean(axis=0), y - y.mean(axis=0), rcond=1e-10)[0]
     assert int(found.rank) == 1
     np.testing.assert_allclose(found.kernel, expected, atol=1e-13)
@@ -83,14 +83,25 @@ def test_fewer_points_than_features():
 def test_rounding_hides_small_errors():
     exact = np.array([[1.0, 2.0, 0.5], [0.25, -1.0, 3.0], [1.0, 2.0, 0.5]])
     noisy = exact + 1e-7 * RNG.normal(size=(3, 3))
-    assert int(fit(noisy, exact).rank) == 1
-    assert int(fit(noisy, exact, decimals=None).rank) == 2
-    np.testing.assert_allclose(fit(noisy, exact).kernel, fit(exact, exact, decimals=None).kernel, rtol=1e-12)
+    rounded = fit(noisy, exact, decimals=5)
+    assert int(rounded.rank) == 1
+    assert int(fit(noisy, exact).rank) == 2
+    np.testing.assert_allclose(rounded.kernel, fit(exact, exact).kernel, rtol=1e-12)
+
+
+def test_rounding_moves_maps_of_deficient_rank_apart():
+    units = RNG.normal(size=(2, 3))
+    x = np.array([[0, 0], [1, 0], [0, 1], [1, 1]]) @ units  # maps of two units that are on or off
+    y = RNG.normal(size=(4, 3))
+    apart, rounded = fit(x, y), fit(x, y, decimals=5)
+    assert (int(apart.rank), int(rounded.rank)) == (2, 3)
+    assert np.abs(rounded.kernel).max() > 1e4 * np.abs(apart.kernel).max()
+    assert float(comparison.r_squared(y, comparison.predict_affine(apart, x))) >= 0
 
 
 def test_constant_features_give_the_mean():
     x, y = np.full((50, 3), 0.1), RNG.normal(size=(50, 4))
-    found = fit(x, y, decimals=None)
+    found = fit(x, y)
     assert int(found.rank) == 0
     np.testing.assert_array_equal(found.kernel, 0)
     np.testing.assert_allclose(found.intercept, y.mean(axis=0), atol=1e-14)
@@ -110,7 +121,7 @@ def test_constant_targets():
 def test_networks_that_are_affine_images_of_each_other():
     first = network(1, 6, 1)
     second = (first[0], Dense(-3 * first[1].kernel, 2 * first[1].bias + 1))
-    found = compare(first, second, POINTS, decimals=None)
+    found = compare(first, second, POINTS)
     x, y = (triples_by_differences(layers, POINTS) for layers in (first, second))
     np.testing.assert_allclose(found.r_squared, 1.0, atol=1e-12)
     predicted = comparison.predict_affine(found.fit, comparison.affine_triples(first, POINTS))
@@ -126,7 +137,7 @@ def test_many_pairs_at_once_and_at_few_points():
     many = quick(jax.vmap(lambda a, b: comparison.compare_networks(a, b, POINTS, fit_points=data)))(first, second)
     for number, (a, b) in enumerate(zip(*networks, strict=True)):
         x, y = (np.asarray(comparison.affine_triples(layers, POINTS)) for layers in (a, b))
-        at_data = [np.round(comparison.affine_triples(layers, data), 5) for layers in (a, b)]
+        at_data = [np.asarray(comparison.affine_triples(layers, data)) for layers in (a, b)]
         means = [rows.mean(axis=0) for rows in at_data]
         kernel = np.linalg.lstsq(at_data[0] - means[0], at_data[1] - means[1], rcond=1e-10)[0]
         expected = plain_r_squared(y, (x - means[0]) @ kernel + means[1])

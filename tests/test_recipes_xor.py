@@ -76,14 +76,15 @@ def test_pairs_are_compared_in_both_directions():
     # the image is a projection: what is left is orthogonal to the triples and to constants
     for x, y, image in ((0, 1, 0), (1, 0, 1)):
         left = pair.triples[y] - pair.images[image]
-        np.testing.assert_allclose(left.sum(axis=0), 0, atol=1e-2)
-        np.testing.assert_allclose(pair.triples[x].T @ left, 0, atol=1e-2)
+        np.testing.assert_allclose(left.sum(axis=0), 0, atol=1e-9)
+        np.testing.assert_allclose(pair.triples[x].T @ left, 0, atol=1e-9)
     for triples, distinct in zip(pair.triples, pair.distinct, strict=True):
         assert distinct.sum() == len(np.unique(triples.round(6), axis=0))
         assert distinct[0]
     first, second = (jax.tree.map(lambda *arrays: np.stack(arrays), *half) for half in (networks[::2], networks[1::2]))
     scores = xor_networks.compare_pairs(first, second, num_grid=11)
     np.testing.assert_allclose(scores.all_points[0], pair.r_squared[0], atol=1e-12)
+    assert (scores.all_points >= 0).all()
     assert (scores.data_points <= scores.all_points + 1e-9).all()  # the fit on the grid is the best there is
     for figure in xor_pictures.pair_figures(pair, ("a", "b")).values():
         figure.canvas.draw()

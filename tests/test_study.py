@@ -18,6 +18,7 @@ import jaxgeom as jg
 from jaxgeom.study.describe import described, differences, digest
 from jaxgeom.study.layout import groups_of, layout_of
 
+LINES = np.array([[[-1.0, -0.9], [0.8, 1.0]], [[-0.7, 1.0], [0.6, -1.0]], [[0.1, 0.2], [0.15, 0.3]]])
 SQUARE = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
 WIDTHS, SEEDS, RATES, STEPS = [2, 3], 6, [0.05, 0.2], [0, 1, 3]
 TRACES: list[str] = []
@@ -40,6 +41,8 @@ def run(**changes: Any) -> jg.Study:
         "axes": {"width": WIDTHS, "seed": range(SEEDS), "learning_rate": RATES, "noise": 0.25},
         "measure": {
             "regions": jg.study.exact_regions(jg.box(-1, 1)),
+            "length": jg.study.boundary_lengths(jg.box(-1, 1)),
+            "bends": jg.study.line_breakpoints(LINES[:, 0], LINES[:, 1]),
             "loss": jg.study.loss_on(),
             "accuracy": jg.study.accuracy_on(),
             "weights": jg.study.pure(weights),
@@ -73,6 +76,13 @@ def params_at(study: jg.Study, place: tuple[int, ...], width: int) -> dict[str, 
     return found
 
 
+def chord(a: float, b: float, c: float) -> float:
+    """Length of the line a x + b y + c = 0 within the square."""
+    foot, along = -c * np.array([a, b]) / (a * a + b * b), np.array([-b, a]) / np.hypot(a, b)
+    sides = np.sort(((-1 - foot) / along, (1 - foot) / along), axis=0)
+    return max(0.0, sides[1].min() - sides[0].max())
+
+
 def test_every_number_is_that_of_numpy(study: jg.Study) -> None:
     x, y = (np.float64(array) for array in jg.parity(2))
     x = x + 0.25
@@ -90,6 +100,11 @@ def test_every_number_is_that_of_numpy(study: jg.Study) -> None:
                 assert study.variables["accuracy"][i, seed, j, k] == np.mean((outputs > 0) == (y > 0))
             layers = [tuple(layer.values()) for layer in params.values()]
             assert study.variables["regions"][i, seed, j, k] == exact_region_count(layers, SQUARE)
+            found = study.variables["length"][i, seed, j, k]
+            np.testing.assert_allclose(found, sum(map(chord, *layers[0][0], layers[0][1])), rtol=1e-9)
+            ends = LINES @ layers[0][0] + layers[0][1]
+            expected = np.sum(ends[:, 0] * ends[:, 1] < 0, axis=1)
+            np.testing.assert_array_equal(study.variables["bends"][i, seed, j, k], expected)
             hidden = np.maximum(np.ones((5, 2)) @ params["dense0_relu"]["kernel"] + params["dense0_relu"]["bias"], 0)
             np.testing.assert_allclose(study.variables["states"][i, seed, j, k, :, :width], hidden, atol=1e-6)
 
