@@ -124,7 +124,26 @@ def subdivide(
         corners = [ends.reshape(-1)[half] for half in (firsts, second, flat_following[second])]
         patterns = words[:, corners[0]] | words[:, corners[1]] | words[:, corners[2]]
         parts = Parts(flat_face[firsts], patterns, network[firsts // 2])
+    if isinstance(ends, np.ndarray):
+        vertices, ends = _by_network(vertices, ends)
     return Planar(*vertices, ends, made, new_face, following, num_faces), parts, met.uncertain, consistent
+
+
+_ROWS_WORTH_A_PRODUCT = 200
+
+
+def _by_network(
+    vertices: tuple[np.ndarray, np.ndarray, np.ndarray], ends: Int[np.ndarray, "edges 2"]
+) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], Int[np.ndarray, "edges 2"]]:
+    """The vertices of the union in order of their networks, so that each network's are multiplied at once: where that
+    saves more products of few rows than moving the rows costs."""
+    network = vertices[2]
+    num_runs = 1 + np.count_nonzero(network[1:] != network[:-1])
+    if len(network) > _ROWS_WORTH_A_PRODUCT * num_runs or num_runs == network.max() + 1:
+        return vertices, ends
+    order = np.argsort(network, kind="stable")
+    values, spread, network = (array.take(order, axis=0) for array in vertices)
+    return (values, spread, network), inverse(order).take(ends)
 
 
 def _places(state: Planar, cut: Chords, met: Meetings, width: int, capacities: Capacities) -> _Places:
