@@ -2,8 +2,8 @@
 
 At a crossing of an edge and a chord, and at a meeting of two chords, it is known locally which half-edge follows which
 along a face: the signs at the ends of a chord tell on which side of another they lie. Faces then are the cycles of this
-relation, and pointer doubling gives every half-edge the smallest number in its cycle within a logarithmic number of
-rounds. That there are as many cycles as :mod:`jaxgeom.regions.planar` counted certifies the result.
+relation: in NumPy :mod:`jaxgeom.regions.cycles` goes through them, in JAX pointer doubling gives every half-edge the
+smallest number in its cycle within a logarithmic number of rounds. That there are as many cycles as :mod:`jaxgeom.regions.planar` counted certifies the result.
 """
 
 from typing import NamedTuple
@@ -13,6 +13,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Int, UInt64
 
+from jaxgeom.regions.cycles import cycles, labels, strays
 from jaxgeom.regions.planar import (
     ANY,
     NOBODY,
@@ -57,6 +58,9 @@ class Parts(NamedTuple):
     """Which units of the layer are active on it."""
     network: Int[np.ndarray, " faces"]
     """Which network of the union it belongs to."""
+    first: Int[np.ndarray, " faces"]
+    """The lowest of its half-edges; faces are in order of these."""
+    num_corners: Int[np.ndarray, " faces"]
 
 
 class _Places(NamedTuple):
@@ -107,23 +111,23 @@ def subdivide(
     following = _followers(state, found, cut, met, places)
 
     flat_face, flat_following = face.reshape(-1), following.reshape(-1)
-    is_inside = flat_face >= 0
-    own = upto(len(flat_face), flat_face)
-    label = _cycle_labels(namespace(own).where(is_inside, flat_following, own))
-    is_first = (label == own) & is_inside
-    new_face = rows(running_sum(is_first) - 1, label)
-    new_face = namespace(own).where(is_inside, new_face, NOBODY).reshape(face.shape)
-    network = rows(vertices[2], ends[:, 0])
-    num_faces = totals(is_first, namespace(own).repeat(network, 2), state.num_faces)
-    consistent = num_faces == state.num_faces + cut.num_chords + cut.num_meetings
+    is_inside, network = flat_face >= 0, rows(vertices[2], ends[:, 0])
     parts = None
-    if words is not None:
-        firsts = np.flatnonzero(is_first)
-        # Of three corners of a face, at least one does not lie on a given line, and tells on which side the face is.
-        second = flat_following[firsts]
-        corners = [ends.reshape(-1)[half] for half in (firsts, second, flat_following[second])]
-        patterns = words[:, corners[0]] | words[:, corners[1]] | words[:, corners[2]]
-        parts = Parts(flat_face[firsts], patterns, network[firsts // 2])
+    if isinstance(ends, np.ndarray):
+        new_face, first, num_corners = _numbered(flat_following, is_inside, network)
+        of_faces = network.take(first >> 1)
+        num_faces = totals(np.ones(len(first), bool), of_faces, state.num_faces)
+        if words is not None:
+            patterns = _patterns(words, ends, flat_following, first)
+            parts = Parts(flat_face.take(first), patterns, of_faces, first, num_corners)
+    else:
+        own = upto(len(flat_face), flat_face)
+        label = _cycle_labels(jnp.where(is_inside, flat_following, own))
+        is_first = (label == own) & is_inside
+        new_face = jnp.where(is_inside, rows(running_sum(is_first) - 1, label), NOBODY)
+        num_faces = totals(is_first, jnp.repeat(network, 2), state.num_faces)
+    new_face = new_face.reshape(face.shape)
+    consistent = num_faces == state.num_faces + cut.num_chords + cut.num_meetings
     if isinstance(ends, np.ndarray):
         vertices, ends = _by_network(vertices, ends)
     return Planar(*vertices, ends, made, new_face, following, num_faces), parts, met.uncertain, consistent
@@ -304,15 +308,8 @@ def _followers(state: Planar, found: Signs, cut: Chords, met: Meetings, places: 
     return xp.concatenate([of_old, of_pieces, of_chords, xp.stack([ahead, turn_back], axis=1)])
 
 
-def _cycle_labels(following: Int[Numbers, " halfedges"]) -> Int[Numbers, " halfedges"]:
+def _cycle_labels(following: Int[Array, " halfedges"]) -> Int[Array, " halfedges"]:
     """The smallest half-edge of the cycle of each, by pointer doubling."""
-    if isinstance(following, np.ndarray):
-        label, ahead = np.arange(len(following)), following
-        while True:
-            smaller = np.minimum(label, label[ahead])
-            if np.array_equal(smaller, label):
-                return label
-            label, ahead = smaller, ahead[ahead]
 
     def double(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         label, ahead, _ = carry
@@ -321,3 +318,34 @@ def _cycle_labels(following: Int[Numbers, " halfedges"]) -> Int[Numbers, " halfe
 
     own = jnp.arange(len(following), dtype=jnp.int32)
     return lax.while_loop(lambda carry: carry[-1], double, (own, following, jnp.asarray(True)))[0]
+
+
+def _numbered(
+    following: Int[np.ndarray, " halfedges"],
+    is_inside: Bool[np.ndarray, " halfedges"],
+    network: Int[np.ndarray, " edges"],
+) -> tuple[Int[np.ndarray, " halfedges"], Int[np.ndarray, " faces"], Int[np.ndarray, " faces"]]:
+    """The face of each half-edge, the first half-edge of each face, and how many it has; in NumPy."""
+    following = np.where(is_inside, following, np.arange(len(following)))
+    while len(stray := strays(following, is_inside)):
+        # Only of inconsistent complexes. They lose all of their faces, so that the number tells.
+        is_lost = np.isin(network, network[stray >> 1]).repeat(2)
+        is_inside = is_inside & ~is_lost
+        following = np.where(is_lost, np.arange(len(following)), following)
+    first, num_corners = cycles(following)
+    return labels(following, first, num_corners), first, num_corners
+
+
+def _patterns(
+    words: UInt64[np.ndarray, "words vertices"],
+    ends: Int[np.ndarray, "edges 2"],
+    following: Int[np.ndarray, " halfedges"],
+    first: Int[np.ndarray, " faces"],
+) -> UInt64[np.ndarray, "words faces"]:
+    """Which units are active on each face, given its first half-edge. Of three corners of a face, at least one does not
+    lie on a given line, and tells on which side the face is."""
+    second = following.take(first)
+    patterns = words.take(ends.reshape(-1).take(first), axis=1)
+    for half in (second, following.take(second)):
+        patterns |= words.take(ends.reshape(-1).take(half), axis=1)
+    return patterns
