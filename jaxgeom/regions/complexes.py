@@ -8,6 +8,7 @@ integer arithmetic (:mod:`jaxgeom.regions.exact`).
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import jax
@@ -70,8 +71,7 @@ def _in_order(network: Int[np.ndarray, " things"], num: int) -> _Order:
 
 def _split(array: Shaped[np.ndarray, "things ..."], offsets: np.ndarray) -> list[Shaped[np.ndarray, "_ ..."]]:
     """The part of each network, of an array in order."""
-    bounds = offsets.tolist()
-    return [array[first:stop] for first, stop in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [array[first:stop] for first, stop in pairwise(offsets.tolist())]
 
 
 def _written_out(
@@ -103,10 +103,7 @@ def _written_out(
         _split(face_number.take(state.face.take(edges.order, axis=0)), edges.offsets),
         _split(layer, edges.offsets),
         _split(unit, edges.offsets),
-        [
-            offsets[begin : stop + 1] - offsets[begin]
-            for begin, stop in zip(faces.offsets[:-1].tolist(), faces.offsets[1:].tolist(), strict=True)
-        ],
+        [offsets[begin : stop + 1] - offsets[begin] for begin, stop in pairwise(faces.offsets.tolist())],
         _split(vertices.number.take(corners), corner_offsets),
         _split(edges.number.take(half_edges >> 1), corner_offsets),
         _split(_patterns(cut.parts, slopes, faces.order), faces.offsets),

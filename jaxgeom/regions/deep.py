@@ -102,8 +102,11 @@ def cut_by_layers(
                 break
             num_faces, num_artificial = after, num_artificial + cut.num_artificial
             is_certain &= ~found.uncertain & ~cut.uncertain & cut.consistent
-            if index < len(steps) - 1 or whole:
-                state, part, uncertain, consistent = subdivide(state, found, cut, weights, num_units, with_parts=whole)
+            is_last = index == len(steps) - 1
+            if not is_last or whole:
+                state, part, uncertain, consistent = subdivide(
+                    state, found, cut, weights, num_units, with_parts=whole, is_last=is_last
+                )
                 is_certain &= ~uncertain & consistent
                 parts += [part] if part else []
             else:

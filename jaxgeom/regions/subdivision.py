@@ -3,7 +3,8 @@
 At a crossing of an edge and a chord, and at a meeting of two chords, it is known locally which half-edge follows which
 along a face: the signs at the ends of a chord tell on which side of another they lie. Faces then are the cycles of this
 relation: in NumPy :mod:`jaxgeom.regions.cycles` goes through them, in JAX pointer doubling gives every half-edge the
-smallest number in its cycle within a logarithmic number of rounds. That there are as many cycles as :mod:`jaxgeom.regions.planar` counted certifies the result.
+smallest number in its cycle within a logarithmic number of rounds. That there are as many cycles as
+:mod:`jaxgeom.regions.planar` counted certifies the result.
 """
 
 from typing import NamedTuple
@@ -40,11 +41,11 @@ from jaxgeom.regions.ragged import (
     looked_up,
     namespace,
     num_bits,
-    packed,
     positions,
     replaced,
     rows,
     running_sum,
+    running_xor,
     upto,
 )
 
@@ -89,6 +90,7 @@ def subdivide(
     capacities: Capacities = ANY,
     *,
     with_parts: bool = False,
+    is_last: bool = False,
 ) -> tuple[Planar, Parts | None, Bool[Numbers, "*networks"], Bool[Numbers, "*networks"]]:
     """The complex cut by the units of one layer, with the activations of that layer at its vertices.
 
@@ -100,13 +102,14 @@ def subdivide(
         first_number: number of the layer's first unit, for ``made``.
         capacities: room.
         with_parts: tell what became of the faces; in NumPy.
+        is_last: of the activations keep the coordinates w, x, y only, and no bounds of errors; in NumPy.
 
     Returns:
         The new complex, the parts, whether a decision was uncertain, and whether the cycles are as many as predicted.
     """
     met = meetings(state, found, cut, capacities, once=False)
     places = _places(state, cut, met, found.z.shape[1], capacities)
-    vertices, words = _vertices(state, found, cut, met, places, weights, with_parts)
+    vertices = (_points if is_last else _vertices)(state, found, cut, met, places, weights)
     ends, made, face = _edges(state, found, cut, met, places, first_number)
     following = _followers(state, found, cut, met, places)
 
@@ -117,8 +120,8 @@ def subdivide(
         new_face, first, num_corners = _numbered(flat_following, is_inside, network)
         of_faces = network.take(first >> 1)
         num_faces = totals(np.ones(len(first), bool), of_faces, state.num_faces)
-        if words is not None:
-            patterns = _patterns(words, ends, flat_following, first)
+        if with_parts:
+            patterns = _patterns(_words(found, cut, met, places), ends, flat_following, first)
             parts = Parts(flat_face.take(first), patterns, of_faces, first, num_corners)
     else:
         own = upto(len(flat_face), flat_face)
@@ -128,7 +131,7 @@ def subdivide(
         num_faces = totals(is_first, jnp.repeat(network, 2), state.num_faces)
     new_face = new_face.reshape(face.shape)
     consistent = num_faces == state.num_faces + cut.num_chords + cut.num_meetings
-    if isinstance(ends, np.ndarray):
+    if isinstance(ends, np.ndarray) and not is_last:
         vertices, ends = _by_network(vertices, ends)
     return Planar(*vertices, ends, made, new_face, following, num_faces), parts, met.uncertain, consistent
 
@@ -181,9 +184,9 @@ def _places(state: Planar, cut: Chords, met: Meetings, width: int, capacities: C
 
 
 def _vertices(
-    state: Planar, found: Signs, cut: Chords, met: Meetings, places: _Places, weights: Weights, with_words: bool
-) -> tuple[tuple[Numbers, Numbers, Numbers], np.ndarray | None]:
-    """Activations, their errors and the networks of old and new vertices; and the signs of the units there."""
+    state: Planar, found: Signs, cut: Chords, met: Meetings, places: _Places, weights: Weights
+) -> tuple[Numbers, Numbers, Numbers]:
+    """Activations, their errors and the networks of old and new vertices."""
     xp, width, num_columns = namespace(found.z), weights.can_cut.shape[-1], found.z.shape[1]
     sizes = np.cumsum([len(found.z), len(cut.edge), len(places.vertex_place)])
     grown, new, newer = None, None, None
@@ -198,11 +201,6 @@ def _vertices(
     fraction, error = rows(met.fraction, places.vertex_place), rows(met.error, places.vertex_place)
     both, met_spread = between(crossed, spread, p, q, fraction, error, width + 1, newer)
     both = _zeroed(_zeroed(kept(both, places.is_vertex, 0.0), rows(places.unit, chord)), other)
-    words = None
-    if with_words:
-        cuts = packed(np.atleast_2d(weights.can_cut))[:, rows(cut.network, p)]
-        crossing_words = cut.words & ~bit(cut.unit, len(cut.words))
-        words = np.concatenate([found.words, crossing_words, packed(both[:, :width] > 0) & cuts], axis=1)
     if grown is None:
         grown = xp.concatenate([found.z, crossed, both])
     else:
@@ -214,8 +212,45 @@ def _vertices(
         grown = xp.where(grown > 0, grown, grown * slopes)
     spreads = [state.spread, kept(spread, cut.is_crossing, -xp.inf), kept(met_spread, places.is_vertex, -xp.inf)]
     network = xp.concatenate([state.network, cut.network, rows(cut.network, p)])
-    vertices = grown, xp.concatenate(spreads), network
-    return vertices, words
+    return grown, xp.concatenate(spreads), network
+
+
+def _points(
+    state: Planar, found: Signs, cut: Chords, met: Meetings, places: _Places, weights: Weights
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same of the coordinates alone, each in one stretch of memory; errors are not bounded. In NumPy."""
+    chord = met.chord.take(places.vertex_place)
+    p, q = (cut.start >> 1).take(chord), (cut.stop >> 1).take(chord)
+    u, v = np.ascontiguousarray(cut.ends.T)
+    fraction = met.fraction.take(places.vertex_place)
+    found_columns = []
+    for old in np.ascontiguousarray(found.z[:, weights.can_cut.shape[-1] :].T):
+        crossed = _between(old, u, v, cut.fraction)
+        found_columns.append(np.concatenate([old, crossed, _between(crossed, p, q, fraction)]))
+    network = np.concatenate([state.network, cut.network, cut.network.take(p)])
+    return np.stack(found_columns).T, np.full(len(network), np.inf), network
+
+
+def _between(values: np.ndarray, u: np.ndarray, v: np.ndarray, fraction: np.ndarray) -> np.ndarray:
+    low = values.take(u)
+    found = values.take(v)
+    found -= low
+    found *= fraction
+    found += low
+    return found
+
+
+def _words(found: Signs, cut: Chords, met: Meetings, places: _Places) -> UInt64[np.ndarray, "words vertices"]:
+    """Which units of the layer are positive at old and new vertices; along a chord, each meeting changes one. In
+    NumPy."""
+    num_words = len(cut.words)
+    at_crossings = cut.words & ~bit(cut.unit, num_words)
+    other = bit(rows(met.other, met.order), num_words)
+    passed = running_xor(other) ^ other
+    passed ^= columns(passed, rows(met.first, met.chord))
+    at_meetings = np.zeros((num_words, len(places.vertex_place)), np.uint64)
+    at_meetings[:, places.vertex] = (columns(at_crossings, rows(cut.start >> 1, met.chord)) ^ passed) & ~other
+    return np.concatenate([found.words, at_crossings, at_meetings], axis=1)
 
 
 def _zeroed(values: Numbers, unit: Int[Numbers, " rows"]) -> Numbers:
