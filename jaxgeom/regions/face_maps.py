@@ -1,28 +1,26 @@
 """[host] The affine maps of all faces of a union of complexes, from the activation patterns of the faces.
 
-Before each layer, a face has a map from the plane to the layer's pre-activations, three rows of numbers; it follows
-from that of the face of the earlier layer that this one is a part of. Faces are put in order of the faces that they are
-parts of, so that blocks of faces, as many as stay in cache, need blocks of earlier ones. Of the last layer, the parts
-of one face differ in a few units only: the map of one of them is computed as a whole, those of the others by what
-these units change.
+On each face, the inputs of a layer are three rows of numbers, which times a point (x, y, 1) give their values. They
+follow from those of the face of the earlier layer that this one is a part of. Faces are put in order of the faces that
+they are parts of, so that blocks of faces, as many as stay in cache, need blocks of earlier ones. Of the last layer,
+the parts of one face differ in a few units only: the map of one of them is computed as a whole, those of the others by
+what these units change. With few outputs, the last layer is gone through backwards, from the outputs to its inputs,
+and only those of its units that cut a face are looked at on that face.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
-from jaxgeom.layers import Layers
+from jaxgeom.layers import Dense, Layers
 from jaxgeom.regions.planar import product
-from jaxgeom.regions.ragged import columns, inverse, listed, num_bits, starts
+from jaxgeom.regions.ragged import columns, has_bit, inverse, listed, num_bits, starts
 from jaxgeom.regions.subdivision import Parts
 
 _NUMBERS_AT_ONCE = 1 << 18
 """So many numbers of maps are held at once."""
-
-_MANY_PARTS = 32
-"""From so many parts of each face on, products are faster than changes."""
 
 
 class _Level(NamedTuple):
@@ -31,6 +29,25 @@ class _Level(NamedTuple):
     parent: Int[np.ndarray, " faces"]
     words: UInt64[np.ndarray, "words faces"]
     network: Int[np.ndarray, " faces"]
+
+
+class _Block(NamedTuple):
+    """Some faces before the last layer, and what the last layers make of them."""
+
+    inputs: Float[np.ndarray, "faces 3 in"]
+    network: Int[np.ndarray, " faces"]
+    hidden: Dense
+    readout: Dense
+    words: UInt64[np.ndarray, "words faces"]
+    """Which units of the last layer are active on one part of each face."""
+    factors: Float[np.ndarray, "faces width"]
+    """And what its pre-activations are multiplied with there."""
+
+
+_Coefficients: TypeAlias = Callable[
+    [Int[np.ndarray, " pairs"], Int[np.ndarray, " pairs"]], list[Float[np.ndarray, " pairs"]]
+]
+"""For pairs of a face and a unit of the last layer, each row of the pre-activation."""
 
 
 def affine_maps(
@@ -43,77 +60,54 @@ def affine_maps(
         slopes: for each hidden layer and unit, what negative pre-activations are multiplied with.
         parts: for each hidden layer, of which there is one at least, what became of the faces.
     """
+    last, final, hidden, readout = parts[-1], slopes[-1], networks[-2], networks[-1]
+    if len(parts) == 1:
+        return _of_one_layer(networks, final, last)
     levels, place = _levels(parts[:-1])
-    last = parts[-1]
-    parent = last.network if place is None else place.take(last.parent)
-    num_parents, num_faces = len(levels[-1].network) if levels else len(networks[0].bias), len(parent)
+    parent = place.take(last.parent)
+    num_parents, num_faces, num_outputs = len(place), len(parent), readout.kernel.shape[2]
     some_part = np.zeros(num_parents, np.intp)
     some_part[parent] = np.arange(num_faces)
-    readout, final = networks[-1], slopes[-1]
-    width, num_outputs = readout.kernel.shape[1:]
     maps = np.empty((num_faces, 3, num_outputs))
-    size = max(1, _NUMBERS_AT_ONCE // max(3 * kernel.shape[2] for kernel, _ in networks[:-1]))
+    size = max(1, _NUMBERS_AT_ONCE // (3 * max(kernel.shape[2] for kernel, _ in networks[:-1])))
     for faces, first, stop in _blocks(parent, size, num_parents):
-        rows, network = _rows(networks, slopes, levels, first, stop)
-        here = parent.take(faces) - first
-        if len(faces) > _MANY_PARTS * len(rows):
-            kernel = rows.transpose(0, 2, 1)[..., None] * readout.kernel[network, :, None]
-            kernel = kernel.reshape(len(rows), width, 3 * num_outputs)
-            for piece in np.split(np.argsort(here, kind="stable"), range(size, len(faces), size)):
-                factors = _factors(last.words, faces[piece], final)
-                maps[faces[piece]] = product(factors, kernel, here[piece]).reshape(-1, 3, num_outputs)
-            maps[faces, 2] += readout.bias[network[here]]
-            continue
-        one = some_part[first:stop]
-        active = rows * _factors(last.words, one, final)[:, None]
-        base = product(active.reshape(-1, width), readout.kernel, np.repeat(network, 3)).reshape(-1, 3, num_outputs)
-        base[:, 2] += readout.bias[network]
-        for piece in np.split(np.arange(len(faces)), range(size, len(faces), size)):
-            some, own = faces[piece], here[piece]
-            words = columns(last.words, some)
-            flips = words ^ columns(last.words, one[own])
-            found = base.take(own, axis=0)
-            _add_changes(found, flips, words, own, rows, readout.kernel, network, final)
-            maps[some] = found
+        inputs, network = _inputs(networks, slopes, levels, first, stop)
+        words = columns(last.words, some_part[first:stop])
+        block = _Block(inputs, network, hidden, readout, words, _factors(words, final))
+        if num_outputs < 3 and len(faces) < 4 * size:
+            base, coefficients = _backwards(block)
+        else:
+            base, coefficients = _forwards(block)
+        for piece in np.split(faces, range(4 * size, len(faces), 4 * size)):
+            own = parent.take(piece) - first
+            maps[piece] = _changed(base, coefficients, block, columns(last.words, piece), own, final)
     return maps
 
 
-def _add_changes(
-    maps: Float[np.ndarray, "faces 3 out"],
-    flips: UInt64[np.ndarray, "words faces"],
-    words: UInt64[np.ndarray, "words faces"],
-    parent: Int[np.ndarray, " faces"],
-    rows: Float[np.ndarray, "parents 3 width"],
-    kernel: Float[np.ndarray, "networks width out"],
-    network: Int[np.ndarray, " parents"],
-    slopes: Float[np.ndarray, " width"],
-) -> None:
-    """To the map of each face add what units change that are active there and not in the given map, or vice versa."""
-    counts = num_bits(flips)
-    face, unit, _ = listed(flips, counts, starts(counts), 0)
-    if not len(face):
-        return
-    is_active = (words[unit >> 6, face] >> (unit & 63).astype(np.uint64)) & np.uint64(1)
-    factor = np.where(is_active.view(np.int64) > 0, 1.0, -1.0) * (1 - slopes)[unit]
-    of_parent = parent.take(face)
-    weights = kernel[network[of_parent], unit] * factor[:, None]
-    width = rows.shape[2]
-    at = of_parent * (3 * width) + unit
-    some = np.flatnonzero(counts)
-    first = (np.cumsum(counts) - counts)[some]
-    flat = rows.reshape(-1)
-    for row in range(3):
-        coefficient = flat.take(at + row * width)
-        for output in range(maps.shape[2]):
-            maps[some, row, output] += np.add.reduceat(coefficient * weights[:, output], first)
+def _of_one_layer(
+    networks: Layers, slopes: Float[np.ndarray, " width"], part: Parts
+) -> Float[np.ndarray, "faces 3 out"]:
+    """The maps where there is only one hidden layer: products of its patterns with what its units contribute."""
+    (first, bias), (kernel, offset) = networks
+    num, width, num_outputs = kernel.shape
+    rows = np.concatenate([first, bias[:, None]], axis=1).transpose(0, 2, 1)
+    terms = (rows[..., None] * kernel[:, :, None]).reshape(num, width, 3 * num_outputs)
+    maps = np.empty((len(part.network), 3, num_outputs))
+    size = max(1, _NUMBERS_AT_ONCE // width)
+    order = np.argsort(part.network, kind="stable")
+    for faces in np.split(order, range(size, len(order), size)):
+        factors = _factors(columns(part.words, faces), slopes)
+        maps[faces] = product(factors, terms, part.network.take(faces)).reshape(-1, 3, num_outputs)
+    maps[:, 2] += offset[part.network]
+    return maps
 
 
-def _levels(parts: list[Parts]) -> tuple[list[_Level], Int[np.ndarray, " faces"] | None]:
+def _levels(parts: list[Parts]) -> tuple[list[_Level], Int[np.ndarray, " faces"]]:
     """The faces after each layer in order, and which place in order each face of the last of these has."""
     found: list[_Level] = []
-    place = None
-    for part in parts:
-        parent = part.network if place is None else place.take(part.parent)
+    place = np.zeros(0, np.intp)
+    for index, part in enumerate(parts):
+        parent = place.take(part.parent) if index else part.network
         order = np.argsort(parent.astype(np.min_scalar_type(parent.max(initial=0))), kind="stable")
         found.append(_Level(parent.take(order), columns(part.words, order), part.network.take(order)))
         place = inverse(order)
@@ -133,34 +127,103 @@ def _blocks(
             yield faces, number * size, min(num_parents, (number + 1) * size)
 
 
-def _rows(
+def _inputs(
     networks: Layers, slopes: Sequence[Float[np.ndarray, " _"]], levels: list[_Level], first: int, stop: int
-) -> tuple[Float[np.ndarray, "faces 3 width"], Int[np.ndarray, " faces"]]:
-    """The maps to the last layer's pre-activations on some of the faces before it, and the networks of these."""
+) -> tuple[Float[np.ndarray, "faces 3 in"], Int[np.ndarray, " faces"]]:
+    """The inputs of the last hidden layer on some of the faces before it, and the networks of these."""
     spans = [(first, stop)]
     for level in reversed(levels):
         first, stop = int(level.parent[first]), int(level.parent[stop - 1]) + 1
         spans.append((first, stop))
-    spans.reverse()
-    start = slice(*spans[0])
-    rows = np.concatenate([networks[0].kernel[start], networks[0].bias[start, None]], axis=1)
-    network = np.arange(*spans[0])
-    for level, slope, layer, before, span in zip(
-        levels, slopes[:-1], networks[1:-1], spans[:-1], spans[1:], strict=True
-    ):
-        faces, network = np.arange(*span), level.network[slice(*span)]
-        active = rows.take(level.parent[slice(*span)] - before[0], axis=0)
-        active *= _factors(level.words, faces, slope)[:, None]
-        rows = product(active.reshape(-1, len(slope)), layer.kernel, np.repeat(network, 3)).reshape(len(faces), 3, -1)
-        rows[:, 2] += layer.bias[network]
+    first, stop = spans.pop()
+    rows = np.concatenate([networks[0].kernel[first:stop], networks[0].bias[first:stop, None]], axis=1)
+    for index, (level, slope) in enumerate(zip(levels, slopes[:-1], strict=True)):
+        if index:
+            rows = _rows(rows, networks[index], network)
+        before, (first, stop) = first, spans.pop()
+        rows = rows.take(level.parent[first:stop] - before, axis=0)
+        rows *= _factors(level.words[:, first:stop], slope)[:, None]
+        network = level.network[first:stop]
     return rows, network
 
 
+def _rows(
+    inputs: Float[np.ndarray, "faces 3 in"], layer: Dense, network: Int[np.ndarray, " faces"]
+) -> Float[np.ndarray, "faces 3 out"]:
+    """The pre-activations of a layer on some faces, from its inputs."""
+    num, _, num_inputs = inputs.shape
+    rows = product(inputs.reshape(-1, num_inputs), layer.kernel, np.repeat(network, 3)).reshape(num, 3, -1)
+    rows[:, 2] += layer.bias[network]
+    return rows
+
+
+def _forwards(block: _Block) -> tuple[Float[np.ndarray, "faces 3 out"], _Coefficients]:
+    """The map of one part of each face, and the coefficients, by way of all pre-activations."""
+    rows = _rows(block.inputs, block.hidden, block.network)
+    base = _rows(rows * block.factors[:, None], block.readout, block.network)
+    flat, width = rows.reshape(-1), rows.shape[2]
+
+    def coefficients(face: np.ndarray, unit: np.ndarray) -> list[np.ndarray]:
+        at = face * (3 * width) + unit
+        return [flat.take(at + row * width) for row in range(3)]
+
+    return base, coefficients
+
+
+def _backwards(block: _Block) -> tuple[Float[np.ndarray, "faces 3 out"], _Coefficients]:
+    """The same from what each input contributes to the outputs. Each unit's coefficients are computed when wanted."""
+    inputs, network, hidden, readout, _, factors = block
+    base = np.empty((len(inputs), 3, readout.kernel.shape[2]))
+    into_units = np.ascontiguousarray(hidden.kernel.transpose(0, 2, 1))
+    for output in range(base.shape[2]):
+        weights = factors * readout.kernel[:, :, output][network]
+        np.einsum("fri,fi->fr", inputs, product(weights, into_units, network), out=base[..., output])
+        base[:, 2, output] += np.einsum("fu,fu->f", weights, hidden.bias[network])
+    base[:, 2] += readout.bias[network]
+
+    def coefficients(face: np.ndarray, unit: np.ndarray) -> list[np.ndarray]:
+        number = np.zeros(factors.shape, np.intp)
+        number[face, unit] = 1
+        cut, by = np.nonzero(number)
+        number[cut, by] = np.arange(len(cut))
+        found = np.einsum("pri,pi->rp", inputs.take(cut, axis=0), into_units[network[cut], by])
+        found[2] += hidden.bias[network[cut], by]
+        return list(found.take(number[face, unit], axis=1))
+
+    return base, coefficients
+
+
+def _changed(
+    base: Float[np.ndarray, "parents 3 out"],
+    coefficients: _Coefficients,
+    block: _Block,
+    words: UInt64[np.ndarray, "words faces"],
+    parent: Int[np.ndarray, " faces"],
+    slopes: Float[np.ndarray, " width"],
+) -> Float[np.ndarray, "faces 3 out"]:
+    """The maps of faces, from that of another part of the same face and the units that are active on one of the two."""
+    maps = base.take(parent, axis=0)
+    flips = words ^ columns(block.words, parent)
+    counts = num_bits(flips)
+    first = starts(counts)
+    face, unit, _ = listed(flips, counts, first, 0)
+    some = np.flatnonzero(counts)
+    if not len(some):
+        return maps
+    change = (2.0 * has_bit(words, face, unit) - 1) * (1 - slopes).take(unit)
+    of_parent = parent.take(face)
+    weights = block.readout.kernel[block.network.take(of_parent), unit] * change[:, None]
+    for row, coefficient in enumerate(coefficients(of_parent, unit)):
+        for output in range(maps.shape[2]):
+            maps[some, row, output] += np.add.reduceat(coefficient * weights[:, output], first.take(some))
+    return maps
+
+
 def _factors(
-    words: UInt64[np.ndarray, "words faces"], faces: Int[np.ndarray, " some"], slopes: Float[np.ndarray, " width"]
-) -> Float[np.ndarray, "some width"]:
-    """What the pre-activations of a layer are multiplied with on these faces."""
-    is_active = activity(columns(words, faces), len(slopes)).astype(np.float64)
+    words: UInt64[np.ndarray, "words faces"], slopes: Float[np.ndarray, " width"]
+) -> Float[np.ndarray, "faces width"]:
+    """What the pre-activations of a layer are multiplied with on each face."""
+    is_active = activity(words, len(slopes)).astype(np.float64)
     return is_active + (1 - is_active) * slopes if slopes.any() else is_active
 
 
