@@ -163,7 +163,8 @@ def areas_and_centroids(
     num = len(starts)
     x, y = (np.ascontiguousarray(vertices[:, column]) for column in (0, 1))
     twice, mean_x, mean_y, offset_x, offset_y = np.zeros((5, num))
-    spokes, triangles = [], []
+    spokes: list[tuple[np.ndarray, np.ndarray]] = []
+    triangles: list[np.ndarray] = []
     with np.errstate(all="ignore"):
         at = face_vertices.take(starts)
         first_x, first_y = x.take(at), y.take(at)

@@ -112,7 +112,8 @@ def _written_out(
         _split(area, faces.offsets),
         _split(centroid, faces.offsets),
     ]
-    return [PlanarComplex(*fields, False, True) for fields in zip(*columns, strict=True)], is_sound
+    flags = [[flag] * num for flag in (False, True)]  # neither degenerate nor incomplete
+    return list(map(PlanarComplex, *columns, *flags)), is_sound
 
 
 def _faces(

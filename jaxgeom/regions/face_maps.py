@@ -69,13 +69,14 @@ def affine_maps(
     some_part = np.zeros(num_parents, np.intp)
     some_part[parent] = np.arange(num_faces)
     maps = np.empty((num_faces, 3, num_outputs))
+    into_units = np.ascontiguousarray(hidden.kernel.transpose(0, 2, 1))
     size = max(1, _NUMBERS_AT_ONCE // (3 * max(kernel.shape[2] for kernel, _ in networks[:-1])))
     for faces, first, stop in _blocks(parent, size, num_parents):
         inputs, network = _inputs(networks, slopes, levels, first, stop)
         words = columns(last.words, some_part[first:stop])
         block = _Block(inputs, network, hidden, readout, words, _factors(words, final))
         if num_outputs < 3 and len(faces) < 4 * size:
-            base, coefficients = _backwards(block)
+            base, coefficients = _backwards(block, into_units)
         else:
             base, coefficients = _forwards(block)
         for piece in np.split(faces, range(4 * size, len(faces), 4 * size)):
@@ -136,6 +137,7 @@ def _inputs(
         first, stop = int(level.parent[first]), int(level.parent[stop - 1]) + 1
         spans.append((first, stop))
     first, stop = spans.pop()
+    network = np.arange(first, stop)
     rows = np.concatenate([networks[0].kernel[first:stop], networks[0].bias[first:stop, None]], axis=1)
     for index, (level, slope) in enumerate(zip(levels, slopes[:-1], strict=True)):
         if index:
@@ -170,11 +172,13 @@ def _forwards(block: _Block) -> tuple[Float[np.ndarray, "faces 3 out"], _Coeffic
     return base, coefficients
 
 
-def _backwards(block: _Block) -> tuple[Float[np.ndarray, "faces 3 out"], _Coefficients]:
-    """The same from what each input contributes to the outputs. Each unit's coefficients are computed when wanted."""
+def _backwards(
+    block: _Block, into_units: Float[np.ndarray, "networks width in"]
+) -> tuple[Float[np.ndarray, "faces 3 out"], _Coefficients]:
+    """The same from what each input contributes to the outputs, given the transposed kernels of the hidden layer. Each
+    unit's coefficients are computed when wanted."""
     inputs, network, hidden, readout, _, factors = block
     base = np.empty((len(inputs), 3, readout.kernel.shape[2]))
-    into_units = np.ascontiguousarray(hidden.kernel.transpose(0, 2, 1))
     for output in range(base.shape[2]):
         weights = factors * readout.kernel[:, :, output][network]
         np.einsum("fri,fi->fr", inputs, product(weights, into_units, network), out=base[..., output])
@@ -182,13 +186,17 @@ def _backwards(block: _Block) -> tuple[Float[np.ndarray, "faces 3 out"], _Coeffi
     base[:, 2] += readout.bias[network]
 
     def coefficients(face: np.ndarray, unit: np.ndarray) -> list[np.ndarray]:
-        number = np.zeros(factors.shape, np.intp)
-        number[face, unit] = 1
-        cut, by = np.nonzero(number)
-        number[cut, by] = np.arange(len(cut))
-        found = np.einsum("pri,pi->rp", inputs.take(cut, axis=0), into_units[network[cut], by])
-        found[2] += hidden.bias[network[cut], by]
-        return list(found.take(number[face, unit], axis=1))
+        key = face * factors.shape[1] + unit
+        is_there = np.zeros(factors.size, bool)
+        is_there[key] = True
+        each = np.flatnonzero(is_there)
+        number = np.empty(factors.size, np.intp)
+        number[each] = np.arange(len(each))
+        cut, by = np.divmod(each, factors.shape[1])
+        of_network = network.take(cut)
+        found = np.einsum("pri,pi->rp", inputs.take(cut, axis=0), into_units[of_network, by])
+        found[2] += hidden.bias[of_network, by]
+        return list(found.take(number.take(key), axis=1))
 
     return base, coefficients
 

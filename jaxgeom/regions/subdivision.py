@@ -116,6 +116,7 @@ def subdivide(
     flat_face, flat_following = face.reshape(-1), following.reshape(-1)
     is_inside, network = flat_face >= 0, rows(vertices[2], ends[:, 0])
     parts = None
+    new_face: Numbers
     if isinstance(ends, np.ndarray):
         new_face, first, num_corners = _numbered(flat_following, is_inside, network)
         of_faces = network.take(first >> 1)
@@ -133,7 +134,9 @@ def subdivide(
     consistent = num_faces == state.num_faces + cut.num_chords + cut.num_meetings
     if isinstance(ends, np.ndarray) and not is_last:
         vertices, ends = _by_network(vertices, ends)
-    return Planar(*vertices, ends, made, new_face, following, num_faces), parts, met.uncertain, consistent
+    values, spread, network = vertices
+    after = Planar(values, spread, network, ends, made, new_face, following, num_faces)
+    return after, parts, met.uncertain, consistent
 
 
 _ROWS_WORTH_A_PRODUCT = 200
