@@ -34,7 +34,9 @@ class _Level(NamedTuple):
 class _Block(NamedTuple):
     """Some faces before the last layer, and what the last layers make of them."""
 
-    inputs: Float[np.ndarray, "faces 3 in"]
+    before: Float[np.ndarray, "faces 3 in"]
+    """Pre-activations of the layer before, and what they are multiplied with."""
+    before_factors: Float[np.ndarray, "faces in"]
     network: Int[np.ndarray, " faces"]
     hidden: Dense
     readout: Dense
@@ -72,9 +74,9 @@ def affine_maps(
     into_units = np.ascontiguousarray(hidden.kernel.transpose(0, 2, 1))
     size = max(1, _NUMBERS_AT_ONCE // (3 * max(kernel.shape[2] for kernel, _ in networks[:-1])))
     for faces, first, stop in _blocks(parent, size, num_parents):
-        inputs, network = _inputs(networks, slopes, levels, first, stop)
+        before, before_factors, network = _before_last(networks, slopes, levels, first, stop)
         words = columns(last.words, some_part[first:stop])
-        block = _Block(inputs, network, hidden, readout, words, _factors(words, final))
+        block = _Block(before, before_factors, network, hidden, readout, words, _factors(words, final))
         if num_outputs < 3 and len(faces) < 4 * size:
             base, coefficients = _backwards(block, into_units)
         else:
@@ -128,25 +130,27 @@ def _blocks(
             yield faces, number * size, min(num_parents, (number + 1) * size)
 
 
-def _inputs(
+def _before_last(
     networks: Layers, slopes: Sequence[Float[np.ndarray, " _"]], levels: list[_Level], first: int, stop: int
-) -> tuple[Float[np.ndarray, "faces 3 in"], Int[np.ndarray, " faces"]]:
-    """The inputs of the last hidden layer on some of the faces before it, and the networks of these."""
+) -> tuple[Float[np.ndarray, "faces 3 in"], Float[np.ndarray, "faces in"], Int[np.ndarray, " faces"]]:
+    """The pre-activations of the last hidden layer but one on some of the faces after it, what they are multiplied with
+    there, and the networks of the faces."""
     spans = [(first, stop)]
     for level in reversed(levels):
         first, stop = int(level.parent[first]), int(level.parent[stop - 1]) + 1
         spans.append((first, stop))
     first, stop = spans.pop()
-    network = np.arange(first, stop)
+    network, factors = np.arange(first, stop), np.zeros((0, 0))
     rows = np.concatenate([networks[0].kernel[first:stop], networks[0].bias[first:stop, None]], axis=1)
     for index, (level, slope) in enumerate(zip(levels, slopes[:-1], strict=True)):
         if index:
+            rows *= factors[:, None]
             rows = _rows(rows, networks[index], network)
         before, (first, stop) = first, spans.pop()
         rows = rows.take(level.parent[first:stop] - before, axis=0)
-        rows *= _factors(level.words[:, first:stop], slope)[:, None]
+        factors = _factors(level.words[:, first:stop], slope)
         network = level.network[first:stop]
-    return rows, network
+    return rows, factors, network
 
 
 def _rows(
@@ -161,7 +165,7 @@ def _rows(
 
 def _forwards(block: _Block) -> tuple[Float[np.ndarray, "faces 3 out"], _Coefficients]:
     """The map of one part of each face, and the coefficients, by way of all pre-activations."""
-    rows = _rows(block.inputs, block.hidden, block.network)
+    rows = _rows(block.before * block.before_factors[:, None], block.hidden, block.network)
     base = _rows(rows * block.factors[:, None], block.readout, block.network)
     flat, width = rows.reshape(-1), rows.shape[2]
 
@@ -177,12 +181,13 @@ def _backwards(
 ) -> tuple[Float[np.ndarray, "faces 3 out"], _Coefficients]:
     """The same from what each input contributes to the outputs, given the transposed kernels of the hidden layer. Each
     unit's coefficients are computed when wanted."""
-    inputs, network, hidden, readout, _, factors = block
-    base = np.empty((len(inputs), 3, readout.kernel.shape[2]))
+    before, before_factors, network, hidden, readout, _, factors = block
+    base = np.empty((len(before), 3, readout.kernel.shape[2]))
     for output in range(base.shape[2]):
         weights = factors * readout.kernel[:, :, output][network]
-        np.einsum("fri,fi->fr", inputs, product(weights, into_units, network), out=base[..., output])
-        base[:, 2, output] += np.einsum("fu,fu->f", weights, hidden.bias[network])
+        of_inputs = product(weights, into_units, network) * before_factors
+        base[..., output] = np.vecdot(before, of_inputs[:, None])
+        base[:, 2, output] += np.vecdot(weights, hidden.bias[network])
     base[:, 2] += readout.bias[network]
 
     def coefficients(face: np.ndarray, unit: np.ndarray) -> list[np.ndarray]:
@@ -194,9 +199,10 @@ def _backwards(
         number[each] = np.arange(len(each))
         cut, by = np.divmod(each, factors.shape[1])
         of_network = network.take(cut)
-        found = np.einsum("pri,pi->rp", inputs.take(cut, axis=0), into_units[of_network, by])
-        found[2] += hidden.bias[of_network, by]
-        return list(found.take(number.take(key), axis=1))
+        of_inputs = into_units[of_network, by] * before_factors.take(cut, axis=0)
+        found = np.vecdot(before.take(cut, axis=0), of_inputs[:, None])
+        found[:, 2] += hidden.bias[of_network, by]
+        return list(found.take(number.take(key), axis=0).T)
 
     return base, coefficients
 
