@@ -4,8 +4,9 @@
   of every network, 200,000 in all, saved chunk by chunk. In a process of its own, whose peak memory is recorded.
 - The overhead: the same study without a directory and without a progress bar, in this process, against the same work
   done by hand with ``fit_population`` and ``count_regions``: seconds of processor time of the whole process, in turns.
-- Kills: a study of a tenth of the seeds is started, killed (kill -9) after random times, started again, and so on, ten
-  times; the final arrays must be those of an uninterrupted run, to the bit.
+- Kills: a study of a tenth of the seeds is started and killed (kill -9) after a random time, ten times, each time in a
+  directory of its own. The same command then finishes it: no chunk that was there may be written anew, and the arrays
+  must be those of an uninterrupted run, to the bit.
 
 The exit status is 1 if they are not.
 
@@ -127,27 +128,38 @@ def overhead(sizes: dict, repeats: int) -> dict:
 
 
 def killed(name: str, kills: int, directory: Path) -> dict:
-    """Kill it at random moments of a run; then let it finish, and compare."""
-    moments = random.Random(0)
-    whole, broken = directory / "whole", directory / "broken"
+    """Kill it at random moments, each time in a directory of its own; then let it finish, and compare."""
+    moments, whole = random.Random(0), directory / "whole"
     start = time.perf_counter()
     subprocess.run(child(name, whole), check=True, capture_output=True)
     seconds = time.perf_counter() - start
-    chunks = []
-    for _ in range(kills):
+    expected = jg.study.load(whole).variables
+    num_chunks = len(list(whole.glob("chunk-*.npz")))
+    found: list[dict] = []
+    for number in range(kills):
+        broken, moment = directory / f"broken{number}", moments.uniform(0.2, 0.95) * seconds
         process = subprocess.Popen(
             child(name, broken), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
         try:
-            process.wait(timeout=moments.uniform(0.1, 1.0) * seconds)
+            process.wait(timeout=moment)
         except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
-        chunks.append(len(list(broken.glob("chunk-*.npz"))))
-    subprocess.run(child(name, broken), check=True, capture_output=True)
-    a, b = jg.study.load(whole), jg.study.load(broken)
-    same = all(np.array_equal(a.variables[name], b.variables[name]) for name in {*a.variables, *b.variables})
-    return {"kills": kills, "chunks_after_each": chunks, "identical": same}
+        kept = {path.name: path.stat().st_mtime_ns for path in broken.glob("chunk-*.npz")}
+        subprocess.run(child(name, broken), check=True, capture_output=True)
+        again = jg.study.load(broken).variables
+        found.append(
+            {
+                "seconds": moment,
+                "was_killed": process.returncode == -signal.SIGKILL,
+                "chunks_saved": len(kept),
+                "all_kept": all((broken / chunk).stat().st_mtime_ns == at for chunk, at in kept.items()),
+                "identical": again.keys() == expected.keys()
+                and all(np.array_equal(array, again[key]) for key, array in expected.items()),
+            }
+        )
+    return {"whole_seconds": seconds, "chunks": num_chunks, "kills": found}
 
 
 def main() -> int:
@@ -180,7 +192,10 @@ def main() -> int:
             record["kills"] = killed(small, sizes_of[small]["kills"], Path(directory))
             print(record["kills"])
     write_json(options.out, record)
-    is_right = record.get("kills", {}).get("identical", True) and record.get("overhead", {}).get("counts_agree", True)
+    kills = record.get("kills", {}).get("kills", [])
+    is_right = record.get("overhead", {}).get("counts_agree", True) and all(
+        kill["identical"] and kill["all_kept"] for kill in kills
+    )
     return 0 if is_right else 1
 
 
