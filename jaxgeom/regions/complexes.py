@@ -17,7 +17,8 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 from jaxgeom.domains import Start
 from jaxgeom.layers import Layers
-from jaxgeom.regions.complex import PlanarComplex, areas_and_centroids, without_artificial_edges
+from jaxgeom.regions.areas import areas_and_centroids
+from jaxgeom.regions.complex import PlanarComplex, without_artificial_edges
 from jaxgeom.regions.cycles import OUTSIDE, cycles, in_turn
 from jaxgeom.regions.deep import Cut, Slopes
 from jaxgeom.regions.exact import complex_of_cells, exact_cells
