@@ -14,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from jaxgeom.regions.areas import areas_and_centroids
+
 OUTSIDE = -1
 """Stands for the face beyond the boundary of the domain, and for the layer of edges on that boundary."""
 
@@ -149,36 +151,6 @@ def _paired(
     right = np.full(len(first), OUTSIDE)
     right[edge[second]] = face[second]
     return edge, ends[first], np.stack([face[first], right], axis=1), labels[first, 0], labels[first, 1]
-
-
-def areas_and_centroids(
-    vertices: np.ndarray, is_ideal: np.ndarray, face_offsets: np.ndarray, face_vertices: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Areas and centroids, from positions relative to the first vertex of each face."""
-    starts, corners = face_offsets[:-1], np.diff(face_offsets)[:, None]
-    position, at_infinity = vertices[face_vertices], is_ideal[face_vertices]
-    with np.errstate(all="ignore"):
-        spokes = position - np.repeat(position[starts], corners[:, 0], axis=0)
-        after = spokes[_next_corners(face_offsets)]
-        twice = spokes[:, 0] * after[:, 1] - spokes[:, 1] * after[:, 0]
-        area = np.add.reduceat(twice, starts) / 2
-        weights = twice / np.repeat(6 * area, corners[:, 0])
-        offset = np.add.reduceat((spokes + after) * weights[:, None], starts)
-        mean = np.add.reduceat(spokes, starts) / corners
-    centroid = position[starts] + np.where((np.isfinite(area) & (area > 0))[:, None], offset, mean)
-    unbounded = np.logical_or.reduceat(at_infinity, starts)
-    if unbounded.any():
-        # from the mean of the finite vertices a step of their size into each direction at infinity
-        finite = np.where(at_infinity[:, None], 0.0, position)
-        mean = (
-            np.add.reduceat(finite, starts) / np.maximum(np.add.reduceat(~at_infinity, starts, dtype=int), 1)[:, None]
-        )
-        size = np.maximum.reduceat(np.abs(finite).max(axis=1), starts)
-        step = np.where(size > 0, size, 1.0)[:, None]
-        inner = mean + step * np.add.reduceat(np.where(at_infinity[:, None], position, 0.0), starts)
-        area = np.where(unbounded, np.inf, area)
-        centroid = np.where(unbounded[:, None], inner, centroid)
-    return area, centroid
 
 
 def without_artificial_edges(complex_: PlanarComplex) -> PlanarComplex:

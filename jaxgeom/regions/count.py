@@ -20,8 +20,8 @@ from jaxgeom.layers import Dense, Layers
 from jaxgeom.regions.arrangement import Arrangement, ArrangementCount, arrangement, counted
 from jaxgeom.regions.batches import NOT_COUNTED, flattened, in_float64
 from jaxgeom.regions.complex import PlanarComplex
-from jaxgeom.regions.deep import Cut, Rooms, Slopes, count_on_device, cut_by_layers, default_chunk_size
-from jaxgeom.regions.enumerate import complexes
+from jaxgeom.regions.complexes import complexes
+from jaxgeom.regions.deep import Rooms, Slopes, count_on_device, cut_by_layers, default_chunk_size
 from jaxgeom.regions.exact import exact_count
 from jaxgeom.regions.general_position import general_counts
 from jaxgeom.regions.kinks import Activation, with_kinks
@@ -223,16 +223,14 @@ def _of_complexes(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """By way of all complexes: counts, who was degenerate, and numbers of large regions with the smallest areas."""
 
-    def one(chunk: Layers, member: int, cut: Cut) -> tuple[int, bool, int, float]:
-        network = jax.tree.map(lambda array: array[member], chunk)
-        complex_: PlanarComplex = complexes(network, slopes, start, cut, member)
+    def one(complex_: PlanarComplex) -> tuple[int, bool, int, float]:
         labels = region_labels(complex_, kind)
         area = np.bincount(labels, complex_.area)
         return len(area), complex_.degenerate, int((area >= min_area).sum()), float(area.min())
 
     def run(chunk: Layers) -> tuple[np.ndarray, ...]:
         cut = cut_by_layers(chunk, slopes, start, whole=True)
-        return tuple(map(np.array, zip(*(one(chunk, m, cut) for m in range(len(chunk[0].bias))), strict=True)))
+        return tuple(map(np.array, zip(*map(one, complexes(chunk, slopes, start, cut)), strict=True)))
 
     size = chunk_size or default_chunk_size(slopes, len(networks[0].bias))
     found = map_chunks(run, networks, chunk_size=size, progress=progress, compiled=False)

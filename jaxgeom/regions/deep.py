@@ -21,7 +21,6 @@ from jaxgeom.layers import Layers, pad_widths
 from jaxgeom.regions.batches import round_width
 from jaxgeom.regions.planar import (
     ARTIFICIAL,
-    NOBODY,
     Capacities,
     Chords,
     Planar,
@@ -103,8 +102,11 @@ def cut_by_layers(
                 break
             num_faces, num_artificial = after, num_artificial + cut.num_artificial
             is_certain &= ~found.uncertain & ~cut.uncertain & cut.consistent
-            if index < len(steps) - 1 or whole:
-                state, part, uncertain, consistent = subdivide(state, found, cut, weights, num_units, with_parts=whole)
+            is_last = index == len(steps) - 1
+            if not is_last or whole:
+                state, part, uncertain, consistent = subdivide(
+                    state, found, cut, weights, num_units, with_parts=whole, is_last=is_last
+                )
                 is_certain &= ~uncertain & consistent
                 parts += [part] if part else []
             else:
@@ -112,40 +114,6 @@ def cut_by_layers(
             num_units += len(weights.slopes)
             rounding = found.rounding
     return Cut(_without_artificial(num_faces, num_artificial), is_certain, state if whole else None, size, parts)
-
-
-def member_of(cut: Cut, member: int) -> tuple[Planar, list[Parts]]:
-    """The complex of one network of the union, and what its faces are parts of, with numbers of their own."""
-    assert cut.state is not None
-    state = cut.state
-    if len(cut.count) == 1:
-        return state, cut.parts
-    parts: list[Parts] = []
-    for part in cut.parts:
-        own = np.flatnonzero(part.network == member)
-        parts.append(Parts(_renumbered(part.parent[own]), part.words[:, own], part.network[own]))
-    vertices = np.flatnonzero(state.network == member)
-    edges = np.flatnonzero(state.network[state.ends[:, 0]] == member)
-    face, following = state.face[edges], state.following[edges]
-    number = np.zeros(len(state.ends), np.intp)
-    number[edges] = np.arange(len(edges))
-    return Planar(
-        state.values[vertices],
-        state.spread[vertices],
-        state.network[vertices],
-        _renumbered(state.ends[edges]),
-        state.made[edges],
-        _renumbered(np.append(face, NOBODY) - NOBODY)[:-1].reshape(-1, 2) + NOBODY,
-        2 * number[following >> 1] + (following & 1),
-        state.num_faces[member : member + 1],
-    ), parts
-
-
-def _renumbered(numbers: np.ndarray) -> np.ndarray:
-    """The same from 0 onwards without gaps, in the same order."""
-    is_there = np.zeros(numbers.max(initial=0) + 1, bool)
-    is_there[numbers] = True
-    return (np.cumsum(is_there) - 1)[numbers]
 
 
 def _prepared(

@@ -2,8 +2,9 @@
 
 At a crossing of an edge and a chord, and at a meeting of two chords, it is known locally which half-edge follows which
 along a face: the signs at the ends of a chord tell on which side of another they lie. Faces then are the cycles of this
-relation, and pointer doubling gives every half-edge the smallest number in its cycle within a logarithmic number of
-rounds. That there are as many cycles as :mod:`jaxgeom.regions.planar` counted certifies the result.
+relation: in NumPy :mod:`jaxgeom.regions.cycles` goes through them, in JAX pointer doubling gives every half-edge the
+smallest number in its cycle within a logarithmic number of rounds. That there are as many cycles as
+:mod:`jaxgeom.regions.planar` counted certifies the result.
 """
 
 from typing import NamedTuple
@@ -13,6 +14,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Int, UInt64
 
+from jaxgeom.regions.cycles import cycles, labels, strays
 from jaxgeom.regions.planar import (
     ANY,
     NOBODY,
@@ -39,11 +41,11 @@ from jaxgeom.regions.ragged import (
     looked_up,
     namespace,
     num_bits,
-    packed,
     positions,
     replaced,
     rows,
     running_sum,
+    running_xor,
     upto,
 )
 
@@ -57,6 +59,9 @@ class Parts(NamedTuple):
     """Which units of the layer are active on it."""
     network: Int[np.ndarray, " faces"]
     """Which network of the union it belongs to."""
+    first: Int[np.ndarray, " faces"]
+    """The lowest of its half-edges; faces are in order of these."""
+    num_corners: Int[np.ndarray, " faces"]
 
 
 class _Places(NamedTuple):
@@ -85,6 +90,7 @@ def subdivide(
     capacities: Capacities = ANY,
     *,
     with_parts: bool = False,
+    is_last: bool = False,
 ) -> tuple[Planar, Parts | None, Bool[Numbers, "*networks"], Bool[Numbers, "*networks"]]:
     """The complex cut by the units of one layer, with the activations of that layer at its vertices.
 
@@ -96,37 +102,41 @@ def subdivide(
         first_number: number of the layer's first unit, for ``made``.
         capacities: room.
         with_parts: tell what became of the faces; in NumPy.
+        is_last: of the activations keep the coordinates w, x, y only, and no bounds of errors; in NumPy.
 
     Returns:
         The new complex, the parts, whether a decision was uncertain, and whether the cycles are as many as predicted.
     """
     met = meetings(state, found, cut, capacities, once=False)
     places = _places(state, cut, met, found.z.shape[1], capacities)
-    vertices, words = _vertices(state, found, cut, met, places, weights, with_parts)
+    vertices = (_points if is_last else _vertices)(state, found, cut, met, places, weights)
     ends, made, face = _edges(state, found, cut, met, places, first_number)
     following = _followers(state, found, cut, met, places)
 
     flat_face, flat_following = face.reshape(-1), following.reshape(-1)
-    is_inside = flat_face >= 0
-    own = upto(len(flat_face), flat_face)
-    label = _cycle_labels(namespace(own).where(is_inside, flat_following, own))
-    is_first = (label == own) & is_inside
-    new_face = rows(running_sum(is_first) - 1, label)
-    new_face = namespace(own).where(is_inside, new_face, NOBODY).reshape(face.shape)
-    network = rows(vertices[2], ends[:, 0])
-    num_faces = totals(is_first, namespace(own).repeat(network, 2), state.num_faces)
-    consistent = num_faces == state.num_faces + cut.num_chords + cut.num_meetings
+    is_inside, network = flat_face >= 0, rows(vertices[2], ends[:, 0])
     parts = None
-    if words is not None:
-        firsts = np.flatnonzero(is_first)
-        # Of three corners of a face, at least one does not lie on a given line, and tells on which side the face is.
-        second = flat_following[firsts]
-        corners = [ends.reshape(-1)[half] for half in (firsts, second, flat_following[second])]
-        patterns = words[:, corners[0]] | words[:, corners[1]] | words[:, corners[2]]
-        parts = Parts(flat_face[firsts], patterns, network[firsts // 2])
+    new_face: Numbers
     if isinstance(ends, np.ndarray):
+        new_face, first, num_corners = _numbered(flat_following, is_inside, network)
+        of_faces = network.take(first >> 1)
+        num_faces = totals(np.ones(len(first), bool), of_faces, state.num_faces)
+        if with_parts:
+            patterns = _patterns(_words(found, cut, met, places), ends, flat_following, first)
+            parts = Parts(flat_face.take(first), patterns, of_faces, first, num_corners)
+    else:
+        own = upto(len(flat_face), flat_face)
+        label = _cycle_labels(jnp.where(is_inside, flat_following, own))
+        is_first = (label == own) & is_inside
+        new_face = jnp.where(is_inside, rows(running_sum(is_first) - 1, label), NOBODY)
+        num_faces = totals(is_first, jnp.repeat(network, 2), state.num_faces)
+    new_face = new_face.reshape(face.shape)
+    consistent = num_faces == state.num_faces + cut.num_chords + cut.num_meetings
+    if isinstance(ends, np.ndarray) and not is_last:
         vertices, ends = _by_network(vertices, ends)
-    return Planar(*vertices, ends, made, new_face, following, num_faces), parts, met.uncertain, consistent
+    values, spread, network = vertices
+    after = Planar(values, spread, network, ends, made, new_face, following, num_faces)
+    return after, parts, met.uncertain, consistent
 
 
 _ROWS_WORTH_A_PRODUCT = 200
@@ -177,9 +187,9 @@ def _places(state: Planar, cut: Chords, met: Meetings, width: int, capacities: C
 
 
 def _vertices(
-    state: Planar, found: Signs, cut: Chords, met: Meetings, places: _Places, weights: Weights, with_words: bool
-) -> tuple[tuple[Numbers, Numbers, Numbers], np.ndarray | None]:
-    """Activations, their errors and the networks of old and new vertices; and the signs of the units there."""
+    state: Planar, found: Signs, cut: Chords, met: Meetings, places: _Places, weights: Weights
+) -> tuple[Numbers, Numbers, Numbers]:
+    """Activations, their errors and the networks of old and new vertices."""
     xp, width, num_columns = namespace(found.z), weights.can_cut.shape[-1], found.z.shape[1]
     sizes = np.cumsum([len(found.z), len(cut.edge), len(places.vertex_place)])
     grown, new, newer = None, None, None
@@ -194,11 +204,6 @@ def _vertices(
     fraction, error = rows(met.fraction, places.vertex_place), rows(met.error, places.vertex_place)
     both, met_spread = between(crossed, spread, p, q, fraction, error, width + 1, newer)
     both = _zeroed(_zeroed(kept(both, places.is_vertex, 0.0), rows(places.unit, chord)), other)
-    words = None
-    if with_words:
-        cuts = packed(np.atleast_2d(weights.can_cut))[:, rows(cut.network, p)]
-        crossing_words = cut.words & ~bit(cut.unit, len(cut.words))
-        words = np.concatenate([found.words, crossing_words, packed(both[:, :width] > 0) & cuts], axis=1)
     if grown is None:
         grown = xp.concatenate([found.z, crossed, both])
     else:
@@ -210,8 +215,45 @@ def _vertices(
         grown = xp.where(grown > 0, grown, grown * slopes)
     spreads = [state.spread, kept(spread, cut.is_crossing, -xp.inf), kept(met_spread, places.is_vertex, -xp.inf)]
     network = xp.concatenate([state.network, cut.network, rows(cut.network, p)])
-    vertices = grown, xp.concatenate(spreads), network
-    return vertices, words
+    return grown, xp.concatenate(spreads), network
+
+
+def _points(
+    state: Planar, found: Signs, cut: Chords, met: Meetings, places: _Places, weights: Weights
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same of the coordinates alone, each in one stretch of memory; errors are not bounded. In NumPy."""
+    chord = met.chord.take(places.vertex_place)
+    p, q = (cut.start >> 1).take(chord), (cut.stop >> 1).take(chord)
+    u, v = np.ascontiguousarray(cut.ends.T)
+    fraction = met.fraction.take(places.vertex_place)
+    found_columns = []
+    for old in np.ascontiguousarray(found.z[:, weights.can_cut.shape[-1] :].T):
+        crossed = _between(old, u, v, cut.fraction)
+        found_columns.append(np.concatenate([old, crossed, _between(crossed, p, q, fraction)]))
+    network = np.concatenate([state.network, cut.network, cut.network.take(p)])
+    return np.stack(found_columns).T, np.full(len(network), np.inf), network
+
+
+def _between(values: np.ndarray, u: np.ndarray, v: np.ndarray, fraction: np.ndarray) -> np.ndarray:
+    low = values.take(u)
+    found = values.take(v)
+    found -= low
+    found *= fraction
+    found += low
+    return found
+
+
+def _words(found: Signs, cut: Chords, met: Meetings, places: _Places) -> UInt64[np.ndarray, "words vertices"]:
+    """Which units of the layer are positive at old and new vertices; along a chord, each meeting changes one. In
+    NumPy."""
+    num_words = len(cut.words)
+    at_crossings = cut.words & ~bit(cut.unit, num_words)
+    other = bit(rows(met.other, met.order), num_words)
+    passed = running_xor(other) ^ other
+    passed ^= columns(passed, rows(met.first, met.chord))
+    at_meetings = np.zeros((num_words, len(places.vertex_place)), np.uint64)
+    at_meetings[:, places.vertex] = (columns(at_crossings, rows(cut.start >> 1, met.chord)) ^ passed) & ~other
+    return np.concatenate([found.words, at_crossings, at_meetings], axis=1)
 
 
 def _zeroed(values: Numbers, unit: Int[Numbers, " rows"]) -> Numbers:
@@ -304,15 +346,8 @@ def _followers(state: Planar, found: Signs, cut: Chords, met: Meetings, places: 
     return xp.concatenate([of_old, of_pieces, of_chords, xp.stack([ahead, turn_back], axis=1)])
 
 
-def _cycle_labels(following: Int[Numbers, " halfedges"]) -> Int[Numbers, " halfedges"]:
+def _cycle_labels(following: Int[Array, " halfedges"]) -> Int[Array, " halfedges"]:
     """The smallest half-edge of the cycle of each, by pointer doubling."""
-    if isinstance(following, np.ndarray):
-        label, ahead = np.arange(len(following)), following
-        while True:
-            smaller = np.minimum(label, label[ahead])
-            if np.array_equal(smaller, label):
-                return label
-            label, ahead = smaller, ahead[ahead]
 
     def double(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         label, ahead, _ = carry
@@ -321,3 +356,34 @@ def _cycle_labels(following: Int[Numbers, " halfedges"]) -> Int[Numbers, " halfe
 
     own = jnp.arange(len(following), dtype=jnp.int32)
     return lax.while_loop(lambda carry: carry[-1], double, (own, following, jnp.asarray(True)))[0]
+
+
+def _numbered(
+    following: Int[np.ndarray, " halfedges"],
+    is_inside: Bool[np.ndarray, " halfedges"],
+    network: Int[np.ndarray, " edges"],
+) -> tuple[Int[np.ndarray, " halfedges"], Int[np.ndarray, " faces"], Int[np.ndarray, " faces"]]:
+    """The face of each half-edge, the first half-edge of each face, and how many it has; in NumPy."""
+    following = np.where(is_inside, following, np.arange(len(following)))
+    while len(stray := strays(following, is_inside)):
+        # Only of inconsistent complexes. They lose all of their faces, so that the number tells.
+        is_lost = np.isin(network, network[stray >> 1]).repeat(2)
+        is_inside = is_inside & ~is_lost
+        following = np.where(is_lost, np.arange(len(following)), following)
+    first, num_corners = cycles(following)
+    return labels(following, first, num_corners), first, num_corners
+
+
+def _patterns(
+    words: UInt64[np.ndarray, "words vertices"],
+    ends: Int[np.ndarray, "edges 2"],
+    following: Int[np.ndarray, " halfedges"],
+    first: Int[np.ndarray, " faces"],
+) -> UInt64[np.ndarray, "words faces"]:
+    """Which units are active on each face, given its first half-edge. Of three corners of a face, at least one does not
+    lie on a given line, and tells on which side the face is."""
+    second = following.take(first)
+    patterns = words.take(ends.reshape(-1).take(first), axis=1)
+    for half in (second, following.take(second)):
+        patterns |= words.take(ends.reshape(-1).take(half), axis=1)
+    return patterns
