@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> list:
 
     if options.quick:
         options.seeds, options.epochs = min(options.seeds, 48), min(options.epochs, 100)
-        options.frames = min(options.frames, 20)
+        options.frames = min(options.frames, 12)
     out = check_writable(options.out)
     if options.frames < 2:
         raise ValueError(f"an animation needs at least 2 frames, but {options.frames} was given.")

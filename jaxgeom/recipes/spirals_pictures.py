@@ -248,6 +248,7 @@ def save_spirals(
     settings: dict[str, Any],
     *,
     formats: Sequence[str] = ("png", "gif"),
+    num_sandwiches: int = len(SANDWICHES),
     progress: bool = False,
 ) -> list[Path]:
     """Write ``spirals.json``, ``spirals.npz``, all pictures and the movie.
@@ -257,6 +258,7 @@ def save_spirals(
         directory: where to; created if need be.
         settings: recorded in the JSON file.
         formats: of pictures.
+        num_sandwiches: how many of :data:`SANDWICHES` are drawn.
         progress: show progress bars.
 
     Returns:
@@ -293,7 +295,7 @@ def save_spirals(
         "curves": lambda: draw_curves(runs),
         "normalizations": lambda: draw_normalizations(layers["ReLU"], SANDWICHES[0][0]),
     }
-    for number, (order, common_scale) in enumerate(SANDWICHES):
+    for number, (order, common_scale) in enumerate(SANDWICHES[:num_sandwiches]):
         figures[f"sandwich{number + 1}"] = partial(draw_sandwich, layers, order, common_scale=common_scale)
     pictures = []
     for name, draw in figures.items():
