@@ -20,14 +20,12 @@ options = parser.parse_args()
 
 data = jg.line_segments(jax.random.key(0), num_negative=5, num_positive=5, length=0.2, num_per_segment=50)
 key = jax.random.key(1)
-found = detangle.train_detangle(key, data, options.seeds)
+found = detangle.train_detangle(key, data, options.seeds, num_frames=options.frames)
 print(detangle.detangle_table([("lines", (2,), found)]))
 
-# A median network that lives, once more, with every point recorded after every layer.
+# A median network that lives, with every point after every layer at each frame.
 member = detangle.median_living(found)
-recording = detangle.record_detangle(
-    jax.random.split(key, options.seeds)[member], data, every=None, num_frames=options.frames
-)
+recording = detangle.recording_of(found, member, data.x)
 print(f"network {member}: {recording.layers[1].shape} coordinates (frames, points, units) after layer 1")
 labels = np.asarray(data.y)
 last = recording.layers[-2][-1]

@@ -9,14 +9,14 @@ import jaxgeom as jg
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=200, help="networks of each width")
+    parser.add_argument("--seeds", type=int, default=200, help="networks of each width, at least 2")
     seeds = parser.parse_args().seeds
 
     study = jg.xor_study(widths=(2, 20, 100), num_seeds=seeds, progress=True)
     print(jg.xor_table(study))
 
-    # One network of width 20: train it, see its regions on the grid, and count them exactly.
-    trained = jg.train_xor(jax.random.key(0), width=20, num_seeds=1)
+    # The first network of width 20 once more: its regions on the grid, and counted exactly.
+    trained = jg.train_xor(jax.random.key(0), width=20, num_seeds=seeds)
     layers = jg.layers_of(jax.tree.map(lambda array: array[0], trained.params))
     domain = jg.box(-1, 1)
     seen = jg.grid_regions(layers, jg.grid_points(domain, 101, with_corners=True))
@@ -30,14 +30,13 @@ def main() -> None:
     gradient, intercept = seen.gradient[cell, 0], seen.intercept[cell, 0]
     print(f"Around the origin it is f(x, y) = {gradient[0]:.3f} x {gradient[1]:+.3f} y {intercept:+.3f}.")
 
-    # Two networks compared: how far are the affine maps of one an affine image of the other's?
-    pair = jg.layers_of(jg.train_xor(jax.random.key(0), width=2, num_seeds=2).params)
+    # Two networks of width 2 compared: how far are the affine maps of one an affine image of the other's?
+    pair = jg.layers_of(jg.train_xor(jax.random.key(0), width=2, num_seeds=seeds).params)
     one, other = (jax.tree.map(lambda array, i=i: array[i], pair) for i in range(2))
     for layers in (one, other):
         print(jg.latex_formula(layers))
-    print(
-        f"R² of the fit of their affine maps: {jg.compare_networks(one, other, jg.grid_points(domain)).r_squared:.3f}"
-    )
+    compared = jax.jit(jg.compare_networks)(one, other, jg.grid_points(domain))
+    print(f"R² of the fit of their affine maps: {compared.r_squared:.3f}")
 
 
 if __name__ == "__main__":

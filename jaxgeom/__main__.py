@@ -1,9 +1,13 @@
 """[edge] The command line: ``python -m jaxgeom COMMAND``."""
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
+
+import jax
+import matplotlib
 
 from jaxgeom.commands import detangle, movie, reproduce, rings, spirals, stretch, study, xor
 from jaxgeom.recipes.output import FORMATS, check_formats
@@ -44,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if "formats" in options:
             check_formats(options.formats)
+            matplotlib.use("agg")  # which draws in any thread, and opens no windows
         written = options.run(options)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -68,5 +73,16 @@ def _add_common_arguments(command: argparse.ArgumentParser, name: str) -> None:
     command.add_argument("--quiet", action="store_true", help="no progress bars")
 
 
+def _compile_in_haste() -> None:
+    """To be called before JAX starts: what runs for moments is compiled without optimization, as XLA_FLAGS can say only
+    then. Trainings ask for theirs themselves."""
+    flags = ["--xla_backend_optimization_level=0"]
+    if jax.__version_info__ < (0, 11):
+        flags.append("--xla_cpu_use_fusion_emitters=false")  # unknown later on
+    os.environ["XLA_FLAGS"] = " ".join([*flags, os.environ.get("XLA_FLAGS", "")])
+
+
 if __name__ == "__main__":
+    if "--quick" in sys.argv and sys.argv[1] in RECIPES:
+        _compile_in_haste()
     sys.exit(main())

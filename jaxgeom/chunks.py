@@ -6,8 +6,9 @@ small program runs on one; the order and the values of the results do not depend
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -103,6 +104,17 @@ def in_threads(functions: Sequence[Callable[[], Any]], num_threads: int | None =
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+@contextmanager
+def in_background(function: Callable[[], Any]) -> Iterator[Callable[[], Any]]:
+    """Start a function without arguments, such as what draws, and go on meanwhile, for instance training.
+
+    What the block gets waits for the function's result. At the end of the block it is waited for in any case, so that
+    what may take long, and be interrupted, belongs into the block.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(_with_callers_settings(function)).result
 
 
 def _with_callers_settings(function: Callable) -> Callable:

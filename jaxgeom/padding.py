@@ -10,6 +10,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
 
 from jaxgeom._typing import Params, PyTree
 from jaxgeom.kernels import ELEMENTWISE, is_jaxpr
@@ -39,13 +41,17 @@ def check_padding(init: Callable[[PyTree, Params], PyTree], update: Callable, se
             "networks padded with zero units need an optimizer that treats every parameter by itself, such as SGD "
             f"with momentum, Adam or AdamW, but this one uses {', '.join(mixing)}. {remedy}"
         )
-    with jax.ensure_compile_time_eval():
-        concrete = jax.tree.map(lambda a: jnp.full(a.shape, 0.5, a.dtype) if _is_traced(a) else a, settings)
-        zeros = now = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), params)
-        state = init(concrete[0], zeros)
+
+    def leaves_zero(settings: PyTree, zeros: Params) -> Array:
+        now, state = zeros, init(settings[0], zeros)
         for _ in range(_NUM_STEPS):
-            now, state = update(concrete[1], zeros, state, now)
-        if any(bool(jnp.any(leaf != 0)) for leaf in jax.tree.leaves(now)):
+            now, state = update(settings[1], zeros, state, now)
+        return jnp.any(jnp.stack([jnp.any(leaf != 0) for leaf in jax.tree.leaves(now)]))
+
+    with jax.ensure_compile_time_eval():
+        concrete = jax.tree.map(lambda a: np.full(a.shape, 0.5, a.dtype) if _is_traced(a) else a, settings)
+        zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), params)
+        if bool(jax.jit(leaves_zero)(concrete, zeros)):
             raise ValueError(
                 "networks padded with zero units need an optimizer that leaves zeros without gradient at zero, but "
                 f"this one turns them into other numbers or NaN. {remedy}"

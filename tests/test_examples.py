@@ -6,7 +6,12 @@ import pytest
 from conftest import run_python
 
 # The gallery runs every command, each of which has a test of its own; here one of them does.
-MORE_ARGUMENTS = {"gallery.py": ["--recipes", "movie"]}
+MORE_ARGUMENTS = {
+    "gallery.py": ["--recipes", "movie"],
+    "s0_spirals.py": ["--epochs", "5"],
+    "s2_detangling.py": ["--frames", "4"],
+    "s3_rings.py": ["--epochs", "90"],
+}
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 
 

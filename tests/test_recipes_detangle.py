@@ -26,12 +26,12 @@ def closed():
 
 @pytest.fixture(scope="module")
 def found() -> Detangled:
-    return detangle.train_detangle(KEY, DATA, 40, num_epochs=30)
+    return detangle.train_detangle(KEY, DATA, 40, num_epochs=30, num_frames=7)
 
 
 @pytest.fixture(scope="module")
-def recording() -> Recording:
-    return detangle.record_detangle(jax.random.split(KEY, 40)[3], DATA, num_epochs=30, every=10)
+def recording(found: Detangled) -> Recording:
+    return detangle.recording_of(found, 3, DATA.x)
 
 
 def of_layers(params: dict) -> list[np.ndarray]:
@@ -67,32 +67,38 @@ def test_the_living_are_counted_before_training(found: Detangled) -> None:
     assert (found.is_dead >= (found.living == 0).any(axis=1)).all()
 
 
+def cross_entropy(logits: np.ndarray, points: slice) -> float:
+    logits = logits[points].astype(np.float64)
+    right = logits[np.arange(len(logits)), np.asarray(DATA.y)[points]]
+    return np.mean(np.log(np.exp(logits).sum(axis=1)) - right)
+
+
 def test_a_recording_is_the_network_of_the_population(found: Detangled, recording: Recording) -> None:
     assert recording.loss.shape == (30 * 2,)  # 100 points: batches of 64 and 36
-    np.testing.assert_allclose(recording.loss, found.loss[3], rtol=1e-5)
-    np.testing.assert_array_equal(recording.steps, np.arange(0, 61, 10))
+    np.testing.assert_array_equal(recording.loss, found.loss[3])
+    np.testing.assert_array_equal(recording.steps, np.round(60 * (np.arange(7) / 6) ** 1.5))
     assert [layer.shape for layer in recording.layers] == [(7, 100, 2)] * 3
     np.testing.assert_array_equal(recording.layers[0], np.broadcast_to(DATA.x, (7, 100, 2)))
-    logits = recording.layers[-1][-1].astype(np.float64)
-    right = logits[np.arange(100), np.asarray(DATA.y)]
-    loss = np.mean(np.log(np.exp(logits).sum(axis=1)) - right)
-    assert found.final_loss[3] == pytest.approx(loss, rel=1e-5)
+    params = detangle.detangle_model().init(jax.random.split(jax.random.split(KEY, 40)[3])[0])
+    for layer, expected in zip(recording.layers[1:], of_layers(params), strict=True):
+        np.testing.assert_allclose(layer[0], expected, atol=1e-5)
+    # the batches, in the order of the data, make the losses
+    for frame, step in enumerate(recording.steps[:-1]):
+        batch = slice(0, 64) if step % 2 == 0 else slice(64, None)
+        assert recording.loss[step] == pytest.approx(cross_entropy(recording.layers[-1][frame], batch), rel=1e-5)
+    assert found.final_loss[3] == pytest.approx(cross_entropy(recording.layers[-1][-1], slice(None)), rel=1e-5)
     np.testing.assert_array_equal(
         [(layer[-1] > 0).any(axis=0).sum() for layer in recording.layers[1:]], found.living[3]
     )
-    # the first batch, in the order of the data, makes the first loss
-    logits = recording.layers[-1][0, :64].astype(np.float64)
-    right = logits[np.arange(64), np.asarray(DATA.y)[:64]]
-    assert recording.loss[0] == pytest.approx(np.mean(np.log(np.exp(logits).sum(axis=1)) - right), rel=1e-5)
-    with pytest.raises(ValueError, match="one of every and num_frames"):
-        detangle.record_detangle(KEY, DATA, every=None)
+    with pytest.raises(ValueError, match="num_frames must be an integer from 2"):
+        detangle.train_detangle(KEY, DATA, 1, num_frames=1)
 
 
 def test_the_median_of_the_living_is_shown() -> None:
     living = np.array([[2, 2], [0, 2], [2, 2], [1, 2], [2, 2], [2, 0]])
     loss = np.array([0.3, 0.1, 0.2, 0.25, 0.5, 0.0])
     dead = (living == 0).any(axis=1)
-    rows = Detangled(np.zeros((6, 1)), loss, loss, living, living, dead)
+    rows = Detangled(np.zeros((6, 1)), loss, loss, living, living, dead, np.arange(2), {})
     assert detangle.median_living(rows) == 0
     crippled = rows._replace(living=np.minimum(living, 1))
     assert detangle.median_living(crippled) == 3

@@ -182,6 +182,6 @@ def test_the_command_writes_what_it_says(tmp_path: Path, capsys: pytest.CaptureF
         assert arrays["rings_loss"][3, -1] == pytest.approx(loss, rel=1e-5)
     for name in ("rings", "regression"):
         with Image.open(tmp_path / f"{name}.gif") as movie:
-            assert movie.n_frames == len(rings_pictures.shown_records(41, 16))
+            assert movie.n_frames == len(rings_pictures.shown_records(41, 12))
     assert main([*arguments, "--widths", "17"]) == 2
     assert jnp.isfinite(loss)

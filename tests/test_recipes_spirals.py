@@ -119,7 +119,7 @@ def test_command(
         "embeddings",
         "curves",
         "normalizations",
-        *map("sandwich{}".format, range(1, 5)),
+        *map("sandwich{}".format, range(1, 3)),
     )
     expected = {f"spirals_{name}.png" for name in figures} | {"spirals_training.gif", "spirals.json", "spirals.npz"}
     assert {path.name for path in tmp_path.iterdir()} == expected

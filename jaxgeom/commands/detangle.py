@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxgeom.chunks import in_threads
 from jaxgeom.plot.training import exponential_smoothing
+from jaxgeom.population import compiler_options
 from jaxgeom.recipes import detangle
 from jaxgeom.recipes.output import check_writable, movie_paths, save_figure, save_report
 
@@ -36,12 +37,15 @@ def run(options: argparse.Namespace) -> list:
 
     if options.quick:
         options.seeds, options.epochs = min(options.seeds, 48), min(options.epochs, 100)
-        options.frames = min(options.frames, 20)
+        options.frames = min(options.frames, 12)
     out = check_writable(options.out)
     if options.frames < 2:
         raise ValueError(f"an animation needs at least 2 frames, but {options.frames} was given.")
     key = jax.random.key(options.key)
-    data = {name: jax.jit(make)(jax.random.fold_in(key, i)) for i, (name, make) in enumerate(detangle.DATASETS.items())}
+    data = {
+        name: jax.jit(make, compiler_options=compiler_options())(jax.random.fold_in(key, i))
+        for i, (name, make) in enumerate(detangle.DATASETS.items())
+    }
     wide = tuple(options.wide)
     kinds = [("lines", (2,)), ("holes", wide)] if options.quick else [(n, w) for n in data for w in ((2,), wide)]
     populations = [
@@ -52,6 +56,7 @@ def run(options: argparse.Namespace) -> list:
             options.seeds,
             hidden=hidden,
             num_epochs=options.epochs,
+            num_frames=options.frames,
             progress=False if options.quiet else f"{name}, {len(hidden)} hidden",
         )
         for name, hidden in kinds
@@ -63,21 +68,9 @@ def run(options: argparse.Namespace) -> list:
 
     shown = [("lines", (2,)), ("holes", wide)]
     members = [detangle.median_living(found[kind]) for kind in shown]
-    keys = jax.random.split(jax.random.fold_in(key, 2), options.seeds)
-    recordings = in_threads(
-        [
-            partial(
-                detangle.record_detangle,
-                keys[member],
-                data[name],
-                hidden=hidden,
-                num_epochs=options.epochs,
-                every=None,
-                num_frames=options.frames,
-            )
-            for member, (name, hidden) in zip(members, shown, strict=True)
-        ]
-    )
+    recordings = [
+        detangle.recording_of(found[kind], member, data[kind[0]].x) for member, kind in zip(members, shown, strict=True)
+    ]
     for (name, hidden), member in zip(shown, members, strict=True):
         net = "-".join(map(str, (2, *hidden, 2)))
         alive = "/".join(map(str, found[name, hidden].living[member]))
@@ -86,9 +79,10 @@ def run(options: argparse.Namespace) -> list:
     settings = {"seeds": options.seeds, "epochs": options.epochs, "wide": wide, "key": options.key}
     statistics = [_statistics(*row) for row in rows]
     arrays: dict[str, Any] = {}
+    kept = ("final_loss", "accuracy", "living_before", "living", "is_dead")
     for name, hidden, population in rows:
         kind = f"{name}_{'_'.join(map(str, hidden))}"
-        arrays |= {f"{kind}_{field}": value for field, value in population._asdict().items() if field != "loss"}
+        arrays |= {f"{kind}_{field}": value for field, value in population._asdict().items() if field in kept}
     written = [out / "detangle.npz"]
     for (name, _), recording in zip(shown, recordings, strict=True):
         arrays |= {f"{name}_labels": data[name].y, f"{name}_steps": recording.steps, f"{name}_loss": recording.loss}

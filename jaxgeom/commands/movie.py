@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seeds", type=int, default=32, help="networks; at most 8 with --quick")
     parser.add_argument("--steps", type=int, default=1500, help="full-batch steps of Adam; at most 300 with --quick")
-    parser.add_argument("--frames", type=int, default=90, help="frames; at most 16 with --quick")
+    parser.add_argument("--frames", type=int, default=90, help="frames; at most 12 with --quick")
     parser.add_argument(
         "--grid", type=int, default=41, help="points along each axis of the grid that is looked through"
     )
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> list[Path]:
     """Train, enumerate, count, and draw it all."""
     out = check_writable(options.out)
     options.widths = options.widths or ([16] if options.quick else [16, 16])
-    limits = (8, 300, 16) if options.quick else (options.seeds, options.steps, options.frames)
+    limits = (8, 300, 12) if options.quick else (options.seeds, options.steps, options.frames)
     seeds, steps, frames = map(min, (options.seeds, options.steps, options.frames), limits)
     movie = recipe.region_movie(
         jax.random.key(options.key),

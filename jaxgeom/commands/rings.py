@@ -125,7 +125,7 @@ def run(options: argparse.Namespace) -> list:
     few = [few[i] for i in sorted({round(p * (len(few) - 1)) for p in (0, 0.12, 0.25, 0.45, 0.7, 1)})]
     written += save(regression_pictures.draw_fits(as_it_is, sine, few), "regression_fits")
     written += save(regression_pictures.draw_halves(sweeps, widest), "regression_halves")
-    frames = {"num_frames": 16} if options.quick else {}
+    frames = {"num_frames": 12} if options.quick else {}
     if movies := movie_paths(out / "rings", options.formats):
         progress = False if options.quiet else "drawing the rings"
         written += rings_pictures.animate_rings(sweep, member, data, movies, progress=progress, **frames)

@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> list:
     """Train, draw and save."""
     check_writable(options.out)
     key = jax.random.key(options.key)
-    num_epochs = min(options.epochs, 60) if options.quick else options.epochs
+    num_epochs = min(options.epochs, 40) if options.quick else options.epochs
     num_seeds = min(options.seeds, 8) if options.quick else options.seeds
     num_snapshots = 16 if options.quick else 72
     runs = spirals.train_spirals(
@@ -38,5 +38,6 @@ def run(options: argparse.Namespace) -> list:
         options.out,
         {"num_seeds": num_seeds, "num_epochs": num_epochs, "key": options.key},
         formats=options.formats,
+        num_sandwiches=2 if options.quick else 4,
         progress=not options.quiet,
     )

@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> list:
         "scale": options.scale,
         "bias": options.bias,
         "key": options.key,
-        "frames_per_step": 4 if options.quick else 16,
+        "frames_per_step": 3 if options.quick else 16,
     }
     cases = list(
         stretch_pictures.stretch_cases(

@@ -1,15 +1,17 @@
 """[edge] ``python -m jaxgeom xor``."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
+from jaxgeom.chunks import in_background
 from jaxgeom.domains import box
 from jaxgeom.formula import latex_formula
-from jaxgeom.layers import layers_of
+from jaxgeom.layers import Layers, layers_of
 from jaxgeom.population import Solved
 from jaxgeom.recipes import xor, xor_networks
 from jaxgeom.recipes.output import check_writable, movie_paths, save_figure, save_report
@@ -44,15 +46,6 @@ def run(options: argparse.Namespace) -> list[Path]:
         raise ValueError(f"pairs must be a positive integer, but {options.pairs} was given.")
     seeds = min(options.seeds, 100) if options.quick else options.seeds
     widths = [width for width in options.widths if width <= 20] or options.widths if options.quick else options.widths
-    study = xor.xor_study(
-        widths,
-        seeds,
-        key=options.key,
-        num_grid=options.grid,
-        max_tries=options.max_tries,
-        progress=not options.quiet,
-    )
-    print(xor.xor_table(study))
     settings = {
         "widths": widths,
         "num_seeds": seeds,
@@ -60,49 +53,49 @@ def run(options: argparse.Namespace) -> list[Path]:
         "key": options.key,
         "max_tries": options.max_tries,
     }
-    written = xor.save_xor_study(study, options.out, settings)
+    draw = partial(_of_the_task, options)
+    with in_background((lambda: []) if options.table_only else draw) as drawn:
+        study = xor.xor_study(
+            widths,
+            seeds,
+            key=options.key,
+            num_grid=options.grid,
+            max_tries=options.max_tries,
+            progress=not options.quiet,
+        )
+        written = drawn()
+    print(xor.xor_table(study))
+    written = xor.save_xor_study(study, options.out, settings) + written
     return written if options.table_only else written + _networks(options, widths, seeds, settings)
+
+
+def _save(options: argparse.Namespace, name: str, figure: Any) -> list[Path]:
+    return save_figure(figure, Path(options.out) / f"xor_{name}", options.formats, dpi=80 if options.quick else 110)
+
+
+def _of_the_task(options: argparse.Namespace) -> list[Path]:
+    """Pictures that take no training."""
+    from jaxgeom.recipes import xor_pictures as pictures
+
+    return _save(options, "data", pictures.data_figure()) + _save(options, "by_hand", pictures.by_hand_figure())
 
 
 def _networks(options: argparse.Namespace, widths: list[int], seeds: int, settings: dict[str, Any]) -> list[Path]:
     """Single networks and pairs of them."""
-    from jaxgeom.plot.animate import save_animation
     from jaxgeom.recipes import xor_pictures as pictures
 
     out, key = Path(options.out), jax.random.key(options.key)
-    written: list[Path] = []
-
-    def save(name: str, figure: Any) -> None:
-        written.extend(save_figure(figure, out / f"xor_{name}", options.formats, dpi=80 if options.quick else 110))
-
     trained = {width: xor.train_xor(key, width, seeds, max_tries=options.max_tries) for width in widths}
-    save("data", pictures.data_figure())
-    save("by_hand", pictures.by_hand_figure())
-    width, seed = _shown(trained, widths[0])
-    training = xor_networks.xor_training(
-        key, width, seed, int(trained[width].tries[seed]) - 1, every=10 if options.quick else 2
-    )
-    save("training", pictures.training_figure(training, width))
-    if paths := movie_paths(out / "xor_training", options.formats):
-        figure, draw, num = pictures.training_movie(training, width)
-        written += save_animation(
-            figure,
-            draw,
-            num,
-            paths,
-            frames_per_second=4 if options.quick else 8,
-            progress=not options.quiet and "training",
+    with in_background(partial(_single_networks, options, trained)) as drawn:
+        scores = xor_networks.xor_pair_scores(
+            trained, num_pairs=options.pairs, num_grid=options.grid, progress=not options.quiet
         )
-        pictures.close(figure)
-    scores = xor_networks.xor_pair_scores(
-        trained, num_pairs=options.pairs, num_grid=options.grid, progress=not options.quiet
-    )
-    networks: dict[str, Any] = {}
+        written, networks, first = drawn()
     if scores:
         columns: dict[str, Any] = _columns(scores)
         np.savez_compressed(out / "xor_pairs.npz", **columns)
         written.append(out / "xor_pairs.npz")
-        save("pairs", pictures.pairs_figure(scores))
+        written += _save(options, "pairs", pictures.pairs_figure(scores))
         networks["pairs"] = [_statistics(each) for each in scores]
         print("\nAffine maps of one network fitted to those of another, R² over the grid (median, range):")
         for row in networks["pairs"]:
@@ -120,7 +113,7 @@ def _networks(options: argparse.Namespace, widths: list[int], seeds: int, settin
         pair = xor_networks.xor_pair(*layers, num_grid=options.grid)
         titles = (f"2-{each.widths[0]}-1", f"2-{each.widths[1]}-1")
         for what, figure in pictures.pair_figures(pair, titles).items():
-            save(f"{name}_{what}", figure)
+            written += _save(options, f"{name}_{what}", figure)
         networks[name] = {
             "widths": each.widths,
             "seeds": each.members[number],
@@ -128,20 +121,48 @@ def _networks(options: argparse.Namespace, widths: list[int], seeds: int, settin
             "formulas": [latex_formula(one) for one in layers],
             "formulas_from_0_to_1": [latex_formula(one, unit_box=box()) for one in layers],
         }
-    shown, seed = _shown(trained, max([w for w in widths if w <= 30], default=widths[0]))
-    layers = pictures.member(layers_of(trained[shown].params), seed)
-    title = f"2-{shown}-1"
-    save("units", pictures.units_figure(layers, title=f"The hidden units of a network {title}"))
-    save("regions", pictures.regions_figure(layers, title=title))
-    figure, facts = pictures.grid_view_figure(layers, num_grid=min(options.grid, _GRID_SHOWN), title=title)
-    save("grid", figure)
-    networks["shown"] = {"width": shown, "seed": seed, "num_grid": min(options.grid, _GRID_SHOWN)} | facts
-    first = pictures.member(layers_of(training.params), None)
+    width = widths[0]
     networks["trained"] = {"width": width, "formula": latex_formula(first)}
     if width <= 3:
         print(f"\nThe first of width {width}:  {pictures.in_text(first)}")
     written.append(save_report(out / "xor_networks.json", settings | {"num_pairs": options.pairs}, networks))
     return written
+
+
+def _single_networks(
+    options: argparse.Namespace, trained: dict[int, Solved]
+) -> tuple[list[Path], dict[str, Any], Layers]:
+    """A training step by step, and the regions of one network; what was written, facts, and the network trained."""
+    from jaxgeom.plot.animate import save_animation
+    from jaxgeom.recipes import xor_pictures as pictures
+
+    key = jax.random.key(options.key)
+    width, seed = _shown(trained, next(iter(trained)))
+    training = xor_networks.xor_training(
+        key, width, seed, int(trained[width].tries[seed]) - 1, every=10 if options.quick else 2
+    )
+    written = _save(options, "training", pictures.training_figure(training, width))
+    if paths := movie_paths(Path(options.out) / "xor_training", options.formats):
+        figure, draw, num = pictures.training_movie(training, width)
+        written += save_animation(
+            figure,
+            draw,
+            num,
+            paths,
+            frames_per_second=4 if options.quick else 8,
+            dpi=60 if options.quick else 80,
+            progress=not options.quiet and "training",
+        )
+        pictures.close(figure)
+    shown, seed = _shown(trained, max([w for w in trained if w <= 30], default=width))
+    layers = pictures.member(layers_of(trained[shown].params), seed)
+    title = f"2-{shown}-1"
+    written += _save(options, "units", pictures.units_figure(layers, title=f"The hidden units of a network {title}"))
+    written += _save(options, "regions", pictures.regions_figure(layers, title=title))
+    figure, facts = pictures.grid_view_figure(layers, num_grid=min(options.grid, _GRID_SHOWN), title=title)
+    written += _save(options, "grid", figure)
+    networks = {"shown": {"width": shown, "seed": seed, "num_grid": min(options.grid, _GRID_SHOWN)} | facts}
+    return written, networks, pictures.member(layers_of(training.params), None)
 
 
 def _shown(trained: dict[int, Solved], width: int) -> tuple[int, int]:

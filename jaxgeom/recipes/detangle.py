@@ -20,13 +20,13 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxgeom._typing import Params, RandomKey
+from jaxgeom._typing import Params, PyTree, RandomKey
 from jaxgeom.datasets import Dataset, disk_with_holes, line_segments
 from jaxgeom.embeddings import PrincipalAxes, pca, pca_coordinates
 from jaxgeom.losses import class_is_right, softmax_cross_entropy
 from jaxgeom.models import Model, hidden_states, mlp
-from jaxgeom.population import fit_population
-from jaxgeom.training import Fit, fit
+from jaxgeom.population import compiler_options, fit_population
+from jaxgeom.training import fit
 
 DATASETS: dict[str, Callable[[RandomKey], Dataset]] = {
     "lines": partial(line_segments, num_negative=5, num_positive=5, length=0.2, num_per_segment=50),
@@ -52,6 +52,10 @@ class Detangled(NamedTuple):
     """The same at the end."""
     is_dead: Bool[np.ndarray, " networks"]
     """Whether a layer has no living unit at the end: all points come out alike."""
+    steps: Int[np.ndarray, " frames"]
+    """Steps taken at each snapshot, from 0."""
+    snapshots: PyTree
+    """Parameters at those steps, (networks, frames, ...)."""
 
     @property
     def was_dead(self) -> Bool[np.ndarray, " networks"]:
@@ -82,6 +86,7 @@ def train_detangle(
     *,
     hidden: Sequence[int] = (2,),
     num_epochs: int = 100,
+    num_frames: int = 2,
     progress: bool | str = False,
 ) -> Detangled:
     """Train many networks, and see which of them live.
@@ -92,17 +97,38 @@ def train_detangle(
         num_seeds: networks.
         hidden: widths of the hidden layers.
         num_epochs: passes over the data.
+        num_frames: snapshots, from first to last step, most of them early; fewer if there are not as many steps.
         progress: show a progress bar; a string is its title.
 
     Raises:
-        ValueError: for numbers below one.
+        ValueError: for numbers below one, or fewer than two frames.
     """
-    if num_seeds < 1:
-        raise ValueError(f"num_seeds must be a positive integer, but {num_seeds} was given.")
+    for name, value, least in (
+        ("num_seeds", num_seeds, 1),
+        ("num_epochs", num_epochs, 1),
+        ("num_frames", num_frames, 2),
+    ):
+        if value < least:
+            raise ValueError(f"{name} must be an integer from {least} up, but {value} was given.")
     model = detangle_model(hidden)
+    num_steps = num_epochs * -(-data.x.shape[0] // BATCH_SIZE)
+    steps = np.unique(np.round(num_steps * np.linspace(0, 1, num_frames) ** 1.5).astype(int))
 
     def run(key: RandomKey) -> tuple[Any, ...]:
-        result = _fit(key, model, data, num_epochs)
+        result = fit(
+            key,
+            model,
+            optax.sgd(1e-3, momentum=0.9),
+            softmax_cross_entropy,
+            data,
+            num_epochs=num_epochs,
+            batch_size=BATCH_SIZE,
+            drop_last=False,
+            shuffle=False,
+            record=None,
+            batch_losses=True,
+            snapshot_steps=steps.tolist(),
+        )
         outputs = model.apply(result.params, data.x)
         return (
             result.batch_losses,
@@ -110,11 +136,14 @@ def train_detangle(
             jnp.mean(class_is_right(outputs, data.y), dtype=jnp.float32),
             living_units(result.initial_params, data.x),
             living_units(result.params, data.x),
+            result.snapshots,
         )
 
     keys = jax.random.split(key, num_seeds)
-    loss, final_loss, accuracy, before, living = fit_population(keys, run, progress=progress)
-    return Detangled(loss, final_loss, accuracy, before, living, (living == 0).any(axis=1))
+    loss, final_loss, accuracy, before, living, snapshots = fit_population(
+        keys, run, in_haste=num_steps < 100, progress=progress
+    )
+    return Detangled(loss, final_loss, accuracy, before, living, (living == 0).any(axis=1), steps, snapshots)
 
 
 def living_units(params: Params, x: Float[Array, "points in"]) -> Int[Array, " layers"]:
@@ -137,49 +166,22 @@ def median_living(found: Detangled) -> int:
     return int(members[np.argsort(found.final_loss[members], kind="stable")[(len(members) - 1) // 2]])
 
 
-def record_detangle(
-    key: RandomKey,
-    data: Dataset,
-    *,
-    hidden: Sequence[int] = (2,),
-    num_epochs: int = 100,
-    every: int | None = 1,
-    num_frames: int | None = None,
-) -> Recording:
-    """Train one network and record where every point is after every layer.
+def recording_of(found: Detangled, member: int, x: Float[Array | np.ndarray, "points 2"]) -> Recording:
+    """Where every point was after every layer of one network while it was trained.
 
     Args:
-        key: of the network, as in :func:`train_detangle`.
-        data: points in the plane and labels 0 and 1.
-        hidden: widths of the hidden layers.
-        num_epochs: passes over the data.
-        every: record before training and after every so many steps.
-        num_frames: or at so many steps from first to last, most of them early, with ``every=None``.
-
-    Raises:
-        ValueError: unless one of ``every`` and ``num_frames`` is given.
+        found: trained networks with their snapshots.
+        member: which of them.
+        x: points in the plane.
     """
-    if (every is None) == (num_frames is None):
-        raise ValueError(
-            f"one of every and num_frames is needed, but every={every}, num_frames={num_frames} was given."
-        )
-    num_steps = num_epochs * -(-data.x.shape[0] // BATCH_SIZE)
-    steps = None
-    if num_frames is not None:
-        steps = np.unique(np.round(num_steps * np.linspace(0, 1, num_frames) ** 1.5).astype(int)).tolist()
 
     def everywhere(params: Params) -> tuple[Array, ...]:
-        return tuple(state.activation for state in hidden_states(params, data.x))
+        return tuple(state.activation for state in hidden_states(params, x))
 
-    model = detangle_model(hidden)
-    fitted = jax.jit(
-        lambda key: _fit(key, model, data, num_epochs, snapshot_every=every, snapshot_steps=steps, keep=everywhere)
-    )(key)
-    frames = fitted.snapshot_steps.shape[0]
-    x = np.broadcast_to(np.asarray(data.x), (frames, *data.x.shape))
-    return Recording(
-        np.asarray(fitted.batch_losses), np.asarray(fitted.snapshot_steps), (x, *map(np.asarray, fitted.snapshots))
-    )
+    params = jax.tree.map(lambda leaf: leaf[member], found.snapshots)
+    layers = jax.jit(jax.vmap(everywhere), compiler_options=compiler_options())(params)
+    places = np.broadcast_to(np.asarray(x), (len(found.steps), *np.shape(x)))
+    return Recording(found.loss[member], found.steps, (places, *map(np.asarray, layers)))
 
 
 def shown_layers(
@@ -224,20 +226,3 @@ def detangle_table(rows: Sequence[tuple[str, Sequence[int], Detangled]]) -> str:
         before, after = (f"{100 * np.mean(dead):.0f} %" for dead in (found.was_dead, found.is_dead))
         lines.append(f"{name:>6} {net:>9} {before:>12} {after:>11} {loss:>22} {right:>20}")
     return "\n".join(lines)
-
-
-def _fit(key: RandomKey, model: Model, data: Dataset, num_epochs: int, **snapshots: object) -> Fit:
-    return fit(
-        key,
-        model,
-        optax.sgd(1e-3, momentum=0.9),
-        softmax_cross_entropy,
-        data,
-        num_epochs=num_epochs,
-        batch_size=BATCH_SIZE,
-        drop_last=False,
-        shuffle=False,
-        record=None,
-        batch_losses=True,
-        **snapshots,  # type: ignore[arg-type]
-    )

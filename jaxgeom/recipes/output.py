@@ -68,6 +68,11 @@ def save_figure(figure: Any, path: Path, formats: Sequence[str], *, dpi: float =
     import matplotlib.pyplot as plt
 
     written = [path.with_name(f"{path.name}.{name}") for name in formats if name in ("png", "svg")]
+    figure.set_dpi(dpi)
+    layout = figure.get_layout_engine()
+    if layout is not None:  # savefig would settle it by drawing once more
+        layout.execute(figure)
+        figure.set_layout_engine("none")
     for place in written:
         figure.savefig(place, dpi=dpi)
     plt.close(figure)

@@ -114,4 +114,9 @@ def unexplained_by_half(
 
 def outputs_of(params: Params, x: Float[Array | np.ndarray, "points 1"]) -> Float[np.ndarray, "networks points 1"]:
     """Predictions of a population; padding does not show."""
-    return np.asarray(jax.vmap(lambda params: hidden_states(params, x)[-1].activation)(params))
+    return np.asarray(_outputs_of(params, x))
+
+
+@jax.jit
+def _outputs_of(params: Params, x: Array) -> Array:
+    return jax.vmap(lambda params: hidden_states(params, x)[-1].activation)(params)

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import jax
 import numpy as np
+from jaxtyping import Array
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -100,15 +102,15 @@ def animate_regression(
 
 
 def _draw_fit(params: Params, data: Dataset, ax: Axes, *, with_steps: bool = True) -> FitArtists:
-    drawn = plot.plot_fit(
-        data.x,
-        data.y,
-        hidden_states(params, data.x)[-1].activation,
-        steps=step_output(params, data.x) if with_steps else None,
-        thresholds=thresholds(params),
-        ax=ax,
-    )
+    outputs, steps, places = map(np.asarray, _of_fit(params, data.x))
+    drawn = plot.plot_fit(data.x, data.y, outputs, steps=steps if with_steps else None, thresholds=places, ax=ax)
     ax.set_ylim(_Y_LIMITS)
     ax.set_xticks((-10, -5, 0, 5, 10))
     ax.set_xlim(-10, 10)
     return drawn
+
+
+@jax.jit
+def _of_fit(params: Params, x: Array) -> tuple[Array, Array, Array]:
+    """Prediction, piecewise constant prediction, and thresholds."""
+    return hidden_states(params, x)[-1].activation, step_output(params, x), thresholds(params)

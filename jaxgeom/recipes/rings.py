@@ -127,7 +127,7 @@ def region_table(params: Params, data: Dataset, domain: Box) -> RegionTable:
     """The regions that one network's first layer cuts a domain into, with their codes and who lives there."""
     complex_ = enumerate_regions(first_layer(params), domain)
     powers = 1 << np.arange(complex_.patterns.shape[1])
-    found = np.asarray(codes(hyperplanes(params), data.x).number)
+    found = np.asarray(jax.jit(lambda params, x: codes(hyperplanes(params), x).number)(params, data.x))
     labels = np.asarray(data.y)
     counts = [
         [int(np.sum((found == number) & (labels == label))) for label in (0, 1)]

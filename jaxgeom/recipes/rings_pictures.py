@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -79,7 +80,7 @@ def draw_lines(sweep: Sweep, data: Dataset) -> Figure:
         member = median_member(sweep, width)
         _draw_data(data, ax)
         plot.plot_hyperplanes(
-            hyperplanes(network_of(sweep, member)), limits=LIMITS, colors=LINE_COLORS, ax=ax, linewidths=2.2
+            _planes(network_of(sweep, member)), limits=LIMITS, colors=LINE_COLORS, ax=ax, linewidths=2.2
         )
         ax.set_title(f"{width} hidden unit{'s' * (width > 1)}: loss {sweep.loss[member, -1]:.3f}")
     figure = axes[0].figure
@@ -94,7 +95,7 @@ def draw_codes(params: Params, data: Dataset) -> tuple[Figure, RegionTable]:
     (ax,) = plot.new_axes(size=6.0)
     plot.plot_regions(table.complex_, edges=False, ax=ax)
     _draw_data(data, ax, s=5)
-    plot.plot_hyperplanes(hyperplanes(params), limits=LIMITS, colors=LINE_COLORS, ax=ax, linewidths=2.4)
+    plot.plot_hyperplanes(_planes(params), limits=LIMITS, colors=LINE_COLORS, ax=ax, linewidths=2.4)
     for name, (disk, ring), place in zip(table.codes, table.counts, table.complex_.centroid, strict=True):
         ax.annotate(
             f"{name}\n{disk:,} | {ring:,}",
@@ -164,7 +165,7 @@ def animate_rings(
         while drawn:
             drawn.pop().remove()
         drawn.extend(
-            plot.plot_hyperplanes(hyperplanes(params), limits=LIMITS, colors=LINE_COLORS, ax=plane, linewidths=2.2)
+            plot.plot_hyperplanes(_planes(params), limits=LIMITS, colors=LINE_COLORS, ax=plane, linewidths=2.2)
         )
         plane.set_title(f"after {steps[record]:,} steps")
         for cube in cubes:
@@ -212,8 +213,16 @@ def _draw_data(data: Dataset, ax: Axes, **style: Any) -> None:
     ax.set(xlim=LIMITS, ylim=LIMITS, xlabel="$x_1$", ylabel="$x_2$")
 
 
+_planes = jax.jit(hyperplanes)
+
+
 def _hidden(params: Params, data: Dataset) -> np.ndarray:
-    return np.asarray(hidden_states(params, data.x)[0].activation)
+    return np.asarray(_first_activation(params, data.x))
+
+
+@jax.jit
+def _first_activation(params: Params, x: Array) -> Array:
+    return hidden_states(params, x)[0].activation
 
 
 def _draw_plane(params: Params, ax: Axes) -> Any:

@@ -29,6 +29,9 @@ SPIRAL_MODELS: dict[str, Model] = {
 }
 """The four networks; the bottleneck's second and fourth layers are linear maps down to the plane."""
 
+MOST_EPOCHS_IN_HASTE = 40
+"""Longer trainings are worth optimized programs."""
+
 
 def spiral_data(key: RandomKey) -> tuple[Dataset, Dataset]:
     """Training and test split of three spirals of 1,000 points each."""
@@ -84,7 +87,14 @@ def train_spirals(
     # Each kind on one core: what the four compile, they compile side by side, and vectors are full.
     chunk_size = min(64, num_seeds)
     populations = [
-        partial(fit_population, keys, runs_of(name, model), chunk_size=chunk_size, progress=name if progress else False)
+        partial(
+            fit_population,
+            keys,
+            runs_of(name, model),
+            chunk_size=chunk_size,
+            in_haste=num_epochs <= MOST_EPOCHS_IN_HASTE,
+            progress=name if progress else False,
+        )
         for name, model in SPIRAL_MODELS.items()
     ]
     return dict(zip(SPIRAL_MODELS, in_threads(populations), strict=True))

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Array, Int
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
@@ -95,7 +95,12 @@ def course_of(run: Fit, seed: int) -> Course:
 
 def predicted(name: str, params: Params, x: Any) -> Int[np.ndarray, " points"]:
     """The class that a network predicts for each point."""
-    return np.asarray(SPIRAL_MODELS[name].apply(params, x)).argmax(axis=1)
+    return np.asarray(_outputs(name, params, x)).argmax(axis=1)
+
+
+@partial(jax.jit, static_argnums=0)
+def _outputs(name: str, params: Params, x: Any) -> Array:
+    return SPIRAL_MODELS[name].apply(params, x)
 
 
 def draw_data(data: Dataset) -> Figure:
@@ -243,6 +248,7 @@ def save_spirals(
     settings: dict[str, Any],
     *,
     formats: Sequence[str] = ("png", "gif"),
+    num_sandwiches: int = len(SANDWICHES),
     progress: bool = False,
 ) -> list[Path]:
     """Write ``spirals.json``, ``spirals.npz``, all pictures and the movie.
@@ -252,6 +258,7 @@ def save_spirals(
         directory: where to; created if need be.
         settings: recorded in the JSON file.
         formats: of pictures.
+        num_sandwiches: how many of :data:`SANDWICHES` are drawn.
         progress: show progress bars.
 
     Returns:
@@ -288,7 +295,7 @@ def save_spirals(
         "curves": lambda: draw_curves(runs),
         "normalizations": lambda: draw_normalizations(layers["ReLU"], SANDWICHES[0][0]),
     }
-    for number, (order, common_scale) in enumerate(SANDWICHES):
+    for number, (order, common_scale) in enumerate(SANDWICHES[:num_sandwiches]):
         figures[f"sandwich{number + 1}"] = partial(draw_sandwich, layers, order, common_scale=common_scale)
     pictures = []
     for name, draw in figures.items():
@@ -315,6 +322,7 @@ def _member(params: Params, seed: int) -> Params:
     return jax.tree.map(lambda leaf: leaf[seed], params)
 
 
+@jax.jit
 def _embeddings(params: Params, x: Any) -> tuple[Any, Any]:
     """The places of points in both bottlenecks."""
     states = hidden_states(params, x)

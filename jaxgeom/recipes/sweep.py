@@ -136,7 +136,9 @@ def train_widths(
                 snapshot_every=every,
             )
 
-        result = fit_population(keys[members], run, width[members], is_other[members], progress=progress)
+        result = fit_population(
+            keys[members], run, width[members], is_other[members], in_haste=num_epochs < 100, progress=progress
+        )
         return result._replace(snapshots=_filled_up(result.snapshots, max(widths)))
 
     # a second program pays when there are enough networks to train

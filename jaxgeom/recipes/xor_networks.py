@@ -108,7 +108,8 @@ def xor_values(layers: Layers, points: Float[np.ndarray, "points 2"]) -> Float[n
 def xor_pair(first: Layers, second: Layers, *, num_grid: int = 101) -> Pair:
     """Compare two networks in both directions, over a grid on [-1, 1]² and the four data points."""
     points = grid_points(box(), num_grid, with_corners=True)
-    x, y = (np.asarray(affine_triples(layers, points)) for layers in (first, second))
+    triples = in_float64(_triples, points=points)
+    x, y = (np.asarray(triples(jax.tree.map(lambda array: array[None], layers)))[0] for layers in (first, second))
     with jax.enable_x64(True):
         there, back = (tuple(map(np.asarray, _image(*each))) for each in ((x, y), (y, x)))
     scores = float(there[1]), float(back[1])
