@@ -78,7 +78,7 @@ def test_chunks_fill_vectors_and_cores_and_bound_the_memory():
     def results_of(num_numbers):
         return lambda key: jnp.zeros(num_numbers)
 
-    assert default_chunk_size(results_of(1000), KEY, num=10**6) == 64
+    assert default_chunk_size(results_of(1000), KEY, num=10**6) == 96
     assert default_chunk_size(results_of(1), KEY, num=10**6) == 512
     assert default_chunk_size(results_of(1000), KEY, num=3) == 16
     assert default_chunk_size(results_of(2**27), KEY, num=10**6) == 2

@@ -36,7 +36,7 @@ def new_figure(*, num_columns: int = 3) -> Figure:
 
 def region_counts(
     width: Int[np.ndarray, " networks"],
-    counts: Mapping[str, Int[np.ndarray, " networks"]],
+    counts: Mapping[str, Int[np.ndarray, " _"]],
     *,
     theory: Callable[[int], float] | None = None,
     anecdotes: Mapping[int, Sequence[float]] | None = None,

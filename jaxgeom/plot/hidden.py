@@ -77,7 +77,7 @@ def plot_cube_plane(weight: Float[Any, " 3"], bias: float, *, ax: Axes, **style:
     return drawn
 
 
-def cube_section(weight: Float[Any, " 3"], bias: float) -> list[Float[np.ndarray, "corners 3"]]:
+def cube_section(weight: Float[Any, " 3"], bias: float) -> list[Float[np.ndarray, "_ 3"]]:
     """The polygon in which a plane cuts the unit cube, or none."""
     weight = np.asarray(weight, np.float64)
     starts, ends = (np.array(side) for side in zip(*_CUBE_EDGES, strict=True))

@@ -19,7 +19,7 @@ _LOOKS: tuple[dict[str, Any], ...] = (
 
 
 def plot_triples(
-    triples: Mapping[str, Float[np.ndarray, "maps 3"]], *, ax: Axes | None = None, **style: Any
+    triples: Mapping[str, Float[np.ndarray, "_ 3"]], *, ax: Axes | None = None, **style: Any
 ) -> list[PathCollection]:
     """Draw the affine maps of two networks, and their images, as points.
 

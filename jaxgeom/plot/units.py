@@ -29,7 +29,7 @@ class UnitArtists(NamedTuple):
 
 
 def plot_units(
-    values: Sequence[Float[np.ndarray, "units rows columns"]],
+    values: Sequence[Float[np.ndarray, "_ rows columns"]],
     domain: Box,
     *,
     complex_: PlanarComplex | None = None,

@@ -186,7 +186,7 @@ def recording_of(found: Detangled, member: int, x: Float[Array | np.ndarray, "po
 
 def shown_layers(
     recording: Recording, dim: int = 2
-) -> tuple[list[Float[np.ndarray, "frames points dim"]], list[PrincipalAxes | None]]:
+) -> tuple[list[Float[np.ndarray, "frames points _"]], list[PrincipalAxes | None]]:
     """The layers as they can be drawn: those with more units through principal axes, the same ones in all frames.
 
     Args:

@@ -289,7 +289,7 @@ def _four(pair: Pair, names: tuple[str, str]) -> list[tuple[str, Float[np.ndarra
     return list(zip(titles, values, strict=True))
 
 
-def _triples_by_name(pair: Pair) -> dict[str, Float[np.ndarray, "maps 3"]]:
+def _triples_by_name(pair: Pair) -> dict[str, Float[np.ndarray, "_ 3"]]:
     one, two = pair.distinct
     return {
         f"1 ({one.sum()} maps)": pair.triples[0][one],

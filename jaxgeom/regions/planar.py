@@ -9,7 +9,7 @@ on its left and the half-edge that follows along that face. A unit of the next l
    face cross iff the ends of one lie on different sides of the other. The layer adds to the number of faces that of
    the chords and that of their crossings;
 3. :func:`jaxgeom.regions.subdivision.subdivide`: old edges and chords are cut where they are crossed, every
-   half-edge learns locally who follows it, and the faces are the cycles of that relation, found by pointer doubling.
+   half-edge learns locally who follows it, and the faces are the cycles of that relation.
    The last layer need not be built: :func:`ties` does of it only what tells whether three chords meet in one point.
 
 The same functions run in two ways, see :mod:`jaxgeom.regions.ragged`: in NumPy, for the disjoint union of the complexes
