@@ -9,7 +9,7 @@ from jaxgeom import box, count_regions, layers_of, polygon, polygon_vertices
 from jaxgeom.layers import Dense
 from jaxgeom.regions import count
 from jaxgeom.regions.count import _scaled
-from jaxgeom.regions.general_position import general_counts
+from jaxgeom.regions.general_position import general_counts, num_partners
 
 WIDTH = 20
 """Networks are padded with zero units to this width, so that they share one compiled program."""
@@ -144,3 +144,24 @@ def test_weights_without_numbers():
     for scale in (1e-310, 1e-300, 1e300):
         never_wrong([scale * uniform(rng, 5) for _ in range(5)])
         never_wrong([uniform(rng, 5) * [1, 1, scale] for _ in range(5)], np.clip(scale, 1e-300, 1e300) * SQUARE)
+
+
+@pytest.mark.parametrize("units", [*range(1, 30), 100, 101, 102])
+def test_of_three_units_one_has_both_others_as_partners(units):
+    around = units + 1 - units % 2
+    partners = num_partners(units)
+    assert partners < around
+    for first in range(1, around):
+        for second in range(first + 1, around):
+            gaps = first, second - first, around - second
+            assert min(gaps[0] + gaps[1], gaps[1] + gaps[2], gaps[2] + gaps[0]) <= partners
+
+
+@pytest.mark.parametrize("places", [(0, 1, 2), (0, 33, 67), (5, 40, 99), (0, 99, 50), (97, 98, 99)])
+def test_three_of_many_lines_through_one_point_are_not_certain(places):
+    rng = np.random.default_rng(0)
+    units = uniform(rng, 100)
+    assert general([units], width=100)[1].all()
+    for error in (0, 1e-13):
+        units[list(places)] = through(rng, np.tile(rng.uniform(-0.9, 0.9, 2), (3, 1)), error)
+        assert not general([units], width=100)[1].any()

@@ -5,7 +5,6 @@ cut layer by layer (:mod:`jaxgeom.regions.deep`). Both say where float64 could n
 (:mod:`jaxgeom.regions.rational`, :mod:`jaxgeom.regions.exact`) does.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -30,7 +29,7 @@ from jaxgeom.regions.rational import exact_arrangement_count
 
 _CHUNK_BYTES = 2**26
 _GENERAL_BLOCK = 2**19  # pairs of lines that are looked at together
-_MOST_GENERAL = 512  # units; with more, three of all meetings coincide in one coordinate as a rule
+_MOST_GENERAL = 1024  # units; with more, two meetings on some line are too close to tell as a rule
 _BLOCK = 2**15  # numbers that NumPy sorts at once, so that they stay in cache
 
 
@@ -112,7 +111,8 @@ def count_regions(
             members, slopes, start, kind, min_area or 0.0, chunk_size, progress
         )
     elif len(slopes) == 1 and not isinstance(domain, WholePlane):
-        hidden = Dense(*(np.where(slopes[0] != 1, array, 0.0) for array in members[0]))
+        units = max(4, -(-network[0].bias.shape[-1] // 4) * 4)  # programs for one layer compile fast
+        hidden = Dense(*(np.where(slopes[0] != 1, array, 0.0)[..., :units] for array in members[0]))
         counts[is_finite], degenerate[is_finite] = _of_lines(hidden, polygon_vertices(domain), chunk_size, progress)
     elif slopes:
         counts[is_finite], degenerate[is_finite] = _of_layers(members, slopes, start, dtype, chunk_size, progress)
@@ -126,26 +126,27 @@ def _of_lines(
     hidden: Dense, vertices: np.ndarray, chunk_size: int | None, progress: bool | str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Of one hidden layer."""
-    hidden = _scaled(hidden)
     units = hidden.bias.shape[-1]
     num = len(hidden.bias)
     count, pending = np.zeros(num, np.int64), np.arange(num)
     is_cpu = jax.default_backend() == "cpu"
     if is_cpu and units <= _MOST_GENERAL:
-        size = chunk_size or int(np.clip(_GENERAL_BLOCK // units**2, 1, 200))
-        count, is_certain = map_chunks(
-            partial(general_counts, vertices=vertices), hidden, chunk_size=size, progress=progress
-        )
+        size = min(num, chunk_size or int(np.clip(_GENERAL_BLOCK // units**2, 1, 512)))
+
+        def general(chunk: Dense) -> tuple[np.ndarray, np.ndarray]:
+            return general_counts(_scaled(chunk), vertices, size=size)
+
+        count, is_certain = map_chunks(general, hidden, chunk_size=size, progress=progress, compiled=False)
         pending = np.flatnonzero(~is_certain)
     degenerate = np.zeros(num, bool)
     if len(pending):
         size = chunk_size or int(np.clip(_CHUNK_BYTES // (200 * units**2), 1, 16 if is_cpu else 256))
-        some = jax.tree.map(lambda array: array[_filled(pending, min(size, num))], hidden)
+        some = _scaled(jax.tree.map(lambda array: array[_filled(pending, min(size, num))], hidden))
         found = map_chunks(in_float64(_line_counts, vertices=vertices), some, chunk_size=size, progress=progress)
         found = jax.tree.map(lambda array: array[: len(pending)], found)
         count[pending], degenerate[pending] = found.count, found.degenerate
-    for member in _with_progress(np.flatnonzero(degenerate), progress):
-        count[member] = exact_arrangement_count(Dense(*(array[member] for array in hidden)), vertices)
+        for index in _with_progress(np.flatnonzero(found.degenerate), progress):
+            count[pending[index]] = exact_arrangement_count(Dense(*(array[index] for array in some)), vertices)
     return count, degenerate
 
 

@@ -9,13 +9,15 @@ things to make sure of, none of which needs all triples of lines:
 
 - on which side of each line the vertices are, or that they are exactly on it;
 - the order of the chords' ends along the boundary: sorted, no two are within each other's error;
-- that no three lines meet in one point. Three that did would make three of the meetings one point; so it is enough that
-  no three of all the meetings coincide in one coordinate. That takes one sort of as many numbers as there are meetings.
-  The coordinate runs in a direction that no line of ordinary weights has.
+- that no three lines meet in one point. On one of the three, two meetings would be one point; so it is enough that no
+  two of the meetings on a line coincide in one coordinate: in the first one on lines that are rather flat, and in the
+  second one on others. Coordinates become integers of 32 bits, and those of each line are sorted: rows of some hundred
+  such numbers are sorted within the processor's registers, at less than a tenth of the cost of one long row.
 
-Pairs are taken by the distance of their numbers, modulo the number of units: each unit with the next one, then with the
-next but one, and so on. All networks' first units come first, then all second ones, so that the partners of all units
-are one stretch of memory, and every step of the loop is elementwise work on long vectors.
+Units are arranged in a ring, and each takes those that follow it as partners, up to two thirds around. So each pair
+occurs, half of them once and the others twice; and of any three units there is one after which both others come within
+two thirds, since one of the three gaps is a third or more. All partners of a unit are one stretch of memory, and every
+step of the loop is elementwise work on long vectors.
 """
 
 from typing import NamedTuple
@@ -24,27 +26,32 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Int32
 
 from jaxgeom.layers import Dense
 from jaxgeom.regions.arrangement import EPS, is_single, values_at
 
-_DIRECTION = (0.5403023058681398, 0.8414709848078965)
-"""Along which meetings are compared: one radian, off all directions that weights have by design."""
 _LEAST_SINE = 2.0**-16  # of lines' angles; few meet at smaller ones, and places of the rest are known well enough
 _MOST_UNROLLED = 8  # edges of a polygon that are written out: twice as fast as a loop, and longer to compile
+_PLACE_ERROR = 4 * EPS  # see _meetings
 _LEAST = 1e-250  # what is smaller may have lost digits to underflow
+_ONE = 2**30
+"""The integer that stands for a place at one. Places are scaled to lie between minus one and one."""
+_NOWHERE = _ONE + _ONE // 2
+"""What comes from here on stands for pairs that do not meet inside."""
+_UNKNOWN = -(2**31)
+"""Stands for pairs that meet inside and are so nearly parallel that the place is uncertain."""
 
 
 class _Lines(NamedTuple):
-    """Lines a x + b y + c = 0, where x runs along the direction, and their chords."""
+    """Lines a x + b y + c = 0, and their chords."""
 
-    a: Float[Array, " lines"]
-    b: Float[Array, " lines"]
-    c: Float[Array, " lines"]
-    start: Float[Array, " lines"]
+    a: Float[Array, "networks lines"]
+    b: Float[Array, "networks lines"]
+    c: Float[Array, "networks lines"]
+    start: Float[Array, "networks lines"]
     """Where the chord's first end is along the boundary, in [0, vertices); infinite if the line does not cross."""
-    stop: Float[Array, " lines"]
+    stop: Float[Array, "networks lines"]
     """Where its other end is; minus infinity if the line does not cross."""
 
 
@@ -55,97 +62,114 @@ class _Found(NamedTuple):
     """Whether it is certain on which sides of the lines all vertices are."""
     num_lines: Int[Array, " networks"]
     """How many lines cross the polygon."""
-    ends: Float[Array, "ends networks"]
-    """Where chords end along the boundary; infinite for lines that do not cross, and for ends at vertices, which are
-    known exactly, and for which no other end is taken."""
+    num_meetings: Int[Array, " networks"]
+    """How many pairs of them meet inside."""
+    ends: Float[Array, "networks ends"]
+    """Where chords end along the boundary. Lines that do not cross have numbers of their own beyond all others, and so
+    have ends at vertices, which are known exactly, and for which no other end is taken."""
     end_error: Float[Array, " networks"]
     """Largest error of the ends."""
-    places: Float[Array, "pairs networks"]
-    """Where lines meet inside, as coordinates along the direction; infinite where they do not, and NaN where they are
-    so nearly parallel that the place is uncertain."""
-    place_error: Float[Array, " networks"]
-    """Largest error of the places."""
+    places: Int32[Array, "networks units partners"]
+    """Where lines meet their partners inside: one of the two coordinates, as an integer. Pairs that do not meet have
+    numbers of their own from _NOWHERE on, which go down from one unit to the next."""
 
 
 def general_counts(
-    hidden: Dense, vertices: Float[np.ndarray, "vertices 2"]
+    hidden: Dense, vertices: Float[np.ndarray, "vertices 2"], *, size: int | None = None
 ) -> tuple[Int[np.ndarray, " networks"], Bool[np.ndarray, " networks"]]:
     """Counts of a population of hidden layers, and which of them are certain; the others mean nothing.
 
     Args:
         hidden: kernel (networks, 2, units) and bias in float64, no coefficient of which is greater than one.
         vertices: the polygon's vertices in order.
+        size: what the population is filled up to, so that it shares a program with others.
     """
+    num = len(hidden.bias)
+    if size is not None and num < size:
+        hidden = jax.tree.map(lambda array: array[np.minimum(np.arange(size), num - 1)], hidden)
+    reach = float(np.abs(vertices).max())
+    # Lines that cross a polygon of such reach have weights of one over it, if not more.
+    least = _LEAST_SINE / max(1.0, reach) / max(1.0, reach)
+    scale = 2.0 ** -np.ceil(np.log2(reach))
+    # Both places may be off by this, and by one half each as they become integers.
+    error = 2 * _PLACE_ERROR * (1 + reach) * scale / max(least, _LEAST) * _ONE + 1
+    step = int(min(error + 2, (2**31 - _NOWHERE) // (hidden.bias.shape[1] + 1) ** 2))
     with jax.enable_x64(True):
-        found = jax.tree.map(np.asarray, _find(hidden, vertices))
-    have_common_end, _ = _coincide(found.ends.T, found.end_error, 2)
-    have_common_place, num_places = _coincide(found.places.T, found.place_error, 3)
-    count = 1 + found.num_lines.astype(np.int64) + num_places
-    return count, found.is_sure & ~have_common_end & ~have_common_place
+        found = _find(hidden, vertices, least, scale, np.int32(step))
+    found = jax.tree.map(np.asarray, found)
+    places = np.sort(found.places, axis=-1)
+    is_certain = found.is_sure & (places[:, :, 0].min(axis=1) > _UNKNOWN) & (error < step)
+    # From one line to the next the numbers go down, so that the difference, without a sign, is huge.
+    places = places.reshape(len(places), -1).view(np.uint32)
+    is_certain &= np.min(places[:, 1:] - places[:, :-1], axis=-1) > error
+    ends = np.sort(found.ends, axis=-1)
+    is_certain &= np.min(ends[:, 1:] - ends[:, :-1], axis=-1) > 2 * found.end_error
+    count = 1 + found.num_lines.astype(np.int64) + found.num_meetings
+    return count[:num], is_certain[:num]
 
 
-def _coincide(
-    numbers: Float[np.ndarray, "networks numbers"], error: Float[np.ndarray, " networks"], num: int
-) -> tuple[Bool[np.ndarray, " networks"], Int[np.ndarray, " networks"]]:
-    """Whether some ``num`` of a network's numbers may be one, if they are known up to an error; infinite ones are none,
-    and NaN may be anything.
-
-    Returns:
-        that, and how many numbers are finite.
-    """
-    ordered = np.array(numbers, order="C")
-    ordered.sort(axis=-1)  # NaN comes last
-    num_finite = np.where(ordered[:, -1] < np.inf, ordered.shape[1], (ordered == np.inf).argmax(axis=-1))
-    is_tied = np.isnan(ordered[:, -1]) | ~np.isfinite(error)
-    ordered = ordered[:, : max(num_finite.max(initial=0), num)]
-    with np.errstate(invalid="ignore"):  # infinite minus infinite is no tie
-        is_tied |= np.any(ordered[:, num - 1 :] - ordered[:, : 1 - num] <= 2 * error[:, None], axis=-1)
-    return is_tied, num_finite
+def num_partners(units: int) -> int:
+    """How many partners each of so many units has."""
+    units += 1 - units % 2
+    return min(-(-(2 * units // 3) // 8) * 8, units - 1)  # whole vectors are faster
 
 
 @jax.jit
-def _find(hidden: Dense, vertices: Float[Array, "vertices 2"]) -> _Found:
-    """All chords, and all meetings, one distance after the other."""
-    coefficients = jnp.concatenate([hidden.kernel, hidden.bias[:, None]], axis=1).transpose(1, 2, 0)
-    # With an odd number of units, each pair has one distance. A unit of zeros is nowhere.
-    coefficients = jnp.pad(coefficients, ((0, 0), (0, 1 - coefficients.shape[1] % 2), (0, 0)))
-    _, units, num = coefficients.shape
-    first, second, constant = coefficients.reshape(3, -1)
+def _find(
+    hidden: Dense,
+    vertices: Float[Array, "vertices 2"],
+    least: Float[Array, ""],
+    scale: Float[Array, ""],
+    step: Int32[Array, ""],
+) -> _Found:
+    """All chords, and all meetings, one unit after the other.
+
+    Args:
+        hidden: as above.
+        vertices: as above.
+        least: determinant of two lines below which it is uncertain where they meet.
+        scale: of places, a power of two.
+        step: between the numbers of pairs that do not meet.
+    """
+    # With an odd number of units, each pair is less than half around the ring once. A unit of zeros is nowhere.
+    coefficients = jnp.concatenate([hidden.kernel, hidden.bias[:, None]], axis=1)
+    coefficients = jnp.pad(coefficients, ((0, 0), (0, 0), (0, 1 - coefficients.shape[2] % 2)))
+    num, _, units = coefficients.shape
+    partners = num_partners(units)
+    first, second, constant = (coefficients[:, row] for row in range(3))
     start, stop, end_error, is_sure = _chords((first, second, constant), vertices)
-    cos, sin = _DIRECTION
-    lines = _Lines(cos * first + sin * second, cos * second - sin * first, constant, start, stop)
-    following = [jnp.concatenate([array, array[: units // 2 * num]]) for array in lines]
-    reach = jnp.max(jnp.abs(vertices) @ jnp.asarray(_DIRECTION))
-    # Lines that cross a polygon of such reach have weights of one over it, if not more.
-    least = _LEAST_SINE / jnp.maximum(1, reach) ** 2
+    lines = _Lines(first, second, constant * scale, start, stop)
+    ring = [jnp.concatenate([array, array[:, :partners]], axis=1) for array in lines]
+    apart = step * jnp.arange(partners, dtype=jnp.int32)
 
-    def step(distance: Array, places: Array) -> Array:
-        others = (lax.dynamic_slice(array, ((distance + 1) * num,), (units * num,)) for array in following)
-        return places.at[distance].set(_meetings(lines, _Lines(*others), least))
+    def of_unit(unit: Array, places: Array) -> Array:
+        one = _Lines(*(lax.dynamic_slice_in_dim(array, unit, 1, axis=1) for array in lines))
+        others = _Lines(*(lax.dynamic_slice_in_dim(array, unit + 1, partners, axis=1) for array in ring))
+        meets, place = _meetings(one, others, least)
+        nowhere = _NOWHERE + step * partners * (units - 1 - unit) + apart
+        return places.at[:, unit].set(jnp.where(meets, place, nowhere))
 
-    places = lax.fori_loop(0, units // 2, step, jnp.zeros((units // 2, units * num)))
-    ends = jnp.stack([start, stop])
-    is_open = (start < stop) & (ends != jnp.floor(ends))
-
-    def of_networks(array: Array) -> Array:
-        return array.reshape(-1, num)
-
+    places = lax.fori_loop(np.int32(0), units, of_unit, jnp.zeros((num, units, partners), jnp.int32))
+    ends = jnp.concatenate([start, stop], axis=1)
+    is_open = (ends != jnp.floor(ends)) & jnp.tile(start < stop, 2)
     return _Found(
-        jnp.all(of_networks(is_sure), axis=0),
-        jnp.sum(of_networks(start < stop), axis=0, dtype=jnp.int32),
-        of_networks(jnp.where(is_open, ends, jnp.inf)),
-        jnp.max(of_networks(end_error), axis=0),
-        of_networks(places),
-        jnp.full(num, (24 * EPS) * (1 + reach) / least),
+        jnp.all(is_sure, axis=1),
+        jnp.sum(start < stop, axis=1, dtype=jnp.int32),
+        jnp.sum(places[:, :, : units // 2] < _NOWHERE, axis=(1, 2), dtype=jnp.int32),
+        jnp.where(is_open, ends, len(vertices) + 1 + jnp.arange(2.0 * units)),
+        jnp.max(end_error, axis=1),
+        places,
     )
 
 
-def _meetings(lines: _Lines, others: _Lines, least: Float[Array, ""]) -> Float[Array, " lines"]:
-    """Where lines meet others inside, as coordinates along the direction; NaN if the denominator is below the least.
+def _meetings(
+    lines: _Lines, others: _Lines, least: Float[Array, ""]
+) -> tuple[Bool[Array, "networks lines"], Int32[Array, "networks lines"]]:
+    """Which lines meet others inside, and where: unknown where the determinant is below the least.
 
-    With d and e what is lost of the numerator and the denominator, the quotient is off by (d - x e) / denominator.
-    Coefficients are at most 1, and 1.4 after the change of coordinates, in which 1.4 eps is lost: d is below 6 eps,
-    e is below 12 eps. A meeting inside has |x| <= reach, and so its error is below 24 eps (1 + reach) / denominator.
+    With d and e what is lost of the numerator and the denominator, the quotient is off by (d - x e) / denominator and
+    eps x / 2. Coefficients are at most 1, so that products lose eps / 2 each and their difference eps: d and e are at
+    most 2 eps. A meeting inside has |x| <= reach, and so its error is below 4 eps (1 + reach) / denominator.
     """
     a, b, c, start, stop = lines
     other_a, other_b, other_c, other_start, other_stop = others
@@ -153,18 +177,22 @@ def _meetings(lines: _Lines, others: _Lines, least: Float[Array, ""]) -> Float[A
         (other_start < start) & (start < other_stop) & (other_stop < stop)
     )
     denominator = a * other_b - b * other_a
-    place = jnp.where(jnp.abs(denominator) > least, (b * other_c - c * other_b) / denominator, jnp.nan)
-    return jnp.where(meets, place, jnp.inf)
+    is_flat = jnp.abs(a) <= jnp.abs(b)  # on others, the second coordinate with its sign changed
+    of_line, of_other = jnp.where(is_flat, b, a), jnp.where(is_flat, other_b, other_a)
+    place = (of_line * other_c - c * of_other) / denominator
+    # After this addition, the last 32 of the number's bits are the place as an integer.
+    bits = lax.bitcast_convert_type(place + 1.5 * 2.0**52 / _ONE, jnp.int64)
+    return meets, jnp.where(jnp.abs(denominator) > least, bits.astype(jnp.int32), _UNKNOWN)
 
 
 def _chords(
-    lines: tuple[Float[Array, " lines"], Float[Array, " lines"], Float[Array, " lines"]],
+    lines: tuple[Float[Array, "networks lines"], Float[Array, "networks lines"], Float[Array, "networks lines"]],
     vertices: Float[Array, "vertices 2"],
 ) -> tuple[
-    Float[Array, " lines"],
-    Float[Array, " lines"],
-    Float[Array, " lines"],
-    Bool[Array, " lines"],
+    Float[Array, "networks lines"],
+    Float[Array, "networks lines"],
+    Float[Array, "networks lines"],
+    Bool[Array, "networks lines"],
 ]:
     """Where the chords start and stop, the larger error of the two, and whether the sides of the vertices are sure."""
     num = len(vertices)
