@@ -120,6 +120,9 @@ def test_triples_in_the_plane_and_in_space():
     (space,) = plot.new_axes(dim=3)
     for collection, rows in zip(plot.plot_triples(sets, ax=space), sets.values(), strict=True):
         np.testing.assert_array_equal(np.stack(collection._offsets3d, axis=1), rows)
+    (space,) = plot.new_axes(dim=3)
+    plot.plot_triples({"1": sets["1"] * [1, 1, 1e-6]}, ax=space)
+    assert np.ptp(space.get_zlim()) >= np.ptp(space.get_xlim()) / 4
     with pytest.raises(ValueError, match="at most 4"):
         plot.plot_triples(sets | {"5": sets["1"]})
 

@@ -41,13 +41,18 @@ def plot_triples(
         columns = np.asarray(rows).T[: 3 if is_space else 2]
         look = look | {"label": name, "alpha": 0.9} | ({"depthshade": False} if is_space else {"zorder": 2})
         drawn.append(axes.scatter(*columns, **look | style))
-    pad: dict[str, Any] = {"labelpad": -2} if is_space else {}
+    pad: dict[str, Any] = {"labelpad": 3} if is_space else {}
     axes.set_xlabel(r"$\partial f / \partial x$", **pad)
     axes.set_ylabel(r"$\partial f / \partial y$", **pad)
     if is_space:
-        axes.set_zlabel("intercept", labelpad=-2)
+        axes.set_zlabel("intercept", labelpad=1)
         axes.tick_params(labelsize="small", pad=0)
         axes.locator_params(nbins=5)
+        spans = np.ptp([axes.get_xlim(), axes.get_ylim(), axes.get_zlim()], axis=1)
+        # intercepts that are nearly equal are to look so
+        missing = max(0, spans[:2].max() / 4 - spans[2]) / 2
+        low, high = axes.get_zlim()
+        axes.set_zlim(low - missing, high + missing)
         axes.set_box_aspect(None, zoom=0.88)
     else:
         axes.set_aspect("equal", adjustable="datalim")
