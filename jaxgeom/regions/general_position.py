@@ -147,7 +147,8 @@ def _find(
         others = _Lines(*(lax.dynamic_slice_in_dim(array, unit + 1, partners, axis=1) for array in ring))
         meets, place = _meetings(one, others, least)
         nowhere = _NOWHERE + step * partners * (units - 1 - unit) + apart
-        return places.at[:, unit].set(jnp.where(meets, place, nowhere))
+        row = jnp.where(meets, place, nowhere)[:, None]
+        return lax.dynamic_update_slice_in_dim(places, row, unit, axis=1)
 
     places = lax.fori_loop(np.int32(0), units, of_unit, jnp.zeros((num, units, partners), jnp.int32))
     ends = jnp.concatenate([start, stop], axis=1)
