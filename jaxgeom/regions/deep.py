@@ -111,7 +111,7 @@ def cut_by_layers(
                 parts += [part] if part else []
             else:
                 is_certain &= ~ties(state, found, cut)
-            num_units += len(weights.slopes)
+            num_units += weights.can_cut.shape[-1]
             rounding = found.rounding
     return Cut(_without_artificial(num_faces, num_artificial), is_certain, state if whole else None, size, parts)
 
