@@ -418,7 +418,7 @@ def chords(state: Planar, found: Signs, capacities: Capacities = ANY) -> Chords:
         totals(is_artificial, network, like),
         totals(counts, chord_network, like) // 2,
         totals(kept(unclear, is_crossing, False), network, like) > 0,
-        totals(xp.any(is_odd.reshape(-1, 2), axis=1), network, like) == 0,
+        totals(is_odd[0::2] | is_odd[1::2], network, like) == 0,
     )
 
 
