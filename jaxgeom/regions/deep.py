@@ -111,7 +111,7 @@ def cut_by_layers(
                 parts += [part] if part else []
             else:
                 is_certain &= ~ties(state, found, cut)
-            num_units += len(weights.slopes)
+            num_units += weights.can_cut.shape[-1]
             rounding = found.rounding
     return Cut(_without_artificial(num_faces, num_artificial), is_certain, state if whole else None, size, parts)
 
@@ -211,9 +211,11 @@ def count_on_device(
 
 
 def default_chunk_size(slopes: Slopes, num: int) -> int:
-    """So many networks, of ``num`` in all, that what they need at once stays in cache and all cores have some."""
-    size = int(np.clip(2**19 // max(1, sum(map(len, slopes)) ** 2), 1, 128))
-    return min(size, -(-num // num_workers()))
+    """So many networks, of ``num`` in all, that their values at the vertices take some megabytes, and that all cores
+    have equally many chunks. The number of vertices grows like the square of that of the units."""
+    size = int(np.clip(2**27 // max(1, sum(map(len, slopes)) ** 3), 1, 128))
+    num_chunks = num_workers() * -(-num // (size * num_workers()))
+    return -(-num // num_chunks)
 
 
 _LEAST = {"crossings": 64, "meetings": 64, "crossings per edge": 8, "meetings per chord": 8, "faces": 64}

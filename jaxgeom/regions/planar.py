@@ -41,7 +41,6 @@ from jaxgeom.regions.ragged import (
     below,
     bit,
     columns,
-    compared,
     entries,
     in_order,
     kept,
@@ -88,15 +87,15 @@ class Weights(NamedTuple):
     """From the activations before and w (or w, x, y) to the pre-activations and the same coordinates."""
     can_cut: Bool[Numbers, "*networks width"]
     """Which units bend at zero at all; zero units do not, and serve as padding."""
-    slopes: Float[Numbers, " width"]
-    """What negative pre-activations are multiplied with."""
+    slopes: Float[Numbers, " in"]
+    """What negative pre-activations of the layer before are multiplied with; 1 for coordinates."""
 
 
 class Planar(NamedTuple):
-    """A planar complex under construction, with the activations at its vertices. Edge e has half-edges 2e, 2e + 1."""
+    """A planar complex under construction, with the values at its vertices. Edge e has half-edges 2e, 2e + 1."""
 
     values: Float[Numbers, "vertices in"]
-    """Activations of the layer before, then the coordinates w, x and y, scaled so that those of the start lie in
+    """Pre-activations of the layer before, then the coordinates w, x and y, scaled so that those of the start lie in
     [-1, 1]; x and y may be left out after the first layer."""
     spread: Float[Numbers, " vertices"]
     """Bound of what is wrong with the values at a vertex because of its position; minus infinity for padding."""
@@ -245,7 +244,7 @@ def homogeneous(
     xp = namespace(layers[0].kernel)
     found: list[Weights] = []
     num_known, num_carried = 3, 3 if with_points else 1
-    power, bound = xp.ones(0), xp.ones(3)
+    power, before, bound = xp.ones(0), xp.ones(3), xp.ones(3)
     for (kernel, bias), slope in zip(layers[:-1], slopes, strict=True):
         offset = bias[..., None, :] * size[2]
         if found:
@@ -260,9 +259,10 @@ def homogeneous(
         carried = np.pad(carried, ((linear.shape[-2] - num_known, 0), (0, 0)))
         carried = xp.broadcast_to(carried, (*bias.shape[:-1], *carried.shape))
         full = xp.concatenate([linear / power[..., None, :], carried], axis=-1)
-        found.append(Weights(full, (slope != 1) & (scale > 0), slope))
+        found.append(Weights(full, (slope != 1) & (scale > 0), before))
         num_known = num_carried
-        bound = xp.concatenate([xp.maximum(1.0, xp.abs(slope)), xp.ones(num_known)])
+        before = xp.concatenate([slope, xp.ones(num_known)])
+        bound = xp.maximum(1.0, xp.abs(before))
     return found
 
 
@@ -281,13 +281,14 @@ def product(
     values: Float[Numbers, "vertices in"],
     kernel: Float[Numbers, "*networks in out"],
     network: Int[Numbers, " vertices"],
+    out: np.ndarray | None = None,
 ) -> Float[Numbers, "vertices out"]:
-    """The values of each vertex times the kernel of its network."""
+    """The values of each vertex times the kernel of its network; in NumPy they can be written into ``out``."""
     if not isinstance(values, np.ndarray):
         return values @ kernel
-    found = np.empty((len(values), kernel.shape[2]), values.dtype)
-    runs = np.flatnonzero(np.diff(network, prepend=-1, append=-1))
-    for first, stop in pairwise(runs.tolist()):
+    found = np.empty((len(values), kernel.shape[2]), values.dtype) if out is None else out
+    changes = 1 + np.flatnonzero(network[1:] != network[:-1])
+    for first, stop in pairwise([0, *changes.tolist(), len(network)] if len(network) else []):
         multiply(values[first:stop], kernel[network[first]], found[first:stop])
     return found
 
@@ -307,6 +308,36 @@ def multiply(values: np.ndarray, kernel: np.ndarray, out: np.ndarray) -> None:
     np.matmul(values[whole:], kernel, out=out[whole:])
 
 
+def _activated(values: Float[Numbers, "vertices in"], slopes: Float[Numbers, " in"]) -> Float[Numbers, "vertices in"]:
+    """Negative values times their slopes."""
+    num = np.count_nonzero(slopes == 0) if isinstance(values, np.ndarray) else 0
+    if isinstance(values, np.ndarray) and not slopes[:num].any() and (slopes[num:] == 1).all():
+        found = np.maximum(values, 0)
+        found[:, num:] = values[:, num:]
+        return found
+    return namespace(values).where(values > 0, values, values * slopes)
+
+
+def _decided(
+    values: Float[Numbers, "vertices in"],
+    weights: Weights,
+    network: Int[Numbers, " vertices"],
+    error: Float[Numbers, " vertices"],
+    cuts: UInt64[Numbers, "words #vertices"],
+    out: np.ndarray | None = None,
+) -> tuple[Float[Numbers, "vertices out"], UInt64[Numbers, "words vertices"], Bool[Numbers, " vertices"]]:
+    """Pre-activations at some vertices, which of the units that cut are positive, and where that lies within the error.
+    As a rule no value is anywhere near its error, and NumPy need not look at each."""
+    xp, width = namespace(values), weights.can_cut.shape[-1]
+    z = product(_activated(values, weights.slopes), weights.kernel, network, out)
+    if xp is np and np.abs(z).min() > error.max():
+        return z, packed((z > 0)[:, :width]) & cuts, np.zeros(len(z), bool)
+    decided, bound = z[:, :width], error[:, None]
+    # NaN is neither, hence uncertain.
+    positive, negative = packed(decided > bound), packed(decided < -bound)
+    return z, positive & cuts, xp.any((positive | negative) & cuts != cuts, axis=0)
+
+
 def signs(state: Planar, weights: Weights, rounding: float | Float[Array, ""]) -> Signs:
     """Pre-activations of a layer at all vertices, and the edges that its units cross.
 
@@ -315,19 +346,24 @@ def signs(state: Planar, weights: Weights, rounding: float | Float[Array, ""]) -
         weights: the next layer.
         rounding: bound of the rounding error of ``state.values``.
     """
-    xp = namespace(state.values)
-    z = product(state.values, weights.kernel, state.network)
-    width = weights.can_cut.shape[-1]
-    rounding = rounding + (weights.kernel.shape[-2] + 4) * float(np.finfo(z.dtype).eps)
+    xp, num = namespace(state.values), len(state.values)
+    rounding = rounding + (weights.kernel.shape[-2] + 4) * float(np.finfo(state.values.dtype).eps)
     error = rounding + state.spread
-    # NaN is neither, hence uncertain.
-    decided = z[:, :width]
-    positive, negative = compared(decided, error, xp.greater), compared(decided, -error, xp.less)
     cuts = packed(xp.atleast_2d(weights.can_cut))
     if cuts.shape[1] > 1:
         cuts = columns(cuts, state.network)
-    unclear = xp.any((positive | negative) & cuts != cuts, axis=0)
-    words = positive & cuts
+    if xp is np:
+        num_columns = weights.kernel.shape[-1]
+        z, words = np.empty((num, num_columns), error.dtype), np.empty((len(cuts), num), np.uint64)
+        unclear = np.empty(num, bool)
+        size = max(64, 2 * _BLOCK // num_columns)
+        for block in (slice(first, first + size) for first in range(0, num, size)):
+            some = cuts if cuts.shape[1] == 1 else cuts[:, block]
+            _, words[:, block], unclear[block] = _decided(
+                state.values[block], weights, state.network[block], error[block], some, z[block]
+            )
+    else:
+        z, words, unclear = _decided(state.values, weights, state.network, error, cuts)
     flips = columns(words, state.ends[:, 0]) ^ columns(words, state.ends[:, 1])
     uncertain = totals(unclear, state.network, state.num_faces) > 0
     return Signs(z, rounding, words, flips, num_bits(flips), uncertain)
@@ -382,7 +418,7 @@ def chords(state: Planar, found: Signs, capacities: Capacities = ANY) -> Chords:
         totals(is_artificial, network, like),
         totals(counts, chord_network, like) // 2,
         totals(kept(unclear, is_crossing, False), network, like) > 0,
-        totals(xp.any(is_odd.reshape(-1, 2), axis=1), network, like) == 0,
+        totals(is_odd[0::2] | is_odd[1::2], network, like) == 0,
     )
 
 

@@ -144,27 +144,17 @@ def columns(words: UInt64[Numbers, "words sets"], index: Int[Numbers, " some"]) 
 
 def packed(bits: Bool[Numbers, "sets units"]) -> UInt64[Numbers, "words sets"]:
     """Sets of units as words."""
-    if isinstance(bits, np.ndarray):
-        return compared(bits, np.zeros(len(bits), bool), np.not_equal)
     num_sets, num_units = bits.shape
+    if isinstance(bits, np.ndarray):
+        num_words = max(1, -(-num_units // WORD_BITS))
+        wide = np.zeros((num_sets, num_words * WORD_BITS), bool)
+        wide[:, :num_units] = bits
+        words = np.packbits(wide.reshape(-1), bitorder="little").view("<u8").astype(np.uint64, copy=False)
+        return words[None] if num_words == 1 else np.ascontiguousarray(words.reshape(num_sets, num_words).T)
     num_words, size = max(1, -(-num_units // WORD_BITS)), min(num_units, WORD_BITS)
     bits = jnp.pad(bits, ((0, 0), (0, num_words * size - num_units)))
     ones = bits.reshape(num_sets, num_words, size).astype(jnp.uint64) << _SHIFTS[:size]
     return jnp.sum(ones, axis=2, dtype=jnp.uint64).T
-
-
-def compared(
-    values: Shaped[Numbers, "sets units"], bound: Shaped[Numbers, " sets"], comparison: Callable
-) -> UInt64[Numbers, "words sets"]:
-    """For each row the set of units whose values have some relation to a bound."""
-    if not isinstance(values, np.ndarray):
-        return packed(comparison(values, bound[:, None]))
-    num_sets, num_units = values.shape
-    num_words = max(1, -(-num_units // WORD_BITS))
-    wide = np.zeros((num_sets, num_words * WORD_BITS), bool)
-    comparison(values, bound[:, None], out=wide[:, :num_units])
-    words = np.packbits(wide.reshape(-1), bitorder="little").view("<u8").astype(np.uint64, copy=False)
-    return words[None] if num_words == 1 else np.ascontiguousarray(words.reshape(num_sets, num_words).T)
 
 
 def num_bits(words: UInt64[Numbers, "words sets"]) -> Int[Numbers, " sets"]:

@@ -92,7 +92,7 @@ def subdivide(
     with_parts: bool = False,
     is_last: bool = False,
 ) -> tuple[Planar, Parts | None, Bool[Numbers, "*networks"], Bool[Numbers, "*networks"]]:
-    """The complex cut by the units of one layer, with the activations of that layer at its vertices.
+    """The complex cut by the units of one layer, with the pre-activations of that layer at its vertices.
 
     Vertices are the old ones, the crossings, the meetings. Edges are the first piece of each old edge, the piece behind
     each crossing, the first piece of each chord, the piece behind each meeting.
@@ -189,7 +189,7 @@ def _places(state: Planar, cut: Chords, met: Meetings, width: int, capacities: C
 def _vertices(
     state: Planar, found: Signs, cut: Chords, met: Meetings, places: _Places, weights: Weights
 ) -> tuple[Numbers, Numbers, Numbers]:
-    """Activations, their errors and the networks of old and new vertices."""
+    """Pre-activations, their errors and the networks of old and new vertices."""
     xp, width, num_columns = namespace(found.z), weights.can_cut.shape[-1], found.z.shape[1]
     sizes = np.cumsum([len(found.z), len(cut.edge), len(places.vertex_place)])
     grown, new, newer = None, None, None
@@ -208,11 +208,6 @@ def _vertices(
         grown = xp.concatenate([found.z, crossed, both])
     else:
         grown[: sizes[0]] = found.z
-    if isinstance(grown, np.ndarray) and not np.any(weights.slopes):
-        np.maximum(grown[:, :width], 0, out=grown[:, :width])
-    else:
-        slopes = xp.concatenate([weights.slopes, xp.ones(num_columns - width)]).astype(grown.dtype)
-        grown = xp.where(grown > 0, grown, grown * slopes)
     spreads = [state.spread, kept(spread, cut.is_crossing, -xp.inf), kept(met_spread, places.is_vertex, -xp.inf)]
     network = xp.concatenate([state.network, cut.network, rows(cut.network, p)])
     return grown, xp.concatenate(spreads), network
