@@ -356,7 +356,7 @@ def signs(state: Planar, weights: Weights, rounding: float | Float[Array, ""]) -
         num_columns = weights.kernel.shape[-1]
         z, words = np.empty((num, num_columns), error.dtype), np.empty((len(cuts), num), np.uint64)
         unclear = np.empty(num, bool)
-        size = max(64, 2 * _BLOCK // num_columns)
+        size = max(4 * weights.kernel.shape[-2], 2 * _BLOCK // num_columns)  # kernels stay in cache for some time
         for block in (slice(first, first + size) for first in range(0, num, size)):
             some = cuts if cuts.shape[1] == 1 else cuts[:, block]
             _, words[:, block], unclear[block] = _decided(
