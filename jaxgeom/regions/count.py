@@ -131,7 +131,7 @@ def _of_lines(
     count, pending = np.zeros(num, np.int64), np.arange(num)
     is_cpu = jax.default_backend() == "cpu"
     if is_cpu and units <= _MOST_GENERAL:
-        size = min(num, chunk_size or int(np.clip(_GENERAL_BLOCK // units**2, 1, 512)))
+        size = min(num, chunk_size or int(np.clip(_GENERAL_BLOCK // units**2, 1, 1024)))
 
         def general(chunk: Dense) -> tuple[np.ndarray, np.ndarray]:
             return general_counts(_scaled(chunk), vertices, size=size)
