@@ -1,5 +1,6 @@
 """Counts of lines in general position: never certain and wrong, and certain of all but degenerate networks."""
 
+import jax
 import numpy as np
 import pytest
 from conftest import quick
@@ -165,3 +166,19 @@ def test_three_of_many_lines_through_one_point_are_not_certain(places):
     for error in (0, 1e-13):
         units[list(places)] = through(rng, np.tile(rng.uniform(-0.9, 0.9, 2), (3, 1)), error)
         assert not general([units], width=100)[1].any()
+
+
+@pytest.mark.parametrize("num_units", [101, 257, 700, 1024])
+def test_wide_layers_have_as_many_regions_as_lines_and_meetings_make(num_units):
+    a, b, c = uniform(np.random.default_rng(num_units), num_units).T
+    crosses = np.abs(c) < np.abs(a) + np.abs(b)  # some corner of the square is on each side
+    i, j = np.triu_indices(num_units, 1)
+    determinant = a[i] * b[j] - a[j] * b[i]
+    x = (b[i] * c[j] - b[j] * c[i]) / determinant
+    y = (a[j] * c[i] - a[i] * c[j]) / determinant
+    is_inside = (np.abs(x) < 1) & (np.abs(y) < 1)
+    hidden = layer_of(np.stack([a, b, c], axis=1))
+    found = count_regions((hidden, Dense(np.ones((num_units, 1)), np.zeros(1))), box())
+    assert found.count == 1 + crosses.sum() + is_inside.sum()
+    _, is_certain = general_counts(_scaled(jax.tree.map(lambda array: array[None], hidden)), SQUARE)
+    assert is_certain.all()

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt64
 
 from jaxgeom.layers import Dense, Layers
-from jaxgeom.regions.planar import product
+from jaxgeom.regions.products import product
 from jaxgeom.regions.ragged import columns, has_bit, inverse, listed, num_bits, starts
 from jaxgeom.regions.subdivision import Parts
 

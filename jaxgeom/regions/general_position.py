@@ -15,9 +15,9 @@ things to make sure of, none of which needs all triples of lines:
   such numbers are sorted within the processor's registers, at less than a tenth of the cost of one long row.
 
 Units are arranged in a ring, and each takes those that follow it as partners, up to two thirds around. So each pair
-occurs, half of them once and the others twice; and of any three units there is one after which both others come within
-two thirds, since one of the three gaps is a third or more. All partners of a unit are one stretch of memory, and every
-step of the loop is elementwise work on long vectors.
+occurs, some once and some twice; and of any three units there is one after which both others come within two thirds,
+since one of the three gaps is a third or more. All partners of a unit are one stretch of memory, and every step of the
+loop is elementwise work on long vectors.
 """
 
 from typing import NamedTuple
@@ -99,7 +99,8 @@ def general_counts(
     found = jax.tree.map(np.asarray, found)
     places = np.sort(found.places, axis=-1)
     is_certain = found.is_sure & (places[:, :, 0].min(axis=1) > _UNKNOWN) & (error < step)
-    # From one line to the next the numbers go down, so that the difference, without a sign, is huge.
+    # From one line to the next the numbers go down, so that the difference, without a sign, is huge. Where they do not,
+    # because a line meets all of its partners, a small difference costs no more than certainty.
     places = places.reshape(len(places), -1).view(np.uint32)
     is_certain &= np.min(places[:, 1:] - places[:, :-1], axis=-1) > error
     ends = np.sort(found.ends, axis=-1)

@@ -26,7 +26,6 @@ Ideas: Humayun et al. 2023 (SplineCam, arXiv:2302.12828), Berzins 2023 (arXiv:23
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -35,6 +34,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt64
 
 from jaxgeom.domains import Start
 from jaxgeom.layers import Layers
+from jaxgeom.regions.products import product
 from jaxgeom.regions.ragged import (
     Mask,
     Numbers,
@@ -275,37 +275,6 @@ def totals(
             network, terms = network[terms], np.ones(np.count_nonzero(terms), np.intp)
         return np.bincount(network, terms, minlength=len(like)).astype(np.intp)
     return jnp.sum(terms, dtype=jnp.int32)
-
-
-def product(
-    values: Float[Numbers, "vertices in"],
-    kernel: Float[Numbers, "*networks in out"],
-    network: Int[Numbers, " vertices"],
-    out: np.ndarray | None = None,
-) -> Float[Numbers, "vertices out"]:
-    """The values of each vertex times the kernel of its network; in NumPy they can be written into ``out``."""
-    if not isinstance(values, np.ndarray):
-        return values @ kernel
-    found = np.empty((len(values), kernel.shape[2]), values.dtype) if out is None else out
-    changes = 1 + np.flatnonzero(network[1:] != network[:-1])
-    for first, stop in pairwise([0, *changes.tolist(), len(network)] if len(network) else []):
-        multiply(values[first:stop], kernel[network[first]], found[first:stop])
-    return found
-
-
-_SMALL_PRODUCT = (1 << 19) - 1
-
-
-def multiply(values: np.ndarray, kernel: np.ndarray, out: np.ndarray) -> None:
-    """A product in NumPy, by blocks of rows so small that OpenBLAS computes each in the present thread: all cores are
-    at work on other networks, and its threads would wait for each other most of the time."""
-    block = _SMALL_PRODUCT // kernel.size // 8 * 8
-    if block < 16:  # too few for blocks to pay
-        block = len(values)
-    whole = len(values) // max(1, block) * block
-    blocks = (array[:whole].reshape(-1, block, array.shape[1]) for array in (values, out))
-    np.matmul(next(blocks), kernel, out=next(blocks))
-    np.matmul(values[whole:], kernel, out=out[whole:])
 
 
 def _activated(values: Float[Numbers, "vertices in"], slopes: Float[Numbers, " in"]) -> Float[Numbers, "vertices in"]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Bool, Int, UInt64
+from jaxtyping import Array, Bool, Float, Int, UInt64
 
 from jaxgeom.regions.cycles import cycles, labels, strays
 from jaxgeom.regions.planar import (
@@ -229,7 +229,13 @@ def _points(
     return np.stack(found_columns).T, np.full(len(network), np.inf), network
 
 
-def _between(values: np.ndarray, u: np.ndarray, v: np.ndarray, fraction: np.ndarray) -> np.ndarray:
+def _between(
+    values: Float[np.ndarray, " vertices"],
+    u: Int[np.ndarray, " new"],
+    v: Int[np.ndarray, " new"],
+    fraction: Float[np.ndarray, " new"],
+) -> Float[np.ndarray, " new"]:
+    """A coordinate between vertices u and v, by fractions of the way."""
     low = values.take(u)
     found = values.take(v)
     found -= low
