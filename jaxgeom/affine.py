@@ -14,17 +14,21 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
+from jaxgeom._reprs import readable
 from jaxgeom.layers import Dense, Layers
 
 WORD_BITS = 32
 _SHIFTS = np.arange(WORD_BITS, dtype=np.uint32)
 
 
+@readable
 class AffineMaps(NamedTuple):
     """The affine map of a network at each of many points: ``gradient @ x + intercept``."""
 
     gradient: Float[Array, "points out in"]
+    """Derivatives of the outputs at each point."""
     intercept: Float[Array, "points out"]
+    """What the affine map adds, ``output - gradient @ x``."""
 
 
 def num_words(widths: Sequence[int]) -> int:

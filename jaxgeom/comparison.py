@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxgeom._reprs import readable
 from jaxgeom.affine import activation_words, affine_maps_of_patterns
 from jaxgeom.layers import Layers, as_float64, check_layers
 
@@ -23,15 +24,19 @@ _NEGLIGIBLE = 1e-12
 """Singular values below this part of the largest column's norm are rounding, and so are errors of values."""
 
 
+@readable
 class AffineFit(NamedTuple):
     """A least-squares affine map, ``x @ kernel + intercept``, in float64."""
 
     kernel: Float[Array, "features targets"]
+    """Weights, one column a target."""
     intercept: Float[Array, " targets"]
+    """One offset a target."""
     rank: Int[Array, ""]
     """Dimension that the centred features span; below the number of features, the kernel is the smallest of many."""
 
 
+@readable
 class Comparison(NamedTuple):
     """How well the affine maps of one network are an affine image of those of another."""
 

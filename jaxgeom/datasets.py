@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float32, Int32, ScalarLike
 
+from jaxgeom._reprs import readable
 from jaxgeom._typing import RandomKey
 
 Range: TypeAlias = tuple[ScalarLike, ScalarLike]
@@ -29,11 +30,14 @@ MAX_REJECTION_ROUNDS = 100  # radii that pass the checks leave a point unplaced 
 MAX_PARITY_DIM = 20  # about a million corners
 
 
+@readable
 class Dataset(NamedTuple):
     """Inputs ``x`` and class labels or regression targets ``y``, row by row."""
 
     x: Float32[Array, "points dim"]
+    """Inputs, one row a point."""
     y: Int32[Array, " points"] | Float32[Array, "points 1"]
+    """Class labels, one a point, or targets of a regression, one row a point."""
 
 
 def spirals(

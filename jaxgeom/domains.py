@@ -8,12 +8,17 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from jaxtyping import Float
 
+from jaxgeom._reprs import readable
 
+
+@readable
 class Box(NamedTuple):
     """An axis-parallel box, ``low <= x <= high`` in each coordinate."""
 
     low: Float[np.ndarray, " dim"]
+    """Lower end in each coordinate."""
     high: Float[np.ndarray, " dim"]
+    """Upper end in each coordinate."""
 
 
 def box(
@@ -47,6 +52,7 @@ def box(
     return bounds
 
 
+@readable
 class Polygon(NamedTuple):
     """A convex polygon in the plane."""
 
@@ -54,6 +60,7 @@ class Polygon(NamedTuple):
     """In counter-clockwise order."""
 
 
+@readable
 class WholePlane(NamedTuple):
     """The whole plane, without any boundary."""
 

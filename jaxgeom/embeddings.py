@@ -14,6 +14,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
+from jaxgeom._reprs import readable
 from jaxgeom._typing import Params
 from jaxgeom.layers import named_layers
 from jaxgeom.models import ACTIVATIONS
@@ -22,6 +23,7 @@ MAX_CODE_UNITS = 32
 """Units whose sides fit into one integer."""
 
 
+@readable
 class PrincipalAxes(NamedTuple):
     """Principal axes of a set of points."""
 
@@ -35,11 +37,14 @@ class PrincipalAxes(NamedTuple):
     """The same as a fraction of the variance in all directions; nan if there is none."""
 
 
+@readable
 class Hyperplanes(NamedTuple):
     """Where the first layer's pre-activations vanish: ``weight @ x + bias = 0``, one hyperplane a unit."""
 
     weight: Float[Array, "units dim"]
+    """Normals, one row a unit: the columns of the first kernel."""
     bias: Float[Array, " units"]
+    """Offsets, one a unit."""
     distance: Float[Array, " units"]
     """Distance from the origin, positive on the side that the weight points to: -bias/|weight|. Infinite where the
     weight is zero, nan where the bias is, too."""
@@ -47,6 +52,7 @@ class Hyperplanes(NamedTuple):
     """Whether there is a hyperplane: the weight is not zero, as it is for units that are padding."""
 
 
+@readable
 class Codes(NamedTuple):
     """On which side of every hyperplane each point lies."""
 
@@ -56,6 +62,7 @@ class Codes(NamedTuple):
     """The same as an integer: unit u is bit u."""
 
 
+@readable
 class Separability(NamedTuple):
     """Whether a hyperplane separates two classes, with what proves it."""
 
@@ -63,7 +70,9 @@ class Separability(NamedTuple):
     """Whether ``weight @ x + bias`` is positive at all points of class 1 and negative at all of class 0. False says
     that no such hyperplane was found, and ``margin_bound`` how narrow a margin any could have."""
     weight: Float[Array, " dim"]
+    """Normal of the best hyperplane found, in the coordinates of the points as given."""
     bias: Float[Array, ""]
+    """Its offset."""
     margin: Float[Array, ""]
     """The smallest value on the right side; negative without separation. In the units of ``margin_bound``."""
     margin_bound: Float[Array, ""]

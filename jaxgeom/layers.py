@@ -17,9 +17,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxgeom._reprs import readable
 from jaxgeom._typing import Params
 
 
+@readable
 class Dense(NamedTuple):
     """One affine layer, ``x @ kernel + bias``. A population has a leading axis on both arrays."""
 
@@ -32,6 +34,7 @@ class Dense(NamedTuple):
 Layers: TypeAlias = tuple[Dense, ...]
 
 
+@readable
 class Forward(NamedTuple):
     """Everything a ReLU network computes on a batch of points."""
 

@@ -14,6 +14,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Int32
 
+from jaxgeom._reprs import readable
 from jaxgeom._typing import Params, PyTree
 from jaxgeom.plan import Plan
 
@@ -21,11 +22,14 @@ NEVER = -1
 """``diverged_step`` of a network that did not diverge."""
 
 
+@readable
 class TrainState(NamedTuple):
     """What the next step of training needs."""
 
     params: Params
+    """Parameters of the network."""
     opt_state: PyTree
+    """State of the optimizer."""
     step: Int32[Array, ""]
     """Steps taken so far."""
     diverged_step: Int32[Array, " *lanes"]

@@ -21,6 +21,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from jaxgeom._reprs import readable
 from jaxgeom.layers import Dense, Layers, as_float64, check_layers
 from jaxgeom.regions.boundary import Boundary, check_bounded, decision_boundary
 from jaxgeom.regions.complex import PlanarComplex
@@ -85,6 +86,7 @@ def inradius(complex_: PlanarComplex) -> Float[np.ndarray, " faces"]:
     return inscribed_circles(complex_).radius
 
 
+@readable
 class NearestOnDecisionBoundary(NamedTuple):
     """Where the decision boundary is nearest to each point."""
 
@@ -133,6 +135,7 @@ def _nearest_on_segments(
     return distance[rows, piece], nearest[rows, piece], piece
 
 
+@readable
 class NearestBoundary(NamedTuple):
     """How far the nearest boundary of a region is from each point, and which unit makes it."""
 

@@ -18,10 +18,12 @@ import numpy as np
 from flax import linen, nnx
 from jaxtyping import Array, Float
 
+from jaxgeom._reprs import readable
 from jaxgeom._typing import Apply, Params, RandomKey
 from jaxgeom.layers import layer_name, named_layers
 
 
+@readable
 class Model(NamedTuple):
     """A network as two pure functions."""
 
@@ -35,6 +37,7 @@ class Model(NamedTuple):
     """Which parameters are real, bool, where others are padding and must stay zero; None if all are real."""
 
 
+@readable
 class LayerState(NamedTuple):
     """What one layer does to a batch of points."""
 
@@ -44,6 +47,7 @@ class LayerState(NamedTuple):
     """Values after it (the same for a linear layer)."""
 
 
+@readable
 class Initializer(NamedTuple):
     """Random numbers for weights and biases: all layers share one draw, which each scales by its number of inputs."""
 

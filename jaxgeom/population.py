@@ -16,10 +16,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from tqdm.auto import tqdm
 
+from jaxgeom._reprs import readable
 from jaxgeom._typing import Keys, Params, PyTree, RandomKey
 from jaxgeom.chunks import check_chunk_size, in_threads, map_chunks, num_workers
 
 
+@readable
 class Solved(NamedTuple):
     """Networks trained until they solve their task."""
 
@@ -39,6 +41,7 @@ class Solved(NamedTuple):
     """Standard error of that fraction (binomial)."""
 
 
+@readable
 class Architectures(NamedTuple):
     """Networks of one depth and similar width, trained by one program."""
 
@@ -52,13 +55,18 @@ class Architectures(NamedTuple):
     """What ``run`` gave, NumPy arrays with a leading axis (networks)."""
 
 
+@readable
 class Trial(NamedTuple):
     """One try of :func:`fit_until_solved`."""
 
     params: Params
+    """Parameters after training."""
     initial_params: Params
+    """Parameters before training."""
     is_solved: Bool[Array, ""]
+    """Whether the try solved the task."""
     diverged: Bool[Array, ""]
+    """Whether training met NaN or infinity."""
 
 
 def fit_population(

@@ -25,6 +25,7 @@ from jax.custom_batching import custom_vmap
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxtyping import Array, Bool, Float, Int, Int32, Num
 
+from jaxgeom._reprs import readable
 from jaxgeom._typing import Params, PyTree, RandomKey
 from jaxgeom.datasets import Dataset
 from jaxgeom.kernels import one_kernel
@@ -46,6 +47,7 @@ MAX_WIDTH = 128
 """So do wider networks, which are better served by matrix products."""
 
 
+@readable
 class Trainer(NamedTuple):
     """Training as two pure functions."""
 
@@ -56,6 +58,7 @@ class Trainer(NamedTuple):
     weights the points of the batch; zeros leave points out."""
 
 
+@readable
 class Fit(NamedTuple):
     """A finished run. Records and snapshots include the state before training, at step 0."""
 
@@ -72,6 +75,7 @@ class Fit(NamedTuple):
     test_loss: Float[Array, " records"] | None
     """The same on the test split; None without one."""
     test_accuracy: Float[Array, " records"] | None
+    """Fraction of points of the test split that are right; None without ``accuracy`` or test split."""
     batch_losses: Float[Array, " steps"] | None
     """Loss of each batch, before the step that it leads to; nan once the network has stopped or diverged; None if not
     asked for."""

@@ -12,21 +12,26 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogFormatter
 
+from jaxgeom._reprs import readable
 from jaxgeom.plot.style import COLORS
 
 _GOLDEN = (5**0.5 - 1) / 2
 
 
+@readable
 class CountArtists(NamedTuple):
     """What :func:`region_counts` drew."""
 
     axes: Axes
+    """Where it was drawn."""
     points: list[PathCollection]
     """One collection for each kind of count and width, widths changing fastest."""
     medians: list[Line2D]
     """The median bar of each collection."""
     theory: Line2D | None
+    """The curve of expected counts before training; None if not asked for."""
     anecdotes: Line2D | None
+    """The marks of the counts given as anecdotes; None without any."""
 
 
 def new_figure(*, num_columns: int = 3) -> Figure:

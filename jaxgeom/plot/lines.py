@@ -10,10 +10,12 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.quiver import Quiver
 
+from jaxgeom._reprs import readable
 from jaxgeom.embeddings import Hyperplanes
 from jaxgeom.plot.style import COLORS, new_axes
 
 
+@readable
 class HyperplaneArtists(NamedTuple):
     """What :func:`plot_hyperplanes` drew."""
 
@@ -23,13 +25,18 @@ class HyperplaneArtists(NamedTuple):
     """On each line, to the side where the unit is on."""
 
 
+@readable
 class FitArtists(NamedTuple):
     """What :func:`plot_fit` drew."""
 
     target: Line2D
+    """The curve to be fitted."""
     prediction: Line2D
+    """The output of the network."""
     steps: Line2D | None
+    """The output with step functions for activations; None if not asked for."""
     thresholds: LineCollection | None
+    """Where the units switch; None if not asked for."""
 
 
 def plot_hyperplanes(

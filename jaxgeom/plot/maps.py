@@ -11,6 +11,7 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.image import AxesImage
 from matplotlib.text import Text
 
+from jaxgeom._reprs import readable
 from jaxgeom.domains import Box
 from jaxgeom.formula import affine_text
 from jaxgeom.plot.regions import plot_regions
@@ -27,14 +28,18 @@ def side_colormap() -> Colormap:
     return LinearSegmentedColormap.from_list("sides", stops, N=512)
 
 
+@readable
 class GridViewArtists(NamedTuple):
     """What :func:`plot_grid_view` drew."""
 
     axes: Axes
+    """Where it was drawn."""
     seen: PolyCollection
+    """Faces with a point."""
     missed: PolyCollection
     """Faces without a point."""
     points: PathCollection
+    """The points of the grid."""
 
 
 def plot_map(

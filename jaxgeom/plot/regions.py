@@ -10,6 +10,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm
 
+from jaxgeom._reprs import readable
 from jaxgeom.regions.boundary import Boundary, check_bounded
 from jaxgeom.regions.colors import LAYER_COLORS, face_colors
 from jaxgeom.regions.complex import PlanarComplex
@@ -17,11 +18,14 @@ from jaxgeom.regions.complex import PlanarComplex
 _VALUES = {"area": "area of the region", "output": "output", "slope": "norm of the gradient", "active": "active units"}
 
 
+@readable
 class RegionArtists(NamedTuple):
     """What :func:`plot_regions` drew."""
 
     axes: Axes
+    """Where it was drawn."""
     faces: PolyCollection
+    """The filled regions, in the order of the complex."""
     edges: list[LineCollection]
     """One collection for each layer that makes edges, the first layer first."""
     colorbar: Colorbar | None

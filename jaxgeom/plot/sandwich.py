@@ -24,16 +24,19 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 
+from jaxgeom._reprs import readable
 from jaxgeom.plot.style import dark
 
 NORMALIZATIONS = (None, "softmax", "sigmoid", "minmax")
 ATTRIBUTES = ("x", "y", "R", "G", "B", "size")
 
 
+@readable
 class Dots(NamedTuple):
     """How points look in a rainbow sandwich."""
 
     place: Float[np.ndarray, "points 2"]
+    """Where each dot is on the page."""
     color: Float[np.ndarray, "points 3"]
     """Red, green and blue, in [0, 1]."""
     size: Float[np.ndarray, " points"]

@@ -15,6 +15,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
+from jaxgeom._reprs import readable
 from jaxgeom.plot.points import plot_points
 from jaxgeom.plot.style import dark, new_axes
 from jaxgeom.plot.warp import plot_warped_grid
@@ -25,13 +26,16 @@ SIGNED = LinearSegmentedColormap.from_list("signed", ["#2b8cff", "#7cc0ff", "#f4
 _MARGIN = 1.08
 
 
+@readable
 class Morph(NamedTuple):
     """An animation, ready for :func:`jaxgeom.plot.save_animation`."""
 
     figure: Figure
+    """The figure that ``draw`` changes."""
     draw: Callable[[int], None]
     """``draw(frame)`` shows frame 0, 1, …"""
     num_frames: int
+    """Number of frames."""
 
 
 def plot_stages(

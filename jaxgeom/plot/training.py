@@ -8,20 +8,26 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 
+from jaxgeom._reprs import readable
 from jaxgeom.plot.style import new_axes
 
 
+@readable
 class LossArtists(NamedTuple):
     """What :func:`plot_loss` drew."""
 
     raw: Line2D
+    """The loss as it was recorded."""
     smooth: Line2D
+    """The same, smoothed."""
 
 
+@readable
 class CurveArtists(NamedTuple):
     """What :func:`plot_curves` drew."""
 
     median: Line2D
+    """The median over networks; of a single curve, the curve."""
     band: PolyCollection | None
     """None for a single curve."""
 

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.image import AxesImage
 
+from jaxgeom._reprs import readable
 from jaxgeom.domains import Box
 from jaxgeom.plot.regions import _light
 from jaxgeom.plot.style import new_axes
@@ -18,10 +19,12 @@ _CORNERS = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1], [0, 0]])
 _GAP = 0.12  # between pictures, in sides of one
 
 
+@readable
 class UnitArtists(NamedTuple):
     """What :func:`plot_units` drew."""
 
     axes: Axes
+    """Where it was drawn."""
     images: list[AxesImage]
     """One a unit, first layer first; each scaled to its own largest size."""
     lines: LineCollection | None

@@ -20,6 +20,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxgeom._reprs import readable
 from jaxgeom._typing import Params, PyTree, RandomKey
 from jaxgeom.datasets import Dataset, disk_with_holes, line_segments
 from jaxgeom.embeddings import PrincipalAxes, pca, pca_coordinates
@@ -37,6 +38,7 @@ DATASETS: dict[str, Callable[[RandomKey], Dataset]] = {
 BATCH_SIZE = 64
 
 
+@readable
 class Detangled(NamedTuple):
     """Trained networks, one row each."""
 
@@ -63,6 +65,7 @@ class Detangled(NamedTuple):
         return (self.living_before == 0).any(axis=1)
 
 
+@readable
 class Recording(NamedTuple):
     """One network while it trains."""
 

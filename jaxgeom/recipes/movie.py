@@ -14,6 +14,7 @@ import numpy as np
 import optax
 from jaxtyping import Float, Int
 
+from jaxgeom._reprs import readable
 from jaxgeom._typing import RandomKey
 from jaxgeom.datasets import Dataset, checkerboard, circles, moons
 from jaxgeom.domains import Box, box
@@ -42,11 +43,14 @@ _SMALL = 100_000
 """Frames times cubed units of one hidden layer, up to which integer arithmetic is done before a program is compiled."""
 
 
+@readable
 class RegionMovie(NamedTuple):
     """Regions of one network, and region counts of many, while they train."""
 
     data: Dataset
+    """The points that all networks learn."""
     domain: Box
+    """Where regions are counted and drawn."""
     steps: Int[np.ndarray, " snapshots"]
     """Steps taken at each snapshot."""
     counts: Int[np.ndarray, "networks snapshots"]

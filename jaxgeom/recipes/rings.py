@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Int
 
+from jaxgeom._reprs import readable
 from jaxgeom._typing import Params, RandomKey
 from jaxgeom.datasets import Dataset, rings
 from jaxgeom.domains import Box, box
@@ -33,10 +34,12 @@ PUBLISHED_LOSSES = {1: 0.525, 2: 0.236, 3: 0.043, 5: 0.006}
 """Losses that the notebook behind this study reports after 9,000 epochs, for one network of each width."""
 
 
+@readable
 class Inhabitants(NamedTuple):
     """Who lives in the regions that the first layer's lines cut; one entry a network."""
 
     width: Int[np.ndarray, " networks"]
+    """Units of the first layer."""
     num_regions: Int[np.ndarray, " networks"]
     """Regions within ±10,000, where all lines have crossed that are not nearly parallel; exact."""
     num_inhabited: Int[np.ndarray, " networks"]
@@ -45,10 +48,12 @@ class Inhabitants(NamedTuple):
     """Regions with points of both classes."""
 
 
+@readable
 class RegionTable(NamedTuple):
     """The regions of one network in a domain, and who lives there; one entry a region."""
 
     complex_: PlanarComplex
+    """The regions themselves."""
     codes: list[str]
     """One digit a unit, unit 0 first: 1 on the side where it is on."""
     counts: Int[np.ndarray, "faces classes"]

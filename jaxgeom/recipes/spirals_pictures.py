@@ -20,6 +20,7 @@ from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 
 from jaxgeom import plot
+from jaxgeom._reprs import readable
 from jaxgeom._typing import Params, RandomKey
 from jaxgeom.datasets import Dataset
 from jaxgeom.domains import box, grid_lines, grid_points
@@ -43,21 +44,28 @@ _NAMES = ("spiral 0", "spiral 1", "spiral 2")
 _NUM_GRID = 241
 
 
+@readable
 class SpiralFacts(NamedTuple):
     """Test accuracies of one kind of network at the end of training, over seeds."""
 
     median: float
+    """Median of the accuracies."""
     min: float
+    """The lowest accuracy."""
     max: float
+    """The highest accuracy."""
     median_seed: int
     """The network that pictures show."""
     num_diverged: int
+    """Number of networks that met NaN or infinity."""
 
 
+@readable
 class Course(NamedTuple):
     """One network at some epochs of its training."""
 
     epoch: Int[np.ndarray, " snapshots"]
+    """Epochs trained at each snapshot."""
     params: Params
     """With a leading axis (snapshots)."""
 

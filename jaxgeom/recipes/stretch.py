@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxgeom._reprs import readable
 from jaxgeom._typing import Params, RandomKey
 from jaxgeom.datasets import gaussian_cloud, line_grid, mesh_grid
 from jaxgeom.layers import named_layers
@@ -28,6 +29,7 @@ SCALE = 3.0
 """S, of the first layer by hand."""
 
 
+@readable
 class Networks(NamedTuple):
     """Two networks that share their first and last layer; parameters as :func:`jaxgeom.mlp` makes them."""
 
@@ -37,6 +39,7 @@ class Networks(NamedTuple):
     """Two hidden layers."""
 
 
+@readable
 class StepFacts(NamedTuple):
     """What one step does to the points, in numbers."""
 
@@ -50,6 +53,7 @@ class StepFacts(NamedTuple):
     """Of an activation, the share of coordinates that it has pressed flat: its slope there is below 0.01."""
 
 
+@readable
 class Stage(NamedTuple):
     """Where the points are after a step of a network."""
 
@@ -58,6 +62,7 @@ class Stage(NamedTuple):
     layer: int
     """The layer it belongs to, from 0; -1 for the input."""
     points: Float[np.ndarray, "*batch width"]
+    """Where the points are after the step."""
 
 
 def stretch_inputs(key: RandomKey, kind: str = "mesh", *, dim: int = 2) -> Float[Array, "points dim"]:

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
 from jaxgeom import plot
+from jaxgeom._reprs import readable
 from jaxgeom._typing import Params, RandomKey
 from jaxgeom.domains import box, grid_lines
 from jaxgeom.layers import named_layers
@@ -22,14 +23,20 @@ from jaxgeom.recipes import stretch
 from jaxgeom.recipes.output import check_writable, movie_paths, save_figure, save_report
 
 
+@readable
 class Case(NamedTuple):
     """Points and the networks that they go through."""
 
     dim: int
+    """Number of coordinates of the points, 1 or 2."""
     kind: str
+    """Arrangement of the points: "mesh" or "cloud"."""
     activation: str
+    """Name of the activation of all hidden layers."""
     weights: str
+    """Name of the kind of weights."""
     x: Float[np.ndarray, "points dim"]
+    """The points."""
     networks: tuple[Params, ...]
     """Both networks in the plane, the short one on the line."""
 

@@ -14,6 +14,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
+from jaxgeom._reprs import readable
 from jaxgeom._typing import Params, PyTree, RandomKey
 from jaxgeom.chunks import in_threads
 from jaxgeom.datasets import Dataset
@@ -25,6 +26,7 @@ MIN_PROGRAM = 48
 """Networks that are worth a program of their own."""
 
 
+@readable
 class Sweep(NamedTuple):
     """One row a network; widths one after the other, seeds counting up within each."""
 
@@ -52,19 +54,26 @@ class Sweep(NamedTuple):
         return self.loss[:, np.searchsorted(self.steps, step, side="right") - 1]
 
 
+@readable
 class LossStatistics(NamedTuple):
     """How the loss of one width is spread over seeds."""
 
     width: int
+    """Hidden units."""
     num_networks: int
+    """Number of networks of this width."""
     step: int
+    """Steps taken when the loss was recorded."""
     median: float
+    """Median of the loss over networks."""
     low: float
     """Quantile 0.1."""
     high: float
     """Quantile 0.9."""
     min: float
+    """The smallest loss."""
     max: float
+    """The largest loss."""
     published: float | None
     """What the notebook behind the study reports for one network."""
     rank: float | None

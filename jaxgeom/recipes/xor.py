@@ -19,6 +19,7 @@ import numpy as np
 import optax
 from jaxtyping import Bool, Int
 
+from jaxgeom._reprs import readable
 from jaxgeom._typing import RandomKey
 from jaxgeom.datasets import parity
 from jaxgeom.domains import box, grid_points
@@ -40,6 +41,7 @@ ANECDOTES = {2: (3, 3), 20: (55, 54), 100: (1079, 1399)}
 """The grid counts that the notebook behind this study reports, for two networks of each width."""
 
 
+@readable
 class XorStudy(NamedTuple):
     """One row a network; widths one after the other, seeds counting up within each."""
 
@@ -59,12 +61,16 @@ class XorStudy(NamedTuple):
     """Regions of the same network before training, exact."""
 
 
+@readable
 class XorStatistics(NamedTuple):
     """What the table shows of one width; counts over solved networks, and nan where there are none."""
 
     width: int
+    """Hidden units."""
     num_networks: int
+    """Number of networks of this width."""
     num_solved: int
+    """Number of those whose last try has all four points right."""
     p_solved: float
     """Fraction solved by their first try."""
     p_solved_error: float

@@ -13,6 +13,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxgeom._reprs import readable
 from jaxgeom._typing import RandomKey
 from jaxgeom.chunks import map_chunks
 from jaxgeom.comparison import affine_triples, fit_affine, predict_affine, r_squared
@@ -34,10 +35,12 @@ DATA = corners(box())
 """The four points, with the targets of ``parity(2)``."""
 
 
+@readable
 class Pair(NamedTuple):
     """Two networks on a grid of points, and their affine maps sent onto each other."""
 
     points: Float[np.ndarray, "points 2"]
+    """The grid."""
     triples: tuple[Float[np.ndarray, "points 3"], Float[np.ndarray, "points 3"]]
     """Gradient and intercept of network 1 and of network 2 at each point."""
     images: tuple[Float[np.ndarray, "points 3"], Float[np.ndarray, "points 3"]]
@@ -48,6 +51,7 @@ class Pair(NamedTuple):
     """Of both fits, over all points."""
 
 
+@readable
 class PairScores(NamedTuple):
     """R² of many pairs."""
 

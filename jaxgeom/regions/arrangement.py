@@ -25,12 +25,14 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int32
 
+from jaxgeom._reprs import readable
 from jaxgeom.layers import Dense, as_float64
 
 EPS = float(np.finfo(np.float64).eps)
 _TINY = 1e-290  # products below may have lost digits to underflow
 
 
+@readable
 class ArrangementCount(NamedTuple):
     """Cells that one hidden layer cuts a polygon into."""
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from jaxgeom._reprs import readable
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex
 
 _SNAP = 1e-12  # of the terms of a value: closer to a tie than this is a tie
@@ -23,6 +24,7 @@ _SAME_MAP = 1e-11  # of the largest coefficient: maps closer than this are equal
 _LEAST = 1e-6  # of the difference of two classes, that a third one must rise above them to part them
 
 
+@readable
 class Boundary(NamedTuple):
     """Where a network changes its decision, piece by piece."""
 

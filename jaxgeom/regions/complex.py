@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from jaxgeom._reprs import readable
 from jaxgeom.regions.areas import areas_and_centroids
 
 OUTSIDE = -1
@@ -23,6 +24,7 @@ ARTIFICIAL = -2
 """Stands for the layer of edges that part the faces of the start only; see :func:`without_artificial_edges`."""
 
 
+@readable
 class PlanarComplex(NamedTuple):
     """The linear regions of one network on a two-dimensional domain, all as NumPy arrays."""
 

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int64
 from tqdm.auto import tqdm
 
+from jaxgeom._reprs import readable
 from jaxgeom.chunks import check_chunk_size, map_chunks
 from jaxgeom.domains import PlanarDomain, Start, WholePlane, polygon_vertices, start_of
 from jaxgeom.layers import Dense, Layers
@@ -33,6 +34,7 @@ _MOST_GENERAL = 1024  # units; with more, two meetings on some line are too clos
 _BLOCK = 2**15  # numbers that NumPy sorts at once, so that they stay in cache
 
 
+@readable
 class RegionCounts(NamedTuple):
     """Exact numbers of linear regions; shapes are the leading axes of the layers."""
 

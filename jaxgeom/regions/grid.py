@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int32, UInt32
 
+from jaxgeom._reprs import readable
 from jaxgeom.affine import activation_words, affine_maps, affine_maps_of_patterns, num_words
 from jaxgeom.layers import Layers, as_float64, check_finite, check_layers
 from jaxgeom.regions.distinct import first_kept
@@ -29,6 +30,7 @@ NO_POINT = -1
 _SMALLEST_ATOL = 1e-150  # whose square is a normal number
 
 
+@readable
 class GridRegions(NamedTuple):
     """What a grid sees of one network's linear regions. A *cell* is a set of points with one pattern.
 

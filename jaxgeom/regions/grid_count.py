@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int64
 
+from jaxgeom._reprs import readable
 from jaxgeom.chunks import check_chunk_size, map_chunks
 from jaxgeom.layers import Layers, check_layers
 from jaxgeom.regions.batches import NOT_COUNTED, flattened, in_float64
@@ -20,6 +21,7 @@ _CHUNK_BYTES = 2**26
 _FIRST_CAPACITY = 2048
 
 
+@readable
 class GridCounts(NamedTuple):
     """What a grid of points sees of each network's regions; shapes are the leading axes of the layers."""
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from jaxgeom._reprs import readable
 from jaxgeom.regions.complex import PlanarComplex, certify
 
 _NUMBERS_AT_ONCE = 1 << 22
@@ -20,6 +21,7 @@ _ROUNDING = 1e-12  # what rounding may leave of such a violation
 _LEAST_PIVOT = 1e-13
 
 
+@readable
 class InscribedCircles(NamedTuple):
     """The largest circle in each face."""
 

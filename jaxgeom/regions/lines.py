@@ -19,12 +19,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int32
 
+from jaxgeom._reprs import readable
 from jaxgeom.layers import Dense, Layers, as_float64, check_layers
 from jaxgeom.regions.sweep import NO_UNIT, Rays, Rooms, Sizes, Traced, length_of, sizes_of, trace
 
 KINDS = ("segment", "line")
 
 
+@readable
 class Breakpoints(NamedTuple):
     """Where networks bend along lines x(t) = start + t (stop - start), and their affine maps in between.
 

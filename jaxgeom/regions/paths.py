@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxgeom._reprs import readable
 from jaxgeom.chunks import check_chunk_size
 from jaxgeom.layers import Layers
 from jaxgeom.regions.batches import flattened
@@ -20,6 +21,7 @@ from jaxgeom.regions.kinks import Activation, with_kinks
 from jaxgeom.regions.lines import Breakpoints
 
 
+@readable
 class PathBreakpoints(NamedTuple):
     """Where a network bends along a path of straight segments, all as NumPy arrays.
 

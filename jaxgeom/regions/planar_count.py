@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int32
 
+from jaxgeom._reprs import readable
 from jaxgeom.domains import PlanarDomain, start_of
 from jaxgeom.layers import Dense, Layers, as_float64, check_layers
 from jaxgeom.regions.batches import NOT_COUNTED
@@ -19,6 +20,7 @@ from jaxgeom.regions.planar import ARTIFICIAL, Capacities, begin, chords, homoge
 from jaxgeom.regions.subdivision import subdivide
 
 
+@readable
 class PlanarCount(NamedTuple):
     """Regions of one network on a domain in the plane."""
 

@@ -12,18 +12,22 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxgeom._reprs import readable
 from jaxgeom.domains import Polygon, polygon
 from jaxgeom.layers import Dense, Layers, as_float64, check_layers
 
 
+@readable
 class Plane(NamedTuple):
     """A plane in input space: x = origin + u first + v second, for points (u, v)."""
 
     origin: Float[np.ndarray, " in"]
+    """The point with plane coordinates (0, 0)."""
     directions: Float[np.ndarray, "2 in"]
     """Orthonormal."""
 
 
+@readable
 class Projection(NamedTuple):
     """Points of input space, seen from a plane."""
 

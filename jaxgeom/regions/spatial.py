@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8, Int64
 
+from jaxgeom._reprs import readable
 from jaxgeom.domains import Box, corners
 from jaxgeom.layers import Dense, Layers, as_float64, check_finite, check_layers
 from jaxgeom.regions.complex import OUTSIDE
@@ -38,6 +39,7 @@ from jaxgeom.regions.values import (
 _MAX_DIM = 10
 
 
+@readable
 class SpatialCount(NamedTuple):
     """Exact numbers of regions and faces on a box; shapes begin with the leading axes of the layers."""
 
@@ -49,6 +51,7 @@ class SpatialCount(NamedTuple):
     """Where float64 could not tell a sign (more hyperplanes in one point than dimensions, say) and integers decided."""
 
 
+@readable
 class SpatialComplex(NamedTuple):
     """The linear regions of one network on a box in any dimension, and their faces."""
 

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxgeom._reprs import readable
 from jaxgeom._typing import Apply, Params, PyTree
 from jaxgeom.datasets import Dataset
 from jaxgeom.domains import PlanarDomain
@@ -31,16 +32,20 @@ from jaxgeom.regions.grid_count import count_grid_regions
 from jaxgeom.training import Loss
 
 
+@readable
 class Measurement(NamedTuple):
     """A function to apply to every network, and what its values are."""
 
     function: Callable[..., Any]
+    """What is measured, ``function(params, ...)``."""
     is_of_population: bool = False
     """Whether it is a host function of many networks, instead of a pure function of one."""
     dims: tuple[str, ...] = ()
     """Names of the trailing axes of its arrays, from the last one backwards where arrays have fewer."""
     units: str = "1"
+    """Unit of the values."""
     meaning: str = ""
+    """What the values are, in words."""
     details: dict[str, tuple[str, str]] | None = None
     """Units and meaning of entries of a dictionary, by key, where they differ."""
 

@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxgeom._reprs import readable
 from jaxgeom.study.describe import differences
 from jaxgeom.study.store import RESULT, load_chunk, read_manifest, write_atomically
 
 
+@readable
 class Study(NamedTuple):
     """Arrays with names for their axes."""
 

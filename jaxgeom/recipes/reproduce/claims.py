@@ -7,27 +7,38 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from jaxgeom._reprs import readable
+
 AGREEMENT = 3.5
 """Standard errors of the difference within which a measured mean counts as the published one."""
 
 
+@readable
 class Row(NamedTuple):
     """One figure of a publication, and its measurement."""
 
     quantity: str
+    """What is measured, in words."""
     published: float
+    """The publication's figure."""
     measured: float
+    """Ours."""
     error: float
     """Standard error of the measurement and of the published figure together; 0 for exact numbers."""
     agrees: bool
+    """Whether both are the same, as far as their errors tell."""
 
 
+@readable
 class Claim(NamedTuple):
     """A published result, measured anew."""
 
     title: str
+    """What is claimed, in a few words."""
     source: str
+    """The publication."""
     rows: Sequence[Row]
+    """Its figures, and ours."""
     remark: str
     """How it was measured, and what the rows do not say."""
     draw: Callable[[Any], None] | None = None
