@@ -160,6 +160,6 @@ def _documentation(cls: type) -> dict[str, str]:
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
             kind = ast.get_source_segment(source, field.annotation)
             is_text = isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
-            said = inspect.cleandoc(str(text.value.value)) if is_text else ""  # type: ignore[union-attr]
+            said = inspect.cleandoc(str(text.value.value)) if is_text else ""
             found[field.target.id] = f"{kind}: {' '.join(said.split())}" if said else f"{kind}"
     return found
