@@ -1,15 +1,22 @@
-"""[edge] The command line: ``python -m jaxgeom COMMAND``."""
+"""[edge] The command line: ``jaxgeom COMMAND``, or ``python -m jaxgeom COMMAND``."""
 
 import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
 
 import jax
 import matplotlib
 
+import jaxgeom
 from jaxgeom.commands import detangle, movie, reproduce, rings, spirals, stretch, study, xor
+from jaxgeom.commands.cache import VARIABLE, use_cache
+from jaxgeom.commands.interrupts import interruptible, listing, status_of, undisturbed, what_is_saved
+from jaxgeom.commands.numbers import MOST_KEY, check_numbers
+from jaxgeom.commands.terminal import occupy_descriptors, patient_output
 from jaxgeom.recipes.output import FORMATS, check_formats
 
 RECIPES = {
@@ -24,12 +31,53 @@ RECIPES = {
 
 COMMANDS = RECIPES | {"reproduce": reproduce, "study": study}
 
+FORESEEABLE = (ValueError, TypeError, OverflowError, OSError, ImportError, MemoryError, RecursionError)
+"""Errors that input, files and machines lead to; they end a command in one line."""
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m jaxgeom", description="Geometry of small neural networks: train populations, count regions."
-    )
+
+class Parser(argparse.ArgumentParser):
+    """Errors in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"error: {message} (see {self.prog} --help)", file=sys.stderr)
+        sys.exit(2)
+
+
+def main(arguments: Sequence[str] | None = None, *, owns_process: bool = False) -> int:
+    """Run a command.
+
+    Args:
+        arguments: of the command line; default is those of the process.
+        owns_process: whether the process may be ended once it is interrupted, without waiting for its threads.
+
+    Returns:
+        The exit status: 0; 1 if all is saved but standard output is full; 2 for an error, 130 after Ctrl-C and 143
+        after SIGTERM.
+    """
+    with patient_output() as (output, _):
+        status = _run(_parser().parse_args(arguments), owns_process)
+        output.flush()
+        if status == 0 and output.failure is not None and not isinstance(output.failure, BrokenPipeError):
+            print(f"error: all is saved, but not all could be printed: {_line(output.failure)}", file=sys.stderr)
+            return 1
+        return status
+
+
+def entry() -> NoReturn:
+    """The program: runs the command of the process's arguments and ends it."""
+    occupy_descriptors()
+    if "--quick" in sys.argv and sys.argv[1] in RECIPES:
+        _compile_in_haste()
+    status = main(owns_process=True)
+    if status > 128:  # threads that compute would be waited for
+        os._exit(status)
+    sys.exit(status)
+
+
+def _parser() -> argparse.ArgumentParser:
+    program = "jaxgeom" if Path(sys.argv[0]).stem == "jaxgeom" else "python -m jaxgeom"
+    parser = Parser(prog=program, description="Geometry of small neural networks: train populations, count regions.")
+    parser.add_argument("--version", action="version", version=f"jaxgeom {jaxgeom.__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
         command = commands.add_parser(
@@ -41,26 +89,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         module.add_arguments(command)
         if name != "study":
             _add_common_arguments(command, name)
-        lost = getattr(module, "WHEN_INTERRUPTED", "nothing was saved")
-        command.set_defaults(run=module.run, when_interrupted=lost)
-    options = parser.parse_args(arguments)
-    start = time.perf_counter()
-    try:
-        if "formats" in options:
-            check_formats(options.formats)
-            matplotlib.use("agg")  # which draws in any thread, and opens no windows
-        written = options.run(options)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except (OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"interrupted; {options.when_interrupted}", file=sys.stderr)
-        return 130
-    print(f"\n{', '.join(map(str, written))} written after {time.perf_counter() - start:.0f} s")
-    return 0
+        command.add_argument(
+            "--no-cache",
+            action="store_true",
+            help=f"keep no compiled programs for later ({VARIABLE}=off is the same)",
+        )
+        command.set_defaults(run=module.run, when_interrupted=getattr(module, "WHEN_INTERRUPTED", None))
+    return parser
 
 
 def _add_common_arguments(command: argparse.ArgumentParser, name: str) -> None:
@@ -73,6 +108,48 @@ def _add_common_arguments(command: argparse.ArgumentParser, name: str) -> None:
     command.add_argument("--quiet", action="store_true", help="no progress bars")
 
 
+def _run(options: argparse.Namespace, owns_process: bool) -> int:
+    start = time.perf_counter()
+    out = Path(options.out) if options.out else None
+    before = listing(out) if out else {}
+    saved: Callable[[], str] = lambda: options.when_interrupted or what_is_saved(out or Path(), before)  # noqa: E731
+    try:
+        with interruptible(out, saved, owns_process=owns_process):
+            if owns_process and not options.no_cache:
+                use_cache()
+            if "formats" in options:
+                check_formats(options.formats)
+                check_numbers(options, key=(0, MOST_KEY))
+                matplotlib.use("agg")  # which draws in any thread, and opens no windows
+            written = options.run(options)
+            print(f"\n{', '.join(map(str, written))} written after {time.perf_counter() - start:.0f} s")
+            return 0
+    except KeyboardInterrupt as error:
+        with undisturbed():
+            word, status = status_of(error)
+            print(f"\n{word}; {saved()}", file=sys.stderr)
+            return status
+    except FORESEEABLE as error:
+        print(f"error: {_line(error)}", file=sys.stderr)
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        print(f"error: {_line(MemoryError())}", file=sys.stderr)
+    return 2
+
+
+def _line(error: BaseException) -> str:
+    """What an error says, in one line."""
+    if isinstance(error, MemoryError):
+        return "the memory of this machine does not suffice; take fewer or smaller networks"
+    if isinstance(error, RecursionError):
+        return "the input is nested too deeply"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror + (f": {str(error.filename)!r}" if error.filename else "")
+    first, *others = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return first + (" " if first.endswith(":") else "; ") * bool(others) + "; ".join(others)
+
+
 def _compile_in_haste() -> None:
     """To be called before JAX starts: what runs for moments is compiled without optimization, as XLA_FLAGS can say only
     then. Trainings ask for theirs themselves."""
@@ -83,6 +160,4 @@ def _compile_in_haste() -> None:
 
 
 if __name__ == "__main__":
-    if "--quick" in sys.argv and sys.argv[1] in RECIPES:
-        _compile_in_haste()
-    sys.exit(main())
+    entry()

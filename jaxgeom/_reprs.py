@@ -21,13 +21,15 @@ MOST_SHOWN = 4
 def readable(cls: Class) -> Class:
     """The same class of named tuples, printed in short, its fields documented by the strings that follow them.
 
-    A method ``_note``, if the class has one, gives a few words that are printed before the fields.
+    A method ``_note``, if the class has one, gives a few words that are printed before the fields; a method
+    ``_repr_html_`` of the class stays.
     """
     for name, text in _documentation(cls).items():
         getattr(cls, name).__doc__ = text
     methods: Any = cls
     methods.__repr__ = short_text
-    methods._repr_html_ = short_html
+    if "_repr_html_" not in vars(cls):
+        methods._repr_html_ = short_html
     return cls
 
 

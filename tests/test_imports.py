@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "jaxgeom"
 ALLOWED = {
     "_typing": set(),
     "_reprs": set(),
+    "files": set(),
     "layers": {"_typing"},
     "domains": {"_typing"},
     "chunks": {"_typing"},

@@ -1,6 +1,7 @@
 """Animations: what was written is decoded again and compared with what was drawn."""
 
 import base64
+import html
 import io
 import json
 import re
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgeom.plot import animate, check_movies, save_animation
+from jaxgeom.plot import Morph, animate, check_movies, save_animation
 
 NUM_FRAMES = 12
 
@@ -112,3 +113,46 @@ def test_bad_input_is_refused_before_any_frame(moving, tmp_path: Path, monkeypat
     with pytest.raises(ValueError, match=r"jaxgeom\[video\]"):
         save_animation(figure, draw, 3, [tmp_path / "bar.mp4"])
     assert check_movies([tmp_path / "bar.gif"]) == [tmp_path / "bar.gif"]
+
+
+def test_names_are_only_names(moving, tmp_path: Path) -> None:
+    figure, draw = moving
+    for name in ("PAUSE", "FRAMES", "TITLE", "<b>&'\"</title>", "a $x$ $"):
+        path = tmp_path / f"{name.replace('/', '∕')}.html"
+        save_animation(figure, draw, 2, path, frames_per_second=10)
+        page = path.read_text(encoding="utf-8")
+        title = re.search("<title>(.*?)</title>", page)
+        assert title is not None
+        assert html.unescape(title[1]) == path.stem
+        assert "<b>" not in page
+        assert "const frames = [" in page
+        assert "], pause = 100.0;" in page
+
+
+def test_endings_in_capitals_and_single_paths(moving, tmp_path: Path) -> None:
+    figure, draw = moving
+    for ending in ("GIF", "Html", "MP4"):
+        written = save_animation(figure, draw, 2, str(tmp_path / f"A:1.{ending}"))
+        assert written == [tmp_path / f"A:1.{ending}"]
+        assert written[0].stat().st_size > 100
+    with Image.open(tmp_path / "A:1.GIF") as gif:
+        assert gif.n_frames == 2
+    assert check_movies(str(tmp_path / "a.gif")) == check_movies(tmp_path / "a.gif") == [tmp_path / "a.gif"]
+
+
+def test_notebooks_show_animations(moving, tmp_path: Path) -> None:
+    figure, draw = moving
+    gif = save_animation(figure, draw, 2, tmp_path / "a.gif")._repr_html_()
+    assert gif is not None
+    content = base64.b64decode(gif.partition("base64,")[2].partition('"')[0])
+    assert content == (tmp_path / "a.gif").read_bytes()
+    page = save_animation(figure, draw, 2, [tmp_path / "a.html", tmp_path / "a.gif"])._repr_html_()
+    assert page is not None
+    shown = re.search('srcdoc="([^"]*)"', page)
+    assert shown is not None
+    assert html.unescape(shown[1]) == (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert "<video" in (save_animation(figure, draw, 2, tmp_path / "a.mp4")._repr_html_() or "")
+    morph = Morph(figure, draw, 3)
+    assert html.unescape(morph._repr_html_()).count("data:image/png") == 3
+    (tmp_path / "a.gif").unlink()
+    assert check_movies(tmp_path / "a.gif")._repr_html_() is None

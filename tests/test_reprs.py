@@ -14,7 +14,7 @@ import optax
 import pytest
 
 import jaxgeom as jg
-from jaxgeom._reprs import WIDTH, readable, short
+from jaxgeom._reprs import WIDTH, readable, short, short_html
 
 # Modules whose named tuples go from function to function inside and are no results.
 INTERNAL = re.compile(
@@ -72,6 +72,8 @@ def test_everything_prints_in_a_handful_of_short_lines(cls: Any) -> None:
         assert len(lines) <= len(cls._fields) + 2
         assert max(map(len, lines)) <= WIDTH
         assert str(value) == repr(value)
+        if cls._repr_html_ is not short_html:  # it shows itself
+            continue
         page = value._repr_html_()
         assert page.count("<tr") == len(cls._fields) == page.count("</tr>")
         assert len(page) < 1000 * len(cls._fields)

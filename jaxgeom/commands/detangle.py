@@ -2,16 +2,18 @@
 
 import argparse
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import jax
 import numpy as np
 
 from jaxgeom.chunks import in_threads
+from jaxgeom.commands.numbers import MOST_NETWORKS, MOST_STEPS, MOST_UNITS, check_memory, check_numbers
 from jaxgeom.plot.training import exponential_smoothing
 from jaxgeom.population import compiler_options
 from jaxgeom.recipes import detangle
-from jaxgeom.recipes.output import check_writable, movie_paths, save_figure, save_report
+from jaxgeom.recipes.output import check_writable, growing_arrays, movie_paths, save_figure, save_report
 
 SUMMARY = "how layers pull two classes apart while training, and how often networks die"
 DESCRIPTION = (
@@ -20,6 +22,10 @@ DESCRIPTION = (
     "and animates the median one of those that live: loss and layers of the small one on the lines and of the wide one "
     "on the holes. Writes detangle.json and detangle.npz."
 )
+
+
+MOST_BATCHES = 63
+"""In an epoch of the larger data set."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,12 +41,24 @@ def run(options: argparse.Namespace) -> list:
     """Train, print the table, and save everything."""
     from jaxgeom.recipes import detangle_pictures
 
+    check_numbers(
+        options,
+        seeds=(1, MOST_NETWORKS),
+        epochs=(1, MOST_STEPS),
+        wide=(1, MOST_UNITS),
+        frames=(2, 100_000),
+    )
     if options.quick:
         options.seeds, options.epochs = min(options.seeds, 48), min(options.epochs, 100)
         options.frames = min(options.frames, 12)
     out = check_writable(options.out)
-    if options.frames < 2:
-        raise ValueError(f"an animation needs at least 2 frames, but {options.frames} was given.")
+    sizes = [2, *options.wide, 2]
+    size = sum((a + 1) * b for a, b in pairwise(sizes))
+    check_memory(
+        options.seeds * (options.epochs * MOST_BATCHES + options.frames * size),
+        f"{options.seeds:,} networks over {options.epochs:,} epochs with {options.frames:,} frames",
+        "take fewer seeds, epochs or frames, or smaller widths",
+    )
     key = jax.random.key(options.key)
     data = {
         name: jax.jit(make, compiler_options=compiler_options())(jax.random.fold_in(key, i))
@@ -48,9 +66,10 @@ def run(options: argparse.Namespace) -> list:
     }
     wide = tuple(options.wide)
     kinds = [("lines", (2,)), ("holes", wide)] if options.quick else [(n, w) for n in data for w in ((2,), wide)]
-    populations = [
-        partial(
-            detangle.train_detangle,
+    save_more = growing_arrays(out / "detangle.npz")
+
+    def train(name: str, hidden: tuple[int, ...]) -> detangle.Detangled:
+        population = detangle.train_detangle(
             jax.random.fold_in(key, 2),
             data[name],
             options.seeds,
@@ -59,10 +78,16 @@ def run(options: argparse.Namespace) -> list:
             num_frames=options.frames,
             progress=False if options.quiet else f"{name}, {len(hidden)} hidden",
         )
-        for name, hidden in kinds
-    ]
-    found = dict(zip(kinds, in_threads(populations), strict=True))
+        kept = ("final_loss", "accuracy", "living_before", "living", "is_dead")
+        kind = f"{name}_{'_'.join(map(str, hidden))}"
+        save_more({f"{kind}_{field}": value for field, value in population._asdict().items() if field in kept})
+        return population
+
+    found = dict(zip(kinds, in_threads([partial(train, *kind) for kind in kinds]), strict=True))
     rows = [(name, hidden, population) for (name, hidden), population in found.items()]
+    settings = {"seeds": options.seeds, "epochs": options.epochs, "wide": wide, "key": options.key}
+    statistics = [_statistics(*row) for row in rows]
+    written = [save_report(out / "detangle.json", settings, statistics), out / "detangle.npz"]
     print(f"{options.seeds} networks of each kind, {options.epochs} epochs; losses and accuracies of those that live")
     print(detangle.detangle_table(rows))
 
@@ -76,18 +101,12 @@ def run(options: argparse.Namespace) -> list:
         alive = "/".join(map(str, found[name, hidden].living[member]))
         print(f"Shown on {name}: network {member} ({net}), a median one; living units by layer {alive}")
 
-    settings = {"seeds": options.seeds, "epochs": options.epochs, "wide": wide, "key": options.key}
-    statistics = [_statistics(*row) for row in rows]
-    arrays: dict[str, Any] = {}
-    kept = ("final_loss", "accuracy", "living_before", "living", "is_dead")
-    for name, hidden, population in rows:
-        kind = f"{name}_{'_'.join(map(str, hidden))}"
-        arrays |= {f"{kind}_{field}": value for field, value in population._asdict().items() if field in kept}
-    written = [out / "detangle.npz"]
     for (name, _), recording in zip(shown, recordings, strict=True):
+        arrays: dict[str, Any] = {f"{name}_layer{i}": layer for i, layer in enumerate(recording.layers)}
         arrays |= {f"{name}_labels": data[name].y, f"{name}_steps": recording.steps, f"{name}_loss": recording.loss}
         arrays[f"{name}_smoothed_loss"] = exponential_smoothing(recording.loss)
-        arrays |= {f"{name}_layer{i}": layer for i, layer in enumerate(recording.layers)}
+        save_more(arrays)
+    for (name, _), recording in zip(shown, recordings, strict=True):
         labels = np.asarray(data[name].y)
         for when, frame in (("before", 0), ("after", -1)):
             figure = detangle_pictures.draw_layers(recording, labels, frame)
@@ -96,13 +115,12 @@ def run(options: argparse.Namespace) -> list:
             detangle_pictures.draw_loss(recording.loss), out / f"detangle_{name}_loss", options.formats
         )
     written += save_figure(detangle_pictures.draw_deaths(rows), out / "detangle_deaths", options.formats)
-    np.savez_compressed(out / "detangle.npz", **arrays)
     for (name, _), recording in zip(shown, recordings, strict=True):
         if movies := movie_paths(out / f"detangle_{name}", options.formats):
             progress = False if options.quiet else f"drawing {name}"
             labels = np.asarray(data[name].y)
             written += detangle_pictures.animate_detangle(recording, labels, movies, progress=progress)
-    return [save_report(out / "detangle.json", settings, statistics), *written]
+    return written
 
 
 def _statistics(name: str, hidden: tuple[int, ...], found: detangle.Detangled) -> dict[str, Any]:

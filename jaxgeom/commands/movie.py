@@ -1,14 +1,16 @@
 """[edge] ``python -m jaxgeom movie``."""
 
 import argparse
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
+from jaxgeom.commands.numbers import MOST_NETWORKS, MOST_STEPS, check_memory, check_numbers
 from jaxgeom.recipes import movie as recipe
-from jaxgeom.recipes.output import check_writable, movie_paths, save_figure, save_report
+from jaxgeom.recipes.output import check_writable, movie_paths, save_arrays, save_figure, save_report
 
 SUMMARY = "the exact regions of a network while it trains"
 DESCRIPTION = (
@@ -38,10 +40,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> list[Path]:
     """Train, enumerate, count, and draw it all."""
+    check_numbers(
+        options,
+        widths=(1, 1000),
+        seeds=(1, MOST_NETWORKS),
+        steps=(1, MOST_STEPS),
+        frames=(2, 100_000),
+        grid=(2, 10_000),
+    )
     out = check_writable(options.out)
     options.widths = options.widths or ([16] if options.quick else [16, 16])
     limits = (8, 300, 12) if options.quick else (options.seeds, options.steps, options.frames)
     seeds, steps, frames = map(min, (options.seeds, options.steps, options.frames), limits)
+    sizes = [2, *options.widths, 1]
+    size = sum((a + 1) * b for a, b in pairwise(sizes))
+    check_memory(
+        seeds * (2 * steps + frames * size),
+        f"{seeds:,} networks over {steps:,} steps with {frames:,} frames",
+        "take fewer seeds, steps or frames, or smaller widths",
+    )
     movie = recipe.region_movie(
         jax.random.key(options.key),
         data=options.data,
@@ -61,19 +78,21 @@ def _save(movie: recipe.RegionMovie, options: argparse.Namespace, out: Path) -> 
     settings = {name: getattr(options, name) for name in ("data", "widths", "key")}
     settings |= {"num_networks": len(movie.counts), "num_steps": movie.steps[-1], "num_frames": len(movie.steps)}
     counted = movie.counts[(movie.counts >= 0).all(axis=1)]
-    print(f"{'step':>6} {'regions':>18} {'loss':>10} {'right':>7}    mean (and range) of {len(counted)} networks")
+    table = [f"{'step':>6} {'regions':>18} {'loss':>10} {'right':>7}    mean (and range) of {len(counted)} networks"]
     facts: list[dict[str, Any]] = []
     for frame in np.unique(np.round(np.linspace(0, len(movie.steps) - 1, 6)).astype(int)):
         counts = counted[:, frame]
         loss, right = (np.nanmean(values[:, frame]) for values in (movie.losses, movie.accuracies))
-        spread = f"{counts.mean():.0f} ({counts.min()} to {counts.max()})"
-        print(f"{movie.steps[frame]:>6} {spread:>18} {loss:10.4f} {right:7.1%}")
+        spread = f"{counts.mean():.0f} ({counts.min()} to {counts.max()})" if len(counts) else "–"
+        table.append(f"{movie.steps[frame]:>6} {spread:>18} {loss:10.4f} {right:7.1%}")
         regions = {"mean": counts.mean(), "sd": counts.std(), "min": counts.min(), "max": counts.max()}
         facts.append({"step": movie.steps[frame], "regions": regions, "loss": loss, "accuracy": right})
     arrays: dict[str, Any] = {name: getattr(movie, name) for name in ("steps", "counts", "losses", "accuracies")}
-    np.savez_compressed(out / "movie.npz", x=movie.data.x, y=movie.data.y, **arrays)
+    arrays |= {"x": movie.data.x, "y": movie.data.y}
+    written = [save_report(out / "movie.json", settings, {"training": facts}), save_arrays(out / "movie.npz", arrays)]
+    print("\n".join(table))
     figure, seen = pictures.grid_view_figure(movie, num_grid=options.grid)
-    written = [save_report(out / "movie.json", settings, {"training": facts, "grid": seen}), out / "movie.npz"]
+    save_report(out / "movie.json", settings, {"training": facts, "grid": seen})
     figures = {
         "grid": figure,
         "frames": pictures.frames_figure(movie),

@@ -1,16 +1,15 @@
 """[edge] ``python -m jaxgeom rings``."""
 
 import argparse
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 
 from jaxgeom.chunks import in_threads
+from jaxgeom.commands.numbers import MOST_NETWORKS, MOST_STEPS, check_different, check_memory, check_numbers
 from jaxgeom.recipes import regression, rings
-from jaxgeom.recipes.output import check_writable, movie_paths, save_figure, save_report
+from jaxgeom.recipes.output import check_writable, growing_arrays, movie_paths, save_figure, save_report
 from jaxgeom.recipes.sweep import Sweep, loss_statistics, loss_table, median_member, network_of
 
 SUMMARY = "what hidden units do: lines, codes and thresholds, over widths and seeds"
@@ -43,41 +42,76 @@ def run(options: argparse.Namespace) -> list:
     """Train, print the tables, and save everything."""
     from jaxgeom.recipes import regression_pictures, rings_pictures
 
+    check_numbers(
+        options,
+        widths=(1, 16),  # for each has a code, one digit a unit
+        seeds=(1, MOST_NETWORKS),
+        epochs=(1, MOST_STEPS),
+        regression_widths=(1, 10_000),
+        regression_seeds=(1, MOST_NETWORKS),
+        regression_epochs=(1, MOST_STEPS),
+    )
+    check_different("widths", options.widths)
+    check_different("regression_widths", options.regression_widths)
     if options.quick:
         options.seeds, options.epochs = min(options.seeds, 4), min(options.epochs, 3000)
         options.regression_widths = [width for width in options.regression_widths if width in (1, 3, 10)] or [3]
         options.regression_seeds = min(options.regression_seeds, 4)
         options.regression_epochs = min(options.regression_epochs, 4000)
     out = check_writable(options.out)
-    if max(options.widths) > 16:
-        raise ValueError(f"codes are counted for at most 16 units, but widths {options.widths} were given.")
+    for seeds, widths in ((options.seeds, options.widths), (options.regression_seeds, options.regression_widths)):
+        check_memory(
+            seeds * len(widths) * 100 * (4 * max(widths) + 1),
+            f"{seeds:,} networks of each width up to {max(widths):,}",
+            "take fewer seeds or smaller widths",
+        )
     key = jax.random.key(options.key)
     data = rings.ring_data(jax.random.fold_in(key, 0))
     widest = max(options.regression_widths)
-    sweep, sweeps = in_threads(
-        [
-            partial(
-                rings.train_rings,
-                key,
-                options.widths,
-                options.seeds,
-                num_epochs=options.epochs,
-                progress=False if options.quiet else "rings",
-            ),
-            partial(
-                regression.train_regression,
-                jax.random.fold_in(key, 2),
-                options.regression_widths,
-                options.regression_seeds,
-                num_epochs=options.regression_epochs,
-                progress=False if options.quiet else "sine",
-            ),
-        ]
-    )
+    save_more = growing_arrays(out / "rings.npz")
+    save_more({"x": data.x, "y": data.y})
+
+    def of_the_rings() -> Sweep:
+        found = rings.train_rings(
+            key,
+            options.widths,
+            options.seeds,
+            num_epochs=options.epochs,
+            progress=False if options.quiet else "rings",
+        )
+        save_more({f"rings_{name}": value for name, value in _arrays(found).items()})
+        return found
+
+    def of_the_sine() -> dict[str, Sweep]:
+        found = regression.train_regression(
+            jax.random.fold_in(key, 2),
+            options.regression_widths,
+            options.regression_seeds,
+            num_epochs=options.regression_epochs,
+            progress=False if options.quiet else "sine",
+        )
+        save_more(
+            {f"{what.replace(' ', '_')}_{n}": v for what, each in found.items() for n, v in _arrays(each).items()}
+        )
+        return found
+
+    sweep, sweeps = in_threads([of_the_rings, of_the_sine])
     lived = rings.inhabitants(sweep, data)
     shares = {name: _shares(name, found, widest) for name, found in sweeps.items()}
     of_rings = loss_statistics(sweep, rings.PUBLISHED_STEP, rings.PUBLISHED_LOSSES)
     of_sine = loss_statistics(sweeps["as it is"], options.regression_epochs)
+    settings = {
+        name: value
+        for name, value in vars(options).items()
+        if name not in ("run", "out", "quiet", "command", "when_interrupted", "no_cache")
+    }
+    statistics = {
+        "rings": [row._asdict() for row in of_rings],
+        "regions": {name: column.tolist() for name, column in lived._asdict().items()},
+        "regression": [row._asdict() for row in of_sine],
+        "unexplained_left_right": {name: share.tolist() for name, share in shares.items()},
+    }
+    written = [save_report(out / "rings.json", settings, statistics), out / "rings.npz"]
     print(f"Rings: cross-entropy of {options.seeds} networks of each width after {of_rings[0].step:,} steps")
     print(loss_table(of_rings))
     print("\nRings: regions that the lines make (within ±10,000), and those with points of the data; medians")
@@ -89,21 +123,9 @@ def run(options: argparse.Namespace) -> list:
         left, right = np.median(share, axis=0)
         print(f"{name:>16}: left half {100 * left:4.0f} %, right half {100 * right:4.0f} %")
 
-    settings = {name: value for name, value in vars(options).items() if name not in ("run", "out", "quiet", "command")}
-    statistics = {
-        "rings": [row._asdict() for row in of_rings],
-        "regions": {name: column.tolist() for name, column in lived._asdict().items()},
-        "regression": [row._asdict() for row in of_sine],
-        "unexplained_left_right": {name: share.tolist() for name, share in shares.items()},
-    }
-    arrays: dict[str, Any] = {f"rings_{name}": value for name, value in _arrays(sweep).items()}
-    arrays |= {f"{name.replace(' ', '_')}_{n}": v for name, found in sweeps.items() for n, v in _arrays(found).items()}
-    np.savez_compressed(out / "rings.npz", x=data.x, y=data.y, **arrays)
-
     def save(figure, name: str) -> list[Path]:  # type: ignore[no-untyped-def]
         return save_figure(figure, out / name, options.formats)
 
-    written: list[Path] = [out / "rings.npz"]
     written += save(rings_pictures.draw_sweep(sweep), "rings_losses")
     written += save(rings_pictures.draw_lines(sweep, data), "rings_lines")
     shown = 3 if 3 in options.widths else max(options.widths)
@@ -112,6 +134,7 @@ def run(options: argparse.Namespace) -> list:
     statistics["codes"] = {
         code: count.tolist() for code, count in zip(table.codes, table.counts, strict=True)
     }  # code -> [disk, ring]
+    save_report(out / "rings.json", settings, statistics)
     written += save(figure, "rings_codes")
     if shown == 3:
         written += save(rings_pictures.draw_hidden(network_of(sweep, member), data), "rings_hidden")
@@ -135,7 +158,7 @@ def run(options: argparse.Namespace) -> list:
         written += regression_pictures.animate_regression(
             as_it_is, of_widest, sine, movies, progress=progress, **frames
         )
-    return [save_report(out / "rings.json", settings, statistics), *written]
+    return written
 
 
 def _shares(name: str, sweep: Sweep, width: int) -> np.ndarray:

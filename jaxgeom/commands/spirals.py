@@ -4,8 +4,9 @@ import argparse
 
 import jax
 
+from jaxgeom.commands.numbers import MOST_NETWORKS, check_memory, check_numbers
 from jaxgeom.recipes import spirals, spirals_pictures
-from jaxgeom.recipes.output import check_writable
+from jaxgeom.recipes.output import check_writable, growing_arrays
 
 SUMMARY = "four kinds of networks on three spirals, and what their hidden layers look like"
 DESCRIPTION = (
@@ -16,6 +17,9 @@ DESCRIPTION = (
 )
 
 
+MOST_EPOCHS = 10_000_000
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=16, help="networks of each kind")
     parser.add_argument("--epochs", type=int, default=2000, help="passes over the training points")
@@ -23,16 +27,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> list:
     """Train, draw and save."""
-    check_writable(options.out)
+    check_numbers(options, seeds=(1, MOST_NETWORKS), epochs=(1, MOST_EPOCHS))
+    out = check_writable(options.out)
     key = jax.random.key(options.key)
     num_epochs = min(options.epochs, 40) if options.quick else options.epochs
     num_seeds = min(options.seeds, 8) if options.quick else options.seeds
     num_snapshots = 16 if options.quick else 72
-    runs = spirals.train_spirals(
-        key, num_seeds, num_epochs=num_epochs, num_snapshots=num_snapshots, progress=not options.quiet
+    check_memory(
+        num_seeds * (16 * num_epochs + 4000),
+        f"{num_seeds:,} networks of each kind over {num_epochs:,} epochs",
+        "take fewer seeds or epochs",
     )
-    print(spirals_pictures.spiral_table(spirals_pictures.spiral_facts(runs)))
-    return spirals_pictures.save_spirals(
+    save_more = growing_arrays(out / "spirals.npz")
+    runs = spirals.train_spirals(
+        key,
+        num_seeds,
+        num_epochs=num_epochs,
+        num_snapshots=num_snapshots,
+        progress=not options.quiet,
+        finished=lambda name, run: save_more(spirals_pictures.spiral_arrays(name, run)),
+    )
+    written = spirals_pictures.save_spirals(
         key,
         runs,
         options.out,
@@ -41,3 +56,5 @@ def run(options: argparse.Namespace) -> list:
         num_sandwiches=2 if options.quick else 4,
         progress=not options.quiet,
     )
+    print(spirals_pictures.spiral_table(spirals_pictures.spiral_facts(runs)))
+    return written

@@ -1,9 +1,11 @@
 """[edge] ``python -m jaxgeom stretch``."""
 
 import argparse
+import math
 
 import jax
 
+from jaxgeom.commands.numbers import check_numbers
 from jaxgeom.recipes import stretch, stretch_pictures
 from jaxgeom.recipes.output import check_writable
 
@@ -35,6 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> list:
     """Compute all cases, draw and save them."""
+    check_numbers(options, hidden=(1, 1000))
+    if not math.isfinite(options.scale):
+        raise ValueError(f"scale must be a finite number, but {options.scale} was given.")
     check_writable(options.out)
     settings = {
         "inputs": options.inputs[:1] if options.quick else options.inputs,
@@ -57,9 +62,7 @@ def run(options: argparse.Namespace) -> list:
             use_bias=options.bias,
         )
     )
-    for case in cases:
-        print(f"\n{case.title}\n{step_table(stretch.step_facts(case.networks[-1], case.x))}")
-    return stretch_pictures.save_stretch(
+    written = stretch_pictures.save_stretch(
         cases,
         options.out,
         settings,
@@ -67,6 +70,9 @@ def run(options: argparse.Namespace) -> list:
         frames_per_step=settings["frames_per_step"],
         progress=not options.quiet,
     )
+    for case in cases:
+        print(f"\n{case.title}\n{step_table(stretch.step_facts(case.networks[-1], case.x))}")
+    return written
 
 
 def step_table(facts: list[stretch.StepFacts]) -> str:

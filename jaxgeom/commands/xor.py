@@ -9,12 +9,13 @@ import jax
 import numpy as np
 
 from jaxgeom.chunks import in_background
+from jaxgeom.commands.numbers import MOST_NETWORKS, MOST_UNITS, check_different, check_memory, check_numbers
 from jaxgeom.domains import box
 from jaxgeom.formula import latex_formula
 from jaxgeom.layers import Layers, layers_of
 from jaxgeom.population import Solved
 from jaxgeom.recipes import xor, xor_networks
-from jaxgeom.recipes.output import check_writable, movie_paths, save_figure, save_report
+from jaxgeom.recipes.output import check_writable, movie_paths, save_arrays, save_figure, save_report
 
 SUMMARY = "linear regions of networks that solve XOR, over widths and seeds"
 DESCRIPTION = (
@@ -41,9 +42,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> list[Path]:
     """Run the study, look at single networks, and save it all."""
+    check_numbers(
+        options,
+        widths=(1, MOST_UNITS),
+        seeds=(1, MOST_NETWORKS),
+        grid=(2, 10_000),
+        max_tries=(1, MOST_NETWORKS),
+        pairs=(1, MOST_NETWORKS),
+    )
+    check_different("widths", options.widths)
     check_writable(options.out)
-    if options.pairs < 1:
-        raise ValueError(f"pairs must be a positive integer, but {options.pairs} was given.")
     seeds = min(options.seeds, 100) if options.quick else options.seeds
     widths = [width for width in options.widths if width <= 20] or options.widths if options.quick else options.widths
     settings = {
@@ -53,19 +61,27 @@ def run(options: argparse.Namespace) -> list[Path]:
         "key": options.key,
         "max_tries": options.max_tries,
     }
+    size = seeds * (4 * max(widths) + 1)
+    check_memory(4 * size, f"{seeds:,} networks of width {max(widths):,}", "take fewer seeds or smaller widths")
+    check_memory(3 * options.grid**2, f"a grid of {options.grid:,}² points", "take a coarser --grid")
     draw = partial(_of_the_task, options)
     with in_background((lambda: []) if options.table_only else draw) as drawn:
-        study = xor.xor_study(
-            widths,
-            seeds,
-            key=options.key,
-            num_grid=options.grid,
-            max_tries=options.max_tries,
-            progress=not options.quiet,
-        )
-        written = drawn()
+        parts: list[xor.XorStudy] = []
+        for width in widths:
+            part = xor.xor_study(
+                [width],
+                seeds,
+                key=options.key,
+                num_grid=options.grid,
+                max_tries=options.max_tries,
+                progress=not options.quiet,
+            )
+            parts.append(part)
+            study = xor.XorStudy(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+            xor.save_xor_numbers(study, options.out, settings)
+        pictures = drawn()
+    written = xor.save_xor_study(study, options.out, settings) + pictures
     print(xor.xor_table(study))
-    written = xor.save_xor_study(study, options.out, settings) + written
     return written if options.table_only else written + _networks(options, widths, seeds, settings)
 
 
@@ -92,9 +108,7 @@ def _networks(options: argparse.Namespace, widths: list[int], seeds: int, settin
         )
         written, networks, first = drawn()
     if scores:
-        columns: dict[str, Any] = _columns(scores)
-        np.savez_compressed(out / "xor_pairs.npz", **columns)
-        written.append(out / "xor_pairs.npz")
+        written.append(save_arrays(out / "xor_pairs.npz", _columns(scores)))
         written += _save(options, "pairs", pictures.pairs_figure(scores))
         networks["pairs"] = [_statistics(each) for each in scores]
         print("\nAffine maps of one network fitted to those of another, R² over the grid (median, range):")

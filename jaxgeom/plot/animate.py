@@ -6,9 +6,11 @@ player; nothing is loaded from elsewhere.
 """
 
 import base64
+import html
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -23,20 +25,38 @@ from matplotlib.figure import Figure
 from PIL import Image
 from tqdm.auto import tqdm
 
+from jaxgeom.files import whole_file
+
 MOVIE_FORMATS = (".gif", ".mp4", ".html")
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
-def check_movies(paths: Sequence[str | os.PathLike[str]]) -> list[Path]:
-    """Whether animations can be written to these paths; to be called before any work is done.
+class Animation(list[Path]):
+    """The files of an animation, a list of paths. Notebooks show the first of them that they can."""
+
+    def _repr_html_(self) -> str | None:
+        for path in self:
+            if path.suffix.lower() == ".html" and path.exists():
+                return _in_a_frame(path.read_text(encoding="utf-8"))
+            if path.suffix.lower() in (".gif", ".mp4") and path.exists():
+                content = base64.b64encode(path.read_bytes()).decode()
+                if path.suffix.lower() == ".gif":
+                    return f'<img alt="animation" src="data:image/gif;base64,{content}">'
+                return f'<video controls loop src="data:video/mp4;base64,{content}"></video>'
+        return None
+
+
+def check_movies(paths: Paths) -> Animation:
+    """Whether animations can be written to these paths, or to a single one; to be called before any work is done.
 
     Raises:
         ValueError: for another ending than .gif, .mp4 or .html, or if an .mp4 is wanted and there is no ffmpeg.
     """
-    checked = [Path(path) for path in paths]
+    checked = Animation(map(Path, [paths] if isinstance(paths, str | os.PathLike) else paths))
     for path in checked:
-        if path.suffix not in MOVIE_FORMATS:
+        if path.suffix.lower() not in MOVIE_FORMATS:
             raise ValueError(f"an animation ends in {', '.join(MOVIE_FORMATS)}, but {path.name!r} was given.")
-        if path.suffix == ".mp4" and _ffmpeg() is None:
+        if path.suffix.lower() == ".mp4" and _ffmpeg() is None:
             raise ValueError(
                 'an mp4 takes ffmpeg, which was not found. Install it by pip install "jaxgeom[video]", or write a '
                 ".gif or .html."
@@ -48,12 +68,12 @@ def save_animation(
     figure: Figure,
     draw: Callable[[int], Any],
     num_frames: int,
-    paths: Sequence[str | os.PathLike[str]],
+    paths: Paths,
     *,
     frames_per_second: float = 20.0,
     dpi: float = 80.0,
     progress: bool | str = False,
-) -> list[Path]:
+) -> Animation:
     """Draw the frames of an animation and write it.
 
     The layout of the figure is settled with the first frame and then stays; limits and colours are up to ``draw``.
@@ -62,13 +82,13 @@ def save_animation(
         figure: what is drawn on.
         draw: ``draw(frame)`` changes the figure to show frame 0, 1, …
         num_frames: how many there are.
-        paths: where to write; the endings .gif, .mp4 and .html say what.
+        paths: where to write, one path or several; the endings .gif, .mp4 and .html say what.
         frames_per_second: 50 at most in GIFs, whose pauses are whole hundredths of a second.
         dpi: pixels an inch.
         progress: show a progress bar; a string is its title.
 
     Returns:
-        The paths. A file is complete or not there at all.
+        The paths, as a list that notebooks show as the animation. A file is complete or not there at all.
 
     Raises:
         ValueError: as :func:`check_movies`, before any frame is drawn; or for no frames, or a rate that is not
@@ -93,7 +113,7 @@ def save_animation(
             movies = [
                 files.enter_context(_encoder(path, size, frames_per_second))
                 for path in checked
-                if path.suffix == ".mp4"
+                if path.suffix.lower() == ".mp4"
             ]
             title = progress if isinstance(progress, str) else "drawing"
             for frame in tqdm(range(num_frames), unit="frame", desc=title, disable=not progress):
@@ -111,9 +131,9 @@ def save_animation(
     if frames:
         pictures = _with_one_palette(frames, size)
         for path in checked:
-            if path.suffix == ".gif":
+            if path.suffix.lower() == ".gif":
                 _write_gif(path, pictures, frames_per_second)
-            elif path.suffix == ".html":
+            elif path.suffix.lower() == ".html":
                 _write_page(path, pictures, frames_per_second)
     return checked
 
@@ -133,7 +153,7 @@ def _with_one_palette(frames: Sequence[bytes], size: tuple[int, int]) -> list[Im
 
 
 def _write_gif(path: Path, pictures: Sequence[Image.Image], rate: float) -> None:
-    with _complete_or_not_at_all(path) as temporary:
+    with whole_file(path) as temporary:
         pictures[0].save(
             temporary,
             "GIF",
@@ -151,9 +171,22 @@ def _write_page(path: Path, pictures: Sequence[Image.Image], rate: float) -> Non
         memory = io.BytesIO()
         picture.save(memory, "PNG")
         encoded.append("data:image/png;base64," + base64.b64encode(memory.getvalue()).decode())
-    page = _PAGE.replace("TITLE", path.stem).replace("PAUSE", str(1000 / rate)).replace("FRAMES", json.dumps(encoded))
-    with _complete_or_not_at_all(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    values = {"TITLE": html.escape(path.stem), "PAUSE": str(1000 / rate), "FRAMES": json.dumps(encoded)}
+    page = re.sub("TITLE|PAUSE|FRAMES", lambda found: values[found[0]], _PAGE)  # at once: a title may be one of these
+    with whole_file(path) as temporary:
+        temporary.write_text(page, encoding="utf-8", errors="replace")
+
+
+def inline_page(figure: Figure, draw: Callable[[int], Any], num_frames: int) -> str:
+    """An animation as HTML, for notebooks: all frames and the player, in a frame of its own."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "animation.html"
+        save_animation(figure, draw, num_frames, path)
+        return _in_a_frame(path.read_text(encoding="utf-8"))
+
+
+def _in_a_frame(page: str) -> str:
+    return f'<iframe style="border: 0; width: 100%; height: 40em" srcdoc="{html.escape(page)}"></iframe>'
 
 
 def _ffmpeg() -> str | None:
@@ -174,12 +207,12 @@ def _encoder(path: Path, size: tuple[int, int], rate: float) -> Iterator[IO[byte
     """Takes the pixels of one frame after the other, red, green, blue and alpha."""
     program = _ffmpeg()
     assert program is not None  # as check_movies made sure
-    with _complete_or_not_at_all(path) as temporary, tempfile.TemporaryFile() as complaints:
+    with whole_file(path) as temporary, tempfile.TemporaryFile() as complaints:
         command = [program, "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgba"]
         command += ["-s", f"{size[0]}x{size[1]}", "-r", f"{rate:g}", "-i", "-", "-an", "-c:v", "libx264"]
         # players want even sizes and this pixel format
         command += ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-pix_fmt", "yuv420p", "-crf", "18"]
-        command += ["-movflags", "+faststart", str(temporary)]
+        command += ["-movflags", "+faststart", "-f", "mp4", f"file:{temporary}"]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=complaints)
         assert process.stdin is not None
         try:
@@ -195,18 +228,6 @@ def _encoder(path: Path, size: tuple[int, int], rate: float) -> Iterator[IO[byte
         if status:
             complaints.seek(0)
             raise ValueError(f"ffmpeg could not write {str(path)!r}: {complaints.read().decode(errors='replace')}")
-
-
-@contextmanager
-def _complete_or_not_at_all(path: Path) -> Iterator[Path]:
-    """A temporary file in the same directory, which gets its name when all went well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 _PAGE = """<!DOCTYPE html>

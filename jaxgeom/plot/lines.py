@@ -128,7 +128,8 @@ def plot_fit(
         # from the bottom of the axes up, whatever the range of the values
         marks = ax.vlines(places, 0, 0.06, color="black", linewidth=1.2, transform=ax.get_xaxis_transform(), zorder=3)
         marks.set_label("thresholds $-b/w$")
-    ax.set_xlim(x[0], x[-1])
+    if x[0] != x[-1]:
+        ax.set_xlim(x[0], x[-1])
     ax.set_xlabel("$x$")
     ax.set_ylabel("$y$")
     return FitArtists(data, predicted, stairs, marks)

@@ -8,7 +8,7 @@ from jaxtyping import Float, Shaped
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 
-from jaxgeom.plot.style import COLORS, new_axes
+from jaxgeom.plot.style import COLORS, equal_scales, new_axes
 
 
 def plot_points(
@@ -70,5 +70,5 @@ def plot_points(
         ax.set_yticks([])
         ax.set_ylim(-1, 1)
     else:
-        ax.set_aspect("equal", adjustable="datalim" if x.shape[1] == 2 else "box")
+        equal_scales(ax)
     return drawn

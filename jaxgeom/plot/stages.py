@@ -16,6 +16,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
 from jaxgeom._reprs import readable
+from jaxgeom.plot.animate import inline_page
 from jaxgeom.plot.points import plot_points
 from jaxgeom.plot.style import dark, new_axes
 from jaxgeom.plot.warp import plot_warped_grid
@@ -36,6 +37,9 @@ class Morph(NamedTuple):
     """``draw(frame)`` shows frame 0, 1, …"""
     num_frames: int
     """Number of frames."""
+
+    def _repr_html_(self) -> str:
+        return inline_page(*self)
 
 
 def plot_stages(

@@ -29,6 +29,12 @@ def dark() -> Iterator[None]:
         yield
 
 
+def equal_scales(ax: Axes) -> None:
+    """Give both axes one scale, by wider limits; limits that somebody set stay, and the box gives way."""
+    is_free = ax.name != "3d" and (ax.get_autoscalex_on() or ax.get_autoscaley_on())
+    ax.set_aspect("equal", adjustable="datalim" if is_free else "box")
+
+
 def new_axes(
     num: int = 1, *, dim: int | list[int] = 2, size: float = 4.2, num_columns: int | None = None
 ) -> list[Axes]:

@@ -50,13 +50,19 @@ def exponential_smoothing(
 
 
 def plot_loss(
-    losses: Float[Any, " steps"], *, smoothing: float = 0.95, ax: Axes | None = None, **style: Any
+    losses: Float[Any, " steps"],
+    *,
+    smoothing: float = 0.95,
+    ylabel: str = "loss",
+    ax: Axes | None = None,
+    **style: Any,
 ) -> LossArtists:
     """The loss of every batch, pale, and the same smoothed (:func:`exponential_smoothing`), against the step.
 
     Args:
         losses: as ``batch_losses`` of :func:`jaxgeom.fit`; the first is that of step 0.
         smoothing: the share of the past.
+        ylabel: what the values are.
         ax: where to draw; default is a new figure.
         style: passed on to ``Axes.plot`` for the smoothed line.
     """
@@ -68,7 +74,7 @@ def plot_loss(
     defaults: dict[str, Any] = {"color": "#0072b2", "linewidth": 1.8, "label": "smoothed"}
     (smooth,) = ax.plot(steps, exponential_smoothing(losses, smoothing), **defaults | style)
     ax.set_xlabel("step")
-    ax.set_ylabel("loss")
+    ax.set_ylabel(ylabel)
     return LossArtists(raw, smooth)
 
 
@@ -77,6 +83,7 @@ def plot_curves(
     values: Float[Any, "members records"],
     *,
     quantiles: tuple[float, float] = (0.1, 0.9),
+    ylabel: str = "loss",
     ax: Axes | None = None,
     **style: Any,
 ) -> CurveArtists:
@@ -86,6 +93,7 @@ def plot_curves(
         steps: of the records.
         values: one row a run; nan is left out.
         quantiles: lower and upper edge of the band.
+        ylabel: what the values are.
         ax: where to draw; default is a new figure.
         style: passed on to ``Axes.plot``, for instance ``label`` and ``color``; the band takes the line's colour.
 
@@ -102,7 +110,9 @@ def plot_curves(
         )
     if ax is None:
         (ax,) = new_axes()
-    bottom, middle, top = np.nanquantile(values, [low, 0.5, high], axis=0)
+    bottom, middle, top = np.full((3, len(steps)), np.nan)
+    is_known = ~np.isnan(values).all(axis=0)
+    bottom[is_known], middle[is_known], top[is_known] = np.nanquantile(values[:, is_known], [low, 0.5, high], axis=0)
     (line,) = ax.plot(steps, middle, **{"linewidth": 1.8} | style)
     band = None
     if len(values) > 1:
@@ -114,5 +124,5 @@ def plot_curves(
         }
         band = ax.fill_between(steps, bottom, top, **shade)
     ax.set_xlabel("step")
-    ax.set_ylabel("loss")
+    ax.set_ylabel(ylabel)
     return CurveArtists(line, band)

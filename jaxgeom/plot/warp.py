@@ -9,7 +9,7 @@ from matplotlib.collections import LineCollection
 from mpl_toolkits.mplot3d import Axes3D
 from mpl_toolkits.mplot3d.art3d import Line3DCollection
 
-from jaxgeom.plot.style import new_axes
+from jaxgeom.plot.style import equal_scales, new_axes
 
 _GREY = "#8b949e"
 
@@ -52,7 +52,7 @@ def plot_warped_grid(
         lines = np.concatenate([lines, np.zeros_like(lines)], axis=2)
         ax.set_yticks([])
     elif lines.shape[2] == 2:
-        ax.set_aspect("equal", adjustable="datalim")
+        equal_scales(ax)
     pieces = lines
     look: dict[str, Any] = {"linewidths": 0.8, "capstyle": "round"}
     if color is None:

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from jaxgeom import plot
 from jaxgeom.embeddings import PrincipalAxes
+from jaxgeom.plot.animate import Paths
 from jaxgeom.recipes.detangle import Detangled, Recording, shown_layers
 
 _POINTS: dict[str, Any] = {"s": 9, "alpha": 0.6}
@@ -76,7 +77,7 @@ def draw_deaths(rows: Sequence[tuple[str, Sequence[int], Detangled]]) -> Figure:
 def animate_detangle(
     recording: Recording,
     labels: Int[Any, " points"],
-    paths: Sequence[Path],
+    paths: Paths,
     *,
     smoothing: float = 0.95,
     progress: bool | str = False,

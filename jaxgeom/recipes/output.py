@@ -4,18 +4,21 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jaxgeom.files import whole_file
+
 FORMATS = ("png", "svg", "gif", "mp4", "html")
 """What pictures can be written as: figures as png and svg, animations as the others."""
 
 
-def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
+def check_formats(formats: str | Sequence[str]) -> tuple[str, ...]:
     """Whether pictures can be written in these formats; to be called before any work is done.
 
     Raises:
@@ -23,6 +26,7 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     """
     from jaxgeom.plot.animate import check_movies
 
+    formats = [formats] if isinstance(formats, str) else formats
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         raise ValueError(f"formats must be some of {', '.join(FORMATS)}, but {list(formats)} was given.")
@@ -36,11 +40,17 @@ def check_writable(directory: str | os.PathLike[str]) -> Path:
     Raises:
         ValueError: if that is impossible.
     """
+    if not os.fspath(directory):
+        raise ValueError("a directory for the results is needed, but an empty name was given.")
     path = Path(directory)
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ValueError(
+            f"cannot write to the directory {str(directory)!r}: {error.filename!r} is a file; give another --out."
+        ) from error
     except OSError as error:
         raise ValueError(f"cannot write to the directory {str(directory)!r}: {error.strerror}.") from error
     return path
@@ -59,8 +69,30 @@ def save_report(path: Path, settings: Mapping[str, Any], statistics: Any) -> Pat
         },
         "statistics": statistics,
     }
-    path.write_text(json.dumps(_plain(report), indent=2) + "\n")
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(_plain(report), indent=2) + "\n")
     return path
+
+
+def save_arrays(path: Path, arrays: Mapping[str, Any]) -> Path:
+    """Write arrays as a compressed ``.npz``."""
+    named: dict[str, Any] = dict(arrays)
+    with whole_file(path) as temporary:
+        np.savez_compressed(temporary, **named)
+    return path
+
+
+def growing_arrays(path: Path) -> Callable[[Mapping[str, Any]], None]:
+    """A function that adds arrays to a ``.npz``, from any thread: what is finished is saved while more is computed."""
+    arrays: dict[str, Any] = {}
+    lock = threading.Lock()
+
+    def add(more: Mapping[str, Any]) -> None:
+        with lock:
+            arrays.update(more)
+            save_arrays(path, arrays)
+
+    return add
 
 
 def save_figure(figure: Any, path: Path, formats: Sequence[str], *, dpi: float = 150) -> list[Path]:
@@ -74,7 +106,8 @@ def save_figure(figure: Any, path: Path, formats: Sequence[str], *, dpi: float =
         layout.execute(figure)
         figure.set_layout_engine("none")
     for place in written:
-        figure.savefig(place, dpi=dpi)
+        with whole_file(place) as temporary:
+            figure.savefig(temporary, dpi=dpi)
     plt.close(figure)
     return written
 

@@ -14,6 +14,7 @@ from jaxgeom._typing import Params
 from jaxgeom.datasets import Dataset
 from jaxgeom.embeddings import step_output, thresholds
 from jaxgeom.models import hidden_states
+from jaxgeom.plot.animate import Paths
 from jaxgeom.plot.lines import FitArtists
 from jaxgeom.recipes.regression import outputs_of, regression_data, unexplained_by_half
 from jaxgeom.recipes.rings_pictures import loss_so_far, shown_records
@@ -78,7 +79,7 @@ def animate_regression(
     sweep: Sweep,
     member: int,
     data: Dataset,
-    paths: Sequence[Path],
+    paths: Paths,
     *,
     num_frames: int = NUM_FRAMES,
     progress: bool | str = False,

@@ -1,6 +1,6 @@
 """[edge] The pictures of the rings: learning curves, lines, codes, hidden space, and all of them while training."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from jaxgeom.datasets import Dataset
 from jaxgeom.domains import box
 from jaxgeom.embeddings import hyperplanes
 from jaxgeom.models import hidden_states
+from jaxgeom.plot.animate import Paths
 from jaxgeom.recipes.rings import PUBLISHED_LOSSES, PUBLISHED_STEP, RING_NAMES, RegionTable, region_table
 from jaxgeom.recipes.sweep import Sweep, median_member, network_of
 
@@ -143,7 +144,7 @@ def animate_rings(
     sweep: Sweep,
     member: int,
     data: Dataset,
-    paths: Sequence[Path],
+    paths: Paths,
     *,
     num_frames: int = NUM_FRAMES,
     progress: bool | str = False,

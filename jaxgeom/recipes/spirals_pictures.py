@@ -27,7 +27,7 @@ from jaxgeom.domains import box, grid_lines, grid_points
 from jaxgeom.models import hidden_states
 from jaxgeom.plot.sandwich import ATTRIBUTES, NORMALIZATIONS
 from jaxgeom.plot.stages import Morph
-from jaxgeom.recipes.output import check_writable, movie_paths, save_figure, save_report
+from jaxgeom.recipes.output import check_writable, movie_paths, save_arrays, save_figure, save_report
 from jaxgeom.recipes.spirals import SPIRAL_MODELS, spiral_data
 from jaxgeom.training import Fit
 
@@ -305,25 +305,29 @@ def save_spirals(
     }
     for number, (order, common_scale) in enumerate(SANDWICHES[:num_sandwiches]):
         figures[f"sandwich{number + 1}"] = partial(draw_sandwich, layers, order, common_scale=common_scale)
-    pictures = []
+    arrays: dict[str, Any] = {"x": data.x, "y": data.y, "is_test": np.arange(len(data.x)) >= len(train.x)}
+    for name, run in runs.items():
+        arrays |= spiral_arrays(name, run)
+    report = save_report(path / "spirals.json", settings, {name: fact._asdict() for name, fact in facts.items()})
+    written = [report, save_arrays(path / "spirals.npz", arrays)]
     for name, draw in figures.items():
-        pictures += save_figure(draw(), path / f"spirals_{name}", formats, dpi=100)
+        written += save_figure(draw(), path / f"spirals_{name}", formats, dpi=100)
     movies = movie_paths(path / "spirals_training", formats)
     if movies and runs["bottleneck MLP"].snapshots is not None:
         movie = course_movie(data, course_of(runs["bottleneck MLP"], facts["bottleneck MLP"].median_seed))
         bar = "drawing the movie" if progress else False
         plot.save_animation(movie.figure, movie.draw, movie.num_frames, movies, frames_per_second=8, progress=bar)
         plt.close(movie.figure)
-        pictures += movies
-    arrays: dict[str, Any] = {"x": data.x, "y": data.y, "is_test": np.arange(len(data.x)) >= len(train.x)}
-    for name, run in runs.items():
-        for field in ("train_loss", "train_accuracy", "test_loss", "test_accuracy"):
-            arrays[f"{name}/{field}"] = getattr(run, field)
-        for layer, entries in run.params.items():
-            arrays |= {f"{name}/{layer}/{what}": array for what, array in entries.items()}
-    np.savez_compressed(path / "spirals.npz", **arrays)
-    report = save_report(path / "spirals.json", settings, {name: fact._asdict() for name, fact in facts.items()})
-    return [report, path / "spirals.npz", *pictures]
+        written += movies
+    return written
+
+
+def spiral_arrays(name: str, run: Fit) -> dict[str, Any]:
+    """What the file of arrays holds of one kind of network."""
+    curves = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+    return {f"{name}/{field}": getattr(run, field) for field in curves} | {
+        f"{name}/{layer}/{what}": array for layer, entries in run.params.items() for what, array in entries.items()
+    }
 
 
 def _member(params: Params, seed: int) -> Params:

@@ -20,7 +20,7 @@ from jaxgeom.domains import box, grid_lines
 from jaxgeom.layers import named_layers
 from jaxgeom.plot.stages import Morph, morph_stages, plot_stages
 from jaxgeom.recipes import stretch
-from jaxgeom.recipes.output import check_writable, movie_paths, save_figure, save_report
+from jaxgeom.recipes.output import check_writable, movie_paths, save_arrays, save_figure, save_report
 
 
 @readable
@@ -165,7 +165,7 @@ def save_stretch(
     """
     path = check_writable(directory)
     arrays: dict[str, Any] = {}
-    facts, pictures = {}, []
+    facts: dict[str, Any] = {}
     for case in cases:
         for name, stage in stretch.prefixes(case.networks, case.x).items():
             arrays[f"{case.name}/{name}"] = stage.points
@@ -173,8 +173,10 @@ def save_stretch(
             "weights": jax.tree.map(np.asarray, case.networks[-1]),
             "steps": [step._asdict() for step in stretch.step_facts(case.networks[-1], case.x)],
         }
+    written = [save_report(path / "stretch.json", settings, facts), save_arrays(path / "stretch.npz", arrays)]
+    for case in cases:
         where = path / f"stretch_{case.name}"
-        pictures += save_figure(draw_prefixes(case.networks, case.x, title=case.title), where, formats, dpi=90)
+        written += save_figure(draw_prefixes(case.networks, case.x, title=case.title), where, formats, dpi=90)
         movies = movie_paths(where, formats)
         if movies:
             # a mesh of 10,000 points is as well seen by every second one along each axis
@@ -183,10 +185,8 @@ def save_stretch(
             title = f"drawing {case.name}" if progress else False
             plot.save_animation(moving.figure, moving.draw, moving.num_frames, movies, progress=title)
             plt.close(moving.figure)
-            pictures += movies
-    np.savez_compressed(path / "stretch.npz", **arrays)
-    report = save_report(path / "stretch.json", settings, facts)
-    return [report, path / "stretch.npz", *pictures]
+            written += movies
+    return written
 
 
 def _write_weights(ax: Any, params: Params) -> None:

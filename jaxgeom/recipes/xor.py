@@ -27,7 +27,7 @@ from jaxgeom.layers import layers_of
 from jaxgeom.losses import side_is_right, squared_error
 from jaxgeom.models import mlp
 from jaxgeom.population import Solved, Trial, fit_until_solved
-from jaxgeom.recipes.output import check_writable, save_figure, save_report
+from jaxgeom.recipes.output import check_writable, save_arrays, save_figure, save_report
 from jaxgeom.regions.batches import NOT_COUNTED
 from jaxgeom.regions.bounds import mean_count_one_layer
 from jaxgeom.regions.count import count_regions
@@ -235,7 +235,7 @@ def xor_table(study: XorStudy) -> str:
 
 
 def save_xor_study(study: XorStudy, directory: str | os.PathLike[str], settings: dict[str, Any]) -> list[Path]:
-    """Write ``xor.json``, ``xor.npz`` and ``xor.png``.
+    """Write ``xor.json``, ``xor.npz`` and ``xor.png``, the numbers first.
 
     Args:
         study: what to save.
@@ -250,9 +250,7 @@ def save_xor_study(study: XorStudy, directory: str | os.PathLike[str], settings:
     """
     from jaxgeom import plot
 
-    path = check_writable(directory)
-    np.savez_compressed(path / "xor.npz", **study._asdict())
-    report = save_report(path / "xor.json", settings, [row._asdict() for row in xor_statistics(study)])
+    written = save_xor_numbers(study, directory, settings)
     grid = f"{settings['num_grid']} × {settings['num_grid']}"
     figure = plot.new_figure(num_columns=len(set(study.width.tolist())))
     plot.region_counts(
@@ -265,4 +263,11 @@ def save_xor_study(study: XorStudy, directory: str | os.PathLike[str], settings:
         theory=mean_count_one_layer,
         ax=figure.subplots(),
     )
-    return [report, path / "xor.npz", *save_figure(figure, path / "xor", ("png",))]
+    return [*written, *save_figure(figure, Path(directory) / "xor", ("png",))]
+
+
+def save_xor_numbers(study: XorStudy, directory: str | os.PathLike[str], settings: dict[str, Any]) -> list[Path]:
+    """The same without the picture: what is saved after each width, so that nothing finished is lost."""
+    path = check_writable(directory)
+    arrays = save_arrays(path / "xor.npz", study._asdict())
+    return [save_report(path / "xor.json", settings, [row._asdict() for row in xor_statistics(study)]), arrays]

@@ -1,0 +1,117 @@
+"""[edge] Ctrl-C and SIGTERM: a command ends within seconds, and says in one line what is saved."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from jaxgeom.files import remove_unfinished
+
+GRACE = 1.0
+"""Seconds in which a command may end by itself; after that it is ended, in whatever compiled program it is."""
+MOST_NAMED = 6
+"""Files named in that line."""
+Listing = dict[Path, tuple[int, int, int]]
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does."""
+
+
+def listing(directory: Path) -> Listing:
+    """The files in a directory with what tells whether one is written anew; none where there is no directory."""
+    found = {}
+    with suppress(OSError):
+        for path in directory.iterdir():
+            about = path.stat()
+            if path.is_file() and not path.name.startswith("."):
+                found[path] = (about.st_mtime_ns, about.st_size, about.st_ino)
+    return found
+
+
+def what_is_saved(directory: Path, before: Listing) -> str:
+    """In words, which files of a directory are new since it was listed."""
+    new = sorted(path.name for path, about in listing(directory).items() if before.get(path) != about)
+    if not new:
+        return "nothing was saved"
+    rest = f" and {len(new) - MOST_NAMED} more" if len(new) > MOST_NAMED else ""
+    are = "1 file is" if len(new) == 1 else f"{len(new)} files are"
+    return f"{are} saved in {directory}: {', '.join(new[:MOST_NAMED])}{rest}"
+
+
+def status_of(error: KeyboardInterrupt) -> tuple[str, int]:
+    """What happened, in a word, and the exit status."""
+    return ("terminated", 143) if isinstance(error, Terminated) else ("interrupted", 130)
+
+
+@contextmanager
+def interruptible(directory: Path | None, saved: Callable[[], str], *, owns_process: bool) -> Iterator[None]:
+    """Within the block SIGTERM raises :class:`Terminated`.
+
+    Python raises nothing before the compiled program at hand is done, and waits for threads. If the process belongs to
+    the command, a second after a signal it is ended.
+
+    Args:
+        directory: where unfinished files are removed then.
+        saved: says what is saved.
+        owns_process: whether the process may be ended.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    done = threading.Event()
+    try:
+        if owns_process:
+            _watch(directory, saved, done)
+        yield
+    finally:
+        done.set()
+        signal.signal(signal.SIGTERM, before)
+        if owns_process:
+            signal.set_wakeup_fd(-1)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Within the block signals interrupt nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _terminate(number: int, frame: FrameType | None) -> Any:
+    raise Terminated
+
+
+def _watch(directory: Path | None, saved: Callable[[], str], done: threading.Event) -> None:
+    """Start a thread that hears of signals at once, whatever the main thread is at."""
+    ear, mouth = os.pipe()
+    os.set_blocking(mouth, False)
+    signal.set_wakeup_fd(mouth, warn_on_full_buffer=False)
+
+    def wait() -> None:
+        while (number := os.read(ear, 1)[0]) not in (signal.SIGINT, signal.SIGTERM):
+            pass
+        if done.wait(GRACE):
+            return
+        error = Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+        word, status = status_of(error)
+        if directory is not None:
+            remove_unfinished(directory)
+        print(f"\n{word}; {saved()}", file=sys.stderr, flush=True)
+        sys.stdout.flush()
+        os._exit(status)
+
+    threading.Thread(target=wait, daemon=True).start()
