@@ -112,7 +112,9 @@ def plot_curves(
         (ax,) = new_axes()
     bottom, middle, top = np.full((3, len(steps)), np.nan)
     is_known = ~np.isnan(values).all(axis=0)
-    bottom[is_known], middle[is_known], top[is_known] = np.nanquantile(values[:, is_known], [low, 0.5, high], axis=0)
+    if is_known.any():
+        found = np.nanquantile(values[:, is_known], [low, 0.5, high], axis=0)
+        bottom[is_known], middle[is_known], top[is_known] = found
     (line,) = ax.plot(steps, middle, **{"linewidth": 1.8} | style)
     band = None
     if len(values) > 1:
