@@ -23,6 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hosts", action="store_true", help="one of several processes, which Slurm and the like started"
     )
+    parser.add_argument(
+        "--any-versions", action="store_true", help="go on with a study that was begun with other versions of packages"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -31,7 +34,7 @@ def run(options: argparse.Namespace) -> list[Path]:
     if options.hosts:
         jax.distributed.initialize()
     out = Path(options.out) if options.out else Path("out") / Path(options.file).stem
-    study = run_file(options.file, out=out, progress=not options.quiet)
+    study = run_file(options.file, out=out, any_versions=options.any_versions, progress=not options.quiet)
     written = [out / "result.npz"]
     if options.netcdf:
         save(study, out / "result.nc")

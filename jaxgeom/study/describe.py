@@ -1,37 +1,75 @@
 """[host] What a study is, as plain JSON: so that two descriptions can be compared, and their differences named.
 
 Numbers, strings and collections are described by themselves, long arrays by a digest. A function is described by its
-name, a digest of its bytecode, and what it holds: defaults, closed-over values, and the globals that it reads.
-Functions of JAX, Flax, Optax, NumPy and jaxgeom go by their names and what they hold, since their versions are
-recorded beside the description.
+name, digests of its bytecode and source, and all that it reads: defaults, closed-over values, globals, attributes of
+modules and modules that it imports; an object by what it holds and by the code of its class. Functions and classes of
+installed packages go by their names and what they hold, since versions are recorded beside the description.
+
+What a function reads from files, from the environment or by names that it makes up while it runs is not described.
 """
 
+import collections
 import dataclasses
-import dis
+import enum
 import functools
 import hashlib
 import json
-import platform
+import logging
+import math
 import re
+import sys
+import threading
 import types
-from collections.abc import Iterator, Mapping, Sequence, Set
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+import weakref
+from collections.abc import Mapping, Sequence, Set
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-PACKAGES = ("jaxgeom", "jax", "jaxlib", "flax", "optax", "numpy")
-"""Whose functions are known by name and version."""
+from jaxgeom.study.code import Reads, code_digest, imported, reads_of, source_digest
+from jaxgeom.study.versions import PYTHON, package_of
+
 MOST_LISTED = 64
 """Arrays of more numbers are described by a digest."""
 ABSENT = "(absent)"
+_PLAIN = (dict, list, tuple, set, frozenset, types.MappingProxyType, collections.OrderedDict, range)
+_NO_NUMBERS = (weakref.ref, weakref.WeakKeyDictionary, weakref.WeakValueDictionary, logging.Logger, threading.Event)
+_NO_NUMBERS = (*_NO_NUMBERS, type(threading.Lock()), type(threading.RLock()), type(sys.stdout))
+"""Types whose objects a program may hold for reasons other than numbers; they go by their types."""
+_OF_EVERY_CLASS = {"__dict__", "__weakref__", "__doc__", "__module__", "__qualname__", "__firstlineno__", "_abc_impl"}
+_OF_EVERY_CLASS |= {"__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__", "__match_args__"}
+_OF_EVERY_CLASS |= {"__static_attributes__", "__abstractmethods__", "__dataclass_fields__", "__parameters__"}
+_OF_EVERY_CLASS |= {"__orig_bases__", "__classdictcell__", "__type_params__"}
 
 
-def described(value: Any) -> Any:
-    """A value as JSON, the same for equal values in every process."""
-    return _described(value, ())
+class Found(NamedTuple):
+    """What was met on the way through a value."""
+
+    packages: set[str]
+    """Installed packages whose functions and classes go by their names."""
+    unknown: list[str]
+    """Sentences on what cannot be described."""
+
+
+class _Walk(NamedTuple):
+    found: Found
+    above: tuple[int, ...]
+    """Identities of the values around this one."""
+    described: dict[Any, Any]
+    """Functions, classes and attributes of modules that were described before, which are described once."""
+
+
+def described(value: Any, found: Found | None = None) -> Any:
+    """A value as JSON, the same for equal values in every process.
+
+    Args:
+        value: anything.
+        found: gets the packages that were met, and what cannot be described.
+    """
+    return _described(value, _Walk(found or Found(set(), []), (), {}))
 
 
 def digest(description: Any) -> str:
@@ -39,31 +77,32 @@ def digest(description: Any) -> str:
     return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
 
 
-def differences(first: Any, second: Any, path: str = "") -> list[str]:
-    """Where two descriptions differ, each as one line."""
+def differences(first: Any, second: Any, path: str = "", *, by_source: bool = False) -> list[str]:
+    """Where two descriptions differ, each as one line.
+
+    Args:
+        first, second: the descriptions.
+        path: where they stand.
+        by_source: compare code by its source where both have it, since bytecode depends on the version of Python;
+            otherwise by its bytecode, since sources differ in comments.
+    """
     if isinstance(first, dict) and isinstance(second, dict):
         names = [*first, *(name for name in second if name not in first)]
+        if "source" in first and "source" in second and "code" in first:
+            names = [name for name in names if name != ("code" if by_source else "source")]
         return [
             line
             for name in names
             for line in differences(
-                first.get(name, ABSENT), second.get(name, ABSENT), f"{path}.{name}" if path else str(name)
+                first.get(name, ABSENT),
+                second.get(name, ABSENT),
+                f"{path}.{name}" if path else str(name),
+                by_source=by_source,
             )
         ]
-    if first == second:
+    if json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True):
         return []
     return [f"{path}: {_short(first)} there, {_short(second)} here"]
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide the numbers."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "unknown"
-    return found
 
 
 def _short(value: Any) -> str:
@@ -71,102 +110,268 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "…"
 
 
-def _described(value: Any, above: tuple[int, ...]) -> Any:
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if id(value) in above:
+def _described(value: Any, walk: _Walk) -> Any:
+    if value is None or isinstance(value, bool | int | str) and not isinstance(value, enum.Enum):
+        return value if type(value) in (bool, int, str, type(None)) else [_name(type(value)), repr(value)]
+    if type(value) is float:
+        return value if math.isfinite(value) else {"float": str(value)}
+    if isinstance(value, types.ModuleType):
+        return _module(value, walk, None)
+    if isinstance(value, type):
+        return _class(value, walk)
+    if id(value) in walk.above:
         return "(itself)"
-    inner = functools.partial(_described, above=(*above, id(value)))
-    if isinstance(value, np.generic):
-        return value.item()
+    walk = walk._replace(above=(*walk.above, id(value)))
+    inner = functools.partial(_described, walk=walk)
+    if isinstance(value, types.FunctionType):
+        return _function(value, walk)
+    if isinstance(value, np.generic) and value.dtype.kind in "biuf":
+        return inner(value.item())
     if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
         return {"key": inner(jax.random.key_data(value)), "impl": str(jax.random.key_impl(value))}
-    if isinstance(value, np.ndarray | jax.Array):
-        return _array(np.asarray(value))
+    if isinstance(value, np.ndarray | np.generic | jax.Array):
+        return _array(np.asarray(value), inner)
     if isinstance(value, range):
-        return _array(np.asarray(value))
-    if isinstance(value, Mapping):
-        return {str(name): inner(item) for name, item in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return {
-            "type": _name(type(value)),
-            **{name: inner(item) for name, item in zip(value._fields, value, strict=True)},
-        }
-    if isinstance(value, Sequence):
-        return [inner(item) for item in value]
-    if isinstance(value, Set):
-        return sorted((inner(item) for item in value), key=json.dumps)
+        return _array(np.asarray(value), inner)
+    if isinstance(value, enum.Enum):
+        return {"enum": f"{_name(type(value))}.{value.name}", "value": inner(value.value)}
     if isinstance(value, functools.partial):
         return {"partial": inner(value.func), "args": inner(value.args), "keywords": inner(value.keywords)}
-    if isinstance(value, types.FunctionType):
-        return _function(value, inner)
     if isinstance(value, types.MethodType):
-        return {"method": value.__name__, "of": inner(value.__self__)}
-    if isinstance(value, types.ModuleType):
-        return value.__name__
-    if not isinstance(value, type) and hasattr(value, "__wrapped__"):  # jit, cache and the like
-        return inner(value.__wrapped__)
-    if hasattr(value, "__qualname__") or hasattr(value, "__name__"):
-        return _name(value)
-    if dataclasses.is_dataclass(value):
-        fields = {field.name: inner(getattr(value, field.name)) for field in dataclasses.fields(value)}
-        return {"type": _name(type(value)), **fields}
-    if hasattr(value, "__dict__"):
-        return {"type": _name(type(value)), **{name: inner(item) for name, item in vars(value).items()}}
-    return {"type": _name(type(value)), "value": re.sub(r" at 0x[0-9a-f]+", "", repr(value))}
+        return {"method": inner(value.__func__), "of": inner(value.__self__)}
+    if isinstance(value, types.BuiltinFunctionType | types.MethodWrapperType | np.ufunc | type(str.join)):
+        return _builtin(value, walk)
+    if isinstance(value, staticmethod | classmethod):
+        return {"type": type(value).__name__, "function": inner(value.__func__)}
+    if isinstance(value, property):
+        return {"property": [inner(value.fget), inner(value.fset), inner(value.fdel)]}
+    if isinstance(value, types.GetSetDescriptorType | types.MemberDescriptorType):
+        return {"type": type(value).__name__, "name": value.__name__}
+    if isinstance(value, _NO_NUMBERS):
+        return {"type": _name(type(value))}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return _named({"type": inner(type(value))}, dict(zip(value._fields, value, strict=False)), inner)
+    if type(value) in _PLAIN:
+        return _collection(value, inner)
+    return _object(value, walk)
 
 
-def _array(array: np.ndarray) -> Any:
+def _array(array: np.ndarray, inner: Any) -> Any:
+    about = {"shape": list(array.shape), "dtype": str(array.dtype)}
+    if array.dtype.hasobject:
+        return about | {"values": [inner(item) for item in array.ravel().tolist()]}
     if array.size <= MOST_LISTED:
-        return array.tolist()
-    content = repr(array.tolist()).encode() if array.dtype.hasobject else np.ascontiguousarray(array).tobytes()
-    return {"shape": list(array.shape), "dtype": str(array.dtype), "sha256": hashlib.sha256(content).hexdigest()}
+        return about | {"values": np.vectorize(inner, otypes=[object])(array).tolist() if array.size else []}
+    return about | {"sha256": hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()}
 
 
-def _name(value: Any) -> str:
-    name = getattr(value, "__qualname__", None) or value.__name__
-    return f"{getattr(value, '__module__', None) or 'builtins'}.{name}"
+def _collection(value: Any, inner: Any) -> Any:
+    if isinstance(value, Mapping):
+        if all(isinstance(name, str) for name in value):
+            return {name: inner(item) for name, item in value.items()}
+        return {"items": [[inner(name), inner(item)] for name, item in value.items()]}
+    if isinstance(value, Set):
+        return sorted((inner(item) for item in value), key=json.dumps)
+    return [inner(item) for item in value]
 
 
-def _function(function: types.FunctionType, inner: functools.partial) -> Any:
-    closed = dict(zip(function.__code__.co_freevars, map(_content, function.__closure__ or ()), strict=True))
-    held = closed | dict(enumerate(function.__defaults__ or ())) | (function.__kwdefaults__ or {})
-    is_known = (function.__module__ or "").split(".")[0] in PACKAGES
-    if is_known:
-        # What a library's function defaults to is the library's; what it closes over was given to it.
-        return {"function": _name(function), **{name: inner(item) for name, item in closed.items()}}
-    read = {name: function.__globals__[name] for name in _globals(function.__code__) if name in function.__globals__}
-    return {
-        "function": _name(function),
-        "code": hashlib.sha256(repr(_code(function.__code__)).encode()).hexdigest()[:16],
-        **{str(name): inner(item) for name, item in (read | held).items()},
+def _object(value: Any, walk: _Walk) -> Any:
+    """Any other object: its class, its content as a collection or array, and its attributes."""
+    inner = functools.partial(_described, walk=walk)
+    about = {"type": inner(type(value))}
+    if hasattr(value, "__wrapped__") and package_of(type(value).__module__):  # jit, cache and the like
+        rules = {
+            n: v for n, v in getattr(value, "__dict__", {}).items() if n in ("jvp", "fwd", "bwd", "nondiff_argnums")
+        }
+        return _named(about | {"of": inner(value.__wrapped__)}, rules, inner)
+    if isinstance(value, float | bytes | complex):
+        return about | {"value": repr(value)}
+    if isinstance(value, Mapping):
+        about["items"] = _collection(dict(value), inner)
+    elif isinstance(value, Sequence | collections.deque):
+        about["items"] = [inner(item) for item in value]
+    elif isinstance(value, Set):
+        about["items"] = _collection(set(value), inner)
+    elif hasattr(value, "__array__"):
+        return about | {"array": _array(np.asarray(value), inner)}
+    slots = [name for cls in type(value).__mro__ for name in _slots(cls) if hasattr(value, name)]
+    held = {name: getattr(value, name) for name in slots}
+    if dataclasses.is_dataclass(value):
+        held |= {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if hasattr(value, f.name)}
+    held |= {name: item for name, item in getattr(value, "__dict__", {}).items() if not _is_cached(value, name)}
+    if held or "items" in about or (hasattr(value, "__dict__") and package_of(type(value).__module__) is None):
+        return _named(about, held, inner)
+    try:
+        rebuilt = value.__reduce_ex__(2)
+    except Exception:
+        text = repr(value)
+        if re.search(r" at 0x[0-9a-f]+", text):
+            walk.found.unknown.append(f"an object of type {_name(type(value))} shows nothing of what it holds")
+        return about | {"value": re.sub(r" at 0x[0-9a-f]+", "", text)}
+    if isinstance(rebuilt, str):
+        return about | {"value": rebuilt}
+    return about | {"state": [inner(item) for item in rebuilt[1:3]]}
+
+
+def _is_cached(value: Any, name: str) -> bool:
+    """Whether an attribute is the remembered value of a property, there or not there by chance."""
+    return isinstance(getattr(type(value), name, None), functools.cached_property)
+
+
+def _slots(cls: type) -> Sequence[str]:
+    slots = cls.__dict__.get("__slots__", ())
+    names = [slots] if isinstance(slots, str) else list(slots)
+    return [name for name in names if name not in ("__dict__", "__weakref__")]
+
+
+def _builtin(value: Any, walk: _Walk) -> Any:
+    """A function that is not written in Python: by its name where that leads to it, and by its module's file."""
+    owner = getattr(value, "__self__", None)
+    about: dict[str, Any] = {"function": _name(value)}
+    if owner is not None and not isinstance(owner, types.ModuleType):
+        return about | {"of": _described(owner, walk)}
+    module = getattr(value, "__module__", None) or getattr(getattr(value, "__objclass__", None), "__module__", None)
+    if isinstance(value, np.ufunc):
+        module = next((n for n in ("numpy", "scipy.special") if _resolves(n, value.__name__, value)), None)
+        if module is None:
+            walk.found.unknown.append(f"{value!r} shows nothing of the function that it was made from")
+            return about
+    package = package_of(module or "builtins")
+    if package is None:
+        file = getattr(sys.modules.get(module or ""), "__file__", None)
+        if file is None or not Path(file).is_file():
+            walk.found.unknown.append(f"the function {about['function']} shows nothing of its code")
+            return about
+        return about | {"file": hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16]}
+    walk.found.packages.add(package)
+    return about
+
+
+def _module(module: types.ModuleType, walk: _Walk, names: set[str] | None) -> Any:
+    """A module: of one of the user's own, those attributes that have one of the names, or (None) all."""
+    package = package_of(module.__name__)
+    if package is not None:
+        walk.found.packages.add(package)
+        return module.__name__
+    about: dict[str, Any] = {"module": module.__name__}
+    if names is None:
+        wanted = sorted(name for name, item in vars(module).items() if name[:2] != "__" and _is_content(item))
+    else:
+        wanted = sorted(name for name in names if name in vars(module) or _is_submodule(module, name))
+    for name in wanted:
+        place = id(module), name
+        if place not in walk.described:
+            walk.described[place] = module
+            item = vars(module).get(name, sys.modules.get(f"{module.__name__}.{name}"))
+            is_module = isinstance(item, types.ModuleType)
+            put(about, name, _module(item, walk, names) if is_module else _described(item, walk))
+    return about
+
+
+def _is_submodule(module: types.ModuleType, name: str) -> bool:
+    return f"{module.__name__}.{name}" in sys.modules
+
+
+def _is_content(item: Any) -> bool:
+    """What a module is made of: code and plain values, but not whatever else may lie around."""
+    return isinstance(
+        item, types.FunctionType | type | functools.partial | np.ndarray | jax.Array | float | int | str
+    ) or (type(item) in _PLAIN)
+
+
+def _class(cls: type, walk: _Walk) -> Any:
+    """A class: one of the user's own by the code of its body and of its bases, others by their names."""
+    package = package_of(cls.__module__)
+    if package is not None:
+        walk.found.packages.add(package)
+        return _name(cls)
+    if cls in walk.described:
+        return _name(cls)
+    walk.described[cls] = cls
+    inner = functools.partial(_described, walk=walk)
+    about: dict[str, Any] = {
+        "class": _name(cls),
+        "bases": [inner(base) for base in cls.__bases__ if base is not object],
     }
+    if type(cls) is not type:
+        about["metaclass"] = inner(type(cls))
+    body = {name: item for name, item in vars(cls).items() if name not in _OF_EVERY_CLASS}
+    return _named(about, body, inner)
 
 
-def _content(cell: Any) -> Any:
+def _function(function: types.FunctionType, walk: _Walk) -> Any:
+    while package_of(function.__globals__.get("__name__")) in ("jaxtyping", "beartype") and hasattr(
+        function, "__wrapped__"
+    ):  # checks of types change no numbers
+        function = function.__wrapped__
+    name, inner = _name(function), functools.partial(_described, walk=walk)
+    if function in walk.described:
+        return name
+    closed = dict(zip(function.__code__.co_freevars, map(_cell, function.__closure__ or ()), strict=True))
+    defaults = dict(enumerate(function.__defaults__ or ())) | (function.__kwdefaults__ or {})
+    package = package_of(function.__globals__.get("__name__"))
+    if package is not None:
+        # What a library's function defaults to is the library's, but what it closes over was given to it.
+        walk.found.packages.add(package)
+        is_named = _resolves(function.__module__, function.__qualname__, function)
+        held = {} if is_named else closed | (defaults if "<locals>" in function.__qualname__ else {})
+        return _named({"function": name}, held, inner)
+    if not closed:
+        walk.described[function] = function
+    reads = reads_of(function.__code__)
+    for hidden in reads.hidden(function.__globals__):
+        walk.found.unknown.append(f"the function {name} calls {hidden}, and may read anything")
+    about = {"function": name, "code": code_digest(function.__code__), "source": source_digest(function)}
+    for module_name, module in imported(reads, function.__globals__).items():
+        put(about, module_name, "(cannot be imported)" if module is None else _module_of(module, reads, walk, True))
+    for variable, is_only_for_attributes in reads.variables.items():
+        if variable in function.__globals__:
+            item = function.__globals__[variable]
+            is_module = isinstance(item, types.ModuleType)
+            put(about, variable, _module_of(item, reads, walk, is_only_for_attributes) if is_module else inner(item))
+    for held in (closed, defaults, _attributes(function)):
+        for variable, item in held.items():
+            is_module = isinstance(item, types.ModuleType)
+            put(about, str(variable), _module_of(item, reads, walk, True) if is_module else inner(item))
+    return about
+
+
+def _module_of(module: types.ModuleType, reads: Reads, walk: _Walk, is_only_for_attributes: bool) -> Any:
+    return _module(module, walk, reads.attributes if is_only_for_attributes and not reads.takes_any_attribute else None)
+
+
+def _attributes(function: types.FunctionType) -> dict[str, Any]:
+    return {name: item for name, item in vars(function).items() if name[:2] != "__"}
+
+
+def _cell(cell: Any) -> Any:
     try:
         return cell.cell_contents
     except ValueError:  # not assigned yet
         return None
 
 
-def _code(code: types.CodeType) -> tuple:
-    constants = tuple(
-        _code(item)
-        if isinstance(item, types.CodeType)
-        else sorted(map(repr, item))
-        if isinstance(item, frozenset)
-        else item
-        for item in code.co_consts
-    )
-    return code.co_code, code.co_names, code.co_varnames, constants
+def _name(value: Any) -> str:
+    name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None) or type(value).__qualname__
+    return f"{getattr(value, '__module__', None) or 'builtins'}.{name}"
 
 
-def _globals(code: types.CodeType) -> Iterator[str]:
-    """Names of the globals that a function reads, its inner functions included."""
-    for instruction in dis.get_instructions(code):
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            yield instruction.argval
-    for item in code.co_consts:
-        if isinstance(item, types.CodeType):
-            yield from _globals(item)
+def _resolves(module: str | None, name: str, value: Any) -> bool:
+    """Whether the name leads to this very value."""
+    found: Any = sys.modules.get(module or "")
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found is value or getattr(found, "__wrapped__", None) is value
+
+
+def _named(about: dict[str, Any], held: Mapping[Any, Any], inner: Any) -> dict[str, Any]:
+    for name, item in held.items():
+        put(about, str(name), inner(item))
+    return about
+
+
+def put(about: dict[str, Any], name: str, item: Any) -> None:
+    """Set an entry of a description; a name that is taken gets a stroke, so that none hides another."""
+    while name in about:
+        name += "'"
+    about[name] = item

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Int
 
 from jaxgeom.population import architecture_groups
+from jaxgeom.study.estimate import check_layers, check_size
 
 ARCHITECTURE = ("width", "depth", "hidden")
 """Axes that decide the hidden layers."""
@@ -68,19 +69,18 @@ def layout_of(axes: Mapping[str, Any], static: Sequence[str] = (), *, has_archit
         has_architecture: whether width, depth and hidden mean hidden layers, and are not axes like others.
 
     Raises:
-        ValueError: for empty axes, repeated values, sizes below one, or architectures given twice.
+        TypeError: for axes that are no dictionary, or static that is no list of names.
+        ValueError: for empty axes, repeated values, values that become one number, sizes below one, architectures given
+            twice, or more networks than there is memory for.
     """
-    values: dict[str, list[Any]] = {}
-    fixed: dict[str, Any] = {}
-    for name, given in axes.items():
-        if isinstance(given, str) or not np.iterable(given) or (name == "hidden" and _is_architecture(given)):
-            fixed[name] = given
-            continue
-        listed = np.asarray(given).tolist() if hasattr(given, "dtype") else list(given)
-        listed = [item.item() if isinstance(item, np.generic) else item for item in listed]
-        if not listed or len(set(map(_label, listed))) < len(listed):
-            raise ValueError(f"the axis {name!r} needs at least one value, all different, but {listed} was given.")
-        values[name] = listed
+    if not isinstance(axes, Mapping) or not all(isinstance(name, str) for name in axes):
+        raise TypeError(f"axes must be a dictionary of values by name, but {axes!r} was given.")
+    if isinstance(static, str) or not np.iterable(static) or not all(isinstance(name, str) for name in static):
+        raise TypeError(f"static must be a list of names of axes, but {static!r} was given.")
+    fixed = {name: given for name, given in axes.items() if _is_single(name, given)}
+    many = {name: _sized(given) for name, given in axes.items() if name not in fixed}
+    check_size({name: len(given) for name, given in many.items()})
+    values = {name: _listed(name, given) for name, given in many.items()}
     unknown = sorted(set(static) - set(values))
     if unknown:
         raise ValueError(f"static names {unknown}, which are no axes; the axes are {list(values)}.")
@@ -96,6 +96,9 @@ def layout_of(axes: Mapping[str, Any], static: Sequence[str] = (), *, has_archit
         and not any(isinstance(item, bool) for item in listed)
         for name, listed in values.items()
     }  # fmt: skip
+    for name, traced in is_traced.items():
+        if traced:
+            _check_stays_apart(name, values[name])
     coords = {name: _coordinate(listed) for name, listed in values.items()}
     return Layout(coords, values, fixed, is_traced, special)
 
@@ -108,7 +111,9 @@ def groups_of(layout: Layout, *, is_padded: bool = True) -> list[Group]:
         is_padded: whether networks of similar widths may share a program; otherwise those of one architecture do.
     """
     num = layout.num_members
-    places = dict(zip(layout.values, np.unravel_index(np.arange(num), layout.shape), strict=True))
+    # Without an axis there is one member, and NumPy unravels nothing.
+    indices = np.unravel_index(np.arange(num), layout.shape) if layout.shape else ()
+    places = dict(zip(layout.values, indices, strict=True))
     of_member = {name: [listed[i] for i in places[name]] for name, listed in layout.values.items()}
     of_member |= {name: [item] * num for name, item in layout.fixed.items()}
     has_architecture = len(layout.special) > 1
@@ -163,6 +168,7 @@ def _check_architecture(every: Mapping[str, list]) -> None:
     for item in every.get("hidden", ()):
         if not _is_architecture(item):
             raise ValueError(f"`hidden` takes tuples of positive integers, one for each layer, but {item!r} was given.")
+    check_layers(max(map(int, [0, *every.get("depth", ()), *map(len, every.get("hidden", ()))])))
 
 
 def _is_architecture(item: Any) -> bool:
@@ -173,13 +179,76 @@ def _is_integer(item: Any) -> bool:
     return isinstance(item, int | np.integer) and not isinstance(item, bool)
 
 
+def _is_single(name: str, given: Any) -> bool:
+    return isinstance(given, str) or not np.iterable(given) or (name == "hidden" and _is_architecture(given))
+
+
+def _sized(given: Any) -> Any:
+    try:
+        return given if len(given) else []
+    except OverflowError:  # of a range that is longer than len can say: too long in any case
+        return range(2**62)
+    except TypeError:
+        return list(given)
+
+
+def _listed(name: str, given: Any) -> list[Any]:
+    """The values of an axis as Python objects."""
+    listed = np.asarray(given).tolist() if hasattr(given, "dtype") else list(given)
+    listed = [item.item() if isinstance(item, np.generic) else item for item in listed]
+    if not listed or len(set(map(_label, listed))) < len(listed):
+        raise ValueError(f"the axis {name!r} needs at least one value, all different, but {_few(listed)} was given.")
+    numbers = [item for item in listed if isinstance(item, bool | Real)]
+    if any(number != number for number in numbers):
+        raise ValueError(f"the axis {name!r} needs numbers, but {_few(listed)} with NaN was given.")
+    if len(set(numbers)) < len(numbers):
+        raise ValueError(f"the axis {name!r} needs different values, but some of {_few(listed)} are the same number.")
+    return listed
+
+
+def _check_stays_apart(name: str, listed: list[Any]) -> None:
+    """Raise unless numbers are still different ones, and as large, in the type in which they are computed."""
+    if all(map(_is_integer, listed)) and not all(-(2**31) <= item < 2**31 for item in listed):
+        raise ValueError(
+            f"the axis {name!r} is an array of int32, from -2³¹ to 2³¹ - 1, but {_few(listed)} was given. Write real "
+            f"numbers (1.0) for float32, or name it in static=[{name!r}], for Python's integers and a program for each."
+        )
+    with np.errstate(all="ignore"):
+        numbers = _numbers(listed).tolist()
+    tiny = np.finfo(np.float32).tiny  # smaller numbers are taken for zero by compiled programs
+    lost = [
+        given
+        for given, number in zip(listed, numbers, strict=True)
+        if (np.isinf(number) and not np.isinf(np.float64(given))) or (given != 0 and abs(number) < tiny)
+    ]
+    if lost:
+        raise ValueError(
+            f"the axis {name!r} is an array of float32, in which {_few(lost)} becomes zero or infinite. Take values "
+            "between 1.2e-38 and 3.4e38 in size."
+        )
+    first: dict[float, Any] = {}
+    for given, number in zip(listed, numbers, strict=True):
+        if number in first:
+            raise ValueError(
+                f"the axis {name!r} is an array of float32, in which {first[number]!r} and {given!r} are one number. "
+                f"Take values that differ in the first seven digits, or name it in static=[{name!r}]: a program for each."
+            )
+        first[number] = given
+
+
+def _few(listed: list[Any]) -> str:
+    return str(listed) if len(listed) <= 20 else f"{str(listed[:10])[:-1]}, …, {listed[-1]!r}] ({len(listed):,} values)"
+
+
 def _numbers(listed: list) -> np.ndarray:
     return np.array(listed, np.int32 if all(map(_is_integer, listed)) else np.float32)
 
 
 def _coordinate(listed: list) -> np.ndarray:
     if all(isinstance(item, bool | Real) for item in listed):
-        return np.array(listed)
+        found = np.array(listed)
+        if found.dtype.kind in "biuf" and len(np.unique(found)) == len(listed):
+            return found  # else integers that NumPy has no type for
     return np.array([_label(item) for item in listed])
 
 

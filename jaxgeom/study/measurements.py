@@ -7,7 +7,8 @@ of many networks at once, of which every member at every step makes one: it may 
 a leading axis (networks), and for numerical axes (networks,).
 
 Both return an array, or a dictionary of arrays, of which each becomes a variable: ``name_key``, and ``name`` for the
-empty key.
+empty key. What cannot be measured, such as the regions of a network that is not finite, is NaN: never a number that
+could be averaged unseen.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,6 +30,7 @@ from jaxgeom.regions.breakpoints import breakpoints
 from jaxgeom.regions.count import count_regions
 from jaxgeom.regions.enumerate import enumerate_population
 from jaxgeom.regions.grid_count import count_grid_regions
+from jaxgeom.study.missing import or_nan
 from jaxgeom.training import Loss
 
 
@@ -47,7 +49,7 @@ class Measurement(NamedTuple):
     meaning: str = ""
     """What the values are, in words."""
     details: dict[str, tuple[str, str]] | None = None
-    """Units and meaning of entries of a dictionary, by key, where they differ."""
+    """Units and meaning of entries of a dictionary, by key, where they differ; keys that it always has."""
 
 
 def pure(
@@ -70,7 +72,7 @@ def loss_on(split: str = "train") -> Measurement:
     def mean_loss(apply: Apply, params: Params, loss: Loss, data: Dataset) -> Array:
         return jnp.mean(loss(apply(params, data.x), data.y))
 
-    return Measurement(_on(split, mean_loss, "loss"), meaning=f"mean loss on the {split} split")
+    return Measurement(_on(split, mean_loss, True), meaning=f"mean loss on the {split} split")
 
 
 def accuracy_on(split: str = "train", is_right: Loss = side_is_right) -> Measurement:
@@ -79,7 +81,9 @@ def accuracy_on(split: str = "train", is_right: Loss = side_is_right) -> Measure
     def mean_accuracy(apply: Apply, params: Params, data: Dataset) -> Array:
         return jnp.mean(is_right(apply(params, data.x), data.y), dtype=jnp.float32)
 
-    return Measurement(_on(split, mean_accuracy), meaning=f"fraction of points that are right on the {split} split")
+    return Measurement(
+        _on(split, mean_accuracy, False), meaning=f"fraction of points that are right on the {split} split"
+    )
 
 
 def exact_regions(domain: PlanarDomain, *, kind: str = "activation", min_area: float | None = None) -> Measurement:
@@ -90,17 +94,17 @@ def exact_regions(domain: PlanarDomain, *, kind: str = "activation", min_area: f
 
     def count(layers: Layers) -> dict[str, Any]:
         found = count_regions(layers, domain, kind=kind, min_area=min_area)
+        is_counted = np.asarray(found.count) >= 0
         counts = {"": found.count, "degenerate": found.degenerate}
-        if min_area is None:
-            return counts
-        return counts | {"large": found.num_large, "smallest_area": found.smallest_area}
+        if min_area is not None:
+            counts |= {"large": found.num_large, "smallest_area": found.smallest_area}
+        return {name: or_nan(array, is_counted) for name, array in counts.items()}
 
-    details = {
-        "degenerate": ("1", "whether integer arithmetic decided the exact number"),
-        "large": ("1", f"number of regions of at least {min_area} in area; -1 where not finite"),
-        "smallest_area": ("squared units of the input", "area of the smallest region"),
-    }
-    meaning = f"exact number of linear regions, kind {kind!r}; -1 where not finite"
+    details = {"degenerate": ("1", "whether integer arithmetic decided the exact number")}
+    if min_area is not None:
+        details["large"] = ("1", f"number of regions of at least {min_area} in area; NaN where not finite")
+        details["smallest_area"] = ("squared units of the input", "area of the smallest region")
+    meaning = f"exact number of linear regions, kind {kind!r}; NaN where not finite"
     return Measurement(count, True, meaning=meaning, details=details)
 
 
@@ -112,10 +116,11 @@ def grid_regions(points: Float[Array | np.ndarray, "points in"], *, atol: float 
 
     def count(layers: Layers) -> dict[str, np.ndarray]:
         found = count_grid_regions(layers, points, atol)
-        return {"": found.num_maps, "patterns": found.num_patterns}
+        counts = {"": np.asarray(found.num_maps), "patterns": np.asarray(found.num_patterns)}
+        return {name: or_nan(array, array >= 0) for name, array in counts.items()}
 
-    meaning = f"distinct affine maps at {len(points)} points; -1 where not finite"
-    details = {"patterns": ("1", f"activation patterns at {len(points)} points; -1 where not finite")}
+    meaning = f"distinct affine maps at {len(points)} points; NaN where not finite"
+    details = {"patterns": ("1", f"activation patterns at {len(points)} points; NaN where not finite")}
     return Measurement(count, True, meaning=meaning, details=details)
 
 
@@ -141,9 +146,10 @@ def line_breakpoints(
     """Numbers of breakpoints along segments or lines, by :func:`jaxgeom.breakpoints`."""
 
     def count(layers: Layers) -> np.ndarray:
-        return np.asarray(breakpoints(layers, start, stop, kind=kind).count)
+        counts = np.asarray(breakpoints(layers, start, stop, kind=kind).count)
+        return or_nan(counts, counts >= 0)
 
-    return Measurement(count, True, ("line",), meaning=f"breakpoints along each {kind}; -1 where not finite")
+    return Measurement(count, True, ("line",), meaning=f"breakpoints along each {kind}; NaN where not finite")
 
 
 def states_at(points: Float[Array | np.ndarray, "points in"], layer: int = -1) -> Measurement:
@@ -173,17 +179,20 @@ def as_measurement(measure: Measurement | Callable[..., Any]) -> Measurement:
     return pure(measure)
 
 
-def _on(split: str, function: Callable[..., Array], *names: str) -> Callable[..., Array]:
+def _on(split: str, function: Callable[..., Array], takes_loss: bool) -> Callable[..., Array]:
     if split not in ("train", "test"):
         raise ValueError(f"the split must be 'train' or 'test', but {split!r} was given.")
 
-    def on_train(apply: Apply, params: Params, train: Dataset, loss: Loss) -> Array:
-        return function(apply, params, *([loss] if names else []), train)
-
-    def on_test(apply: Apply, params: Params, test: Dataset, loss: Loss) -> Array:
-        return function(apply, params, *([loss] if names else []), test)
-
-    return on_train if split == "train" else on_test
+    # What a measurement asks for is read from the names of its arguments.
+    if takes_loss:
+        return {
+            "train": lambda apply, params, loss, train: function(apply, params, loss, train),
+            "test": lambda apply, params, loss, test: function(apply, params, loss, test),
+        }[split]
+    return {
+        "train": lambda apply, params, train: function(apply, params, train),
+        "test": lambda apply, params, test: function(apply, params, test),
+    }[split]
 
 
 def _first_line(function: Callable[..., Any]) -> str:

@@ -17,8 +17,9 @@ from jaxgeom.datasets import Dataset
 from jaxgeom.layers import layers_of
 from jaxgeom.losses import binary_cross_entropy
 from jaxgeom.models import Model
-from jaxgeom.study.layout import Group
+from jaxgeom.study.layout import SEED, Group, Layout
 from jaxgeom.study.measurements import Measurement
+from jaxgeom.study.missing import or_nan
 from jaxgeom.training import fit
 
 
@@ -50,6 +51,33 @@ def named_arguments(function: Callable[..., Any]) -> dict[str, bool]:
     return {p.name: p.default is inspect.Parameter.empty for p in found if p.kind in kinds}
 
 
+def available_names(recipe: Recipe, layout: Layout, *, is_of_population: bool) -> list[str]:
+    """Names of the arguments that a measurement can have."""
+    settings = [*layout.values, *layout.fixed]
+    if is_of_population:
+        return ["params", "layers", SEED, *(name for name in settings if layout.is_traced.get(name))]
+    data = {"train": recipe.data, "test": recipe.test, "loss": recipe.loss}
+    given = [name for name, part in data.items() if part is not None]
+    own = ["params", "layers", "apply", "initial_params", SEED, *given]
+    return own + [name for name in settings if name not in layout.special]
+
+
+def check_measurements(recipe: Recipe, layout: Layout) -> None:
+    """Raise a ValueError, before anything is trained, for measurements of what the study does not have."""
+    for name, measurement in recipe.measure.items():
+        needed = [n for n, is_needed in named_arguments(measurement.function).items() if is_needed]
+        available = available_names(recipe, layout, is_of_population=measurement.is_of_population)
+        missing = [item for item in needed if item not in available]
+        for item, remedy in (("test", "test=…"), ("train", "data=…"), ("loss", "loss=…")):
+            if item in missing and not measurement.is_of_population:
+                raise ValueError(
+                    f"the measurement {name!r} takes {item}, which the study does not have: pass {remedy} to run_study "
+                    f"(a table [{remedy.partition('=')[0]}] of a file, or `loss` in [train]), or measure something else."
+                )
+        if missing:
+            raise ValueError(_lacks(f"measurement {name!r}", missing, available))
+
+
 def call(what: str, function: Callable[..., Any], given: Mapping[str, Any]) -> Any:
     """Call a function with those of the given arguments whose names it has.
 
@@ -59,11 +87,15 @@ def call(what: str, function: Callable[..., Any], given: Mapping[str, Any]) -> A
     arguments = named_arguments(function)
     missing = [name for name, is_needed in arguments.items() if is_needed and name not in given]
     if missing:
-        raise ValueError(
-            f"the {what} takes {', '.join(missing)}, which the study does not have. It has {', '.join(given)}: add an "
-            "axis or a setting of that name, or fix it with functools.partial."
-        )
+        raise ValueError(_lacks(what, missing, list(given)))
     return function(**{name: given[name] for name in arguments if name in given})
+
+
+def _lacks(what: str, missing: Sequence[str], available: Sequence[str]) -> str:
+    return (
+        f"the {what} takes {', '.join(missing)}, which the study does not have. It has {', '.join(available) or 'none'}: "
+        "add an axis or a setting of that name, or fix it with functools.partial."
+    )
 
 
 def check_axes_are_used(recipe: Recipe, names: Sequence[str]) -> None:
@@ -86,8 +118,8 @@ def member_function(recipe: Recipe, group: Group, *, is_outline: bool = False) -
         recipe, group: what to make.
         is_outline: leave out the training, which takes time to trace and does not change the shapes of the result.
 
-    Its result has the variables of all measurements of one network with a leading axis (steps), "params" with the same
-    axis if a measurement of the population needs them, and "diverged_step".
+    Its result has "measured", the variables of all measurements of one network with a leading axis (steps), "params"
+    with the same axis if a measurement of the population needs them, and "diverged_step".
     """
     outputs = None if group.hidden is None else _num_outputs(recipe, group)
 
@@ -118,16 +150,19 @@ def member_function(recipe: Recipe, group: Group, *, is_outline: bool = False) -
             )
             snapshots, diverged_step, initial = result.snapshots, result.diverged_step, result.initial_params
         available = settings | {"apply": model.apply, "initial_params": initial, "seed": seed}
-        available |= {"train": train, "test": test, "loss": recipe.loss}
+        data = {"train": train, "test": test, "loss": recipe.loss}
+        available |= {name: part for name, part in data.items() if part is not None}
 
         def measured(params: Params) -> dict[str, Array]:
             found: dict[str, Any] = {}
             for name, measurement in recipe.measure.items():
                 if not measurement.is_of_population:
-                    found |= variables(name, _measured(name, measurement, params, available))
-            return jax.tree.map(jnp.asarray, found)
+                    join(found, variables(name, _measured(name, measurement, params, available)), name)
+                elif is_outline and "layers" in named_arguments(measurement.function):
+                    layers_of(params)  # which has to say at once what has no layers
+            return {name: _storable(name, item) for name, item in found.items()}
 
-        found: dict[str, PyTree] = jax.lax.map(measured, snapshots)
+        found: dict[str, PyTree] = {"measured": jax.lax.map(measured, snapshots)}
         if any(measurement.is_of_population for measurement in recipe.measure.values()):
             found["params"] = snapshots
         return found | {"diverged_step": diverged_step}
@@ -145,14 +180,34 @@ def population_variables(recipe: Recipe, params: Params, settings: Mapping[str, 
         if measurement.is_of_population:
             value = _measured(name, measurement, flat, available)
             for variable, array in variables(name, value).items():
-                array = np.asarray(array)
+                array = or_nan(array, ~np.ma.getmaskarray(array)) if np.ma.is_masked(array) else np.asarray(array)
                 if array.shape[:1] != (leading[0] * leading[1],):
                     raise ValueError(
                         f"the measurement {name!r} must give arrays with a leading axis of the "
                         f"{leading[0] * leading[1]} networks, but {variable!r} has shape {array.shape}."
                     )
-                found[variable] = array.reshape(*leading, *array.shape[1:])
+                if array.dtype.kind not in "biufcSUmM":
+                    raise ValueError(
+                        f"the measurement {name!r} must give arrays of numbers, booleans or texts, but {variable!r} has "
+                        f"dtype {array.dtype}, which cannot be saved. Convert it with numpy.asarray(…, dtype)."
+                    )
+                join(found, {variable: array.reshape(*leading, *array.shape[1:])}, name)
     return found
+
+
+def join(found: dict[str, Any], new: Mapping[str, Any], name: str) -> None:
+    """Add the variables of a measurement to those of others.
+
+    Raises:
+        ValueError: if one of that name is there.
+    """
+    taken = [variable for variable in new if variable in found]
+    if taken:
+        raise ValueError(
+            f"the measurement {name!r} gives the variable {taken[0]!r}, which another measurement or the study itself "
+            "gives, too; choose another name for one of them."
+        )
+    found |= new
 
 
 def variables(name: str, value: PyTree) -> dict[str, Any]:
@@ -160,7 +215,23 @@ def variables(name: str, value: PyTree) -> dict[str, Any]:
     value = value._asdict() if hasattr(value, "_asdict") else value
     if not isinstance(value, Mapping):
         return {name: value}
-    return {f"{name}_{key}" if key else name: item for key, item in value.items()}
+    found: dict[str, Any] = {}
+    for key, item in value.items():
+        join(found, {f"{name}_{key}" if key != "" else name: item}, name)
+    return found
+
+
+def _storable(name: str, item: Any) -> Array:
+    """In a type that NumPy's files know."""
+    if isinstance(item, Mapping | tuple | list) and not all(np.ndim(part) == 0 for part in jax.tree.leaves(item)):
+        raise ValueError(
+            f"a measurement must give an array or a dictionary of arrays, but {name!r} is a {type(item).__name__}. "
+            "Give each of its arrays a key of its own."
+        )
+    array = jnp.asarray(item)
+    if np.dtype(array.dtype).kind != "V":
+        return array
+    return array.astype(jnp.float32 if jnp.issubdtype(array.dtype, jnp.floating) else jnp.int32)
 
 
 def _measured(name: str, measurement: Measurement, params: Params, available: Mapping[str, Any]) -> PyTree:
@@ -199,6 +270,28 @@ def _model(
     return call("model", recipe.model, given)
 
 
+def outline(recipe: Recipe, group: Group) -> dict[str, PyTree]:
+    """Shapes and dtypes of what :func:`member_function` gives for one member, without training it."""
+    return jax.eval_shape(member_function(recipe, group, is_outline=True), *arguments(group, 0))
+
+
+def arguments(group: Group, rows: Any) -> tuple[Any, Any, Any]:
+    """The arguments of :func:`member_function` for members of a group."""
+    widths = None if group.widths is None else group.widths[rows]
+    return group.seed[rows].astype(np.uint32), widths, {name: values[rows] for name, values in group.traced.items()}
+
+
+def num_bytes(shapes: PyTree) -> int:
+    """Bytes of arrays of which the shapes are known."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes))
+
+
+def data_bytes(recipe: Recipe, group: Group) -> int:
+    """Bytes of the data of one member, known without making them."""
+    first = {name: values[0] for name, values in group.traced.items()}
+    return num_bytes(jax.eval_shape(lambda key: _data(recipe, group.static | first, key), jax.random.key(0)))
+
+
 def _num_outputs(recipe: Recipe, group: Group) -> int:
     """As given, or else as many as the targets have columns, or classes."""
     if recipe.outputs is not None:
@@ -207,8 +300,10 @@ def _num_outputs(recipe: Recipe, group: Group) -> int:
         return 1
     first = {name: values[0] for name, values in group.traced.items()}
     train, _ = _data(recipe, group.static | first, jax.random.key(recipe.key))
-    if not jnp.issubdtype(train.y.dtype, jnp.integer):
-        return train.y.shape[1]
+    if not isinstance(train, tuple) or not hasattr(train, "x") or not hasattr(train, "y"):
+        raise ValueError(f"the data must be a jaxgeom.Dataset of x and y, but {type(train).__name__} was given.")
+    if train.y.ndim != 1 or not jnp.issubdtype(train.y.dtype, jnp.integer):
+        return 1 if train.y.ndim == 1 else train.y.shape[1]
     return 1 if recipe.loss is binary_cross_entropy else int(np.max(train.y)) + 1
 
 

@@ -1,26 +1,30 @@
 """[host] The result of a study: arrays with named axes and coordinates, chosen from, merged, saved and loaded."""
 
+import html
 import io
 import json
+import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Bool
 
 from jaxgeom._reprs import readable
 from jaxgeom.study.describe import differences
+from jaxgeom.study.missing import filled
 from jaxgeom.study.store import RESULT, load_chunk, read_manifest, write_atomically
 
 
 @readable
 class Study(NamedTuple):
-    """Arrays with names for their axes."""
+    """Arrays with names for their axes; ``study["regions"]`` is a variable, ``study["seed"]`` the values of an axis."""
 
     variables: dict[str, np.ndarray]
-    """What was measured. Where networks have fewer entries than others (units, say), and in parts of a study that are
-    not finished, floats are NaN, integers -1 and booleans False."""
+    """What was measured. What was not is NaN: members that are not finished, counts of networks that are not finite,
+    and entries that other networks have more of (units, say). There integers and booleans are float64."""
     dims: dict[str, tuple[str, ...]]
     """Names of the axes of each variable: the axes of the study, "step", and what the measurement adds."""
     coords: dict[str, np.ndarray]
@@ -29,33 +33,94 @@ class Study(NamedTuple):
     """Units and meaning of each variable."""
     settings: dict[str, Any]
     """Description, versions and date, as they can be written to JSON."""
+    is_finished: Bool[np.ndarray, "*axes"]
+    """Whether each member, along the axes of the study but "step", was measured."""
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of the axes along which members differ."""
+        return tuple(name for name in self.coords if name != "step")
+
+    def __getitem__(self, name: Any) -> Any:
+        if not isinstance(name, str):
+            return tuple.__getitem__(self, name)
+        if name in self.variables or name in self.coords:
+            return self.variables[name] if name in self.variables else self.coords[name]
+        raise UnknownVariable(
+            f"the study has the variables {', '.join(self.variables)} and the axes {', '.join(self.coords) or 'none'}, but "
+            f"{name!r} was given."
+        )
+
+    def __contains__(self, name: object) -> bool:
+        if isinstance(name, str):
+            return name in self.variables or name in self.coords
+        return any(name is field for field in self)
+
+    def __repr__(self) -> str:
+        return "\n".join(
+            [
+                f"Study of {self._progress()}",
+                f"  axes: {self._axes() or 'none'}",
+                *(f"  {name}: {rest}" for name, *_, rest in self._rows()),
+            ]
+        )
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td><b>{html.escape(name)}</b></td><td>{html.escape(dims)}</td><td>{html.escape(kind)}</td>"
+            f"<td>{html.escape(meaning)}</td></tr>"
+            for name, dims, kind, meaning, _ in self._rows()
+        )
+        head = f"<b>Study</b> of {html.escape(self._progress())}<br>axes: {html.escape(self._axes() or 'none')}"
+        return f"<div>{head}<table>{rows}</table></div>"
+
+    def _progress(self) -> str:
+        num, done = self.is_finished.size, int(np.sum(self.is_finished))
+        networks = f"{num:,} network{'' if num == 1 else 's'}"
+        return networks if done == num else f"{networks}, {done:,} finished ({math.floor(100 * done / num)} %)"
+
+    def _axes(self) -> str:
+        return ", ".join(f"{name} ({len(values):,}: {_ends(values)})" for name, values in self.coords.items())
+
+    def _rows(self) -> Iterator[tuple[str, str, str, str, str]]:
+        for name, array in self.variables.items():
+            sizes = zip(self.dims[name], array.shape, strict=True)
+            dims, meaning = " × ".join(f"{dim} {size}" for dim, size in sizes), self.attrs[name]["meaning"]
+            kind = str(array.dtype)
+            yield name, dims, kind, meaning, f"{kind} ({', '.join(self.dims[name])}), {meaning}"[:150]
 
 
-def fill_value(dtype: np.dtype) -> Any:
-    """What stands where nothing was measured."""
-    return np.nan if dtype.kind in "fc" else False if dtype.kind == "b" else -1
+class UnknownVariable(ValueError, KeyError):
+    """A name that a study does not have: a ValueError as everywhere, and a KeyError as Python has it for brackets."""
+
+    __str__ = Exception.__str__
 
 
-def assembled(
-    parts: Sequence[tuple[np.ndarray, Mapping[str, np.ndarray]]],
-    shape: Sequence[int],
-) -> dict[str, np.ndarray]:
+Part = tuple[np.ndarray, dict[str, np.ndarray]]
+"""Numbers of the members of a chunk, and its arrays with a leading axis (members)."""
+
+
+def assembled(parts: Sequence[Part], shape: Sequence[int]) -> dict[str, np.ndarray]:
     """Arrays of all members from those of chunks.
 
     Args:
         parts: for each chunk the numbers of its members, and arrays with a leading axis (members).
         shape: lengths of the axes of the study.
+
+    Raises:
+        ValueError: if a variable has more axes for some networks than for others.
     """
-    found = {}
+    found, num = {}, int(np.prod(shape, dtype=np.int64))
     for name in dict.fromkeys(name for _, arrays in parts for name in arrays):
-        pieces = [(members, arrays[name]) for members, arrays in parts]
-        most = np.max([piece.shape[1:] for _, piece in pieces], axis=0).astype(int)
-        dtype = np.result_type(*(piece.dtype for _, piece in pieces))
-        whole = np.full((int(np.prod(shape)), *most), fill_value(dtype), dtype)
-        for members, piece in pieces:
-            place: Any = (members, *map(slice, piece.shape[1:]))
-            whole[place] = piece
-        found[name] = whole.reshape(*shape, *most)
+        pieces = [(members, arrays[name]) for members, arrays in parts if name in arrays]
+        ranks = sorted({piece.ndim - 1 for _, piece in pieces})
+        if len(ranks) > 1:
+            raise ValueError(
+                f"{name!r} has {ranks[0]} axes for some networks and {ranks[-1]} for others; measure alike."
+            )
+        most = np.max([piece.shape[1:] for _, piece in pieces], axis=0).astype(int).tolist()
+        places = [((members, *map(slice, piece.shape[1:])), piece) for members, piece in pieces]
+        found[name] = filled((num, *most), places, repr(name)).reshape((*shape, *most))
     return found
 
 
@@ -70,6 +135,7 @@ def select(study: Study, **values: Any) -> Study:
         ValueError: for an unknown axis, or a value that is not on it.
     """
     variables, dims, coords = dict(study.variables), dict(study.dims), dict(study.coords)
+    axes, is_finished = list(study.axes), study.is_finished
     for name, wanted in values.items():
         if name not in coords:
             raise ValueError(f"the study has the axes {', '.join(coords)}, but {name!r} was given.")
@@ -83,20 +149,39 @@ def select(study: Study, **values: Any) -> Study:
                 variables[variable] = np.take(variables[variable], index, axis=axis)
                 if np.ndim(index) == 0:
                     dims[variable] = tuple(dim for dim in dims[variable] if dim != name)
-    return Study(variables, dims, coords, study.attrs, study.settings)
+        if name in axes:
+            is_finished = np.take(is_finished, index, axis=axes.index(name))
+            if np.ndim(index) == 0:
+                axes.remove(name)
+    return Study(variables, dims, coords, study.attrs, study.settings, np.asarray(is_finished))
 
 
-def merge(*studies: Study, along: str = "seed") -> Study:
+def merge(*studies: Study, along: str = "seed", any_versions: bool = False) -> Study:
     """One study from several that differ along one axis only, such as in their seeds.
 
+    Args:
+        studies: the studies.
+        along: the axis.
+        any_versions: merge studies that were made with other versions of Python or of packages, too.
+
     Raises:
-        ValueError: if they differ in anything else (the message names it), or share values of that axis.
+        ValueError: for no studies, or if they differ in anything else (the message names it), or share values of that
+            axis.
+        TypeError: for anything but studies.
     """
+    if not studies:
+        raise ValueError("there is nothing to merge: pass one study or more, as in merge(first, second).")
+    if not all(isinstance(study, Study) for study in studies):
+        kinds = ", ".join(type(study).__name__ for study in studies)
+        raise TypeError(f"studies are merged, each an argument of its own (merge(*list)), but {kinds} was given.")
     first, *others = studies
     if along not in first.coords or any(along not in other.coords for other in others):
         raise ValueError(f"studies are merged along an axis of all of them, but {along!r} is not one.")
+    if along == "step":
+        raise ValueError("studies are merged along an axis of their networks, not along the steps of their training.")
     for other in others:
-        differ = differences(_without(first.settings, along), _without(other.settings, along))
+        compared = ("description",) if any_versions else ("description", "versions", "other_versions")
+        differ = differences(_without(first.settings, along, compared), _without(other.settings, along, compared))
         differ += [
             f"coordinates of {name}: they are not the same"
             for name in {**first.coords, **other.coords}
@@ -117,10 +202,15 @@ def merge(*studies: Study, along: str = "seed") -> Study:
     variables = {}
     for name, dims in first.dims.items():
         arrays = [study.variables[name] for study in studies]
-        variables[name] = _joined(arrays, dims.index(along)) if along in dims else arrays[0]
+        variables[name] = _joined(name, arrays, dims.index(along)) if along in dims else arrays[0]
     settings = json.loads(json.dumps(first.settings))
+    settings.pop("digest", None)  # of the first study alone
     settings["description"]["axes"][along] = values.tolist()
-    return Study(variables, first.dims, first.coords | {along: values}, first.attrs, settings)
+    used = [v for study in studies for v in (study.settings["versions"], *study.settings.get("other_versions", ()))]
+    others_used = [v for place, v in enumerate(used) if v not in used[:place]][1:]
+    settings |= {"other_versions": others_used} if others_used else {}
+    is_finished = np.concatenate([study.is_finished for study in studies], axis=first.axes.index(along))
+    return Study(variables, first.dims, first.coords | {along: values}, first.attrs, settings, is_finished)
 
 
 def save(study: Study, path: str | os.PathLike[str]) -> Path:
@@ -140,7 +230,8 @@ def save(study: Study, path: str | os.PathLike[str]) -> Path:
         buffer = io.BytesIO()
         arrays: dict[str, Any] = {f"variable.{name}": array for name, array in study.variables.items()}
         arrays |= {f"coord.{name}": array for name, array in study.coords.items()}
-        np.savez_compressed(buffer, **arrays, about=np.array(json.dumps(about)))
+        arrays |= {"is_finished": study.is_finished, "about": np.array(json.dumps(about))}
+        np.savez_compressed(buffer, **arrays)
         content = buffer.getvalue()
     else:
         raise ValueError(f"studies are saved as .npz or .nc, but {str(path)!r} was given.")
@@ -159,39 +250,67 @@ def load(path: str | os.PathLike[str]) -> Study:
     path = Path(path)
     if path.is_dir():
         return _load_directory(path)
+    if path.suffix not in (".npz", ".nc"):
+        raise ValueError(f"a study is a directory, or a file .npz or .nc, but {str(path)!r} was given.")
     if path.suffix == ".nc":
         from jaxgeom.study.labels import from_netcdf
 
         return from_netcdf(path)
-    if path.suffix != ".npz":
-        raise ValueError(f"a study is a directory, or a file .npz or .nc, but {str(path)!r} was given.")
-    with np.load(path) as file:
-        about = json.loads(str(file["about"]))
-        parts = {
-            kind: {name.removeprefix(f"{kind}."): file[name] for name in file.files if name.startswith(f"{kind}.")}
-            for kind in ("variable", "coord")
-        }
+    with open(path, "rb") as file:
+        try:
+            return _read(file)
+        except Exception as error:  # damaged archives fail in many ways
+            raise ValueError(
+                f"{str(path)!r} is damaged, or no study that jaxgeom.study.save wrote ({type(error).__name__}: {error})."
+            ) from error
+
+
+def _read(file: IO[bytes]) -> Study:
+    with np.load(file) as archive:
+        about = json.loads(str(archive["about"]))
+        variables, coords = (
+            {name.removeprefix(kind): archive[name] for name in archive.files if name.startswith(kind)}
+            for kind in ("variable.", "coord.")
+        )
+        sizes = [len(values) for name, values in coords.items() if name != "step"]
+        is_finished = archive["is_finished"] if "is_finished" in archive.files else np.ones(sizes, bool)
     dims = {name: tuple(names) for name, names in about["dims"].items()}
-    return Study(parts["variable"], dims, parts["coord"], about["attrs"], about["settings"])
+    if any(variables[name].ndim != len(dims[name]) for name in {**variables, **dims}):
+        raise ValueError("its variables do not fit their axes")
+    return Study(variables, dims, coords, about["attrs"], about["settings"], is_finished)
+
+
+def read_part(directory: Path, number: int, study: str) -> Part | None:
+    """What a finished chunk holds, or None if there is none, or it is not as it was saved."""
+    arrays = load_chunk(directory, number, study)
+    if arrays is None:
+        return None
+    members = arrays.pop("members")
+    return members, {name.removeprefix("variable."): array for name, array in arrays.items()}
 
 
 def _load_directory(directory: Path) -> Study:
+    """The result, if it is that of the study that is under way, or else what its chunks hold."""
     manifest = read_manifest(directory)
     if manifest is None:
         raise ValueError(f"{str(directory)!r} is not the directory of a study.")
+    problem = ""
     if (directory / RESULT).exists():
-        return load(directory / RESULT)
-    parts = []
-    for number in range(manifest["num_chunks"]):
-        arrays = load_chunk(directory, number, manifest["digest"])
-        if arrays is not None:
-            parts.append((arrays.pop("members"), arrays))
+        try:
+            study = load(directory / RESULT)
+            if study.settings.get("digest") == manifest["digest"]:
+                return study
+            problem = f" {RESULT} there is that of another study."
+        except ValueError as error:
+            problem = f" {error}"
+    read = (read_part(directory, number, manifest["digest"]) for number in range(manifest["num_chunks"]))
+    parts = [part for part in read if part is not None]
     if not parts:
-        raise ValueError(f"no chunk of the study in {str(directory)!r} is finished yet.")
+        raise ValueError(f"no chunk of the study in {str(directory)!r} is finished yet.{problem}")
     return labelled(parts, manifest)
 
 
-def labelled(parts: Sequence[tuple[np.ndarray, Mapping[str, np.ndarray]]], manifest: Mapping[str, Any]) -> Study:
+def labelled(parts: Sequence[Part], manifest: Mapping[str, Any]) -> Study:
     """The study from its chunks, and what the manifest says of it."""
     coords = {name: np.array(values) for name, values in manifest["coords"].items()}
     axes = tuple(name for name in coords if name != "step")
@@ -205,8 +324,12 @@ def labelled(parts: Sequence[tuple[np.ndarray, Mapping[str, np.ndarray]]], manif
         names = [f"{name}_axis{i}" for i in range(num_trailing - len(given))] + given[len(given) - num_trailing :]
         dims[name] = (*leading, *(names if num_trailing else ()))
         attrs[name] = {"units": about["units"], "meaning": about["meaning"]}
-    settings = {name: manifest[name] for name in ("description", "versions", "created")}
-    return Study(variables, dims, coords, attrs, settings)
+    about_it = ("description", "versions", "other_versions", "created", "digest")
+    settings = {name: manifest[name] for name in about_it if name in manifest}
+    is_finished = np.zeros([len(coords[name]) for name in axes], bool)
+    for members, _ in parts:
+        is_finished.flat[members] = True
+    return Study(variables, dims, coords, attrs, settings, is_finished)
 
 
 def _measurement_of(variable: str, manifest: Mapping[str, Any]) -> str:
@@ -237,23 +360,26 @@ def _some(coordinate: np.ndarray) -> str:
     return str(values) if len(values) <= 20 else f"{values[:10]} … {values[-1]}"
 
 
-def _without(settings: Mapping[str, Any], along: str) -> dict[str, Any]:
+def _ends(values: np.ndarray) -> str:
+    listed = [f"{value:g}" if isinstance(value, float) else str(value) for value in values.tolist()]
+    return ", ".join(listed) if len(listed) <= 4 else f"{listed[0]}, {listed[1]}, …, {listed[-1]}"
+
+
+def _without(settings: Mapping[str, Any], along: str, compared: Sequence[str]) -> dict[str, Any]:
     """What must agree: all but the axis, and when it was made."""
-    kept = json.loads(json.dumps({name: settings[name] for name in ("description", "versions") if name in settings}))
+    kept = json.loads(json.dumps({name: settings[name] for name in compared if name in settings}))
     kept.get("description", {}).get("axes", {}).pop(along, None)
     return kept
 
 
-def _joined(arrays: Sequence[np.ndarray], axis: int) -> np.ndarray:
+def _joined(name: str, arrays: Sequence[np.ndarray], axis: int) -> np.ndarray:
     """Along an axis, others filled up to the longest."""
-    dtype = np.result_type(*arrays)
     most = np.max([array.shape for array in arrays], axis=0)
     most[axis] = sum(array.shape[axis] for array in arrays)
-    whole = np.full(most, fill_value(dtype), dtype)
-    start = 0
+    pieces, start = [], 0
     for array in arrays:
         place = [slice(size) for size in array.shape]
         place[axis] = slice(start, start + array.shape[axis])
-        whole[tuple(place)] = array
+        pieces.append((tuple(place), array))
         start += array.shape[axis]
-    return whole
+    return filled(most.tolist(), pieces, repr(name))

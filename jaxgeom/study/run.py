@@ -6,6 +6,7 @@ So whatever was interrupted, wherever it goes on, and however many devices there
 
 import operator
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -14,30 +15,37 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Int
 from tqdm.auto import tqdm
 
-from jaxgeom.chunks import check_chunk_size
 from jaxgeom.models import mlp
-from jaxgeom.population import result_bytes
 from jaxgeom.study import store
-from jaxgeom.study.describe import described, differences, digest, versions
+from jaxgeom.study.describe import Found, described, differences
 from jaxgeom.study.devices import over_devices, process, wait_for_all
+from jaxgeom.study.estimate import check_data, check_network, check_results, least_bytes
 from jaxgeom.study.layout import SEED, Group, Layout, groups_of, layout_of
 from jaxgeom.study.measurements import Measurement, as_measurement
 from jaxgeom.study.program import (
     Recipe,
+    arguments,
     check_axes_are_used,
+    check_measurements,
+    data_bytes,
+    join,
     member_function,
     named_arguments,
+    num_bytes,
+    outline,
     population_variables,
 )
-from jaxgeom.study.result import Study, labelled, save
+from jaxgeom.study.result import Part, Study, labelled, read_part, save
+from jaxgeom.study.versions import PYTHON, versions
 from jaxgeom.training import Loss
 
 _CHUNK_BYTES = 2**27
 """Results of a chunk's programs, snapshots included."""
 _DIVERGED = "diverged_step"
+_JAX = ("enable_x64", "default_matmul_precision", "default_prng_impl", "threefry_partitionable")
+"""Settings of JAX that decide the numbers."""
 _Arrays = dict[str, np.ndarray]
 
 
@@ -68,6 +76,7 @@ def run_study(
     static: Sequence[str] = (),
     out: str | os.PathLike[str] | None = None,
     chunk_size: int | None = None,
+    any_versions: bool = False,
     progress: bool | str = True,
 ) -> Study:
     """Measure networks for every combination of named settings, at chosen steps of their training.
@@ -79,7 +88,8 @@ def run_study(
     the same seed share their data and the first of their random numbers, whatever their other settings.
 
     With ``out``, every finished chunk is saved at once; after an interruption the same call goes on from there, and
-    gives the same numbers to the bit. A call that describes another study is refused.
+    gives the same numbers to the bit. A call that describes another study is refused: other values, or functions of
+    which the code or anything that they read is another (:mod:`jaxgeom.study.describe`).
 
     Args:
         axes: values by name; a single value instead of a list is a setting and makes no axis.
@@ -100,13 +110,18 @@ def run_study(
         static: axes of numbers that are Python numbers for the functions that take them.
         out: directory of the study, created if need be.
         chunk_size: networks that are saved together; by default by memory, at most 512 on CPUs.
+        any_versions: go on with a study that was begun with other versions of Python or of packages, or on another kind
+            of device, with a warning of what differs. Its last digits may then differ from chunk to chunk.
         progress: show a progress bar; a string is its title.
 
     Raises:
-        ValueError: for descriptions that make no sense, an axis that nothing takes, or a directory with another study.
-        TypeError: for measurements that are no functions.
+        ValueError: for descriptions that make no sense, an axis that nothing takes, two measurements that give one
+            variable, more than there is memory for, a function that cannot be described (with ``out``), or a directory
+            with another study.
+        TypeError: for measurements that are no functions, and arguments of another kind than described.
         OSError: if the directory cannot be written, or another process works on it.
     """
+    _check_kinds(measure, at_steps, num_epochs, batch_size, inputs, outputs, key, chunk_size)
     taken = named_arguments(model) if callable(model) else {}
     layout = layout_of(axes, static, has_architecture="features" in taken)
     recipe = Recipe(
@@ -125,30 +140,46 @@ def run_study(
     )
     _check(recipe, layout, out, chunk_size)
     groups = groups_of(layout, is_padded="widths" in taken)
+    found = Found(set(), [])
     description = {
-        "axes": {name: described(values) for name, values in layout.coords.items()},
-        "settings": described(layout.fixed),
-        **{name: described(value) for name, value in recipe._asdict().items()},
+        "axes": {name: _described_axis(layout, name, found) for name in layout.values},
+        "settings": described(layout.fixed, found),
+        **{name: described(value, found) for name, value in recipe._asdict().items()},
         "static": sorted(static),
         "chunk_size": chunk_size,
+        "jax": {name: getattr(jax.config, f"jax_{name}") for name in _JAX},
     }
+    with_versions = versions(found.packages)
     if out is None:
-        begun = _new_manifest(recipe, layout, groups, description, chunk_size)
+        begun = _new_manifest(recipe, layout, groups, description, with_versions, chunk_size)
         return labelled(list(_parts(recipe, groups, begun, None, progress).values()), begun)
+    if found.unknown:
+        raise ValueError(
+            f"the study cannot be saved in {str(out)!r}, since a change of its code could not be noticed: "
+            f"{'; '.join(dict.fromkeys(found.unknown))}. Write that another way, or run without out=…."
+        )
     directory = Path(out)
     number, _ = process()
     with store.locked(directory) if number == 0 else nullcontext():
         # Until a chunk is finished, the directory is free for another description.
         manifest = store.read_manifest(directory) if number == 0 and store.has_chunks(directory) else None
         if number == 0 and manifest is None:
-            manifest = _new_manifest(recipe, layout, groups, description, chunk_size)
+            if store.has_chunks(directory):
+                raise ValueError(
+                    f"{str(directory)!r} has chunks of a study, but no {store.MANIFEST} that says of which. Give this "
+                    "study another directory, or remove the chunks."
+                )
+            manifest = _new_manifest(recipe, layout, groups, description, with_versions, chunk_size)
+            store.put_aside(directory, manifest["digest"])
             store.write_manifest(directory, manifest)
         wait_for_all("manifest")
         if manifest is None:
             manifest = store.read_manifest(directory)
         if manifest is None:
             raise ValueError(f"all processes need the same directory, but {str(directory)!r} has no {store.MANIFEST}.")
-        _check_is_the_same(manifest, description, directory)
+        manifest = _checked(manifest, description, with_versions, directory, any_versions)
+        if number == 0:
+            store.write_manifest(directory, manifest)
         parts = _parts(recipe, groups, manifest, directory, progress)
         wait_for_all("chunks")
         study = labelled([parts[n] for n in sorted(parts)], manifest)
@@ -157,13 +188,52 @@ def run_study(
     return study
 
 
+def _check_kinds(
+    measure: Any, at_steps: Any, num_epochs: Any, batch_size: Any, inputs: Any, outputs: Any, key: Any, chunk_size: Any
+) -> None:
+    if not isinstance(measure, Mapping):
+        raise TypeError(f"measure must be a dictionary of measurements by name, but {measure!r} was given.")
+    if isinstance(at_steps, str) or not np.iterable(at_steps) or not all(map(_is_integer, at_steps)):
+        raise TypeError(
+            f"at_steps must be a list of numbers of training steps, such as [0, 100], but {at_steps!r} was given."
+        )
+    steps = list(map(operator.index, at_steps))
+    if not steps or steps != sorted(set(steps)) or steps[0] < 0 or steps[-1] >= 2**31:
+        raise ValueError(f"at_steps must be ascending steps from 0 to at most 2³¹ - 1, but {steps} was given.")
+    sizes = {"num_epochs": num_epochs, "batch_size": batch_size, "inputs": inputs, "outputs": outputs}
+    for name, size in {**sizes, "chunk_size": chunk_size}.items():
+        if size is not None and not _is_integer(size):
+            raise TypeError(f"{name} must be a positive integer, but {size!r} was given.")
+        if size is not None and not 1 <= size < 2**31:
+            raise ValueError(f"{name} must be a positive integer below 2³¹, but {size} was given.")
+    if not _is_integer(key):
+        raise TypeError(f"the key of a study is an integer, but {key!r} was given.")
+    if not 0 <= key < 2**32:
+        raise ValueError(f"the key of a study is an integer from 0 to 2³² - 1, but {key} was given.")
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _is_name(name: Any) -> bool:
+    """Whether a measurement can be called so, in files of all kinds."""
+    is_text = isinstance(name, str) and name.isprintable() and name == name.strip()
+    return is_text and bool(name) and name[0] != "." and not {"/", "\\"} & set(name)
+
+
 def _check(recipe: Recipe, layout: Layout, out: Any, chunk_size: int | None) -> None:
     if not recipe.measure:
         raise ValueError("a study measures something: pass measure={'regions': jaxgeom.study.exact_regions(domain)}.")
-    check_chunk_size(chunk_size)
+    for name in recipe.measure:
+        if not _is_name(name):
+            raise ValueError(f"measurements have names without slashes, such as 'regions', but {name!r} was given.")
     taken = {"step", _DIVERGED, *layout.values} & set(recipe.measure) | {"step", "params"} & set(layout.values)
     if taken:
         raise ValueError(f"the names {sorted(taken)} are used for axes or by the study itself; choose others.")
+    reserved = {"is_finished"} & set(recipe.measure)
+    if reserved:
+        raise ValueError("is_finished is what the study itself says of its networks; choose another name.")
     is_trained = recipe.optimizer is not None
     if is_trained and (recipe.data is None or recipe.loss is None or recipe.num_epochs is None):
         raise ValueError("training needs data, an optimizer, a loss and num_epochs.")
@@ -172,13 +242,30 @@ def _check(recipe: Recipe, layout: Layout, out: Any, chunk_size: int | None) -> 
     if process()[1] > 1 and out is None:
         raise ValueError("several processes share their results through a directory: pass out=….")
     check_axes_are_used(recipe, [name for name in (*layout.values, *layout.fixed) if name not in layout.special])
+    check_measurements(recipe, layout)
+    declared = [f"{name}_{detail}" for name, item in recipe.measure.items() for detail in item.details or {}]
+    twice = [name for name in declared if name in recipe.measure or name in layout.values or declared.count(name) > 1]
+    if twice:
+        raise ValueError(
+            f"two results have the name {twice[0]!r}: a measurement or an axis, and a part of the measurement "
+            f"{_measurement_of(twice[0], recipe)!r}; choose another name for one of them."
+        )
+
+
+def _measurement_of(variable: str, recipe: Recipe) -> str:
+    return next(n for n, item in recipe.measure.items() for detail in item.details or {} if f"{n}_{detail}" == variable)
 
 
 def _new_manifest(
-    recipe: Recipe, layout: Layout, groups: Sequence[Group], description: Mapping[str, Any], chunk_size: int | None
+    recipe: Recipe,
+    layout: Layout,
+    groups: Sequence[Group],
+    description: Mapping[str, Any],
+    with_versions: Mapping[str, str],
+    chunk_size: int | None,
 ) -> dict[str, Any]:
     """All that is fixed when a study begins, sizes of batches and chunks included."""
-    sizes = [_sizes(recipe, group, chunk_size) for group in groups]
+    sizes = [_sizes(recipe, layout, group, chunk_size) for group in groups]
     variables: dict[str, dict[str, Any]] = {
         name: {"dims": item.dims, "units": item.units, "meaning": item.meaning, "has_steps": True}
         for name, item in recipe.measure.items()
@@ -190,20 +277,36 @@ def _new_manifest(
     variables[_DIVERGED] = {"dims": (), "units": "steps", "meaning": meaning, "has_steps": False}
     found: dict[str, Any] = {
         "description": description,
-        "versions": versions(),
+        "versions": with_versions,
         "coords": {n: v.tolist() for n, v in layout.coords.items()} | {"step": list(recipe.at_steps)},
         "variables": {name: {**about, "dims": list(about["dims"])} for name, about in variables.items()},
         "sizes": sizes,
         "num_chunks": len(_chunks(groups, sizes)),
     }
-    return found | {"digest": digest(found), "created": datetime.now(UTC).isoformat(timespec="seconds")}
+    return found | {
+        "digest": store.manifest_digest(found),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
 
 
-def _sizes(recipe: Recipe, group: Group, chunk_size: int | None) -> list[int]:
-    """Networks that a device computes at once, and networks of a chunk."""
-    seed, widths, traced = _arguments(group, slice(0, 1))
-    first = jax.tree.map(lambda array: array[0], (seed, widths, traced))
-    bytes_each = max(1, result_bytes(member_function(recipe, group, is_outline=True), *first))
+def _sizes(recipe: Recipe, layout: Layout, group: Group, chunk_size: int | None) -> list[int]:
+    """Networks that a device computes at once, and networks of a chunk.
+
+    Raises:
+        ValueError: for networks or results that there is no memory for, and two variables of one name.
+    """
+    check_data("the data of one network", data_bytes(recipe, group))
+    least = least_bytes(group.hidden or ())  # known before the network is looked at, which takes time for wide ones
+    check_network(group.hidden or (), least, least * len(recipe.at_steps))
+    shapes = outline(recipe, group)
+    taken = [name for name in shapes["measured"] if name in layout.values or name in ("step", _DIVERGED)]
+    if taken:
+        raise ValueError(
+            f"a measurement gives the variable {taken[0]!r}, which is the name of an axis; choose another."
+        )
+    bytes_each = max(1, num_bytes(shapes))
+    check_network(group.hidden or (), num_bytes(shapes.get("params", ())), bytes_each)
+    check_results(layout.num_members, num_bytes(shapes["measured"]))
     in_memory = max(1, _CHUNK_BYTES // bytes_each)
     is_cpu = jax.default_backend() == "cpu"
     batch = min(64 if is_cpu else 8192, in_memory, chunk_size or in_memory)
@@ -218,33 +321,60 @@ def _chunks(groups: Sequence[Group], sizes: Sequence[Sequence[int]]) -> list[Chu
     return found
 
 
-def _check_is_the_same(manifest: Mapping[str, Any], description: Mapping[str, Any], directory: Path) -> None:
-    differ = differences(manifest["description"], described(description))
-    differ += differences(manifest["versions"], versions(), "versions")
+def _checked(
+    manifest: dict[str, Any],
+    description: Mapping[str, Any],
+    with_versions: dict[str, str],
+    directory: Path,
+    any_versions: bool,
+) -> dict[str, Any]:
+    """The manifest with the present versions among them; raises a ValueError for that of another study."""
+    there, here = manifest["versions"], with_versions
+    is_other_python = _minor(there[PYTHON]) != _minor(here[PYTHON])
+    differ = differences(manifest["description"], described(description), by_source=is_other_python)
+    others = differences(there, here, "versions")
     if differ:
+        listed = "\n  ".join([*differ, *others])
         raise ValueError(
-            f"{str(directory)!r} holds another study; give this one another directory. They differ in:\n  "
-            + "\n  ".join(differ)
+            f"{str(directory)!r} holds another study; give this one another directory. They differ in:\n  {listed}"
         )
+    if others and not any_versions:
+        listed = "\n  ".join(others)
+        raise ValueError(
+            f"the study in {str(directory)!r} was begun with other versions, so that the numbers may differ in the last "
+            "digits. Go on all the same with any_versions=True (--any-versions on the command line, any_versions = true "
+            f"in a file), or give this study another directory. They differ in:\n  {listed}"
+        )
+    if not others:
+        return manifest
+    warnings.warn(f"going on with a study that was begun with other versions: {'; '.join(others)}", stacklevel=3)
+    return manifest | {"other_versions": [*(v for v in manifest.get("other_versions", []) if v != here), here]}
 
 
-def _arguments(group: Group, rows: slice | Int[np.ndarray, " rows"]) -> tuple[Any, Any, Any]:
-    widths = None if group.widths is None else group.widths[rows]
-    return group.seed[rows].astype(np.uint32), widths, {n: v[rows] for n, v in group.traced.items()}
+def _minor(version: str) -> list[str]:
+    return version.split(".")[:2]
+
+
+def _described_axis(layout: Layout, name: str, found: Found) -> Any:
+    coordinate = layout.coords[name]
+    is_text = all(isinstance(item, str | tuple | list) for item in layout.values[name])
+    if is_text or coordinate.dtype.kind != "U":
+        return coordinate.tolist()
+    return {str(label): described(value, found) for label, value in zip(coordinate, layout.values[name], strict=True)}
 
 
 def _parts(
     recipe: Recipe, groups: Sequence[Group], manifest: Mapping[str, Any], directory: Path | None, progress: bool | str
-) -> dict[int, tuple[np.ndarray, _Arrays]]:
+) -> dict[int, Part]:
     """Members and arrays of all chunks, those that exist already read and the others computed."""
     chunks = _chunks(groups, manifest["sizes"])
-    found: dict[int, tuple[np.ndarray, _Arrays]] = {}
+    found: dict[int, Part] = {}
 
     def read(chunk: Chunk) -> bool:
-        arrays = None if directory is None else store.load_chunk(directory, chunk.number, manifest["digest"])
-        if arrays is not None:
-            found[chunk.number] = arrays.pop("members"), arrays
-        return arrays is not None
+        part = None if directory is None else read_part(directory, chunk.number, manifest["digest"])
+        if part is not None:
+            found[chunk.number] = part
+        return part is not None
 
     pending = [chunk for chunk in chunks if not read(chunk)]
     wait_for_all("read")
@@ -258,8 +388,14 @@ def _parts(
             mine = [chunk for chunk in own if chunk.group == index]
             for chunk, arrays in _computed(recipe, group, mine, manifest["sizes"][index]):
                 members = group.members[chunk.rows]
+                taken = sorted(set(arrays) & set(manifest["coords"]))
+                if taken:
+                    raise ValueError(
+                        f"a measurement gives the variable {taken[0]!r}, which is an axis; choose another name."
+                    )
                 if directory is not None:
-                    store.save_chunk(directory, chunk.number, manifest["digest"], {**arrays, "members": members})
+                    saved = {f"variable.{name}": array for name, array in arrays.items()} | {"members": members}
+                    store.save_chunk(directory, chunk.number, manifest["digest"], saved)
                 found[chunk.number] = members, arrays
                 bar.update(len(members))
     wait_for_all("computed")
@@ -281,14 +417,16 @@ def _computed(
     for start in range(0, len(chunks), at_once):
         some = chunks[start : start + at_once]
         rows = np.concatenate([np.arange(chunk.rows.start, chunk.rows.stop) for chunk in some])
-        results = run(_arguments(group, rows))
+        results = run(arguments(group, rows))
         begin = 0
         for chunk in some:
             stop = begin + chunk.rows.stop - chunk.rows.start
             part = jax.tree.map(lambda array, place=slice(begin, stop): array[place], results)
-            params = part.pop("params", None)
-            if params is not None:
-                seed, _, traced = _arguments(group, chunk.rows)
-                part |= population_variables(recipe, params, {**traced, SEED: seed})
-            yield chunk, part
+            variables = {**part["measured"], _DIVERGED: part["diverged_step"]}
+            if "params" in part:
+                seed, _, traced = arguments(group, chunk.rows)
+                join(
+                    variables, population_variables(recipe, part["params"], {**traced, SEED: seed}), "of the population"
+                )
+            yield chunk, variables
             begin = stop

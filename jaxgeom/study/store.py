@@ -12,6 +12,7 @@ import io
 import json
 import os
 import platform
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -20,10 +21,14 @@ from typing import Any
 
 import numpy as np
 
+from jaxgeom.study.describe import digest
+
 MANIFEST = "study.json"
 LOCK = "lock"
 RESULT = "result.npz"
 CHECKSUM = "sha256"
+_LEFT_OVER = re.compile(r"(chunk-\d+\.npz|study\.json|result\.(npz|nc))\.\d+\.tmp")
+_NOT_DIGESTED = ("digest", "created", "other_versions")
 
 
 def chunk_path(directory: Path, number: int) -> Path:
@@ -53,7 +58,8 @@ def locked(directory: Path) -> Iterator[None]:
     try:
         _take(descriptor, directory)
         for left_over in directory.glob("*.tmp"):
-            left_over.unlink()
+            if _LEFT_OVER.fullmatch(left_over.name):
+                left_over.unlink()
         yield
     finally:
         os.close(descriptor)
@@ -73,9 +79,10 @@ def _take(descriptor: int, directory: Path) -> None:
             f"the study is being worked on by {holder}. Wait for it, or give this study another directory",
             str(directory),
         ) from error
-    os.ftruncate(descriptor, 0)
     since = datetime.now(UTC).isoformat(timespec="seconds")
-    os.pwrite(descriptor, f"process {os.getpid()} on {platform.node()} since {since}".encode(), 0)
+    with suppress(OSError):  # on a full disk it is locked without saying by whom
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()} on {platform.node()} since {since}".encode(), 0)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -121,11 +128,30 @@ def read_manifest(directory: Path) -> dict[str, Any] | None:
         ValueError: if it is damaged.
     """
     try:
-        return json.loads((directory / MANIFEST).read_text())
+        content = (directory / MANIFEST).read_bytes()
     except FileNotFoundError:
         return None
-    except ValueError as error:
-        raise ValueError(f"{directory / MANIFEST} is damaged ({error}). Remove the directory to start anew.") from error
+    try:
+        manifest = json.loads(content)
+        if not isinstance(manifest, dict) or manifest.get("digest") != manifest_digest(manifest):
+            raise ValueError("it is not as it was written")
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{str(directory / MANIFEST)!r} is damaged ({error}). Remove the directory to start anew."
+        ) from error
+    return manifest
+
+
+def manifest_digest(manifest: Mapping[str, Any]) -> str:
+    """A digest of all that is fixed when a study begins."""
+    return digest({name: item for name, item in manifest.items() if name not in _NOT_DIGESTED})
+
+
+def put_aside(directory: Path, study: str) -> None:
+    """Rename the result of another study than that of this digest, which nothing else may be left of."""
+    path = directory / RESULT
+    if path.exists():
+        path.rename(path.with_name(f"result-before-{study[:8]}.npz"))
 
 
 def write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
