@@ -30,14 +30,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgeom.study.code import Reads, code_digest, imported, reads_of, source_digest
-from jaxgeom.study.versions import PYTHON, package_of
+from jaxgeom.study.versions import package_of
 
 MOST_LISTED = 64
 """Arrays of more numbers are described by a digest."""
 ABSENT = "(absent)"
 _PLAIN = (dict, list, tuple, set, frozenset, types.MappingProxyType, collections.OrderedDict, range)
-_NO_NUMBERS = (weakref.ref, weakref.WeakKeyDictionary, weakref.WeakValueDictionary, logging.Logger, threading.Event)
-_NO_NUMBERS = (*_NO_NUMBERS, type(threading.Lock()), type(threading.RLock()), type(sys.stdout))
+_NO_NUMBERS: tuple[Any, ...] = (weakref.ref, weakref.WeakKeyDictionary, weakref.WeakValueDictionary, logging.Logger)
+_NO_NUMBERS += (threading.Event, type(threading.Lock()), type(threading.RLock()), type(sys.__stdout__))
 """Types whose objects a program may hold for reasons other than numbers; they go by their types."""
 _OF_EVERY_CLASS = {"__dict__", "__weakref__", "__doc__", "__module__", "__qualname__", "__firstlineno__", "_abc_impl"}
 _OF_EVERY_CLASS |= {"__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__", "__match_args__"}
@@ -111,7 +111,7 @@ def _short(value: Any) -> str:
 
 
 def _described(value: Any, walk: _Walk) -> Any:
-    if value is None or isinstance(value, bool | int | str) and not isinstance(value, enum.Enum):
+    if value is None or (isinstance(value, bool | int | str) and not isinstance(value, enum.Enum)):
         return value if type(value) in (bool, int, str, type(None)) else [_name(type(value)), repr(value)]
     if type(value) is float:
         return value if math.isfinite(value) else {"float": str(value)}
@@ -262,7 +262,7 @@ def _module(module: types.ModuleType, walk: _Walk, names: set[str] | None) -> An
         place = id(module), name
         if place not in walk.described:
             walk.described[place] = module
-            item = vars(module).get(name, sys.modules.get(f"{module.__name__}.{name}"))
+            item: Any = vars(module).get(name, sys.modules.get(f"{module.__name__}.{name}"))
             is_module = isinstance(item, types.ModuleType)
             put(about, name, _module(item, walk, names) if is_module else _described(item, walk))
     return about
@@ -308,7 +308,7 @@ def _function(function: types.FunctionType, walk: _Walk) -> Any:
     if function in walk.described:
         return name
     closed = dict(zip(function.__code__.co_freevars, map(_cell, function.__closure__ or ()), strict=True))
-    defaults = dict(enumerate(function.__defaults__ or ())) | (function.__kwdefaults__ or {})
+    defaults: dict[Any, Any] = {**dict(enumerate(function.__defaults__ or ())), **(function.__kwdefaults__ or {})}
     package = package_of(function.__globals__.get("__name__"))
     if package is not None:
         # What a library's function defaults to is the library's, but what it closes over was given to it.

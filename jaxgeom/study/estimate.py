@@ -25,8 +25,8 @@ def check_size(lengths: Mapping[str, int]) -> None:
     if num * _MEMBER_BYTES > free:
         axes = " × ".join(f"{name} {length:,}" for name, length in lengths.items())
         raise ValueError(
-            f"the study has {num:,} networks ({axes}), and keeping book of them takes {_text(num * _MEMBER_BYTES)}, but "
-            f"{_text(free)} of memory are free. Take fewer values, or run several studies and merge them."
+            f"the study has {num:,} networks ({axes}), and keeping book of them takes {_text(num * _MEMBER_BYTES)}, "
+            f"but {_text(free)} of memory are free. Take fewer values, or run several studies and merge them."
         )
 
 
@@ -34,8 +34,8 @@ def check_layers(num_layers: int) -> None:
     """Raise a ValueError for networks of more layers than can be compiled in a reasonable time."""
     if num_layers > MOST_LAYERS:
         raise ValueError(
-            f"networks of {num_layers:,} hidden layers were given, but at most {MOST_LAYERS:,} are taken: every layer is "
-            "compiled by itself, which takes hours for more. Take a smaller depth."
+            f"networks of {num_layers:,} hidden layers were given, but at most {MOST_LAYERS:,} are taken: every layer "
+            "is compiled by itself, which takes hours for more. Take a smaller depth."
         )
 
 
@@ -50,8 +50,8 @@ def check_network(hidden: Sequence[int], param_bytes: int, result_bytes: int) ->
     if needed > free:
         raise ValueError(
             f"one network with hidden layers of {', '.join(f'{width:,}' for width in hidden)} units takes "
-            f"{_text(needed)} with its training and snapshots, but {_text(free)} of memory are free. Take smaller widths, "
-            "a smaller depth or fewer at_steps."
+            f"{_text(needed)} with its training and snapshots, but {_text(free)} of memory are free. Take smaller "
+            "widths, a smaller depth or fewer at_steps."
         )
 
 

@@ -17,8 +17,8 @@ _FINISHED = "is_finished"
 
 
 def to_xarray(study: Study) -> "xarray.Dataset":
-    """The study as an xarray dataset: variables with their units and meaning, settings as JSON in an attribute, and which
-    networks are finished as a coordinate ``is_finished`` along the axes.
+    """The study as an xarray dataset: variables with their units and meaning, settings as JSON in an attribute, and
+    which networks are finished as a coordinate ``is_finished`` along the axes.
 
     Raises:
         ImportError: without xarray.

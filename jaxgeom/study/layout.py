@@ -231,7 +231,7 @@ def _check_stays_apart(name: str, listed: list[Any]) -> None:
         if number in first:
             raise ValueError(
                 f"the axis {name!r} is an array of float32, in which {first[number]!r} and {given!r} are one number. "
-                f"Take values that differ in the first seven digits, or name it in static=[{name!r}]: a program for each."
+                f"Take values that differ in the first seven digits, or name it in static=[{name!r}]."
             )
         first[number] = given
 

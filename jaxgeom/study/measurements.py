@@ -95,7 +95,7 @@ def exact_regions(domain: PlanarDomain, *, kind: str = "activation", min_area: f
     def count(layers: Layers) -> dict[str, Any]:
         found = count_regions(layers, domain, kind=kind, min_area=min_area)
         is_counted = np.asarray(found.count) >= 0
-        counts = {"": found.count, "degenerate": found.degenerate}
+        counts: dict[str, Any] = {"": found.count, "degenerate": found.degenerate}
         if min_area is not None:
             counts |= {"large": found.num_large, "smallest_area": found.smallest_area}
         return {name: or_nan(array, is_counted) for name, array in counts.items()}

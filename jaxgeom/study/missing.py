@@ -30,8 +30,8 @@ def filled(shape: Sequence[int], pieces: Sequence[tuple[Any, np.ndarray]], what:
     if not is_whole and dtype.kind in "biu":
         if dtype.itemsize == 8 and any(piece.size and _largest(piece) > _MOST_EXACT for piece in arrays):
             raise ValueError(
-                f"{what} has missing values, which are NaN in float64, beside integers beyond 2⁵³, which float64 does not "
-                "hold. Finish the study, give every network as many values, or measure smaller integers or texts."
+                f"{what} has missing values, which are NaN in float64, beside integers beyond 2⁵³, which float64 does "
+                "not hold. Finish the study, give every network as many values, or measure smaller integers or texts."
             )
         dtype = np.dtype(np.float64)
     fill: Any = {"f": np.nan, "c": np.nan, "M": "NaT", "m": "NaT", "U": "", "S": b""}.get(dtype.kind, 0)

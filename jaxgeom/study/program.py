@@ -72,7 +72,7 @@ def check_measurements(recipe: Recipe, layout: Layout) -> None:
             if item in missing and not measurement.is_of_population:
                 raise ValueError(
                     f"the measurement {name!r} takes {item}, which the study does not have: pass {remedy} to run_study "
-                    f"(a table [{remedy.partition('=')[0]}] of a file, or `loss` in [train]), or measure something else."
+                    f"(a table [{remedy.partition('=')[0]}] of a file, or `loss` in [train]), or measure other things."
                 )
         if missing:
             raise ValueError(_lacks(f"measurement {name!r}", missing, available))
@@ -93,8 +93,8 @@ def call(what: str, function: Callable[..., Any], given: Mapping[str, Any]) -> A
 
 def _lacks(what: str, missing: Sequence[str], available: Sequence[str]) -> str:
     return (
-        f"the {what} takes {', '.join(missing)}, which the study does not have. It has {', '.join(available) or 'none'}: "
-        "add an axis or a setting of that name, or fix it with functools.partial."
+        f"the {what} takes {', '.join(missing)}, which the study does not have. It has "
+        f"{', '.join(available) or 'none'}: add an axis or a setting of that name, or fix it with functools.partial."
     )
 
 
@@ -188,8 +188,8 @@ def population_variables(recipe: Recipe, params: Params, settings: Mapping[str, 
                     )
                 if array.dtype.kind not in "biufcSUmM":
                     raise ValueError(
-                        f"the measurement {name!r} must give arrays of numbers, booleans or texts, but {variable!r} has "
-                        f"dtype {array.dtype}, which cannot be saved. Convert it with numpy.asarray(…, dtype)."
+                        f"the measurement {name!r} must give arrays of numbers, booleans or texts, but {variable!r} "
+                        f"has dtype {array.dtype}, which cannot be saved. Convert it with numpy.asarray(…, dtype)."
                     )
                 join(found, {variable: array.reshape(*leading, *array.shape[1:])}, name)
     return found

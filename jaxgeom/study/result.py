@@ -47,8 +47,8 @@ class Study(NamedTuple):
         if name in self.variables or name in self.coords:
             return self.variables[name] if name in self.variables else self.coords[name]
         raise UnknownVariable(
-            f"the study has the variables {', '.join(self.variables)} and the axes {', '.join(self.coords) or 'none'}, but "
-            f"{name!r} was given."
+            f"the study has the variables {', '.join(self.variables)} and the axes {', '.join(self.coords) or 'none'}, "
+            f"but {name!r} was given."
         )
 
     def __contains__(self, name: object) -> bool:
@@ -261,7 +261,8 @@ def load(path: str | os.PathLike[str]) -> Study:
             return _read(file)
         except Exception as error:  # damaged archives fail in many ways
             raise ValueError(
-                f"{str(path)!r} is damaged, or no study that jaxgeom.study.save wrote ({type(error).__name__}: {error})."
+                f"{str(path)!r} is damaged, or no study that jaxgeom.study.save wrote ({type(error).__name__}: "
+                f"{error})."
             ) from error
 
 

@@ -341,9 +341,9 @@ def _checked(
     if others and not any_versions:
         listed = "\n  ".join(others)
         raise ValueError(
-            f"the study in {str(directory)!r} was begun with other versions, so that the numbers may differ in the last "
-            "digits. Go on all the same with any_versions=True (--any-versions on the command line, any_versions = true "
-            f"in a file), or give this study another directory. They differ in:\n  {listed}"
+            f"the study in {str(directory)!r} was begun with other versions, so that the numbers may differ in the "
+            "last digits. Go on all the same with any_versions=True (--any-versions on the command line, any_versions "
+            f"= true in a file), or give this study another directory. They differ in:\n  {listed}"
         )
     if not others:
         return manifest
