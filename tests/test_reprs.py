@@ -19,7 +19,7 @@ from jaxgeom._reprs import WIDTH, readable, short, short_html
 # Modules whose named tuples go from function to function inside and are no results.
 INTERNAL = re.compile(
     r"jaxgeom\.(lanes|plan|regions\.(planar|subdivision|sweep|values|deep|lattice|exact|exact_lines)"
-    r"|study\.(layout|run|program))"
+    r"|study\.(layout|run|program|describe|code))"
 )
 INTERNAL_CLASSES = {"Arrangement", "Start", "StepFunctions", "Engine", "Outcome"}
 

@@ -1,11 +1,10 @@
 """[host] The result of a study: arrays with named axes and coordinates, chosen from, merged, saved and loaded."""
 
-import html
 import io
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -56,38 +55,10 @@ class Study(NamedTuple):
             return name in self.variables or name in self.coords
         return any(name is field for field in self)
 
-    def __repr__(self) -> str:
-        return "\n".join(
-            [
-                f"Study of {self._progress()}",
-                f"  axes: {self._axes() or 'none'}",
-                *(f"  {name}: {rest}" for name, *_, rest in self._rows()),
-            ]
-        )
-
-    def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td><b>{html.escape(name)}</b></td><td>{html.escape(dims)}</td><td>{html.escape(kind)}</td>"
-            f"<td>{html.escape(meaning)}</td></tr>"
-            for name, dims, kind, meaning, _ in self._rows()
-        )
-        head = f"<b>Study</b> of {html.escape(self._progress())}<br>axes: {html.escape(self._axes() or 'none')}"
-        return f"<div>{head}<table>{rows}</table></div>"
-
-    def _progress(self) -> str:
+    def _note(self) -> str:
         num, done = self.is_finished.size, int(np.sum(self.is_finished))
         networks = f"{num:,} network{'' if num == 1 else 's'}"
         return networks if done == num else f"{networks}, {done:,} finished ({math.floor(100 * done / num)} %)"
-
-    def _axes(self) -> str:
-        return ", ".join(f"{name} ({len(values):,}: {_ends(values)})" for name, values in self.coords.items())
-
-    def _rows(self) -> Iterator[tuple[str, str, str, str, str]]:
-        for name, array in self.variables.items():
-            sizes = zip(self.dims[name], array.shape, strict=True)
-            dims, meaning = " × ".join(f"{dim} {size}" for dim, size in sizes), self.attrs[name]["meaning"]
-            kind = str(array.dtype)
-            yield name, dims, kind, meaning, f"{kind} ({', '.join(self.dims[name])}), {meaning}"[:150]
 
 
 class UnknownVariable(ValueError, KeyError):
@@ -359,11 +330,6 @@ def _index(name: str, coordinate: np.ndarray, wanted: Any) -> Any:
 def _some(coordinate: np.ndarray) -> str:
     values = coordinate.tolist()
     return str(values) if len(values) <= 20 else f"{values[:10]} … {values[-1]}"
-
-
-def _ends(values: np.ndarray) -> str:
-    listed = [f"{value:g}" if isinstance(value, float) else str(value) for value in values.tolist()]
-    return ", ".join(listed) if len(listed) <= 4 else f"{listed[0]}, {listed[1]}, …, {listed[-1]}"
 
 
 def _without(settings: Mapping[str, Any], along: str, compared: Sequence[str]) -> dict[str, Any]:

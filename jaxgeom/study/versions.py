@@ -24,6 +24,8 @@ def package_of(module: str | None) -> str | None:
     top = (module or "").partition(".")[0]
     if top in PACKAGES:
         return top
+    if top in ("__main__", "__mp_main__"):  # whatever started it, such as a notebook's kernel
+        return None
     files = _files(top)
     if any(_INSTALLED & set(Path(file).parts) for file in files):
         return top
