@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, UInt32
 
 from jaxgeom._reprs import readable
+from jaxgeom.contract import contracted, times
 from jaxgeom.layers import Dense, Layers
 
 WORD_BITS = 32
@@ -93,9 +94,9 @@ def affine_maps_of_patterns(layers: Layers, words: UInt32[Array, "words cells"])
             weights = carried[:, :, None] * layer.kernel
             outputs = layer.kernel.shape[1]
             weights = jnp.moveaxis(weights, 1, 2).reshape(rows * outputs, weights.shape[1])
-            carried = (weights @ pattern).reshape(rows, outputs, cells)
+            carried = times(weights, pattern).reshape(rows, outputs, cells)
         else:
-            carried = jnp.einsum("rwc,wo->roc", carried * pattern, layer.kernel)
+            carried = jnp.swapaxes(contracted(carried * pattern, layer.kernel, 1, 0), 1, 2)
         carried = carried.at[-1].add(layer.bias[:, None])
     if carried.ndim == 2:  # no hidden layer
         carried = jnp.broadcast_to(carried[:, :, None], (*carried.shape, cells))
@@ -122,7 +123,7 @@ def affine_maps(apply: Callable[[Array], Array], points: Float[Array, "points in
     num_outputs = jax.eval_shape(apply, points).shape[-1]
     jacobian = jax.jacrev if num_outputs <= points.shape[-1] else jax.jacfwd
     gradient, value = jax.vmap(jacobian(single, has_aux=True))(points)
-    return AffineMaps(gradient, value - jnp.einsum("poi,pi->po", gradient, points))
+    return AffineMaps(gradient, value - contracted(gradient, points, 2, 1, by_row=True))
 
 
 def _words_of_layer(width: int) -> int:
@@ -139,6 +140,6 @@ def _padded_to_words(layer: Dense) -> Dense:
 def _product(kernel: Float[Array | np.ndarray, "in out"], h: Float[Array, "in points"]) -> Float[Array, "out points"]:
     """``kernel.T @ h``; with few inputs as multiply-adds, since batched products that short are slow."""
     if kernel.shape[0] > 4:
-        return jnp.matmul(kernel.T, h)
+        return times(kernel.T, h)
     terms = [kernel[d][:, None] * h[d] for d in range(kernel.shape[0])]
     return sum(terms[1:], terms[0])

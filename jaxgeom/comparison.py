@@ -18,7 +18,9 @@ from jaxtyping import Array, Float, Int
 
 from jaxgeom._reprs import readable
 from jaxgeom.affine import activation_words, affine_maps_of_patterns
-from jaxgeom.layers import Layers, as_float64, check_layers
+from jaxgeom.contract import times
+from jaxgeom.given import as_float64, points_of
+from jaxgeom.layers import Layers, check_finite, check_layers
 
 _NEGLIGIBLE = 1e-12
 """Singular values below this part of the largest column's norm are rounding, and so are errors of values."""
@@ -59,9 +61,16 @@ def affine_triples(layers: Layers, points: Float[Array | np.ndarray, "points in"
         Float64, whatever the x64 setting.
     """
     with jax.enable_x64(True):
-        layers = check_layers(layers, dim=np.shape(points)[1])
+        points = jnp.asarray(points_of(points))
+        layers = check_layers(layers, dim=points.shape[1])
+        if np.ndim(layers[0].bias) != 1:
+            raise ValueError(
+                f"one network is needed, but the layers have leading axes {np.shape(layers[0].bias)[:-1]}. Use "
+                "jax.vmap."
+            )
+        check_finite(layers)
         layers = jax.tree.map(_float64, layers)
-        maps = affine_maps_of_patterns(layers, activation_words(layers, _float64(points)))
+        maps = affine_maps_of_patterns(layers, activation_words(layers, points))
         return jnp.concatenate([maps.gradient.reshape(np.shape(points)[0], -1), maps.intercept], axis=1)
 
 
@@ -99,8 +108,8 @@ def fit_affine(
         left, singular, right = jnp.linalg.svd(triangular, full_matrices=False)
         is_kept = singular > _NEGLIGIBLE * jnp.linalg.norm(x, axis=0).max()
         inverse = jnp.where(is_kept, 1 / jnp.where(is_kept, singular, 1), 0)
-        kernel = right.T @ (inverse[:, None] * (left.T @ (orthogonal.T @ (y - y_mean))))
-        return AffineFit(kernel, y_mean - x_mean @ kernel, jnp.sum(is_kept, dtype=jnp.int32))
+        kernel = times(right.T, inverse[:, None] * times(left.T, times(orthogonal.T, y - y_mean)))
+        return AffineFit(kernel, y_mean - times(x_mean, kernel), jnp.sum(is_kept, dtype=jnp.int32))
 
 
 def _float64(array: Array | np.ndarray) -> Array:
@@ -118,8 +127,8 @@ def _qr(x: Float[Array, "points features"], least: Array) -> tuple[Array, Array]
     for place in range(x.shape[1]):
         left, shares = x[:, place], jnp.zeros(place, x.dtype)
         for _ in range(2):
-            share = orthogonal.T @ left
-            left, shares = left - orthogonal @ share, shares + share
+            share = times(orthogonal.T, left)
+            left, shares = left - times(orthogonal, share), shares + share
         size = jnp.linalg.norm(left)
         is_kept = size > least
         unit = jnp.where(is_kept, left / jnp.where(is_kept, size, 1), 0)
@@ -131,7 +140,7 @@ def _qr(x: Float[Array, "points features"], least: Array) -> tuple[Array, Array]
 def predict_affine(fit: AffineFit, x: Float[Array | np.ndarray, "points features"]) -> Float[Array, "points targets"]:
     """The images of rows of ``x`` under a fitted map."""
     with jax.enable_x64(True):
-        return _float64(x) @ fit.kernel + fit.intercept
+        return times(_float64(x), fit.kernel) + fit.intercept
 
 
 def r_squared(

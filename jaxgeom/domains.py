@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxgeom._reprs import readable
+from jaxgeom.given import float64_of
 
 
 @readable
@@ -39,8 +40,11 @@ def box(
     if dim < 1:
         raise ValueError(f"dim must be a positive integer, but {dim} was given.")
     try:
-        bounds = Box(*(np.broadcast_to(np.asarray(b, np.float64), (dim,)).copy() for b in (low, high)))
+        given = [float64_of(bound, "the bounds of a box") for bound in (low, high)]
+        bounds = Box(*(np.broadcast_to(bound, (dim,)).copy() for bound in given))
     except ValueError as error:
+        if "float64" in str(error):
+            raise
         raise ValueError(
             f"a box in {dim} dimensions needs one bound or {dim} of them, but low = {low} and high = {high} were "
             "given. Set dim to the number of coordinates."
@@ -80,7 +84,7 @@ def polygon(vertices: Sequence[Sequence[float]] | np.ndarray) -> Polygon:
     Raises:
         ValueError: if the vertices are not finite, not convex, or span no area.
     """
-    points = np.asarray(vertices, np.float64)
+    points = np.array(float64_of(vertices, "the vertices of a polygon"))
     if points.ndim != 2 or points.shape[0] < 3 or points.shape[1] != 2:
         raise ValueError(f"a polygon needs an array (vertices, 2) of at least 3 vertices, but got {points.shape}.")
     if not np.isfinite(points).all():
@@ -133,15 +137,31 @@ def start_of(domain: PlanarDomain) -> Start:
         ValueError: if the domain is not two-dimensional.
     """
     if isinstance(domain, WholePlane):
-        finite = np.append(domain.center, 1.0)
+        center = float64_of(domain.center, "the centre of the whole plane")
+        if np.shape(center) != (2,) or not np.isfinite(center).all():
+            raise ValueError(f"the centre of the whole plane must be a finite point, but {center} was given.")
+        finite = np.append(center, 1.0)
         ideal = np.concatenate([_DIRECTIONS, np.zeros((3, 1))], axis=1)
         return Start(np.concatenate([finite[None], ideal]), ((0, 1, 2), (0, 2, 3), (0, 3, 1)))
     points = polygon_vertices(domain)
     return Start(np.concatenate([points, np.ones((len(points), 1))], axis=1), (tuple(range(len(points))),))
 
 
+def checked_box(domain: Box) -> Box:
+    """The box after the checks of :func:`box`, for those that were made by hand.
+
+    Raises:
+        TypeError: for anything that is not a box.
+        ValueError: for bounds that are not finite, or not in order.
+    """
+    if not isinstance(domain, Box):
+        raise TypeError(f"a jaxgeom.box is needed, but {type(domain).__name__} was given.")
+    return box(domain.low, domain.high, dim=np.size(domain.low))
+
+
 def corners(domain: Box) -> Float[np.ndarray, "corners dim"]:
     """The 2^dim corners of a box, float64, the last coordinate changing fastest."""
+    domain = checked_box(domain)
     return np.array(list(itertools.product(*zip(domain.low, domain.high, strict=True))))
 
 
@@ -153,11 +173,12 @@ def polygon_vertices(domain: Box | Polygon) -> Float[np.ndarray, "vertices 2"]:
         ValueError: if the domain is not two-dimensional.
     """
     if isinstance(domain, Polygon):
-        return domain.vertices
+        return polygon(domain.vertices).vertices
     if not isinstance(domain, Box):
         raise TypeError(
             f"a bounded domain is needed, a jaxgeom.box or jaxgeom.polygon, but {type(domain).__name__} was given."
         )
+    domain = checked_box(domain)
     if len(domain.low) != 2:
         raise ValueError(
             f"a two-dimensional domain is needed, but a box in {len(domain.low)} dimensions was given. Use "
@@ -182,10 +203,12 @@ def grid_points(domain: Box, num: int = 101, *, with_corners: bool = False) -> F
         float32 array of shape (num^dim, dim), or (num^dim + 2^dim, dim) with the corners.
 
     Raises:
+        TypeError: for anything that is not a box.
         ValueError: if ``num`` is below 2.
     """
     if num < 2:
         raise ValueError(f"a grid needs at least 2 points along each axis, but num = {num} was given.")
+    domain = checked_box(domain)
     steps = np.arange(num)
     axes = [
         (low * (num - 1 - steps) + high * steps) / (num - 1) for low, high in zip(domain.low, domain.high, strict=True)
@@ -212,6 +235,7 @@ def grid_lines(domain: Box, num: int = 21, *, num_points: int = 201) -> Float[np
     """
     if num < 2 or num_points < 2:
         raise ValueError(f"grid lines take at least 2 lines and 2 points, but {num} and {num_points} were given.")
+    domain = checked_box(domain)
     dim = len(domain.low)
     families = []
     for axis in range(dim):

@@ -19,6 +19,9 @@ from jaxtyping import Array, Float
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Params
+from jaxgeom.contract import times
+from jaxgeom.given import as_array
+from jaxgeom.same_network import check_computes
 
 
 @readable
@@ -52,15 +55,24 @@ def forward(layers: Layers, x: Float[Array | np.ndarray, "points in"]) -> Forwar
     Args:
         layers: one network, as :func:`layers_of` gives it.
         x: points, shape (points, in). The result is float64 if either has that dtype.
+
+    Raises:
+        ValueError: for a population, or points of another shape or dimension.
     """
     pre_activations, activations = [], []
     with jax.enable_x64(True):
-        x = jnp.asarray(x)
+        x = jnp.asarray(as_array(x, "points"))
+        layers = check_layers(layers, dim=x.shape[-1] if x.ndim else None)
+        if np.ndim(layers[0].bias) != 1 or x.ndim != 2:
+            raise ValueError(
+                "forward takes one network and points of shape (points, in), but the layers have leading axes "
+                f"{np.shape(layers[0].bias)[:-1]}, and the points shape {x.shape}. For populations, use jax.vmap."
+            )
         for layer in layers[:-1]:
-            pre_activations.append(x @ layer.kernel + layer.bias)
-            x = jnp.maximum(pre_activations[-1], 0)
+            pre_activations.append(times(x, layer.kernel) + layer.bias)
+            x = jax.nn.relu(pre_activations[-1])  # whose derivative at zero is that of an inactive unit
             activations.append(x)
-        output = x @ layers[-1].kernel + layers[-1].bias
+        output = times(x, layers[-1].kernel) + layers[-1].bias
     return Forward(output, tuple(pre_activations), tuple(activations))
 
 
@@ -72,7 +84,7 @@ def layer_name(index: int, activation: str) -> str:
 _OWN_NAME = re.compile(r"dense(\d+)_(\w+)")
 
 
-def layers_of(params: Params, *, order: Sequence[str] | None = None) -> Layers:
+def layers_of(params: Params, *, order: Sequence[str] | None = None, model: Any = None) -> Layers:
     """The tuple of affine layers that the region functions take, read off trained parameters.
 
     Layers without an activation are multiplied into the next one (in float64). A network that ends in ReLU
@@ -80,17 +92,30 @@ def layers_of(params: Params, *, order: Sequence[str] | None = None) -> Layers:
 
     Args:
         params: the parameters of a :func:`jaxgeom.mlp` with ReLU (or no) activations; or a sequence of pairs
-            ``(kernel, bias)``; or those of another Flax module, with ``order``. A population has a leading axis on
-            every array.
-        order: for modules that are not :func:`jaxgeom.mlp`: the names of the layers from input to output. Names
-            alone do not tell it (Flax numbers layers as they are created, not as they are called). ReLU is
-            *assumed* between the layers.
+            ``(kernel, bias)``; or those of another Flax module, with ``order`` and ``model``. A population has a
+            leading axis on every array.
+        order: for modules that are not :func:`jaxgeom.mlp`: the names of the layers from input to output, with ReLU
+            between. Names alone do not tell it (Flax numbers layers as they are created, not as they are called).
+        model: what computes the network: a :class:`jaxgeom.Model`, such as that of :func:`jaxgeom.from_linen`, or its
+            function ``apply(params, x)``. The layers are compared with it at some thousand random points of all
+            sizes, so that other activations, residual connections and another order are found out. Needed with
+            ``order``.
 
     Raises:
-        ValueError: if the parameters are not those of an MLP, or hold an activation that is not ReLU.
+        ValueError: if the parameters are not those of an MLP, or hold an activation that is not ReLU; if the layers
+            compute something else than the model; or if there is an ``order`` without a ``model``.
     """
     with jax.enable_x64(True):  # float64 weights stay float64
-        return _layers_of(named_layers(params, order))
+        named = [(name, after, as_arrays([layer])[0]) for name, after, layer in named_layers(params, order)]
+        if order is not None and model is None:
+            raise ValueError(
+                "an order alone cannot tell whether ReLU, and nothing else, is between the layers. Give the model as "
+                "well, and this is checked: layers_of(params, order=…, model=model), or model=module.apply."
+            )
+        layers = _layers_of(named)
+    if model is not None:
+        check_computes(layers, getattr(model, "apply", model), params)
+    return layers
 
 
 def _layers_of(named: list[tuple[str, str, Dense]]) -> Layers:
@@ -124,20 +149,18 @@ def check_layers(layers: Any, *, dim: int | None = None) -> Layers:
         dim: if given, the input dimension that is needed.
 
     Returns:
-        The layers, as a tuple of :class:`Dense`.
+        The layers, as a tuple of :class:`Dense` with NumPy or JAX arrays.
 
     Raises:
-        TypeError: if ``layers`` is not a sequence of pairs.
-        ValueError: if shapes do not fit.
+        TypeError: if ``layers`` is not a sequence of pairs, or weights are not real numbers.
+        ValueError: if shapes do not fit, or float64 does not hold some weight.
     """
     if isinstance(layers, Mapping) or not isinstance(layers, tuple | list) or not layers:
         raise TypeError(
             f"a network is a tuple of jaxgeom.Dense(kernel, bias), but {type(layers).__name__} was given. "
             "Use jaxgeom.layers_of(params)."
         )
-    if any(not isinstance(layer, tuple | list) or len(layer) != 2 for layer in layers):
-        raise TypeError("every layer must be a jaxgeom.Dense(kernel, bias).")
-    layers = tuple(Dense(*layer) for layer in layers)
+    layers = as_arrays(layers)
     width = dim
     leading = np.shape(layers[0].kernel)[:-2]
     for index, (kernel, bias) in enumerate(layers):
@@ -153,6 +176,16 @@ def check_layers(layers: Any, *, dim: int | None = None) -> Layers:
             )
         width = shape[-1]
     return layers
+
+
+def as_arrays(layers: Any) -> Layers:
+    """The layers with arrays of real numbers for whatever was given; see :func:`jaxgeom.given.as_array`."""
+    if any(not isinstance(layer, tuple | list) or len(layer) != 2 for layer in layers):
+        raise TypeError("every layer must be a jaxgeom.Dense(kernel, bias).")
+    return tuple(
+        Dense(as_array(kernel, f"the kernel of layer {index}"), as_array(bias, f"the bias of layer {index}"))
+        for index, (kernel, bias) in enumerate(layers)
+    )
 
 
 def pad_widths(layers: Layers, widths: Sequence[int]) -> Layers:
@@ -176,14 +209,6 @@ def pad_widths(layers: Layers, widths: Sequence[int]) -> Layers:
         padded.append(Dense(kernel, bias))
         before = after
     return tuple(padded)
-
-
-def as_float64(array: Array | np.ndarray) -> Array | np.ndarray:
-    """The array in float64; to be called where x64 is enabled. Values at hand go through NumPy, which keeps
-    subnormal numbers."""
-    if isinstance(array, jax.core.Tracer):
-        return array.astype(jnp.float64)
-    return np.asarray(array).astype(np.float64)
 
 
 def first_nonfinite_layer(layers: Layers) -> int | None:
@@ -230,16 +255,19 @@ def _dense(name: str, entry: Any) -> Dense:
     if not allowed or np.ndim(entry["kernel"]) < 2:
         held = sorted(entry) if isinstance(entry, Mapping) else type(entry).__name__
         raise ValueError(_not_an_mlp(f"module {name!r} holds {held} instead of kernel and bias"))
-    kernel = entry["kernel"]
-    no_bias = jnp.zeros((*kernel.shape[:-2], kernel.shape[-1]), kernel.dtype)
-    return Dense(kernel, entry.get("bias", no_bias))
+    kernel, bias = (
+        array if array is None or hasattr(array, "dtype") else as_array(array, f"the {part} of {name!r}")
+        for part, array in (("kernel", entry["kernel"]), ("bias", entry.get("bias")))
+    )
+    return Dense(kernel, jnp.zeros((*kernel.shape[:-2], kernel.shape[-1]), kernel.dtype) if bias is None else bias)
 
 
 def _not_an_mlp(found: str) -> str:
     return (
         f"these are not the parameters of a jaxgeom.mlp: {found}. If they are the layers of a ReLU network, pass "
-        'order=("first", …, "last") with their names from input to output, or write the affine layers by hand as a '
-        "tuple of jaxgeom.Dense(kernel, bias); for any other network use grid_regions with its apply function."
+        'order=("first", …, "last") with their names from input to output, and model=, or write the affine layers by '
+        "hand as a tuple of jaxgeom.Dense(kernel, bias); for any other network use grid_regions with its apply "
+        "function."
     )
 
 

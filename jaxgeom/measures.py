@@ -22,7 +22,9 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from jaxgeom._reprs import readable
-from jaxgeom.layers import Dense, Layers, as_float64, check_layers
+from jaxgeom.contract import times
+from jaxgeom.given import as_array, as_float64, points_of
+from jaxgeom.layers import Dense, Layers, check_finite, check_layers
 from jaxgeom.regions.boundary import Boundary, check_bounded, decision_boundary
 from jaxgeom.regions.complex import PlanarComplex
 from jaxgeom.regions.inscribed import inscribed_circles
@@ -113,7 +115,7 @@ def distance_to_decision_boundary(
         points: any number of points.
     """
     boundary = complex_ if isinstance(complex_, Boundary) else decision_boundary(complex_)
-    points = np.asarray(points, np.float64)
+    points = np.asarray(points_of(points, 2))
     if not len(boundary.face):
         nowhere = np.full(len(points), np.inf), np.full(points.shape, np.nan), np.full(len(points), -1)
         return NearestOnDecisionBoundary(*nowhere)
@@ -164,8 +166,9 @@ def distance_to_boundary(
             as an argument, "relu" alone.
     """
     with jax.enable_x64(True):
-        network, slopes = _network(layers, activation, np.shape(x)[-1])
-        distance, index = _nearest_hyperplane(network, slopes, as_float64(x))
+        x = points_of(x)
+        network, slopes = _network(layers, activation, x.shape[1])
+        distance, index = _nearest_hyperplane(network, slopes, x)
         # where the index points: numbers of layers and units, and -1 for "none" at the end
         layer = np.concatenate([np.repeat(np.arange(len(slopes)), [*map(len, slopes)]), [-1]]).astype(np.int32)
         unit = np.concatenate([*map(np.arange, map(len, slopes)), [-1]]).astype(np.int32)
@@ -190,11 +193,13 @@ def local_complexity(
         layers, x, activation: as for :func:`distance_to_boundary`.
         radius: Euclidean, in input space.
     """
-    if not isinstance(radius, jax.core.Tracer) and not radius >= 0:
-        raise ValueError(f"the radius must be zero or positive, but {radius} was given.")
     with jax.enable_x64(True):
-        network, slopes = _network(layers, activation, np.shape(x)[-1])
-        return _num_hyperplanes(network, slopes, as_float64(x), as_float64(jnp.asarray(radius)))
+        given = as_array(radius, "the radius")
+        if np.shape(given) != () or (not isinstance(given, jax.core.Tracer) and not given >= 0):
+            raise ValueError(f"the radius must be zero or positive, and one number, but {radius} was given.")
+        x = points_of(x)
+        network, slopes = _network(layers, activation, x.shape[1])
+        return _num_hyperplanes(network, slopes, x, as_float64(given))
 
 
 def image_lengths(
@@ -215,8 +220,9 @@ def image_lengths(
         The lengths of the polyline itself, of its image after each hidden layer, and of that under the whole network.
     """
     with jax.enable_x64(True):
-        network, slopes = _network(layers, activation, np.shape(curve)[-1])
-        return _image_lengths(network, slopes, as_float64(curve))
+        curve = points_of(curve, what="the vertices of the curve")
+        network, slopes = _network(layers, activation, curve.shape[1])
+        return _image_lengths(network, slopes, curve)
 
 
 def _network(layers: Layers, activation: Activation, dim: int) -> tuple[Layers, tuple[Array | np.ndarray, ...]]:
@@ -231,6 +237,7 @@ def _network(layers: Layers, activation: Activation, dim: int) -> tuple[Layers, 
         raise ValueError(
             f"one network is needed, but the layers have leading axes {np.shape(network[0].bias)[:-1]}. Use jax.vmap."
         )
+    check_finite(network)
     return tuple(Dense(*map(as_float64, layer)) for layer in network), tuple(slopes)
 
 
@@ -240,8 +247,8 @@ def _hyperplane_distances(layers: Layers, slopes: tuple[Array, ...], x: Array) -
     gradient, h = None, x
     distances = [jnp.zeros((x.shape[0], 0))]
     for layer, slope in zip(layers[:-1], slopes, strict=True):
-        z = h @ layer.kernel + layer.bias
-        gradient = layer.kernel[None] if gradient is None else jnp.einsum("piu,uv->piv", gradient, layer.kernel)
+        z = times(h, layer.kernel) + layer.bias
+        gradient = layer.kernel[None] if gradient is None else times(gradient, layer.kernel)
         square = jnp.sum(gradient**2, axis=1)
         has_line = (square > 0) & (slope != 1)
         norm = jnp.sqrt(jnp.where(has_line, square, 1.0))
@@ -269,7 +276,7 @@ def _num_hyperplanes(layers: Layers, slopes: tuple[Array, ...], x: Array, radius
 def _image_lengths(layers: Layers, slopes: tuple[Array, ...], curve: Array) -> Array:
     images = [curve]
     for layer, slope in zip(layers[:-1], slopes, strict=True):
-        z = images[-1] @ layer.kernel + layer.bias
+        z = times(images[-1], layer.kernel) + layer.bias
         images.append(jnp.where(z > 0, z, slope * z))
-    images.append(images[-1] @ layers[-1].kernel + layers[-1].bias)
+    images.append(times(images[-1], layers[-1].kernel) + layers[-1].bias)
     return jnp.stack([jnp.sum(jnp.sqrt(jnp.sum(jnp.diff(image, axis=0) ** 2, axis=1))) for image in images])

@@ -64,15 +64,16 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "relu": jax.nn.relu,
     "tanh": jnp.tanh,
     "sigmoid": jax.nn.sigmoid,
-    "leaky_relu": jax.nn.leaky_relu,
-    "abs": jnp.abs,
-    "hard_tanh": jax.nn.hard_tanh,
+    "leaky_relu": lambda z: jnp.where(z > 0, z, 0.01 * z),
+    "abs": lambda z: jnp.where(z > 0, z, -z),
+    "hard_tanh": lambda z: jnp.where(z > 1, 1, jnp.where(z > -1, z, -1)),
     "elu": jax.nn.elu,
     "gelu": jax.nn.gelu,
     "softplus": jax.nn.softplus,
     "sin": jnp.sin,
 }
-"""Activations by name."""
+"""Activations by name. At a kink, derivatives are those of the side where the unit is not active (z ≤ 0), as in
+:func:`jaxgeom.regions.kinks.with_kinks`; hard tanh is relu(z + 1) - relu(z - 1) - 1."""
 
 
 def he_init(bias_scale: float = 0.0) -> Initializer:

@@ -13,6 +13,7 @@ from flax import linen, nnx
 import jaxgeom
 from jaxgeom import Dense, forward, layers_of
 from jaxgeom.layers import check_finite, check_layers, first_nonfinite_layer, pad_widths
+from jaxgeom.models import ACTIVATIONS
 
 KEY = jax.random.key(3)
 X = np.random.default_rng(0).uniform(-1, 1, (30, 2)).astype(np.float32)
@@ -176,7 +177,7 @@ def test_layers_of_under_jit(activations, use_bias):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_no_bias_is_a_bias_of_zeros_of_the_same_dtype(dtype):
     kernels = [np.ones((2, 3), dtype), np.ones((3, 1), dtype)]
-    layers = layers_of({"a": {"kernel": kernels[0]}, "b": {"kernel": kernels[1]}}, order=("a", "b"))
+    layers = layers_of({"dense0_relu": {"kernel": kernels[0]}, "dense1_linear": {"kernel": kernels[1]}})
     for layer, kernel in zip(layers, kernels, strict=True):
         np.testing.assert_array_equal(layer.kernel, kernel)
         np.testing.assert_array_equal(layer.bias, np.zeros(kernel.shape[1]))
@@ -223,14 +224,16 @@ def test_foreign_modules_need_the_order():
     params = module.init(KEY, X)
     with pytest.raises(ValueError, match=r"modules are named \['Dense_0', 'Dense_1'\].*order=\("):
         layers_of(params)
-    layers = layers_of(params, order=("Dense_1", "Dense_0"))
+    with pytest.raises(ValueError, match="an order alone"):
+        layers_of(params, order=("Dense_1", "Dense_0"))
+    layers = layers_of(params, order=("Dense_1", "Dense_0"), model=module)
     np.testing.assert_allclose(forward(layers, X).output, module.apply(params, X), rtol=0, atol=1e-6)
     np.testing.assert_array_equal(layers[0].bias, np.zeros(4))
     model = jaxgeom.from_nnx(lambda rngs: NnxNet(rngs))
     params = model.init(KEY)
     with pytest.raises(ValueError, match="order="):
         layers_of(params)
-    found = forward(layers_of(params, order=["inner", "outer"]), X).output
+    found = forward(layers_of(params, order=["inner", "outer"], model=model), X).output
     np.testing.assert_allclose(found, model.apply(params, jnp.asarray(X)), rtol=0, atol=1e-6)
 
 
@@ -339,3 +342,86 @@ def test_tracers_count_as_finite():
         return layers[0].bias
 
     assert np.isnan(jax.jit(traced)(jax.tree.map(lambda array: array * np.nan, network(1, 2, 3, 1)))).all()
+
+
+class Network(linen.Module):
+    """Three affine layers, with activations and connections between them that parameters do not show."""
+
+    activation: object = linen.relu
+    is_residual: bool = False
+
+    @linen.compact
+    def __call__(self, x):
+        h = self.activation(linen.Dense(6)(x))
+        z = self.activation(linen.Dense(6)(h))
+        return linen.Dense(2)(z + h if self.is_residual else z)
+
+
+NAMES = ("Dense_0", "Dense_1", "Dense_2")
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_layers_in_order_are_those_of_the_model(scale):
+    model = jaxgeom.from_linen(Network(), X)
+    params = jax.tree.map(lambda array: scale * array, jax.vmap(model.init)(jax.random.split(KEY, 3)))
+    layers = layers_of(params, order=NAMES, model=model)
+    np.testing.assert_array_equal(layers[1].kernel, params["Dense_1"]["kernel"])
+    layers_of(params, order=NAMES, model=model.apply)
+    layers_of({"params": jax.tree.map(lambda a: a[0], params)}, order=NAMES, model=Network())
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0])
+@pytest.mark.parametrize(
+    ("activation", "is_residual"),
+    [
+        (linen.relu, True),
+        (jnp.tanh, False),
+        (linen.gelu, False),
+        (linen.leaky_relu, False),
+        (linen.elu, False),
+        (jnp.abs, False),
+        (jax.nn.relu6, False),
+    ],
+)
+def test_other_networks_than_relu_layers_in_order_are_refused(activation, is_residual, scale):
+    model = jaxgeom.from_linen(Network(activation, is_residual), X)
+    params = jax.tree.map(lambda array: scale * array, model.init(KEY))
+    if activation is jax.nn.relu6:
+        params = jax.tree.map(lambda array: array / scale, params)  # others never come to 6
+    with pytest.raises(ValueError, match="not what the model computes"):
+        layers_of(params, order=NAMES, model=model)
+
+
+def test_layers_in_another_order_or_of_another_model_are_refused():
+    square = {f"Dense_{i}": {"kernel": np.eye(2) + i, "bias": np.ones(2)} for i in range(2)}
+
+    def apply(params, x):
+        h = jax.nn.relu(x @ params["Dense_1"]["kernel"] + params["Dense_1"]["bias"])
+        return h @ params["Dense_0"]["kernel"] + params["Dense_0"]["bias"]
+
+    layers_of(square, order=("Dense_1", "Dense_0"), model=apply)
+    with pytest.raises(ValueError, match="not what the model computes"):
+        layers_of(square, order=("Dense_0", "Dense_1"), model=apply)
+    with pytest.raises(ValueError, match="the model maps points of shape"):
+        layers_of(square, order=("Dense_0", "Dense_1"), model=lambda params, x: x[:, :1])
+
+
+def test_derivatives_at_kinks_are_those_of_the_inactive_side():
+    one = (Dense(np.array([[1.0]]), np.zeros(1)), Dense(np.array([[1.0]]), np.zeros(1)))
+    points = np.array([[-1.0], [0.0], [1.0]])
+    found = jaxgeom.grid_regions(lambda x: forward(one, x).output, points)
+    assert int(found.num_maps) == int(jaxgeom.grid_regions(one, points).num_maps) == 2
+    slopes = {"relu": (0.0, 1.0), "leaky_relu": (0.01, 1.0), "abs": (-1.0, 1.0)}
+    for name, (below, above) in slopes.items():
+        derivative = jax.vmap(jax.grad(ACTIVATIONS[name]))(jnp.array([-2.0, -0.0, 0.0, 1e-30, 2.0]))
+        np.testing.assert_allclose(derivative, [below, below, below, above, above], rtol=1e-6)
+    derivative = jax.vmap(jax.grad(ACTIVATIONS["hard_tanh"]))(jnp.array([-2.0, -1.0, -0.5, 0.0, 1.0, 2.0]))
+    np.testing.assert_array_equal(derivative, [0, 0, 1, 1, 1, 0])  # of relu(z + 1) - relu(z - 1) - 1
+    values = ACTIVATIONS["hard_tanh"](jnp.array([-2.0, -1.0, -0.5, 0.0, 1.0, 2.0]))
+    np.testing.assert_array_equal(values, [-1, -1, -0.5, 0, 1, 1])
+
+
+@pytest.mark.parametrize("points", [np.zeros((3, 3)), np.zeros(2)])
+def test_forward_refuses_points_of_another_dimension(unchecked, points):
+    with pytest.raises(ValueError, match=r"layer 0 takes 2 inputs|points of shape"):
+        forward((Dense(np.ones((2, 1)), np.zeros(1)),), points)

@@ -10,6 +10,7 @@ from complexes import complex_of, network, polygons
 from jaxgeom.domains import box, polygon, whole_plane
 from jaxgeom.layers import Dense
 from jaxgeom.regions import locate as module
+from jaxgeom.regions.enumerate import enumerate_regions
 from jaxgeom.regions.locate import locate
 
 HALVES = [-1.0, -0.5, 0.0, 0.5, 1.0]
@@ -112,10 +113,14 @@ def test_maxout():
 
 def test_complexes_that_the_output_cuts_or_that_stop_early():
     layers = network(7, 6, 6, 2)
-    for complex_ in (complex_of(layers, cut_output=True), complex_of((layers[0], network(0, 6, 1)[1]))):
+    first = enumerate_regions((layers[0], network(0, 6, 1)[1]), box()).num_faces
+    for complex_ in (
+        enumerate_regions(layers, box(), cut_output=True),
+        enumerate_regions(layers, box(), max_regions=first),
+    ):
         found = locate(complex_, layers, complex_.centroid)
         np.testing.assert_array_equal(found, np.arange(complex_.num_faces))
-    uncut = complex_of((Dense(np.ones((2, 1)), np.zeros(1)),))
+    uncut = enumerate_regions(layers, box(), max_regions=1)
     np.testing.assert_array_equal(locate(uncut, layers, np.array([[0.0, 0.0], [2.0, 0.0]])), [0, -1])
 
 
@@ -156,3 +161,53 @@ def test_what_is_refused():
         locate(complex_, layers, np.zeros((1, 2)), activation="hard_tanh")
     with pytest.raises(ValueError, match="points must be finite"):
         locate(complex_, layers, np.array([[0.0, np.nan]]))
+
+
+@pytest.mark.parametrize("points", [np.zeros((3, 3)), np.zeros(2), np.zeros((2, 1)), np.zeros((1, 1, 2)), 0.0])
+def test_points_of_another_dimension_are_refused(unchecked, points):
+    layers = network(0, 6, 1)
+    with pytest.raises(ValueError, match=r"points must have shape \(points, 2\)"):
+        locate(complex_of(layers), layers, points)
+
+
+@pytest.mark.parametrize("activation", ["relu", "abs", "leaky_relu", "hard_tanh", -2.0])
+@pytest.mark.parametrize("domain", [box(), whole_plane(), box(2, 2.001)])
+@pytest.mark.parametrize("widths", [(6, 1), (6, 6, 2)])
+def test_another_network_of_the_same_shape_is_refused(activation, domain, widths):
+    layers, other = network(10, *widths), network(11, *widths)
+    complex_ = enumerate_regions(layers, domain, activation=activation)
+    assert (locate(complex_, layers, complex_.centroid, activation=activation) == np.arange(complex_.num_faces)).all()
+    last, first = layers[-1], layers[0]
+    others = [
+        other,
+        (*layers[:-1], other[-1]),
+        (other[0], *layers[1:]),
+        (*layers[:-1], Dense(1.001 * last.kernel, last.bias)),
+        (*layers[:-1], Dense(last.kernel, last.bias + 1e-6)),
+        (Dense(first.kernel[:, ::-1], first.bias[::-1]), *layers[1:]),
+    ]
+    for another in others:
+        with pytest.raises(ValueError, match="not the network that the complex was made of"):
+            locate(complex_, another, np.zeros((3, 2)), activation=activation)
+    if activation != "hard_tanh" and complex_.num_faces > 1:
+        with pytest.raises(ValueError, match="not the network that the complex was made of"):
+            locate(complex_, layers, np.zeros((3, 2)), activation=0.7)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("widths", [(64, 64, 2), (20, 20, 20, 20, 1), (8,) * 8])
+def test_its_own_network_is_never_refused(seed, widths):
+    values = None if seed % 2 else [-1.0, -0.5, 0.0, 0.25, 1.0]
+    layers = network(seed, *widths, values=values)
+    for options in ({}, {"cut_output": True}, {"activation": "abs"} if sum(widths) < 100 else {}):
+        complex_ = enumerate_regions(layers, box(), **options)
+        locate(complex_, layers, np.zeros((1, 2)), activation=options.get("activation", "relu"))
+
+
+def test_maps_of_outputs_that_cut_are_those_of_the_outputs():
+    layers = network(12, 6, 5, 2)
+    complex_ = enumerate_regions(layers, box(), cut_output=True)
+    values, _ = reference.forward(layers, complex_.centroid)
+    found = np.einsum("foi,fi->fo", complex_.gradient, complex_.centroid) + complex_.intercept
+    np.testing.assert_allclose(found, values, rtol=0, atol=1e-13)
+    assert (values < 0).any()

@@ -26,7 +26,9 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int32
 
 from jaxgeom._reprs import readable
-from jaxgeom.layers import Dense, as_float64
+from jaxgeom.contract import times
+from jaxgeom.given import as_float64
+from jaxgeom.layers import Dense
 
 EPS = float(np.finfo(np.float64).eps)
 _TINY = 1e-290  # products below may have lost digits to underflow
@@ -165,7 +167,7 @@ def _chords(
     drop = jnp.where(z == following, 1.0, z - following)
     fraction = jnp.clip(z / drop, 0.0, 1.0)
     num = vertices.shape[0]
-    size = jnp.abs(lines[:, :2]) @ jnp.max(jnp.abs(vertices), axis=0) + jnp.abs(lines[:, 2])
+    size = times(jnp.abs(lines[:, :2]), jnp.max(jnp.abs(vertices), axis=0)) + jnp.abs(lines[:, 2])
 
     def end(changes: Bool[Array, "lines vertices"]) -> tuple[Array, Array, Array]:
         edge = lax.argmax(changes, 1, jnp.int32)[:, None]
@@ -248,7 +250,7 @@ def _places(
 ) -> tuple[Float[Array, "lines lines"], Float[Array, "lines lines"]]:
     """Where along each line (row) the others (columns) cross it, from 0 to 1, with a bound of the error."""
     size = jnp.max(jnp.abs(vertices), axis=0)
-    magnitude = jnp.abs(lines[:, :2]) @ size + jnp.abs(lines[:, 2])
+    magnitude = times(jnp.abs(lines[:, :2]), size) + jnp.abs(lines[:, 2])
     following = jnp.roll(vertices, -1, axis=0)
 
     def point(position: Float[Array, " lines"]) -> Float[Array, "lines 2"]:

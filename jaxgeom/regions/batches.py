@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from jaxgeom._typing import PyTree
-from jaxgeom.layers import Dense, Layers, as_float64, check_finite, pad_widths
+from jaxgeom.given import as_float64
+from jaxgeom.layers import Dense, Layers, check_finite, pad_widths
 
 NOT_COUNTED = -1
 """Stands in place of a count where a member of a population has NaN or infinite weights."""

@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 
 from jaxgeom._typing import PyTree
 from jaxgeom.chunks import check_chunk_size, map_chunks
+from jaxgeom.given import float64_of
 from jaxgeom.layers import Dense, Layers
 from jaxgeom.regions.batches import NOT_COUNTED, flattened, in_float64
 from jaxgeom.regions.exact_lines import ExactLine, exact_line
@@ -98,7 +99,7 @@ def checked_points(
     start: Array | np.ndarray, stop: Array | np.ndarray, leading: tuple[int, ...], dim: int
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[int, ...]]:
     """Both points in float64, (networks or 1, lines, in), after checks; and the axes of the lines."""
-    points = [np.asarray(array, np.float64) for array in (start, stop)]
+    points = [np.asarray(float64_of(array, "the points of a line")) for array in (start, stop)]
     shapes = [array.shape for array in points]
     allowed = (1, 2, len(leading) + 2) if leading else (1, 2)
     own = ", or (*networks, lines, in)" if leading else ""

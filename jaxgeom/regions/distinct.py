@@ -10,6 +10,7 @@ near stand in the same bin or in bins side by side, that is, few places apart; s
 s places ahead, for s = 1, 2, … until no bin is within reach.
 """
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.custom_batching import custom_vmap
@@ -68,10 +69,11 @@ def _has_neighbour_under_vmap(
     axis_size: int, in_batched: list[bool], bins: Array, columns: Array, atol_squared: Array
 ) -> tuple[Array, bool]:
     """One loop for the whole batch, so that the distance s stays a scalar and slices stay slices."""
-    bins = bins if in_batched[0] else jnp.broadcast_to(bins, (axis_size, *bins.shape))
-    columns = columns if in_batched[1] else jnp.broadcast_to(columns, (axis_size, *columns.shape))
-    atol_squared = atol_squared[:, None] if in_batched[2] else atol_squared
-    return _has_neighbour_in_batch(bins, jnp.swapaxes(columns, 0, 1), atol_squared), True
+    with jax.enable_x64(True):  # batching may happen outside of the caller's
+        bins = bins if in_batched[0] else jnp.broadcast_to(bins, (axis_size, *bins.shape))
+        columns = columns if in_batched[1] else jnp.broadcast_to(columns, (axis_size, *columns.shape))
+        atol_squared = atol_squared[:, None] if in_batched[2] else atol_squared
+        return _has_neighbour_in_batch(bins, jnp.swapaxes(columns, 0, 1), atol_squared), True
 
 
 def _has_neighbour_in_batch(

@@ -4,16 +4,19 @@ The layers of :mod:`jaxgeom.regions.planar` cut the domain, as for counting, but
 :mod:`jaxgeom.regions.complexes` writes out what there is.
 """
 
+from collections.abc import Callable
+
 import jax
 import numpy as np
 
 from jaxgeom.chunks import check_chunk_size, map_chunks
 from jaxgeom.domains import PlanarDomain, start_of
-from jaxgeom.layers import Dense, Layers, check_finite, check_layers
+from jaxgeom.layers import Dense, Layers, check_finite, check_layers, pad_widths
 from jaxgeom.regions.complex import PlanarComplex
 from jaxgeom.regions.complexes import complexes
 from jaxgeom.regions.deep import cut_by_layers, default_chunk_size
 from jaxgeom.regions.kinks import Activation, with_kinks
+from jaxgeom.regions.pattern_maps import is_extreme, maps_of_patterns
 
 
 def enumerate_regions(
@@ -56,6 +59,11 @@ def enumerate_regions(
         )
     check_layers(network, dim=2)
     check_finite(network)
+    if 0 in (len(layer.bias) for layer in network):
+        network, slopes, trimmed = _with_units(network, slopes)
+    else:
+        trimmed = None
+    whole, own = network, slopes
     if cut_output:
         width = network[-1].bias.shape[0]
         network, slopes = (*network, Dense(np.eye(width), np.zeros(width))), [*slopes, np.zeros(width)]
@@ -69,9 +77,38 @@ def enumerate_regions(
         network, slopes = (*network[:num_layers], reached), slopes[:num_layers]
     (found,) = complexes(jax.tree.map(lambda array: array[None], network), slopes, start, cut)
     if complete:
-        return found
+        if cut_output or is_extreme(whole, own):  # with cut_output, the maps found are those of rectified outputs
+            units = sum(map(len, own))
+            gradient, intercept = maps_of_patterns(whole, own, found.patterns[:, :units])
+            found = found._replace(gradient=gradient, intercept=intercept)
+        return found if trimmed is None else trimmed(found)
     nothing = np.full((found.num_faces, 1, 3), np.nan)
-    return found._replace(gradient=nothing[..., :2], intercept=nothing[..., 2], complete=False)
+    found = found._replace(gradient=nothing[..., :2], intercept=nothing[..., 2], complete=False)
+    return found if trimmed is None else trimmed(found)
+
+
+def _with_units(
+    network: Layers, slopes: list[np.ndarray]
+) -> tuple[Layers, list[np.ndarray], Callable[[PlanarComplex], PlanarComplex]]:
+    """The network with a zero unit in each layer without units, and what takes these out of its complex again."""
+    widths = [layer.bias.shape[-1] for layer in network]
+    padded = pad_widths(network, [max(width, 1) for width in widths[:-1]])
+    if widths[-1] == 0:
+        kernel, bias = (np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, 1)]) for array in padded[-1])
+        padded = (*padded[:-1], Dense(kernel, bias))
+    padded_slopes = [slope if len(slope) else np.zeros(1) for slope in slopes]
+    is_real = np.concatenate([np.arange(max(width, 1)) < width for width in widths])
+
+    def trimmed(found: PlanarComplex) -> PlanarComplex:
+        real = is_real[: found.patterns.shape[1]]
+        outputs = found.gradient.shape[1] if not found.complete else widths[-1]
+        return found._replace(
+            patterns=found.patterns[:, real],
+            gradient=found.gradient[:, :outputs],
+            intercept=found.intercept[:, :outputs],
+        )
+
+    return padded, padded_slopes, trimmed
 
 
 def enumerate_population(
@@ -100,7 +137,7 @@ def enumerate_population(
     start = start_of(domain)
     networks, slopes = with_kinks(layers, activation)
     check_layers(networks, dim=2)
-    if np.ndim(networks[0].bias) != 2 or len(networks[0].bias) == 0:
+    if np.ndim(networks[0].bias) != 2:
         raise ValueError(
             f"a population with one leading axis is needed, but the biases have shape {np.shape(networks[0].bias)}."
         )
@@ -108,12 +145,19 @@ def enumerate_population(
         [np.isfinite(array).reshape(len(array), -1).all(axis=1) for array in jax.tree.leaves(networks)], axis=0
     )
     found: list[PlanarComplex | None] = [None] * len(is_finite)
+    trimmed: Callable[[PlanarComplex], PlanarComplex] | None = None
+    if 0 in (layer.bias.shape[-1] for layer in networks):
+        networks, slopes, trimmed = _with_units(networks, slopes)
 
     def run(chunk: tuple[Layers, np.ndarray]) -> np.ndarray:
         members, numbers = chunk
         cut = cut_by_layers(members, slopes, start, whole=True)
-        for number, complex_ in zip(numbers.tolist(), complexes(members, slopes, start, cut), strict=True):
-            found[number] = complex_
+        for place, complex_ in enumerate(complexes(members, slopes, start, cut)):
+            own = jax.tree.map(lambda array, place=place: array[place], members)
+            if is_extreme(own, slopes):
+                gradient, intercept = maps_of_patterns(own, slopes, complex_.patterns)
+                complex_ = complex_._replace(gradient=gradient, intercept=intercept)
+            found[numbers[place]] = complex_ if trimmed is None else trimmed(complex_)
         return numbers
 
     if is_finite.any():

@@ -20,7 +20,8 @@ from jaxtyping import Array, Bool, Float, Int32, UInt32
 
 from jaxgeom._reprs import readable
 from jaxgeom.affine import activation_words, affine_maps, affine_maps_of_patterns, num_words
-from jaxgeom.layers import Layers, as_float64, check_finite, check_layers
+from jaxgeom.given import as_array, as_float64, check_finite_points, float64_of
+from jaxgeom.layers import Layers, check_finite, check_layers
 from jaxgeom.regions.distinct import first_kept
 from jaxgeom.regions.unique import first_occurrence
 
@@ -91,13 +92,15 @@ def grid_regions(
             or NaN in the weights (naming the layer).
         TypeError: if the first argument is neither layers nor a function.
     """
-    shape = check_points(points, atol)
+    with jax.enable_x64(True):
+        points = checked_points(points, atol)
+    shape = np.shape(points)
     if capacity is not None and capacity < 1:
         raise ValueError(f"capacity must be a positive integer, but {capacity} was given. Leave it out for no limit.")
     capacity = shape[0] if capacity is None else min(capacity, shape[0])
     with jax.enable_x64(True):
         if callable(layers_or_apply):
-            points = jnp.asarray(points, jnp.float64)
+            points = jnp.asarray(points)
             outputs = jax.eval_shape(layers_or_apply, points)
             if getattr(outputs, "ndim", 0) != 2 or outputs.shape[0] != shape[0]:
                 raise ValueError(f"the function must map {shape} to ({shape[0]}, out), but gives {outputs}.")
@@ -112,16 +115,20 @@ def grid_regions(
         return _regions_of_layers(*jax.tree.map(as_float64, (layers, points)), atol, capacity=capacity)
 
 
-def check_points(points: Array | np.ndarray, atol: float | Array) -> tuple[int, ...]:
-    """The shape of the points, or a ValueError if they or the tolerance make no sense."""
+def checked_points(points: Array | np.ndarray, atol: float | Array) -> Array | np.ndarray:
+    """The points in float64, or an error if they or the tolerance make no sense; where x64 is enabled."""
+    points = float64_of(points, "points")
     shape = np.shape(points)
     if len(shape) != 2 or shape[0] == 0:
         raise ValueError(f"points must have shape (points, in) with at least one point, but {shape} was given.")
-    if not isinstance(points, jax.core.Tracer) and not np.isfinite(np.asarray(points)).all():
-        raise ValueError("points must be finite, but some coordinates are NaN or infinite.")
-    if isinstance(atol, int | float) and not _SMALLEST_ATOL <= atol < float("inf"):
-        raise ValueError(f"atol must be positive, at least {_SMALLEST_ATOL} and finite, but {atol} was given.")
-    return shape
+    check_finite_points(points)
+    given = as_array(atol, "atol")
+    is_known = not isinstance(given, jax.core.Tracer)
+    if np.shape(given) != () or (is_known and not _SMALLEST_ATOL <= float(given) < float("inf")):
+        raise ValueError(
+            f"atol must be positive, one number of at least {_SMALLEST_ATOL} and finite, but {atol} was given."
+        )
+    return points
 
 
 @partial(jax.jit, static_argnames="capacity")
@@ -146,7 +153,7 @@ def _regions_of_layers(
         lambda array: jnp.where(valid.reshape(-1, *[1] * (array.ndim - 1)), array, 0),
         affine_maps_of_patterns(layers, patterns),
     )
-    is_new_map = first_kept(_rows(*maps), valid, atol)
+    is_new_map = first_kept(flat_maps(*maps), valid, atol)
     return GridRegions(
         num_patterns=num_patterns,
         num_maps=jnp.sum(is_new_map, dtype=jnp.int32),
@@ -169,7 +176,7 @@ def _regions_of_function(
     num_points = points.shape[0]
     maps = jax.tree.map(lambda array: array[:capacity].astype(jnp.float64), affine_maps(apply, points))
     valid = jnp.ones(capacity, bool)
-    is_new_map = first_kept(_rows(*maps), valid, atol)
+    is_new_map = first_kept(flat_maps(*maps), valid, atol)
     index = jnp.arange(num_points, dtype=jnp.int32)
     return GridRegions(
         num_patterns=jnp.int32(num_points),
@@ -186,5 +193,6 @@ def _regions_of_function(
     )
 
 
-def _rows(gradient: Float[Array, "cells out in"], intercept: Float[Array, "cells out"]) -> Array:
+def flat_maps(gradient: Float[Array, "cells out in"], intercept: Float[Array, "cells out"]) -> Array:
+    """Affine maps as rows of numbers, (cells, out * (in + 1)): the gradients of all outputs, then the intercepts."""
     return jnp.concatenate([gradient.reshape(gradient.shape[0], -1), intercept], axis=1)

@@ -1,21 +1,24 @@
 """[host] What a grid of points sees of the regions of whole populations: capacities sized from the data, in chunks.
 
-Drives :mod:`jaxgeom.regions.grid`; nothing is cut off.
+Drives :mod:`jaxgeom.regions.grid`, and on a CPU its parts one by one; nothing is cut off.
 """
 
 from functools import partial
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int64
 
 from jaxgeom._reprs import readable
+from jaxgeom.affine import activation_words, affine_maps_of_patterns
 from jaxgeom.chunks import check_chunk_size, map_chunks
 from jaxgeom.layers import Layers, check_layers
 from jaxgeom.regions.batches import NOT_COUNTED, flattened, in_float64
 from jaxgeom.regions.bounds import zaslavsky
-from jaxgeom.regions.grid import check_points, grid_regions
+from jaxgeom.regions.grid import checked_points, flat_maps, grid_regions
+from jaxgeom.regions.grid_host import first_columns, num_kept
 
 _CHUNK_BYTES = 2**26
 _FIRST_CAPACITY = 2048
@@ -56,26 +59,60 @@ def count_grid_regions(
             raise but get the count -1.
     """
     check_chunk_size(chunk_size)
-    check_points(points, atol)
-    points = np.asarray(points)
+    points = np.asarray(checked_points(points, atol))
     layers, leading, is_finite = flattened(check_layers(layers, dim=points.shape[1]))
     num_points = len(points)
     counts = np.full((2, len(is_finite)), NOT_COUNTED, np.int64)
     pending = np.flatnonzero(is_finite)
     capacity = min(num_points, _FIRST_CAPACITY, _most_regions_of_one_layer(layers) or _FIRST_CAPACITY)
+    is_cpu = jax.default_backend() == "cpu"
     while len(pending):
         units = sum(layer.bias.shape[-1] for layer in layers[:-1])
         bytes_each = num_points * (units // 4 + 64) + capacity * units * 8 * (points.shape[1] + 2)
         size = chunk_size or int(np.clip(_CHUNK_BYTES // bytes_each, 1, 16))
-        function = in_float64(_grid_counts, points=points, atol=atol, capacity=capacity)
+        if is_cpu:
+            function = in_float64(_counts_by_numpy, points=points, atol=float(atol), rooms=[0])
+        else:
+            function = in_float64(_grid_counts, points=points, atol=atol, capacity=capacity)
         members = jax.tree.map(lambda array, pending=pending: array[pending], layers)
         found, maps = map_chunks(function, members, chunk_size=size, progress=progress)
-        is_complete = found <= capacity
+        is_complete = (found <= capacity) | is_cpu
         counts[:, pending[is_complete]] = found[is_complete], maps[is_complete]
         pending = pending[~is_complete]
         if len(pending):
             capacity = min(num_points, 1 << int(found.max() - 1).bit_length())
     return GridCounts(*counts.reshape(2, *leading))
+
+
+def _counts_by_numpy(
+    layers: Layers, *, points: np.ndarray, atol: float, rooms: list[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The counts of some networks: two small programs for patterns and maps, and NumPy for what is distinct.
+
+    Args:
+        layers: one leading axis.
+        points, atol: as for :func:`count_grid_regions`.
+        rooms: how many cells there was room for so far, which grows at need, so that few sizes are compiled.
+    """
+    words = np.asarray(_words(layers, points))
+    cells = [first_columns(own) for own in words]
+    rooms[0] = room = max(rooms[0], 1 << (max(map(len, cells)) - 1).bit_length())
+    patterns = np.zeros((*words.shape[:2], room), np.uint32)
+    for own, found, some in zip(patterns, words, cells, strict=True):
+        own[:, : len(some)] = found[:, some]
+    rows = np.asarray(_maps(layers, patterns))
+    kept = [num_kept(own[: len(some)], atol) for own, some in zip(rows, cells, strict=True)]
+    return np.array([len(some) for some in cells]), np.array(kept)
+
+
+@jax.jit
+def _words(layers: Layers, points: Array) -> Array:
+    return jax.vmap(lambda network: activation_words(network, points.astype(jnp.float64)))(layers)
+
+
+@jax.jit
+def _maps(layers: Layers, patterns: Array) -> Array:
+    return jax.vmap(lambda network, words: flat_maps(*affine_maps_of_patterns(network, words)))(layers, patterns)
 
 
 @partial(jax.jit, static_argnames="capacity")

@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from jaxtyping import Float
 
-from jaxgeom.layers import Dense, Layers, as_float64, check_layers
+from jaxgeom.given import as_float64
+from jaxgeom.layers import Dense, Layers, as_arrays, check_layers
 
 Activation: TypeAlias = str | float | Sequence[str | float]
 """A name, or a negative slope; for all hidden layers, or for each."""
@@ -39,8 +40,8 @@ def with_kinks(layers: Layers, activation: Activation = "relu") -> tuple[Layers,
         TypeError: for anything that is neither a name nor a number.
     """
     if isinstance(layers, Mapping) or not isinstance(layers, tuple | list) or "maxout" not in np.ravel(activation):
-        check_layers(layers)
-    layers = tuple(Dense(*(np.asarray(as_float64(array)) for array in layer)) for layer in layers)
+        layers = check_layers(layers)
+    layers = tuple(Dense(*(np.asarray(as_float64(array)) for array in layer)) for layer in as_arrays(layers))
     num_hidden = len(layers) - 1
     each = list(activation) if isinstance(activation, list | tuple) else [activation] * num_hidden
     if len(each) != num_hidden:

@@ -20,7 +20,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int32
 
 from jaxgeom._reprs import readable
-from jaxgeom.layers import Dense, Layers, as_float64, check_layers
+from jaxgeom.contract import times
+from jaxgeom.given import as_float64, check_finite_points, float64_of
+from jaxgeom.layers import Dense, Layers, check_finite, check_layers
 from jaxgeom.regions.sweep import NO_UNIT, Rays, Rooms, Sizes, Traced, length_of, sizes_of, trace
 
 KINDS = ("segment", "line")
@@ -96,6 +98,8 @@ def line_breakpoints(
     check_kind(kind)
     if capacity < 1:
         raise ValueError(f"capacity must be a positive integer, but {capacity} was given.")
+    with jax.enable_x64(True):
+        start, stop = (float64_of(point, "the points of a line") for point in (start, stop))
     if np.shape(start) != np.shape(stop) or np.ndim(start) not in (1, 2):
         raise ValueError(
             "start and stop must have one shape, (in,) or (lines, in), but they have shapes "
@@ -114,8 +118,11 @@ def line_breakpoints(
             f"slopes must be one array for each hidden layer, of shapes {[(width,) for width in widths]}, but they "
             f"have shapes {[np.shape(slope) for slope in slopes]}."
         )
+    for point in (start, stop):
+        check_finite_points(point, "the points of a line")
+    check_finite(layers)
     with jax.enable_x64(True):
-        layers, slopes, start, stop = jax.tree.map(as_float64, (layers, tuple(slopes), start, stop))
+        layers, slopes = jax.tree.map(as_float64, (layers, tuple(slopes)))
         points = (start[None], stop[None]) if np.ndim(start) == 1 else (start, stop)
         found = _along(layers, slopes, *points, capacity=capacity, is_infinite=kind == "line")
         return jax.tree.map(lambda array: array[0], found) if np.ndim(start) == 1 else found
@@ -174,7 +181,9 @@ def _with_capacity(found: Breakpoints, capacity: int) -> Breakpoints:
 def segments(layer: Dense, start: Float[Array, "lines in"], stop: Float[Array, "lines in"]) -> Rays:
     """Segments as the first layer sees them."""
     change = stop - start
-    return Rays(start @ layer.kernel + layer.bias, change @ layer.kernel, length_of(start), length_of(change))
+    return Rays(
+        times(start, layer.kernel) + layer.bias, times(change, layer.kernel), length_of(start), length_of(change)
+    )
 
 
 def between(
@@ -195,7 +204,7 @@ def two_rays(
     The parameter p of a ray means t = ± scale · p / (1 - p). The scale is that at which the first layer bends.
     """
     direction = stop - start
-    value, change = start @ layer.kernel + layer.bias, direction @ layer.kernel
+    value, change = times(start, layer.kernel) + layer.bias, times(direction, layer.kernel)
     scale = jnp.sum(jnp.abs(value), axis=1) / jnp.sum(jnp.abs(change), axis=1)
     scale = jnp.where((scale > 0) & (scale < jnp.inf), scale, 1.0)
     far = scale[:, None] * change

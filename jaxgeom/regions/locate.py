@@ -13,11 +13,15 @@ pre-activation of a differing unit is smallest.
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxgeom.given import points_of
 from jaxgeom.layers import Layers, check_finite, check_layers
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex
 from jaxgeom.regions.kinks import Activation, with_kinks
 
 _NUMBERS_AT_ONCE = 1 << 22
+_MOST_FACES = 1 << 12
+_ROUNDING = 64 * float(np.finfo(np.float64).eps)  # for each unit, relative to the sums of sizes of all terms
+_TINY = 1e-280  # what underflow may do
 
 
 def locate(
@@ -41,13 +45,14 @@ def locate(
         activation: the activation that the complex was made with.
 
     Raises:
-        ValueError: if the points are not finite, or the network is not the complex's.
+        TypeError: if the points or the weights are not real numbers.
+        ValueError: if the points are not finite, or not two-dimensional; or if the network is not the complex's: if
+            it has other units, or other patterns or affine maps on the faces, of which up to 4,096 are looked at.
     """
-    points = np.asarray(points, np.float64)
-    if not np.isfinite(points).all():
-        raise ValueError("points must be finite, but some are NaN or infinite.")
+    points = np.asarray(points_of(points, 2))
     faces = np.full(len(points), OUTSIDE, np.int64)
-    network, slopes = _network(complex_, layers, activation)
+    network, slopes, whole = _network(complex_, layers, activation)
+    _check_is_its_network(complex_, network, slopes, whole)
     table = _words(complex_.patterns)
     step = max(1, _NUMBERS_AT_ONCE // max(1, complex_.patterns.shape[1]))
     inside = np.flatnonzero(_is_inside(complex_, points))
@@ -81,8 +86,11 @@ def _is_inside(complex_: PlanarComplex, points: Float[np.ndarray, "points 2"]) -
     return is_inside
 
 
-def _network(complex_: PlanarComplex, layers: Layers, activation: Activation) -> tuple[Layers, list[np.ndarray]]:
-    """The layers that cut the complex, and the slopes of their units."""
+def _network(
+    complex_: PlanarComplex, layers: Layers, activation: Activation
+) -> tuple[Layers, list[np.ndarray], Layers | None]:
+    """The layers that cut the complex, and the slopes of their units; and the layers that its affine maps belong to, if
+    it has some."""
     network, slopes = with_kinks(layers, activation)
     check_layers(network, dim=2)
     check_finite(network)
@@ -95,23 +103,83 @@ def _network(complex_: PlanarComplex, layers: Layers, activation: Activation) ->
             f"{[layer.bias.shape for layer in network]}. Give the network and the activation that enumerate_regions "
             "was called with."
         )
-    num_layers = widths.index(num_units)
-    return network[:num_layers], [*slopes, np.zeros(width)][:num_layers]
+    # of layers without units, and of those that cut and those that do not, the last one
+    num_layers = len(widths) - 1 - widths[::-1].index(num_units)
+    if num_layers == len(network) and width == 0:
+        num_layers -= 1
+    has_maps = complex_.complete and complex_.gradient.shape[1] == width
+    if complex_.complete and (num_layers < len(slopes) or not has_maps):
+        raise ValueError(_another(f"it has {width} outputs, and its faces {complex_.gradient.shape[1]}"))
+    return network[:num_layers], [*slopes, np.zeros(width)][:num_layers], network if has_maps else None
+
+
+def _another(found: str) -> str:
+    return (
+        f"this is not the network that the complex was made of: {found}. Give the network and the activation that "
+        "enumerate_regions was called with."
+    )
+
+
+def _check_is_its_network(
+    complex_: PlanarComplex, network: Layers, slopes: list[np.ndarray], whole: Layers | None
+) -> None:
+    """Raise a ValueError if patterns at centroids, or affine maps of patterns, are not those of the faces."""
+    num = complex_.num_faces
+    rounding = _ROUNDING * (8 + complex_.patterns.shape[1])
+    faces = np.unique(np.linspace(0, num - 1, min(num, _MOST_FACES)).astype(int))
+    inner = faces[np.isfinite(complex_.centroid[faces]).all(axis=1)]
+    patterns, bounds = _patterns(network, slopes, complex_.centroid[inner], bounded=True)
+    is_other = (patterns != complex_.patterns[inner]) & (bounds > rounding)
+    if is_other.any():
+        raise ValueError(_another(f"at the centroid of face {inner[is_other.any(axis=1)][0]}, other units are active"))
+    if whole is None:
+        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        rows = np.concatenate([whole[0].kernel, whole[0].bias[None]])
+        rows = np.broadcast_to(rows, (len(faces), *rows.shape))
+        size = np.abs(rows)
+        start = 0
+        for (kernel, bias), slope in zip(whole[1:], slopes, strict=False):
+            active = complex_.patterns[faces, start : start + len(slope)]
+            # "linear" units are inactive on every face, and multiplied with 1
+            factor = np.where(active, 1.0, slope)[:, None]
+            # maps may come from those of neighbouring faces, and have their rounding
+            rows, size = (rows * factor) @ kernel, (size * np.maximum(1.0, np.abs(slope))) @ np.abs(kernel)
+            rows[:, 2] += bias
+            size[:, 2] += np.abs(bias)
+            start += len(slope)
+        maps = np.concatenate([complex_.gradient[faces], complex_.intercept[faces, :, None]], axis=2)
+        off = np.abs(np.swapaxes(rows, 1, 2) - maps)
+        is_other = off > rounding * np.swapaxes(size, 1, 2) + _TINY
+    if is_other.any():
+        raise ValueError(_another(f"on face {faces[is_other.any(axis=(1, 2))][0]}, it has another affine map"))
 
 
 def _patterns(
-    network: Layers, slopes: list[np.ndarray], points: Float[np.ndarray, "points 2"], *, relative: bool = False
+    network: Layers,
+    slopes: list[np.ndarray],
+    points: Float[np.ndarray, "points 2"],
+    *,
+    relative: bool = False,
+    bounded: bool = False,
 ) -> tuple[Bool[np.ndarray, "points units"], Float[np.ndarray, "points _"]]:
-    """Which units are active at each point, and if asked for, how far each pre-activation is from zero, as a fraction
-    of its terms."""
+    """Which units are active at each point, and if asked for, how far each pre-activation is from zero: ``relative``,
+    as a fraction of its terms; ``bounded``, of the terms of all layers up to it, which its rounding is a fraction of.
+    """
     patterns, distances = [np.zeros((len(points), 0), bool)], [np.zeros((len(points), 0))]
     h, last = points, len(network) - 1
+    terms = np.abs(points)
     for index, (layer, slope) in enumerate(zip(network, slopes, strict=True)):
         z = h @ layer.kernel + layer.bias
         patterns.append((z > 0) & (slope != 1))
         if relative:
             size = np.abs(h) @ np.abs(layer.kernel) + np.abs(layer.bias)
             distances.append(np.abs(z) / np.where(size > 0, size, 1.0))
+        elif bounded:
+            with np.errstate(over="ignore", invalid="ignore"):
+                terms = terms @ np.abs(layer.kernel) + np.abs(layer.bias)
+                distances.append(np.abs(z) / (terms + _TINY))
+            terms = terms * np.maximum(1.0, np.abs(slope))
         if index < last:
             h = np.where(z > 0, z, slope * z)
     return np.concatenate(patterns, axis=1), np.concatenate(distances, axis=1)

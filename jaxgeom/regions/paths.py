@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxgeom._reprs import readable
 from jaxgeom.chunks import check_chunk_size
+from jaxgeom.given import float64_of
 from jaxgeom.layers import Layers
 from jaxgeom.regions.batches import flattened
 from jaxgeom.regions.breakpoints import checked_points, decided, found_along, padded_slopes
@@ -82,7 +83,7 @@ def polyline_breakpoints(
             f"{leading}, and the points shape {np.shape(points)}."
         )
     slopes = padded_slopes(own_slopes, flat)
-    corners = np.asarray(points, np.float64)
+    corners = np.asarray(float64_of(points, "points"))
     ends, _ = checked_points(corners[:-1], corners[1:], (), flat[0].kernel.shape[1])
     found = found_along(flat, slopes, ends, "path", chunk_size, progress)
     found, exact = decided(found, flat, slopes, ends, "segment", progress)

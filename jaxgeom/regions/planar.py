@@ -30,6 +30,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Bool, Float, Int, UInt64
 
 from jaxgeom.domains import Start
@@ -253,8 +254,8 @@ def homogeneous(
         else:
             linear = xp.concatenate([offset, kernel * size[:2, None]], axis=-2)
         scale = xp.sum(xp.abs(linear) * bound[:, None], axis=-2)
-        exponent = xp.where((scale > 0) & (scale < xp.inf), xp.frexp(scale)[1], 0)
-        power = xp.ldexp(xp.ones_like(scale), exponent)
+        exponent = xp.where((scale > 0) & (scale < xp.inf), exponents(scale), 0)
+        power = power_of_two(exponent)
         carried = np.eye(num_known, num_carried)
         carried = np.pad(carried, ((linear.shape[-2] - num_known, 0), (0, 0)))
         carried = xp.broadcast_to(carried, (*bias.shape[:-1], *carried.shape))
@@ -264,6 +265,25 @@ def homogeneous(
         before = xp.concatenate([slope, xp.ones(num_known)])
         bound = xp.maximum(1.0, xp.abs(before))
     return found
+
+
+def exponents(scale: Float[Numbers, "*networks units"]) -> Int[Numbers, "*networks units"]:
+    """Exponents as of ``frexp``, by the bits of numbers that are not negative; JAX's own does not trace everywhere."""
+    if isinstance(scale, np.ndarray):
+        return np.frexp(scale)[1]
+    bits = lax.bitcast_convert_type(jnp.stack([scale, scale * 2.0**64]), jnp.int64) >> jnp.int64(52)
+    exponent = (bits & jnp.int64(2047)) - 1022
+    return jnp.where(exponent[0] > -1022, exponent[0], exponent[1] - 64).astype(jnp.int32)
+
+
+def power_of_two(exponent: Int[Numbers, "*networks units"]) -> Float[Numbers, "*networks units"]:
+    """Two to integers, likewise; halves of exponents are those of normal numbers."""
+    if isinstance(exponent, np.ndarray):
+        return np.ldexp(1.0, exponent)
+    half = exponent // 2
+    bits = (jnp.stack([half, exponent - half]).astype(jnp.int64) + 1023) << jnp.int64(52)
+    low, high = lax.bitcast_convert_type(bits, jnp.float64)
+    return low * high
 
 
 def totals(

@@ -14,7 +14,8 @@ from jaxtyping import Array, Bool, Float, Int32
 
 from jaxgeom._reprs import readable
 from jaxgeom.domains import PlanarDomain, start_of
-from jaxgeom.layers import Dense, Layers, as_float64, check_layers
+from jaxgeom.given import as_float64
+from jaxgeom.layers import Dense, Layers, check_layers
 from jaxgeom.regions.batches import NOT_COUNTED
 from jaxgeom.regions.planar import ARTIFICIAL, Capacities, begin, chords, homogeneous, signs, ties
 from jaxgeom.regions.subdivision import subdivide

@@ -14,7 +14,8 @@ from jaxtyping import Array, Float
 
 from jaxgeom._reprs import readable
 from jaxgeom.domains import Polygon, polygon
-from jaxgeom.layers import Dense, Layers, as_float64, check_layers
+from jaxgeom.given import as_float64, float64_of, points_of
+from jaxgeom.layers import Dense, Layers, check_layers
 
 
 @readable
@@ -52,8 +53,8 @@ def plane_through(
     Raises:
         ValueError: if the points differ in dimension, have fewer than two, are not finite, or lie on one line.
     """
-    given = [np.zeros_like(np.asarray(a, np.float64)), a, b] if c is None else [a, b, c]
-    points = [np.asarray(point, np.float64) for point in given]
+    given = [np.zeros_like(float64_of(a, "points")), a, b] if c is None else [a, b, c]
+    points = [np.asarray(float64_of(point, "points")) for point in given]
     shapes = [point.shape for point in points]
     if len(set(shapes)) > 1 or len(shapes[0]) != 1 or shapes[0][0] < 2:
         raise ValueError(
@@ -91,14 +92,14 @@ def on_plane(layers: Layers, plane: Plane) -> Layers:
 
 def project(plane: Plane, points: Float[Array | np.ndarray, "points in"]) -> Projection:
     """Where points of input space lie on a plane, and how far from it."""
-    offset = np.asarray(points, np.float64) - plane.origin
+    offset = np.asarray(points_of(points, len(plane.origin))) - plane.origin
     coordinates = offset @ plane.directions.T
     return Projection(coordinates, np.linalg.norm(offset - coordinates @ plane.directions, axis=1))
 
 
 def lift(plane: Plane, coordinates: Float[Array | np.ndarray, "points 2"]) -> Float[np.ndarray, "points in"]:
     """The points of input space at these coordinates of the plane."""
-    return plane.origin + np.asarray(coordinates, np.float64) @ plane.directions
+    return plane.origin + np.asarray(points_of(coordinates, 2, "coordinates")) @ plane.directions
 
 
 def box_on_plane(plane: Plane, low: float, high: float) -> Polygon:

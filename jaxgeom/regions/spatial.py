@@ -18,8 +18,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int8, Int64
 
 from jaxgeom._reprs import readable
-from jaxgeom.domains import Box, corners
-from jaxgeom.layers import Dense, Layers, as_float64, check_finite, check_layers
+from jaxgeom.domains import Box, checked_box, corners
+from jaxgeom.given import as_float64
+from jaxgeom.layers import Dense, Layers, check_finite, check_layers
+from jaxgeom.regions.bounds import zaslavsky
 from jaxgeom.regions.complex import OUTSIDE
 from jaxgeom.regions.lattice import Lattice, box_lattice, cell_vertices, cut, is_consistent, pairs_of, simplices
 from jaxgeom.regions.values import (
@@ -37,6 +39,11 @@ from jaxgeom.regions.values import (
 )
 
 _MAX_DIM = 10
+MAX_MEMORY = 4e9
+"""Default of ``max_memory``, in bytes."""
+_BYTES_A_FACE, _BYTES_A_VALUE = 900, 40  # by measurement
+_FEW_FACES = 20_000  # estimates from fewer are not worth much
+_ESTIMATE = 4  # by which estimates may be too large
 
 
 @readable
@@ -95,7 +102,7 @@ class SpatialComplex(NamedTuple):
         return len(self.patterns)
 
 
-def count_regions_nd(layers: Layers, domain: Box) -> SpatialCount:
+def count_regions_nd(layers: Layers, domain: Box, *, max_memory: float | None = MAX_MEMORY) -> SpatialCount:
     """Count the linear regions of ReLU networks on a box of few dimensions, exactly.
 
     A region is a full-dimensional cell of the box with one activation pattern of the hidden units, however small; the
@@ -122,13 +129,17 @@ def count_regions_nd(layers: Layers, domain: Box) -> SpatialCount:
     Args:
         layers: one network, or a population with any leading axes, counted one after the other.
         domain: where to count, for instance ``jaxgeom.box(-1, 1, dim=3)``.
+        max_memory: in bytes. A network that would take more is refused within seconds: while its first units cut, the
+            number of faces is estimated from what they have made. None for no limit.
 
     Raises:
         TypeError: if the domain is not a box.
-        ValueError: if the box has more than 10 dimensions, the inputs have another dimension than it, or a single
-            network has NaN or infinite weights. In a population such members get the count -1.
+        ValueError: if the box has more than 10 dimensions, the inputs have another dimension than it, a single network
+            has NaN or infinite weights, or a network is estimated to take more than ``max_memory``. In a
+            population, members that are not finite get the count -1.
     """
-    layers = check_layers(layers, dim=_checked_dim(domain))
+    domain = _checked_domain(domain, max_memory)
+    layers = check_layers(layers, dim=len(domain.low))
     leading = np.shape(layers[0].bias)[:-1]
     if not leading:
         check_finite(layers)
@@ -139,14 +150,14 @@ def count_regions_nd(layers: Layers, domain: Box) -> SpatialCount:
     for member in range(num):
         if all(np.isfinite(array[member]).all() for array in flat):
             arrays = [array[member] for array in flat]
-            found = _subdivide(tuple(map(Dense, arrays[::2], arrays[1::2])), domain)
+            found = _subdivide(tuple(map(Dense, arrays[::2], arrays[1::2])), domain, max_memory)
             num_faces[member] = found.lattice.num_faces
             degenerate[member] = found.degenerate
     shaped = num_faces.reshape(*leading, -1)
     return SpatialCount(shaped[..., -1].copy(), shaped, degenerate.reshape(leading))
 
 
-def enumerate_regions_nd(layers: Layers, domain: Box) -> SpatialComplex:
+def enumerate_regions_nd(layers: Layers, domain: Box, *, max_memory: float | None = MAX_MEMORY) -> SpatialComplex:
     """The linear regions of one ReLU network on a box of few dimensions, with their faces, maps and volumes.
 
     Regions and exactness are those of :func:`count_regions_nd`, at two or three times the cost; positions, maps and
@@ -155,11 +166,13 @@ def enumerate_regions_nd(layers: Layers, domain: Box) -> SpatialComplex:
     Args:
         layers: one network.
         domain: for instance ``jaxgeom.box(-1, 1, dim=3)``.
+        max_memory: as for :func:`count_regions_nd`.
 
     Raises:
         TypeError, ValueError: as :func:`count_regions_nd`, and for a population.
     """
-    layers = check_layers(layers, dim=_checked_dim(domain))
+    domain = _checked_domain(domain, max_memory)
+    layers = check_layers(layers, dim=len(domain.low))
     if np.ndim(layers[0].bias) != 1:
         raise ValueError(
             f"one network is needed, but a population of shape {np.shape(layers[0].bias)[:-1]} was given. Take one "
@@ -167,7 +180,7 @@ def enumerate_regions_nd(layers: Layers, domain: Box) -> SpatialComplex:
         )
     check_finite(layers)
     layers = tuple(Dense(*(np.asarray(as_float64(array)) for array in layer)) for layer in layers)
-    found = _subdivide(layers, domain)
+    found = _subdivide(layers, domain, max_memory)
     offsets, members = cell_vertices(found.lattice)
     gradient, intercept = _affine_maps(layers, found.patterns)
     volume, centroid = _volumes(found, domain, offsets, members)
@@ -191,16 +204,19 @@ def enumerate_regions_nd(layers: Layers, domain: Box) -> SpatialComplex:
     )
 
 
-def _checked_dim(domain: Box) -> int:
+def _checked_domain(domain: Box, max_memory: float | None) -> Box:
     if not isinstance(domain, Box):
         raise TypeError(f"regions in any dimension are found on a jaxgeom.box, but {type(domain).__name__} was given.")
+    if max_memory is not None and not max_memory > 0:
+        raise ValueError(f"max_memory must be a positive number of bytes, or None, but {max_memory} was given.")
+    domain = checked_box(domain)
     dim = len(domain.low)
     if dim > _MAX_DIM:
         raise ValueError(
             f"a box in {dim} dimensions has 3^{dim} faces to begin with, and 3^{_MAX_DIM} are allowed. Take a slice: "
             "compose the first layer with the affine map of a plane into the input space."
         )
-    return dim
+    return domain
 
 
 class _Subdivision(NamedTuple):
@@ -216,7 +232,7 @@ class _Subdivision(NamedTuple):
     degenerate: bool
 
 
-def _subdivide(layers: Layers, domain: Box) -> _Subdivision:
+def _subdivide(layers: Layers, domain: Box, max_memory: float | None) -> _Subdivision:
     lattice, is_upper, sides = box_lattice(len(domain.low))
     position = corners(domain)
     num = len(position)
@@ -232,18 +248,57 @@ def _subdivide(layers: Layers, domain: Box) -> _Subdivision:
     )
     exact = exact_network(layers, position)
     inputs, exponents = first_inputs(position)
+    left = [int((np.asarray(kernel) != 0).any(axis=0).sum()) for kernel, _ in layers[:-1]]
     for index, layer in enumerate(layers[:-1]):
         kernel, bias = map(np.asarray, layer)
         values, exponents = pre_activations(inputs, exponents, kernel, bias)
-        state, values = _cut_by_layer(state, values, exponents, exact, index)
+        budget = _Budget(max_memory, sum(left[index + 1 :]))
+        state, values = _cut_by_layer(state, values, exponents, exact, index, budget)
         inputs, exponents = rectified(values, state.signs[:, -len(exponents) :], exponents)
     if not is_consistent(state.lattice):
         raise RuntimeError("the faces of the regions do not fit together. Please report the network and the domain.")
     return state
 
 
+class _Budget(NamedTuple):
+    """How much there may be, and what is to come."""
+
+    max_memory: float | None
+    num_later: int
+    """Units of later layers."""
+
+
+def _check_budget(budget: _Budget, state: _Subdivision, num_left: int, width: int) -> None:
+    """Raise a ValueError if faces take too much memory, or will, if they go on to grow as in Zaslavsky's bound.
+
+    Args:
+        budget, state: as they are.
+        num_left: units that have not cut yet.
+        width: units of the layer at work, which have values at all vertices.
+    """
+    num_faces, dim = sum(state.lattice.num_faces), len(state.lattice.num_faces) - 1
+    size = _BYTES_A_FACE * num_faces + _BYTES_A_VALUE * width * state.lattice.num_faces[0]
+    if budget.max_memory is None or (num_faces < _FEW_FACES and size <= budget.max_memory):
+        return
+    num_cut = len(np.unique(state.facet_maker[state.facet_maker[:, 0] != OUTSIDE], axis=0))
+    growth = zaslavsky(num_cut + num_left, dim) / zaslavsky(num_cut, dim)
+    if size <= budget.max_memory and size * growth <= _ESTIMATE * budget.max_memory:
+        return
+    raise ValueError(
+        f"after {num_cut} of {num_cut + num_left} units there are {num_faces:.2g} faces of all dimensions, and at this "
+        f"rate there will be some {num_faces * growth:.1g}, which take {size * growth / 1e9:,.3g} GB, but max_memory "
+        f"allows {budget.max_memory / 1e9:.3g} GB. Take a smaller network, a slice of fewer dimensions "
+        "(jaxgeom.on_plane), or a larger max_memory (bytes; None for no limit)."
+    )
+
+
 def _cut_by_layer(
-    state: _Subdivision, values: Values, exponents: Int[np.ndarray, " units"], exact: Exact, layer: int
+    state: _Subdivision,
+    values: Values,
+    exponents: Int[np.ndarray, " units"],
+    exact: Exact,
+    layer: int,
+    budget: _Budget,
 ) -> tuple[_Subdivision, Values]:
     """The subdivision cut by all units of a layer, and their values at all vertices."""
     unclear = is_open(values)
@@ -273,6 +328,8 @@ def _cut_by_layer(
         made = np.tile([layer, unit], (len(found.split[-1]), 1))
         maker = np.concatenate([state.facet_maker, state.facet_maker[walls], made])
         state = state._replace(lattice=found.lattice, facet_maker=maker)
+        rest = int(np.count_nonzero((values.value[:, unit + 1 :] != 0).any(axis=0)))
+        _check_budget(budget, state, rest + budget.num_later, len(exponents))
     return state, values
 
 

@@ -30,6 +30,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int32, Shaped, UInt32
 
+from jaxgeom.contract import times
 from jaxgeom.layers import Dense, Layers
 from jaxgeom.regions.words import nth_bit, num_bits, packed
 
@@ -174,11 +175,11 @@ def trace(
         overflow, degenerate, num = overflow | (swept.total > num_new), degenerate | swept.near, num + swept.total
         # the layer's activations
         is_active = (swept.value > 0) | ((swept.value == 0) & (swept.slope > 0))
-        coarse_slopes = jnp.where(is_active, swept.slope, slope * swept.slope) @ following.kernel
+        coarse_slopes = times(jnp.where(is_active, swept.slope, slope * swept.slope), following.kernel)
         if fades:
             coarse_slopes = coarse_slopes - following.bias
         activation = jnp.where(is_active[0], value, slope * value)
-        value = activation @ following.kernel + following.bias
+        value = times(activation, following.kernel) + following.bias
         pieces = _merged(pieces, bends, swept.before, num_pieces, first)
         first += layer.bias.shape[0]
         steepest = jnp.max(jnp.abs(slope), initial=1.0)
@@ -364,8 +365,8 @@ def _sizes_of(layer: Dense) -> Sizes:
     # the eighth root of the sum of the eighth powers of all singular values
     scale = jnp.maximum(jnp.max(jnp.abs(kernel), initial=0.0), _TINY)
     square = kernel / scale
-    square = square.T @ square if kernel.shape[0] > kernel.shape[1] else square @ square.T
-    square = square @ square
+    square = times(square.T, square) if kernel.shape[0] > kernel.shape[1] else times(square, square.T)
+    square = times(square, square)
     spectral = (1 + 1e-6) * scale * jnp.sum(square**2) ** 0.125
     return Sizes(columns, biases, length_of(columns), length_of(biases), spectral)
 
