@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from jaxtyping import Array, Key, PRNGKeyArray
+import numpy as np
+from jaxtyping import Array, Key, PRNGKeyArray, UInt32
 
 PyTree: TypeAlias = Any
 """Any nest of dicts, tuples and named tuples with arrays at its leaves."""
@@ -12,10 +13,11 @@ Params: TypeAlias = Any
 """The parameters of one network; of a population, when every leaf has a leading axis."""
 
 RandomKey: TypeAlias = PRNGKeyArray
-"""A key from ``jax.random.key(seed)``. It comes first among the arguments and is used up by the call."""
+"""A key from ``jax.random.key(seed)``, or of the old style. It comes first among the arguments and is used up by the
+call."""
 
-Keys: TypeAlias = Key[Array, " networks"]
-"""One random key for each network of a population."""
+Keys: TypeAlias = Key[Array, " networks"] | UInt32[Array | np.ndarray, "networks words"]
+"""One random key for each network of a population, of the new style or of the old one."""
 
 Apply: TypeAlias = Callable[[Params, Array], Array]
 """``apply(params, x)`` maps a batch ``(points, in)`` to outputs ``(points, out)``."""

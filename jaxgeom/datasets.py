@@ -22,6 +22,7 @@ from jaxtyping import Array, Float32, Int32, ScalarLike
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import RandomKey
+from jaxgeom.inputs import as_array, as_key
 
 Range: TypeAlias = tuple[ScalarLike, ScalarLike]
 
@@ -56,6 +57,7 @@ def spirals(
     Raises unless the sizes are integers from 1 up and the noise and both radii at least 0.
     Source: the code of Dan Lu's notebook "Spiraling out of Neural Nets", after Karpathy's CS231n notes.
     """
+    key = as_key(key)
     shape = (_size("num_classes", num_classes), _size("num_per_class", num_per_class))
     noise = _scalar("noise", noise, is_zero_allowed=True)
     inner, outer = _radius_range("radius", radius)
@@ -77,6 +79,7 @@ def rings(
     Raises unless ``num_per_class`` is an integer from 1 up and the radii are at least 0.
     Source: two rings as in an introductory notebook on what hidden units do.
     """
+    key = as_key(key)
     shape = (_size("num_per_class", num_per_class), 2)
     (low_0, high_0), (low_1, high_1) = _radius_range("inner", inner), _radius_range("outer", outer)
     low, high = jnp.stack([low_0, low_1]), jnp.stack([high_0, high_1])
@@ -111,6 +114,7 @@ def disk_with_holes(
     parameters of Matt Johnson's "Animating How Neural Networks Detangle Classes" (2022). His code fails if
     too few of ``5 · num_negative`` points survive, and lets holes merge, which changes the topology.
     """
+    key = as_key(key)
     num_negative = _size("num_negative", num_negative)
     num_positive = _size("num_positive", num_positive)
     num_holes = _size("num_holes", num_holes, fix="Class 1 needs a hole to sit in.")
@@ -142,6 +146,7 @@ def line_segments(
     Source: Matt Johnson, "Animating How Neural Networks Detangle Classes" (2022); his demonstration has 5 + 5
     segments of length 0.2 with 50 points each.
     """
+    key = as_key(key)
     num_negative = _size("num_negative", num_negative)
     num_segments = num_negative + _size("num_positive", num_positive)
     num_per_segment = _size("num_per_segment", num_per_segment)
@@ -207,6 +212,7 @@ def gaussian_cloud(key: RandomKey, *, num_points: int = 1000, dim: int = 2) -> F
 
     Raises unless the sizes are integers from 1 up. Source: the space-stretching demonstration.
     """
+    key = as_key(key)
     return jax.random.normal(key, (_size("num_points", num_points), _size("dim", dim)), jnp.float32)
 
 
@@ -217,6 +223,7 @@ def moons(key: RandomKey, *, num_points: int = 100, noise: ScalarLike = 0.0) -> 
     1 ``(1 - cos t, 1/2 - sin t)``.
     Raises unless ``num_points >= 2`` and ``noise >= 0``. Source: make_moons of scikit-learn.
     """
+    key = as_key(key)
     num_lower = _size("num_points", num_points, minimum=2) - num_points // 2
     first, second = np.linspace(0, np.pi, num_points // 2), np.linspace(0, np.pi, num_lower)
     upper = np.stack([np.cos(first), np.sin(first)], axis=-1)
@@ -230,6 +237,7 @@ def circles(key: RandomKey, *, num_points: int = 100, noise: ScalarLike = 0.0, f
     Class 0 (``num_points // 2`` points) has radius 1, class 1 radius ``factor``.
     Raises unless ``num_points >= 2``, ``noise >= 0`` and ``0 <= factor < 1``. Source: make_circles of scikit-learn.
     """
+    key = as_key(key)
     num_inner = _size("num_points", num_points, minimum=2) - num_points // 2
     inner_radius = _scalar("factor", factor, is_zero_allowed=True)
     _require(_known(factor, 0.0) < 1, "factor", factor, "numbers from 0 up and below 1")
@@ -244,6 +252,7 @@ def blobs(
     Classes are as equal as possible, the first ones taking the remainder. Rows are shuffled.
     Raises unless the sizes are integers from 1 up and ``spread >= 0``. Source: make_blobs of scikit-learn.
     """
+    key = as_key(key)
     shape = (_size("num_points", num_points), _size("dim", dim))
     num_classes = _size("num_classes", num_classes)
     spread = _scalar("spread", spread, is_zero_allowed=True)
@@ -259,6 +268,7 @@ def checkerboard(key: RandomKey, *, num_points: int = 1000, num_cells: int = 4) 
     The label is the parity of column plus row, 0 in the corner at ``(-1, -1)``; two cells a side make XOR.
     Raises unless the sizes are integers from 1 up. Source: common in the field, no one definition.
     """
+    key = as_key(key)
     num_cells = _size("num_cells", num_cells)
     position = num_cells * _uniform(key, (_size("num_points", num_points), 2))
     y = jnp.sum(jnp.floor(position), axis=-1).astype(jnp.int32) % 2
@@ -271,12 +281,15 @@ def split(key: RandomKey, dataset: Dataset, *, train_fraction: float = 0.8) -> t
     ``train`` gets ``train_fraction`` of the points, rounded to the nearest integer.
     Raises when either part would be empty, or ``x`` and ``y`` differ in their number of rows.
     """
-    sizes = (dataset.x.shape[0], dataset.y.shape[0])
+    key = as_key(key)
+    x, y = as_array("x", dataset[0]), as_array("y", dataset[1])
+    _require(x.ndim > 0 and y.ndim > 0, "(shape of x, shape of y)", (x.shape, y.shape), "arrays with a row a point")
+    sizes = (x.shape[0], y.shape[0])
     _require(sizes[0] == sizes[1], "(rows of x, rows of y)", sizes, "equal numbers", "Check the axes.")
     num_train = math.floor(train_fraction * sizes[0] + 0.5) if 0 < train_fraction < 1 else 0
     allowed = f"between 0 and 1, so that of {sizes[0]} points some are for training and some for testing"
     _require(0 < num_train < sizes[0], "train_fraction", train_fraction, allowed, "Change it or add points.")
-    x, y = _shuffled(key, jnp.asarray(dataset.x), jnp.asarray(dataset.y))
+    x, y = _shuffled(key, jnp.asarray(x), jnp.asarray(y))
     return Dataset(x[:num_train], y[:num_train]), Dataset(x[num_train:], y[num_train:])
 
 

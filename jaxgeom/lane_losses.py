@@ -6,17 +6,13 @@ written out: the exponentials are computed once, and both the loss and its gradi
 
 from collections.abc import Callable
 from functools import reduce
-from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Num, Shaped
 
 from jaxgeom.fences import Once, chain
-from jaxgeom.losses import binary_cross_entropy, class_is_right, softmax_cross_entropy
-
-PerPoint: TypeAlias = Callable[[Array, Array], Array]
-"""A loss or an accuracy: from outputs (points, out) and targets to numbers (points,)."""
+from jaxgeom.losses import PerPoint, binary_cross_entropy, class_is_right, is_right, softmax_cross_entropy
 
 
 def losses_in_lanes(
@@ -25,9 +21,9 @@ def losses_in_lanes(
     """The loss of every point, or any other number a point such as whether it is right."""
     if stages := _stages_of(loss):
         exponentials_of, losses_of, _ = stages
-        return once(losses_of, outputs, once(exponentials_of, outputs), y)
-    if loss is class_is_right:
-        return once(_class_is_right, outputs, y)
+        return once(losses_of, outputs, once(exponentials_of, outputs), _column(y))
+    if loss is class_is_right or (loss is is_right and outputs.shape[1] > 1):
+        return once(_class_is_right, outputs, _column(y))
     return once(lambda outputs, y: _mapped(loss, y)(outputs), outputs, y)
 
 
@@ -48,7 +44,7 @@ def losses_and_cotangent(
     """
     if stages := _stages_of(loss):
         exponentials_of, losses_of, slopes_of = stages
-        exponentials = once(exponentials_of, outputs)
+        exponentials, y = once(exponentials_of, outputs), _column(y)
         losses = once(lambda *arrays: losses_of(*arrays[:-1]) * arrays[-1], outputs, exponentials, y, shares)
         wide = shares if shares.ndim == 0 else shares[:, None]
         return losses, once(lambda *arrays: slopes_of(*arrays[:-1]) * arrays[-1], outputs, exponentials, y, wide)
@@ -68,17 +64,22 @@ def _mapped(function: PerPoint, y: Array) -> Callable[[Array], Array]:
     return lambda outputs: jax.vmap(function, in_axes=-1, out_axes=-1)(outputs, y)
 
 
+def _column(y: Num[Array, "points *one #lanes"]) -> Num[Array, "points #lanes"]:
+    """Labels of shape (points,) or (points, 1), lanes last, as the former."""
+    return y if y.ndim == 2 else y.reshape(y.shape[0], y.shape[-1])
+
+
 def _largest(outputs: Array) -> Array:
     return reduce(jnp.maximum, (outputs[:, k] for k in range(outputs.shape[1])))
 
 
 def _class_is_right(outputs: Array, y: Array) -> Array:
-    """As argmax has it: the first of the largest outputs counts, and NaN is larger than all numbers."""
+    """As argmax has it: the first of the largest outputs counts. NaN is larger than all numbers, and never right."""
     largest, label = outputs[:, 0], jnp.int32(0)
     for k in range(1, outputs.shape[1]):
         is_larger = (outputs[:, k] > largest) | (jnp.isnan(outputs[:, k]) & ~jnp.isnan(largest))
         largest, label = jnp.where(is_larger, outputs[:, k], largest), jnp.where(is_larger, k, label)
-    return label == y
+    return (label == y) & ~jnp.isnan(largest)
 
 
 def _softmax_exponentials(outputs: Array) -> Array:

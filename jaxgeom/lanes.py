@@ -64,7 +64,7 @@ def lanes_engine(
     *,
     loss: PerPoint,
     accuracy: PerPoint | None,
-    update: Callable[[Params, PyTree, Params], tuple[Params, PyTree]],
+    update: Callable[..., tuple[Params, PyTree]],
     shuffle: Callable[[Array], PyTree],
     rows: Callable[[PyTree, Array], Array],
     keep: Callable[[Params], PyTree],
@@ -108,7 +108,8 @@ def lanes_engine(
         return (*results, (None, None))[:2]
 
     def update_once(is_training: Array, *arguments: PyTree) -> tuple[Params, PyTree]:
-        return once_while(is_training)(update, *arguments)
+        *given, _ = arguments  # without the batch, which optimizers that evaluate the loss would want
+        return once_while(is_training)(lambda *given: update(*given, None), *given)
 
     return Engine(
         StepFunctions(of_batch, update_once, lambda p, is_training: all_finite(once_while(is_training), p), choose),
@@ -166,6 +167,7 @@ def loss_and_gradient(
     num_points = points.x.shape[0]
     total = jnp.float32(num_points) if points.weight is None else jnp.sum(points.weight)
     share = 1 / jnp.where(total > 0, total, 1)
+    kernel_dtype = layers[0].kernel.dtype
 
     def add(totals: tuple, block: Points) -> tuple[tuple, None]:
         total, gradients = totals
@@ -173,7 +175,7 @@ def loss_and_gradient(
         shares = share if block.weight is None else (block.weight * share)[:, None]
         losses, cotangent = losses_and_cotangent(once, loss, states[-1][1], block.y, shares)
         gradients = backward(once, layers, block.x, states, cotangent, gradients)
-        return (once(_add_points, total, losses), gradients), None
+        return (once(_add_points, total, losses.astype(kernel_dtype)), gradients), None
 
     if num_points <= 2 * BLOCK:
         nothing = jnp.float32(0)
@@ -205,7 +207,9 @@ def means_of(
         return [once(add_weighted, *each, block.weight, is_own) for each in zip(totals, values, strict=True)], None
 
     def add_weighted(totals: Array, values: Array, weight: Array, is_own: Array) -> Array:
-        return jnp.where(is_own, _add_points(totals, lax.expand_dims(values * weight[:, None], (1,))), totals)
+        return jnp.where(
+            is_own, _add_points(totals, lax.expand_dims((values * weight[:, None]).astype(totals.dtype), (1,))), totals
+        )
 
     together = jax.tree.map(lambda *arrays: jnp.concatenate(arrays), *map(wide, blocks))
     zeros = [jnp.stack([nothing] * len(splits))] * len(functions)

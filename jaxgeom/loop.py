@@ -42,7 +42,8 @@ class StepFunctions(NamedTuple):
     loss_and_gradient: Callable[..., tuple[Array, Params]]
     """``(params, x, y, weight, is_training)``: the weighted mean loss of a batch and its gradient."""
     update: Callable[..., tuple[Params, PyTree]]
-    """``(is_training, gradient, opt_state, params)``: the next parameters and state of the optimizer."""
+    """``(is_training, gradient, opt_state, params, loss, (x, y, weight))``: the next parameters and state of the
+    optimizer."""
     all_finite: Callable[[Params, Array], Bool[Array, " *lanes"]]
     """``(params, is_training)``: whether a network's parameters have neither NaN nor infinity."""
     choose: Callable[[Bool[Array, " *lanes"], PyTree, PyTree], PyTree]
@@ -87,7 +88,7 @@ def advance(
 ) -> tuple[TrainState, Array]:
     """One step of the networks that go on, not taken where it gives NaN or infinity; and the loss before it."""
     loss, gradient = functions.loss_and_gradient(state.params, x, y, weight, is_training)
-    new = functions.update(is_training, gradient, state.opt_state, state.params)
+    new = functions.update(is_training, gradient, state.opt_state, state.params, loss, (x, y, weight))
     is_finite = jnp.isfinite(loss) & functions.all_finite(new[0], is_training)
     params, opt_state = functions.choose(is_finite & goes_on, new, (state.params, state.opt_state))
     diverged_step = jnp.where(goes_on & ~is_finite, state.step + 1, state.diverged_step)

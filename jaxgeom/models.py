@@ -9,6 +9,7 @@ that follows it, so that :func:`hidden_states` and :func:`jaxgeom.layers_of` nee
 
 import operator
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -16,10 +17,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen, nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int32
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Apply, Params, RandomKey
+from jaxgeom.inputs import as_array, as_key
 from jaxgeom.layers import layer_name, named_layers
 
 
@@ -59,8 +61,12 @@ class Initializer(NamedTuple):
     """``bias_scale(fan_in)``: the same for the biases."""
 
 
+def _identity(z: Array) -> Array:
+    return z
+
+
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "linear": lambda z: z,
+    "linear": _identity,
     "relu": jax.nn.relu,
     "tanh": jnp.tanh,
     "sigmoid": jax.nn.sigmoid,
@@ -78,26 +84,38 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 
 def he_init(bias_scale: float = 0.0) -> Initializer:
     """He initialisation: normal weights of variance 2/fan_in, normal biases of standard deviation ``bias_scale``."""
-    return Initializer(
-        lambda key, shape: jax.random.normal(key, shape, jnp.float32),
-        lambda fan_in: (2 / fan_in) ** 0.5,
-        lambda fan_in: bias_scale,
-    )
+    return Initializer(_normal, _root_of_two_over, partial(_constant, bias_scale))
+
+
+def _normal(key: RandomKey, shape: tuple[int]) -> Array:
+    return jax.random.normal(key, shape, jnp.float32)
+
+
+def _uniform(key: RandomKey, shape: tuple[int]) -> Array:
+    return jax.random.uniform(key, shape, jnp.float32, -1.0, 1.0)
+
+
+def _truncated_normal(key: RandomKey, shape: tuple[int]) -> Array:
+    return jax.random.truncated_normal(key, -2.0, 2.0, shape, jnp.float32) / _STANDARD_DEVIATION
+
+
+def _root_of_two_over(fan_in: Any) -> Any:
+    return (2 / fan_in) ** 0.5
+
+
+def _one_over_root(fan_in: Any) -> Any:
+    return fan_in**-0.5
+
+
+def _constant(value: float, fan_in: Any) -> float:
+    return value
 
 
 _STANDARD_DEVIATION = 0.87962566103423978  # of a standard normal variable cut off at ±2
 
 INITIALIZERS: dict[str, Initializer] = {
-    "pytorch": Initializer(
-        lambda key, shape: jax.random.uniform(key, shape, jnp.float32, -1.0, 1.0),
-        lambda fan_in: fan_in**-0.5,
-        lambda fan_in: fan_in**-0.5,
-    ),
-    "flax": Initializer(
-        lambda key, shape: jax.random.truncated_normal(key, -2.0, 2.0, shape, jnp.float32) / _STANDARD_DEVIATION,
-        lambda fan_in: fan_in**-0.5,
-        lambda fan_in: 0.0,
-    ),
+    "pytorch": Initializer(_uniform, _one_over_root, _one_over_root),
+    "flax": Initializer(_truncated_normal, _one_over_root, partial(_constant, 0.0)),
     "he": he_init(),
 }
 """Initialisations by name: PyTorch's default for linear layers (weights and biases uniform within ±1/√fan_in), Flax's
@@ -156,15 +174,34 @@ def mlp(
         init = INITIALIZERS[init]
     if widths is not None:
         widths = _check_widths(widths, features)
-    module = _MLP(features, activations, use_bias)
+    network = _Network(features, activations, use_bias, init, widths)
+    return Model(network.init, network.apply, True, None if widths is None else network.mask())
 
-    def initialise(key: RandomKey) -> Params:
-        return _drawn(key, features, activations, use_bias, init, widths)
 
-    def apply(params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
-        return module.apply({"params": params}, x)
+class _Network(NamedTuple):
+    """What :func:`mlp` makes: its functions are methods, so that models can be pickled and copied."""
 
-    return Model(initialise, apply, True, None if widths is None else _real(features, activations, use_bias, widths))
+    features: tuple[int, ...]
+    activations: tuple[str, ...]
+    use_bias: bool
+    initializer: Initializer
+    widths: tuple[Int32[Array, ""], ...] | None
+
+    def init(self, key: RandomKey) -> Params:
+        return _drawn(as_key(key), *self)
+
+    def apply(self, params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
+        return _MLP(self.features, self.activations, self.use_bias).apply({"params": params}, x)
+
+    def mask(self) -> Params:
+        """Which parameters belong to units that are really there."""
+        real: tuple[Any, ...] = (self.features[0], *(self.widths or ()), self.features[-1])
+        units = [np.arange(most) < width for most, width in zip(self.features, real, strict=True)]
+        mask = {}
+        for index, (activation, (before, after)) in enumerate(zip(self.activations, pairwise(units), strict=True)):
+            bias = {"bias": jnp.asarray(after)} if self.use_bias else {}
+            mask[layer_name(index, activation)] = {"kernel": jnp.asarray(before)[:, None] & after} | bias
+        return mask
 
 
 class _MLP(linen.Module):
@@ -174,7 +211,7 @@ class _MLP(linen.Module):
 
     @linen.compact
     def __call__(self, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
-        x = jnp.asarray(x)
+        x = jnp.asarray(as_array("x", x))
         for index, (width, activation) in enumerate(zip(self.features[1:], self.activations, strict=True)):
             name = layer_name(index, activation)
             dense = linen.Dense(width, use_bias=self.use_bias, dot_general=_small_dot_general, name=name)
@@ -223,18 +260,6 @@ def _drawn(
     return params
 
 
-def _real(
-    features: tuple[int, ...], activations: tuple[str, ...], use_bias: bool, widths: Sequence[int | Array]
-) -> Params:
-    """Which parameters belong to units that are really there."""
-    units = [np.arange(most) < real for most, real in zip(features, (features[0], *widths, features[-1]), strict=True)]
-    mask = {}
-    for index, (activation, (before, after)) in enumerate(zip(activations, pairwise(units), strict=True)):
-        kernel = jnp.asarray(before)[:, None] & after
-        mask[layer_name(index, activation)] = {"kernel": kernel} | ({"bias": jnp.asarray(after)} if use_bias else {})
-    return mask
-
-
 def _small_dot_general(x: Array, kernel: Array, dimensions: Any, **options: Any) -> Array:
     """``x @ kernel``; as multiply-adds where one side is tiny, since batches of such products are slow on CPUs."""
     if x.ndim == 2 and min(kernel.shape) <= 4:
@@ -253,7 +278,7 @@ def hidden_states(params: Params, x: Float[Array | np.ndarray, "points in"]) -> 
         ValueError: if the parameters are not those of an MLP.
     """
     states = []
-    x = jnp.asarray(x)
+    x = jnp.asarray(as_array("x", x))
     for _, activation, layer in named_layers(params):
         _check_name("activation", activation, ACTIVATIONS)
         z = jnp.matmul(x, layer.kernel) + layer.bias
@@ -272,6 +297,7 @@ def from_linen(module: linen.Module, example: Float[Array | np.ndarray, "points 
     Raises:
         ValueError: if the module has other variables than parameters.
     """
+    example = jnp.asarray(as_array("example", example))
     collections = set(jax.eval_shape(module.init, jax.random.key(0), example))
     if not collections <= {"params"}:
         raise ValueError(
@@ -279,10 +305,19 @@ def from_linen(module: linen.Module, example: Float[Array | np.ndarray, "points 
             "pure functions of parameters; take out batch statistics and the like."
         )
 
-    def apply(params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
-        return module.apply({"params": params}, x)
+    network = _Linen(module, example)
+    return Model(network.init, network.apply)
 
-    return Model(lambda key: module.init(key, example)["params"], apply)
+
+class _Linen(NamedTuple):
+    module: linen.Module
+    example: Float[Array, "points in"]
+
+    def init(self, key: RandomKey) -> Params:
+        return self.module.init(as_key(key), self.example)["params"]
+
+    def apply(self, params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
+        return self.module.apply({"params": params}, x)
 
 
 def from_nnx(build: Callable[[nnx.Rngs], nnx.Module]) -> Model:
@@ -305,15 +340,22 @@ def from_nnx(build: Callable[[nnx.Rngs], nnx.Module]) -> Model:
             "of parameters; take out batch statistics, dropout and the like."
         )
 
-    def initialise(key: RandomKey) -> Params:
-        return nnx.to_pure_dict(nnx.state(build(nnx.Rngs(key)), nnx.Param))
+    network = _Nnx(build, graph, template)
+    return Model(network.init, network.apply)
 
-    def apply(params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
-        state = jax.tree.map(lambda leaf: leaf, template)
+
+class _Nnx(NamedTuple):
+    build: Callable[[nnx.Rngs], nnx.Module]
+    graph: Any
+    template: Any
+
+    def init(self, key: RandomKey) -> Params:
+        return nnx.to_pure_dict(nnx.state(self.build(nnx.Rngs(as_key(key))), nnx.Param))
+
+    def apply(self, params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
+        state = jax.tree.map(lambda leaf: leaf, self.template)
         nnx.replace_by_pure_dict(state, params)
-        return nnx.merge(graph, state)(x)
-
-    return Model(initialise, apply)
+        return nnx.merge(self.graph, state)(x)
 
 
 def _check_widths(widths: Sequence[int | Array], features: tuple[int, ...]) -> tuple:

@@ -18,6 +18,7 @@ from jax import lax
 from jaxtyping import Array, Int, Int32, UInt32
 
 from jaxgeom._typing import RandomKey
+from jaxgeom.inputs import as_key
 
 
 def random_order(key: RandomKey, num_points: int, epoch: int | Int[Array, ""] = 0) -> Int32[Array, " points"]:
@@ -28,7 +29,7 @@ def random_order(key: RandomKey, num_points: int, epoch: int | Int[Array, ""] = 
         num_points: at least one, at most 2^31 - 1.
         epoch: which of the permutations.
     """
-    keys = keys_of_epoch(shuffle_keys(key, num_points), epoch)
+    keys = keys_of_epoch(shuffle_keys(as_key(key), num_points), epoch)
     return shuffled(keys, np.arange(num_points), num_points)
 
 

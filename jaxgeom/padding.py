@@ -5,7 +5,7 @@ has always been zero. The first is read off the operations that its update consi
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -15,27 +15,32 @@ from jaxtyping import Array
 
 from jaxgeom._typing import Params, PyTree
 from jaxgeom.kernels import ELEMENTWISE, is_jaxpr
+from jaxgeom.optimizers import Hoisted
 
 _CALL = re.compile("closed_call|cond|custom_jvp_call|custom_vjp_call|jit|pjit")
 _NUM_STEPS = 3
 
 
-def check_padding(init: Callable[[PyTree, Params], PyTree], update: Callable, settings: PyTree, params: Params) -> None:
+def check_padding(by: Hoisted, params: Params) -> None:
     """Raise unless padding with zeros changes nothing for the other parameters, and stays zero.
 
     Args:
-        init: ``init(settings[0], params)`` is the state of the optimizer.
-        update: ``update(settings[1], gradient, opt_state, params)`` gives the next parameters and state.
-        settings: arrays that they close over; those that are traced are replaced by halves.
+        by: the optimizer; settings that are traced are replaced by halves.
         params: parameters of the right shapes.
 
     Raises:
         ValueError: for an optimizer with which padding would show.
     """
-    opt_state = jax.eval_shape(init, settings[0], params)
-    jaxpr = jax.make_jaxpr(update)(settings[1], params, opt_state, params).jaxpr
-    mixing = sorted({name for name in _primitives(jaxpr) if not ELEMENTWISE.fullmatch(name)})
     remedy = "Train each width by itself, without `widths`."
+    if by.needs_loss:
+        raise ValueError(
+            "networks padded with zero units need an optimizer that treats every parameter by itself, such as SGD "
+            f"with momentum, Adam or AdamW, but this one evaluates the loss. {remedy}"
+        )
+    settings, value = (by.init_settings, by.update_settings), jnp.zeros((), jnp.result_type(*jax.tree.leaves(params)))
+    opt_state = jax.eval_shape(by.init, settings[0], params)
+    jaxpr = jax.make_jaxpr(by.update)(settings[1], params, opt_state, params, value).jaxpr
+    mixing = sorted({name for name in _primitives(jaxpr) if not ELEMENTWISE.fullmatch(name)})
     if mixing:
         raise ValueError(
             "networks padded with zero units need an optimizer that treats every parameter by itself, such as SGD "
@@ -43,9 +48,9 @@ def check_padding(init: Callable[[PyTree, Params], PyTree], update: Callable, se
         )
 
     def leaves_zero(settings: PyTree, zeros: Params) -> Array:
-        now, state = zeros, init(settings[0], zeros)
+        now, state = zeros, by.init(settings[0], zeros)
         for _ in range(_NUM_STEPS):
-            now, state = update(settings[1], zeros, state, now)
+            now, state = by.update(settings[1], zeros, state, now, value)
         return jnp.any(jnp.stack([jnp.any(leaf != 0) for leaf in jax.tree.leaves(now)]))
 
     with jax.ensure_compile_time_eval():

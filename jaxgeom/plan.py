@@ -1,15 +1,15 @@
 """What a run of training will do, checked before it starts."""
 
 import operator
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array
 
 from jaxgeom.datasets import Dataset
+from jaxgeom.inputs import as_array
+from jaxgeom.losses import PerPoint, check_per_point
 from jaxgeom.models import Model
 
 
@@ -94,43 +94,44 @@ def _snapshot_steps(num_steps: int, every: int | None, at: Sequence[int] | None)
     return tuple(steps)
 
 
-def check_data(model: Model, loss: Callable[[Array, Array], Array], data: Dataset, name: str) -> int:
-    """Number of points, after checking that points, targets, model and loss fit together."""
-    x, y = data
-    if np.ndim(x) != 2 or np.ndim(y) < 1 or x.shape[0] != y.shape[0] or x.shape[0] == 0:
-        raise ValueError(
-            f"{name} needs points x of shape (points, in) and as many targets y, but x has shape {np.shape(x)} and y "
-            f"has shape {np.shape(y)}."
-        )
+def check_data(model: Model, loss: PerPoint, accuracy: PerPoint | None, data: Any, name: str) -> Dataset:
+    """The data as arrays of JAX, after checking that points, targets, model, loss and accuracy fit together.
+
+    Points of an :func:`jaxgeom.mlp`, and targets that are floats, get the dtype of its parameters, float32.
+
+    Raises:
+        ValueError: for shapes that do not fit, or labels that are no classes.
+        TypeError: for what are no numbers, and for losses that are no functions.
+    """
     try:
-        outputs = jax.eval_shape(lambda key, x: model.apply(model.init(key), x), jax.random.key(0), x)
+        x, y = data
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{name} must be a Dataset, or a pair of points and targets, but {data!r} was given."
+        ) from error
+    x, y = as_array(f"{name}.x", x), as_array(f"{name}.y", y)
+    if x.ndim != 2 or y.ndim < 1 or x.shape[0] != y.shape[0] or x.shape[0] == 0:
+        raise ValueError(
+            f"{name} needs points x of shape (points, in) and as many targets y, but x has shape {x.shape} and y "
+            f"has shape {y.shape}."
+        )
+    if not isinstance(model, Model):
+        raise TypeError(f"the model must be a jaxgeom.Model, such as jaxgeom.mlp((2, 20, 1)), but {model!r} was given.")
+    params = jax.eval_shape(model.init, jax.random.key(0))
+    if model.is_mlp:
+        dtype = jnp.result_type(*jax.tree.leaves(params))
+        x = jnp.asarray(x).astype(dtype)
+        y = jnp.asarray(y).astype(dtype) if jnp.issubdtype(y.dtype, jnp.floating) else y
+    try:
+        outputs = jax.eval_shape(model.apply, params, x)
     except Exception as error:  # of Flax, JAX or the user's own model
         raise ValueError(f"the model does not take points with {x.shape[1]} coordinates: {error}") from error
-    is_labels = jnp.issubdtype(y.dtype, jnp.integer)
-    if not is_labels and y.shape != outputs.shape:
-        raise ValueError(
-            f"{name} targets have shape {y.shape}, but the model's outputs have shape {outputs.shape}; for a loss on "
-            "numbers they must agree (targets of shape (points, out))."
-        )
-    if is_labels and not isinstance(y, jax.core.Tracer):
-        num_classes = max(2, outputs.shape[1])
-        low, high = int(np.asarray(y).min()), int(np.asarray(y).max())
-        if low < 0 or high >= num_classes:
-            raise ValueError(
-                f"{name} labels must lie between 0 and {num_classes - 1} for a model with {outputs.shape[1]} outputs, "
-                f"but they range from {low} to {high}."
-            )
-    if not callable(loss):
-        raise TypeError(f"the loss must be a function such as jaxgeom.losses.squared_error, but {loss!r} was given.")
-    try:
-        per_point = jax.eval_shape(loss, outputs, y)
-    except Exception as error:
-        raise ValueError(
-            f"the loss does not take {name} targets of shape {y.shape} ({y.dtype}) with outputs of shape "
-            f"{outputs.shape}: {error}"
-        ) from error
-    if per_point.shape != (x.shape[0],):
-        raise ValueError(
-            f"the loss must give one number a point, shape ({x.shape[0]},), but gives shape {per_point.shape}."
-        )
-    return x.shape[0]
+    if getattr(outputs, "ndim", None) != 2 or outputs.shape[0] != x.shape[0]:
+        raise ValueError(f"the model must give outputs of shape (points, out), but gives {outputs}.")
+    for kind, function in (("loss", loss), ("accuracy", accuracy)):
+        if function is not None or kind == "loss":
+            try:
+                check_per_point(kind, function, outputs, y)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{name}: {error}") from error.__cause__
+    return Dataset(jnp.asarray(x), jnp.asarray(y))

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Keys, Params, PyTree, RandomKey
 from jaxgeom.chunks import check_chunk_size, in_threads, map_chunks, num_workers
+from jaxgeom.inputs import as_keys
 
 
 @readable
@@ -94,7 +95,7 @@ def fit_population(
     Raises:
         ValueError: if there are no keys, or another number of settings.
     """
-    _check_keys(keys)
+    keys = as_keys(keys)
     population = (keys, *jax.tree.map(jnp.asarray, settings))
     num = keys.shape[0]
     member = jax.tree.map(lambda leaf: leaf[0], population)
@@ -137,7 +138,7 @@ def fit_architectures(
     Raises:
         ValueError: if there is not one architecture for each key, or one has a size below one.
     """
-    _check_keys(keys)
+    keys = as_keys(keys)
     if len(architectures) != keys.shape[0]:
         raise ValueError(
             f"each network needs a key and an architecture, but there are {keys.shape[0]} keys and "
@@ -208,7 +209,7 @@ def fit_until_solved(
     Raises:
         ValueError: if there are no keys, or ``max_tries`` is below one.
     """
-    _check_keys(keys)
+    keys = as_keys(keys)
     if max_tries < 1:
         raise ValueError(f"max_tries must be a positive integer, but {max_tries} was given.")
     num = keys.shape[0]
@@ -305,11 +306,3 @@ def compiler_options() -> dict[str, Any] | None:
             continue
         return some
     return None
-
-
-def _check_keys(keys: Keys) -> None:
-    if not jnp.issubdtype(keys.dtype, jax.dtypes.prng_key) or keys.ndim != 1 or keys.shape[0] == 0:
-        raise ValueError(
-            "a population needs a one-dimensional array of at least one random key, such as "
-            f"jax.random.split(jax.random.key(0), 1000), but {keys.dtype} of shape {keys.shape} was given."
-        )

@@ -15,28 +15,29 @@ and ``diverged_step`` say so.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.custom_batching import custom_vmap
-from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
-from jaxtyping import Array, Bool, Float, Int, Int32, Num
+from jaxtyping import Array, Bool, Float, Int, Int32, Shaped
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Params, PyTree, RandomKey
 from jaxgeom.datasets import Dataset
+from jaxgeom.inputs import as_array, as_key
 from jaxgeom.kernels import one_kernel
 from jaxgeom.lanes import Points, lanes_engine
 from jaxgeom.loop import NEVER, Engine, Outcome, StepFunctions, TrainState, advance, run
+from jaxgeom.losses import PerPoint
 from jaxgeom.models import Model
+from jaxgeom.optimizers import Optimizer, check_optimizer, hoisted, initial_state, masked, update_by
 from jaxgeom.order import keys_of_epoch, shuffle_keys, shuffled
 from jaxgeom.padding import check_padding
 from jaxgeom.plan import Plan, check_data, plan_run
 
-Loss: TypeAlias = Callable[[Array, Array], Array]
+Loss = PerPoint
 """``loss(outputs, targets)`` gives one number a point, shape (points,); see :mod:`jaxgeom.losses`."""
 
 MIN_LANES = 8
@@ -66,21 +67,21 @@ class Fit(NamedTuple):
     """Parameters at the end, or the last finite ones."""
     initial_params: Params
     """Parameters before training."""
-    record_steps: Int[Array, " records"]
-    """Steps taken at each record; empty if nothing was recorded."""
-    train_loss: Float[Array, " records"]
-    """Mean loss over the whole training split."""
+    record_steps: Int[Array, " records"] | None
+    """Steps taken at each record; None if nothing was recorded."""
+    train_loss: Float[Array, " records"] | None
+    """Mean loss over the whole training split at each record; None if nothing was recorded."""
     train_accuracy: Float[Array, " records"] | None
-    """Fraction of points that are right; None if no ``accuracy`` was given."""
+    """Fraction of points of the training split that are right; None if no ``accuracy`` was given."""
     test_loss: Float[Array, " records"] | None
-    """The same on the test split; None without one."""
+    """Mean loss over the test split; None without one."""
     test_accuracy: Float[Array, " records"] | None
     """Fraction of points of the test split that are right; None without ``accuracy`` or test split."""
     batch_losses: Float[Array, " steps"] | None
     """Loss of each batch, before the step that it leads to; nan once the network has stopped or diverged; None if not
     asked for."""
-    snapshot_steps: Int[Array, " snapshots"]
-    """Steps taken at each snapshot."""
+    snapshot_steps: Int[Array, " snapshots"] | None
+    """Steps taken at each snapshot; None if none was asked for."""
     snapshots: PyTree | None
     """Parameters at those steps (or what ``keep`` makes of them), stacked along a leading axis; None if not asked
     for."""
@@ -92,27 +93,32 @@ class Fit(NamedTuple):
     """Steps taken until ``stop_accuracy`` was reached; -1 if it never was, None if it was not asked for."""
 
 
-def trainer(model: Model, optimizer: optax.GradientTransformation, loss: Loss) -> Trainer:
+def trainer(model: Model, optimizer: Optimizer, loss: Loss) -> Trainer:
     """Pair a model, an optimizer and a loss as pure functions ``init`` and ``step``.
 
     Args:
         model: what to train.
-        optimizer: any optax optimizer.
+        optimizer: any optax optimizer that takes plain parameters and mean gradients; ``value``, ``grad`` and
+            ``value_fn`` are passed on to those that ask for them, such as line searches.
         loss: one number a point; see :mod:`jaxgeom.losses`.
-    """
 
-    functions = _functions_of_one(model, loss, _masked(_stepper(optimizer), model.mask))
+    Raises:
+        TypeError: for what is no optimizer.
+    """
+    optimizer, mean_loss = check_optimizer(optimizer), _mean_loss(model, loss)
+    functions = _functions_of_one(mean_loss, masked(update_by(optimizer, mean_loss), model.mask))
 
     def init(key: RandomKey) -> TrainState:
-        params = model.init(key)
-        return TrainState(params, optimizer.init(params), jnp.int32(0), jnp.int32(NEVER))
+        params = model.init(as_key(key))
+        return TrainState(params, initial_state(optimizer, params), jnp.int32(0), jnp.int32(NEVER))
 
     def step(
         state: TrainState,
-        x: Num[Array, "points in"],
-        y: Num[Array, "points *out"],
+        x: Shaped[Array | np.ndarray, "points in"],
+        y: Shaped[Array | np.ndarray, "points *out"],
         weight: Array | None = None,
     ) -> tuple[TrainState, Array]:
+        x, y = jnp.asarray(as_array("x", x)), jnp.asarray(as_array("y", y))
         goes_on = state.diverged_step == NEVER
         return advance(functions, state, x, y, weight, goes_on, goes_on)
 
@@ -122,7 +128,7 @@ def trainer(model: Model, optimizer: optax.GradientTransformation, loss: Loss) -
 def fit(
     key: RandomKey,
     model: Model,
-    optimizer: optax.GradientTransformation,
+    optimizer: Optimizer,
     loss: Loss,
     train: Dataset,
     *,
@@ -167,9 +173,10 @@ def fit(
             classes, an unknown ``record``, snapshots at steps that do not occur, or an optimizer that padding
             would disturb.
     """
-    num_points = check_data(model, loss, train, "train")
-    if test is not None:
-        check_data(model, loss, test, "test")
+    key, optimizer = as_key(key), check_optimizer(optimizer)
+    train = check_data(model, loss, accuracy, train, "train")
+    test = None if test is None else check_data(model, loss, accuracy, test, "test")
+    num_points = train.x.shape[0]
     if stop_accuracy is not None and (accuracy is None or record is None):
         raise ValueError("stop_accuracy needs an accuracy, and records to find it in.")
     plan = plan_run(
@@ -185,22 +192,25 @@ def fit(
     )
     init_key, own_order_key = jax.random.split(key)
     params = model.init(init_key)
-    init, init_settings = _hoisted(optimizer.init, params)
-    update, update_settings = _hoisted(_stepper(optimizer), params, jax.eval_shape(optimizer.init, params), params)
+    mean_loss = _mean_loss(model, loss)
+    by = hoisted(optimizer, mean_loss, params, _batch_shapes(plan, train))
     if model.mask is not None:
-        check_padding(init, update, (init_settings, update_settings), params)
+        check_padding(by, params)
+    if order_key is not None:
+        own_order_key = as_key(order_key)
     given = _Given(
         params,
-        shuffle_keys(own_order_key if order_key is None else order_key, num_points) if shuffle else None,
-        Dataset(*map(jnp.asarray, train)),
-        None if test is None else Dataset(*map(jnp.asarray, test)),
+        shuffle_keys(own_order_key, num_points) if shuffle else None,
+        train,
+        test,
         model.mask,
-        init_settings,
-        update_settings,
+        by.init_settings,
+        by.update_settings,
     )
-    task = _Task(model, loss, accuracy, (lambda params: params) if keep is None else keep, init, update, plan)
+    keep = (lambda params: params) if keep is None else keep
+    task = _Task(model, loss, accuracy, keep, by.init, by.update, by.needs_loss, plan)
     one = partial(_run_one, task)
-    if takes_lanes(model, params, loss, accuracy, task.keep, given.train):
+    if not by.needs_loss and takes_lanes(model, params, loss, accuracy, keep, train):
         one_or_lanes = custom_vmap(one)
         one_or_lanes.def_vmap(partial(_run_many, task))
         differentiable = jax.custom_jvp(one_or_lanes)
@@ -213,18 +223,29 @@ def fit(
     return Fit(
         params=outcome.params,
         initial_params=params,
-        record_steps=jnp.asarray(np.array(plan.record_steps, np.int32)),
-        train_loss=jnp.zeros(0) if train_loss is None else train_loss,
+        record_steps=_steps(plan.record_steps),
+        train_loss=train_loss,
         train_accuracy=train_accuracy,
         test_loss=test_loss,
         test_accuracy=test_accuracy,
         batch_losses=outcome.batch_losses,
-        snapshot_steps=jnp.asarray(np.array(plan.snapshot_steps, np.int32)),
+        snapshot_steps=_steps(plan.snapshot_steps),
         snapshots=outcome.snapshots if len(plan.snapshot_steps) else None,
         diverged=outcome.diverged_step != NEVER,
         diverged_step=outcome.diverged_step,
         stopped_step=None if stop_accuracy is None else outcome.stopped_step,
     )
+
+
+def _steps(steps: Sequence[int]) -> Int32[Array, " steps"] | None:
+    return jnp.asarray(np.array(steps, np.int32)) if len(steps) else None
+
+
+def _batch_shapes(plan: Plan, train: Dataset) -> tuple[Any, ...]:
+    """Shapes of the points, targets and weights of a batch."""
+    shapes = [jax.ShapeDtypeStruct((plan.batch_size, *leaf.shape[1:]), leaf.dtype) for leaf in train]
+    is_weighted = plan.num_batches * plan.batch_size > plan.num_points
+    return (*shapes, jax.ShapeDtypeStruct((plan.batch_size,), jnp.float32) if is_weighted else None)
 
 
 class _Given(NamedTuple):
@@ -253,7 +274,9 @@ class _Task(NamedTuple):
     init: Callable[..., PyTree]
     """``init(settings, params)``: the state of the optimizer."""
     update: Callable[..., tuple[Params, PyTree]]
-    """``update(settings, gradient, opt_state, params)``: the next parameters and state."""
+    """``update(settings, gradient, opt_state, params, value, batch)``: the next parameters and state."""
+    needs_loss: bool
+    """Whether ``update`` takes the batch, on which it evaluates the loss."""
     plan: Plan
 
     def rows(self, keys: Array | None, positions: Array) -> Array:
@@ -270,14 +293,21 @@ def _run_one(task: _Task, given: _Given) -> Outcome:
         rows = task.rows(keys, positions)
         return train.x[rows], train.y[rows]
 
+    update: Callable[..., tuple[Params, PyTree]] = partial(task.update, given.update_settings)
+    if not task.needs_loss:
+        update = _without_batch(update)
     engine = Engine(
-        _functions_of_one(task.model, task.loss, _masked(partial(task.update, given.update_settings), given.mask)),
+        _functions_of_one(_mean_loss(task.model, task.loss), masked(update, given.mask)),
         shuffle=partial(_keys_of_epoch, given.shuffle_keys),
         batch=batch,
         evaluate=lambda params, _: tuple(_evaluate(task, params, split) for split in (train, given.test)),
         keep=task.keep,
     )
     return run(engine, task.plan, given.params, task.init(given.init_settings, given.params))
+
+
+def _without_batch(update: Callable) -> Callable:
+    return lambda gradient, opt_state, params, value, batch: update(gradient, opt_state, params, value)
 
 
 def _keys_of_epoch(keys: Array | None, epoch: Array) -> Array | None:
@@ -320,7 +350,7 @@ def _run_lanes(task: _Task, size: int, is_batched: _Given, given: _Given) -> Out
     )
     mask = jax.tree.map(last, given.mask, is_batched.mask)
     init = jax.vmap(task.init, in_axes=(axes(is_batched.init_settings), -1), out_axes=-1, axis_size=size)
-    update = jax.vmap(task.update, in_axes=(axes(is_batched.update_settings), -1, -1, -1), out_axes=-1)
+    update = jax.vmap(task.update, in_axes=(axes(is_batched.update_settings), -1, -1, -1, -1), out_axes=-1)
     keys, rows = given.shuffle_keys, task.rows
     if keys is not None and is_batched.shuffle_keys:
         keys, rows = jnp.moveaxis(keys, 0, -1), jax.vmap(rows, in_axes=(-1, None), out_axes=-1)
@@ -328,7 +358,7 @@ def _run_lanes(task: _Task, size: int, is_batched: _Given, given: _Given) -> Out
         params,
         loss=task.loss,
         accuracy=task.accuracy,
-        update=_masked(partial(update, given.update_settings), mask),
+        update=masked(_without_batch(partial(update, given.update_settings)), mask),
         shuffle=partial(_keys_of_epoch, keys),
         rows=rows,
         keep=task.keep,
@@ -358,15 +388,25 @@ def takes_lanes(
     return not any(isinstance(c, jax.core.Tracer) for f, *args in calls for c in jax.make_jaxpr(f)(*args).consts)
 
 
-def _functions_of_one(model: Model, loss: Loss, update: Callable) -> StepFunctions:
-    """A step of one network, whatever the model."""
+def _mean_loss(model: Model, loss: Loss) -> Callable[..., Array]:
+    """``mean_loss(params, x, y, weight)``: the weighted mean of the loss of one network on a batch."""
 
     def mean_loss(params: Params, x: Array, y: Array, weight: Array | None) -> Array:
         losses = loss(model.apply(params, x), y)
+        if losses.shape != x.shape[:1]:
+            raise ValueError(
+                f"the loss must give one number a point, shape {x.shape[:1]}, but gives shape {losses.shape}."
+            )
         if weight is None:
             return jnp.mean(losses)
         total = jnp.sum(weight)
         return jnp.sum(losses * weight) / jnp.where(total > 0, total, 1)
+
+    return mean_loss
+
+
+def _functions_of_one(mean_loss: Callable[..., Array], update: Callable) -> StepFunctions:
+    """A step of one network, whatever the model."""
 
     def all_finite(params: Params, _: Array) -> Bool[Array, ""]:
         return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(params)]))
@@ -379,44 +419,19 @@ def _functions_of_one(model: Model, loss: Loss, update: Callable) -> StepFunctio
     )
 
 
-def _stepper(optimizer: optax.GradientTransformation) -> Callable[[Params, PyTree, Params], tuple[Params, PyTree]]:
-    def update(gradient: Params, opt_state: PyTree, params: Params) -> tuple[Params, PyTree]:
-        updates, opt_state = optimizer.update(gradient, opt_state, params)
-        return optax.apply_updates(params, updates), opt_state
-
-    return update
-
-
-def _masked(update: Callable, mask: Params | None) -> Callable[[Params, PyTree, Params], tuple[Params, PyTree]]:
-    """The update without the gradients of padding."""
-    if mask is None:
-        return update
-
-    def masked(gradient: Params, *rest: PyTree) -> tuple[Params, PyTree]:
-        return update(jax.tree.map(lambda g, real: jnp.where(real, g, 0), gradient, mask), *rest)
-
-    return masked
-
-
 def _evaluate(task: _Task, params: Params, split: Dataset | None) -> tuple[Array | None, Array | None]:
     """Mean loss and accuracy on a split."""
     if split is None:
         return None, None
     outputs = task.model.apply(params, split.x)
     loss, accuracy = (
-        None if function is None else jnp.mean(function(outputs, split.y), dtype=jnp.float32)
+        None if function is None else jnp.mean(function(outputs, split.y), dtype=_dtype(params))
         for function in (task.loss, task.accuracy)
     )
     return loss, accuracy
 
 
-def _hoisted(function: Callable, *examples: PyTree) -> tuple[Callable, list[Array]]:
-    """``function(constants, *arguments)``, and the constants that it closed over: settings traced by the caller."""
-    closed, shape = jax.make_jaxpr(function, return_shape=True)(*examples)
-    structure = jax.tree.structure(shape)
-
-    def call(constants: list[Array], *arguments: PyTree) -> PyTree:
-        flat = jaxpr_as_fun(ClosedJaxpr(closed.jaxpr, constants))(*jax.tree.leaves(arguments))
-        return jax.tree.unflatten(structure, flat)
-
-    return call, list(closed.consts)
+def _dtype(params: Params) -> Any:
+    """That of the parameters, in which means are taken; float32 for parameters that are no floats."""
+    dtype = jnp.result_type(*jax.tree.leaves(params))
+    return dtype if dtype == jnp.float64 else jnp.float32

@@ -16,25 +16,31 @@ ALLOWED = {
     "files": set(),
     "layers": {"_typing"},
     "domains": {"_typing"},
-    "chunks": {"_typing"},
+    "forks": set(),
+    "inputs": {"_typing", "forks"},
+    "chunks": {"_typing", "forks"},
     "affine": {"_typing", "layers", "domains"},
     "comparison": {"_typing", "layers", "affine"},
     "regions": {"_typing", "layers", "domains", "affine", "chunks", "regions"},
     "measures": {"_typing", "layers", "domains", "affine", "regions"},
-    "datasets": {"_typing"},
-    "losses": {"_typing"},
-    "models": {"_typing", "layers"},
+    "datasets": {"_typing", "inputs"},
+    "losses": {"inputs"},
+    "models": {"_typing", "inputs", "layers"},
     "embeddings": {"_typing", "layers", "models"},
-    "order": {"_typing"},
-    "plan": {"datasets", "models"},
+    "order": {"_typing", "inputs"},
+    "plan": {"datasets", "inputs", "losses", "models"},
     "kernels": {"_typing"},
-    "padding": {"_typing", "kernels"},
+    "optimizers": {"_typing"},
+    "padding": {"_typing", "kernels", "optimizers"},
     "loop": {"_typing", "plan"},
     "fences": {"_typing"},
     "lane_losses": {"fences", "losses"},
     "lanes": {"_typing", "fences", "lane_losses", "layers", "models", "loop"},
-    "training": {"_typing", "datasets", "losses", "models", "order", "padding", "plan", "loop", "lanes", "kernels"},
-    "population": {"_typing", "chunks", "datasets", "losses", "models", "training"},
+    "training": {
+        *("_typing", "datasets", "inputs", "losses", "models", "optimizers", "order", "padding", "plan", "loop"),
+        *("lanes", "kernels"),
+    },
+    "population": {"_typing", "chunks", "datasets", "inputs", "losses", "models", "training"},
     "study": {
         *("_typing", "chunks", "datasets", "domains", "layers", "losses", "measures", "models", "population"),
         *("regions", "study", "training"),
@@ -67,7 +73,7 @@ def test_rooms_import_only_what_they_may(path: Path) -> None:
         assert not own & ({"plot", "convert", "commands", "__main__"} - {room(path)})
 
 
-@pytest.mark.parametrize(("library", "owner"), [("flax", "models"), ("optax", "training")])
+@pytest.mark.parametrize(("library", "owner"), [("flax", "models"), ("optax", "optimizers")])
 def test_libraries_have_one_importer(library: str, owner: str) -> None:
     importers = {room(path) for path in FILES if any(n.split(".")[0] == library for n in imported_modules(path))}
     assert importers <= {owner, "recipes"}

@@ -163,12 +163,129 @@ def test_labels_may_be_any_integers(kind):
         np.testing.assert_allclose(loss(outputs, jnp.asarray(labels, kind)), expected, rtol=8 * EPS)
 
 
+# Targets of every shape and dtype
+
+SIDES = np.array([0, 1, 1, 0, 1])
+OUTPUTS = np.array([[-2.0], [0.5], [-1.0], [3.0], [0.25]], np.float32)
+DTYPES = [bool, np.int8, np.uint8, np.int32, np.float16, np.float32]
+OF_ONE_OUTPUT = [losses.binary_cross_entropy, losses.squared_error, losses.side_is_right, losses.is_right]
+TRUTHS = {
+    losses.binary_cross_entropy: lambda z, y: np.log1p(np.exp(np.where(y > 0, -z, z))),
+    losses.squared_error: lambda z, y: (z - y) ** 2,
+    losses.side_is_right: lambda z, y: (z > 0) == (y > 0),
+    losses.is_right: lambda z, y: (z > 0) == (y > 0),
+}
+
+
+@pytest.mark.parametrize("loss", OF_ONE_OUTPUT)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(5,), (5, 1)])
+def test_one_output_takes_targets_of_every_shape_and_dtype(loss, dtype, shape):
+    targets = SIDES.astype(dtype).reshape(shape)
+    expected = TRUTHS[loss](OUTPUTS[:, 0].astype(np.float64), SIDES)
+    for given in (targets, jnp.asarray(targets)):
+        for values in (loss(jnp.asarray(OUTPUTS), given), jax.jit(loss)(OUTPUTS, given)):
+            assert values.shape == (5,)
+            np.testing.assert_allclose(values, expected, rtol=4 * EPS, atol=4 * EPS)
+
+
+@pytest.mark.parametrize("loss", [losses.binary_cross_entropy, losses.side_is_right])
+@pytest.mark.parametrize("dtype", [np.int8, np.int32, np.float32])
+def test_signs_are_labels_too(loss, dtype):
+    signs = (2 * SIDES - 1).astype(dtype)
+    np.testing.assert_array_equal(loss(jnp.asarray(OUTPUTS), signs), loss(jnp.asarray(OUTPUTS), SIDES))
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int32])
+@pytest.mark.parametrize("loss", [losses.softmax_cross_entropy, losses.class_is_right, losses.is_right])
+def test_several_outputs_take_labels_in_rows_or_in_a_column(loss, dtype):
+    outputs, labels = jnp.asarray(np.hstack([OUTPUTS, -OUTPUTS[::-1]])), SIDES.astype(dtype)
+    expected = (
+        softmax_truth(np.asarray(outputs, np.float64), SIDES)[0]
+        if loss is losses.softmax_cross_entropy
+        else np.argmax(outputs, axis=1) == SIDES
+    )
+    for given in (labels, labels[:, None]):
+        np.testing.assert_allclose(loss(outputs, given), expected, rtol=8 * EPS)
+
+
+def test_two_outputs_are_not_judged_by_the_first():
+    # Class 1 wins wherever the second output is larger, whatever the sign of the first.
+    outputs = jnp.array([[1.0, 2.0], [-1.0, -2.0], [3.0, 5.0], [-2.0, -1.0]])
+    labels = jnp.array([1, 0, 1, 1])
+    np.testing.assert_array_equal(losses.is_right(outputs, labels), [True] * 4)
+    with pytest.raises(ValueError, match="one output, not 2; use class_is_right"):
+        losses.side_is_right(outputs, labels)
+    with pytest.raises(ValueError, match="there is one output; use side_is_right"):
+        losses.class_is_right(outputs[:, :1], labels)
+
+
+@pytest.mark.parametrize("accuracy", [losses.class_is_right, losses.is_right])
+def test_nan_is_never_right(accuracy):
+    outputs = jnp.array([[jnp.nan, 1.0], [0.0, jnp.nan], [jnp.nan, jnp.nan], [0.0, 1.0]])
+    for label in (0, 1):
+        np.testing.assert_array_equal(accuracy(outputs, jnp.full(4, label))[:3], [False] * 3)
+    assert not losses.side_is_right(jnp.array([[jnp.nan]] * 2), jnp.array([0, 1])).any()
+
+
 @pytest.mark.usefixtures("unchecked")
-@pytest.mark.parametrize("loss", [losses.squared_error, losses.percentage_error])
-def test_targets_are_not_broadcast(loss):
-    # (points, 1) against (points,) would compare every output with every target.
-    with pytest.raises((TypeError, ValueError, AssertionError)):
-        loss(jnp.zeros((4, 1)), jnp.arange(4.0))
+@pytest.mark.parametrize(
+    ("loss", "outputs", "targets", "message"),
+    [
+        ("squared_error", (4, 3), np.zeros(4, int), r"jax.nn.one_hot\(targets, 3\)"),
+        ("squared_error", (4, 1), np.zeros((4, 4)), r"shape of the outputs, \(4, 1\), but they have shape \(4, 4\)"),
+        ("squared_error", (4, 1), np.zeros((1, 4)), "a target for each point"),
+        ("squared_error", (4,), np.zeros(4), r"outputs\[:, None\]"),
+        ("percentage_error", (4, 2), np.zeros((4, 1)), "an output for each target"),
+        ("squared_error", (4, 1), np.zeros(5), "a target for each point"),
+        ("squared_error", (4, 1), np.zeros(()), "a target for each point"),
+        ("binary_cross_entropy", (4, 1), np.eye(4)[:, :2], r"jnp.argmax\(targets, axis=1\)"),
+        ("binary_cross_entropy", (4, 1), np.arange(4), "labels 0 and 1, or signs -1 and 1, but targets hold 0, 1, 2"),
+        ("binary_cross_entropy", (4, 1), np.array([0, 1, -1, 1]), "hold -1, 0, 1"),
+        ("binary_cross_entropy", (4, 1), np.full(4, 0.3), "hold 0.3"),
+        ("binary_cross_entropy", (4, 1), np.full(4, np.nan), "hold nan"),
+        ("side_is_right", (4, 1), np.eye(4)[:, :2], r"jnp.argmax\(targets, axis=1\)"),
+        ("side_is_right", (4, 1), np.arange(4), "use.*class_is_right|class_is_right for more"),
+        ("side_is_right", (0, 2), np.zeros(0, int), "one output, not 2"),
+        ("softmax_cross_entropy", (4, 3), np.eye(4)[:, :3], r"jnp.argmax\(targets, axis=1\)"),
+        ("class_is_right", (4, 3), np.eye(4, dtype=int)[:, :3], r"jnp.argmax\(targets, axis=1\)"),
+        ("is_right", (4, 3), np.eye(4, dtype=bool)[:, :3], r"jnp.argmax\(targets, axis=1\)"),
+        ("softmax_cross_entropy", (4, 3), np.arange(4), "labels between 0 and 2 for 3 outputs, but.*0 to 3"),
+        ("class_is_right", (4, 3), np.arange(4) - 1, "but they range from -1 to 2"),
+        ("is_right", (4, 3), np.zeros((4, 2), int), "argmax"),
+    ],
+)
+def test_what_does_not_fit_says_so(loss, outputs, targets, message):
+    function = getattr(losses, loss)
+    with pytest.raises(ValueError, match=message):
+        function(jnp.zeros(outputs), targets)
+    if not any(word in message for word in ("hold", "range", "0 to 3", "more")):  # that is, for shapes
+        with pytest.raises(ValueError, match=message):
+            jax.eval_shape(function, jnp.zeros(outputs), jnp.asarray(targets))
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("loss", "targets", "message"),
+    [
+        ("softmax_cross_entropy", np.zeros(4), r"targets.astype\(int\)"),
+        ("class_is_right", np.zeros(4, np.float16), r"targets.astype\(int\)"),
+        ("squared_error", np.zeros((4, 2), complex), "complex128"),
+        ("squared_error", np.array(["a"] * 4), "bool, integers or real floats"),
+    ],
+)
+def test_targets_of_the_wrong_kind_say_so(loss, targets, message):
+    with pytest.raises(TypeError, match=message):
+        getattr(losses, loss)(jnp.zeros((4, 2)), targets)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_lists_and_big_endian_arrays_are_converted():
+    for targets in ([0, 1, 1, 0, 1], SIDES.astype(">i4"), SIDES.astype(">f8")[:, None]):
+        for loss in OF_ONE_OUTPUT:
+            expected = loss(jnp.asarray(OUTPUTS), SIDES)
+            np.testing.assert_array_equal(loss(OUTPUTS.astype(">f4"), targets), expected)
+            np.testing.assert_array_equal(loss(OUTPUTS.tolist(), targets), expected)
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -97,8 +97,8 @@ def spiral_table(facts: Mapping[str, SpiralFacts]) -> str:
 
 def course_of(run: Fit, seed: int) -> Course:
     """The snapshots of one network of a population."""
-    steps_of_epoch = int(run.record_steps[seed, 1])
-    return Course(np.asarray(run.snapshot_steps[seed]) // steps_of_epoch, _member(run.snapshots, seed))
+    steps_of_epoch = int(np.asarray(run.record_steps)[seed, 1])
+    return Course(np.asarray(run.snapshot_steps)[seed] // steps_of_epoch, _member(run.snapshots, seed))
 
 
 def predicted(name: str, params: Params, x: Any) -> Int[np.ndarray, " points"]:
@@ -168,7 +168,7 @@ def draw_curves(runs: Mapping[str, Fit]) -> Figure:
     figure = plt.figure(figsize=(11, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for color, (name, run) in zip(plot.COLORS, runs.items(), strict=False):
-        epochs = np.arange(len(run.record_steps[0]))
+        epochs = np.arange(np.asarray(run.record_steps).shape[1])
         for ax, curves in ((left, run.test_loss), (right, run.test_accuracy)):
             low, lower, middle, upper, high = np.quantile(np.asarray(curves), [0, 0.25, 0.5, 0.75, 1], axis=0)
             ax.fill_between(epochs[1:], low[1:], high[1:], color=color, alpha=0.07, linewidth=0)
@@ -178,7 +178,7 @@ def draw_curves(runs: Mapping[str, Fit]) -> Figure:
     right.set(xscale="log", xlabel="epoch", ylabel="test accuracy", ylim=(0, 1.02))
     right.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     right.legend(loc="lower right", fontsize="small")
-    num = len(next(iter(runs.values())).record_steps)
+    num = len(np.asarray(next(iter(runs.values())).record_steps))
     figure.suptitle(f"median, middle half and range of {num} seeds")
     return figure
 

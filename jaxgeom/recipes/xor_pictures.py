@@ -261,7 +261,7 @@ def _draw_wires(ax: Any, values: Float[np.ndarray, "rows columns"], limits: tupl
 
 
 def _draw_loss(ax: Axes, run: Fit) -> None:
-    ax.plot(run.record_steps, run.train_loss, color="black", linewidth=1.6)
+    ax.plot(np.asarray(run.record_steps), np.asarray(run.train_loss), color="black", linewidth=1.6)
     ax.set(xlabel="step", ylabel="mean squared error", ylim=(0, None))
     ax.grid(color="0.92")
 
@@ -273,7 +273,7 @@ def _snapshot_values(run: Fit) -> tuple[Float[np.ndarray, "snapshots rows column
 
 
 def _title(run: Fit, number: int) -> str:
-    step = int(run.snapshot_steps[number])
+    step = int(np.asarray(run.snapshot_steps)[number])
     assert run.train_accuracy is not None
     return f"step {step}: {run.train_accuracy[step]:.0%} right"
 
