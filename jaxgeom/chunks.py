@@ -3,12 +3,14 @@
 Chunks bound the memory, stay in cache, and share one compiled program: the last one is filled up with copies of
 its last member, which are thrown away. On a CPU as many chunks are in flight as there are cores, since much of a
 small program runs on one; the order and the values of the results do not depend on that.
+
+Compiling and running a program cannot be interrupted. So all of that happens in threads (:mod:`jaxgeom.threads`), and
+the calling thread only waits for them: Ctrl-C is answered at once, with an error that holds what was finished.
 """
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import jax
@@ -17,6 +19,19 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from jaxgeom._typing import PyTree
+from jaxgeom.forks import check_not_forked
+from jaxgeom.threads import Threads
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during a computation in chunks. Its message says what was finished, and it holds that."""
+
+    def __init__(self, message: str, members: np.ndarray, results: PyTree):
+        super().__init__(message)
+        self.members = members
+        """Which members of the population were finished, ascending."""
+        self.results = results
+        """Their results, NumPy arrays with a leading axis (members); None if there are none."""
 
 
 def map_chunks(
@@ -42,7 +57,10 @@ def map_chunks(
 
     Raises:
         ValueError: for an empty population, leaves of different length, or a chunk size below 1.
+        Interrupted: after Ctrl-C, within a second or so; its ``members`` and ``results`` are what was finished.
+        RuntimeError: in a process that was forked while JAX was running.
     """
+    check_not_forked()
     lengths = {leaf.shape[0] if leaf.ndim else 0 for leaf in jax.tree.leaves(population)}
     if len(lengths) != 1 or 0 in lengths:
         raise ValueError(
@@ -57,7 +75,6 @@ def map_chunks(
     leaves, structure = jax.tree.flatten(population)
     takers = [_taker(leaf) for leaf in leaves]
 
-    @_with_callers_settings
     def run(start: int) -> PyTree:
         stop = start + chunk_size
         is_short = stop > num
@@ -67,23 +84,35 @@ def map_chunks(
 
     results: dict[int, Any] = {}
     title = progress if isinstance(progress, str) else None
-    with (
-        tqdm(total=num, unit="net", desc=title, disable=not progress) as bar,
-        ThreadPoolExecutor(num_workers()) as pool,
-    ):
-        waiting = list(starts)
-        if compiled or len(waiting) == 1:
-            results[0] = run(waiting.pop(0))
-            bar.update(chunk_size)
-        futures = {pool.submit(run, start): start for start in waiting}
+    workers = min(num_workers(), len(starts))
+    with tqdm(total=num, unit="net", desc=title, disable=not progress) as bar, Threads(workers) as threads:
+
+        def take(start: int, result: PyTree) -> None:
+            results[start] = result
+            bar.update(min(chunk_size, num - start))
+
         try:
-            for future in as_completed(futures):
-                results[futures[future]] = future.result()
-                bar.update(min(chunk_size, num - bar.n))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return jax.tree.map(lambda *parts: np.concatenate(parts), *(results[start] for start in starts))
+            waiting = list(starts)
+            if compiled:  # by the first chunk, for which the others wait
+                take(0, threads.submit(_with_callers_settings(run), waiting.pop(0)).result())
+            for future in threads.as_completed([threads.submit(_with_callers_settings(run), s) for s in waiting]):
+                take(future.argument, future.result())
+        except KeyboardInterrupt:
+            raise _interrupted(num, chunk_size, results) from None
+    return _joined(results)
+
+
+def _joined(results: dict[int, Any]) -> PyTree:
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *(results[start] for start in sorted(results)))
+
+
+def _interrupted(num: int, chunk_size: int, results: dict[int, Any]) -> Interrupted:
+    members = np.concatenate(
+        [np.zeros(0, np.int64), *(np.arange(start, min(start + chunk_size, num)) for start in sorted(results))]
+    )
+    kept = "they are the attribute `results` of this error" if results else "nothing is lost that was finished"
+    message = f"interrupted; {len(members):,} of {num:,} were finished: {kept}. Nothing was written to disk here."
+    return Interrupted(message, members, _joined(results) if results else None)
 
 
 def _taker(leaf: Any) -> Callable[[slice | np.ndarray], Any]:
@@ -96,34 +125,70 @@ def _taker(leaf: Any) -> Callable[[slice | np.ndarray], Any]:
 
 
 def in_threads(functions: Sequence[Callable[[], Any]], num_threads: int | None = None) -> list[Any]:
-    """Results of functions without arguments, such as populations that compile programs of their own, on all cores."""
-    with ThreadPoolExecutor(num_threads or num_workers()) as pool:
-        futures = [pool.submit(_with_callers_settings(function)) for function in functions]
+    """Results of functions without arguments, such as populations that compile programs of their own, on all cores.
+
+    Raises:
+        Interrupted: after Ctrl-C; ``members`` are the functions that were finished, and ``results`` a list of theirs.
+    """
+    check_not_forked()
+    with Threads(num_threads or num_workers()) as threads:
+        futures = [threads.submit(_with_callers_settings(_call), function) for function in functions]
         try:
             return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        except KeyboardInterrupt:
+            done = [i for i, future in enumerate(futures) if future.is_successful()]
+            kept = "their results are the attribute `results` of this error" if done else "there is nothing to keep"
+            message = f"interrupted; {len(done)} of {len(functions)} parts were finished: {kept}."
+            raise Interrupted(message, np.array(done, np.int64), [futures[i].result() for i in done]) from None
+
+
+def _call(function: Callable[[], Any]) -> Any:
+    return function()
 
 
 @contextmanager
 def in_background(function: Callable[[], Any]) -> Iterator[Callable[[], Any]]:
     """Start a function without arguments, such as what draws, and go on meanwhile, for instance training.
 
-    What the block gets waits for the function's result. At the end of the block it is waited for in any case, so that
-    what may take long, and be interrupted, belongs into the block.
+    What the block gets waits for the function's result. At the end of the block it is waited for in any case, unless
+    the block ends by an error or by Ctrl-C.
     """
-    with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(_with_callers_settings(function)).result
+    check_not_forked()
+    with Threads(1) as threads:
+        future = threads.submit(_with_callers_settings(_call), function)
+        yield future.result
+        future.wait()
+
+
+_SETTINGS = {
+    "enable_x64": "jax_enable_x64",
+    "default_device": "jax_default_device",
+    "default_matmul_precision": "jax_default_matmul_precision",
+    "numpy_dtype_promotion": "jax_numpy_dtype_promotion",
+    "numpy_rank_promotion": "jax_numpy_rank_promotion",
+    "default_prng_impl": "jax_default_prng_impl",
+    "debug_nans": "jax_debug_nans",
+    "debug_infs": "jax_debug_infs",
+    "disable_jit": "jax_disable_jit",
+    "log_compiles": "jax_log_compiles",
+    "transfer_guard": "jax_transfer_guard",
+}
+"""JAX's context managers that hold in one thread only, and what their values are read from."""
 
 
 def _with_callers_settings(function: Callable) -> Callable:
     """JAX's settings belong to a thread: in another one, the function finds those of the present one."""
-    config: Any = jax.config
-    x64, device, precision = config.jax_enable_x64, config.jax_default_device, config.jax_default_matmul_precision
+    values = {
+        name: getattr(jax.config, flag)
+        for name, flag in _SETTINGS.items()
+        if hasattr(jax, name) and hasattr(jax.config, flag)
+    }
 
     def run(*arguments: Any) -> Any:
-        with jax.enable_x64(x64), jax.default_device(device), jax.default_matmul_precision(precision):
+        with ExitStack() as stack:
+            for name, value in values.items():
+                if getattr(jax.config, _SETTINGS[name]) != value:
+                    stack.enter_context(getattr(jax, name)(value))
             return function(*arguments)
 
     return run

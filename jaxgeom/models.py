@@ -7,6 +7,7 @@ The parameters of :func:`mlp` describe themselves: layer i is named ``dense{i}_{
 that follows it, so that :func:`hidden_states` and :func:`jaxgeom.layers_of` need nothing else.
 """
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -37,6 +38,24 @@ class Model(NamedTuple):
     """Whether ``apply`` is that of :func:`mlp`, which the names and shapes of the parameters tell in full."""
     mask: Params | None = None
     """Which parameters are real, bool, where others are padding and must stay zero; None if all are real."""
+
+    def _note(self) -> str:
+        """Layers, their shapes, and the number of parameters."""
+        try:
+            params = jax.eval_shape(self.init, jax.random.key(0))
+        except Exception:  # a text about a model must not fail because of the model
+            return "layers unknown"
+        leaves = jax.tree.leaves(params)
+        num = sum(math.prod(leaf.shape) for leaf in leaves)
+        if self.is_mlp:
+            kernels = sorted(params, key=lambda name: int(name.partition("_")[0].removeprefix("dense")))
+            sizes = [params[kernels[0]]["kernel"].shape[0]]
+            sizes += [f"{params[name]['kernel'].shape[1]} {name.partition('_')[2]}" for name in kernels]
+            shapes = " → ".join(map(str, sizes))
+        else:
+            paths = jax.tree_util.tree_flatten_with_path(params)[0]
+            shapes = ", ".join(f"{jax.tree_util.keystr(path)} {leaf.shape}" for path, leaf in paths)
+        return f"{shapes}; {num:,} parameters"
 
 
 @readable

@@ -5,6 +5,7 @@ value of the loss, line searches the loss as a function of the parameters, and m
 perturbed parameters its gradient as well. All of them get what they ask for.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
@@ -82,7 +83,8 @@ def update_by(optimizer: Any, mean_loss: Callable[..., Array]) -> Update:
     def update(
         gradient: Params, opt_state: PyTree, params: Params, value: Array, batch: tuple | None = None
     ) -> tuple[Params, PyTree]:
-        def loss(params: Params) -> Array:
+        # The names are those of arguments that line searches would otherwise complain about.
+        def loss(params: Params, obj_fn: Any = None, grad_fn: Any = None) -> Array:
             if batch is None:
                 raise _LossNeeded
             return mean_loss(params, *batch)
@@ -90,9 +92,15 @@ def update_by(optimizer: Any, mean_loss: Callable[..., Array]) -> Update:
         def gradient_of(params: Params, *_: Any) -> Params:
             return jax.grad(loss)(params)
 
-        more = {"value": value, "grad": gradient, "value_fn": loss, "obj_fn": loss, "grad_fn": gradient_of}
+        more: dict[str, Any] = {
+            "value": value,
+            "grad": gradient,
+            "value_fn": loss,
+            "obj_fn": loss,
+            "grad_fn": gradient_of,
+        }
         try:
-            updates, state = optimizer.update(gradient, opt_state, params, **more)
+            updates, state = optimizer.update(gradient, opt_state, params, **_accepted(optimizer.update, more))
         except _LossNeeded:
             raise
         except Exception as error:
@@ -105,6 +113,14 @@ def update_by(optimizer: Any, mean_loss: Callable[..., Array]) -> Update:
         return optax.apply_updates(params, updates), _check_same("state", state, opt_state)
 
     return update
+
+
+def _accepted(update: Callable, more: dict[str, Any]) -> dict[str, Any]:
+    """Those arguments that the update takes: optax asks it to take all, but sharpness-aware minimisation does not."""
+    arguments = inspect.signature(update).parameters
+    if any(argument.kind is inspect.Parameter.VAR_KEYWORD for argument in arguments.values()):
+        return more
+    return {name: value for name, value in more.items() if name in arguments}
 
 
 class _LossNeeded(Exception):

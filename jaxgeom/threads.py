@@ -1,0 +1,143 @@
+"""Threads for work that cannot be interrupted, of which nobody has to wait for the end.
+
+A pool of Python's own waits, after Ctrl-C, until all that runs in it has ended, and so does the interpreter when it
+exits. These threads are daemons: who waits for them is interrupted at once, what has not begun never will, in pools
+that were started from within this one either, and what is running ends unheard. When the interpreter exits, it gives
+them a moment and is then ended without its usual tidying up, since the compiled programs that they are in would not
+survive that.
+"""
+
+import atexit
+import os
+import queue
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+GRACE = 0.5
+"""Seconds that work left behind has to end, when the interpreter exits."""
+
+
+class Future:
+    """The result of a function of one argument, when there is one."""
+
+    def __init__(self, argument: Any):
+        self.argument = argument
+        self._done = threading.Event()
+        self._value: Any = None
+        self._error: BaseException | None = None
+
+    def run(self, function: Callable[[Any], Any], stop: "_Stop", finished: "queue.SimpleQueue[Future]") -> None:
+        try:
+            if stop.is_set():
+                raise Stopped("not begun, since what it was a part of has ended")
+            self._value = function(self.argument)
+        except BaseException as error:  # handed to the thread that asks for the result
+            self._error = error
+        self._done.set()
+        finished.put(self)
+
+    def wait(self) -> None:
+        """Wait for the end, which the main thread can be interrupted in."""
+        while not self._done.wait(_TICK):
+            pass
+
+    def result(self) -> Any:
+        """The result, once there is one, or the error."""
+        self.wait()
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+    def is_successful(self) -> bool:
+        """Whether there is a result."""
+        return self._done.is_set() and self._error is None
+
+
+class Stopped(RuntimeError):
+    """Work that was not begun, because what it was a part of was interrupted or has failed."""
+
+
+class _Stop:
+    """Whether a pool has ended, or one that it was started from."""
+
+    def __init__(self, outer: "_Stop | None"):
+        self.outer, self.value = outer, False
+
+    def is_set(self) -> bool:
+        return self.value or (self.outer is not None and self.outer.is_set())
+
+
+_TICK = 0.1  # seconds; on some systems a wait without a limit cannot be interrupted
+_present = threading.local()
+_working: set[threading.Thread] = set()
+_exit_code = 0
+
+
+class Threads:
+    """A pool of daemon threads, which ends with its ``with`` block."""
+
+    def __init__(self, number: int):
+        self._number = number
+        self._stop = _Stop(getattr(_present, "stop", None))
+        self._tasks: queue.SimpleQueue[tuple[Future, Callable] | None] = queue.SimpleQueue()
+        self._finished: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> "Threads":
+        return self
+
+    def __exit__(self, error: type | None, *_: object) -> None:
+        global _exit_code
+        if error is not None:
+            _exit_code = 130 if issubclass(error, KeyboardInterrupt) else 1
+        self._stop.value = True
+        for _ in self._threads:
+            self._tasks.put(None)
+
+    def submit(self, function: Callable[[Any], Any], argument: Any) -> Future:
+        """Begin ``function(argument)`` as soon as a thread is free."""
+        future = Future(argument)
+        self._tasks.put((future, function))
+        if len(self._threads) < self._number:
+            thread = threading.Thread(target=self._work, daemon=True, name="jaxgeom")
+            self._threads.append(thread)
+            _working.add(thread)
+            thread.start()
+        return future
+
+    def as_completed(self, futures: Sequence[Future]) -> Iterator[Future]:
+        """The futures in the order in which they end."""
+        missing = set(futures)
+        while missing:
+            try:
+                future = self._finished.get(timeout=_TICK)
+            except queue.Empty:
+                continue
+            if future in missing:
+                missing.remove(future)
+                yield future
+
+    def _work(self) -> None:
+        _present.stop = self._stop
+        try:
+            while (task := self._tasks.get()) is not None:
+                future, function = task
+                future.run(function, self._stop, self._finished)
+                del future, function, task  # results would stay in memory until the next task
+        finally:
+            _working.discard(threading.current_thread())
+
+
+@atexit.register
+def _leave() -> None:
+    """End the process if work is left behind that would outlive the interpreter."""
+    for thread in tuple(_working):
+        thread.join(GRACE / max(1, len(_working)))
+    if any(thread.is_alive() for thread in tuple(_working)):
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        os._exit(_exit_code)

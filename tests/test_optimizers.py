@@ -1,0 +1,265 @@
+# ruff: noqa: SIM905
+"""Every optimizer of optax: trained as by a plain loop of optax, or refused by an error that says why."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from conftest import quick
+from optax import contrib
+from training_truth import EPS
+
+import jaxgeom as jg
+from jaxgeom.losses import squared_error
+
+KEY = jax.random.key(31)
+RNG = np.random.default_rng(31)
+DATA = jg.Dataset(jnp.asarray(RNG.normal(size=(6, 2)), jnp.float32), jnp.asarray(RNG.normal(size=(6, 1)), jnp.float32))
+MODEL = jg.mlp((2, 3, 1), activation="tanh")
+STEPS = 5
+
+RATE = (
+    "adabelief adagrad adam adamax adamaxw adamw adan amsgrad fromage lamb lars lion noisy_sgd novograd optimistic_adam"
+    " optimistic_adam_v2 optimistic_gradient_descent radam rmsprop rprop sgd sign_sgd signum sm3 yogi"
+).split()
+CONTRIB_RATE = "acprop ademamix adopt galore madgrad muon simplified_ademamix".split()
+PLAIN = "adadelta adafactor polyak_sgd lbfgs".split()
+CONTRIB_PLAIN = "cocob dadapt_adamw momo momo_adam prodigy schedule_free_adamw schedule_free_sgd".split()
+TRANSFORMS = (
+    "add_decayed_weights apply_every centralize identity keep_params_nonnegative normalize_by_update_norm"
+    " scale_by_adadelta scale_by_adam scale_by_adamax scale_by_adan scale_by_amsgrad scale_by_belief"
+    " scale_by_distance_over_gradients scale_by_lbfgs scale_by_lion scale_by_novograd scale_by_optimistic_gradient"
+    " scale_by_param_block_norm scale_by_param_block_rms scale_by_polyak scale_by_radam scale_by_rms scale_by_rss"
+    " scale_by_sign scale_by_sm3 scale_by_stddev scale_by_trust_ratio scale_by_yogi set_to_zero zero_nans"
+).split()
+CONTRIB_TRANSFORMS = (
+    "normalize scale_by_acprop scale_by_ademamix scale_by_adopt scale_by_cocob scale_by_galore"
+    " scale_by_simplified_ademamix"
+).split()
+ONLY_KERNELS = partial(jax.tree.map, lambda leaf: leaf.ndim == 2)
+OTHERS = {
+    "adaptive_grad_clip": lambda: optax.chain(optax.adaptive_grad_clip(0.1), optax.sgd(0.1)),
+    "add_noise": lambda: optax.chain(optax.add_noise(0.1, 0.5, jax.random.key(3)), optax.sgd(0.1)),
+    "apply_if_finite": lambda: optax.apply_if_finite(optax.adam(0.1), 3),
+    "clip": lambda: optax.chain(optax.clip(0.01), optax.sgd(0.1)),
+    "clip_by_block_rms": lambda: optax.chain(optax.clip_by_block_rms(0.01), optax.sgd(0.1)),
+    "clip_by_global_norm": lambda: optax.chain(optax.clip_by_global_norm(0.01), optax.sgd(0.1)),
+    "conditionally_mask": lambda: optax.conditionally_mask(optax.adam(0.1), lambda step, *_, **__: step % 2 == 0),
+    "conditionally_transform": lambda: optax.conditionally_transform(optax.adam(0.1), lambda step, *_, **__: step < 3),
+    "ema": lambda: optax.chain(optax.ema(0.5), optax.sgd(0.1)),
+    "flatten": lambda: optax.flatten(optax.adam(0.1)),
+    "inject_hyperparams": lambda: optax.inject_hyperparams(optax.adam)(optax.linear_schedule(0.1, 0.01, 4)),
+    "inject_hyperparams of polyak": lambda: optax.inject_hyperparams(optax.polyak_sgd)(max_learning_rate=0.5),
+    "linear schedule": lambda: optax.adam(optax.linear_schedule(0.1, 0.01, 4)),
+    "masked": lambda: optax.chain(optax.masked(optax.adam(0.1), ONLY_KERNELS), optax.scale(0.5)),
+    "multi_transform": lambda: optax.multi_transform({True: optax.adam(0.1), False: optax.sgd(0.1)}, ONLY_KERNELS),
+    "MultiSteps": lambda: optax.MultiSteps(optax.adam(0.1), 2),
+    "MultiSteps of polyak": lambda: optax.MultiSteps(optax.polyak_sgd(0.5), 2),
+    "named_chain": lambda: optax.named_chain(("clip", optax.clip(0.01)), ("rest", optax.sgd(0.1, momentum=0.9))),
+    "nesterov": lambda: optax.sgd(0.1, momentum=0.9, nesterov=True),
+    "reduce_on_plateau": lambda: optax.chain(optax.adam(0.1), contrib.reduce_on_plateau(patience=1, rtol=0.9)),
+    "scale_by_schedule": lambda: optax.scale_by_schedule(lambda step: -0.1 / (step + 1)),
+    "trace": lambda: optax.chain(optax.trace(0.9), optax.scale(-0.1)),
+    "backtracking": lambda: optax.chain(optax.sgd(1.0), optax.scale_by_backtracking_linesearch(5)),
+    "backtracking, kept gradient": lambda: optax.chain(
+        optax.sgd(1.0), optax.scale_by_backtracking_linesearch(5, store_grad=True)
+    ),
+    "zoom": lambda: optax.chain(optax.sgd(1.0), optax.scale_by_zoom_linesearch(5)),
+    "lbfgs without line search": lambda: optax.lbfgs(0.1, linesearch=None),
+    "mechanize": lambda: contrib.mechanize(optax.adam(0.1)),
+    "sam": lambda: contrib.sam(optax.adam(0.1), optax.sgd(0.05), sync_period=2),
+    "sam, opaque": lambda: contrib.sam(optax.adam(0.1), optax.sgd(0.05), sync_period=3, opaque_mode=True),
+    "schedule_free": lambda: contrib.schedule_free(optax.sgd(0.1), 0.1),
+    "sophia": lambda: contrib.sophia(0.1, update_interval=2),
+    "split_real_and_imaginary": lambda: contrib.split_real_and_imaginary(optax.adam(0.1)),
+}
+
+
+def _descent(transform):
+    """A transformation of gradients as an optimizer: it has no learning rate of its own."""
+    return optax.chain(transform, optax.scale(-0.01))
+
+
+OPTIMIZERS = (
+    {name: partial(getattr(optax, name), 0.01) for name in RATE if hasattr(optax, name)}
+    | {f"contrib.{name}": partial(getattr(contrib, name), 0.01) for name in CONTRIB_RATE if hasattr(contrib, name)}
+    | {name: getattr(optax, name) for name in PLAIN}
+    | {f"contrib.{name}": getattr(contrib, name) for name in CONTRIB_PLAIN if hasattr(contrib, name)}
+    | {name: lambda name=name: _descent(getattr(optax, name)()) for name in TRANSFORMS if hasattr(optax, name)}
+    | {
+        f"contrib.{name}": lambda name=name: _descent(getattr(contrib, name)())
+        for name in CONTRIB_TRANSFORMS
+        if hasattr(contrib, name)
+    }
+    | OTHERS
+)
+
+
+MORE = {"sophia": ("obj_fn",), "sam": (), "sam, opaque": ("grad_fn",)}
+"""What is passed beside the gradient to optimizers that take neither value nor loss."""
+
+
+def mean_loss(params, x=DATA.x, y=DATA.y):
+    return jnp.mean((MODEL.apply(params, x) - y) ** 2)
+
+
+def by_hand(params, optimizer, kind):
+    """The losses before each step, and the parameters at the end, of a plain loop with optax."""
+    extra = isinstance(optimizer, optax.GradientTransformationExtraArgs | optax.MultiSteps)
+
+    def step(carry, _):
+        params, state = carry
+        value, gradient = jax.value_and_grad(mean_loss)(params)
+        more = {"value": value, "grad": gradient, "value_fn": mean_loss, "obj_fn": mean_loss}
+        more |= {"grad_fn": lambda params, _: jax.grad(mean_loss)(params)}
+        more = {name: more[name] for name in MORE.get(kind, ("value", "grad", "value_fn"))}
+        updates, state = optimizer.update(gradient, state, params, **(more if extra else {}))
+        return (optax.apply_updates(params, updates), state), value
+
+    (params, _), values = jax.lax.scan(step, (params, optimizer.init(params)), length=STEPS)
+    return values, params
+
+
+def fitted(key, optimizer):
+    return jg.fit(key, MODEL, optimizer, squared_error, DATA, num_epochs=STEPS, batch_losses=True, record=None)
+
+
+def both(key, name):
+    optimizer = OPTIMIZERS[name]()
+    result = fitted(key, optimizer)
+    return result, by_hand(result.initial_params, optimizer, name)
+
+
+def assert_equal_runs(result, hand):
+    values, params = hand
+    assert not np.any(result.diverged)
+    np.testing.assert_allclose(result.batch_losses, values, rtol=2e3 * EPS)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=2e3 * EPS, atol=2e3 * EPS), result.params, params)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_training_is_a_plain_loop_of_optax(name):
+    assert_equal_runs(*quick(partial(both, name=name))(KEY))
+
+
+NEEDS_VALUE = [
+    "polyak_sgd",
+    "reduce_on_plateau",
+    "contrib.momo",
+    "MultiSteps of polyak",
+    "inject_hyperparams of polyak",
+]
+NEEDS_LOSS = ["lbfgs", "backtracking", "sam, opaque"]
+
+
+@pytest.mark.parametrize("name", [*NEEDS_VALUE, *NEEDS_LOSS, "contrib.muon", "add_noise", "apply_if_finite"])
+def test_populations_are_plain_loops_of_optax(name):
+    keys = jax.random.split(KEY, 8)
+    assert_equal_runs(*quick(jax.vmap(partial(both, name=name)))(keys))
+
+
+@pytest.mark.parametrize("name", ["lbfgs", "polyak_sgd"])
+def test_minibatches_pass_the_loss_of_the_batch_on(name):
+    optimizer = OPTIMIZERS[name]()
+    result = quick(
+        lambda key: jg.fit(
+            key,
+            MODEL,
+            optimizer,
+            squared_error,
+            DATA,
+            num_epochs=2,
+            batch_size=4,
+            drop_last=False,
+            shuffle=False,
+            record=None,
+        )
+    )(KEY)
+    params, state = result.initial_params, optimizer.init(result.initial_params)
+    for rows in (slice(0, 4), slice(4, 6)) * 2:
+        loss = partial(mean_loss, x=DATA.x[rows], y=DATA.y[rows])
+        value, gradient = jax.value_and_grad(loss)(params)
+        updates, state = optimizer.update(gradient, state, params, value=value, grad=gradient, value_fn=loss)
+        params = optax.apply_updates(params, updates)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=2e3 * EPS, atol=2e3 * EPS), result.params, params)
+
+
+def test_a_trainer_passes_the_loss_on():
+    trainer = jg.trainer(MODEL, optax.lbfgs(), squared_error)
+    state = trainer.init(KEY)
+    hand = quick(lambda params: by_hand(params, optax.lbfgs(), "lbfgs"))(state.params)
+    values = []
+    step = quick(trainer.step)
+    for _ in range(STEPS):
+        state, value = step(state, *DATA)
+        values.append(value)
+    np.testing.assert_allclose(values, hand[0], rtol=2e3 * EPS)
+
+
+@pytest.mark.parametrize("name", ["polyak_sgd", "lbfgs", "reduce_on_plateau", "contrib.momo_adam", "sam, opaque"])
+def test_optimizers_keep_their_dtypes_in_x64(name):
+    with jax.enable_x64(True):
+        assert_equal_runs(*quick(partial(both, name=name))(KEY))
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("optimizer", "error", "message"),
+    [
+        ("adam", TypeError, r"the string 'adam' was given. Use optax.adam\(learning_rate\)"),
+        (optax.adam, TypeError, r"the function adam itself was given. Call it, as in optax.adam\("),
+        (optax.inject_hyperparams(optax.adam), TypeError, "was given. Call it"),
+        (optax.MultiSteps, TypeError, "MultiSteps itself was given. Call it"),
+        (None, TypeError, "such as optax.adam.*but None was given"),
+        (0.1, TypeError, "but 0.1 was given"),
+        (optax.lookahead(optax.sgd(0.1), 5, 0.5), ValueError, "optax.lookahead.*use its inner optimizer"),
+        (contrib.dpsgd(0.1, 1.0, 0.1, 0), ValueError, "gradients of single points|cannot take a step"),
+        (
+            optax.MultiSteps(optax.polyak_sgd(0.1), 2).gradient_transformation(),
+            ValueError,
+            "cannot take a step with these parameters",
+        ),
+        (optax.GradientTransformation(lambda p: {}, lambda g, s, p: (g, {"a": 1})), ValueError, "must keep the struct"),
+    ],
+    ids=["name", "factory", "injected factory", "class", "None", "number", "lookahead", "dpsgd", "no value", "state"],
+)
+def test_what_is_no_optimizer_or_cannot_train_is_refused(optimizer, error, message):
+    with pytest.raises(error, match=message):
+        fitted(KEY, optimizer)
+
+    def step(key):
+        trainer = jg.trainer(MODEL, optimizer, squared_error)
+        return trainer.step(trainer.init(key), *DATA)
+
+    with pytest.raises(error, match=message):
+        jax.eval_shape(step, KEY)
+
+
+def test_gradients_of_single_points_are_refused_where_shapes_would_be_broadcast():
+    # Kernels and biases of one length look like gradients of so many points.
+    data = jg.Dataset(DATA.x, jnp.hstack([DATA.y, DATA.y]))
+    with pytest.raises(ValueError, match=r"gradients of single\s+points|cannot take a step"):
+        jg.fit(KEY, jg.mlp((2, 2, 2)), contrib.dpsgd(0.1, 1.0, 0.1, 0), squared_error, data, num_epochs=1)
+
+
+def test_every_optimizer_of_optax_is_tried():
+    tried = {name.removeprefix("contrib.").split(",")[0].split(" ")[0] for name in OPTIMIZERS}
+    composed = {"chain", "partition", "scale", "scale_by_learning_rate", "selective_transform", "snapshot", "freeze"}
+    composed |= {"inject_stateful_hyperparams", "with_extra_args_support", "stateless", "stateless_with_tree_map"}
+    composed |= {"scale_by_backtracking_linesearch", "scale_by_zoom_linesearch", "measure_with_ema", "maybe_update"}
+    composed |= {
+        "scale_by_rprop",
+        "scale_by_madgrad",
+        "scale_by_muon",
+        "lookahead",
+        "dpsgd",
+        "differentially_private_aggregate",
+    }
+    for room in (optax, contrib):
+        for name in dir(room):
+            returned = str(getattr(getattr(room, name), "__annotations__", {}).get("return", ""))
+            if not name.startswith("_") and not isinstance(getattr(room, name), type) and "Gradient" in returned:
+                assert name in tried | composed, f"{room.__name__}.{name}"
