@@ -129,7 +129,8 @@ class _LossNeeded(Exception):
 
 def _check_same(what: str, new: PyTree, old: PyTree) -> PyTree:
     """The new pytree in the dtypes of the old one; an error if they have different structures or shapes."""
-    is_alike = jax.tree.structure(new) == jax.tree.structure(old)
+    before: Any = jax.tree.structure(old)
+    is_alike = before == jax.tree.structure(new)
     if not is_alike or [jnp.shape(a) for a in jax.tree.leaves(new)] != [jnp.shape(a) for a in jax.tree.leaves(old)]:
         raise ValueError(
             f"the optimizer's {what} must keep the structure and shapes that they start with, but "

@@ -89,12 +89,12 @@ class Threads:
     def __enter__(self) -> "Threads":
         return self
 
-    def __exit__(self, error: type | None, *_: object) -> None:
+    def __exit__(self, error: type | None, *details: object) -> None:
         global _exit_code
         if error is not None:
             _exit_code = 130 if issubclass(error, KeyboardInterrupt) else 1
         self._stop.value = True
-        for _ in self._threads:
+        for _ in range(len(self._threads)):
             self._tasks.put(None)
 
     def submit(self, function: Callable[[Any], Any], argument: Any) -> Future:

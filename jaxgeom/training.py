@@ -318,10 +318,10 @@ def _run_many(task: _Task, size: int, batched: Sequence[_Given], given: _Given) 
     """What ``vmap`` makes of it: networks in lanes, or the general path for few of them that are not tiny."""
     (is_batched,) = batched
     leaves = zip(jax.tree.leaves(given.params), jax.tree.leaves(is_batched.params), strict=True)
-    num_params = sum(leaf.size // size if batched else leaf.size for leaf, batched in leaves)
+    num_params = sum(leaf.size // max(size, 1) if batched else leaf.size for leaf, batched in leaves)
     if size >= MIN_LANES:
         outcome = _run_lanes(task, size, is_batched, given)
-    elif num_params <= MAX_FEW:
+    elif size > 0 and num_params <= MAX_FEW:
         members = np.minimum(np.arange(MIN_LANES), size - 1)
         filled = jax.tree.map(lambda leaf, batched: leaf[members] if batched else leaf, given, is_batched)
         outcome = jax.tree.map(lambda leaf: leaf[:size], _run_lanes(task, MIN_LANES, is_batched, filled))

@@ -23,7 +23,7 @@ from jaxgeom._typing import Apply, Params, PyTree
 from jaxgeom.datasets import Dataset
 from jaxgeom.domains import PlanarDomain
 from jaxgeom.layers import Layers
-from jaxgeom.losses import side_is_right
+from jaxgeom.losses import is_right as right_by_outputs
 from jaxgeom.measures import boundary_length
 from jaxgeom.models import hidden_states
 from jaxgeom.regions.breakpoints import breakpoints
@@ -75,7 +75,7 @@ def loss_on(split: str = "train") -> Measurement:
     return Measurement(_on(split, mean_loss, True), meaning=f"mean loss on the {split} split")
 
 
-def accuracy_on(split: str = "train", is_right: Loss = side_is_right) -> Measurement:
+def accuracy_on(split: str = "train", is_right: Loss = right_by_outputs) -> Measurement:
     """The fraction of points that are right on the "train" or the "test" split."""
 
     def mean_accuracy(apply: Apply, params: Params, data: Dataset) -> Array:

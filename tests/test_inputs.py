@@ -1,0 +1,248 @@
+"""What users hand in and where they call from: keys, data, copies of models, transformations, forks and Ctrl-C."""
+
+import copy
+import os
+import pickle
+import signal
+import threading
+import time
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from conftest import quick
+
+import jaxgeom as jg
+from jaxgeom.chunks import Interrupted, in_threads
+from jaxgeom.inputs import as_array, as_key, as_keys
+
+KEY = jax.random.key(7)
+KEYS, OLD_KEYS = jax.random.split(KEY, 9), jax.random.split(jax.random.PRNGKey(7), 9)
+RNG = np.random.default_rng(7)
+X = RNG.normal(size=(10, 2)).astype(np.float32)
+Y = (X[:, 0] > 0).astype(np.int32)
+DATA = jg.Dataset(jnp.asarray(X), jnp.asarray(Y))
+MODEL = jg.mlp((2, 4, 1))
+LOSS = jg.losses.binary_cross_entropy
+
+
+def run(key, data=DATA, loss=LOSS, **options):
+    return jg.fit(key, MODEL, optax.sgd(0.1), loss, data, num_epochs=2, **options)
+
+
+def assert_same(actual, desired):
+    assert jax.tree.structure(actual) == jax.tree.structure(desired)
+    jax.tree.map(np.testing.assert_array_equal, actual, desired)
+
+
+def test_keys_of_the_old_style_are_the_same_keys():
+    assert_same(quick(run)(OLD_KEYS[0]), quick(run)(KEYS[0]))
+    assert_same(jg.fit_population(OLD_KEYS, run), jg.fit_population(KEYS, run))
+    for function in (MODEL.init, jg.spirals, jg.datasets.moons, partial(jg.random_order, num_points=9)):
+        assert_same(function(OLD_KEYS[1]), function(KEYS[1]))
+    assert_same(jax.random.key_data(as_keys(np.asarray(OLD_KEYS))), np.asarray(OLD_KEYS))
+    assert_same(jax.random.key_data(as_keys(list(KEYS))), np.asarray(OLD_KEYS))
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("function", [as_key, MODEL.init, jg.spirals, run, partial(jg.random_order, num_points=9)])
+def test_what_is_no_key_says_so(function):
+    for wrong in (0, None, np.zeros(3, np.uint32), np.zeros(2), "seed"):
+        with pytest.raises(TypeError, match=r"jax.random.key\(0\) is needed, but"):
+            function(wrong)
+    with pytest.raises(ValueError, match="9 were given"):
+        function(KEYS)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_no_keys_at_all():
+    for keys in (KEYS[:0], OLD_KEYS[:0], KEY, KEYS.reshape(3, 3)):
+        with pytest.raises((ValueError, TypeError), match="at least one random key"):
+            jg.fit_population(keys, run)
+    # Under vmap, as everywhere in JAX, results of none are empty.
+    assert jax.vmap(run)(KEYS[:0]).train_loss.shape == (0, 3)
+
+
+class Tensor:
+    """Looks like one of PyTorch's, with gradients, which NumPy refuses to convert."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def detach(self):
+        return self
+
+    def cpu(self):
+        return self
+
+    def numpy(self):
+        return self.values
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        (X.tolist(), Y.tolist()),
+        jg.Dataset(X.astype(">f4"), Y.astype(">i8")),
+        jg.Dataset(Tensor(X), Tensor(Y[:, None])),
+        jg.Dataset(X.astype(np.float64), Y.astype(bool)),
+        jg.Dataset(X, 2 * Y[:, None] - 1.0),
+    ],
+    ids=["lists", "big endian", "tensors", "bool", "signs"],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_data_of_any_origin(data):
+    expected = quick(run)(KEY)
+    assert_same(quick(lambda key: run(key, data=data))(KEY).params, expected.params)
+    lanes = quick(jax.vmap(lambda key: run(key, data=data, accuracy=jg.losses.is_right)))(KEYS)
+    np.testing.assert_allclose(lanes.train_loss, quick(jax.vmap(run))(KEYS).train_loss, rtol=1e-6)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_data_that_are_no_numbers():
+    with pytest.raises(ValueError, match="rows of one length"):
+        as_array("x", [[1.0], [1.0, 2.0]])
+    for wrong in (["a"], [None], np.zeros(2, complex)):
+        with pytest.raises(TypeError, match="x must be an array of bool, integers or real floats"):
+            as_array("x", wrong)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_loss_of_ones_own_must_not_compare_all_with_all():
+    with pytest.raises(ValueError, match="every output with every target"):
+        run(KEY, loss=lambda outputs, targets: jnp.mean((outputs - targets) ** 2, axis=1))
+    with pytest.raises(ValueError, match="one number a point"):
+        run(KEY, loss=lambda outputs, targets: (outputs - targets) ** 2)
+    with pytest.raises(ValueError, match="one number a point"):
+        run(KEY, accuracy=lambda outputs, targets: (outputs > 0) == targets)
+    with pytest.raises(ValueError, match="there is one output; use side_is_right"):
+        run(KEY, accuracy=jg.losses.class_is_right)
+    result = quick(lambda key: run(key, loss=lambda outputs, targets: (outputs[:, 0] - targets) ** 2))(KEY)
+    expected = quick(lambda key: run(key, loss=jg.losses.squared_error))(KEY)
+    np.testing.assert_allclose(result.train_loss, expected.train_loss, rtol=1e-6)
+
+
+@pytest.mark.parametrize("use_x64", [False, True])
+def test_fit_under_map_and_vmap_of_scan_and_cond(use_x64):
+    with jax.enable_x64(use_x64):
+        data = jg.Dataset(X.astype(np.float64), Y)
+        one = lambda key: run(key, data=data, record=None)  # noqa: E731
+        expected = quick(jax.vmap(one))(KEYS)
+        mapped = quick(lambda keys: jax.lax.map(one, keys, batch_size=4))(KEYS)
+        assert jax.tree.structure(mapped) == jax.tree.structure(expected)
+
+        def scanned(key, flag):
+            return jax.lax.scan(lambda _, flag: (0, jax.lax.cond(flag, one, one, key)), 0, flag[None])[1]
+
+        nested = quick(jax.vmap(scanned))(KEYS, jnp.arange(9) % 2 == 0)
+        nested = jax.tree.map(lambda leaf: leaf[:, 0], nested)
+        for result in (mapped, nested):
+            jax.tree.map(partial(np.testing.assert_allclose, atol=1e-6), result.params, expected.params)
+        assert {leaf.dtype for leaf in jax.tree.leaves(expected.params)} == {np.dtype("float32")}
+
+
+def linear_init(key):
+    return {"w": jax.random.normal(key, (2, 1))}
+
+
+@pytest.mark.parametrize("model", [MODEL, jg.mlp((2, 5, 1), widths=(3,), init="he")], ids=["mlp", "padded"])
+def test_models_are_pickled_and_copied(model):
+    for twin in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        params = model.init(KEY)
+        assert_same(twin.init(KEY), params)
+        assert_same(twin.apply(params, X), model.apply(params, X))
+        assert_same(twin.mask, model.mask)
+
+
+def test_models_and_fits_print_in_a_few_lines():
+    assert "2 → 4 relu → 1 linear; 17 parameters" in repr(MODEL)
+    assert "2 → 4 relu → 1 linear; 17 parameters" in MODEL._repr_html_()
+    twelve = jg.mlp((2, *(3,) * 11, 1))
+    assert repr(twelve).count("→ 3 relu") == 11
+    own = jg.Model(linear_init, lambda params, x: x @ params["w"])
+    assert "(2, 1); 2 parameters" in repr(own)
+    assert "layers unknown" in repr(own._replace(init=None))
+    assert len(repr(quick(run)(KEY)).splitlines()) < 20
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked here")
+@pytest.mark.filterwarnings("ignore")
+def test_a_forked_process_gets_an_error_instead_of_silence():
+    jnp.zeros(3).block_until_ready()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        said = []
+        for function in (lambda: run(KEY), lambda: MODEL.init(KEY), lambda: jg.fit_population(KEYS, run)):
+            try:
+                function()
+            except RuntimeError as error:
+                said.append("spawn" in str(error))
+        os.write(writer, str(said).encode())
+        os._exit(0)
+    deadline = time.monotonic() + 60
+    while os.waitpid(child, os.WNOHANG)[0] == 0:
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            pytest.fail("the forked process is silent")
+        time.sleep(0.05)
+    assert os.read(reader, 99) == b"[True, True, True]"
+
+
+class Press:
+    """Ctrl-C, once something is on its way that takes long and cannot be interrupted."""
+
+    def __init__(self):
+        self.time, self.release = None, threading.Event()
+
+    def __call__(self):
+        self.time = time.monotonic()
+        os.kill(os.getpid(), signal.SIGINT)
+        self.release.wait(30)
+
+
+def test_control_c_is_answered_at_once_and_keeps_what_was_finished():
+    press = Press()
+
+    def function(chunk):
+        if chunk[0] == 4:
+            press()
+        return 2 * chunk
+
+    with pytest.raises(Interrupted, match=r"\d of 100 were finished") as caught:
+        jg.map_chunks(function, np.arange(100), chunk_size=2)
+    assert time.monotonic() - press.time < 2
+    press.release.set()
+    assert {0, 1} <= set(caught.value.members.tolist())
+    np.testing.assert_array_equal(caught.value.results, 2 * caught.value.members)
+
+
+def test_control_c_in_parts_stops_what_they_have_started():
+    press, begun = Press(), []
+
+    def part():
+        def function(chunk):
+            begun.append(int(chunk[0]))
+            if chunk[0] == 1:
+                press()
+            return chunk
+
+        return jg.map_chunks(function, np.arange(50), chunk_size=1)
+
+    with pytest.raises(Interrupted, match="0 of 1 parts"):
+        in_threads([part])
+    assert time.monotonic() - press.time < 2
+    press.release.set()
+    time.sleep(0.5)
+    assert len(begun) < 50
+
+
+def test_threads_find_the_settings_of_their_caller():
+    with jax.debug_nans(True), jax.enable_x64(True), jax.numpy_rank_promotion("raise"):
+        seen = in_threads([lambda: (jax.config.jax_debug_nans, jax.config.jax_enable_x64)])
+        with pytest.raises(ValueError, match="rank"):
+            in_threads([lambda: jnp.zeros((2, 2)) + jnp.zeros(2)])
+    assert seen == [(True, True)]
