@@ -103,7 +103,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         ("detangle --wide 8 -2", "wide must be a positive integer"),
         ("detangle --seeds 0", "seeds must be"),
         ("detangle --epochs -1", "epochs must be"),
-        ("detangle --frames 1", "frames must be at least 2"),
+        ("detangle --frames 1", "at least 2 frames"),
         ("detangle --seeds 10000000 --epochs 100000000", "GB of memory"),
         ("spirals --seeds 0", "seeds must be"),
         ("spirals --epochs 0", "epochs must be"),

@@ -46,8 +46,10 @@ def run(options: argparse.Namespace) -> list:
         seeds=(1, MOST_NETWORKS),
         epochs=(1, MOST_STEPS),
         wide=(1, MOST_UNITS),
-        frames=(2, 100_000),
+        frames=(-MOST_STEPS, 100_000),
     )
+    if options.frames < 2:
+        raise ValueError(f"an animation needs at least 2 frames, but {options.frames} was given.")
     if options.quick:
         options.seeds, options.epochs = min(options.seeds, 48), min(options.epochs, 100)
         options.frames = min(options.frames, 12)

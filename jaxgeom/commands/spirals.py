@@ -6,7 +6,7 @@ import jax
 
 from jaxgeom.commands.numbers import MOST_NETWORKS, check_memory, check_numbers
 from jaxgeom.recipes import spirals, spirals_pictures
-from jaxgeom.recipes.output import check_writable, growing_arrays
+from jaxgeom.recipes.output import check_writable
 
 SUMMARY = "four kinds of networks on three spirals, and what their hidden layers look like"
 DESCRIPTION = (
@@ -27,8 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> list:
     """Train, draw and save."""
+    if options.seeds < 1:
+        raise ValueError(f"num_seeds must be a positive integer, but {options.seeds} was given.")
     check_numbers(options, seeds=(1, MOST_NETWORKS), epochs=(1, MOST_EPOCHS))
-    out = check_writable(options.out)
+    check_writable(options.out)
     key = jax.random.key(options.key)
     num_epochs = min(options.epochs, 40) if options.quick else options.epochs
     num_seeds = min(options.seeds, 8) if options.quick else options.seeds
@@ -38,14 +40,12 @@ def run(options: argparse.Namespace) -> list:
         f"{num_seeds:,} networks of each kind over {num_epochs:,} epochs",
         "take fewer seeds or epochs",
     )
-    save_more = growing_arrays(out / "spirals.npz")
     runs = spirals.train_spirals(
         key,
         num_seeds,
         num_epochs=num_epochs,
         num_snapshots=num_snapshots,
         progress=not options.quiet,
-        finished=lambda name, run: save_more(spirals_pictures.spiral_arrays(name, run)),
     )
     written = spirals_pictures.save_spirals(
         key,

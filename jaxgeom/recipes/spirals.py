@@ -46,7 +46,6 @@ def train_spirals(
     num_epochs: int = 2000,
     num_snapshots: int = 0,
     progress: bool = False,
-    finished: Callable[[str, Fit], None] | None = None,
 ) -> dict[str, Fit]:
     """Train the four networks, many seeds of each at once, on one data set.
 
@@ -57,7 +56,6 @@ def train_spirals(
         num_snapshots: about so many snapshots of the bottleneck MLP, at epochs that grow geometrically; the first is
             before training, the last at its end.
         progress: show progress bars.
-        finished: called with the name and the runs of each kind as soon as they are trained, in any thread.
 
     Returns:
         For each of :data:`SPIRAL_MODELS` the finished runs, NumPy arrays with a leading axis (networks).
@@ -92,16 +90,13 @@ def train_spirals(
         return run
 
     def train_kind(name: str, model: Model) -> Fit:
-        result = fit_population(
+        return fit_population(
             keys,
             runs_of(name, model),
             chunk_size=chunk_size,
             in_haste=num_epochs <= MOST_EPOCHS_IN_HASTE,
             progress=name if progress else False,
         )
-        if finished is not None:
-            finished(name, result)
-        return result
 
     # Each kind on one core: what the four compile, they compile side by side, and vectors are full.
     chunk_size = min(64, num_seeds)
