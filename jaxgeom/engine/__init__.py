@@ -1,0 +1,1 @@
+"""The compiled engine for exact regions: C++ sources and the one module that loads them."""

@@ -1,0 +1,845 @@
+// The cells of a network in the plane, one after the other: a recursion that cuts a convex polygon by one unit after the
+// other, layer by layer. A cell knows the affine functions of the current layer's units on it; it is cut by a unit that
+// changes sign on it, and each half goes on with the units that may still change sign there.
+//
+// Signs are decided in float64 where they are certain, and exactly (exact.h) where they are not.
+//
+// Bounds of errors. On a cell, the pre-activations are a x + b y + c w with vectors a, b, c over the units; points are
+// homogeneous with entries of at most 1, so that w = 1 on bounded domains and w = 0 at infinity. delta bounds
+// |da| + |db| + |dc| (Euclidean lengths over the units): it follows from that of the layer before by the spectral norm
+// of the kernel and by the rounding of the sums. A unit's own bound t follows by the length of its column. Edges know
+// the unit normal n of their line, computed from such functions: dn bounds its distance from the true one. A computed
+// vertex p has residuals |n . p| against both of its lines, and so lies within e = (sum of residuals) / sine of the true
+// one. The sign of a x + b y + c w at p is certain if it exceeds t + (|a| + |b| + |c|) e.
+//
+// The sign of a unit at a point is the same seen from all cells around the point, since pre-activations are continuous.
+// Exact signs therefore belong to points: the network is evaluated there in exact arithmetic, once.
+#pragma once
+
+#include <atomic>
+#include <thread>
+
+#include "exact.h"
+#include "network.h"
+#include "planes.h"
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+#endif
+
+namespace jaxgeom {
+
+typedef double Vec __attribute__((vector_size(32), aligned(32)));
+typedef int64_t Ints __attribute__((vector_size(32), aligned(32)));
+constexpr int kLanes = 4;
+inline Vec load(const double *p) { return *reinterpret_cast<const Vec *>(p); }
+inline void store(double *p, Vec v) { *reinterpret_cast<Vec *>(p) = v; }
+inline Vec magnitude(Vec x) { return reinterpret_cast<Vec>(reinterpret_cast<Ints>(x) & INT64_MAX); }
+inline Vec larger(Vec a, Vec b) { return a > b ? a : b; }
+inline Vec smaller(Vec a, Vec b) { return a < b ? a : b; }
+inline unsigned sign_bits(Vec x) {
+#if defined(__AVX__)
+    return static_cast<unsigned>(_mm256_movemask_pd(reinterpret_cast<__m256d>(x)));
+#else
+    unsigned bits = 0;
+    for (int i = 0; i < kLanes; i++) bits |= static_cast<unsigned>(std::signbit(x[i])) << i;
+    return bits;
+#endif
+}
+
+struct Entry {  // a cell on its way into a layer: where the functions of the layer's units come from
+    const Entry *before;
+    int layer;
+    const double *rows;          // a, b, c of all units, each of the layer's stride
+    const uint64_t *active;      // which units of the layer before are active
+    mutable ExactVector **exact; // rows without rounding, each made when first needed
+};
+
+struct Line {
+    double nx, ny, nw, dn, tolerance;  // tolerance: of |n . p| for a point p with entries of at most 1
+    const Entry *entry;  // null: a side of the domain's faces, from corner to corner
+    int unit, from, to;
+    bool is_artificial;  // between two faces of the domain
+};
+
+struct Knowledge {  // what exact arithmetic knows of a point
+    ExactVector at;
+    int num_layers = 0;                        // through how many layers the point has gone
+    std::vector<std::pair<int, Exact>> state;  // what is not zero of its activations
+    std::vector<int8_t> signs;                 // of all hidden units; 2: not known
+};
+
+struct Point {
+    const Line *first, *second;
+    int corner;
+    Knowledge *known;
+};
+
+struct Vertex {
+    double x, y, w, e;
+    const Line *line;  // to the following vertex
+    Point *point;
+    int id, edge;      // when building
+};
+
+struct Edge {
+    int begin, end, layer, unit;
+    int middle = -1, first = -1, second = -1, by_layer = -1, by_unit = -1;  // after its split
+};
+
+struct Complex {  // what building collects
+    std::vector<double> x, y, w, e;
+    std::vector<Edge> edges;
+    std::vector<int64_t> face_offsets{0};
+    std::vector<int> face_vertices, face_edges;
+    std::vector<uint8_t> patterns;
+    std::vector<double> maps, area, centroid;
+    bool is_consistent = true;
+};
+
+struct Tally {
+    int64_t cells = 0, artificial = 0, central_cells = 0, central_edges = 0;
+    bool is_degenerate = false;
+};
+
+// What one of several threads that share the lines of a cell has found, made that of all of them.
+inline bool agree(Share &share, bool is_certain, int &trouble, int64_t &pairs, int64_t &ends) {
+    if (!is_certain) {
+        share.row = INT32_MAX / 2;  // the others need not go on
+        int seen = share.trouble;
+        while (trouble < seen && !share.trouble.compare_exchange_weak(seen, trouble)) {}
+    }
+    share.pairs += pairs, share.ends += ends;
+    share.finished++;
+    while (share.finished < share.threads) std::this_thread::yield();
+    trouble = share.trouble, pairs = share.pairs, ends = share.ends;
+    return trouble == INT32_MAX;
+}
+
+template <bool Plane, bool Build>
+struct Cutter {
+    const Network &net;
+    const Domain &domain;
+    Arena &arena;
+    const std::atomic<int> *stop;
+    Tally tally{};
+    Complex *complex = nullptr;
+    std::atomic<uint8_t> *claims = nullptr;  // subtrees that threads share
+    Share *share = nullptr;  // where threads share the lines of the one cell of a single layer
+    int split_level = 0, level = 0, number = 0;
+    int num_units = 0;
+
+    // ---- exact decisions
+
+    const ExactVector &exact_row(const Entry *entry, int unit) {
+        const Layer &layer = net.layers[entry->layer];
+        if (!entry->exact) entry->exact = new ExactVector *[layer.out]();
+        if (!entry->exact[unit]) {
+            auto *row = new ExactVector;
+            const size_t column = unit;
+            if (entry->layer == 0) {
+                *row = {Exact(layer.weights[column]), Exact(layer.weights[layer.out + column]), Exact(layer.offsets[column])};
+            } else {
+                const Layer &below = net.layers[entry->layer - 1];
+                row->w = Exact(layer.offsets[column]);
+                for (int i = 0; i < below.out; i++) {
+                    const bool is_on = below.slope[i] == 1 || (entry->active[i >> 6] >> (i & 63) & 1);
+                    const double weight = layer.weights[static_cast<size_t>(i) * layer.out + column];
+                    if (weight == 0 || (!is_on && below.slope[i] == 0)) continue;
+                    Exact factor(weight);
+                    if (!is_on) factor = factor * Exact(below.slope[i]);
+                    const ExactVector &other = exact_row(entry->before, i);
+                    row->x += factor * other.x, row->y += factor * other.y, row->w += factor * other.w;
+                }
+            }
+            entry->exact[unit] = row;
+        }
+        return *entry->exact[unit];
+    }
+    ExactVector corner(int index) const {
+        const Corner &c = domain.corners[index];
+        return {Exact(c.x), Exact(c.y), Exact(c.w)};
+    }
+    ExactVector exact_line(const Line *line) {
+        return line->entry ? exact_row(line->entry, line->unit) : cross(corner(line->from), corner(line->to));
+    }
+    Knowledge &knowledge(Point *point) {
+        if (point->known) return *point->known;
+        auto *known = new Knowledge;
+        point->known = known;
+        if (point->corner >= 0) {
+            known->at = corner(point->corner);
+        } else {
+            known->at = cross(exact_line(point->first), exact_line(point->second));
+            bool is_opposite = known->at.w.sign() < 0;
+            if (known->at.w.is_zero()) {  // on a side at infinity, between two directions less than 180 degrees apart
+                const Line *side = point->first->entry ? point->second : point->first;
+                const ExactVector from = corner(side->from), to = corner(side->to);
+                is_opposite = (known->at.x * (from.x + to.x) + known->at.y * (from.y + to.y)).sign() < 0;
+            }
+            if (is_opposite) known->at.x.negate(), known->at.y.negate(), known->at.w.negate();
+        }
+        known->signs.assign(num_units, 2);
+        if (!known->at.x.is_zero()) known->state.emplace_back(0, known->at.x);
+        if (!known->at.y.is_zero()) known->state.emplace_back(1, known->at.y);
+        return *known;
+    }
+    Exact pre_activation(const Knowledge &known, const Layer &layer, int unit) {
+        Exact sum = Exact(layer.offsets[unit]) * known.at.w;
+        for (const auto &[i, value] : known.state) {
+            const double weight = layer.weights[static_cast<size_t>(i) * layer.out + unit];
+            if (weight != 0) sum += Exact(weight) * value;
+        }
+        return sum;
+    }
+    int exact_sign(int l, int unit, Point *point) {
+        Knowledge &known = knowledge(point);
+        while (known.num_layers < l) {  // through one more layer
+            const Layer &layer = net.layers[known.num_layers];
+            int8_t *signs = known.signs.data() + net.unit_offsets[known.num_layers];
+            std::vector<std::pair<int, Exact>> state;
+            for (int j = 0; j < layer.out; j++) {
+                if (signs[j] == 0 || (signs[j] < 0 && layer.slope[j] == 0)) continue;
+                Exact value = pre_activation(known, layer, j);
+                signs[j] = static_cast<int8_t>(value.sign());
+                if (value.sign() < 0 && layer.slope[j] != 1) {
+                    if (layer.slope[j] == 0) continue;
+                    value = value * Exact(layer.slope[j]);
+                }
+                if (!value.is_zero()) state.emplace_back(j, std::move(value));
+            }
+            known.state = std::move(state);
+            known.num_layers++;
+        }
+        int8_t &sign = known.signs[net.unit_offsets[l] + unit];
+        if (sign == 2) sign = static_cast<int8_t>(pre_activation(known, net.layers[l], unit).sign());
+        if (sign == 0) tally.is_degenerate = true;
+        return sign;
+    }
+
+    static double value(double a, double b, double c, const Vertex &v) {
+        return Plane ? a * v.x + (b * v.y + c * v.w) : a * v.x + (b * v.y + c);
+    }
+    int sign_at(int l, int unit, double a, double b, double c, double t, const Vertex &v) {
+        const double z = value(a, b, c, v), tolerance = t + (std::fabs(a) + std::fabs(b) + std::fabs(c)) * v.e;
+        if (z > tolerance) return 1;
+        if (-z > tolerance) return -1;
+        return exact_sign(l, unit, v.point);
+    }
+
+    // ---- geometry
+
+    static Line line_of(double a, double b, double c, double t, const Entry *entry, int unit) {
+        const double inverse = 1 / std::sqrt(a * a + b * b + c * c), dn = 2 * t * inverse + 8 * kEps;
+        return {a * inverse, b * inverse, c * inverse, dn, 2 * dn + 8 * kEps, entry, unit, 0, 0, false};
+    }
+    // Where a line meets the edge from u to v, between values of opposite signs.
+    static void meet(const Vertex &u, const Vertex &v, double zu, double zv, const Line &f, Vertex &p) {
+        double share = zu / (zu - zv);
+        if (!(share >= 0 && share <= 1)) share = 0.5;  // signs were decided exactly, against rounding
+        p.x = u.x + share * (v.x - u.x), p.y = u.y + share * (v.y - u.y), p.w = 1;
+        if (Plane) {
+            p.w = u.w + share * (v.w - u.w);
+            const double inverse = 1 / std::max({std::fabs(p.x), std::fabs(p.y), p.w});
+            p.x *= inverse, p.y *= inverse, p.w *= inverse;
+        }
+        const Line &g = *u.line;
+        const double rf = std::fabs(f.nx * p.x + (f.ny * p.y + f.nw * p.w)) + f.tolerance;
+        const double rg = std::fabs(g.nx * p.x + (g.ny * p.y + g.nw * p.w)) + g.tolerance;
+        const double cx = f.ny * g.nw - f.nw * g.ny, cy = f.nw * g.nx - f.nx * g.nw, cw = f.nx * g.ny - f.ny * g.nx;
+        const double sine = std::sqrt(cx * cx + cy * cy + cw * cw) - 1.01 * (f.dn + g.dn) - 8 * kEps;
+        p.e = sine > 0 ? 1.0001 * (rf + rg) / sine : 1e30;
+        if (!(p.e < 1e30)) p.e = 1e30;
+    }
+
+    // ---- the recursion
+
+    bool claim() { return !claims || !claims[number++].exchange(1, std::memory_order_relaxed); }
+
+    int64_t leaf(int nv, const Vertex *v) {
+        if (!claim()) return 0;
+        if (Plane) count_artificial(nv, v);
+        return 1;
+    }
+    void count_artificial(int nv, const Vertex *v) {
+        bool has_center = false;
+        for (int i = 0; i < nv; i++) {
+            const int k = i + 1 < nv ? i + 1 : 0;
+            const bool is_center = v[i].point->corner == 0, is_next = v[k].point->corner == 0;
+            has_center |= is_center;
+            if (v[i].line->is_artificial) {
+                tally.artificial++;
+                if (is_center || is_next) tally.central_edges++;
+            }
+        }
+        if (has_center) tally.central_cells++;
+    }
+
+    int64_t enter(int l, int nv, Vertex *v, double *rows, double delta, double squares, const Entry *before, const uint64_t *active) {
+        if (l == net.num_layers) return leaf(nv, v);
+        const Layer &layer = net.layers[l];
+        const int p = layer.stride;
+        if (Build && l == net.depth) {
+            const Entry last{before, l, rows, active, nullptr};
+            emit(nv, v, last, delta, squares);
+            forget(last);
+            return 1;
+        }
+        auto mark = arena.mark();
+        double *a = rows, *b = rows + p, *c = rows + 2 * p, *t = rows + 3 * p;
+        const double g = (layer.in + 6) * kEps, h = l ? g * std::sqrt(3 * squares) * 1.0001 + kFloor : 0;
+        delta *= l ? net.layers[l - 1].steepest : 1;
+        const bool is_safe = squares < 1e280 && delta < 1e280;
+        for (int j = 0; j < p; j++) {
+            t[j] = (l ? layer.column_norm[j] * (delta + h) + g * std::fabs(layer.bias[j]) : 0) + 8 * kEps * (std::fabs(a[j]) + std::fabs(b[j]) + std::fabs(c[j])) + kFloor;
+        }
+        if (!is_safe)
+            for (int j = 0; j < p; j++) a[j] = b[j] = c[j] = 0, t[j] = 1e280;
+        delta = l ? layer.spectral * delta + layer.frobenius * h + g * layer.bias_norm + kFloor : kFloor;
+        double *next = nullptr;
+        if (l + 1 < net.num_layers) {
+            const Layer &above = net.layers[l + 1];
+            next = arena.take<double>(4 * above.stride);
+            std::memset(next, 0, sizeof(double) * 2 * above.stride);
+            std::memcpy(next + 2 * above.stride, above.bias, sizeof(double) * above.stride);
+        }
+        const int words = (layer.out + 63) >> 6;
+        uint64_t *bits = arena.take<uint64_t>(words);
+        std::memset(bits, 0, sizeof(uint64_t) * words);
+        Entry entry{before, l, rows, active, nullptr};
+        double sum = 0;
+        if (next) for (int i = 0; i < layer.num_linear; i++) sum += contribute(entry, layer.linear[i], 1.0, next);
+        const double *candidates = rows;
+        int stride = p;
+        if (!layer.is_whole) {
+            stride = (layer.num_candidates + 3) & ~3;
+            double *some = arena.take<double>(4 * stride);
+            for (int i = 0; i < layer.num_candidates; i++)
+                for (int s = 0; s < 4; s++) some[s * stride + i] = rows[s * p + layer.candidates[i]];
+            for (int i = layer.num_candidates; i < stride; i++)
+                for (int s = 0; s < 4; s++) some[s * stride + i] = 0;
+            candidates = some;
+        }
+        const int64_t n = cut(entry, nv, v, layer.num_candidates, candidates, stride, layer.candidates, next, bits, delta, sum);
+        forget(entry);
+        arena.release(mark);
+        return n;
+    }
+    void forget(const Entry &entry) {
+        if (!entry.exact) return;
+        for (int j = 0; j < net.layers[entry.layer].out; j++) delete entry.exact[j];
+        delete[] entry.exact;
+    }
+
+    // Adds factor times a unit's activation to the next layer's functions; returns its squares.
+    double contribute(const Entry &entry, int unit, double factor, double *next) {
+        const Layer &layer = net.layers[entry.layer], &above = net.layers[entry.layer + 1];
+        const int p = above.stride;
+        const double a = factor * entry.rows[unit], b = factor * entry.rows[layer.stride + unit], c = factor * entry.rows[2 * layer.stride + unit];
+        const double *k = above.kernel + static_cast<size_t>(unit) * p;
+        for (int j = 0; j < p; j += kLanes) {
+            const Vec kernel = load(k + j);
+            store(next + j, load(next + j) + kernel * a);
+            store(next + p + j, load(next + p + j) + kernel * b);
+            store(next + 2 * p + j, load(next + 2 * p + j) + kernel * c);
+        }
+        return a * a + b * b + c * c;
+    }
+    // The same for several units at once, so that the sums stay in registers.
+    void contribute_all(int l, int n, const int *unit, const double *a, const double *b, const double *c, double *next) {
+        const Layer &above = net.layers[l + 1];
+        const int p = above.stride;
+        for (int j = 0; j < p; j += kLanes) {
+            Vec x = load(next + j), y = load(next + p + j), z = load(next + 2 * p + j);
+            for (int s = 0; s < n; s++) {
+                const Vec k = load(above.kernel + static_cast<size_t>(unit[s]) * p + j);
+                x += k * a[s], y += k * b[s], z += k * c[s];
+            }
+            store(next + j, x), store(next + p + j, y), store(next + 2 * p + j, z);
+        }
+    }
+    // One unit and its twins, once its sign on the cell is known.
+    double decide(const Entry &entry, int unit, bool is_on, double *next, uint64_t *bits) {
+        const Layer &layer = net.layers[entry.layer];
+        double squares = 0;
+        for (int j = unit; j >= 0; j = j == unit ? layer.first_twin[unit] : layer.next_twin[j]) {
+            const bool on = is_on == (layer.twin_sign[j] == layer.twin_sign[unit]);
+            if (on) bits[j >> 6] |= uint64_t(1) << (j & 63);
+            if (next && (on || layer.slope[j] != 0)) squares += contribute(entry, j, on ? 1.0 : layer.slope[j], next);
+        }
+        return squares;
+    }
+
+    // Whether a unit changes sign on a cell (0), or is positive (1) or not (-1) on all of it.
+    int side_of_cell(int l, int unit, double a, double b, double c, double t, int nv, Vertex *v) {
+        int low = 1, high = -1;
+        for (int i = 0; i < nv; i++) {
+            const int s = sign_at(l, unit, a, b, c, t, v[i]);
+            low = std::min(low, s), high = std::max(high, s);
+            if (low < 0 && high > 0) return 0;
+        }
+        if (Plane && (low < 0 || high > 0)) {  // an edge between faces of the domain that runs along the unit's line
+            for (int i = 0; i < nv; i++) {
+                const int k = i + 1 < nv ? i + 1 : 0;
+                if (v[i].line->is_artificial && sign_at(l, unit, a, b, c, t, v[i]) == 0 && sign_at(l, unit, a, b, c, t, v[k]) == 0) {
+                    v[i].line = relabelled(v[i], l, unit);
+                }
+            }
+        }
+        return high > 0 ? 1 : -1;
+    }
+    const Line *relabelled(const Vertex &vertex, int l, int unit) {
+        Line *line = arena.take<Line>(1);  // released with the frame that looks at the cell
+        *line = *vertex.line;
+        line->is_artificial = false;
+        if (Build) complex->edges[vertex.edge].layer = l, complex->edges[vertex.edge].unit = unit;
+        return line;
+    }
+
+    int64_t cut(const Entry &entry, int nv, Vertex *v, int units, const double *rows, int stride, const int *unit, double *next, uint64_t *bits, double delta, double squares) {
+        if (stop && stop->load(std::memory_order_relaxed)) return 0;
+        const int l = entry.layer;
+        const Layer &layer = net.layers[l];
+        const bool is_last = !Build && l + 1 == net.num_layers;
+        auto mark = arena.mark();
+        const double *A = rows, *B = rows + stride, *C = rows + 2 * stride, *T = rows + 3 * stride;
+        const int p = (units + 3) & ~3, q = layer.is_whole ? p : layer.stride;
+        double *left = arena.take<double>(4 * p), *on = next ? arena.take<double>(3 * q) : nullptr;
+        int *kept_unit = arena.take<int>(p), *on_unit = next ? arena.take<int>(q) : nullptr;
+        int kept = 0, num_on = 0;
+        double e = 0;
+        for (int i = 0; i < nv; i++) e = std::max(e, v[i].e);
+        const auto settle = [&](int j, bool is_on) {
+            for (int m = j; m >= 0; m = m == j ? layer.first_twin[j] : layer.next_twin[m]) {
+                const bool with = is_on == (layer.twin_sign[m] == layer.twin_sign[j]);
+                if (with) bits[m >> 6] |= uint64_t(1) << (m & 63);
+                if (!next || !(with || layer.slope[m] != 0)) continue;
+                const double factor = with ? 1 : layer.slope[m];
+                const double a = factor * entry.rows[m], b = factor * entry.rows[layer.stride + m], c = factor * entry.rows[2 * layer.stride + m];
+                on[num_on] = a, on[q + num_on] = b, on[2 * q + num_on] = c, on_unit[num_on++] = m;
+                squares += a * a + b * b + c * c;
+            }
+        };
+        for (int j = 0; j < p; j += kLanes) {
+            const Vec a = load(A + j), b = load(B + j), c = load(C + j);
+            Vec high, low;
+            if (Plane) high = a * v[0].x + (b * v[0].y + c * v[0].w); else high = a * v[0].x + (b * v[0].y + c);
+            low = high;
+            for (int i = 1; i < nv; i++) {
+                Vec z;
+                if (Plane) z = a * v[i].x + (b * v[i].y + c * v[i].w); else z = a * v[i].x + (b * v[i].y + c);
+                high = larger(z, high), low = smaller(z, low);
+            }
+            const Vec tolerance = load(T + j) + (magnitude(a) + magnitude(b) + magnitude(c)) * e;
+            const unsigned valid = units - j >= kLanes ? (1u << kLanes) - 1 : (1u << (units - j)) - 1;
+            const unsigned below = sign_bits(high + tolerance) & valid, above = sign_bits(tolerance - low) & valid & ~below;
+            const unsigned crossing = sign_bits(tolerance - high) & sign_bits(low + tolerance) & valid;
+            for (unsigned m = valid & ~below & ~above; m; m &= m - 1) {
+                const int s = __builtin_ctz(m), i = j + s;
+                if (!(crossing >> s & 1)) {
+                    const int side = side_of_cell(l, unit[i], A[i], B[i], C[i], T[i], nv, v);
+                    if (side) { settle(unit[i], side > 0); continue; }
+                }
+                left[kept] = A[i], left[p + kept] = B[i], left[2 * p + kept] = C[i], left[3 * p + kept] = T[i];
+                kept_unit[kept++] = unit[i];
+            }
+            if (is_last) continue;
+            for (unsigned m = above; m; m &= m - 1) settle(unit[j + __builtin_ctz(m)], true);
+            if (layer.has_slopes || !layer.is_whole)
+                for (unsigned m = below; m; m &= m - 1) settle(unit[j + __builtin_ctz(m)], false);
+        }
+        if (num_on) contribute_all(l, num_on, on_unit, on, on + q, on + 2 * q, next);
+        int64_t n;
+        if (!kept) {
+            n = enter(l + 1, nv, v, next, delta, squares, &entry, bits);
+            arena.release(mark);
+            return n;
+        }
+        for (int i = kept; i < ((kept + 3) & ~3); i++)
+            for (int s = 0; s < 4; s++) left[s * p + i] = 0;
+        int cutter = kept - 1;
+        if (is_last) {
+            n = chords(layer, nv, v, e, kept, left, p, kept_unit, cutter);
+            if (n >= 0) { arena.release(mark); return n; }
+            if (cutter != kept - 1) {
+                for (int s = 0; s < 4; s++) std::swap(left[s * p + cutter], left[s * p + kept - 1]);
+                std::swap(kept_unit[cutter], kept_unit[kept - 1]);
+                cutter = kept - 1;
+            }
+        }
+        const double a = left[cutter], b = left[p + cutter], c = left[2 * p + cutter], t = left[3 * p + cutter];
+        const int which = kept_unit[cutter];
+        double *z = arena.take<double>(nv);
+        int8_t *sign = arena.take<int8_t>(nv);
+        for (int i = 0; i < nv; i++) z[i] = value(a, b, c, v[i]), sign[i] = static_cast<int8_t>(sign_at(l, which, a, b, c, t, v[i]));
+        if (layer.first_twin[which] >= 0) tally.is_degenerate = true;  // its twins are zero on the line
+        Line line = line_of(a, b, c, t, &entry, which);
+        Point points[2];
+        Vertex *negative = arena.take<Vertex>(nv + 2), *positive = arena.take<Vertex>(nv + 2);
+        int num_negative, num_positive;
+        halve(nv, v, z, sign, line, points, negative, num_negative, positive, num_positive);
+        double *copy = nullptr;
+        if (next) {
+            const int s = net.layers[l + 1].stride;
+            copy = arena.take<double>(4 * s);
+            std::memcpy(copy, next, sizeof(double) * 3 * s);
+        }
+        const int words = (layer.out + 63) >> 6;
+        uint64_t *other_bits = arena.take<uint64_t>(words);
+        std::memcpy(other_bits, bits, sizeof(uint64_t) * words);
+        double below_squares = squares, above_squares = squares;
+        if (!is_last) {
+            below_squares += decide(entry, which, false, copy, other_bits);
+            above_squares += decide(entry, which, true, next, bits);
+        }
+        n = half(entry, num_negative, negative, cutter, left, p, kept_unit, copy, other_bits, delta, below_squares);
+        n += half(entry, num_positive, positive, cutter, left, p, kept_unit, next, bits, delta, above_squares);
+        delete points[0].known;
+        delete points[1].known;
+        arena.release(mark);
+        return n;
+    }
+
+    int64_t half(const Entry &entry, int nv, Vertex *v, int units, const double *rows, int stride, const int *unit, double *next, uint64_t *bits, double delta, double squares) {
+        if (claims && ++level == split_level) {  // threads share the subtrees at this level
+            int64_t n = 0;
+            if (claim()) {
+                auto *all = claims;
+                claims = nullptr;
+                n = below(entry, nv, v, units, rows, stride, unit, next, bits, delta, squares);
+                claims = all;
+            }
+            level--;
+            return n;
+        }
+        const int64_t n = below(entry, nv, v, units, rows, stride, unit, next, bits, delta, squares);
+        if (claims) level--;
+        return n;
+    }
+    int64_t below(const Entry &entry, int nv, Vertex *v, int units, const double *rows, int stride, const int *unit, double *next, uint64_t *bits, double delta, double squares) {
+        if (!units) return enter(entry.layer + 1, nv, v, next, delta, squares, &entry, bits);
+        return cut(entry, nv, v, units, rows, stride, unit, next, bits, delta, squares);
+    }
+
+    // Both halves of a cell. Vertices where the unit is zero belong to both.
+    void halve(int nv, const Vertex *v, const double *z, const int8_t *sign, const Line &line, Point *points, Vertex *negative, int &num_negative, Vertex *positive, int &num_positive) {
+        num_negative = num_positive = 0;
+        points[0] = points[1] = Point{nullptr, nullptr, -1, nullptr};
+        int num_points = 0, chord_ends[2] = {-1, -1}, num_ends = 0;
+        for (int i = 0; i < nv; i++) {
+            const int k = i + 1 < nv ? i + 1 : 0;
+            const int s = sign[i], r = sign[k];
+            if (s >= 0) {
+                positive[num_positive] = v[i];
+                if (s == 0 && r <= 0) positive[num_positive].line = &line, positive[num_positive].edge = -1;
+                num_positive++;
+            }
+            if (s <= 0) {
+                negative[num_negative] = v[i];
+                if (s == 0 && r >= 0) negative[num_negative].line = &line, negative[num_negative].edge = -1;
+                num_negative++;
+            }
+            if (s == 0 && num_ends < 2) chord_ends[num_ends++] = v[i].id;
+            if (s * r < 0 && num_points < 2) {
+                Point *point = &points[num_points++];
+                *point = Point{&line, v[i].line, -1, nullptr};
+                Vertex on = v[i];
+                on.point = point;
+                int first = -1;
+                if (Build && complex->edges[v[i].edge].middle >= 0) place_again(v[i], line, on, first);
+                else {
+                    meet(v[i], v[k], z[i], z[k], line, on);
+                    if (Build) place(v[i], line, on, first);
+                }
+                if (num_ends < 2) chord_ends[num_ends++] = on.id;
+                Vertex along = on;
+                along.line = &line, along.edge = -1;
+                if (s > 0) {
+                    positive[num_positive - 1].edge = first;
+                    positive[num_positive++] = along, negative[num_negative++] = on;
+                } else {
+                    negative[num_negative - 1].edge = first;
+                    negative[num_negative++] = along, positive[num_positive++] = on;
+                }
+            }
+        }
+        if (Build) {
+            const int chord = static_cast<int>(complex->edges.size());
+            complex->edges.push_back({chord_ends[0], chord_ends[1], line.entry->layer, line.unit});
+            for (int i = 0; i < num_negative; i++) if (negative[i].edge < 0) negative[i].edge = chord;
+            for (int i = 0; i < num_positive; i++) if (positive[i].edge < 0) positive[i].edge = chord;
+        }
+    }
+
+    // ---- building: vertices and edges that cells share
+
+    // A new vertex on an edge that no cell has split yet. `on` gets the piece behind it, `first` is the piece before it.
+    void place(const Vertex &u, const Line &line, Vertex &on, int &first) {
+        Complex &all = *complex;
+        const Edge edge = all.edges[u.edge];
+        const int id = static_cast<int>(all.x.size()), pieces = static_cast<int>(all.edges.size());
+        all.x.push_back(on.x), all.y.push_back(on.y), all.w.push_back(on.w), all.e.push_back(on.e);
+        all.edges.push_back({edge.begin, id, edge.layer, edge.unit});
+        all.edges.push_back({id, edge.end, edge.layer, edge.unit});
+        on.id = id;
+        const bool is_forward = edge.begin == u.id;
+        first = is_forward ? pieces : pieces + 1, on.edge = is_forward ? pieces + 1 : pieces;
+        Edge &old = all.edges[u.edge];
+        old.middle = id, old.first = pieces, old.second = pieces + 1;
+        old.by_layer = line.entry->layer, old.by_unit = line.unit;
+    }
+    // The vertex that the cell on the other side has placed on the edge.
+    void place_again(const Vertex &u, const Line &line, Vertex &on, int &first) {
+        Complex &all = *complex;
+        const Edge &edge = all.edges[u.edge];
+        if (edge.by_layer != line.entry->layer || edge.by_unit != line.unit) all.is_consistent = false;
+        on.id = edge.middle, on.x = all.x[on.id], on.y = all.y[on.id], on.w = all.w[on.id], on.e = all.e[on.id];
+        const bool is_forward = edge.begin == u.id;
+        first = is_forward ? edge.first : edge.second, on.edge = is_forward ? edge.second : edge.first;
+    }
+
+    void emit(int nv, const Vertex *v, const Entry &last, double delta, double squares) {
+        Complex &all = *complex;
+        const Layer &output = net.layers[net.depth];
+        for (int i = 0; i < nv; i++) all.face_vertices.push_back(v[i].id), all.face_edges.push_back(v[i].edge);
+        all.face_offsets.push_back(static_cast<int64_t>(all.face_vertices.size()));
+        const size_t base = all.patterns.size();
+        all.patterns.resize(base + num_units, 0);
+        const Entry *entry = &last;
+        for (int l = net.depth - 1; l >= 0; l--) {
+            uint8_t *pattern = all.patterns.data() + base + net.unit_offsets[l];
+            for (int j = 0; j < net.layers[l].out; j++) pattern[j] = entry->active[j >> 6] >> (j & 63) & 1;
+            entry = entry->before;
+        }
+        const double g = (output.in + 6) * kEps, h = g * std::sqrt(3 * squares) * 1.0001 + kFloor;
+        if (net.depth) delta *= net.layers[net.depth - 1].steepest;
+        for (int j = 0; j < output.out; j++) {
+            const double *row = last.rows + j;
+            const int stride = output.stride;
+            const double bound = net.depth ? output.column_norm[j] * (delta + h) + g * std::fabs(output.bias[j]) + kFloor : 0;
+            const double gradient = std::max(std::fabs(row[0]), std::fabs(row[stride])), size = std::max(gradient, std::fabs(row[2 * stride]));
+            if (gradient > 1e10 * bound && size < 1e280) {
+                for (int s = 0; s < 3; s++) all.maps.push_back(std::ldexp(row[s * stride], net.output_exponent - (s < 2 ? net.unit_exponent : 0)));
+            } else {
+                const ExactVector &exact = exact_row(&last, j);
+                const Exact one(1);
+                for (const Exact *entry : {&exact.x, &exact.y, &exact.w}) all.maps.push_back(ratio(*entry, one));
+            }
+        }
+        double area, x, y;
+        measure(nv, v, area, x, y);
+        all.area.push_back(area), all.centroid.push_back(x), all.centroid.push_back(y);
+    }
+    // Area and centroid from the triangles of a fan, in the domain's own units; exactly where vertices are too uncertain.
+    void measure(int nv, const Vertex *v, double &area, double &x, double &y) {
+        area = x = y = 0;
+        double length = 0, e = 0;
+        for (int i = 0; i < nv; i++) {
+            if (Plane && v[i].w == 0) { area = INFINITY; }
+            e = std::max(e, v[i].e);
+        }
+        if (Plane) return measure_exactly(nv, v, area, x, y);
+        for (int i = 1; i + 1 < nv; i++) {
+            const double ux = v[i].x - v[0].x, uy = v[i].y - v[0].y, tx = v[i + 1].x - v[0].x, ty = v[i + 1].y - v[0].y;
+            const double part = 0.5 * (ux * ty - uy * tx);
+            area += part, x += part * (ux + tx) / 3, y += part * (uy + ty) / 3;
+            length = std::max({length, std::fabs(ux), std::fabs(uy), std::fabs(tx), std::fabs(ty)});
+        }
+        if (!(area > 1e9 * nv * length * (e + kEps))) return measure_exactly(nv, v, area, x, y);
+        x = (v[0].x + x / area) * net.unit, y = (v[0].y + y / area) * net.unit, area *= net.unit * net.unit;
+    }
+    void measure_exactly(int nv, const Vertex *v, double &area, double &x, double &y) {
+        std::vector<ExactVector> at;
+        bool is_bounded = true;
+        for (int i = 0; i < nv; i++) {
+            at.push_back(knowledge(v[i].point).at);
+            is_bounded &= !at.back().w.is_zero();
+        }
+        if (!is_bounded) {
+            area = INFINITY, x = y = NAN;
+            return;
+        }
+        // triangles of a fan: area = det(p0, p, q) / (2 w0 wp wq)
+        std::vector<double> ox(nv), oy(nv), parts(nv);
+        for (int i = 1; i < nv; i++) {
+            const Exact scale = at[i].w * at[0].w;
+            ox[i] = ratio(at[i].x * at[0].w - at[0].x * at[i].w, scale), oy[i] = ratio(at[i].y * at[0].w - at[0].y * at[i].w, scale);
+        }
+        area = 0;
+        for (int i = 1; i + 1 < nv; i++) {
+            const Exact two = Exact(2) * (at[0].w * (at[i].w * at[i + 1].w));
+            parts[i] = ratio(dot(at[0], cross(at[i], at[i + 1])), two);
+            area += parts[i];
+        }
+        double cx = 0, cy = 0;
+        for (int i = 1; i + 1 < nv; i++) {
+            const double weight = area > 0 && area < INFINITY ? parts[i] / area : 1.0 / (nv - 2);
+            cx += weight * (ox[i] + ox[i + 1]) / 3, cy += weight * (oy[i] + oy[i + 1]) / 3;
+        }
+        x = ratio(at[0].x, at[0].w) + cx, y = ratio(at[0].y, at[0].w) + cy;
+    }
+
+    // ---- the last layer is counted, not built
+
+    // 1 + chords + pairs of chords that cross, if no three lines meet in a point and none runs through a vertex;
+    // otherwise -1, and `trouble` is a line to cut by first.
+    int64_t chords(const Layer &layer, int nv, const Vertex *v, double e, int k, const double *rows, int stride, const int *unit, int &trouble) {
+        if (k == 1 && !Plane) {
+            if (layer.first_twin[unit[0]] >= 0) tally.is_degenerate = true;
+            return claim() ? 2 : 0;
+        }
+        Share *shared = share && claims && level == 0 && k >= 256 ? share : nullptr;
+        const double *A = rows, *B = rows + stride, *C = rows + 2 * stride, *T = rows + 3 * stride;
+        auto mark = arena.mark();
+        const int p = (k + 3) & ~3;
+        double *z = arena.take<double>(nv), *zp = arena.take<double>(p), *zq = arena.take<double>(p), *tj = arena.take<double>(p);
+        struct Place { double at, error; };
+        Place *place = arena.take<Place>(k);
+        int64_t pairs = 0, ends_on_artificial = 0;
+        bool is_certain = true;
+        for (int i = shared ? shared->row++ : 0; i < k && is_certain; shared ? i = shared->row++ : i++) {
+            const double a = A[i], b = B[i], c = C[i], tolerance = T[i] + (std::fabs(a) + std::fabs(b) + std::fabs(c)) * e;
+            trouble = i;
+            int flips = 0, at[2] = {0, 0};
+            for (int s = 0; s < nv; s++) {
+                z[s] = value(a, b, c, v[s]);
+                if (!(std::fabs(z[s]) > tolerance)) is_certain = false;
+            }
+            for (int s = 0; s < nv; s++) {
+                if ((z[s] > 0) != (z[s + 1 < nv ? s + 1 : 0] > 0)) {
+                    if (flips < 2) at[flips] = s;
+                    flips++;
+                }
+            }
+            if (flips != 2) is_certain = false;
+            if (!is_certain) break;
+            if (Plane) ends_on_artificial += v[at[0]].line->is_artificial + v[at[1]].line->is_artificial;
+            if (i + 1 == k) continue;
+            const Line line = line_of(a, b, c, T[i], nullptr, 0);
+            Vertex end[2];
+            for (int h = 0; h < 2; h++) {
+                const int s = at[h], r = s + 1 < nv ? s + 1 : 0;
+                meet(v[s], v[r], z[s], z[r], line, end[h]);
+            }
+            const double far = std::max(end[0].e, end[1].e);
+            unsigned near = 0;
+            int met = 0;
+            for (int j = (i + 1) & -kLanes; j < k; j += kLanes) {
+                const Vec ja = load(A + j), jb = load(B + j), jc = load(C + j);
+                Vec zp_, zq_;
+                if (Plane) {
+                    zp_ = ja * end[0].x + (jb * end[0].y + jc * end[0].w), zq_ = ja * end[1].x + (jb * end[1].y + jc * end[1].w);
+                } else {
+                    zp_ = ja * end[0].x + (jb * end[0].y + jc), zq_ = ja * end[1].x + (jb * end[1].y + jc);
+                }
+                const Vec t = load(T + j) + (magnitude(ja) + magnitude(jb) + magnitude(jc)) * far;
+                unsigned valid = (1u << std::min(kLanes, k - j)) - 1;
+                if (j <= i) valid &= ~0u << (i + 1 - j);
+                near |= valid & (sign_bits(magnitude(zp_) - t) | sign_bits(magnitude(zq_) - t));
+                const unsigned differ = valid & (sign_bits(zp_) ^ sign_bits(zq_));
+                if (differ) {
+                    store(zp + j, zp_), store(zq + j, zq_), store(tj + j, t);
+                    for (unsigned m = differ; m; m &= m - 1) {
+                        const int h = j + __builtin_ctz(m);
+                        const double inverse = 1 / std::fabs(zp[h] - zq[h]);
+                        place[met++] = {std::fabs(zp[h]) * inverse, 2.01 * tj[h] * inverse + 8 * kEps};
+                    }
+                }
+            }
+            if (near) { is_certain = false; break; }
+            pairs += met;
+            if (!all_apart(place, met)) is_certain = false;
+        }
+        arena.release(mark);
+        if (shared) is_certain = agree(*shared, is_certain, trouble, pairs, ends_on_artificial);
+        if (!is_certain) return -1;
+        if (!layer.is_whole)
+            for (int i = 0; i < k; i++) if (layer.first_twin[unit[i]] >= 0) tally.is_degenerate = true;
+        if (!claim()) return 0;
+        if (Plane) {
+            count_artificial(nv, v);
+            tally.artificial += ends_on_artificial;
+        }
+        return 1 + k + pairs;
+    }
+    template <class Place>
+    static bool all_apart(Place *place, int n) {
+        if (n > 12) {
+            std::sort(place, place + n, [](const Place &p, const Place &q) { return p.at < q.at; });
+            double reach = -1;
+            for (int s = 0; s < n; s++) {
+                if (!(place[s].at - place[s].error > reach)) return false;
+                reach = std::max(reach, place[s].at + place[s].error);
+            }
+            return true;
+        }
+        for (int s = 1; s < n; s++)
+            for (int q = 0; q < s; q++)
+                if (!(std::fabs(place[s].at - place[q].at) > place[s].error + place[q].error)) return false;
+        return true;
+    }
+
+    // ---- from the domain's faces on
+
+    int64_t run() {
+        num_units = net.unit_offsets[net.depth];
+        const int num_corners = domain.num_corners;
+        auto mark = arena.mark();
+        Point *points = arena.take<Point>(num_corners);
+        for (int i = 0; i < num_corners; i++) points[i] = Point{nullptr, nullptr, i, nullptr};
+        if (Build) {
+            for (int i = 0; i < num_corners; i++) {
+                const Corner &c = domain.corners[i];
+                const double scale = c.w != 0 ? net.unit : 1;
+                complex->x.push_back(c.x / scale), complex->y.push_back(c.y / scale), complex->w.push_back(c.w), complex->e.push_back(0);
+            }
+        }
+        int64_t n = 0;
+        for (int face = 0; face < domain.num_faces; face++) {
+            auto inner = arena.mark();
+            const int *cycle = domain.face_corners + domain.face_offsets[face];
+            const int nv = domain.face_offsets[face + 1] - domain.face_offsets[face];
+            Vertex *v = arena.take<Vertex>(nv);
+            Line *lines = arena.take<Line>(nv);
+            for (int i = 0; i < nv; i++) {
+                const Corner &c = domain.corners[cycle[i]];
+                const double scale = c.w != 0 ? net.unit : 1;
+                v[i] = Vertex{c.x / scale, c.y / scale, c.w, 0, &lines[i], &points[cycle[i]], cycle[i], -1};
+            }
+            for (int i = 0; i < nv; i++) {
+                const int k = i + 1 < nv ? i + 1 : 0;
+                const double cx = v[i].y * v[k].w - v[i].w * v[k].y, cy = v[i].w * v[k].x - v[i].x * v[k].w, cw = v[i].x * v[k].y - v[i].y * v[k].x;
+                const double inverse = 1 / std::sqrt(cx * cx + cy * cy + cw * cw), dn = 8 * kEps * inverse + 8 * kEps;
+                const bool is_artificial = Plane && (cycle[i] == 0 || cycle[k] == 0);
+                lines[i] = Line{cx * inverse, cy * inverse, cw * inverse, dn, 2 * dn + 8 * kEps, nullptr, i, cycle[i], cycle[k], is_artificial};
+                if (Build) v[i].edge = side(cycle[i], cycle[k], is_artificial);
+            }
+            double *rows = nullptr;
+            if (net.num_layers > 0) {
+                const Layer &first = net.layers[0];
+                const int p = first.stride;
+                rows = arena.take<double>(4 * p);
+                std::memcpy(rows, first.kernel, sizeof(double) * 2 * p);
+                std::memcpy(rows + 2 * p, first.bias, sizeof(double) * p);
+            }
+            n += enter(0, nv, v, rows, 0, 0, nullptr, nullptr);
+            arena.release(inner);
+        }
+        for (int i = 0; i < num_corners; i++) delete points[i].known;
+        arena.release(mark);
+        tally.cells += n;
+        return n;
+    }
+    int side(int from, int to, bool is_artificial) {
+        std::vector<Edge> &edges = complex->edges;
+        for (size_t i = 0; i < num_sides; i++)
+            if (edges[sides[i]].begin == to && edges[sides[i]].end == from) return sides[i];
+        edges.push_back({from, to, is_artificial ? -2 : -1, static_cast<int>(num_sides)});
+        sides.push_back(static_cast<int>(edges.size()) - 1);
+        num_sides++;
+        return sides.back();
+    }
+    std::vector<int> sides{};
+    size_t num_sides = 0;
+};
+
+}  // namespace jaxgeom

@@ -1,0 +1,156 @@
+// The engine's plain C interface: counts of populations, and the cells of networks, on all cores.
+#include <cstring>
+#include <exception>
+#include <new>
+
+#include "engine.h"
+#include "planes.h"
+#include "pool.h"
+
+namespace jaxgeom {
+namespace {
+
+int num_threads(int wanted) {
+    if (wanted > 0) return wanted;
+    const unsigned found = std::thread::hardware_concurrency();
+    return found ? static_cast<int>(found) : 1;
+}
+
+int64_t num_units(const Source &source) {
+    int64_t units = 0;
+    for (int l = 0; l < source.depth; l++) units += source.widths[l + 1];
+    return units;
+}
+
+constexpr int64_t kDeep = 256;  // units; the recursion of larger networks only runs on the pool's stacks
+
+// job(i) for all i below num, on the threads of the pool. Errors of jobs are those of the call.
+template <class Job>
+void for_all(int64_t num, int threads, int64_t block, bool needs_stack, const Job &job) {
+    std::atomic<int64_t> following{0};
+    std::atomic<bool> is_out_of_memory{false};
+    const std::function<void(int)> work = [&](int) {
+        try {
+            for (;;) {
+                const int64_t first = following.fetch_add(block), last = std::min(num, first + block);
+                if (first >= num) return;
+                for (int64_t i = first; i < last; i++) job(i);
+            }
+        } catch (const std::bad_alloc &) {
+            is_out_of_memory = true;
+        }
+    };
+    const int useful = static_cast<int>(std::min<int64_t>(threads, (num + block - 1) / block));
+    if ((useful <= 1 && !needs_stack) || !pool().run(std::max(useful, 1), work)) work(0);
+    if (is_out_of_memory) throw std::bad_alloc();
+}
+
+void count_all(const Source &source, const Domain &domain, int64_t num, int wanted, int64_t *counts, uint8_t *degenerate, const std::atomic<int> *stop) {
+    const int threads = num_threads(wanted);
+    const int64_t units = num_units(source);
+    if (num >= 2 * threads || threads == 1 || units < 48) {
+        const int64_t block = std::clamp<int64_t>(num / (8 * threads), 1, 32);
+        for_all(num, threads, block, units > kDeep, [&](int64_t i) {
+            if (stop && *stop) return;
+            const Counted counted = count(source, i, domain, stop);
+            counts[i] = counted.cells, degenerate[i] = counted.is_degenerate;
+        });
+        return;
+    }
+    for (int64_t i = 0; i < num; i++) {  // few networks: threads share each
+        Share share(threads);
+        Counted counted{0, false};
+        std::atomic<bool> is_out_of_memory{false};
+        const bool ran = pool().run(threads, [&](int) {
+            try {
+                count_shared(source, i, domain, stop, share);
+            } catch (const std::bad_alloc &) {
+                is_out_of_memory = true;
+            }
+        });
+        if (is_out_of_memory) throw std::bad_alloc();
+        if (ran) {
+            counted.cells = share.is_finite ? total(share.cells, share.artificial, share.central_cells, share.central_edges) : -1;
+            counted.is_degenerate = share.is_degenerate;
+        } else {
+            counted = count(source, i, domain, stop);
+        }
+        counts[i] = counted.cells, degenerate[i] = counted.is_degenerate;
+    }
+}
+
+}  // namespace
+}  // namespace jaxgeom
+
+using namespace jaxgeom;
+
+JAXGEOM_EXPORT int jaxgeom_count(
+    int64_t num, int depth, const int64_t *widths, const void *const *kernels, const void *const *biases, const uint8_t *is_float32, const double *slopes,
+    int num_corners, const double *corners, int num_faces, const int *face_offsets, const int *face_corners, int is_plane,
+    int threads, int64_t *counts, uint8_t *degenerate, int *stop) {
+    try {
+        const Source source{depth, depth, widths, kernels, biases, is_float32, slopes};
+        const Domain domain{num_corners, num_faces, reinterpret_cast<const Corner *>(corners), face_offsets, face_corners, is_plane != 0};
+        const auto *flag = reinterpret_cast<const std::atomic<int> *>(stop);
+        count_all(source, domain, num, threads, counts, degenerate, flag);
+        return flag && *flag ? 2 : 0;
+    } catch (const std::bad_alloc &) {
+        return 1;
+    }
+}
+
+struct Batch {
+    std::vector<CellArrays> members;
+};
+
+JAXGEOM_EXPORT void *jaxgeom_cells(
+    int64_t num, int depth, const int64_t *widths, const void *const *kernels, const void *const *biases, const uint8_t *is_float32, const double *slopes,
+    int num_corners, const double *corners, int num_faces, const int *face_offsets, const int *face_corners, int is_plane,
+    int threads, int *stop) {
+    Batch *batch = nullptr;
+    try {
+        const Source source{depth, depth + 1, widths, kernels, biases, is_float32, slopes};
+        const Domain domain{num_corners, num_faces, reinterpret_cast<const Corner *>(corners), face_offsets, face_corners, is_plane != 0};
+        const auto *flag = reinterpret_cast<const std::atomic<int> *>(stop);
+        batch = new Batch;
+        batch->members.resize(num);
+            for_all(num, num_threads(threads), 1, num_units(source) > kDeep, [&](int64_t i) {
+            if (flag && *flag) return;
+            batch->members[i] = cells(source, i, domain, flag);
+        });
+        if (flag && *flag) throw std::bad_alloc();
+        return batch;
+    } catch (const std::bad_alloc &) {
+        delete batch;
+        return nullptr;
+    }
+}
+
+JAXGEOM_EXPORT void jaxgeom_cells_sizes(void *handle, int64_t index, int64_t *sizes) {
+    const CellArrays &a = static_cast<Batch *>(handle)->members[index];
+    const int64_t faces = a.is_finite ? static_cast<int64_t>(a.face_offsets.size()) - 1 : 0;
+    const int64_t values[] = {static_cast<int64_t>(a.points.size() / 3), static_cast<int64_t>(a.edges.size() / 2), faces, static_cast<int64_t>(a.face_vertices.size()),
+                              a.is_degenerate, a.is_consistent, a.is_finite};
+    std::memcpy(sizes, values, sizeof values);
+}
+
+JAXGEOM_EXPORT void jaxgeom_cells_copy(
+    void *handle, int64_t index, double *points, int64_t *edges, int64_t *edge_faces, int64_t *edge_labels, int64_t *face_offsets, int64_t *face_vertices,
+    int64_t *face_edges, uint8_t *patterns, double *maps, double *area, double *centroid) {
+    const CellArrays &a = static_cast<Batch *>(handle)->members[index];
+    const auto copy = [](const auto &from, auto *to) {
+        if (!from.empty()) std::memcpy(to, from.data(), sizeof(from[0]) * from.size());
+    };
+    copy(a.points, points), copy(a.edges, edges), copy(a.edge_faces, edge_faces), copy(a.edge_labels, edge_labels), copy(a.face_offsets, face_offsets);
+    copy(a.face_vertices, face_vertices), copy(a.face_edges, face_edges), copy(a.patterns, patterns), copy(a.maps, maps), copy(a.area, area), copy(a.centroid, centroid);
+}
+
+JAXGEOM_EXPORT void jaxgeom_cells_free(void *handle) { delete static_cast<Batch *>(handle); }
+
+JAXGEOM_EXPORT int jaxgeom_has_avx2() {
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("avx2") ? 1 : 0;
+#else
+    return 0;
+#endif
+}

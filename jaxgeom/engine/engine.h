@@ -1,0 +1,39 @@
+// The engine's plain C interface, as jaxgeom/engine/library.py and handlers.cc call it.
+//
+// A population is `num` networks with `depth` hidden layers. widths: 2, then the units of each layer. kernels and biases:
+// for each layer an array (num, in, out) and (num, out), float32 where is_float32 says so (kernel 0, bias 0, kernel 1,
+// …) and else float64. slopes: for all hidden units, one layer after the other, what a value that is not positive is
+// multiplied by. A domain is homogeneous corners (x, y, w), w = 1 or at infinity 0, and the cycles of its faces,
+// counter-clockwise; with corners at infinity, is_plane is 1 and corner 0 is the finite one in the middle.
+// threads: 0 for all cores. stop: null, or a number that ends the call early once it is not 0.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#if defined(_WIN32)
+#define JAXGEOM_EXPORT extern "C" __declspec(dllexport)
+#else
+#define JAXGEOM_EXPORT extern "C" __attribute__((visibility("default")))
+#endif
+
+// Counts, -1 for networks that are not finite, and whether an exact zero was met. 0: done; 1: out of memory; 2: stopped.
+JAXGEOM_EXPORT int jaxgeom_count(
+    int64_t num, int depth, const int64_t *widths, const void *const *kernels, const void *const *biases, const uint8_t *is_float32, const double *slopes,
+    int num_corners, const double *corners, int num_faces, const int *face_offsets, const int *face_corners, int is_plane,
+    int threads, int64_t *counts, uint8_t *degenerate, int *stop);
+
+// The complexes of all networks, for which the affine output layer is given as well. Null: out of memory, or stopped.
+JAXGEOM_EXPORT void *jaxgeom_cells(
+    int64_t num, int depth, const int64_t *widths, const void *const *kernels, const void *const *biases, const uint8_t *is_float32, const double *slopes,
+    int num_corners, const double *corners, int num_faces, const int *face_offsets, const int *face_corners, int is_plane,
+    int threads, int *stop);
+// Of one of them: vertices, edges, faces, corners of faces; then whether degenerate, consistent, finite.
+JAXGEOM_EXPORT void jaxgeom_cells_sizes(void *handle, int64_t index, int64_t *sizes);
+JAXGEOM_EXPORT void jaxgeom_cells_copy(
+    void *handle, int64_t index, double *points, int64_t *edges, int64_t *edge_faces, int64_t *edge_labels, int64_t *face_offsets, int64_t *face_vertices,
+    int64_t *face_edges, uint8_t *patterns, double *maps, double *area, double *centroid);
+JAXGEOM_EXPORT void jaxgeom_cells_free(void *handle);
+
+// Whether this processor runs the library that is compiled for AVX2.
+JAXGEOM_EXPORT int jaxgeom_has_avx2();

@@ -1,0 +1,268 @@
+// One network as the engine computes with it: layers scaled by powers of two, norms for the bounds of errors, and units
+// that need no cutting of their own. Exact decisions are made with the weights as given.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+namespace jaxgeom {
+
+constexpr double kEps = 2.220446049250313e-16;
+constexpr double kFloor = 1e-150;  // above the root of the smallest normal double: more than what squares and products lose below it
+
+// Memory that is given back in the reverse order of its taking.
+class Arena {
+  public:
+    struct Mark { size_t block, at; };
+    Mark mark() const { return {block_, at_}; }
+    void release(Mark mark) { block_ = mark.block, at_ = mark.at; }
+    template <class T> T *take(size_t n) {
+        const size_t bytes = (n * sizeof(T) + 63) & ~size_t(63);
+        if (blocks_.empty()) add(bytes);
+        while (at_ + bytes > blocks_[block_].size) {
+            at_ = 0;
+            if (++block_ == blocks_.size()) add(bytes);
+        }
+        char *place = blocks_[block_].start + at_;
+        at_ += bytes;
+        return reinterpret_cast<T *>(place);
+    }
+
+  private:
+    struct Block { std::unique_ptr<char[]> memory; char *start; size_t size; };
+    std::vector<Block> blocks_;
+    size_t at_ = 0, block_ = 0;
+    void add(size_t bytes) {
+        const size_t size = std::max<size_t>(size_t(1) << 18, 2 * bytes);
+        std::unique_ptr<char[]> memory(new char[size + 64]);
+        char *start = reinterpret_cast<char *>((reinterpret_cast<uintptr_t>(memory.get()) + 63) & ~uintptr_t(63));
+        blocks_.push_back({std::move(memory), start, size});
+    }
+};
+
+// Where the arrays of a population are: layers 0 to depth - 1 are hidden, layer depth (if there) is the affine output.
+struct Source {
+    int depth, num_layers;
+    const int64_t *widths;        // inputs (2), then the units of each layer
+    const void *const *kernels;   // (networks, in, out), row by row
+    const void *const *biases;    // (networks, out)
+    const uint8_t *is_float32;    // kernel 0, bias 0, kernel 1, …
+    const double *slopes;         // of all hidden units: what a value that is not positive is multiplied by
+};
+
+struct Layer {
+    int in, out, stride;             // out, rounded up to whole vectors
+    const double *kernel, *bias;     // scaled, (in, stride)
+    const double *weights, *offsets; // as given, (in, out)
+    const double *column_norm;       // upper bounds of the columns' lengths
+    double spectral, frobenius, bias_norm, steepest;  // upper bounds of norms; steepest: of max(1, |slope|)
+    const double *slope;
+    bool has_slopes;                 // any other than 0 and 1
+    int num_candidates;              // units that may cut
+    const int *candidates;           // ascending
+    bool is_whole;                   // candidates are all units
+    const int *first_twin, *next_twin;  // chains of units that are ± 2^k times another one; -1 ends them
+    const int8_t *twin_sign;
+    int num_linear;
+    const int *linear;               // units of slope 1
+};
+
+struct Corner { double x, y, w; };   // exact: the finite point (x/w, y/w) with w = 1, or a direction with w = 0
+struct Domain {
+    int num_corners, num_faces;
+    const Corner *corners;
+    const int *face_offsets, *face_corners;  // faces counter-clockwise
+    bool is_plane;                   // whether there are corners at infinity
+};
+
+struct Network {
+    int depth, num_layers;
+    Layer *layers;
+    const int *unit_offsets;         // of each hidden layer among all hidden units
+    double unit;                     // the power of two that finite coordinates are divided by
+    int unit_exponent, output_exponent;  // its exponent, and that of the factor which undoes the last layer's scale
+    bool is_finite;
+};
+
+// The exponent of the largest in magnitude, as frexp gives it; -2000 if all are 0.
+inline double exponent_of(const double *values, size_t n) {
+    double largest = 0;
+    for (size_t i = 0; i < n; i++) largest = std::max(largest, std::fabs(values[i]));
+    if (largest == 0) return -2000;
+    int exponent;
+    std::frexp(largest, &exponent);
+    return exponent;
+}
+
+inline void scale(const double *values, size_t n, int exponent, double *out) {
+    if (exponent > -1000 && exponent < 1000) {
+        const double factor = std::ldexp(1.0, exponent);
+        for (size_t i = 0; i < n; i++) out[i] = values[i] * factor;
+    } else {
+        for (size_t i = 0; i < n; i++) out[i] = std::ldexp(values[i], exponent);
+    }
+}
+
+inline const double *as_double(const void *data, bool is_float32, size_t offset, size_t n, Arena &arena) {
+    if (!is_float32) return static_cast<const double *>(data) + offset;
+    double *out = arena.take<double>(n);
+    const float *values = static_cast<const float *>(data) + offset;
+    for (size_t i = 0; i < n; i++) out[i] = values[i];
+    return out;
+}
+
+// Which units are zero, linear, or ± 2^k times a unit before them: none of these is ever cut by.
+inline void sort_units(Layer &layer, const double *slope, bool is_output, Arena &arena) {
+    const int w = layer.out;
+    int *candidates = arena.take<int>(w), *linear = arena.take<int>(w);
+    int *first = arena.take<int>(w), *next = arena.take<int>(w);
+    int8_t *sign = arena.take<int8_t>(w);
+    std::fill(first, first + w, -1);
+    std::fill(next, next + w, -1);
+    layer.num_candidates = layer.num_linear = 0;
+    int table_size = 16;
+    while (table_size < 2 * w) table_size *= 2;
+    auto mark = arena.mark();
+    int *table = arena.take<int>(table_size);
+    double *reduced = arena.take<double>(static_cast<size_t>(layer.in + 1) * w);
+    std::fill(table, table + table_size, -1);
+    for (int j = 0; j < w; j++) {
+        // the column over its first entry's sign and power of two
+        double *own = reduced + static_cast<size_t>(j) * (layer.in + 1);
+        double lead = 0;
+        for (int i = 0; i <= layer.in; i++) {
+            own[i] = i < layer.in ? layer.weights[static_cast<size_t>(i) * w + j] : layer.offsets[j];
+            if (lead == 0) lead = own[i];
+        }
+        if (lead == 0 && !is_output) continue;  // zero at every point
+        if (!is_output && slope[j] == 1) { linear[layer.num_linear++] = j; continue; }
+        if (is_output) { linear[layer.num_linear++] = j; continue; }
+        sign[j] = lead < 0 ? -1 : 1;
+        int exponent;
+        std::frexp(lead, &exponent);
+        bool is_plain = true;
+        uint64_t hash = 0x9e3779b97f4a7c15ull;
+        for (int i = 0; i <= layer.in; i++) {
+            double value = 0;
+            if (own[i] != 0) {
+                int own_exponent;
+                const double mantissa = std::frexp(own[i], &own_exponent);
+                own_exponent -= exponent;
+                if (own_exponent > 1000 || own_exponent < -1000) { is_plain = false; break; }
+                value = std::ldexp(sign[j] * mantissa, own_exponent);
+            }
+            own[i] = value;
+            uint64_t bits;
+            std::memcpy(&bits, &value, sizeof bits);
+            hash = (hash ^ bits) * 0xbf58476d1ce4e5b9ull;
+            hash ^= hash >> 29;
+        }
+        if (is_plain) {
+            int slot = static_cast<int>(hash & (table_size - 1));
+            while (table[slot] >= 0 && std::memcmp(reduced + static_cast<size_t>(table[slot]) * (layer.in + 1), own, sizeof(double) * (layer.in + 1)) != 0)
+                slot = (slot + 1) & (table_size - 1);
+            const int twin = table[slot];
+            if (twin >= 0) { next[j] = first[twin]; first[twin] = j; continue; }
+            table[slot] = j;
+        }
+        candidates[layer.num_candidates++] = j;
+    }
+    arena.release(mark);
+    layer.candidates = candidates, layer.linear = linear, layer.first_twin = first, layer.next_twin = next, layer.twin_sign = sign;
+    layer.is_whole = layer.num_candidates == w;
+}
+
+// An upper bound of the largest singular value, the fourth root of |K'K|² (Frobenius), between it and |K|.
+inline double spectral_bound(const Layer &layer, double frobenius) {
+    if (layer.in > 1024) return frobenius;
+    double total = 0;
+    for (int i = 0; i < layer.in; i++) {
+        const double *ki = layer.kernel + static_cast<size_t>(i) * layer.stride;
+        for (int h = 0; h <= i; h++) {
+            const double *kh = layer.kernel + static_cast<size_t>(h) * layer.stride;
+            double lanes[4] = {0, 0, 0, 0};
+            for (int j = 0; j < layer.stride; j += 4)
+                for (int s = 0; s < 4; s++) lanes[s] += ki[j + s] * kh[j + s];
+            const double product = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+            total += (h < i ? 2 : 1) * product * product;
+        }
+    }
+    return std::min(frobenius, std::sqrt(std::sqrt(total)) * (1 + 1e-6) + std::sqrt(kFloor));
+}
+
+inline Network load_network(const Source &source, int64_t index, const Domain &domain, Arena &arena) {
+    Network net{source.depth, source.num_layers, arena.take<Layer>(std::max(source.num_layers, 1)), nullptr, 1, 0, 0, true};
+    int *offsets = arena.take<int>(source.depth + 1);
+    offsets[0] = 0;
+    net.unit_offsets = offsets;
+    double size = 0;
+    for (int i = 0; i < domain.num_corners; i++)
+        if (domain.corners[i].w != 0) size = std::max({size, std::fabs(domain.corners[i].x), std::fabs(domain.corners[i].y)});
+    int unit_exponent = 0;
+    if (!domain.is_plane && size > 0) std::frexp(size, &unit_exponent);
+    unit_exponent = std::clamp(unit_exponent, -1020, 1020);
+    net.unit = std::ldexp(1.0, unit_exponent);
+    net.unit_exponent = unit_exponent;
+    double before = -unit_exponent;  // the layer before is scaled by 2^before
+    for (int l = 0; l < source.num_layers; l++) {
+        Layer &layer = net.layers[l];
+        const int in = static_cast<int>(source.widths[l]), out = static_cast<int>(source.widths[l + 1]);
+        const int stride = (out + 3) & ~3;
+        const bool is_output = l == source.depth;
+        const size_t num = static_cast<size_t>(in) * out;
+        layer.in = in, layer.out = out, layer.stride = stride;
+        layer.weights = as_double(source.kernels[l], source.is_float32[2 * l], index * num, num, arena);
+        layer.offsets = as_double(source.biases[l], source.is_float32[2 * l + 1], static_cast<size_t>(index) * out, out, arena);
+        double check = 0;  // NaN if any number is NaN or infinite
+        for (size_t i = 0; i < num; i++) check += 0 * layer.weights[i];
+        for (int i = 0; i < out; i++) check += 0 * layer.offsets[i];
+        if (check != 0) { net.is_finite = false; return net; }
+        const double growth = 0.5 * std::ceil(std::log2(std::max(in, 1)));
+        const double of_kernel = exponent_of(layer.weights, num) - before, of_bias = exponent_of(layer.offsets, out);
+        double shift = -std::max(of_kernel + growth, of_bias);
+        if (of_kernel < -1500 && of_bias < -1500) shift = 0;  // all zero
+        shift = std::floor(shift);
+        double *kernel = arena.take<double>(static_cast<size_t>(in) * stride), *bias = arena.take<double>(stride), *norm = arena.take<double>(stride);
+        const int kernel_shift = static_cast<int>(std::clamp(shift - before, -4000.0, 4000.0)), bias_shift = static_cast<int>(std::clamp(shift, -4000.0, 4000.0));
+        std::fill(bias, bias + stride, 0.0);
+        std::fill(norm, norm + stride, 0.0);
+        for (int i = 0; i < in; i++) {
+            double *row = kernel + static_cast<size_t>(i) * stride;
+            scale(layer.weights + static_cast<size_t>(i) * out, out, kernel_shift, row);
+            for (int j = out; j < stride; j++) row[j] = 0;
+            for (int j = 0; j < out; j++) norm[j] += row[j] * row[j];
+        }
+        scale(layer.offsets, out, bias_shift, bias);
+        layer.kernel = kernel, layer.bias = bias, layer.column_norm = norm;
+        double frobenius = 0, bias_norm = 0;
+        for (int j = 0; j < out; j++) {
+            frobenius += norm[j];
+            bias_norm += bias[j] * bias[j];
+            norm[j] = std::sqrt(norm[j]) * (1 + 1e-9) + kFloor;
+        }
+        layer.frobenius = std::sqrt(frobenius) * (1 + 1e-9) + kFloor;
+        layer.bias_norm = std::sqrt(bias_norm) * (1 + 1e-9) + kFloor;
+        const bool needs_spectral = l > 0 && l + 1 < source.num_layers;
+        layer.spectral = needs_spectral ? spectral_bound(layer, layer.frobenius) : layer.frobenius;
+        layer.slope = source.slopes + (is_output ? 0 : offsets[l]);
+        layer.has_slopes = false, layer.steepest = 1;
+        if (!is_output) {
+            offsets[l + 1] = offsets[l] + out;
+            for (int j = 0; j < out; j++) {
+                const double slope = layer.slope[j];
+                if (slope != 0 && slope != 1) layer.has_slopes = true;
+                layer.steepest = std::max(layer.steepest, std::fabs(slope));
+            }
+        }
+        sort_units(layer, layer.slope, is_output, arena);
+        before = shift;
+        net.output_exponent = -static_cast<int>(std::clamp(shift, -4000.0, 4000.0));
+    }
+    return net;
+}
+
+}  // namespace jaxgeom

@@ -1,0 +1,107 @@
+// One network at a time: its count, alone or shared by threads, and its complex.
+#include "planes.h"
+
+#include "cells.h"
+
+namespace jaxgeom {
+namespace {
+
+Arena &own_arena() {
+    static thread_local Arena arena;
+    return arena;
+}
+
+template <bool Plane>
+Counted count_in(const Source &source, int64_t index, const Domain &domain, const std::atomic<int> *stop, Share *share) {
+    Arena &arena = own_arena();
+    const auto mark = arena.mark();
+    const Network net = load_network(source, index, domain, arena);
+    if (!net.is_finite) {
+        arena.release(mark);
+        if (share) share->is_finite = false;
+        return {-1, false};
+    }
+    Cutter<Plane, false> cutter{net, domain, arena, stop};
+    if (share && share->threads > 1) {
+        cutter.claims = share->claims.get(), cutter.split_level = kSplitLevel;
+        cutter.share = source.depth == 1 ? share : nullptr;
+    }
+    cutter.run();
+    arena.release(mark);
+    const Tally &tally = cutter.tally;
+    if (share) {
+        share->cells += tally.cells, share->artificial += tally.artificial;
+        share->central_cells += tally.central_cells, share->central_edges += tally.central_edges;
+        if (tally.is_degenerate) share->is_degenerate = true;
+    }
+    return {total(tally.cells, tally.artificial, tally.central_cells, tally.central_edges), tally.is_degenerate};
+}
+
+template <bool Plane>
+CellArrays cells_in(const Source &source, int64_t index, const Domain &domain, const std::atomic<int> *stop) {
+    Arena &arena = own_arena();
+    const auto mark = arena.mark();
+    const Network net = load_network(source, index, domain, arena);
+    CellArrays out;
+    if (!net.is_finite) {
+        arena.release(mark);
+        out.is_finite = false;
+        return out;
+    }
+    Complex all;
+    Cutter<Plane, true> cutter{net, domain, arena, stop};
+    cutter.complex = &all;
+    cutter.run();
+    out.is_degenerate = cutter.tally.is_degenerate;
+    out.is_consistent = all.is_consistent;
+    // edges that were not split any further, and their faces
+    std::vector<int64_t> number(all.edges.size(), -1);
+    for (size_t i = 0; i < all.edges.size(); i++) {
+        const Edge &edge = all.edges[i];
+        if (edge.middle >= 0) continue;
+        number[i] = static_cast<int64_t>(out.edges.size() / 2);
+        out.edges.push_back(edge.begin), out.edges.push_back(edge.end);
+        out.edge_labels.push_back(edge.layer), out.edge_labels.push_back(edge.unit);
+    }
+    out.edge_faces.assign(out.edges.size(), -1);
+    const size_t num_faces = all.face_offsets.size() - 1;
+    for (size_t face = 0; face < num_faces; face++) {
+        for (int64_t i = all.face_offsets[face]; i < all.face_offsets[face + 1]; i++) {
+            const int64_t edge = number[all.face_edges[i]];
+            if (edge < 0) { out.is_consistent = false; continue; }
+            int64_t &place = out.edge_faces[2 * edge + (out.edges[2 * edge] == all.face_vertices[i] ? 0 : 1)];
+            if (place >= 0) out.is_consistent = false;
+            place = static_cast<int64_t>(face);
+            out.face_edges.push_back(edge), out.face_vertices.push_back(all.face_vertices[i]);
+        }
+    }
+    // seen from the first vertex, some face is to the left
+    for (size_t edge = 0; edge < out.edges.size() / 2; edge++) {
+        int64_t *faces = &out.edge_faces[2 * edge], *ends = &out.edges[2 * edge];
+        if (faces[0] < 0) std::swap(faces[0], faces[1]), std::swap(ends[0], ends[1]);
+        if (faces[0] < 0) out.is_consistent = false;
+    }
+    for (size_t i = 0; i < all.x.size(); i++) {
+        const double unit = all.w[i] != 0 ? net.unit : 1;
+        out.points.push_back(all.x[i] * unit), out.points.push_back(all.y[i] * unit), out.points.push_back(all.w[i]);
+    }
+    out.face_offsets = std::move(all.face_offsets);
+    out.patterns = std::move(all.patterns), out.maps = std::move(all.maps);
+    out.area = std::move(all.area), out.centroid = std::move(all.centroid);
+    arena.release(mark);
+    return out;
+}
+
+}  // namespace
+
+Counted count(const Source &source, int64_t index, const Domain &domain, const std::atomic<int> *stop) {
+    return domain.is_plane ? count_in<true>(source, index, domain, stop, nullptr) : count_in<false>(source, index, domain, stop, nullptr);
+}
+Counted count_shared(const Source &source, int64_t index, const Domain &domain, const std::atomic<int> *stop, Share &share) {
+    return domain.is_plane ? count_in<true>(source, index, domain, stop, &share) : count_in<false>(source, index, domain, stop, &share);
+}
+CellArrays cells(const Source &source, int64_t index, const Domain &domain, const std::atomic<int> *stop) {
+    return domain.is_plane ? cells_in<true>(source, index, domain, stop) : cells_in<false>(source, index, domain, stop);
+}
+
+}  // namespace jaxgeom

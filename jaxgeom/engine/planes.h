@@ -1,0 +1,49 @@
+// Counts and complexes of single networks, as engine.cc asks for them.
+#pragma once
+
+#include <atomic>
+
+#include "network.h"
+
+namespace jaxgeom {
+
+struct Counted {
+    int64_t cells;
+    bool is_degenerate;
+};
+
+struct CellArrays {  // the complex of one network, see jaxgeom.regions.complex.PlanarComplex
+    std::vector<double> points;            // (vertices, 3), homogeneous
+    std::vector<int64_t> edges;            // (edges, 2)
+    std::vector<int64_t> edge_faces;       // (edges, 2), left and right, -1 for none
+    std::vector<int64_t> edge_labels;      // (edges, 2), layer and unit; layer -1: the boundary, -2: between faces of the domain
+    std::vector<int64_t> face_offsets, face_vertices, face_edges;
+    std::vector<uint8_t> patterns;         // (faces, units)
+    std::vector<double> maps;              // (faces, outputs, 3)
+    std::vector<double> area, centroid;
+    bool is_degenerate = false, is_consistent = true, is_finite = true;
+};
+
+// The regions of a domain, from the cells of its faces. Edges between faces are taken out again, one region less for
+// each; those that meet in the domain's centre go round in a circle unless a unit's line runs through it.
+inline int64_t total(int64_t cells, int64_t artificial, int64_t central_cells, int64_t central_edges) {
+    return cells - artificial / 2 + (central_cells == 3 && central_edges == 6 ? 1 : 0);
+}
+
+constexpr int kSplitLevel = 8;
+class Share {  // of one network's count, among threads
+  public:
+    explicit Share(int threads) : threads(threads), claims(new std::atomic<uint8_t>[(1 << kSplitLevel) + 2]()) {}
+    const int threads;
+    std::unique_ptr<std::atomic<uint8_t>[]> claims;
+    std::atomic<int> row{0}, finished{0}, trouble{INT32_MAX};
+    std::atomic<int64_t> pairs{0}, ends{0};
+    std::atomic<int64_t> cells{0}, artificial{0}, central_cells{0}, central_edges{0};
+    std::atomic<bool> is_degenerate{false}, is_finite{true};
+};
+
+Counted count(const Source &, int64_t index, const Domain &, const std::atomic<int> *stop);
+Counted count_shared(const Source &, int64_t index, const Domain &, const std::atomic<int> *stop, Share &);
+CellArrays cells(const Source &, int64_t index, const Domain &, const std::atomic<int> *stop);
+
+}  // namespace jaxgeom

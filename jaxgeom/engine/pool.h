@@ -1,0 +1,93 @@
+// A standing pool of threads with stacks that are large enough for the recursion of wide networks. One job at a time;
+// whoever finds the pool at work does its own job alone.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+#if !defined(_WIN32)
+#include <pthread.h>
+#endif
+
+namespace jaxgeom {
+
+class Pool {
+  public:
+    // Calls job(0), …, job(num - 1) at the same time, each on a thread of the pool, and returns when all are done.
+    // False, without any call, if the pool is at work or cannot start its threads.
+    bool run(int num, const std::function<void(int)> &job) {
+        std::unique_lock<std::mutex> turn(turn_, std::try_to_lock);
+        if (!turn.owns_lock()) return false;
+        std::unique_lock<std::mutex> lock(mutex_);
+        while (static_cast<int>(num_threads_) < num)
+            if (!start(static_cast<int>(num_threads_))) return false;
+        job_ = &job, wanted_ = num, running_ = num;
+        generation_++;
+        wake_.notify_all();
+        done_.wait(lock, [&] { return running_ == 0; });
+        job_ = nullptr;
+        return true;
+    }
+
+  private:
+    std::mutex turn_, mutex_;
+    std::condition_variable wake_, done_;
+    const std::function<void(int)> *job_ = nullptr;
+    int wanted_ = 0, running_ = 0, num_threads_ = 0;
+    uint64_t generation_ = 0;
+
+    void work(int index) {
+        uint64_t seen = 0;
+        std::unique_lock<std::mutex> lock(mutex_);
+        for (;;) {
+            wake_.wait(lock, [&] { return job_ && generation_ != seen && index < wanted_; });
+            seen = generation_;
+            const auto *job = job_;
+            lock.unlock();
+            (*job)(index);
+            lock.lock();
+            if (--running_ == 0) done_.notify_one();
+        }
+    }
+#if defined(_WIN32)
+    bool start(int index) {
+        std::thread([this, index] { work(index); }).detach();
+        num_threads_++;
+        return true;
+    }
+#else
+    struct Start { Pool *pool; int index; };
+    bool start(int index) {
+        pthread_attr_t attributes;
+        pthread_attr_init(&attributes);
+        pthread_attr_setstacksize(&attributes, size_t(256) << 20);  // only what is used takes memory
+        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+        pthread_t thread;
+        auto *argument = new Start{this, index};
+        const int error = pthread_create(&thread, &attributes, [](void *data) -> void * {
+            const Start at = *static_cast<Start *>(data);
+            delete static_cast<Start *>(data);
+            at.pool->work(at.index);
+            return nullptr;
+        }, argument);
+        pthread_attr_destroy(&attributes);
+        if (error) { delete argument; return false; }
+        num_threads_++;
+        return true;
+    }
+#endif
+};
+
+// The pool of this process. After a fork, the child has none of its parent's threads and gets a new one.
+inline Pool &pool() {
+    static Pool *current = new Pool;
+#if !defined(_WIN32)
+    static const int registered = pthread_atfork(nullptr, nullptr, [] { current = new Pool; });
+    (void)registered;
+#endif
+    return *current;
+}
+
+}  // namespace jaxgeom
