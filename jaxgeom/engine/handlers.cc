@@ -21,7 +21,7 @@ static ffi::Error count(
         (i % 2 ? biases : kernels)[i / 2] = buffer->untyped_data();
         is_float32[i] = type == ffi::F32;
     }
-    const auto counts = results.get<ffi::AnyBuffer>(0), ties = results.get<ffi::AnyBuffer>(1);
+    auto counts = results.get<ffi::AnyBuffer>(0), ties = results.get<ffi::AnyBuffer>(1);
     if (!counts.has_value() || !ties.has_value()) return ffi::Error::InvalidArgument("a result is missing");
     const int64_t num = static_cast<int64_t>((*counts)->element_count());
     std::vector<int64_t> found(num);
