@@ -42,6 +42,7 @@ static ffi::Error count(
     return ffi::Error::Success();
 }
 
+JAXGEOM_EXPORT XLA_FFI_Error *jaxgeom_count_handler(XLA_FFI_CallFrame *);
 XLA_FFI_DEFINE_HANDLER_SYMBOL(
     jaxgeom_count_handler, count,
     ffi::Ffi::Bind().RemainingArgs().RemainingRets().Attr<ffi::Span<const int64_t>>("widths").Attr<ffi::Span<const double>>("slopes")

@@ -1,0 +1,297 @@
+"""The compiled engine, loaded: exact counts and complexes of networks in the plane.
+
+The only module that knows the library's C interface (``engine.h``) and registers it with JAX. Networks are tuples of
+layers as float32 or float64 arrays with one leading axis; nothing is copied on the way but what is not contiguous.
+"""
+
+import ctypes
+import functools
+import platform
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Int64, UInt8
+
+_HANDLER = "jaxgeom_count"
+_LONG = 2_000_000  # networks x units², about 30 ms: work that Ctrl-C should be able to end
+
+
+class Cells(NamedTuple):
+    """The complex of one network on a domain, faces, edges and vertices with everything that they share."""
+
+    points: Float[np.ndarray, "vertices 3"]
+    """Homogeneous, (x, y, w); w = 0 at infinity."""
+    edges: Int64[np.ndarray, "edges 2"]
+    """The two vertices of each edge."""
+    edge_faces: Int64[np.ndarray, "edges 2"]
+    """The faces to the left and to the right; -1 outside of the domain."""
+    edge_labels: Int64[np.ndarray, "edges 2"]
+    """Layer and unit that made the edge; layer -1 on the domain's boundary, -2 between faces of the domain."""
+    face_offsets: Int64[np.ndarray, " offsets"]
+    """Where the corners of each face begin; the last entry is their number."""
+    face_vertices: Int64[np.ndarray, " corners"]
+    """The vertices of each face, counter-clockwise."""
+    face_edges: Int64[np.ndarray, " corners"]
+    """The edge from each of them to the next."""
+    patterns: UInt8[np.ndarray, "faces units"]
+    """1 for the units that are active on each face; 0 for linear ones."""
+    maps: Float[np.ndarray, "faces out 3"]
+    """Gradient and intercept of each output."""
+    area: Float[np.ndarray, " faces"]
+    """Areas; infinite for unbounded faces."""
+    centroid: Float[np.ndarray, "faces 2"]
+    """Centres of mass; NaN for unbounded faces."""
+    degenerate: bool
+    """Whether an exact zero was met."""
+
+
+def is_available() -> bool:
+    """Whether the compiled library is there."""
+    return _library() is not None
+
+
+def count(
+    arrays: Sequence[Array | np.ndarray],
+    slopes: Float[np.ndarray, " units"],
+    corners: Float[np.ndarray, "corners 3"],
+    cycles: Sequence[Sequence[int]],
+    *,
+    threads: int = 0,
+) -> tuple[Int64[np.ndarray, " networks"], Bool[np.ndarray, " networks"]]:
+    """Numbers of regions of a population on a domain, and whether an exact zero was met.
+
+    Args:
+        arrays: kernels (networks, in, out) and biases (networks, out) of the hidden layers, in turn.
+        slopes: for all hidden units, what a pre-activation that is not positive is multiplied by.
+        corners: homogeneous corners of the domain's faces.
+        cycles: the corners of each face, counter-clockwise.
+        threads: 0 for all cores. The results are the same for any number.
+
+    Returns:
+        Counts, -1 for networks with NaN or infinite weights; and flags.
+
+    Raises:
+        MemoryError: if there is not enough memory.
+    """
+    num = len(arrays[1])
+    counts, degenerate = np.zeros(num, np.int64), np.zeros(num, np.uint8)
+    network = _Network(arrays, slopes, corners, cycles)
+    results = counts.ctypes.data_as(ctypes.c_void_p), degenerate.ctypes.data_as(ctypes.c_void_p)
+
+    def call(stop: Any) -> int:
+        return _loaded().jaxgeom_count(ctypes.c_int64(num), *network.arguments, threads, *results, stop)
+
+    if _interruptible(call, num * network.num_units**2 > _LONG) == 1:
+        raise MemoryError("not enough memory to count the regions of this population.")
+    return counts, degenerate.view(bool)
+
+
+def cells(
+    arrays: Sequence[Array | np.ndarray],
+    slopes: Float[np.ndarray, " units"],
+    corners: Float[np.ndarray, "corners 3"],
+    cycles: Sequence[Sequence[int]],
+    *,
+    threads: int = 0,
+) -> list[Cells | None]:
+    """The complexes of a population on a domain; arguments as for :func:`count`, with the affine output layer as well.
+
+    Returns:
+        One complex for each network; None for networks with NaN or infinite weights.
+
+    Raises:
+        MemoryError: if there is not enough memory.
+        RuntimeError: if a complex does not hang together, which is a fault of the engine.
+    """
+    num = len(arrays[1])
+    network = _Network(arrays, slopes, corners, cycles, has_output=True)
+    library = _loaded()
+
+    def call(stop: Any) -> int | None:
+        return library.jaxgeom_cells(ctypes.c_int64(num), *network.arguments, threads, stop)
+
+    handle = _interruptible(call, num * network.num_units**2 > _LONG // 8)
+    if handle is None:
+        raise MemoryError("not enough memory for the complexes of this population.")
+    try:
+        num_outputs = np.shape(arrays[-1])[-1]
+        return [_copied(handle, index, network.num_units, num_outputs) for index in range(num)]
+    finally:
+        library.jaxgeom_cells_free(ctypes.c_void_p(handle))
+
+
+def traced_count(
+    arrays: Sequence[Array],
+    slopes: Float[np.ndarray, " units"],
+    corners: Float[np.ndarray, "corners 3"],
+    cycles: Sequence[Sequence[int]],
+    otherwise: Callable[..., tuple[np.ndarray, np.ndarray]],
+) -> tuple[Int[Array, "*networks"], Bool[Array, "*networks"]]:
+    """:func:`count` inside programs that JAX compiles, under any of its transformations.
+
+    On CPUs the program calls the engine itself; elsewhere, or where the engine was built without JAX's headers, it
+    calls back to the host.
+
+    Args:
+        arrays: kernels and biases of the hidden layers, with any leading axes; float32 or float64.
+        slopes, corners, cycles: as for :func:`count`.
+        otherwise: the same count on the host, from NumPy arrays with the same leading axes.
+    """
+    leading = jnp.shape(arrays[1])[:-1]
+    integer = jax.dtypes.canonicalize_dtype(np.int64)
+    shapes = jax.ShapeDtypeStruct(leading, integer), jax.ShapeDtypeStruct(leading, np.bool_)
+    arrays = [jax.lax.stop_gradient(array) for array in arrays]
+
+    def on_host(*arrays: Array) -> tuple[Array, Array]:
+        def call(*arrays: Array) -> tuple[np.ndarray, np.ndarray]:
+            counts, degenerate = otherwise(*map(np.asarray, arrays))
+            return counts.astype(integer), degenerate
+
+        return jax.pure_callback(call, shapes, *arrays, vmap_method="broadcast_all")
+
+    if not _is_registered():
+        return on_host(*arrays)
+    widths = np.array([2, *(jnp.shape(bias)[-1] for bias in arrays[1::2])], np.int64)
+    offsets = np.cumsum([0, *map(len, cycles)])
+    attributes = {
+        "widths": widths,
+        "slopes": np.asarray(slopes, np.float64),
+        "corners": np.asarray(corners, np.float64).ravel(),
+        "face_offsets": offsets.astype(np.int64),
+        "face_corners": np.concatenate([np.asarray(cycle, np.int64) for cycle in cycles]),
+    }
+
+    def in_program(*arrays: Array) -> tuple[Array, Array]:
+        return jax.ffi.ffi_call(_HANDLER, shapes, vmap_method="broadcast_all")(*arrays, **attributes)
+
+    return jax.lax.platform_dependent(*arrays, cpu=in_program, default=on_host)
+
+
+class _Network:
+    """A population and a domain as the C interface takes them; the arrays live as long as this does."""
+
+    def __init__(
+        self,
+        arrays: Sequence[Array | np.ndarray],
+        slopes: np.ndarray,
+        corners: np.ndarray,
+        cycles: Sequence[Sequence[int]],
+        *,
+        has_output: bool = False,
+    ) -> None:
+        own = [_as_float(array) for array in arrays]
+        widths = np.array([2, *(array.shape[-1] for array in own[1::2])], np.int64)
+        corners = np.ascontiguousarray(corners, np.float64)
+        slopes = np.ascontiguousarray(slopes, np.float64)
+        offsets = np.cumsum([0, *map(len, cycles)]).astype(np.int32)
+        around = np.concatenate([np.asarray(cycle, np.int32) for cycle in cycles])
+        is_float32 = np.array([array.dtype == np.float32 for array in own], np.uint8)
+        pointers = [(ctypes.c_void_p * max(1, len(part)))(*(a.ctypes.data for a in part)) for part in (own[::2], own[1::2])]
+        self.num_units = len(slopes)
+        self.arguments = (
+            len(own) // 2 - has_output,
+            _address(widths),
+            *pointers,
+            _address(is_float32),
+            _address(slopes),
+            len(corners),
+            _address(corners),
+            len(cycles),
+            _address(offsets),
+            _address(around),
+            int((corners[:, 2] == 0).any()),
+        )
+        self._alive = own, widths, corners, slopes, offsets, around, is_float32
+
+
+def _as_float(array: Array | np.ndarray) -> np.ndarray:
+    array = np.asarray(array)
+    return np.ascontiguousarray(array, np.float32 if array.dtype == np.float32 else np.float64)
+
+
+def _address(array: np.ndarray) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+def _interruptible(call: Callable[[Any], Any], is_long: bool) -> Any:
+    """The call's result. Long calls run beside the main thread, which can so be interrupted, and then end early."""
+    if not is_long or threading.current_thread() is not threading.main_thread():
+        return call(None)
+    stop = ctypes.c_int(0)
+    results: list[Any] = []
+    worker = threading.Thread(target=lambda: results.append(call(ctypes.byref(stop))), daemon=True)
+    worker.start()
+    try:
+        while worker.is_alive():
+            worker.join(0.5)
+    except BaseException:
+        stop.value = 1
+        worker.join()
+        raise
+    return results[0]
+
+
+def _copied(handle: int, index: int, num_units: int, num_outputs: int) -> Cells | None:
+    """One member of a batch of complexes, as arrays."""
+    library, at = _loaded(), (ctypes.c_void_p(handle), ctypes.c_int64(index))
+    sizes = np.zeros(7, np.int64)
+    library.jaxgeom_cells_sizes(*at, _address(sizes))
+    vertices, edges, faces, corners, degenerate, consistent, finite = sizes.tolist()
+    if not finite:
+        return None
+    if not consistent:
+        raise RuntimeError("the complex is inconsistent: cells do not share their edges. Please report the network.")
+    arrays = (
+        np.empty((vertices, 3)),
+        np.empty((edges, 2), np.int64),
+        np.empty((edges, 2), np.int64),
+        np.empty((edges, 2), np.int64),
+        np.empty(faces + 1, np.int64),
+        np.empty(corners, np.int64),
+        np.empty(corners, np.int64),
+        np.empty((faces, num_units), np.uint8),
+        np.empty((faces, num_outputs, 3)),
+        np.empty(faces),
+        np.empty((faces, 2)),
+    )
+    library.jaxgeom_cells_copy(*at, *map(_address, arrays))
+    return Cells(*arrays, bool(degenerate))
+
+
+@functools.cache
+def _library() -> ctypes.CDLL | None:
+    """The library for this processor; None where the engine is not built."""
+    suffix = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
+
+    def load(name: str) -> ctypes.CDLL | None:
+        path = Path(__file__).with_name(f"libjaxgeom_{name}{suffix}")
+        return ctypes.CDLL(str(path)) if path.exists() else None
+
+    library = load("baseline")
+    if library is not None and platform.machine().lower() in ("x86_64", "amd64") and library.jaxgeom_has_avx2():
+        library = load("avx2") or library
+    if library is not None:
+        library.jaxgeom_cells.restype = ctypes.c_void_p
+    return library
+
+
+def _loaded() -> ctypes.CDLL:
+    library = _library()
+    assert library is not None
+    return library
+
+
+@functools.cache
+def _is_registered() -> bool:
+    """Whether programs of JAX can call the engine, after having made it known to them."""
+    library = _library()
+    if library is None or not hasattr(library, "jaxgeom_count_handler"):
+        return False
+    jax.ffi.register_ffi_target(_HANDLER, jax.ffi.pycapsule(library.jaxgeom_count_handler), platform="cpu")
+    return True
