@@ -77,7 +77,7 @@ from jaxgeom.order import random_order
 from jaxgeom.population import Architectures, Solved, Trial, fit_architectures, fit_population, fit_until_solved
 from jaxgeom.recipes.spirals import spiral_data, train_spirals
 from jaxgeom.recipes.xor import XorStudy, train_xor, xor_statistics, xor_study, xor_table
-from jaxgeom.regions.arrangement import ArrangementCount, arrangement_count
+
 from jaxgeom.regions.boundary import Boundary, decision_boundary
 from jaxgeom.regions.bounds import (
     hanin_rolnick_2019,
@@ -103,7 +103,7 @@ from jaxgeom.regions.lines import Breakpoints, line_breakpoints
 from jaxgeom.regions.locate import locate
 from jaxgeom.regions.merge import region_labels
 from jaxgeom.regions.paths import polyline_breakpoints
-from jaxgeom.regions.planar_count import PlanarCount, planar_count
+
 from jaxgeom.regions.slices import Plane, Projection, box_on_plane, lift, on_plane, plane_through, project
 from jaxgeom.regions.spatial import SpatialComplex, SpatialCount, count_regions_nd, enumerate_regions_nd
 from jaxgeom.study import Study, run_study
@@ -118,7 +118,6 @@ __all__ = [
     "AffineFit",
     "AffineMaps",
     "Architectures",
-    "ArrangementCount",
     "Boundary",
     "Box",
     "Breakpoints",
@@ -139,7 +138,6 @@ __all__ = [
     "NearestBoundary",
     "NearestOnDecisionBoundary",
     "PlanarComplex",
-    "PlanarCount",
     "Plane",
     "Polygon",
     "PrincipalAxes",
@@ -159,7 +157,6 @@ __all__ = [
     "affine_maps",
     "affine_maps_of_patterns",
     "affine_triples",
-    "arrangement_count",
     "boundary_length",
     "box",
     "box_on_plane",
@@ -224,7 +221,6 @@ __all__ = [
     "parity",
     "pca",
     "pca_coordinates",
-    "planar_count",
     "plane_through",
     "plot",
     "polygon",
@@ -258,7 +254,6 @@ __all__ = [
     "zaslavsky",
     "zaslavsky_central",
 ]
-
 
 def __getattr__(name: str) -> Any:
     if name == "plot":

@@ -1,7 +1,7 @@
 // The engine's plain C interface, as jaxgeom/engine/library.py and handlers.cc call it.
 //
-// A population is `num` networks with `depth` hidden layers. widths: 2, then the units of each layer. kernels and biases:
-// for each layer an array (num, in, out) and (num, out), float32 where is_float32 says so (kernel 0, bias 0, kernel 1,
+// A population is `num` networks with `depth` hidden layers and an affine output. widths: 2, then the units of each layer,
+// the outputs last. kernels and biases: for each layer an array (num, in, out) and (num, out), float32 where is_float32 says so (kernel 0, bias 0, kernel 1,
 // …) and else float64. slopes: for all hidden units, one layer after the other, what a value that is not positive is
 // multiplied by. A domain is homogeneous corners (x, y, w), w = 1 or at infinity 0, and the cycles of its faces,
 // counter-clockwise; with corners at infinity, is_plane is 1 and corner 0 is the finite one in the middle.
@@ -23,7 +23,7 @@ JAXGEOM_EXPORT int jaxgeom_count(
     int num_corners, const double *corners, int num_faces, const int *face_offsets, const int *face_corners, int is_plane,
     int threads, int64_t *counts, uint8_t *degenerate, int *stop);
 
-// The complexes of all networks, for which the affine output layer is given as well. Null: out of memory, or stopped.
+// The complexes of all networks. Null: out of memory, or stopped.
 JAXGEOM_EXPORT void *jaxgeom_cells(
     int64_t num, int depth, const int64_t *widths, const void *const *kernels, const void *const *biases, const uint8_t *is_float32, const double *slopes,
     int num_corners, const double *corners, int num_faces, const int *face_offsets, const int *face_corners, int is_plane,

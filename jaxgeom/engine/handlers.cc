@@ -1,6 +1,6 @@
 // The engine as a custom call of XLA on CPUs: counts inside compiled programs, whatever transformations made them.
 //
-// The arguments are the kernels and biases of the hidden layers, float32 or float64 as they come, all with the same
+// The arguments are the kernels and biases, float32 or float64 as they come, all with the same
 // leading axes; the results are counts (int32 or int64) and whether exact ties were met.
 #include "engine.h"
 #include "xla/ffi/api/ffi.h"
@@ -10,7 +10,7 @@ namespace ffi = xla::ffi;
 static ffi::Error count(
     ffi::RemainingArgs arrays, ffi::RemainingRets results, ffi::Span<const int64_t> widths, ffi::Span<const double> slopes,
     ffi::Span<const double> corners, ffi::Span<const int64_t> face_offsets, ffi::Span<const int64_t> face_corners) {
-    const int depth = static_cast<int>(arrays.size() / 2);
+    const int depth = static_cast<int>(arrays.size() / 2) - 1;
     std::vector<const void *> kernels(depth + 1), biases(depth + 1);
     std::vector<uint8_t> is_float32(2 * depth + 2);
     for (size_t i = 0; i < arrays.size(); i++) {

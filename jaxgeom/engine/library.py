@@ -67,7 +67,7 @@ def count(
     """Numbers of regions of a population on a domain, and whether an exact zero was met.
 
     Args:
-        arrays: kernels (networks, in, out) and biases (networks, out) of the hidden layers, in turn.
+        arrays: kernels (networks, in, out) and biases (networks, out) in turn, those of the affine output last.
         slopes: for all hidden units, what a pre-activation that is not positive is multiplied by.
         corners: homogeneous corners of the domain's faces.
         cycles: the corners of each face, counter-clockwise.
@@ -100,7 +100,7 @@ def cells(
     *,
     threads: int = 0,
 ) -> list[Cells | None]:
-    """The complexes of a population on a domain; arguments as for :func:`count`, with the affine output layer as well.
+    """The complexes of a population on a domain; arguments as for :func:`count`.
 
     Returns:
         One complex for each network; None for networks with NaN or infinite weights.
@@ -110,7 +110,7 @@ def cells(
         RuntimeError: if a complex does not hang together, which is a fault of the engine.
     """
     num = len(arrays[1])
-    network = _Network(arrays, slopes, corners, cycles, has_output=True)
+    network = _Network(arrays, slopes, corners, cycles)
     library = _loaded()
 
     def call(stop: Any) -> int | None:
@@ -139,7 +139,7 @@ def traced_count(
     calls back to the host.
 
     Args:
-        arrays: kernels and biases of the hidden layers, with any leading axes; float32 or float64.
+        arrays: kernels and biases in turn, with any leading axes; float32 or float64.
         slopes, corners, cycles: as for :func:`count`.
         otherwise: the same count on the host, from NumPy arrays with the same leading axes.
     """
@@ -182,8 +182,6 @@ class _Network:
         slopes: np.ndarray,
         corners: np.ndarray,
         cycles: Sequence[Sequence[int]],
-        *,
-        has_output: bool = False,
     ) -> None:
         own = [_as_float(array) for array in arrays]
         widths = np.array([2, *(array.shape[-1] for array in own[1::2])], np.int64)
@@ -192,10 +190,10 @@ class _Network:
         offsets = np.cumsum([0, *map(len, cycles)]).astype(np.int32)
         around = np.concatenate([np.asarray(cycle, np.int32) for cycle in cycles])
         is_float32 = np.array([array.dtype == np.float32 for array in own], np.uint8)
-        pointers = [(ctypes.c_void_p * max(1, len(part)))(*(a.ctypes.data for a in part)) for part in (own[::2], own[1::2])]
+        pointers = [(ctypes.c_void_p * len(part))(*(a.ctypes.data for a in part)) for part in (own[::2], own[1::2])]
         self.num_units = len(slopes)
         self.arguments = (
-            len(own) // 2 - has_output,
+            len(own) // 2 - 1,
             _address(widths),
             *pointers,
             _address(is_float32),

@@ -44,9 +44,10 @@ class Arena {
     }
 };
 
-// Where the arrays of a population are: layers 0 to depth - 1 are hidden, layer depth (if there) is the affine output.
+// Where the arrays of a population are: layers 0 to depth - 1 are hidden, layer depth is the affine output.
 struct Source {
-    int depth, num_layers;
+    int depth;
+    int num_layers;               // that are computed: depth, or with the output depth + 1
     const int64_t *widths;        // inputs (2), then the units of each layer
     const void *const *kernels;   // (networks, in, out), row by row
     const void *const *biases;    // (networks, out)
@@ -113,6 +114,16 @@ inline const double *as_double(const void *data, bool is_float32, size_t offset,
     const float *values = static_cast<const float *>(data) + offset;
     for (size_t i = 0; i < n; i++) out[i] = values[i];
     return out;
+}
+
+template <class T>
+bool all_finite(const T *values, size_t n) {
+    T sum = 0;  // NaN if any number is NaN or infinite
+    for (size_t i = 0; i < n; i++) sum += 0 * values[i];
+    return sum == 0;
+}
+inline bool all_finite(const void *data, bool is_float32, size_t offset, size_t n) {
+    return is_float32 ? all_finite(static_cast<const float *>(data) + offset, n) : all_finite(static_cast<const double *>(data) + offset, n);
 }
 
 // Which units are zero, linear, or ± 2^k times a unit before them: none of these is ever cut by.
@@ -207,6 +218,11 @@ inline Network load_network(const Source &source, int64_t index, const Domain &d
     unit_exponent = std::clamp(unit_exponent, -1020, 1020);
     net.unit = std::ldexp(1.0, unit_exponent);
     net.unit_exponent = unit_exponent;
+    for (int l = 0; l <= source.depth; l++) {
+        const size_t out = source.widths[l + 1], num = source.widths[l] * out;
+        net.is_finite = net.is_finite && all_finite(source.kernels[l], source.is_float32[2 * l], index * num, num) && all_finite(source.biases[l], source.is_float32[2 * l + 1], index * out, out);
+    }
+    if (!net.is_finite) return net;
     double before = -unit_exponent;  // the layer before is scaled by 2^before
     for (int l = 0; l < source.num_layers; l++) {
         Layer &layer = net.layers[l];
@@ -217,10 +233,6 @@ inline Network load_network(const Source &source, int64_t index, const Domain &d
         layer.in = in, layer.out = out, layer.stride = stride;
         layer.weights = as_double(source.kernels[l], source.is_float32[2 * l], index * num, num, arena);
         layer.offsets = as_double(source.biases[l], source.is_float32[2 * l + 1], static_cast<size_t>(index) * out, out, arena);
-        double check = 0;  // NaN if any number is NaN or infinite
-        for (size_t i = 0; i < num; i++) check += 0 * layer.weights[i];
-        for (int i = 0; i < out; i++) check += 0 * layer.offsets[i];
-        if (check != 0) { net.is_finite = false; return net; }
         const double growth = 0.5 * std::ceil(std::log2(std::max(in, 1)));
         const double of_kernel = exponent_of(layer.weights, num) - before, of_bias = exponent_of(layer.offsets, out);
         double shift = -std::max(of_kernel + growth, of_bias);

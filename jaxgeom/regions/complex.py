@@ -15,7 +15,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jaxgeom._reprs import readable
-from jaxgeom.regions.areas import areas_and_centroids
 
 OUTSIDE = -1
 """Stands for the face beyond the boundary of the domain, and for the layer of edges on that boundary."""
@@ -57,7 +56,7 @@ class PlanarComplex(NamedTuple):
     centroid: Float[np.ndarray, "faces 2"]
     """Centre of mass; for unbounded faces some point inside."""
     degenerate: bool
-    """Whether float64 met ties (several lines in one point, say) and integer arithmetic decided them."""
+    """Whether an exact zero was met: a unit that is zero at a vertex, as where three lines meet in one point."""
     complete: bool
     """False if ``max_regions`` stopped the enumeration after fewer layers than the network has."""
 
@@ -75,18 +74,21 @@ def complex_of_cycles(
     patterns: Bool[np.ndarray, "faces units"],
     gradient: Float[np.ndarray, "faces out 2"],
     intercept: Float[np.ndarray, "faces out"],
+    area: Float[np.ndarray, " faces"],
+    centroid: Float[np.ndarray, "faces 2"],
     *,
     degenerate: bool,
     complete: bool,
 ) -> PlanarComplex:
-    """Put a complex together from its faces: find the edges that they share, their areas and centroids.
+    """Put a complex together from its faces: find the edges that they share.
 
     Args:
         points: homogeneous vertices (x, y, w), w >= 0.
         face_offsets: where the cycle of each face begins; the last entry is their length.
         face_vertices: the vertices of each face, counter-clockwise; every face has some.
         corner_labels: layer and unit that made the edge from each of them to the next.
-        patterns, gradient, intercept, degenerate, complete: as in :class:`PlanarComplex`.
+        patterns, gradient, intercept, area, degenerate, complete: as in :class:`PlanarComplex`.
+        centroid: as there; of unbounded faces any numbers.
 
     Raises:
         RuntimeError: if the faces do not fit together: an edge has more than two of them, or two on the same side or
@@ -99,7 +101,9 @@ def complex_of_cycles(
     with np.errstate(over="ignore"):
         size = np.where(is_ideal, np.hypot(points[:, 0], points[:, 1]), points[:, 2])
         vertices = points[:, :2] / size[:, None]
-    area, centroid = areas_and_centroids(vertices, is_ideal, face_offsets, face_vertices)
+    unbounded, inner = unbounded_faces(vertices, is_ideal, face_offsets, face_vertices)
+    centroid = centroid.copy()
+    centroid[unbounded] = inner
     return PlanarComplex(
         vertices,
         is_ideal,
@@ -118,6 +122,25 @@ def complex_of_cycles(
         degenerate,
         complete,
     )
+
+
+def unbounded_faces(
+    vertices: Float[np.ndarray, "vertices 2"],
+    is_ideal: Bool[np.ndarray, " vertices"],
+    face_offsets: Int[np.ndarray, " offsets"],
+    face_vertices: Int[np.ndarray, " corners"],
+) -> tuple[Bool[np.ndarray, " faces"], Float[np.ndarray, "unbounded 2"]]:
+    """Which faces have vertices at infinity, and a point inside each of these: the mean of its finite vertices, and
+    from there a step of their size into each of its directions at infinity."""
+    starts = face_offsets[:-1]
+    position, at_infinity = vertices[face_vertices], is_ideal[face_vertices]
+    unbounded = np.logical_or.reduceat(at_infinity, starts)
+    finite = np.where(at_infinity[:, None], 0.0, position)
+    mean = np.add.reduceat(finite, starts) / np.maximum(np.add.reduceat(~at_infinity, starts, dtype=int), 1)[:, None]
+    size = np.maximum.reduceat(np.abs(finite).max(axis=1), starts)
+    step = np.where(size > 0, size, 1.0)[:, None]
+    inner = mean + step * np.add.reduceat(np.where(at_infinity[:, None], position, 0.0), starts)
+    return unbounded, inner[unbounded]
 
 
 def certify(holds: bool | np.bool_, otherwise: str) -> None:

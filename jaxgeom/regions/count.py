@@ -1,8 +1,7 @@
-"""[host] Exact region counts of whole populations: of any depth, in chunks, never wrong by rounding.
+"""Exact region counts of networks and whole populations in the plane, of any depth, eagerly and inside JAX's programs.
 
-One hidden layer on a bounded domain is an arrangement of lines (:mod:`jaxgeom.regions.arrangement`); everything else is
-cut layer by layer (:mod:`jaxgeom.regions.deep`). Both say where float64 could not decide, and integer arithmetic
-(:mod:`jaxgeom.regions.rational`, :mod:`jaxgeom.regions.exact`) does.
+Counts come from the compiled engine (:mod:`jaxgeom.regions.cells`): cell by cell, in float64 with bounds of every error,
+and in exact arithmetic for the single signs that float64 cannot decide.
 """
 
 from typing import NamedTuple
@@ -10,41 +9,32 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int64
+from jaxtyping import Array, Bool, Float, Int
 from tqdm.auto import tqdm
 
 from jaxgeom._reprs import readable
-from jaxgeom.chunks import check_chunk_size, map_chunks
-from jaxgeom.domains import PlanarDomain, Start, WholePlane, polygon_vertices, start_of
-from jaxgeom.layers import Dense, Layers
-from jaxgeom.regions.arrangement import Arrangement, ArrangementCount, arrangement, counted
-from jaxgeom.regions.batches import NOT_COUNTED, flattened, in_float64
-from jaxgeom.regions.complex import PlanarComplex
-from jaxgeom.regions.complexes import complexes
-from jaxgeom.regions.deep import Rooms, Slopes, count_on_device, cut_by_layers, default_chunk_size
-from jaxgeom.regions.exact import exact_count
-from jaxgeom.regions.general_position import general_counts
-from jaxgeom.regions.kinks import Activation, with_kinks
+from jaxgeom.chunks import check_chunk_size
+from jaxgeom.domains import PlanarDomain, Start, start_of
+from jaxgeom.layers import Dense, Layers, check_finite
+from jaxgeom.regions.cells import NOT_COUNTED, cell_counts, complexes, traced_cell_counts
+from jaxgeom.regions.kinks import Activation, check_planar, slopes_of, with_kinks
 from jaxgeom.regions.merge import KINDS, region_labels
-from jaxgeom.regions.rational import exact_arrangement_count
 
 _CHUNK_BYTES = 2**26
-_GENERAL_BLOCK = 2**19  # pairs of lines that are looked at together
-_MOST_GENERAL = 1024  # units; with more, two meetings on some line are too close to tell as a rule
-_BLOCK = 2**15  # numbers that NumPy sorts at once, so that they stay in cache
+_COMPLEX_WORK = 2**24  # networks x units³ of which complexes are held at once
 
 
 @readable
 class RegionCounts(NamedTuple):
     """Exact numbers of linear regions; shapes are the leading axes of the layers."""
 
-    count: Int64[np.ndarray, "*networks"]  # type: ignore[assignment]
+    count: Int[np.ndarray | Array, "*networks"]  # type: ignore[assignment]
     """Number of regions, exact for the weights as given; -1 where a member of a population is not finite."""
-    degenerate: Bool[np.ndarray, "*networks"]
-    """Where the float64 count met a tie (several lines in one point, say) and integer arithmetic decided."""
-    num_large: Int64[np.ndarray, "*networks"] | None = None
+    degenerate: Bool[np.ndarray | Array, "*networks"]
+    """Where an exact zero was met: a unit that is zero at a vertex, as where three lines meet in one point."""
+    num_large: Int[np.ndarray | Array, "*networks"] | None = None
     """Number of regions whose area is at least ``min_area``, if that was given."""
-    smallest_area: Float[np.ndarray, "*networks"] | None = None
+    smallest_area: Float[np.ndarray | Array, "*networks"] | None = None
     """Area of the smallest region, if ``min_area`` was given."""
 
 
@@ -54,204 +44,152 @@ def count_regions(
     *,
     kind: str = "activation",
     activation: Activation = "relu",
+    cut_output: bool = False,
     min_area: float | None = None,
-    dtype: type = np.float64,
     chunk_size: int | None = None,
     progress: bool | str = False,
 ) -> RegionCounts:
     """Count the linear regions of networks with two inputs on a convex domain or the whole plane, exactly.
 
     A region is a full-dimensional cell of the domain's interior with one activation pattern of the hidden units,
-    however small; the sign of the output does not cut. The count is that of real arithmetic on the weights as
-    they are: floating point with error bounds, and integers where rounding could matter.
+    however small; the sign of the output does not cut, unless ``cut_output`` says so. The count is that of real
+    arithmetic on the weights as they are: float64 with bounds of every error, and exact arithmetic where rounding
+    could matter.
+
+    The function may be called on arrays, and inside ``jit``, ``vmap``, ``scan``, ``cond`` and the like, at any size.
+    There, with JAX's x64 off, counts are int32; weights that JAX has rounded to float32 on the way are the network.
+    Derivatives do not pass through it.
 
     Args:
         layers: one network, or a population with any leading axes; zero units are allowed as padding.
         domain: where to count: :func:`jaxgeom.box`, :func:`jaxgeom.polygon` or :func:`jaxgeom.whole_plane`.
         kind: "activation"; "linear" for connected sets with one affine map; "map" for distinct affine maps. The
-            latter two build every complex and take some milliseconds a network.
+            latter two build every complex.
         activation: what follows the hidden layers, see :func:`jaxgeom.enumerate_regions`.
+        cut_output: let the zero sets of the outputs cut as well, like units of one more hidden layer.
         min_area: also count the regions with at least this area, in squared units of the input, which does not
             depend on slivers that training leaves along its data. Builds every complex, too.
-        dtype: np.float32 tries deep networks in single precision first, and those that it cannot decide in double:
-            the counts are the same.
-        chunk_size: networks computed at once; default by memory.
+        chunk_size: networks computed at once; default by memory. Results do not depend on it.
         progress: show a progress bar; a string is its title.
+
+    Returns:
+        Counts and flags, NumPy arrays, or JAX arrays where the layers are traced.
 
     Raises:
         TypeError: for anything that is not a network or a planar domain.
         ValueError: for inputs that are not two-dimensional, an unknown kind, activations without linear regions, a
-            negative area, or NaN or infinite weights in a single network. In a population such members get the
-            count -1.
+            negative area, or NaN or infinite weights in a single network. In a population, and under tracing, such
+            networks get the count -1.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> init = jg.mlp((2, 16, 16, 1), activation="relu").init
+        >>> networks = jg.layers_of(jax.vmap(init)(jax.random.split(jax.random.key(0), 100)))
+        >>> jg.count_regions(networks, jg.box(-1, 1)).count.shape
+        (100,)
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, but {kind!r} was given.")
-    if np.dtype(dtype) not in (np.float32, np.float64):
-        raise ValueError(f"dtype must be np.float32 or np.float64, but {dtype} was given.")
     if min_area is not None and not min_area >= 0:
         raise ValueError(f"min_area must be at least 0, but {min_area} was given.")
     check_chunk_size(chunk_size)
     start = start_of(domain)
-    network, slopes = with_kinks(layers, activation)
-    if network[0].kernel.shape[-2] != 2:
-        raise ValueError(
-            f"two inputs are needed, but the first layer takes {network[0].kernel.shape[-2]}. Use "
-            "jaxgeom.on_plane for a slice through networks with more, or jaxgeom.count_regions_nd in 3 or 4 dimensions."
-        )
-    flat, leading, is_finite = flattened(network)
-    slopes = [
-        np.pad(slope, (0, layer.bias.shape[1] - len(slope))) for slope, layer in zip(slopes, flat[:-1], strict=True)
-    ]
-    counts = np.where(is_finite, 1, NOT_COUNTED).astype(np.int64)
-    degenerate = np.zeros(len(is_finite), bool)
-    areas = np.full((2, len(is_finite)), np.nan)
-    members = flat if is_finite.all() else jax.tree.map(lambda array: array[is_finite], flat)
-    if not is_finite.any():
-        pass
-    elif kind != "activation" or min_area is not None:
-        counts[is_finite], degenerate[is_finite], areas[:, is_finite] = _of_complexes(
-            members, slopes, start, kind, min_area or 0.0, chunk_size, progress
-        )
-    elif len(slopes) == 1 and not isinstance(domain, WholePlane):
-        units = max(4, -(-network[0].bias.shape[-1] // 4) * 4)  # programs for one layer compile fast
-        hidden = Dense(*(np.where(slopes[0] != 1, array, 0.0)[..., :units] for array in members[0]))
-        counts[is_finite], degenerate[is_finite] = _of_lines(hidden, polygon_vertices(domain), chunk_size, progress)
-    elif slopes:
-        counts[is_finite], degenerate[is_finite] = _of_layers(members, slopes, start, dtype, chunk_size, progress)
+    layers = check_planar(layers, activation)
+    options = {"kind": kind, "activation": activation, "cut_output": cut_output, "min_area": min_area}
+    if any(isinstance(array, jax.core.Tracer) for layer in layers for array in layer):
+        return _traced(layers, domain, start, options)
+    leading = np.shape(layers[0].bias)[:-1]
+    if not leading:
+        check_finite(layers)
+    num = int(np.prod(leading))
+    flat = tuple(
+        Dense(*(np.asarray(array).reshape(num, *np.shape(array)[len(leading) :]) for array in layer))
+        for layer in layers
+    )
+    size = chunk_size or _chunk_size(flat, needs_complexes=kind != "activation" or min_area is not None)
+    columns = [np.zeros(num, np.int64), np.zeros(num, bool), np.zeros(num, np.int64), np.full(num, np.nan)]
+    with tqdm(total=num, unit="net", desc=progress if isinstance(progress, str) else None, disable=not progress) as bar:
+        for first in range(0, num, size):
+            members = slice(first, first + size)
+            chunk = flat if num <= size else tuple(Dense(*(array[members] for array in layer)) for layer in flat)
+            for column, values in zip(columns, _counts_of(chunk, start, **options), strict=False):
+                column[members] = values
+            bar.update(min(size, num - first))
+    counts, degenerate, num_large, smallest_area = (column.reshape(leading) for column in columns)
     if min_area is None:
-        return RegionCounts(counts.reshape(leading), degenerate.reshape(leading))
-    num_large = np.where(is_finite, areas[0], NOT_COUNTED).astype(np.int64)
-    return RegionCounts(*(array.reshape(leading) for array in (counts, degenerate, num_large, areas[1])))
+        return RegionCounts(counts, degenerate)
+    return RegionCounts(counts, degenerate, num_large, smallest_area)
 
 
-def _of_lines(
-    hidden: Dense, vertices: np.ndarray, chunk_size: int | None, progress: bool | str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Of one hidden layer."""
-    units = hidden.bias.shape[-1]
-    num = len(hidden.bias)
-    count, pending = np.zeros(num, np.int64), np.arange(num)
-    is_cpu = jax.default_backend() == "cpu"
-    if is_cpu and units <= _MOST_GENERAL:
-        size = min(num, chunk_size or int(np.clip(_GENERAL_BLOCK // units**2, 1, 1024)))
-
-        def general(chunk: Dense) -> tuple[np.ndarray, np.ndarray]:
-            return general_counts(_scaled(chunk), vertices, size=size)
-
-        count, is_certain = map_chunks(general, hidden, chunk_size=size, progress=progress, compiled=False)
-        pending = np.flatnonzero(~is_certain)
-    degenerate = np.zeros(num, bool)
-    if len(pending):
-        size = chunk_size or int(np.clip(_CHUNK_BYTES // (200 * units**2), 1, 16 if is_cpu else 256))
-        some = _scaled(jax.tree.map(lambda array: array[_filled(pending, min(size, num))], hidden))
-        found = map_chunks(in_float64(_line_counts, vertices=vertices), some, chunk_size=size, progress=progress)
-        found = jax.tree.map(lambda array: array[: len(pending)], found)
-        count[pending], degenerate[pending] = found.count, found.degenerate
-        for index in _with_progress(np.flatnonzero(found.degenerate), progress):
-            count[pending[index]] = exact_arrangement_count(Dense(*(array[index] for array in some)), vertices)
-    return count, degenerate
+def _chunk_size(networks: Layers, *, needs_complexes: bool) -> int:
+    """Networks whose weights in float64, or whose complexes, are held at once."""
+    numbers = sum(kernel[:1].size + bias[:1].size for kernel, bias in networks)
+    if needs_complexes:
+        units = sum(bias.shape[-1] for _, bias in networks[:-1])
+        return int(np.clip(_COMPLEX_WORK // max(1, units) ** 3, 1, 256))
+    return max(1, _CHUNK_BYTES // (8 * max(1, numbers)))
 
 
-def _filled(members: np.ndarray, size: int) -> np.ndarray:
-    """At least so many members, so that what is left over shares programs with whole chunks."""
-    return np.pad(members, (0, max(0, size - len(members))), mode="edge")
-
-
-def _line_counts(hidden: Dense, *, vertices: np.ndarray) -> ArrangementCount:
-    if jax.default_backend() != "cpu":
-        return _line_counts_on_device(hidden, vertices)
-    found = _arrangements(hidden, vertices)
-    found = jax.tree.map(np.asarray, found)
-    num, units = found.places.shape[:2]
-    size = max(1, _BLOCK // units**2)
-    blocks = [jax.tree.map(lambda array, i=i: array[i : i + size], found) for i in range(0, num, size)]
-    return jax.tree.map(lambda *parts: np.concatenate(parts), *(counted(block, np) for block in blocks))
-
-
-@jax.jit
-def _arrangements(hidden: Dense, vertices: Array) -> Arrangement:
-    return jax.vmap(lambda layer: arrangement(layer, vertices))(hidden)
-
-
-@jax.jit
-def _line_counts_on_device(hidden: Dense, vertices: Array) -> ArrangementCount:
-    return counted(_arrangements(hidden, vertices), jnp)
-
-
-def _of_layers(
+def _counts_of(
     networks: Layers,
-    slopes: Slopes,
     start: Start,
-    dtype: type,
-    chunk_size: int | None,
-    progress: bool | str,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Of several hidden layers: in single precision, what is left in double, what is left in integers."""
-    num = len(networks[0].bias)
-    count, pending = np.zeros(num, np.int64), np.arange(num)
-    size = chunk_size or default_chunk_size(slopes, num)
-    on_device = jax.default_backend() != "cpu"
-    for precision in dict.fromkeys([np.dtype(dtype), np.dtype(np.float64)]):
-        rooms: Rooms = {}
-
-        def run(chunk: Layers, rooms: Rooms = rooms, precision: np.dtype = precision) -> tuple[np.ndarray, np.ndarray]:
-            if on_device:
-                cut = count_on_device(chunk, slopes, start, rooms, precision)
-            else:
-                cut = cut_by_layers(chunk, slopes, start, dtype=precision)
-            return cut.count, cut.is_certain
-
-        if len(pending):
-            # On devices filled up to a chunk, so that what is left over shares programs with whole chunks.
-            members = _filled(pending, min(size, num)) if on_device else pending
-            some = jax.tree.map(lambda array, members=members: array[members], networks)
-            found = map_chunks(run, some, chunk_size=size, progress=progress, compiled=on_device)
-            count[pending], is_certain = (array[: len(pending)] for array in found)
-            pending = pending[~is_certain]
-    for member in _with_progress(pending, progress):
-        count[member] = exact_count(jax.tree.map(lambda array, m=member: array[m], networks), slopes, start)
-    degenerate = np.zeros(num, bool)
-    degenerate[pending] = True
-    return count, degenerate
-
-
-def _of_complexes(
-    networks: Layers,
-    slopes: Slopes,
-    start: Start,
+    *,
     kind: str,
-    min_area: float,
-    chunk_size: int | None,
-    progress: bool | str,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """By way of all complexes: counts, who was degenerate, and numbers of large regions with the smallest areas."""
-
-    def one(complex_: PlanarComplex) -> tuple[int, bool, int, float]:
-        labels = region_labels(complex_, kind)
-        area = np.bincount(labels, complex_.area)
-        return len(area), complex_.degenerate, int((area >= min_area).sum()), float(area.min())
-
-    def run(chunk: Layers) -> tuple[np.ndarray, ...]:
-        cut = cut_by_layers(chunk, slopes, start, whole=True)
-        return tuple(map(np.array, zip(*map(one, complexes(chunk, slopes, start, cut)), strict=True)))
-
-    size = chunk_size or default_chunk_size(slopes, len(networks[0].bias))
-    found = map_chunks(run, networks, chunk_size=size, progress=progress, compiled=False)
-    count, degenerate, num_large, smallest = found
-    return count, degenerate, np.stack([num_large, smallest])
-
-
-def _with_progress(members: np.ndarray, progress: bool | str) -> tqdm:
-    """A bar for what integer arithmetic redoes, one network after the other."""
-    is_shown = bool(progress) and len(members) > 0
-    return tqdm(members.tolist(), unit="net", desc="in integers", disable=not is_shown)
+    activation: Activation,
+    cut_output: bool,
+    min_area: float | None,
+) -> tuple[np.ndarray, ...]:
+    """Counts and flags of a chunk; if an area is given, numbers of large regions and the smallest areas as well."""
+    networks, slopes = with_kinks(networks, activation)
+    if cut_output:
+        networks, slopes = with_output_cutting(networks, slopes)
+    if kind == "activation" and min_area is None:
+        return cell_counts(networks, slopes, start)
+    rows = []
+    for complex_ in complexes(networks, slopes, start):
+        if complex_ is None:
+            rows.append((NOT_COUNTED, False, NOT_COUNTED, np.nan))
+        else:
+            area = np.bincount(region_labels(complex_, kind), complex_.area)
+            rows.append((len(area), complex_.degenerate, int((area >= (min_area or 0.0)).sum()), float(area.min())))
+    return tuple(map(np.array, zip(*rows, strict=True)))
 
 
-def _scaled(hidden: Dense) -> Dense:
-    """The same lines with coefficients around one: each unit times a power of two, which is exact."""
-    largest = np.maximum(np.abs(hidden.kernel).max(axis=1), np.abs(hidden.bias))
-    exponent = -np.frexp(largest)[1]
-    if np.abs(exponent).max(initial=0) < 1000:  # then the powers are numbers, and products faster
-        power = np.ldexp(1.0, exponent)
-        return Dense(hidden.kernel * power[:, None, :], hidden.bias * power)
-    return Dense(np.ldexp(hidden.kernel, exponent[:, None, :]), np.ldexp(hidden.bias, exponent))
+def with_output_cutting(networks: Layers, slopes: list[np.ndarray]) -> tuple[Layers, list[np.ndarray]]:
+    """The network whose outputs are one more hidden layer of ReLU units, and the slopes with theirs. Behind these units
+    come as many linear ones, of which the outputs are copies."""
+    kernel, bias = networks[-1]
+    width = bias.shape[-1]
+    twice = Dense(np.concatenate([kernel, kernel], axis=-1), np.concatenate([bias, bias], axis=-1))
+    copies = np.broadcast_to(np.concatenate([np.zeros((width, width)), np.eye(width)]), (*bias.shape[:-1], 2 * width, width))
+    return (*networks[:-1], twice, Dense(copies, np.zeros_like(bias))), [*slopes, np.repeat([0.0, 1.0], width)]
+
+
+def _traced(layers: Layers, domain: PlanarDomain, start: Start, options: dict) -> RegionCounts:
+    """The counts as part of the program that is being traced."""
+    kind, activation, min_area = options["kind"], options["activation"], options["min_area"]
+    slopes = slopes_of(layers, activation)
+    if kind == "activation" and min_area is None and slopes is not None and not options["cut_output"]:
+        floats = tuple(Dense(*(_as_float(array) for array in layer)) for layer in layers)
+        return RegionCounts(*traced_cell_counts(floats, slopes, start))
+    leading = jnp.shape(layers[0].bias)[:-1]
+    integer, real = (jax.dtypes.canonicalize_dtype(dtype) for dtype in (np.int64, np.float64))
+    dtypes = (integer, np.bool_, integer, real)[: 2 if min_area is None else 4]
+
+    def on_host(*arrays: Array) -> tuple[np.ndarray, ...]:
+        values = list(map(np.asarray, arrays))
+        if values[1].ndim == 1:  # as a population, so that it may be not finite
+            values = [value[None] for value in values]
+        counts = count_regions(tuple(map(Dense, values[::2], values[1::2])), domain, **options)
+        shape = np.shape(arrays[1])[:-1]
+        return tuple(np.asarray(column, dtype).reshape(shape) for column, dtype in zip(counts, dtypes, strict=False))
+
+    shapes = tuple(jax.ShapeDtypeStruct(leading, dtype) for dtype in dtypes)
+    arrays = [jax.lax.stop_gradient(array) for layer in layers for array in layer]
+    return RegionCounts(*jax.pure_callback(on_host, shapes, *arrays, vmap_method="broadcast_all"))
+
+
+def _as_float(array: Array | np.ndarray) -> Array:
+    """Float32 and float64 as they are, everything else in float32, which holds what is shorter."""
+    array = jnp.asarray(array)
+    return array if array.dtype in (jnp.float32, jnp.float64) else array.astype(jnp.float32)

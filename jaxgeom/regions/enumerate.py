@@ -1,22 +1,17 @@
-"""[host] All linear regions of networks in the plane, as complexes: vertices, edges, faces, patterns and affine maps.
+"""[host] All linear regions of networks in the plane, as complexes: vertices, edges, faces, patterns and affine maps."""
 
-The layers of :mod:`jaxgeom.regions.planar` cut the domain, as for counting, but the last one is built, too; then
-:mod:`jaxgeom.regions.complexes` writes out what there is.
-"""
-
-from collections.abc import Callable
-
-import jax
 import numpy as np
+from tqdm.auto import tqdm
 
-from jaxgeom.chunks import check_chunk_size, map_chunks
+from jaxgeom.chunks import check_chunk_size
 from jaxgeom.domains import PlanarDomain, start_of
-from jaxgeom.layers import Dense, Layers, check_finite, check_layers, pad_widths
+from jaxgeom.layers import Dense, Layers, check_finite, check_layers
+from jaxgeom.regions.cells import cell_counts, complexes
 from jaxgeom.regions.complex import PlanarComplex
-from jaxgeom.regions.complexes import complexes
-from jaxgeom.regions.deep import cut_by_layers, default_chunk_size
-from jaxgeom.regions.kinks import Activation, with_kinks
-from jaxgeom.regions.pattern_maps import is_extreme, maps_of_patterns
+from jaxgeom.regions.count import with_output_cutting
+from jaxgeom.regions.kinks import Activation, check_planar, with_kinks
+
+_COMPLEX_WORK = 2**24  # networks x units³ that are held beside the results
 
 
 def enumerate_regions(
@@ -29,9 +24,8 @@ def enumerate_regions(
 ) -> PlanarComplex:
     """The linear regions of one network on a domain in the plane, and how they hang together.
 
-    Decisions are made in float64 with error bounds; where one lies within its bound (several lines through one point,
-    duplicate units, lines through corners), everything is computed anew in integers, which is exact and slow: some
-    0.1 ms a region and unit. ``degenerate`` says so.
+    Signs are decided in float64 with bounds of every error, and exactly where these do not suffice; ``degenerate``
+    says whether an exact zero was met (several lines through one point, duplicate units, lines through corners).
 
     Args:
         layers: one network with two inputs, a tuple of :class:`jaxgeom.Dense`.
@@ -59,56 +53,35 @@ def enumerate_regions(
         )
     check_layers(network, dim=2)
     check_finite(network)
-    if 0 in (len(layer.bias) for layer in network):
-        network, slopes, trimmed = _with_units(network, slopes)
-    else:
-        trimmed = None
-    whole, own = network, slopes
     if cut_output:
-        width = network[-1].bias.shape[0]
-        network, slopes = (*network, Dense(np.eye(width), np.zeros(width))), [*slopes, np.zeros(width)]
-    network = jax.tree.map(lambda array: np.asarray(array, np.float64), network)
-    stacked = jax.tree.map(lambda array: array[None], network)
-    cut = cut_by_layers(stacked, slopes, start, whole=True, max_regions=max_regions)
-    num_layers = len(cut.parts)
-    complete = num_layers == len(slopes)
-    if not complete:
-        reached = Dense(np.zeros((network[num_layers].kernel.shape[0], 1)), np.zeros(1))
-        network, slopes = (*network[:num_layers], reached), slopes[:num_layers]
-    (found,) = complexes(jax.tree.map(lambda array: array[None], network), slopes, start, cut)
-    if complete:
-        if cut_output or is_extreme(whole, own):  # with cut_output, the maps found are those of rectified outputs
-            units = sum(map(len, own))
-            gradient, intercept = maps_of_patterns(whole, own, found.patterns[:, :units])
-            found = found._replace(gradient=gradient, intercept=intercept)
-        return found if trimmed is None else trimmed(found)
+        network, slopes = with_output_cutting(network, slopes)
+    stacked = tuple(Dense(layer.kernel[None], layer.bias[None]) for layer in network)
+    depth = len(slopes)
+    if max_regions is not None:
+        depth = _layers_within(stacked, slopes, start, max_regions)
+    if depth == len(slopes):
+        (found,) = complexes(stacked, slopes, start)
+        assert found is not None
+        return _without_copies(found, network) if cut_output else found
+    reached = Dense(np.zeros((1, network[depth].kernel.shape[0], 1)), np.zeros((1, 1)))
+    (found,) = complexes((*stacked[:depth], reached), slopes[:depth], start)
+    assert found is not None
     nothing = np.full((found.num_faces, 1, 3), np.nan)
-    found = found._replace(gradient=nothing[..., :2], intercept=nothing[..., 2], complete=False)
-    return found if trimmed is None else trimmed(found)
+    return found._replace(gradient=nothing[..., :2], intercept=nothing[..., 2], complete=False)
 
 
-def _with_units(
-    network: Layers, slopes: list[np.ndarray]
-) -> tuple[Layers, list[np.ndarray], Callable[[PlanarComplex], PlanarComplex]]:
-    """The network with a zero unit in each layer without units, and what takes these out of its complex again."""
-    widths = [layer.bias.shape[-1] for layer in network]
-    padded = pad_widths(network, [max(width, 1) for width in widths[:-1]])
-    if widths[-1] == 0:
-        kernel, bias = (np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, 1)]) for array in padded[-1])
-        padded = (*padded[:-1], Dense(kernel, bias))
-    padded_slopes = [slope if len(slope) else np.zeros(1) for slope in slopes]
-    is_real = np.concatenate([np.arange(max(width, 1)) < width for width in widths])
+def _without_copies(complex_: PlanarComplex, network: Layers) -> PlanarComplex:
+    """The complex without the linear units that stand for the outputs; see :func:`with_output_cutting`."""
+    return complex_._replace(patterns=complex_.patterns[:, : -network[-1].bias.shape[-1] or None])
 
-    def trimmed(found: PlanarComplex) -> PlanarComplex:
-        real = is_real[: found.patterns.shape[1]]
-        outputs = found.gradient.shape[1] if not found.complete else widths[-1]
-        return found._replace(
-            patterns=found.patterns[:, real],
-            gradient=found.gradient[:, :outputs],
-            intercept=found.intercept[:, :outputs],
-        )
 
-    return padded, padded_slopes, trimmed
+def _layers_within(networks: Layers, slopes: list[np.ndarray], start: object, max_regions: int) -> int:
+    """How many hidden layers together make no more regions than this."""
+    for depth in range(1, len(slopes) + 1):
+        counts, _ = cell_counts((*networks[:depth], networks[depth]), slopes[:depth], start)
+        if counts[0] > max_regions:
+            return depth - 1
+    return len(slopes)
 
 
 def enumerate_population(
@@ -116,14 +89,15 @@ def enumerate_population(
     domain: PlanarDomain,
     *,
     activation: Activation = "relu",
+    cut_output: bool = False,
     chunk_size: int | None = None,
     progress: bool | str = False,
 ) -> list[PlanarComplex | None]:
-    """:func:`enumerate_regions` for each network of a population, cut in chunks on all cores.
+    """:func:`enumerate_regions` for each network of a population, in chunks on all cores.
 
     Args:
         layers: a population with one leading axis.
-        domain, activation: as for :func:`enumerate_regions`.
+        domain, activation, cut_output: as for :func:`enumerate_regions`.
         chunk_size: networks cut at once; default by memory.
         progress: show a progress bar; a string is its title.
 
@@ -135,34 +109,22 @@ def enumerate_population(
     """
     check_chunk_size(chunk_size)
     start = start_of(domain)
-    networks, slopes = with_kinks(layers, activation)
-    check_layers(networks, dim=2)
-    if np.ndim(networks[0].bias) != 2:
+    layers = check_planar(layers, activation)
+    if np.ndim(layers[0].bias) != 2:
         raise ValueError(
-            f"a population with one leading axis is needed, but the biases have shape {np.shape(networks[0].bias)}."
+            f"a population with one leading axis is needed, but the biases have shape {np.shape(layers[0].bias)}."
         )
-    is_finite = np.all(
-        [np.isfinite(array).reshape(len(array), -1).all(axis=1) for array in jax.tree.leaves(networks)], axis=0
-    )
-    found: list[PlanarComplex | None] = [None] * len(is_finite)
-    trimmed: Callable[[PlanarComplex], PlanarComplex] | None = None
-    if 0 in (layer.bias.shape[-1] for layer in networks):
-        networks, slopes, trimmed = _with_units(networks, slopes)
-
-    def run(chunk: tuple[Layers, np.ndarray]) -> np.ndarray:
-        members, numbers = chunk
-        cut = cut_by_layers(members, slopes, start, whole=True)
-        for place, complex_ in enumerate(complexes(members, slopes, start, cut)):
-            own = jax.tree.map(lambda array, place=place: array[place], members)
-            if is_extreme(own, slopes):
-                gradient, intercept = maps_of_patterns(own, slopes, complex_.patterns)
-                complex_ = complex_._replace(gradient=gradient, intercept=intercept)
-            found[numbers[place]] = complex_ if trimmed is None else trimmed(complex_)
-        return numbers
-
-    if is_finite.any():
-        some = jax.tree.map(lambda array: array[is_finite], networks)
-        members = np.flatnonzero(is_finite)
-        size = chunk_size or default_chunk_size(slopes, len(members))
-        map_chunks(run, (some, members), chunk_size=size, progress=progress, compiled=False)
+    num, units = len(layers[0].bias), sum(np.shape(layer.bias)[-1] for layer in layers[:-1])
+    size = chunk_size or int(np.clip(_COMPLEX_WORK // max(1, units) ** 3, 1, 256))
+    networks = tuple(Dense(*map(np.asarray, layer)) for layer in layers)
+    found: list[PlanarComplex | None] = []
+    with tqdm(total=num, unit="net", desc=progress if isinstance(progress, str) else None, disable=not progress) as bar:
+        for first in range(0, num, size):
+            chunk = tuple(Dense(*(array[first : first + size] for array in layer)) for layer in networks)
+            cut, slopes = with_kinks(chunk, activation)
+            if cut_output:
+                cut, slopes = with_output_cutting(cut, slopes)
+            some = complexes(cut, slopes, start)
+            found += [c if c is None or not cut_output else _without_copies(c, cut) for c in some]
+            bar.update(min(size, num - first))
     return found

@@ -1,7 +1,10 @@
 """[host] The linear regions of deep networks in the plane, cell by cell in integer arithmetic: slow, and never wrong.
 
-Floating-point weights are dyadic rationals, and so are the coefficients of every unit's affine function on a cell;
-points are homogeneous (x, y, w), as in :mod:`jaxgeom.regions.rational`. On such points a network is one whose biases
+The specification of the compiled engine, which takes the same steps, and what stands in for it where it is not built.
+
+Floating-point weights are dyadic rationals, and so are the coefficients of every unit's affine function on a cell.
+Lines are integer vectors (a, b, c), points homogeneous ones (x, y, w), their cross product is the point shared by two
+lines, and the side of a point is the sign of a dot product. On such points a network is one whose biases
 are multiplied by w, hence vertices at infinity (w = 0) are vertices as others, and the whole plane is three faces like
 triangles. All numbers are Python's integers, over one denominator for each layer.
 
@@ -15,7 +18,7 @@ point of it, and so share whole edges.
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from math import hypot, inf
+from math import gcd, hypot, inf, nan
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -24,7 +27,9 @@ from jaxtyping import Float
 from jaxgeom.domains import Start
 from jaxgeom.layers import Dense, Layers, check_finite, check_layers
 from jaxgeom.regions.complex import ARTIFICIAL, OUTSIDE, PlanarComplex, complex_of_cycles
-from jaxgeom.regions.rational import Vector, cross, dot, integers, num_cells_of_lines, reduced
+
+Vector: TypeAlias = tuple[int, int, int]
+"""A line (a, b, c) or a homogeneous point (x, y, w)."""
 
 Label: TypeAlias = tuple[int, int]
 """What made an edge: (hidden layer, unit), or (-1, side) and (-2, side) for sides of the start."""
@@ -45,6 +50,8 @@ class ExactCell(NamedTuple):
     """For each output (a, b, c): its value is (a x + b y + c) / denominator."""
     denominator: int
     """Positive, and the same for all cells of a network."""
+    is_tied: bool
+    """Whether some unit that might have cut was zero at a vertex on the way to this cell."""
 
 
 class _Cell(NamedTuple):
@@ -54,6 +61,7 @@ class _Cell(NamedTuple):
     labels: tuple[Label, ...]
     pattern: tuple[bool, ...]
     rows: np.ndarray
+    is_tied: bool
 
 
 def exact_cells(
@@ -75,9 +83,9 @@ def exact_cells(
     layers = _checked(layers, slopes)
     cells, denominator = _cells_of_hidden_layers(layers, slopes, start)
     found = []
-    for vertices, labels, pattern, functions in cells:
+    for vertices, labels, pattern, functions, is_tied in cells:
         rows = tuple((a, b, c) for a, b, c in functions.tolist())
-        found.append(ExactCell(vertices, labels, pattern, rows, denominator))
+        found.append(ExactCell(vertices, labels, pattern, rows, denominator, is_tied))
     return _relabelled(found, [len(slope) for slope in slopes])
 
 
@@ -88,22 +96,9 @@ def exact_count(
 ) -> int:
     """Number of regions of a network with two inputs, without any rounding; arguments as for :func:`exact_cells`.
 
-    The cells of the last hidden layer are not built but counted, as in :mod:`jaxgeom.regions.rational`. Of a start
-    with several faces they are built. A pattern's cell is convex, so its parts in several faces are one region.
+    A pattern's cell is convex, so its parts in several faces of the start are one region.
     """
-    layers = _checked(layers, slopes)
-    if len(start.cycles) > 1 or len(layers) == 1:
-        cells, _ = _cells_of_hidden_layers(layers, slopes, start)
-        return len({cell.pattern for cell in cells})
-    cells, _ = _cells_of_hidden_layers(layers[:-1], slopes[:-1], start)
-    bends = np.flatnonzero(slopes[-1] != 1)
-    count = 0
-    for cell in cells:
-        lines = cell.rows[bends]
-        values = (lines @ np.array(cell.vertices, object).T).tolist()
-        crossing = [tuple(line) for line, at in zip(lines.tolist(), values, strict=True) if min(at) < 0 < max(at)]
-        count += num_cells_of_lines(crossing, cell.vertices)
-    return count
+    return len({cell.pattern for cell in exact_cells(layers, slopes, start)})
 
 
 def _checked(layers: Layers, slopes: Sequence[np.ndarray]) -> Layers:
@@ -133,7 +128,8 @@ def _cells_of_hidden_layers(layers: Layers, slopes: Sequence[np.ndarray], start:
         (together, scale), (factors, slope_scale) = _integers_of(_with_bias(layer)), _integers_of(slope)
         denominator *= slope_scale
         kernel, bias = together[:, :-1], together[:, -1] * denominator
-        bends = np.flatnonzero(slope != 1).tolist()
+        is_zero = ~np.any(_with_bias(layers[index]), axis=1)
+        bends = np.flatnonzero((slope != 1) & ~is_zero).tolist()
         pieces: list[_Cell] = []
         for cell in cells:
             parts = list(_pieces(cell, bends, index))
@@ -172,19 +168,20 @@ def _faces(start: Start) -> Iterator[_Cell]:
     number = {side: index for index, side in enumerate(dict.fromkeys(together))}
     for cycle, around in zip(start.cycles, sides, strict=True):
         labels = tuple((OUTSIDE if together.count(side) == 1 else ARTIFICIAL, number[side]) for side in around)
-        yield _Cell(tuple(points[vertex] for vertex in cycle), labels, (), np.zeros((0, 3), object))
+        yield _Cell(tuple(points[vertex] for vertex in cycle), labels, (), np.zeros((0, 3), object), False)
 
 
 def _pieces(cell: _Cell, bends: list[int], layer: int) -> Iterator[_Cell]:
     """The pieces that the units of one layer cut a cell into. Each goes on with the units that change sign on it."""
     functions = cell.rows.tolist()
-    stack = [(cell.vertices, cell.labels, [False] * len(functions), bends)]
+    stack = [(cell.vertices, cell.labels, [False] * len(functions), bends, cell.is_tied)]
     while stack:
-        vertices, labels, active, candidates = stack.pop()
+        vertices, labels, active, candidates, is_tied = stack.pop()
         crossing = []
         for unit in candidates:
             a, b, c = functions[unit]
             values = [a * x + b * y + c * w for x, y, w in vertices]
+            is_tied = is_tied or 0 in values
             if min(values) < 0 < max(values):
                 crossing.append((unit, values))
             else:
@@ -195,9 +192,9 @@ def _pieces(cell: _Cell, bends: list[int], layer: int) -> Iterator[_Cell]:
             positive, negative = _split(vertices, labels, values, (layer, unit))
             with_unit = active.copy()
             with_unit[unit] = True
-            stack += [(*negative, active, rest), (*positive, with_unit, rest)]
+            stack += [(*negative, active, rest, is_tied), (*positive, with_unit, rest, is_tied)]
         else:
-            yield _Cell(vertices, labels, (*cell.pattern, *active), cell.rows)
+            yield _Cell(vertices, labels, (*cell.pattern, *active), cell.rows, is_tied)
 
 
 def _split(
@@ -250,7 +247,8 @@ def complex_of_cells(cells: list[ExactCell]) -> PlanarComplex:
     """
     number: dict[Vector, int] = {}
     cycles = [[number.setdefault(vertex, len(number)) for vertex in cell.vertices] for cell in cells]
-    complex_ = complex_of_cycles(
+    measured = [_area_and_centroid(cell.vertices) for cell in cells]
+    return complex_of_cycles(
         np.array([_position(vertex) for vertex in number]),
         np.cumsum([0, *map(len, cycles)]),
         np.concatenate(cycles),
@@ -258,17 +256,18 @@ def complex_of_cells(cells: list[ExactCell]) -> PlanarComplex:
         np.array([cell.pattern for cell in cells], bool).reshape(len(cells), -1),
         np.array([[[_quotient(v, cell.denominator) for v in row[:2]] for row in cell.rows] for cell in cells]),
         np.array([[_quotient(row[2], cell.denominator) for row in cell.rows] for cell in cells]),
-        degenerate=True,
+        np.array([area for area, _ in measured]),
+        np.array([centroid for _, centroid in measured]),
+        degenerate=any(cell.is_tied for cell in cells),
         complete=True,
     )
-    for face, cell in enumerate(cells):
-        if all(w > 0 for _, _, w in cell.vertices):
-            complex_.area[face], complex_.centroid[face] = _area_and_centroid(cell.vertices)
-    return complex_
 
 
 def _area_and_centroid(vertices: tuple[Vector, ...]) -> tuple[float, tuple[float, float]]:
-    """Of a bounded cell, from the triangles of a fan, each rounded once: slivers keep all their digits."""
+    """Of a cell, from the triangles of a fan, each rounded once: slivers keep all their digits. Of unbounded cells the
+    area is infinite, and the centroid NaN."""
+    if any(w == 0 for _, _, w in vertices):
+        return inf, (nan, nan)
     x, y, w = vertices[0]
     spokes = [
         (_quotient(p[0] * w - x * p[2], p[2] * w), _quotient(p[1] * w - y * p[2], p[2] * w)) for p in vertices[1:]
@@ -298,3 +297,28 @@ def _quotient(numerator: int, denominator: int) -> float:
         return numerator / denominator
     except OverflowError:
         return inf if numerator > 0 else -inf
+
+
+def integers(values: Sequence[float]) -> Vector:
+    """The three values times the smallest power of two that makes them integers."""
+    ratios = [value.as_integer_ratio() for value in values]
+    scale = max(denominator for _, denominator in ratios)
+    a, b, c = (numerator * (scale // denominator) for numerator, denominator in ratios)
+    return a, b, c
+
+
+def reduced(vector: Vector) -> Vector:
+    """The vector over its greatest common divisor: points in one direction become one tuple."""
+    a, b, c = vector
+    divisor = gcd(a, b, c)
+    return (a // divisor, b // divisor, c // divisor) if divisor > 1 else vector
+
+
+def cross(p: Vector, q: Vector) -> Vector:
+    """The cross product: the point shared by two lines, or the line through two points."""
+    return (p[1] * q[2] - p[2] * q[1], p[2] * q[0] - p[0] * q[2], p[0] * q[1] - p[1] * q[0])
+
+
+def dot(p: Vector, q: Vector) -> int:
+    """The dot product: its sign is the side of the line on which the point lies."""
+    return p[0] * q[0] + p[1] * q[1] + p[2] * q[2]

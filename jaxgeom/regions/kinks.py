@@ -39,7 +39,7 @@ def with_kinks(layers: Layers, activation: Activation = "relu") -> tuple[Layers,
         ValueError: for other activations, or a wrong number of them, or maxout with an odd width.
         TypeError: for anything that is neither a name nor a number.
     """
-    if isinstance(layers, Mapping) or not isinstance(layers, tuple | list) or "maxout" not in np.ravel(activation):
+    if isinstance(layers, Mapping) or not isinstance(layers, tuple | list) or not has_maxout(activation):
         layers = check_layers(layers)
     layers = tuple(Dense(*(np.asarray(as_float64(array)) for array in layer)) for layer in as_arrays(layers))
     num_hidden = len(layers) - 1
@@ -75,6 +75,39 @@ def with_kinks(layers: Layers, activation: Activation = "relu") -> tuple[Layers,
         else:
             slopes.append(np.full(width, _slope(name)))
     return check_layers(tuple(rewritten)), slopes
+
+
+def has_maxout(activation: Activation) -> bool:
+    """Whether maxout is among the activations, so that layers do not fit before they are rewritten."""
+    return "maxout" in (activation if isinstance(activation, list | tuple) else [activation])
+
+
+def check_planar(layers: Layers, activation: Activation) -> Layers:
+    """The network or population, if it has two inputs and its shapes fit; what maxout halves fits where it is
+    rewritten.
+
+    Raises:
+        TypeError, ValueError: as :func:`jaxgeom.layers.check_layers`, and for other numbers of inputs.
+    """
+    layers = as_arrays(layers) if has_maxout(activation) else check_layers(layers)
+    if np.shape(layers[0].kernel)[-2] != 2:
+        raise ValueError(
+            f"two inputs are needed, but the first layer takes {np.shape(layers[0].kernel)[-2]}. Use "
+            "jaxgeom.on_plane for a slice through networks with more, or jaxgeom.count_regions_nd in 3 or 4 dimensions."
+        )
+    return layers
+
+
+def slopes_of(layers: Layers, activation: Activation) -> list[Float[np.ndarray, " width"]] | None:
+    """The slopes of the units of networks whose activations have one kink; None if some layer's has more, so that
+    :func:`with_kinks` has to rewrite the network."""
+    num_hidden = len(layers) - 1
+    each = list(activation) if isinstance(activation, list | tuple) else [activation] * num_hidden
+    if len(each) != num_hidden:
+        raise ValueError(f"there are {num_hidden} hidden layers, but {len(each)} activations were given: {each}.")
+    if any(name in ("hard_tanh", "maxout") for name in each):
+        return None
+    return [np.full(np.shape(layer.bias)[-1], _slope(name)) for layer, name in zip(layers, each, strict=False)]
 
 
 def _halves(width: int) -> tuple[slice, slice]:
