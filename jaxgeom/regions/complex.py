@@ -74,21 +74,18 @@ def complex_of_cycles(
     patterns: Bool[np.ndarray, "faces units"],
     gradient: Float[np.ndarray, "faces out 2"],
     intercept: Float[np.ndarray, "faces out"],
-    area: Float[np.ndarray, " faces"],
-    centroid: Float[np.ndarray, "faces 2"],
     *,
     degenerate: bool,
     complete: bool,
 ) -> PlanarComplex:
-    """Put a complex together from its faces: find the edges that they share.
+    """Put a complex together from its faces: find the edges that they share, their areas and centroids.
 
     Args:
         points: homogeneous vertices (x, y, w), w >= 0.
         face_offsets: where the cycle of each face begins; the last entry is their length.
         face_vertices: the vertices of each face, counter-clockwise; every face has some.
         corner_labels: layer and unit that made the edge from each of them to the next.
-        patterns, gradient, intercept, area, degenerate, complete: as in :class:`PlanarComplex`.
-        centroid: as there; of unbounded faces any numbers.
+        patterns, gradient, intercept, degenerate, complete: as in :class:`PlanarComplex`.
 
     Raises:
         RuntimeError: if the faces do not fit together: an edge has more than two of them, or two on the same side or
@@ -101,9 +98,9 @@ def complex_of_cycles(
     with np.errstate(over="ignore"):
         size = np.where(is_ideal, np.hypot(points[:, 0], points[:, 1]), points[:, 2])
         vertices = points[:, :2] / size[:, None]
+    area, centroid = _areas_and_centroids(vertices, face_offsets, face_vertices)
     unbounded, inner = unbounded_faces(vertices, is_ideal, face_offsets, face_vertices)
-    centroid = centroid.copy()
-    centroid[unbounded] = inner
+    area[unbounded], centroid[unbounded] = np.inf, inner
     return PlanarComplex(
         vertices,
         is_ideal,
@@ -122,6 +119,27 @@ def complex_of_cycles(
         degenerate,
         complete,
     )
+
+
+def _areas_and_centroids(
+    vertices: Float[np.ndarray, "vertices 2"],
+    face_offsets: Int[np.ndarray, " offsets"],
+    face_vertices: Int[np.ndarray, " corners"],
+) -> tuple[Float[np.ndarray, " faces"], Float[np.ndarray, "faces 2"]]:
+    """From the triangles of a fan around the first vertex of each face; faces without area keep the mean of their
+    vertices."""
+    starts, lengths = face_offsets[:-1], np.diff(face_offsets)
+    with np.errstate(all="ignore"):
+        first = vertices[face_vertices[starts]]
+        spoke = vertices[face_vertices] - np.repeat(first, lengths, axis=0)
+        following = spoke[_next_corners(face_offsets)]
+        triangle = spoke[:, 0] * following[:, 1] - spoke[:, 1] * following[:, 0]
+        twice = np.add.reduceat(triangle, starts)
+        weight = triangle / np.repeat(3 * twice, lengths)
+        offset = np.add.reduceat(weight[:, None] * (spoke + following), starts)
+        odd = ~(np.isfinite(twice) & (twice > 0))
+        offset[odd] = (np.add.reduceat(spoke, starts) / lengths[:, None])[odd]
+        return twice / 2, first + offset
 
 
 def unbounded_faces(

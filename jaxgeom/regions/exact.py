@@ -18,7 +18,7 @@ point of it, and so share whole edges.
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from math import gcd, hypot, inf, nan
+from math import gcd, hypot, inf
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -247,8 +247,7 @@ def complex_of_cells(cells: list[ExactCell]) -> PlanarComplex:
     """
     number: dict[Vector, int] = {}
     cycles = [[number.setdefault(vertex, len(number)) for vertex in cell.vertices] for cell in cells]
-    measured = [_area_and_centroid(cell.vertices) for cell in cells]
-    return complex_of_cycles(
+    complex_ = complex_of_cycles(
         np.array([_position(vertex) for vertex in number]),
         np.cumsum([0, *map(len, cycles)]),
         np.concatenate(cycles),
@@ -256,18 +255,17 @@ def complex_of_cells(cells: list[ExactCell]) -> PlanarComplex:
         np.array([cell.pattern for cell in cells], bool).reshape(len(cells), -1),
         np.array([[[_quotient(v, cell.denominator) for v in row[:2]] for row in cell.rows] for cell in cells]),
         np.array([[_quotient(row[2], cell.denominator) for row in cell.rows] for cell in cells]),
-        np.array([area for area, _ in measured]),
-        np.array([centroid for _, centroid in measured]),
         degenerate=any(cell.is_tied for cell in cells),
         complete=True,
     )
+    for face, cell in enumerate(cells):
+        if all(w > 0 for _, _, w in cell.vertices):
+            complex_.area[face], complex_.centroid[face] = _area_and_centroid(cell.vertices)
+    return complex_
 
 
 def _area_and_centroid(vertices: tuple[Vector, ...]) -> tuple[float, tuple[float, float]]:
-    """Of a cell, from the triangles of a fan, each rounded once: slivers keep all their digits. Of unbounded cells the
-    area is infinite, and the centroid NaN."""
-    if any(w == 0 for _, _, w in vertices):
-        return inf, (nan, nan)
+    """Of a bounded cell, from the triangles of a fan, each rounded once: slivers keep all their digits."""
     x, y, w = vertices[0]
     spokes = [
         (_quotient(p[0] * w - x * p[2], p[2] * w), _quotient(p[1] * w - y * p[2], p[2] * w)) for p in vertices[1:]
