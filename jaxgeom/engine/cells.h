@@ -46,6 +46,28 @@ inline unsigned sign_bits(Vec x) {
 #endif
 }
 
+class Sparse {  // the weights that are not zero, unit by unit, each found when first needed
+  public:
+    typedef std::vector<std::pair<int, double>> Column;
+    const Column &column(const Network &net, int l, int unit) {
+        if (columns_.empty()) columns_.resize(net.num_layers);
+        const Layer &layer = net.layers[l];
+        if (columns_[l].empty()) columns_[l].resize(layer.out);
+        std::unique_ptr<Column> &place = columns_[l][unit];
+        if (!place) {
+            place.reset(new Column);
+            for (int i = 0; i < layer.in; i++) {
+                const double weight = layer.weights[static_cast<size_t>(i) * layer.out + unit];
+                if (weight != 0) place->emplace_back(i, weight);
+            }
+        }
+        return *place;
+    }
+
+  private:
+    std::vector<std::vector<std::unique_ptr<Column>>> columns_;
+};
+
 struct Entry {  // a cell on its way into a layer: where the functions of the layer's units come from
     const Entry *before;
     int layer;
@@ -63,9 +85,8 @@ struct Line {
 
 struct Knowledge {  // what exact arithmetic knows of a point
     ExactVector at;
-    int num_layers = 0;                        // through how many layers the point has gone
-    std::vector<std::pair<int, Exact>> state;  // what is not zero of its activations
-    std::vector<int8_t> signs;                 // of all hidden units; 2: not known
+    std::vector<int8_t> signs;                         // of the pre-activations of all hidden units; 2: not known
+    std::vector<std::unique_ptr<Exact>> activations;   // of the units of all hidden layers but the last, as far as needed
 };
 
 struct Point {
@@ -141,10 +162,9 @@ struct Cutter {
             } else {
                 const Layer &below = net.layers[entry->layer - 1];
                 row->w = Exact(layer.offsets[column]);
-                for (int i = 0; i < below.out; i++) {
+                for (const auto &[i, weight] : sparse.column(net, entry->layer, unit)) {
                     const bool is_on = below.slope[i] == 1 || (entry->active[i >> 6] >> (i & 63) & 1);
-                    const double weight = layer.weights[static_cast<size_t>(i) * layer.out + column];
-                    if (weight == 0 || (!is_on && below.slope[i] == 0)) continue;
+                    if (!is_on && below.slope[i] == 0) continue;
                     Exact factor(weight);
                     if (!is_on) factor = factor * Exact(below.slope[i]);
                     const ExactVector &other = exact_row(entry->before, i);
@@ -179,42 +199,47 @@ struct Cutter {
             if (is_opposite) known->at.x.negate(), known->at.y.negate(), known->at.w.negate();
         }
         known->signs.assign(num_units, 2);
-        if (!known->at.x.is_zero()) known->state.emplace_back(0, known->at.x);
-        if (!known->at.y.is_zero()) known->state.emplace_back(1, known->at.y);
+        known->activations.resize(net.unit_offsets[std::max(net.depth - 1, 0)]);
         return *known;
     }
-    Exact pre_activation(const Knowledge &known, const Layer &layer, int unit) {
+    Exact pre_activation(Knowledge &known, int l, int unit) {
+        const Layer &layer = net.layers[l];
         Exact sum = Exact(layer.offsets[unit]) * known.at.w;
-        for (const auto &[i, value] : known.state) {
-            const double weight = layer.weights[static_cast<size_t>(i) * layer.out + unit];
-            if (weight != 0) sum += Exact(weight) * value;
+        if (l == 0) {
+            return sum + Exact(layer.weights[unit]) * known.at.x + Exact(layer.weights[layer.out + unit]) * known.at.y;
+        }
+        for (const auto &[i, weight] : sparse.column(net, l, unit)) {
+            const Exact &value = activation(known, l - 1, i);
+            if (!value.is_zero()) sum += Exact(weight) * value;
         }
         return sum;
     }
+    const Exact &activation(Knowledge &known, int l, int unit) {
+        std::unique_ptr<Exact> &place = known.activations[net.unit_offsets[l] + unit];
+        if (!place) {
+            const double slope = net.layers[l].slope[unit];
+            int8_t &sign = known.signs[net.unit_offsets[l] + unit];
+            if (sign == 0 || (sign < 0 && slope == 0)) {
+                place.reset(new Exact);
+            } else {
+                place.reset(new Exact(pre_activation(known, l, unit)));
+                sign = static_cast<int8_t>(place->sign());
+                if (sign < 0 && slope != 1) *place = slope == 0 ? Exact() : *place * Exact(slope);
+            }
+        }
+        return *place;
+    }
     int exact_sign(int l, int unit, Point *point) {
         Knowledge &known = knowledge(point);
-        while (known.num_layers < l) {  // through one more layer
-            const Layer &layer = net.layers[known.num_layers];
-            int8_t *signs = known.signs.data() + net.unit_offsets[known.num_layers];
-            std::vector<std::pair<int, Exact>> state;
-            for (int j = 0; j < layer.out; j++) {
-                if (signs[j] == 0 || (signs[j] < 0 && layer.slope[j] == 0)) continue;
-                Exact value = pre_activation(known, layer, j);
-                signs[j] = static_cast<int8_t>(value.sign());
-                if (value.sign() < 0 && layer.slope[j] != 1) {
-                    if (layer.slope[j] == 0) continue;
-                    value = value * Exact(layer.slope[j]);
-                }
-                if (!value.is_zero()) state.emplace_back(j, std::move(value));
-            }
-            known.state = std::move(state);
-            known.num_layers++;
-        }
         int8_t &sign = known.signs[net.unit_offsets[l] + unit];
-        if (sign == 2) sign = static_cast<int8_t>(pre_activation(known, net.layers[l], unit).sign());
+        if (sign == 2) {
+            if (l + 1 < net.depth) activation(known, l, unit);
+            if (sign == 2) sign = static_cast<int8_t>(pre_activation(known, l, unit).sign());
+        }
         if (sign == 0) tally.is_degenerate = true;
         return sign;
     }
+    Sparse sparse{};
 
     static double value(double a, double b, double c, const Vertex &v) {
         return Plane ? a * v.x + (b * v.y + c * v.w) : a * v.x + (b * v.y + c);

@@ -16,16 +16,19 @@ class Exact {
     Exact() = default;
     explicit Exact(double value) {
         if (value == 0) return;
-        int exponent;
-        const auto mantissa = static_cast<int64_t>(std::ldexp(std::frexp(std::fabs(value), &exponent), 53));
-        exponent -= 53;
-        const int limb = exponent >> 6, shift = exponent & 63;  // both shifts of negative numbers round down
+        uint64_t bits;
+        std::memcpy(&bits, &value, sizeof bits);
+        const int biased = static_cast<int>(bits >> 52 & 0x7ff);
+        uint64_t mantissa = bits & ((uint64_t(1) << 52) - 1);
+        if (biased) mantissa |= uint64_t(1) << 52;
+        const int exponent = (biased ? biased : 1) - 1075;
+        const int shift = exponent & 63;  // with the line below: negative numbers round down
+        exponent_ = exponent >> 6;
         const unsigned __int128 wide = static_cast<unsigned __int128>(mantissa) << shift;
         inline_[0] = static_cast<uint64_t>(wide);
         inline_[1] = static_cast<uint64_t>(wide >> 64);
-        sign_ = value < 0 ? -1 : 1;
+        sign_ = bits >> 63 ? -1 : 1;
         size_ = 2;
-        exponent_ = limb;
         trim();
     }
     Exact(const Exact &other) { copy(other); }
