@@ -229,11 +229,15 @@ struct Cutter {
         }
         return *place;
     }
-    int exact_sign(int l, int unit, Point *point) {
+    // Two ways to the same sign: through the network at the point, which pays where many units are zero there, or by the
+    // unit's own function on the cell, which pays where weights are few.
+    int exact_sign(const Entry &entry, int unit, Point *point) {
+        const int l = entry.layer;
         Knowledge &known = knowledge(point);
         int8_t &sign = known.signs[net.unit_offsets[l] + unit];
         if (sign == 2) {
-            if (l + 1 < net.depth) activation(known, l, unit);
+            if (net.is_sparse) sign = static_cast<int8_t>(dot(exact_row(&entry, unit), known.at).sign());
+            else if (l + 1 < net.depth) activation(known, l, unit);
             if (sign == 2) sign = static_cast<int8_t>(pre_activation(known, l, unit).sign());
         }
         if (sign == 0) tally.is_degenerate = true;
@@ -244,11 +248,11 @@ struct Cutter {
     static double value(double a, double b, double c, const Vertex &v) {
         return Plane ? a * v.x + (b * v.y + c * v.w) : a * v.x + (b * v.y + c);
     }
-    int sign_at(int l, int unit, double a, double b, double c, double t, const Vertex &v) {
+    int sign_at(const Entry &entry, int unit, double a, double b, double c, double t, const Vertex &v) {
         const double z = value(a, b, c, v), tolerance = t + (std::fabs(a) + std::fabs(b) + std::fabs(c)) * v.e;
         if (z > tolerance) return 1;
         if (-z > tolerance) return -1;
-        return exact_sign(l, unit, v.point);
+        return exact_sign(entry, unit, v.point);
     }
 
     // ---- geometry
@@ -395,18 +399,18 @@ struct Cutter {
     }
 
     // Whether a unit changes sign on a cell (0), or is positive (1) or not (-1) on all of it.
-    int side_of_cell(int l, int unit, double a, double b, double c, double t, int nv, Vertex *v) {
+    int side_of_cell(const Entry &entry, int unit, double a, double b, double c, double t, int nv, Vertex *v) {
         int low = 1, high = -1;
         for (int i = 0; i < nv; i++) {
-            const int s = sign_at(l, unit, a, b, c, t, v[i]);
+            const int s = sign_at(entry, unit, a, b, c, t, v[i]);
             low = std::min(low, s), high = std::max(high, s);
             if (low < 0 && high > 0) return 0;
         }
         if (Plane && (low < 0 || high > 0)) {  // an edge between faces of the domain that runs along the unit's line
             for (int i = 0; i < nv; i++) {
                 const int k = i + 1 < nv ? i + 1 : 0;
-                if (v[i].line->is_artificial && sign_at(l, unit, a, b, c, t, v[i]) == 0 && sign_at(l, unit, a, b, c, t, v[k]) == 0) {
-                    v[i].line = relabelled(v[i], l, unit);
+                if (v[i].line->is_artificial && sign_at(entry, unit, a, b, c, t, v[i]) == 0 && sign_at(entry, unit, a, b, c, t, v[k]) == 0) {
+                    v[i].line = relabelled(v[i], entry.layer, unit);
                 }
             }
         }
@@ -461,7 +465,7 @@ struct Cutter {
             for (unsigned m = valid & ~below & ~above; m; m &= m - 1) {
                 const int s = __builtin_ctz(m), i = j + s;
                 if (!(crossing >> s & 1)) {
-                    const int side = side_of_cell(l, unit[i], A[i], B[i], C[i], T[i], nv, v);
+                    const int side = side_of_cell(entry, unit[i], A[i], B[i], C[i], T[i], nv, v);
                     if (side) { settle(unit[i], side > 0); continue; }
                 }
                 left[kept] = A[i], left[p + kept] = B[i], left[2 * p + kept] = C[i], left[3 * p + kept] = T[i];
@@ -495,7 +499,7 @@ struct Cutter {
         const int which = kept_unit[cutter];
         double *z = arena.take<double>(nv);
         int8_t *sign = arena.take<int8_t>(nv);
-        for (int i = 0; i < nv; i++) z[i] = value(a, b, c, v[i]), sign[i] = static_cast<int8_t>(sign_at(l, which, a, b, c, t, v[i]));
+        for (int i = 0; i < nv; i++) z[i] = value(a, b, c, v[i]), sign[i] = static_cast<int8_t>(sign_at(entry, which, a, b, c, t, v[i]));
         if (layer.first_twin[which] >= 0) tally.is_degenerate = true;  // its twins are zero on the line
         Line line = line_of(a, b, c, t, &entry, which);
         Point points[2];

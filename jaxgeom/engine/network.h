@@ -87,6 +87,7 @@ struct Network {
     double unit;                     // the power of two that finite coordinates are divided by
     int unit_exponent, output_exponent;  // its exponent, and that of the factor which undoes the last layer's scale
     bool is_finite;
+    bool is_sparse;                  // whether most of the weights are zero
 };
 
 // The exponent of the largest in magnitude, as frexp gives it; -2000 if all are 0.
@@ -126,65 +127,106 @@ inline bool all_finite(const void *data, bool is_float32, size_t offset, size_t 
     return is_float32 ? all_finite(static_cast<const float *>(data) + offset, n) : all_finite(static_cast<const double *>(data) + offset, n);
 }
 
+// Which unit of a layer each unit is a multiple of, everywhere: its activation is factor times that of unit `of`; of = -1
+// where it is zero. Structure that the weights show without any rounding; null where there is none.
+struct Multiples {
+    const int *of;
+    const double *factor;
+};
+
+// A unit's column and bias, with inputs that are multiples of one another taken together. False if that would round.
+inline bool gather_column(const Layer &layer, int unit, const Multiples *inputs, double *column) {
+    for (int i = 0; i < layer.in; i++) column[i] = layer.weights[static_cast<size_t>(i) * layer.out + unit];
+    column[layer.in] = layer.offsets[unit];
+    if (!inputs) return true;
+    bool is_exact = true;
+    for (int i = 0; i < layer.in; i++) {
+        const int of = inputs->of[i];
+        if (of == i || column[i] == 0) continue;
+        const double own = of < 0 ? 0 : column[i] * inputs->factor[i];
+        if (of >= 0) {
+            const double before = column[of], sum = before + own, part = sum - before, error = (before - (sum - part)) + (own - part);
+            is_exact = is_exact && error == 0 && std::fabs(own) < 1e300 && std::fabs(own) > 1e-280;
+            column[of] = sum;
+        }
+        column[i] = 0;
+    }
+    return is_exact;
+}
+
 // Which units are zero, linear, or ± 2^k times a unit before them: none of these is ever cut by.
-inline void sort_units(Layer &layer, const double *slope, bool is_output, Arena &arena) {
-    const int w = layer.out;
-    int *candidates = arena.take<int>(w), *linear = arena.take<int>(w);
+inline Multiples sort_units(Layer &layer, const double *slope, bool is_output, const Multiples *inputs, Arena &arena) {
+    const int w = layer.out, size = layer.in + 1;
+    int *candidates = arena.take<int>(w), *linear = arena.take<int>(w), *of = arena.take<int>(w);
     int *first = arena.take<int>(w), *next = arena.take<int>(w);
     int8_t *sign = arena.take<int8_t>(w);
+    double *factor = arena.take<double>(w);
     std::fill(first, first + w, -1);
     std::fill(next, next + w, -1);
     layer.num_candidates = layer.num_linear = 0;
     int table_size = 16;
     while (table_size < 2 * w) table_size *= 2;
-    auto mark = arena.mark();
-    int *table = arena.take<int>(table_size);
-    double *reduced = arena.take<double>(static_cast<size_t>(layer.in + 1) * w);
+    const auto mark = arena.mark();
+    int *table = arena.take<int>(table_size), *exponent = arena.take<int>(w);
+    double *reduced = arena.take<double>(static_cast<size_t>(size) * w);
     std::fill(table, table + table_size, -1);
+    bool is_plain = true;  // no unit is a multiple of another one
     for (int j = 0; j < w; j++) {
-        // the column over its first entry's sign and power of two
-        double *own = reduced + static_cast<size_t>(j) * (layer.in + 1);
-        double lead = 0;
-        for (int i = 0; i <= layer.in; i++) {
-            own[i] = i < layer.in ? layer.weights[static_cast<size_t>(i) * w + j] : layer.offsets[j];
-            if (lead == 0) lead = own[i];
+        of[j] = j, factor[j] = 1, sign[j] = 1;
+        double *own = reduced + static_cast<size_t>(j) * size;
+        const bool is_exact = gather_column(layer, j, inputs, own);
+        const bool is_linear = is_output || slope[j] == 1;
+        int lead = 0;
+        while (lead < size && own[lead] == 0) lead++;
+        if (is_exact && lead == size && !is_output) {  // zero at every point
+            of[j] = -1, factor[j] = 0, is_plain = false;
+            continue;
         }
-        if (lead == 0 && !is_output) continue;  // zero at every point
-        if (!is_output && slope[j] == 1) { linear[layer.num_linear++] = j; continue; }
-        if (is_output) { linear[layer.num_linear++] = j; continue; }
-        sign[j] = lead < 0 ? -1 : 1;
-        int exponent;
-        std::frexp(lead, &exponent);
-        bool is_plain = true;
-        uint64_t hash = 0x9e3779b97f4a7c15ull;
-        for (int i = 0; i <= layer.in; i++) {
-            double value = 0;
-            if (own[i] != 0) {
-                int own_exponent;
-                const double mantissa = std::frexp(own[i], &own_exponent);
-                own_exponent -= exponent;
-                if (own_exponent > 1000 || own_exponent < -1000) { is_plain = false; break; }
-                value = std::ldexp(sign[j] * mantissa, own_exponent);
+        if (is_linear) linear[layer.num_linear++] = j;
+        int twin = -1;
+        if (is_exact && lead < size && !is_output) {
+            // over the sign and the power of two of its first entry
+            sign[j] = own[lead] < 0 ? -1 : 1;
+            std::frexp(own[lead], &exponent[j]);
+            bool is_hashed = true;
+            uint64_t hash = 0x9e3779b97f4a7c15ull;
+            for (int i = 0; i < size; i++) {
+                if (own[i] != 0) {
+                    int other;
+                    const double mantissa = std::frexp(own[i], &other);
+                    other -= exponent[j];
+                    if (other > 1000 || other < -1000) { is_hashed = false; break; }
+                    own[i] = std::ldexp(sign[j] * mantissa, other);
+                } else {
+                    own[i] = 0;  // without a sign
+                }
+                uint64_t bits;
+                std::memcpy(&bits, &own[i], sizeof bits);
+                hash = (hash ^ bits) * 0xbf58476d1ce4e5b9ull;
+                hash ^= hash >> 29;
             }
-            own[i] = value;
-            uint64_t bits;
-            std::memcpy(&bits, &value, sizeof bits);
-            hash = (hash ^ bits) * 0xbf58476d1ce4e5b9ull;
-            hash ^= hash >> 29;
+            if (is_hashed) {
+                int slot = static_cast<int>(hash & (table_size - 1));
+                while (table[slot] >= 0 && !((slope[table[slot]] == 1) == is_linear && std::memcmp(reduced + static_cast<size_t>(table[slot]) * size, own, sizeof(double) * size) == 0))
+                    slot = (slot + 1) & (table_size - 1);
+                twin = table[slot];
+                if (twin < 0) table[slot] = j;
+            }
         }
-        if (is_plain) {
-            int slot = static_cast<int>(hash & (table_size - 1));
-            while (table[slot] >= 0 && std::memcmp(reduced + static_cast<size_t>(table[slot]) * (layer.in + 1), own, sizeof(double) * (layer.in + 1)) != 0)
-                slot = (slot + 1) & (table_size - 1);
-            const int twin = table[slot];
-            if (twin >= 0) { next[j] = first[twin]; first[twin] = j; continue; }
-            table[slot] = j;
+        if (twin >= 0) {
+            const int shift = exponent[j] - exponent[twin];
+            if (!is_linear) next[j] = first[twin], first[twin] = j;
+            if ((is_linear || (sign[j] == sign[twin] && slope[j] == slope[twin])) && shift > -500 && shift < 500) {
+                of[j] = twin, factor[j] = std::ldexp(sign[j] * sign[twin], shift), is_plain = false;
+            }
+        } else if (!is_linear) {
+            candidates[layer.num_candidates++] = j;
         }
-        candidates[layer.num_candidates++] = j;
     }
     arena.release(mark);
     layer.candidates = candidates, layer.linear = linear, layer.first_twin = first, layer.next_twin = next, layer.twin_sign = sign;
     layer.is_whole = layer.num_candidates == w;
+    return is_plain ? Multiples{nullptr, nullptr} : Multiples{of, factor};
 }
 
 // An upper bound of the largest singular value, the fourth root of |K'K|² (Frobenius), between it and |K|.
@@ -206,7 +248,7 @@ inline double spectral_bound(const Layer &layer, double frobenius) {
 }
 
 inline Network load_network(const Source &source, int64_t index, const Domain &domain, Arena &arena) {
-    Network net{source.depth, source.num_layers, arena.take<Layer>(std::max(source.num_layers, 1)), nullptr, 1, 0, 0, true};
+    Network net{source.depth, source.num_layers, arena.take<Layer>(std::max(source.num_layers, 1)), nullptr, 1, 0, 0, true, false};
     int *offsets = arena.take<int>(source.depth + 1);
     offsets[0] = 0;
     net.unit_offsets = offsets;
@@ -224,6 +266,8 @@ inline Network load_network(const Source &source, int64_t index, const Domain &d
     }
     if (!net.is_finite) return net;
     double before = -unit_exponent;  // the layer before is scaled by 2^before
+    size_t num_weights = 0, num_zeros = 0;
+    Multiples multiples{nullptr, nullptr};
     for (int l = 0; l < source.num_layers; l++) {
         Layer &layer = net.layers[l];
         const int in = static_cast<int>(source.widths[l]), out = static_cast<int>(source.widths[l + 1]);
@@ -250,6 +294,8 @@ inline Network load_network(const Source &source, int64_t index, const Domain &d
         }
         scale(layer.offsets, out, bias_shift, bias);
         layer.kernel = kernel, layer.bias = bias, layer.column_norm = norm;
+        for (size_t i = 0; i < num; i++) num_zeros += layer.weights[i] == 0;
+        num_weights += num;
         double frobenius = 0, bias_norm = 0;
         for (int j = 0; j < out; j++) {
             frobenius += norm[j];
@@ -270,10 +316,11 @@ inline Network load_network(const Source &source, int64_t index, const Domain &d
                 layer.steepest = std::max(layer.steepest, std::fabs(slope));
             }
         }
-        sort_units(layer, layer.slope, is_output, arena);
+        multiples = sort_units(layer, layer.slope, is_output, multiples.of ? &multiples : nullptr, arena);
         before = shift;
         net.output_exponent = -static_cast<int>(std::clamp(shift, -4000.0, 4000.0));
     }
+    net.is_sparse = 4 * num_zeros > 3 * num_weights;
     return net;
 }
 
