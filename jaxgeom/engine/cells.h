@@ -68,6 +68,43 @@ class Sparse {  // the weights that are not zero, unit by unit, each found when 
     std::vector<std::vector<std::unique_ptr<Column>>> columns_;
 };
 
+class Rows {  // exact rows of cells, used again and again
+  public:
+    ExactVector *take() {
+        if (free_.empty()) {
+            all_.emplace_back(new ExactVector);
+            return all_.back().get();
+        }
+        ExactVector *row = free_.back();
+        free_.pop_back();
+        *row = ExactVector();
+        return row;
+    }
+    ExactVector **take(int l, int n) {  // one place for each unit of a layer
+        if (static_cast<int>(free_places_.size()) <= l) free_places_.resize(l + 1);
+        if (free_places_[l].empty()) {
+            all_places_.emplace_back(new ExactVector *[n]());
+            return all_places_.back().get();
+        }
+        ExactVector **places = free_places_[l].back();
+        free_places_[l].pop_back();
+        return places;
+    }
+    void give_back(int l, int n, ExactVector **places) {
+        for (int i = 0; i < n; i++) {
+            if (places[i]) free_.push_back(places[i]);
+            places[i] = nullptr;
+        }
+        free_places_[l].push_back(places);
+    }
+
+  private:
+    std::vector<std::unique_ptr<ExactVector>> all_;
+    std::vector<ExactVector *> free_;
+    std::vector<std::unique_ptr<ExactVector *[]>> all_places_;
+    std::vector<std::vector<ExactVector **>> free_places_;
+};
+
 struct Entry {  // a cell on its way into a layer: where the functions of the layer's units come from
     const Entry *before;
     int layer;
@@ -153,9 +190,9 @@ struct Cutter {
 
     const ExactVector &exact_row(const Entry *entry, int unit) {
         const Layer &layer = net.layers[entry->layer];
-        if (!entry->exact) entry->exact = new ExactVector *[layer.out]();
+        if (!entry->exact) entry->exact = rows.take(entry->layer, layer.out);
         if (!entry->exact[unit]) {
-            auto *row = new ExactVector;
+            ExactVector *row = rows.take();
             const size_t column = unit;
             if (entry->layer == 0) {
                 *row = {Exact(layer.weights[column]), Exact(layer.weights[layer.out + column]), Exact(layer.offsets[column])};
@@ -244,6 +281,7 @@ struct Cutter {
         return sign;
     }
     Sparse sparse{};
+    Rows rows{};
 
     static double value(double a, double b, double c, const Vertex &v) {
         return Plane ? a * v.x + (b * v.y + c * v.w) : a * v.x + (b * v.y + c);
@@ -354,9 +392,7 @@ struct Cutter {
         return n;
     }
     void forget(const Entry &entry) {
-        if (!entry.exact) return;
-        for (int j = 0; j < net.layers[entry.layer].out; j++) delete entry.exact[j];
-        delete[] entry.exact;
+        if (entry.exact) rows.give_back(entry.layer, net.layers[entry.layer].out, entry.exact);
     }
 
     // Adds factor times a unit's activation to the next layer's functions; returns its squares.
@@ -401,6 +437,10 @@ struct Cutter {
     // Whether a unit changes sign on a cell (0), or is positive (1) or not (-1) on all of it.
     int side_of_cell(const Entry &entry, int unit, double a, double b, double c, double t, int nv, Vertex *v) {
         int low = 1, high = -1;
+        if (net.is_sparse && a == 0 && b == 0 && c == 0 && is_zero(exact_row(&entry, unit))) {
+            tally.is_degenerate = true;
+            return -1;
+        }
         for (int i = 0; i < nv; i++) {
             const int s = sign_at(entry, unit, a, b, c, t, v[i]);
             low = std::min(low, s), high = std::max(high, s);

@@ -53,11 +53,11 @@ class Exact {
         product.reserve(a.size_ + b.size_);
         uint64_t *out = product.limbs();
         const uint64_t *x = a.limbs(), *y = b.limbs();
-        std::memset(out, 0, sizeof(uint64_t) * (a.size_ + b.size_));
         for (int i = 0; i < a.size_; i++) {
             uint64_t carry = 0;
             for (int j = 0; j < b.size_; j++) {
-                const unsigned __int128 sum = static_cast<unsigned __int128>(x[i]) * y[j] + out[i + j] + carry;
+                const uint64_t before = i ? out[i + j] : 0;
+                const unsigned __int128 sum = static_cast<unsigned __int128>(x[i]) * y[j] + before + carry;
                 out[i + j] = static_cast<uint64_t>(sum);
                 carry = static_cast<uint64_t>(sum >> 64);
             }
@@ -128,8 +128,8 @@ class Exact {
         int zeros = 0;
         while (zeros < size_ && !x[zeros]) zeros++;
         if (zeros) {
-            std::memmove(x, x + zeros, sizeof(uint64_t) * (size_ - zeros));
             size_ -= zeros, exponent_ += zeros;
+            for (int i = 0; i < size_; i++) x[i] = x[i + zeros];
         }
         if (!size_) sign_ = exponent_ = 0;
     }
@@ -149,23 +149,15 @@ class Exact {
         Exact result;
         result.reserve(size);
         uint64_t *out = result.limbs();
-        std::memset(out, 0, sizeof(uint64_t) * size);
-        std::memcpy(out + (first.exponent_ - low), first.limbs(), sizeof(uint64_t) * first.size_);
-        const uint64_t *y = second.limbs();
-        uint64_t *at = out + (second.exponent_ - low);
+        const uint64_t *x = first.limbs(), *y = second.limbs();
+        const int shift_x = first.exponent_ - low, shift_y = second.exponent_ - low;
         uint64_t carry = 0;
-        const int room = size - (second.exponent_ - low);
-        for (int i = 0; i < room && (i < second.size_ || carry); i++) {
-            const uint64_t term = i < second.size_ ? y[i] : 0;
-            if (is_sum) {
-                const unsigned __int128 total = static_cast<unsigned __int128>(at[i]) + term + carry;
-                at[i] = static_cast<uint64_t>(total);
-                carry = static_cast<uint64_t>(total >> 64);
-            } else {
-                const unsigned __int128 total = static_cast<unsigned __int128>(at[i]) - term - carry;
-                at[i] = static_cast<uint64_t>(total);
-                carry = static_cast<uint64_t>(total >> 64) & 1;
-            }
+        for (int i = 0; i < size; i++) {
+            const uint64_t p = i >= shift_x && i < shift_x + first.size_ ? x[i - shift_x] : 0;
+            const uint64_t q = i >= shift_y && i < shift_y + second.size_ ? y[i - shift_y] : 0;
+            const unsigned __int128 total = is_sum ? static_cast<unsigned __int128>(p) + q + carry : static_cast<unsigned __int128>(p) - q - carry;
+            out[i] = static_cast<uint64_t>(total);
+            carry = static_cast<uint64_t>(total >> 64) & 1;
         }
         result.sign_ = a_first ? a.sign_ : sign_of_b;
         result.size_ = size;
@@ -198,6 +190,7 @@ struct ExactVector {  // a line a x + b y + c w = 0, or a homogeneous point (x, 
     Exact x, y, w;
 };
 
+inline bool is_zero(const ExactVector &p) { return p.x.is_zero() && p.y.is_zero() && p.w.is_zero(); }
 inline ExactVector cross(const ExactVector &p, const ExactVector &q) {
     return {p.y * q.w - p.w * q.y, p.w * q.x - p.x * q.w, p.x * q.y - p.y * q.x};
 }
