@@ -6,6 +6,7 @@ layers as float32 or float64 arrays with one leading axis; nothing is copied on 
 
 import ctypes
 import functools
+import itertools
 import platform
 import sys
 import threading
@@ -82,7 +83,7 @@ def count(
     num = len(arrays[1])
     counts, degenerate = np.zeros(num, np.int64), np.zeros(num, np.uint8)
     network = _Network(arrays, slopes, corners, cycles)
-    results = counts.ctypes.data_as(ctypes.c_void_p), degenerate.ctypes.data_as(ctypes.c_void_p)
+    results = _address(counts), _address(degenerate)
 
     def call(stop: Any) -> int:
         return _loaded().jaxgeom_count(ctypes.c_int64(num), *network.arguments, threads, *results, stop)
@@ -187,10 +188,10 @@ class _Network:
         widths = np.array([2, *(array.shape[-1] for array in own[1::2])], np.int64)
         corners = np.ascontiguousarray(corners, np.float64)
         slopes = np.ascontiguousarray(slopes, np.float64)
-        offsets = np.cumsum([0, *map(len, cycles)]).astype(np.int32)
-        around = np.concatenate([np.asarray(cycle, np.int32) for cycle in cycles])
+        offsets = np.array([0, *itertools.accumulate(map(len, cycles))], np.int32)
+        around = np.array([corner for cycle in cycles for corner in cycle], np.int32)
         is_float32 = np.array([array.dtype == np.float32 for array in own], np.uint8)
-        pointers = [(ctypes.c_void_p * len(part))(*(a.ctypes.data for a in part)) for part in (own[::2], own[1::2])]
+        pointers = [(ctypes.c_void_p * len(part))(*map(_pointer, part)) for part in (own[::2], own[1::2])]
         self.num_units = len(slopes)
         self.arguments = (
             len(own) // 2 - 1,
@@ -214,7 +215,11 @@ def _as_float(array: Array | np.ndarray) -> np.ndarray:
 
 
 def _address(array: np.ndarray) -> ctypes.c_void_p:
-    return ctypes.c_void_p(array.ctypes.data)
+    return ctypes.c_void_p(_pointer(array))
+
+
+def _pointer(array: np.ndarray) -> int:
+    return array.__array_interface__["data"][0]  # a third of the time of array.ctypes
 
 
 def _interruptible(call: Callable[[Any], Any], is_long: bool) -> Any:

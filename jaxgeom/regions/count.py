@@ -99,26 +99,34 @@ def count_regions(
     if any(isinstance(array, jax.core.Tracer) for layer in layers for array in layer):
         return _traced(layers, domain, start, options)
     leading = np.shape(layers[0].bias)[:-1]
-    if not leading:
-        check_finite(layers)
     num = int(np.prod(leading))
     flat = tuple(
         Dense(*(np.asarray(array).reshape(num, *np.shape(array)[len(leading) :]) for array in layer))
         for layer in layers
     )
     size = chunk_size or _chunk_size(flat, needs_complexes=kind != "activation" or min_area is not None)
-    columns = [np.zeros(num, np.int64), np.zeros(num, bool), np.zeros(num, np.int64), np.full(num, np.nan)]
-    with tqdm(total=num, unit="net", desc=progress if isinstance(progress, str) else None, disable=not progress) as bar:
+    if num <= size and not progress:
+        columns = _counts_of(flat, start, **options)
+    else:
+        columns = _in_chunks(flat, start, size, progress, options)
+    if not leading and columns[0][0] == NOT_COUNTED:
+        check_finite(layers)
+    return RegionCounts(*(column.reshape(leading) for column in columns))
+
+
+def _in_chunks(
+    networks: Layers, start: Start, size: int, progress: bool | str, options: dict
+) -> tuple[np.ndarray, ...]:
+    """Counts and flags of a population, chunk by chunk."""
+    num = len(networks[0].bias)
+    parts = []
+    title = progress if isinstance(progress, str) else None
+    with tqdm(total=num, unit="net", desc=title, disable=not progress) as bar:
         for first in range(0, num, size):
-            members = slice(first, first + size)
-            chunk = flat if num <= size else tuple(Dense(*(array[members] for array in layer)) for layer in flat)
-            for column, values in zip(columns, _counts_of(chunk, start, **options), strict=False):
-                column[members] = values
+            chunk = tuple(Dense(*(array[first : first + size] for array in layer)) for layer in networks)
+            parts.append(_counts_of(chunk, start, **options))
             bar.update(min(size, num - first))
-    counts, degenerate, num_large, smallest_area = (column.reshape(leading) for column in columns)
-    if min_area is None:
-        return RegionCounts(counts, degenerate)
-    return RegionCounts(counts, degenerate, num_large, smallest_area)
+    return tuple(map(np.concatenate, zip(*parts, strict=True)))
 
 
 def _chunk_size(networks: Layers, *, needs_complexes: bool) -> int:
@@ -140,19 +148,24 @@ def _counts_of(
     min_area: float | None,
 ) -> tuple[np.ndarray, ...]:
     """Counts and flags of a chunk; if an area is given, numbers of large regions and the smallest areas as well."""
-    networks, slopes = with_kinks(networks, activation)
+    slopes = slopes_of(networks, activation)
+    if slopes is None:
+        networks, slopes = with_kinks(networks, activation)
     if cut_output:
         networks, slopes = with_output_cutting(networks, slopes)
     if kind == "activation" and min_area is None:
         return cell_counts(networks, slopes, start)
-    rows = []
+    rows: list[tuple[int, bool, int, float]] = []
     for complex_ in complexes(networks, slopes, start):
         if complex_ is None:
             rows.append((NOT_COUNTED, False, NOT_COUNTED, np.nan))
         else:
             area = np.bincount(region_labels(complex_, kind), complex_.area)
             rows.append((len(area), complex_.degenerate, int((area >= (min_area or 0.0)).sum()), float(area.min())))
-    return tuple(map(np.array, zip(*rows, strict=True)))
+    columns = zip(*rows, strict=True) if rows else [()] * 4
+    dtypes = (np.int64, bool, np.int64, np.float64)
+    found = tuple(np.array(column, dtype) for column, dtype in zip(columns, dtypes, strict=True))
+    return found[:2] if min_area is None else found
 
 
 def with_output_cutting(networks: Layers, slopes: list[np.ndarray]) -> tuple[Layers, list[np.ndarray]]:
