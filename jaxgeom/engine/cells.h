@@ -477,15 +477,21 @@ struct Cutter {
         int kept = 0, num_on = 0;
         double e = 0;
         for (int i = 0; i < nv; i++) e = std::max(e, v[i].e);
+        const auto add = [&](int m, double factor) {
+            const double a = factor * entry.rows[m], b = factor * entry.rows[layer.stride + m], c = factor * entry.rows[2 * layer.stride + m];
+            on[num_on] = a, on[q + num_on] = b, on[2 * q + num_on] = c, on_unit[num_on++] = m;
+            squares += a * a + b * b + c * c;
+        };
         const auto settle = [&](int j, bool is_on) {
+            if (!layer.has_twins) {
+                if (is_on) bits[j >> 6] |= uint64_t(1) << (j & 63);
+                if (next && (is_on || layer.slope[j] != 0)) add(j, is_on ? 1 : layer.slope[j]);
+                return;
+            }
             for (int m = j; m >= 0; m = m == j ? layer.first_twin[j] : layer.next_twin[m]) {
                 const bool with = is_on == (layer.twin_sign[m] == layer.twin_sign[j]);
                 if (with) bits[m >> 6] |= uint64_t(1) << (m & 63);
-                if (!next || !(with || layer.slope[m] != 0)) continue;
-                const double factor = with ? 1 : layer.slope[m];
-                const double a = factor * entry.rows[m], b = factor * entry.rows[layer.stride + m], c = factor * entry.rows[2 * layer.stride + m];
-                on[num_on] = a, on[q + num_on] = b, on[2 * q + num_on] = c, on_unit[num_on++] = m;
-                squares += a * a + b * b + c * c;
+                if (next && (with || layer.slope[m] != 0)) add(m, with ? 1 : layer.slope[m]);
             }
         };
         for (int j = 0; j < p; j += kLanes) {
@@ -513,7 +519,7 @@ struct Cutter {
             }
             if (is_last) continue;
             for (unsigned m = above; m; m &= m - 1) settle(unit[j + __builtin_ctz(m)], true);
-            if (layer.has_slopes || !layer.is_whole)
+            if (layer.has_slopes || layer.has_twins)
                 for (unsigned m = below; m; m &= m - 1) settle(unit[j + __builtin_ctz(m)], false);
         }
         if (num_on) contribute_all(l, num_on, on_unit, on, on + q, on + 2 * q, next);
@@ -821,7 +827,7 @@ struct Cutter {
         arena.release(mark);
         if (shared) is_certain = agree(*shared, is_certain, trouble, pairs, ends_on_artificial);
         if (!is_certain) return -1;
-        if (!layer.is_whole)
+        if (layer.has_twins)
             for (int i = 0; i < k; i++) if (layer.first_twin[unit[i]] >= 0) tally.is_degenerate = true;
         if (!claim()) return 0;
         if (Plane) {

@@ -66,6 +66,7 @@ struct Layer {
     int num_candidates;              // units that may cut
     const int *candidates;           // ascending
     bool is_whole;                   // candidates are all units
+    bool has_twins;
     const int *first_twin, *next_twin;  // chains of units that are ± 2^k times another one; -1 ends them
     const int8_t *twin_sign;
     int num_linear;
@@ -154,6 +155,25 @@ inline bool gather_column(const Layer &layer, int unit, const Multiples *inputs,
     return is_exact;
 }
 
+// Whether b is ± 2^k times a, for columns without negative zeros or with them.
+inline bool are_multiples(const double *a, const double *b, int size) {
+    int lead = 0;
+    while (lead < size && a[lead] == 0) lead++;
+    if (lead == size || b[lead] == 0) return false;
+    int exponent_a, exponent_b;
+    const double mantissa_a = std::frexp(a[lead], &exponent_a), mantissa_b = std::frexp(b[lead], &exponent_b);
+    if (std::fabs(mantissa_a) != std::fabs(mantissa_b)) return false;
+    const bool is_opposite = mantissa_a != mantissa_b;
+    for (int i = 0; i < size; i++) {
+        if ((a[i] == 0) != (b[i] == 0)) return false;
+        if (a[i] == 0) continue;
+        int p, q;
+        const double x = std::frexp(a[i], &p), y = std::frexp(b[i], &q);
+        if (x != (is_opposite ? -y : y) || p - q != exponent_a - exponent_b) return false;
+    }
+    return true;
+}
+
 // Which units are zero, linear, or ± 2^k times a unit before them: none of these is ever cut by.
 inline Multiples sort_units(Layer &layer, const double *slope, bool is_output, const Multiples *inputs, Arena &arena) {
     const int w = layer.out, size = layer.in + 1;
@@ -164,10 +184,12 @@ inline Multiples sort_units(Layer &layer, const double *slope, bool is_output, c
     std::fill(first, first + w, -1);
     std::fill(next, next + w, -1);
     layer.num_candidates = layer.num_linear = 0;
+    layer.has_twins = false;
     int table_size = 16;
     while (table_size < 2 * w) table_size *= 2;
     const auto mark = arena.mark();
-    int *table = arena.take<int>(table_size), *exponent = arena.take<int>(w);
+    int *table = arena.take<int>(table_size);
+    uint64_t *hashes = arena.take<uint64_t>(w);
     double *reduced = arena.take<double>(static_cast<size_t>(size) * w);
     std::fill(table, table + table_size, -1);
     bool is_plain = true;  // no unit is a multiple of another one
@@ -185,37 +207,28 @@ inline Multiples sort_units(Layer &layer, const double *slope, bool is_output, c
         if (is_linear) linear[layer.num_linear++] = j;
         int twin = -1;
         if (is_exact && lead < size && !is_output) {
-            // over the sign and the power of two of its first entry
+            // mantissas do not change with signs and powers of two
             sign[j] = own[lead] < 0 ? -1 : 1;
-            std::frexp(own[lead], &exponent[j]);
-            bool is_hashed = true;
-            uint64_t hash = 0x9e3779b97f4a7c15ull;
+            uint64_t hash = is_linear ? 1 : 2;
             for (int i = 0; i < size; i++) {
-                if (own[i] != 0) {
-                    int other;
-                    const double mantissa = std::frexp(own[i], &other);
-                    other -= exponent[j];
-                    if (other > 1000 || other < -1000) { is_hashed = false; break; }
-                    own[i] = std::ldexp(sign[j] * mantissa, other);
-                } else {
-                    own[i] = 0;  // without a sign
-                }
                 uint64_t bits;
                 std::memcpy(&bits, &own[i], sizeof bits);
-                hash = (hash ^ bits) * 0xbf58476d1ce4e5b9ull;
+                hash = (hash ^ (bits & ((uint64_t(1) << 52) - 1)) ^ (own[i] != 0 ? uint64_t(1) << 60 : 0)) * 0xbf58476d1ce4e5b9ull;
                 hash ^= hash >> 29;
             }
-            if (is_hashed) {
-                int slot = static_cast<int>(hash & (table_size - 1));
-                while (table[slot] >= 0 && !((slope[table[slot]] == 1) == is_linear && std::memcmp(reduced + static_cast<size_t>(table[slot]) * size, own, sizeof(double) * size) == 0))
-                    slot = (slot + 1) & (table_size - 1);
-                twin = table[slot];
-                if (twin < 0) table[slot] = j;
-            }
+            hashes[j] = hash;
+            int slot = static_cast<int>(hash & (table_size - 1));
+            while (table[slot] >= 0 && !(hashes[table[slot]] == hash && are_multiples(reduced + static_cast<size_t>(table[slot]) * size, own, size)))
+                slot = (slot + 1) & (table_size - 1);
+            twin = table[slot];
+            if (twin < 0) table[slot] = j;
         }
         if (twin >= 0) {
-            const int shift = exponent[j] - exponent[twin];
-            if (!is_linear) next[j] = first[twin], first[twin] = j;
+            int exponent, exponent_of_twin;
+            std::frexp(own[lead], &exponent);
+            std::frexp(reduced[static_cast<size_t>(twin) * size + lead], &exponent_of_twin);
+            const int shift = exponent - exponent_of_twin;
+            if (!is_linear) next[j] = first[twin], first[twin] = j, layer.has_twins = true;
             if ((is_linear || (sign[j] == sign[twin] && slope[j] == slope[twin])) && shift > -500 && shift < 500) {
                 of[j] = twin, factor[j] = std::ldexp(sign[j] * sign[twin], shift), is_plain = false;
             }
