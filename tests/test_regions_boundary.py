@@ -153,8 +153,10 @@ def test_pieces_of_neighbouring_faces_end_in_the_same_points():
         ([[1, 0, 1], [1, 0, -0.5], [1, 0, -0.5 - 2**-50]], [[1], [0], [0]], [-1.5], [(0, 1, 2)], 0),  # x - 1/2
         ([[1, 0, 0], [-1, 0, 0]], [[0, 1, 2], [0, -1, -2]], [0, 0, 0], [(0, 2, 2)], 0),  # 0, x, 2x: edge
         ([[1, 0, -2]], [[0, 0, 0]], [0, 0, 0], [], 1),
-        # zero up to rounding for x > 0, and relu(-y): a right angle and two more flat faces
-        ([[1, 0, 0]] * 3 + [[0, -1, 0]], [[0.1], [0.2], [-0.3], [1]], [0], [(0, 1, 1), (0, 1, 1)], 2),
+        # 2.8e-17 x for x > 0, since the sum of these weights is not zero, and relu(-y): a right angle
+        ([[1, 0, 0]] * 3 + [[0, -1, 0]], [[0.1], [0.2], [-0.3], [1]], [0], [(0, 1, 1), (0, 1, 1)], 1),
+        # zero for x > 0: a right angle and two more flat faces
+        ([[1, 0, 0]] * 3 + [[0, -1, 0]], [[0.25], [0.5], [-0.75], [1]], [0], [(0, 1, 1), (0, 1, 1)], 2),
     ],
 )
 def test_degenerate_outputs(rows, kernel, bias, expected, num_flat):

@@ -151,6 +151,7 @@ struct Complex {  // what building collects
     std::vector<int> face_vertices, face_edges;
     std::vector<uint8_t> patterns;
     std::vector<double> maps, area, centroid;
+    std::vector<double> outputs;  // at each vertex, NaN until a face needs them
     bool is_consistent = true;
 };
 
@@ -236,7 +237,7 @@ struct Cutter {
             if (is_opposite) known->at.x.negate(), known->at.y.negate(), known->at.w.negate();
         }
         known->signs.assign(num_units, 2);
-        known->activations.resize(net.unit_offsets[std::max(net.depth - 1, 0)]);
+        known->activations.resize(net.unit_offsets[Build ? net.depth : std::max(net.depth - 1, 0)]);
         return *known;
     }
     Exact pre_activation(Knowledge &known, int l, int unit) {
@@ -623,7 +624,10 @@ struct Cutter {
                 if (Build && complex->edges[v[i].edge].middle >= 0) place_again(v[i], line, on, first);
                 else {
                     meet(v[i], v[k], z[i], z[k], line, on);
-                    if (Build) place(v[i], line, on, first);
+                    if (Build) {
+                        if (on.e > 1e-12) refine(on);
+                        place(v[i], line, on, first);
+                    }
                 }
                 if (num_ends < 2) chord_ends[num_ends++] = on.id;
                 Vertex along = on;
@@ -647,6 +651,15 @@ struct Cutter {
 
     // ---- building: vertices and edges that cells share
 
+    // A vertex whose computed place is uncertain, as where lines are nearly parallel, put to where it is.
+    void refine(Vertex &v) {
+        const ExactVector &at = knowledge(v.point).at;
+        if (at.w.is_zero()) return;
+        const double x = ratio(at.x, at.w) / net.unit, y = ratio(at.y, at.w) / net.unit;
+        const double size = std::max({Plane ? std::fabs(x) : 1, Plane ? std::fabs(y) : 1, 1.0});
+        if (!(size < 1e300)) return;
+        v.x = x / size, v.y = y / size, v.w = 1 / size, v.e = 8 * kEps;
+    }
     // A new vertex on an edge that no cell has split yet. `on` gets the piece behind it, `first` is the piece before it.
     void place(const Vertex &u, const Line &line, Vertex &on, int &first) {
         Complex &all = *complex;
@@ -698,6 +711,25 @@ struct Cutter {
                 const ExactVector &exact = exact_row(&last, j);
                 const Exact one(1);
                 for (const Exact *entry : {&exact.x, &exact.y, &exact.w}) all.maps.push_back(ratio(*entry, one));
+            }
+        }
+        all.outputs.resize(all.x.size() * output.out, NAN);
+        for (int i = 0; i < nv; i++) {
+            double *values = all.outputs.data() + static_cast<size_t>(v[i].id) * output.out;
+            if (v[i].w == 0 || !std::isnan(values[0])) continue;
+            for (int j = 0; j < output.out; j++) {
+                const double *row = last.rows + j;
+                const int stride = output.stride;
+                const double a = row[0], b = row[stride], c = row[2 * stride], size = std::fabs(a) + std::fabs(b) + std::fabs(c);
+                const double bound = net.depth ? output.column_norm[j] * (delta + h) + g * std::fabs(output.bias[j]) : 0;
+                const double z = value(a, b, c, v[i]), error = bound + size * (v[i].e + 8 * kEps) + kFloor;
+                if (std::fabs(z) > 1e6 * error && size < 1e280) {
+                    values[j] = std::ldexp(z / v[i].w, net.output_exponent);
+                } else {
+                    Knowledge &known = knowledge(v[i].point);
+                    const bool by_row = net.is_sparse || net.depth == 0;
+                    values[j] = ratio(by_row ? dot(exact_row(&last, j), known.at) : pre_activation(known, net.depth, j), known.at.w);
+                }
             }
         }
         double area, x, y;

@@ -136,13 +136,13 @@ JAXGEOM_EXPORT void jaxgeom_cells_sizes(void *handle, int64_t index, int64_t *si
 
 JAXGEOM_EXPORT void jaxgeom_cells_copy(
     void *handle, int64_t index, double *points, int64_t *edges, int64_t *edge_faces, int64_t *edge_labels, int64_t *face_offsets, int64_t *face_vertices,
-    int64_t *face_edges, uint8_t *patterns, double *maps, double *area, double *centroid) {
+    int64_t *face_edges, uint8_t *patterns, double *maps, double *area, double *centroid, double *outputs) {
     const CellArrays &a = static_cast<Batch *>(handle)->members[index];
     const auto copy = [](const auto &from, auto *to) {
         if (!from.empty()) std::memcpy(to, from.data(), sizeof(from[0]) * from.size());
     };
     copy(a.points, points), copy(a.edges, edges), copy(a.edge_faces, edge_faces), copy(a.edge_labels, edge_labels), copy(a.face_offsets, face_offsets);
-    copy(a.face_vertices, face_vertices), copy(a.face_edges, face_edges), copy(a.patterns, patterns), copy(a.maps, maps), copy(a.area, area), copy(a.centroid, centroid);
+    copy(a.face_vertices, face_vertices), copy(a.face_edges, face_edges), copy(a.patterns, patterns), copy(a.maps, maps), copy(a.area, area), copy(a.centroid, centroid), copy(a.outputs, outputs);
 }
 
 JAXGEOM_EXPORT void jaxgeom_cells_free(void *handle) { delete static_cast<Batch *>(handle); }

@@ -32,7 +32,7 @@ JAXGEOM_EXPORT void *jaxgeom_cells(
 JAXGEOM_EXPORT void jaxgeom_cells_sizes(void *handle, int64_t index, int64_t *sizes);
 JAXGEOM_EXPORT void jaxgeom_cells_copy(
     void *handle, int64_t index, double *points, int64_t *edges, int64_t *edge_faces, int64_t *edge_labels, int64_t *face_offsets, int64_t *face_vertices,
-    int64_t *face_edges, uint8_t *patterns, double *maps, double *area, double *centroid);
+    int64_t *face_edges, uint8_t *patterns, double *maps, double *area, double *centroid, double *outputs);
 JAXGEOM_EXPORT void jaxgeom_cells_free(void *handle);
 
 // Whether this processor runs the library that is compiled for AVX2.

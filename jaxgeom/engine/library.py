@@ -48,6 +48,8 @@ class Cells(NamedTuple):
     """Areas; infinite for unbounded faces."""
     centroid: Float[np.ndarray, "faces 2"]
     """Centres of mass; NaN for unbounded faces."""
+    outputs: Float[np.ndarray, "vertices out"]
+    """Values of the outputs, each right to ten digits of its own, zero where it is zero; NaN at infinity."""
     degenerate: bool
     """Whether an exact zero was met."""
 
@@ -262,6 +264,7 @@ def _copied(handle: int, index: int, num_units: int, num_outputs: int) -> Cells 
         np.empty((faces, num_outputs, 3)),
         np.empty(faces),
         np.empty((faces, 2)),
+        np.empty((vertices, num_outputs)),
     )
     library.jaxgeom_cells_copy(*at, *map(_address, arrays))
     return Cells(*arrays, bool(degenerate))

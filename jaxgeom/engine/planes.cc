@@ -87,6 +87,8 @@ CellArrays cells_in(const Source &source, int64_t index, const Domain &domain, c
     }
     out.face_offsets = std::move(all.face_offsets);
     out.patterns = std::move(all.patterns), out.maps = std::move(all.maps);
+    all.outputs.resize(all.x.size() * net.layers[net.depth].out, NAN);
+    out.outputs = std::move(all.outputs);
     out.area = std::move(all.area), out.centroid = std::move(all.centroid);
     arena.release(mark);
     return out;

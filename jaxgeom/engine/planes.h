@@ -21,6 +21,7 @@ struct CellArrays {  // the complex of one network, see jaxgeom.regions.complex.
     std::vector<uint8_t> patterns;         // (faces, units)
     std::vector<double> maps;              // (faces, outputs, 3)
     std::vector<double> area, centroid;
+    std::vector<double> outputs;           // (vertices, outputs), NaN at infinity
     bool is_degenerate = false, is_consistent = true, is_finite = true;
 };
 

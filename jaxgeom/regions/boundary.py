@@ -20,7 +20,7 @@ from jaxgeom._reprs import readable
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex
 
 _SNAP = 1e-12  # of the terms of a value: closer to a tie than this is a tie
-_SAME_MAP = 1e-11  # of the largest coefficient: maps closer than this are equal, as for region_labels
+_SAME_MAP = 1e-11  # of the largest coefficient of the smaller one: maps closer than this are equal
 _LEAST = 1e-6  # of the difference of two classes, that a third one must rise above them to part them
 
 
@@ -110,19 +110,27 @@ def _outputs(complex_: PlanarComplex) -> _Outputs:
     if maps.shape[1] == 1:
         maps = np.concatenate([np.zeros_like(maps), maps], axis=1)
     num = maps.shape[1]
-    tolerance = _SAME_MAP * np.abs(maps).max(initial=0.0)
+    size = np.abs(maps).max(axis=2)  # each map has its own scale, and so may the faces of one network
     first = np.broadcast_to(np.arange(num), maps.shape[:2]).copy()
     has_twin = np.zeros(first.shape, bool)
     for a, b in combinations(range(num), 2):
-        is_same = (np.abs(maps[:, a] - maps[:, b]) <= tolerance).all(axis=1) & (first[:, a] == a) & (first[:, b] == b)
+        tolerance = _SAME_MAP * np.minimum(size[:, a], size[:, b])
+        is_same = np.abs(maps[:, a] - maps[:, b]).max(axis=1) <= tolerance
+        is_same &= (first[:, a] == a) & (first[:, b] == b)
         first[is_same, b] = a
         maps[is_same, b] = maps[is_same, a]
         has_twin[is_same, a] = has_twin[is_same, b] = True
-    # values at each vertex come from one of its faces
-    face = np.zeros(len(complex_.vertices), np.int64)
-    face[complex_.face_vertices] = np.repeat(np.arange(complex_.num_faces), np.diff(complex_.face_offsets))
-    terms = maps[face] * np.column_stack([complex_.vertices, np.ones(len(face))])[:, None]
-    return _Outputs(maps, terms.sum(axis=2), _SNAP * np.abs(terms).sum(axis=2), first, has_twin)
+    values = complex_.outputs
+    if values.shape[1] == 1:  # whose signs are certain
+        values = np.concatenate([np.zeros_like(values), values], axis=1)
+        return _Outputs(maps, values, np.zeros_like(values), first, has_twin)
+    # errors at each vertex are those of the face around it whose terms are smallest
+    around = np.repeat(np.arange(complex_.num_faces), np.diff(complex_.face_offsets))
+    points = np.abs(np.column_stack([complex_.vertices, np.ones(len(complex_.vertices))]))
+    terms = np.einsum("fci,fi->fc", np.abs(maps[around]), points[complex_.face_vertices])
+    errors = np.full(values.shape, np.inf)
+    np.minimum.at(errors, complex_.face_vertices, _SNAP * terms)
+    return _Outputs(maps, values, errors, first, has_twin)
 
 
 def _differences(outputs: _Outputs, a: int, b: int) -> np.ndarray:

@@ -101,6 +101,7 @@ def _complex_of(cells: library.Cells) -> PlanarComplex:
         cells.maps[..., 2],
         cells.area,
         centroid,
+        cells.outputs,
         cells.degenerate,
         True,
     )

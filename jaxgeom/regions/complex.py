@@ -55,6 +55,8 @@ class PlanarComplex(NamedTuple):
     """Area, in squared units of the input; infinite for unbounded faces."""
     centroid: Float[np.ndarray, "faces 2"]
     """Centre of mass; for unbounded faces some point inside."""
+    outputs: Float[np.ndarray, "vertices out"]
+    """Values of the outputs at the vertices, zero exactly where they are zero; NaN at infinity."""
     degenerate: bool
     """Whether an exact zero was met: a unit that is zero at a vertex, as where three lines meet in one point."""
     complete: bool
@@ -101,6 +103,11 @@ def complex_of_cycles(
     area, centroid = _areas_and_centroids(vertices, face_offsets, face_vertices)
     unbounded, inner = unbounded_faces(vertices, is_ideal, face_offsets, face_vertices)
     area[unbounded], centroid[unbounded] = np.inf, inner
+    face = np.zeros(len(points), np.int64)
+    face[face_vertices] = _faces_of_corners(face_offsets)
+    with np.errstate(all="ignore"):
+        outputs = np.einsum("voi,vi->vo", gradient[face], vertices) + intercept[face]
+    outputs[is_ideal] = np.nan
     return PlanarComplex(
         vertices,
         is_ideal,
@@ -116,6 +123,7 @@ def complex_of_cycles(
         intercept,
         area,
         centroid,
+        outputs,
         degenerate,
         complete,
     )
@@ -242,6 +250,7 @@ def without_artificial_edges(complex_: PlanarComplex) -> PlanarComplex:
         complex_.intercept[faces],
         area[faces],
         centroid[faces],
+        complex_.outputs[used],
         complex_.degenerate,
         complex_.complete,
     )

@@ -67,7 +67,8 @@ def enumerate_regions(
     (found,) = complexes((*stacked[:depth], reached), slopes[:depth], start)
     assert found is not None
     nothing = np.full((found.num_faces, 1, 3), np.nan)
-    return found._replace(gradient=nothing[..., :2], intercept=nothing[..., 2], complete=False)
+    outputs = np.full((len(found.vertices), 1), np.nan)
+    return found._replace(gradient=nothing[..., :2], intercept=nothing[..., 2], outputs=outputs, complete=False)
 
 
 def _without_copies(complex_: PlanarComplex, network: Layers) -> PlanarComplex:

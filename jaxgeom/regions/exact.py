@@ -261,6 +261,11 @@ def complex_of_cells(cells: list[ExactCell]) -> PlanarComplex:
     for face, cell in enumerate(cells):
         if all(w > 0 for _, _, w in cell.vertices):
             complex_.area[face], complex_.centroid[face] = _area_and_centroid(cell.vertices)
+        for vertex in cell.vertices:
+            if vertex[2] > 0:
+                complex_.outputs[number[vertex]] = [
+                    _quotient(dot(row, vertex), cell.denominator * vertex[2]) for row in cell.rows
+                ]
     return complex_
 
 
