@@ -58,7 +58,7 @@ void count_all(const Source &source, const Domain &domain, int64_t num, int want
         return;
     }
     for (int64_t i = 0; i < num; i++) {  // few networks: threads share each
-        Share share(threads);
+        Share share(threads, domain.num_faces);
         Counted counted{0, false};
         std::atomic<bool> is_out_of_memory{false};
         const bool ran = pool().run(threads, [&](int) {

@@ -24,7 +24,7 @@ Counted count_in(const Source &source, int64_t index, const Domain &domain, cons
     Cutter<Plane, false> cutter{net, domain, arena, stop};
     if (share && share->threads > 1) {
         cutter.claims = share->claims.get(), cutter.split_level = kSplitLevel;
-        cutter.share = source.depth == 1 ? share : nullptr;
+        cutter.share = source.depth == 1 && domain.num_faces == 1 ? share : nullptr;
     }
     cutter.run();
     arena.release(mark);

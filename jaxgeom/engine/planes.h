@@ -34,7 +34,7 @@ inline int64_t total(int64_t cells, int64_t artificial, int64_t central_cells, i
 constexpr int kSplitLevel = 8;
 class Share {  // of one network's count, among threads
   public:
-    explicit Share(int threads) : threads(threads), claims(new std::atomic<uint8_t>[(1 << kSplitLevel) + 2]()) {}
+    Share(int threads, int num_faces) : threads(threads), claims(new std::atomic<uint8_t>[(static_cast<size_t>(num_faces) << kSplitLevel) + 2]()) {}
     const int threads;
     std::unique_ptr<std::atomic<uint8_t>[]> claims;
     std::atomic<int> row{0}, finished{0}, trouble{INT32_MAX};
