@@ -363,6 +363,7 @@ struct Cutter {
         if (!is_safe)
             for (int j = 0; j < p; j++) a[j] = b[j] = c[j] = 0, t[j] = 1e280;
         delta = l ? layer.spectral * delta + layer.frobenius * h + g * layer.bias_norm + kFloor : kFloor;
+        if (!is_safe) delta = 1e290;  // nothing is known of these functions, nor of those above
         double *next = nullptr;
         if (l + 1 < net.num_layers) {
             const Layer &above = net.layers[l + 1];
