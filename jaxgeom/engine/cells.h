@@ -161,7 +161,7 @@ struct Tally {
 };
 
 // What one of several threads that share the lines of a cell has found, made that of all of them.
-inline bool agree(Share &share, bool is_certain, int &trouble, int64_t &pairs, int64_t &ends) {
+inline bool agree(Share &share, const std::atomic<int> *stop, bool is_certain, int &trouble, int64_t &pairs, int64_t &ends) {
     if (!is_certain) {
         share.row = INT32_MAX / 2;  // the others need not go on
         int seen = share.trouble;
@@ -169,7 +169,7 @@ inline bool agree(Share &share, bool is_certain, int &trouble, int64_t &pairs, i
     }
     share.pairs += pairs, share.ends += ends;
     share.finished++;
-    while (share.finished < share.threads) std::this_thread::yield();
+    while (share.finished < share.threads && !(stop && *stop)) std::this_thread::yield();  // one that was stopped early never comes
     trouble = share.trouble, pairs = share.pairs, ends = share.ends;
     return trouble == INT32_MAX;
 }
@@ -858,7 +858,7 @@ struct Cutter {
             if (!all_apart(place, met)) is_certain = false;
         }
         arena.release(mark);
-        if (shared) is_certain = agree(*shared, is_certain, trouble, pairs, ends_on_artificial);
+        if (shared) is_certain = agree(*shared, stop, is_certain, trouble, pairs, ends_on_artificial);
         if (!is_certain) return -1;
         if (layer.has_twins)
             for (int i = 0; i < k; i++) if (layer.first_twin[unit[i]] >= 0) tally.is_degenerate = true;
