@@ -4,6 +4,7 @@
 #include <new>
 
 #include "engine.h"
+#include "floats.h"
 #include "planes.h"
 #include "pool.h"
 
@@ -88,6 +89,7 @@ JAXGEOM_EXPORT int jaxgeom_count(
     int64_t num, int depth, const int64_t *widths, const void *const *kernels, const void *const *biases, const uint8_t *is_float32, const double *slopes,
     int num_corners, const double *corners, int num_faces, const int *face_offsets, const int *face_corners, int is_plane,
     int threads, int64_t *counts, uint8_t *degenerate, int *stop) {
+    const StandardFloats floats;
     try {
         const Source source{depth, depth, widths, kernels, biases, is_float32, slopes};
         const Domain domain{num_corners, num_faces, reinterpret_cast<const Corner *>(corners), face_offsets, face_corners, is_plane != 0};
@@ -107,6 +109,7 @@ JAXGEOM_EXPORT void *jaxgeom_cells(
     int64_t num, int depth, const int64_t *widths, const void *const *kernels, const void *const *biases, const uint8_t *is_float32, const double *slopes,
     int num_corners, const double *corners, int num_faces, const int *face_offsets, const int *face_corners, int is_plane,
     int threads, int *stop) {
+    const StandardFloats floats;
     Batch *batch = nullptr;
     try {
         const Source source{depth, depth + 1, widths, kernels, biases, is_float32, slopes};

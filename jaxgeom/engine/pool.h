@@ -11,6 +11,8 @@
 #include <pthread.h>
 #endif
 
+#include "floats.h"
+
 namespace jaxgeom {
 
 class Pool {
@@ -39,6 +41,7 @@ class Pool {
     uint64_t generation_ = 0;
 
     void work(int index) {
+        const StandardFloats floats;
         uint64_t seen = 0;
         std::unique_lock<std::mutex> lock(mutex_);
         for (;;) {
