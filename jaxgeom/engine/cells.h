@@ -68,29 +68,35 @@ class Sparse {  // the weights that are not zero, unit by unit, each found when 
     std::vector<std::vector<std::unique_ptr<Column>>> columns_;
 };
 
+struct Row {  // a unit's function on a cell, without rounding
+    double a, b, c;
+    bool is_plain;  // whether these are it
+    bool is_built;  // whether the next ones are
+    ExactVector exact;
+};
+
 class Rows {  // exact rows of cells, used again and again
   public:
-    ExactVector *take() {
+    Row *take() {
         if (free_.empty()) {
-            all_.emplace_back(new ExactVector);
+            all_.emplace_back(new Row);
             return all_.back().get();
         }
-        ExactVector *row = free_.back();
+        Row *row = free_.back();
         free_.pop_back();
-        *row = ExactVector();
         return row;
     }
-    ExactVector **take(int l, int n) {  // one place for each unit of a layer
+    Row **take(int l, int n) {  // one place for each unit of a layer
         if (static_cast<int>(free_places_.size()) <= l) free_places_.resize(l + 1);
         if (free_places_[l].empty()) {
-            all_places_.emplace_back(new ExactVector *[n]());
+            all_places_.emplace_back(new Row *[n]());
             return all_places_.back().get();
         }
-        ExactVector **places = free_places_[l].back();
+        Row **places = free_places_[l].back();
         free_places_[l].pop_back();
         return places;
     }
-    void give_back(int l, int n, ExactVector **places) {
+    void give_back(int l, int n, Row **places) {
         for (int i = 0; i < n; i++) {
             if (places[i]) free_.push_back(places[i]);
             places[i] = nullptr;
@@ -99,10 +105,10 @@ class Rows {  // exact rows of cells, used again and again
     }
 
   private:
-    std::vector<std::unique_ptr<ExactVector>> all_;
-    std::vector<ExactVector *> free_;
-    std::vector<std::unique_ptr<ExactVector *[]>> all_places_;
-    std::vector<std::vector<ExactVector **>> free_places_;
+    std::vector<std::unique_ptr<Row>> all_;
+    std::vector<Row *> free_;
+    std::vector<std::unique_ptr<Row *[]>> all_places_;
+    std::vector<std::vector<Row **>> free_places_;
 };
 
 struct Entry {  // a cell on its way into a layer: where the functions of the layer's units come from
@@ -110,7 +116,7 @@ struct Entry {  // a cell on its way into a layer: where the functions of the la
     int layer;
     const double *rows;          // a, b, c of all units, each of the layer's stride
     const uint64_t *active;      // which units of the layer before are active
-    mutable ExactVector **exact; // rows without rounding, each made when first needed
+    mutable Row **exact; // rows without rounding, each made when first needed
 };
 
 struct Line {
@@ -189,30 +195,66 @@ struct Cutter {
 
     // ---- exact decisions
 
-    const ExactVector &exact_row(const Entry *entry, int unit) {
+    // The function of a unit on a cell without rounding: as doubles where these hold it, which they do where weights are
+    // short (as of lattices, minima and maxima), and else exactly.
+    Row &row(const Entry *entry, int unit) {
         const Layer &layer = net.layers[entry->layer];
         if (!entry->exact) entry->exact = rows.take(entry->layer, layer.out);
-        if (!entry->exact[unit]) {
-            ExactVector *row = rows.take();
-            const size_t column = unit;
-            if (entry->layer == 0) {
-                *row = {Exact(layer.weights[column]), Exact(layer.weights[layer.out + column]), Exact(layer.offsets[column])};
-            } else {
-                const Layer &below = net.layers[entry->layer - 1];
-                row->w = Exact(layer.offsets[column]);
-                for (const auto &[i, weight] : sparse.column(net, entry->layer, unit)) {
-                    const bool is_on = below.slope[i] == 1 || (entry->active[i >> 6] >> (i & 63) & 1);
-                    if (!is_on && below.slope[i] == 0) continue;
-                    Exact factor(weight);
-                    if (!is_on) factor = factor * Exact(below.slope[i]);
-                    const ExactVector &other = exact_row(entry->before, i);
-                    row->x += factor * other.x, row->y += factor * other.y, row->w += factor * other.w;
-                }
+        if (entry->exact[unit]) return *entry->exact[unit];
+        Row *row = rows.take();
+        row->a = row->b = 0, row->c = layer.offsets[unit], row->is_plain = true, row->is_built = false;
+        if (entry->layer == 0) {
+            row->a = layer.weights[unit], row->b = layer.weights[layer.out + unit];
+            row->is_plain = is_moderate(row->a) && is_moderate(row->b) && is_moderate(row->c);
+            if (!row->is_plain) row->exact = {Exact(row->a), Exact(row->b), Exact(row->c)}, row->is_built = true;
+        } else {
+            const Layer &below = net.layers[entry->layer - 1];
+            const auto &column = sparse.column(net, entry->layer, unit);
+            for (const auto &[i, weight] : column) {
+                const double factor = factor_below(*entry, below, i);
+                if (factor == 0) continue;
+                const Row &other = this->row(entry->before, i);
+                row->is_plain = row->is_plain && other.is_plain && factor == 1 && is_power_of_two(weight) && add_plainly(row->a, weight * other.a) &&
+                                add_plainly(row->b, weight * other.b) && add_plainly(row->c, weight * other.c);
+                if (!row->is_plain) break;
             }
-            entry->exact[unit] = row;
+            if (!row->is_plain) {
+                row->exact = {Exact(), Exact(), Exact(layer.offsets[unit])};
+                for (const auto &[i, weight] : column) {
+                    const double slope = factor_below(*entry, below, i);
+                    if (slope == 0) continue;
+                    const Exact factor = slope == 1 ? Exact(weight) : Exact(weight) * Exact(slope);
+                    const ExactVector &other = exact_row(entry->before, i);
+                    row->exact.x += factor * other.x, row->exact.y += factor * other.y, row->exact.w += factor * other.w;
+                }
+                row->is_built = true;
+            }
         }
-        return *entry->exact[unit];
+        entry->exact[unit] = row;
+        return *row;
     }
+    const ExactVector &exact_row(const Entry *entry, int unit) {
+        Row &found = row(entry, unit);
+        if (!found.is_built) found.exact = {Exact(found.a), Exact(found.b), Exact(found.c)}, found.is_built = true;
+        return found.exact;
+    }
+    bool is_zero_row(const Entry *entry, int unit) {
+        const Row &found = row(entry, unit);
+        return found.is_plain ? found.a == 0 && found.b == 0 && found.c == 0 : is_zero(found.exact);
+    }
+    static double factor_below(const Entry &entry, const Layer &below, int i) {
+        return below.slope[i] == 1 || (entry.active[i >> 6] >> (i & 63) & 1) ? 1 : below.slope[i];
+    }
+    static bool is_power_of_two(double weight) {
+        int exponent;
+        return std::fabs(std::frexp(weight, &exponent)) == 0.5 && exponent > -500 && exponent < 500;
+    }
+    static bool add_plainly(double &sum, double term) {  // false if that rounds
+        const double total = sum + term, part = total - sum, error = (sum - (total - part)) + (term - part);
+        sum = total;
+        return error == 0 && is_moderate(total) && is_moderate(term);
+    }
+    static bool is_moderate(double x) { return x == 0 || (std::fabs(x) > 1e-150 && std::fabs(x) < 1e150); }
     ExactVector corner(int index) const {
         const Corner &c = domain.corners[index];
         return {Exact(c.x), Exact(c.y), Exact(c.w)};
@@ -439,7 +481,7 @@ struct Cutter {
     // Whether a unit changes sign on a cell (0), or is positive (1) or not (-1) on all of it.
     int side_of_cell(const Entry &entry, int unit, double a, double b, double c, double t, int nv, Vertex *v) {
         int low = 1, high = -1;
-        if (net.is_sparse && a == 0 && b == 0 && c == 0 && is_zero(exact_row(&entry, unit))) {
+        if (net.is_sparse && a == 0 && b == 0 && c == 0 && is_zero_row(&entry, unit)) {
             tally.is_degenerate = true;
             return -1;
         }
