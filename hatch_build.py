@@ -1,0 +1,76 @@
+"""The build hook that compiles the engine (``jaxgeom/engine``) when jaxgeom is installed or a wheel is built.
+
+With the system's C++ compiler, else with that of the package ziglang. Where neither works, and where
+JAXGEOM_NO_COMPILER is 1, everything but the compiled libraries is installed: jaxgeom then counts in Python integers.
+"""
+
+import importlib.util
+import os
+import sys
+import tempfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from packaging.tags import sys_tags
+
+ZIGLANG = "ziglang>=0.13"
+IN_WHEEL = "jaxgeom/engine"
+
+
+class EngineHook(BuildHookInterface):
+    PLUGIN_NAME = "custom"
+
+    def dependencies(self) -> list[str]:
+        return [] if not is_wanted() or self.compile.system_compiler() else [ZIGLANG]
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        engine = Path(self.root, IN_WHEEL)
+        for old in engine.glob(f"libjaxgeom_*{self.compile.SUFFIX}"):
+            old.unlink()
+        if not is_wanted():
+            return
+        self._scratch = tempfile.TemporaryDirectory()
+        try:
+            compiler = self.compile.find_compiler()
+            if compiler is None:
+                raise RuntimeError("no C++ compiler was found")
+            folder = engine if version == "editable" else Path(self._scratch.name)
+            libraries = self.compile.compile_engine(compiler, folder)
+        except (RuntimeError, OSError) as error:
+            print(
+                f"WARNING: jaxgeom is installed without its compiled engine; exact counts will be slow. Install a C++\n"
+                f"compiler (or set CXX) and install jaxgeom again. The reason:\n{error}",
+                file=sys.stderr,
+            )
+            return
+        build_data["pure_python"] = False
+        build_data["tag"] = f"py3-none-{platform_tag()}"
+        if version != "editable":
+            build_data["force_include"] |= {str(library): f"{IN_WHEEL}/{library.name}" for library in libraries}
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        if hasattr(self, "_scratch"):
+            self._scratch.cleanup()
+
+    @property
+    def compile(self) -> ModuleType:
+        """jaxgeom/engine/compile.py, without importing jaxgeom, which needs JAX."""
+        spec = importlib.util.spec_from_file_location("compile_engine", Path(self.root, IN_WHEEL, "compile.py"))
+        assert spec and spec.loader
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+
+def is_wanted() -> bool:
+    return os.environ.get("JAXGEOM_NO_COMPILER", "") in ("", "0")
+
+
+def platform_tag() -> str:
+    """This platform's, as linux_x86_64: whether the libraries run on all manylinux systems is for auditwheel to say."""
+    from hatchling.builders.macos import process_macos_plat_tag
+
+    tag = next(tag.platform for tag in sys_tags() if "manylinux" not in tag.platform and "musllinux" not in tag.platform)
+    return process_macos_plat_tag(tag, compat=False) if sys.platform == "darwin" else tag
