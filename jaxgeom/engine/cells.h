@@ -358,7 +358,7 @@ struct Cutter {
         const double cx = f.ny * g.nw - f.nw * g.ny, cy = f.nw * g.nx - f.nx * g.nw, cw = f.nx * g.ny - f.ny * g.nx;
         const double sine = std::sqrt(cx * cx + cy * cy + cw * cw) - 1.01 * (f.dn + g.dn) - 8 * kEps;
         p.e = sine > 0 ? 1.0001 * (rf + rg) / sine : 1e30;
-        if (!(p.e < 1e30)) p.e = 1e30;
+        if (!(p.e < 0.5)) p.e = 1e30;  // on the whole plane, it might be the opposite point
     }
 
     // ---- the recursion

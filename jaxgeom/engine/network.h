@@ -270,7 +270,7 @@ inline Network load_network(const Source &source, int64_t index, const Domain &d
         if (domain.corners[i].w != 0) size = std::max({size, std::fabs(domain.corners[i].x), std::fabs(domain.corners[i].y)});
     int unit_exponent = 0;
     if (!domain.is_plane && size > 0) std::frexp(size, &unit_exponent);
-    unit_exponent = std::clamp(unit_exponent, -1020, 1020);
+    unit_exponent = std::clamp(unit_exponent, -1020, 1023);
     net.unit = std::ldexp(1.0, unit_exponent);
     net.unit_exponent = unit_exponent;
     for (int l = 0; l <= source.depth; l++) {
@@ -293,7 +293,7 @@ inline Network load_network(const Source &source, int64_t index, const Domain &d
         const double growth = 0.5 * std::ceil(std::log2(std::max(in, 1)));
         const double of_kernel = exponent_of(layer.weights, num) - before, of_bias = exponent_of(layer.offsets, out);
         double shift = -std::max(of_kernel + growth, of_bias);
-        if (of_kernel < -1500 && of_bias < -1500) shift = 0;  // all zero
+        if (exponent_of(layer.weights, num) == -2000 && of_bias == -2000) shift = 0;  // all zero
         shift = std::floor(shift);
         double *kernel = arena.take<double>(static_cast<size_t>(in) * stride), *bias = arena.take<double>(stride), *norm = arena.take<double>(stride);
         const int kernel_shift = static_cast<int>(std::clamp(shift - before, -4000.0, 4000.0)), bias_shift = static_cast<int>(std::clamp(shift, -4000.0, 4000.0));
