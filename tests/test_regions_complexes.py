@@ -1,16 +1,11 @@
-"""Complexes written out for a whole chunk, against those of single networks; their maps, against the networks."""
+"""Complexes of populations, against those of single networks; their maps, against the networks."""
 
 import jax
 import numpy as np
 import pytest
-from complexes import complex_of, network
+from complexes import network
 
 import jaxgeom as jg
-from jaxgeom.domains import start_of
-from jaxgeom.regions import face_maps, subdivision
-from jaxgeom.regions.complexes import complexes
-from jaxgeom.regions.deep import cut_by_layers
-from jaxgeom.regions.kinks import with_kinks
 
 
 def population(widths, num):
@@ -31,7 +26,7 @@ def assert_same(found, expected):
 def test_a_population_is_its_networks(widths, domain):
     layers = population(widths, 7)
     if len(widths) > 1:
-        layers[0].bias[2] = 0  # all lines through the centre: decided in integers
+        layers[0].bias[2] = 0  # all lines through the centre
     found = jg.enumerate_population(layers, domain, chunk_size=4)
     for index, complex_ in enumerate(found):
         assert_same(complex_, jg.enumerate_regions(member(layers, index), domain))
@@ -42,13 +37,11 @@ def test_a_population_is_its_networks(widths, domain):
 
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu", "abs"])
 @pytest.mark.parametrize("widths", [(9, 2), (9, 7, 1), (9, 7, 2), (9, 7, 3), (6, 5, 4, 1), (6, 5, 4, 5), (2, 40, 1)])
-def test_maps_are_those_of_the_network(monkeypatch, widths, activation):
+def test_maps_are_those_of_the_network(widths, activation):
     layers = population(widths, 5)
     found = jg.enumerate_population(layers, jg.box(), activation=activation)
-    monkeypatch.setattr(face_maps, "_NUMBERS_AT_ONCE", 100)
-    by_blocks = jg.enumerate_population(layers, jg.box(), activation=activation)
     slope = {"relu": 0.0, "leaky_relu": 0.01, "abs": -1.0}[activation]
-    for index, (complex_, again) in enumerate(zip(found, by_blocks, strict=True)):
+    for index, complex_ in enumerate(found):
         value = complex_.centroid
         gradient = np.broadcast_to(np.eye(2), (complex_.num_faces, 2, 2))
         for kernel, bias in member(layers, index)[:-1]:
@@ -60,31 +53,3 @@ def test_maps_are_those_of_the_network(monkeypatch, widths, activation):
         np.testing.assert_allclose(complex_.gradient, gradient, rtol=1e-9, atol=1e-12)
         at_centroid = np.einsum("fod,fd->fo", complex_.gradient, complex_.centroid) + complex_.intercept
         np.testing.assert_allclose(at_centroid, value, rtol=1e-9, atol=1e-12)
-        assert_same(again, complex_)
-
-
-def test_what_is_wrong_is_done_anew_in_integers(monkeypatch):
-    # One network's half-edges are led astray, another one loses the certificate of its areas.
-    layers = population((6, 5, 1), 4)
-    networks, slopes = with_kinks(layers, "relu")
-    start = start_of(jg.box())
-    followers = subdivision._followers
-
-    def astray(state, *others):
-        following = followers(state, *others)
-        following[:1] = following[1:2]  # of network 0, which comes first
-        return following
-
-    with monkeypatch.context() as patch:
-        patch.setattr(subdivision, "_followers", astray)
-        cut = cut_by_layers(networks, slopes, start, whole=True)
-    assert cut.is_certain.tolist() == [False, True, True, True]
-    at = np.flatnonzero(cut.state.network == 2)
-    cut.state.values[at, -2:] *= -1, 1  # a mirror image: all areas are negative
-    found = complexes(networks, slopes, start, cut)
-    assert [complex_.degenerate for complex_ in found] == [True, False, True, False]
-    for index, complex_ in enumerate(found):
-        jg.check_complex(complex_)
-        expected = complex_of(member(layers, index))
-        assert complex_.num_faces == expected.num_faces
-        np.testing.assert_allclose(np.sort(complex_.area), np.sort(expected.area), rtol=1e-9)

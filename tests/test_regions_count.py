@@ -19,8 +19,8 @@ from jaxgeom import (
     map_chunks,
     polygon_vertices,
 )
-from jaxgeom.regions import count, general_position, grid_count
-from jaxgeom.regions.batches import NOT_COUNTED
+from jaxgeom.regions import grid_count
+from jaxgeom.regions.cells import NOT_COUNTED
 
 VERTICES = polygon_vertices(box()).tolist()
 GRID = grid_points(box(), 9)
@@ -29,13 +29,8 @@ GRID = grid_points(box(), 9)
 @pytest.fixture(scope="module", autouse=True)
 def quickly_compiled():
     with pytest.MonkeyPatch.context() as patch:
-        for module, name, static in (
-            (count, "_arrangements", ()),
-            (general_position, "_find", ()),
-            (grid_count, "_grid_counts", ("capacity",)),
-        ):
-            function = getattr(module, name).__wrapped__
-            patch.setattr(module, name, quick(function, static_argnames=static))
+        function = grid_count._grid_counts.__wrapped__
+        patch.setattr(grid_count, "_grid_counts", quick(function, static_argnames=("capacity",)))
         yield
 
 
@@ -261,7 +256,7 @@ def test_networks_without_hidden_units_have_one_region(widths):
     np.testing.assert_array_equal(count_grid_regions(layers, GRID), np.ones((2, 3)))
 
 
-def test_degenerate_members_are_counted_in_integers(twelve):
+def test_degenerate_members_are_marked_and_counted(twelve):
     layers, exact, _ = twelve
     layers = jax.tree.map(np.copy, layers)
     layers[0].bias[::2] = 0

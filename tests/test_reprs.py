@@ -18,15 +18,15 @@ from jaxgeom._reprs import WIDTH, readable, short, short_html
 
 # Modules whose named tuples go from function to function inside and are no results.
 INTERNAL = re.compile(
-    r"jaxgeom\.(lanes|plan|regions\.(planar|subdivision|sweep|values|deep|lattice|exact|exact_lines)"
+    r"jaxgeom\.(lanes|plan|engine\.library|regions\.(sweep|values|lattice|exact|exact_lines)"
     r"|study\.(layout|run|program|describe|code))"
 )
-INTERNAL_CLASSES = {"Arrangement", "Start", "StepFunctions", "Engine", "Outcome"}
+INTERNAL_CLASSES = {"Start", "StepFunctions", "Engine", "Outcome"}
 
 
 def named_tuples() -> Iterator[Any]:
     for module in pkgutil.walk_packages(jg.__path__, "jaxgeom."):
-        if module.name.endswith("__main__"):
+        if module.name.endswith("__main__") or ".libjaxgeom" in module.name:  # the compiled engine is no module
             continue
         for name, value in vars(importlib.import_module(module.name)).items():
             is_own = isinstance(value, type) and value.__module__ == module.name and not name.startswith("_")
