@@ -1,4 +1,4 @@
-"""Exact counts inside programs of JAX, under every transformation, against eager counts, and these against rationals."""
+"""Exact counts inside programs of JAX, under every transformation, against eager counts and these against rationals."""
 
 from functools import partial
 from itertools import pairwise
@@ -190,10 +190,12 @@ def test_kept_while_fitting():
     keep = lambda params: (jg.layers_of(params), count(jg.layers_of(params)))  # noqa: E731
 
     def fitted(key):
-        return jg.fit(key, model, optax.sgd(0.3), jg.losses.squared_error, data, num_epochs=4, keep=keep)
+        return jg.fit(
+            key, model, optax.sgd(0.3), jg.losses.squared_error, data, num_epochs=4, snapshot_every=2, keep=keep
+        )
 
     fit = jg.fit_population(jax.random.split(jax.random.key(0), 3), fitted)
-    layers, found = fit.kept
+    layers, found = fit.snapshots
     np.testing.assert_array_equal(found.count, count(jax.tree.map(np.asarray, layers)).count)
     assert found.count.min() > 0
 
