@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from jaxgeom._reprs import readable
 from jaxgeom.chunks import check_chunk_size, map_chunks
 from jaxgeom.domains import PlanarDomain, Start, WholePlane, polygon_vertices, start_of
-from jaxgeom.layers import Dense, Layers
+from jaxgeom.layers import Dense, Layers, with_units
 from jaxgeom.regions.arrangement import Arrangement, ArrangementCount, arrangement, counted
 from jaxgeom.regions.batches import NOT_COUNTED, flattened, in_float64
 from jaxgeom.regions.complex import PlanarComplex
@@ -99,6 +99,7 @@ def count_regions(
             "jaxgeom.on_plane for a slice through networks with more, or jaxgeom.count_regions_nd in 3 or 4 dimensions."
         )
     flat, leading, is_finite = flattened(network)
+    flat = with_units(flat)  # without outputs, all maps are one, as with an output that is zero
     slopes = [
         np.pad(slope, (0, layer.bias.shape[1] - len(slope))) for slope, layer in zip(slopes, flat[:-1], strict=True)
     ]

@@ -142,7 +142,7 @@ def enumerate_population(
             f"a population with one leading axis is needed, but the biases have shape {np.shape(networks[0].bias)}."
         )
     is_finite = np.all(
-        [np.isfinite(array).reshape(len(array), -1).all(axis=1) for array in jax.tree.leaves(networks)], axis=0
+        [np.isfinite(array).all(axis=tuple(range(1, array.ndim))) for array in jax.tree.leaves(networks)], axis=0
     )
     found: list[PlanarComplex | None] = [None] * len(is_finite)
     trimmed: Callable[[PlanarComplex], PlanarComplex] | None = None
