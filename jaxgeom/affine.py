@@ -139,7 +139,7 @@ def _padded_to_words(layer: Dense) -> Dense:
 
 def _product(kernel: Float[Array | np.ndarray, "in out"], h: Float[Array, "in points"]) -> Float[Array, "out points"]:
     """``kernel.T @ h``; with few inputs as multiply-adds, since batched products that short are slow."""
-    if kernel.shape[0] > 4:
+    if kernel.shape[0] > 4 or kernel.shape[0] == 0:
         return times(kernel.T, h)
     terms = [kernel[d][:, None] * h[d] for d in range(kernel.shape[0])]
     return sum(terms[1:], terms[0])

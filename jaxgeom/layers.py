@@ -211,6 +211,20 @@ def pad_widths(layers: Layers, widths: Sequence[int]) -> Layers:
     return tuple(padded)
 
 
+def with_units(layers: Layers) -> Layers:
+    """The network with a zero unit in each layer that has none, a zero output included: what needs some gets some."""
+    if all(np.shape(layer.bias)[-1] for layer in layers):
+        return layers
+    padded, before = [], 0
+    for kernel, bias in layers:
+        after = int(np.shape(bias)[-1] == 0)
+        none = [(0, 0)] * (np.ndim(bias) - 1)
+        xp = np if isinstance(kernel, np.ndarray) and isinstance(bias, np.ndarray) else jnp
+        padded.append(Dense(xp.pad(kernel, [*none, (0, before), (0, after)]), xp.pad(bias, [*none, (0, after)])))
+        before = after
+    return tuple(padded)
+
+
 def first_nonfinite_layer(layers: Layers) -> int | None:
     """Index of the first layer with NaN or infinite weights, or None. Tracers count as finite."""
     for index, layer in enumerate(layers):

@@ -365,3 +365,17 @@ def test_variables_by_their_names(finished: tuple[Path, jg.Study]) -> None:
     with pytest.raises(KeyError):
         study["region"]
     assert len(repr(study).splitlines()) < 15
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 3])
+def test_accuracy_follows_the_number_of_outputs(outputs: int) -> None:
+    data = jg.datasets.moons(jax.random.key(0), num_points=40)
+
+    def outputs_of(apply: Any, params: Any) -> Any:
+        return apply(params, data.x)
+
+    measure = {"accuracy": jg.study.accuracy_on(), "outputs": outputs_of}
+    study = run(measure, {"width": 4, "seed": range(4)}, data=data, outputs=outputs)
+    found, labels = study["outputs"][:, 0], np.asarray(data.y)
+    predicted = found[..., 0] > 0 if outputs == 1 else found.argmax(axis=-1)
+    np.testing.assert_allclose(study["accuracy"][:, 0], (predicted == labels).mean(axis=1), rtol=1e-6)

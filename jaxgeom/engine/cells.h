@@ -759,7 +759,7 @@ struct Cutter {
         all.outputs.resize(all.x.size() * output.out, NAN);
         for (int i = 0; i < nv; i++) {
             double *values = all.outputs.data() + static_cast<size_t>(v[i].id) * output.out;
-            if (v[i].w == 0 || !std::isnan(values[0])) continue;
+            if (v[i].w == 0 || output.out == 0 || !std::isnan(values[0])) continue;
             for (int j = 0; j < output.out; j++) {
                 const double *row = last.rows + j;
                 const int stride = output.stride;
@@ -833,9 +833,16 @@ struct Cutter {
     // 1 + chords + pairs of chords that cross, if no three lines meet in a point and none runs through a vertex;
     // otherwise -1, and `trouble` is a line to cut by first.
     int64_t chords(const Layer &layer, int nv, const Vertex *v, double e, int k, const double *rows, int stride, const int *unit, int &trouble) {
-        if (k == 1 && !Plane) {
-            if (layer.first_twin[unit[0]] >= 0) tally.is_degenerate = true;
-            return claim() ? 2 : 0;
+        if (k == 1 && !Plane) {  // two halves, wherever the line runs through
+            if (layer.has_twins && layer.first_twin[unit[0]] >= 0) tally.is_degenerate = true;
+            bool is_certain = true;
+            for (int s = 0; s < nv; s++) {
+                const double size = std::fabs(rows[0]) + std::fabs(rows[stride]) + std::fabs(rows[2 * stride]);
+                is_certain &= std::fabs(value(rows[0], rows[stride], rows[2 * stride], v[s])) > rows[3 * stride] + size * v[s].e;
+            }
+            if (is_certain) return claim() ? 2 : 0;
+            trouble = 0;
+            return -1;
         }
         Share *shared = share && claims && level == 0 && k >= 256 ? share : nullptr;
         const double *A = rows, *B = rows + stride, *C = rows + 2 * stride, *T = rows + 3 * stride;

@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from jaxgeom._typing import PyTree
 from jaxgeom.chunks import check_chunk_size, map_chunks
 from jaxgeom.given import float64_of
-from jaxgeom.layers import Dense, Layers
+from jaxgeom.layers import Dense, Layers, with_units
 from jaxgeom.regions.batches import NOT_COUNTED, flattened, in_float64
 from jaxgeom.regions.exact_lines import ExactLine, exact_line
 from jaxgeom.regions.kinks import Activation, with_kinks
@@ -74,6 +74,8 @@ def breakpoints(
     check_chunk_size(chunk_size)
     network, own_slopes = with_kinks(layers, activation)
     flat, leading, is_finite = flattened(network)
+    num_outputs = flat[-1].bias.shape[1]
+    flat = with_units(flat)
     slopes = padded_slopes(own_slopes, flat)
     both, axes = checked_points(start, stop, leading, flat[0].kernel.shape[1])
     members = jax.tree.map(lambda array: array[is_finite], flat)
@@ -82,6 +84,7 @@ def breakpoints(
     found = found_along(members, slopes, points, kind, chunk_size, progress)
     found, _ = decided(found, members, slopes, points, kind, progress)
     is_counted = np.repeat(is_finite, start.shape[1])
+    found = found._replace(slope=found.slope[..., :num_outputs], intercept=found.intercept[..., :num_outputs])
     everyone = _nothing(len(is_counted), found.t.shape[1], found.slope.shape[2])
     np.asarray(everyone.count)[...] = NOT_COUNTED
     _fill(everyone, np.flatnonzero(is_counted), found)

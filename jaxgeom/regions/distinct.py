@@ -33,6 +33,8 @@ def first_kept(
         True where a row is kept; False where it is dropped or not valid.
     """
     num = rows.shape[0]
+    if not rows.shape[1]:  # networks without outputs: all maps are one
+        return valid & (jnp.cumsum(valid, dtype=jnp.int32) == 1)
     columns = rows.T
     atol_squared = jnp.asarray(atol, rows.dtype) ** 2
     index_bits = max(1, (num - 1).bit_length())

@@ -22,7 +22,7 @@ from jaxtyping import Array, Bool, Float, Int, Int32
 from jaxgeom._reprs import readable
 from jaxgeom.contract import times
 from jaxgeom.given import as_float64, check_finite_points, float64_of
-from jaxgeom.layers import Dense, Layers, check_finite, check_layers
+from jaxgeom.layers import Dense, Layers, check_finite, check_layers, with_units
 from jaxgeom.regions.sweep import NO_UNIT, Rays, Rooms, Sizes, Traced, length_of, sizes_of, trace
 
 KINDS = ("segment", "line")
@@ -124,7 +124,13 @@ def line_breakpoints(
     with jax.enable_x64(True):
         layers, slopes = jax.tree.map(as_float64, (layers, tuple(slopes)))
         points = (start[None], stop[None]) if np.ndim(start) == 1 else (start, stop)
-        found = _along(layers, slopes, *points, capacity=capacity, is_infinite=kind == "line")
+        num_outputs = layers[-1].bias.shape[-1]
+        slopes = tuple(slope if len(slope) else np.zeros(1) for slope in slopes)
+        found = _along(with_units(layers), slopes, *points, capacity=capacity, is_infinite=kind == "line")
+        found = found._replace(
+            slope=found.slope[..., :num_outputs],
+            intercept=found.intercept[..., :num_outputs],
+        )
         return jax.tree.map(lambda array: array[0], found) if np.ndim(start) == 1 else found
 
 

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int
 from jaxgeom._reprs import readable
 from jaxgeom.chunks import check_chunk_size
 from jaxgeom.given import float64_of
-from jaxgeom.layers import Layers
+from jaxgeom.layers import Layers, with_units
 from jaxgeom.regions.batches import flattened
 from jaxgeom.regions.breakpoints import checked_points, decided, found_along, padded_slopes
 from jaxgeom.regions.exact_lines import ExactLine
@@ -82,11 +82,14 @@ def polyline_breakpoints(
             "one network and an array (points, in) of at least two points are needed, but the layers have leading axes "
             f"{leading}, and the points shape {np.shape(points)}."
         )
+    num_outputs = flat[-1].bias.shape[1]
+    flat = with_units(flat)
     slopes = padded_slopes(own_slopes, flat)
     corners = np.asarray(float64_of(points, "points"))
     ends, _ = checked_points(corners[:-1], corners[1:], (), flat[0].kernel.shape[1])
     found = found_along(flat, slopes, ends, "path", chunk_size, progress)
     found, exact = decided(found, flat, slopes, ends, "segment", progress)
+    found = found._replace(slope=found.slope[..., :num_outputs], intercept=found.intercept[..., :num_outputs])
     return _joined(found, corners, exact, [len(slope) for slope in slopes])
 
 

@@ -153,7 +153,7 @@ def count_regions_nd(layers: Layers, domain: Box, *, max_memory: float | None = 
             found = _subdivide(tuple(map(Dense, arrays[::2], arrays[1::2])), domain, max_memory)
             num_faces[member] = found.lattice.num_faces
             degenerate[member] = found.degenerate
-    shaped = num_faces.reshape(*leading, -1)
+    shaped = num_faces.reshape(*leading, len(domain.low) + 1)
     return SpatialCount(shaped[..., -1].copy(), shaped, degenerate.reshape(leading))
 
 
@@ -254,7 +254,7 @@ def _subdivide(layers: Layers, domain: Box, max_memory: float | None) -> _Subdiv
         values, exponents = pre_activations(inputs, exponents, kernel, bias)
         budget = _Budget(max_memory, sum(left[index + 1 :]))
         state, values = _cut_by_layer(state, values, exponents, exact, index, budget)
-        inputs, exponents = rectified(values, state.signs[:, -len(exponents) :], exponents)
+        inputs, exponents = rectified(values, state.signs[:, state.signs.shape[1] - len(exponents) :], exponents)
     if not is_consistent(state.lattice):
         raise RuntimeError("the faces of the regions do not fit together. Please report the network and the domain.")
     return state
