@@ -77,7 +77,6 @@ from jaxgeom.order import random_order
 from jaxgeom.population import Architectures, Solved, Trial, fit_architectures, fit_population, fit_until_solved
 from jaxgeom.recipes.spirals import spiral_data, train_spirals
 from jaxgeom.recipes.xor import XorStudy, train_xor, xor_statistics, xor_study, xor_table
-
 from jaxgeom.regions.boundary import Boundary, decision_boundary
 from jaxgeom.regions.bounds import (
     hanin_rolnick_2019,
@@ -103,7 +102,6 @@ from jaxgeom.regions.lines import Breakpoints, line_breakpoints
 from jaxgeom.regions.locate import locate
 from jaxgeom.regions.merge import region_labels
 from jaxgeom.regions.paths import polyline_breakpoints
-
 from jaxgeom.regions.slices import Plane, Projection, box_on_plane, lift, on_plane, plane_through, project
 from jaxgeom.regions.spatial import SpatialComplex, SpatialCount, count_regions_nd, enumerate_regions_nd
 from jaxgeom.study import Study, run_study
@@ -254,6 +252,7 @@ __all__ = [
     "zaslavsky",
     "zaslavsky_central",
 ]
+
 
 def __getattr__(name: str) -> Any:
     if name == "plot":

@@ -130,7 +130,7 @@ def cells(
 
 
 def traced_count(
-    arrays: Sequence[Array],
+    arrays: Sequence[Array | np.ndarray],
     slopes: Float[np.ndarray, " units"],
     corners: Float[np.ndarray, "corners 3"],
     cycles: Sequence[Sequence[int]],
@@ -173,7 +173,8 @@ def traced_count(
     def in_program(*arrays: Array) -> tuple[Array, Array]:
         return jax.ffi.ffi_call(_HANDLER, shapes, vmap_method="broadcast_all")(*arrays, **attributes)
 
-    return jax.lax.platform_dependent(*arrays, cpu=in_program, default=on_host)
+    counts, degenerate = jax.lax.platform_dependent(*arrays, cpu=in_program, default=on_host)
+    return counts, degenerate
 
 
 class _Network:
@@ -266,7 +267,7 @@ def _copied(handle: int, index: int, num_units: int, num_outputs: int) -> Cells 
         np.empty((faces, 2)),
         np.empty((vertices, num_outputs)),
     )
-    library.jaxgeom_cells_copy(*at, *map(_address, arrays))
+    library.jaxgeom_cells_copy(*at, *(_address(array) for array in arrays))
     return Cells(*arrays, bool(degenerate))
 
 

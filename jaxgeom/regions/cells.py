@@ -60,9 +60,7 @@ def traced_cell_counts(
     return library.traced_count(arrays, np.concatenate([*slopes, np.zeros(0)]), *start, otherwise)
 
 
-def complexes(
-    networks: Layers, slopes: Sequence[Float[np.ndarray, " _"]], start: Start
-) -> list[PlanarComplex | None]:
+def complexes(networks: Layers, slopes: Sequence[Float[np.ndarray, " _"]], start: Start) -> list[PlanarComplex | None]:
     """The complexes of networks with two inputs, None where weights are not finite; arguments as for
     :func:`cell_counts`."""
     if library.is_available():

@@ -1,10 +1,10 @@
-"""Exact region counts of networks and whole populations in the plane, of any depth, eagerly and inside JAX's programs.
+"""Exact region counts of networks and populations in the plane, of any depth, eagerly and inside JAX's programs.
 
-Counts come from the compiled engine (:mod:`jaxgeom.regions.cells`): cell by cell, in float64 with bounds of every error,
+Counts come from the compiled engine (:mod:`jaxgeom.regions.cells`): cell by cell, in float64 with bounds of all errors,
 and in exact arithmetic for the single signs that float64 cannot decide.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,15 +26,15 @@ _COMPLEX_WORK = 2**24  # networks x units³ of which complexes are held at once
 
 @readable
 class RegionCounts(NamedTuple):
-    """Exact numbers of linear regions; shapes are the leading axes of the layers."""
+    """Exact numbers of linear regions; shapes are the leading axes of the layers. JAX arrays where these are traced."""
 
-    count: Int[np.ndarray | Array, "*networks"]  # type: ignore[assignment]
+    count: Int[np.ndarray, "*networks"]  # type: ignore[assignment]
     """Number of regions, exact for the weights as given; -1 where a member of a population is not finite."""
-    degenerate: Bool[np.ndarray | Array, "*networks"]
+    degenerate: Bool[np.ndarray, "*networks"]
     """Where an exact zero was met: a unit that is zero at a vertex, as where three lines meet in one point."""
-    num_large: Int[np.ndarray | Array, "*networks"] | None = None
+    num_large: Int[np.ndarray, "*networks"] | None = None
     """Number of regions whose area is at least ``min_area``, if that was given."""
-    smallest_area: Float[np.ndarray | Array, "*networks"] | None = None
+    smallest_area: Float[np.ndarray, "*networks"] | None = None
     """Area of the smallest region, if ``min_area`` was given."""
 
 
@@ -95,7 +95,7 @@ def count_regions(
     check_chunk_size(chunk_size)
     start = start_of(domain)
     layers = check_planar(layers, activation)
-    options = {"kind": kind, "activation": activation, "cut_output": cut_output, "min_area": min_area}
+    options: dict[str, Any] = {"kind": kind, "activation": activation, "cut_output": cut_output, "min_area": min_area}
     if any(isinstance(array, jax.core.Tracer) for layer in layers for array in layer):
         return _traced(layers, domain, start, options)
     leading = np.shape(layers[0].bias)[:-1]
@@ -174,7 +174,9 @@ def with_output_cutting(networks: Layers, slopes: list[np.ndarray]) -> tuple[Lay
     kernel, bias = networks[-1]
     width = bias.shape[-1]
     twice = Dense(np.concatenate([kernel, kernel], axis=-1), np.concatenate([bias, bias], axis=-1))
-    copies = np.broadcast_to(np.concatenate([np.zeros((width, width)), np.eye(width)]), (*bias.shape[:-1], 2 * width, width))
+    copies = np.broadcast_to(
+        np.concatenate([np.zeros((width, width)), np.eye(width)]), (*bias.shape[:-1], 2 * width, width)
+    )
     return (*networks[:-1], twice, Dense(copies, np.zeros_like(bias))), [*slopes, np.repeat([0.0, 1.0], width)]
 
 
@@ -184,7 +186,7 @@ def _traced(layers: Layers, domain: PlanarDomain, start: Start, options: dict) -
     slopes = slopes_of(layers, activation)
     if kind == "activation" and min_area is None and slopes is not None and not options["cut_output"]:
         floats = tuple(Dense(*(_as_float(array) for array in layer)) for layer in layers)
-        return RegionCounts(*traced_cell_counts(floats, slopes, start))
+        return RegionCounts(*traced_cell_counts(floats, slopes, start))  # type: ignore[arg-type]
     leading = jnp.shape(layers[0].bias)[:-1]
     integer, real = (jax.dtypes.canonicalize_dtype(dtype) for dtype in (np.int64, np.float64))
     dtypes = (integer, np.bool_, integer, real)[: 2 if min_area is None else 4]

@@ -1,10 +1,10 @@
-"""[host] All linear regions of networks in the plane, as complexes: vertices, edges, faces, patterns and affine maps."""
+"""[host] All linear regions of networks in the plane, as complexes: vertices, edges, faces, patterns, affine maps."""
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from jaxgeom.chunks import check_chunk_size
-from jaxgeom.domains import PlanarDomain, start_of
+from jaxgeom.domains import PlanarDomain, Start, start_of
 from jaxgeom.layers import Dense, Layers, check_finite, check_layers
 from jaxgeom.regions.cells import cell_counts, complexes
 from jaxgeom.regions.complex import PlanarComplex
@@ -76,7 +76,7 @@ def _without_copies(complex_: PlanarComplex, network: Layers) -> PlanarComplex:
     return complex_._replace(patterns=complex_.patterns[:, : -network[-1].bias.shape[-1] or None])
 
 
-def _layers_within(networks: Layers, slopes: list[np.ndarray], start: object, max_regions: int) -> int:
+def _layers_within(networks: Layers, slopes: list[np.ndarray], start: Start, max_regions: int) -> int:
     """How many hidden layers together make no more regions than this."""
     for depth in range(1, len(slopes) + 1):
         counts, _ = cell_counts((*networks[:depth], networks[depth]), slopes[:depth], start)

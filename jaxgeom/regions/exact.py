@@ -247,6 +247,9 @@ def complex_of_cells(cells: list[ExactCell]) -> PlanarComplex:
     """
     number: dict[Vector, int] = {}
     cycles = [[number.setdefault(vertex, len(number)) for vertex in cell.vertices] for cell in cells]
+    num = len(cells)
+    gradients = [[[_quotient(v, cell.denominator) for v in row[:2]] for row in cell.rows] for cell in cells]
+    intercepts = [[_quotient(row[2], cell.denominator) for row in cell.rows] for cell in cells]
     complex_ = complex_of_cycles(
         np.array([_position(vertex) for vertex in number]),
         np.cumsum([0, *map(len, cycles)]),
@@ -256,7 +259,9 @@ def complex_of_cells(cells: list[ExactCell]) -> PlanarComplex:
         np.array([[[_quotient(v, cell.denominator) for v in row[:2]] for row in cell.rows] for cell in cells]).reshape(
             len(cells), -1, 2
         ),
-        np.array([[_quotient(row[2], cell.denominator) for row in cell.rows] for cell in cells]).reshape(len(cells), -1),
+        np.array([[_quotient(row[2], cell.denominator) for row in cell.rows] for cell in cells]).reshape(
+            len(cells), -1
+        ),
         degenerate=any(cell.is_tied for cell in cells),
         complete=True,
     )
