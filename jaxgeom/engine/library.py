@@ -149,7 +149,7 @@ def traced_count(
     leading = jnp.shape(arrays[1])[:-1]
     integer = jax.dtypes.canonicalize_dtype(np.int64)
     shapes = jax.ShapeDtypeStruct(leading, integer), jax.ShapeDtypeStruct(leading, np.bool_)
-    arrays = [jax.lax.stop_gradient(array) for array in arrays]
+    constants = [jax.lax.stop_gradient(jnp.asarray(array)) for array in arrays]
 
     def on_host(*arrays: Array) -> tuple[Array, Array]:
         def call(*arrays: Array) -> tuple[np.ndarray, np.ndarray]:
@@ -159,7 +159,7 @@ def traced_count(
         return jax.pure_callback(call, shapes, *arrays, vmap_method="broadcast_all")
 
     if not _is_registered():
-        return on_host(*arrays)
+        return on_host(*constants)
     widths = np.array([2, *(jnp.shape(bias)[-1] for bias in arrays[1::2])], np.int64)
     offsets = np.cumsum([0, *map(len, cycles)])
     attributes = {
@@ -173,7 +173,7 @@ def traced_count(
     def in_program(*arrays: Array) -> tuple[Array, Array]:
         return jax.ffi.ffi_call(_HANDLER, shapes, vmap_method="broadcast_all")(*arrays, **attributes)
 
-    counts, degenerate = jax.lax.platform_dependent(*arrays, cpu=in_program, default=on_host)
+    counts, degenerate = jax.lax.platform_dependent(*constants, cpu=in_program, default=on_host)
     return counts, degenerate
 
 

@@ -256,12 +256,8 @@ def complex_of_cells(cells: list[ExactCell]) -> PlanarComplex:
         np.concatenate(cycles),
         np.array([label for cell in cells for label in cell.labels]),
         np.array([cell.pattern for cell in cells], bool).reshape(len(cells), -1),
-        np.array([[[_quotient(v, cell.denominator) for v in row[:2]] for row in cell.rows] for cell in cells]).reshape(
-            len(cells), -1, 2
-        ),
-        np.array([[_quotient(row[2], cell.denominator) for row in cell.rows] for cell in cells]).reshape(
-            len(cells), -1
-        ),
+        np.array(gradients).reshape(num, -1, 2),
+        np.array(intercepts).reshape(num, -1),
         degenerate=any(cell.is_tied for cell in cells),
         complete=True,
     )
