@@ -58,7 +58,8 @@ class EngineHook(BuildHookInterface):
     def compile(self) -> ModuleType:
         """jaxgeom/engine/compile.py, without importing jaxgeom, which needs JAX."""
         spec = importlib.util.spec_from_file_location("compile_engine", Path(self.root, IN_WHEEL, "compile.py"))
-        assert spec and spec.loader
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return module
@@ -72,5 +73,7 @@ def platform_tag() -> str:
     """This platform's, as linux_x86_64: whether the libraries run on all manylinux systems is for auditwheel to say."""
     from hatchling.builders.macos import process_macos_plat_tag
 
-    tag = next(tag.platform for tag in sys_tags() if "manylinux" not in tag.platform and "musllinux" not in tag.platform)
+    tag = next(
+        tag.platform for tag in sys_tags() if "manylinux" not in tag.platform and "musllinux" not in tag.platform
+    )
     return process_macos_plat_tag(tag, compat=False) if sys.platform == "darwin" else tag
