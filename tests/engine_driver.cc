@@ -1,0 +1,172 @@
+// The engine on small networks of all families, for the sanitizers (tests/test_engine_sanitizers.py compiles both).
+//
+// What must hold is checked on the way: the same counts from one thread and from several, and as many faces in the
+// complex of a network on the square as regions are counted. Prints what fails; the exit code is how often.
+#include <cmath>
+#include <cstdio>
+#include <functional>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine.h"
+
+namespace {
+
+std::mt19937_64 rng(1);
+int failures = 0;
+
+double uniform() { return std::uniform_real_distribution<double>(-1, 1)(rng); }
+double integer() { return std::uniform_int_distribution<int>(-2, 2)(rng) / 2.0; }
+
+struct Population {
+    int num;
+    std::vector<int64_t> widths;
+    std::vector<std::vector<double>> kernels, biases;
+    std::vector<double> slopes;
+
+    Population(int num, std::vector<int64_t> all, const std::function<double()> &draw) : num(num), widths(std::move(all)) {
+        for (size_t l = 0; l + 1 < widths.size(); l++) {
+            kernels.emplace_back(num * widths[l] * widths[l + 1]);
+            biases.emplace_back(num * widths[l + 1]);
+            for (double &value : kernels.back()) value = draw();
+            for (double &value : biases.back()) value = draw();
+            if (l + 2 < widths.size()) slopes.resize(slopes.size() + widths[l + 1], 0.0);
+        }
+    }
+    // Columns (units) of hidden layers, one after the other: kernel's column, bias.
+    void change_units(const std::function<void(int64_t unit, std::vector<double *> column, std::vector<double *> before)> &change) {
+        for (size_t l = 0; l + 2 < widths.size(); l++) {
+            const int64_t in = widths[l], out = widths[l + 1];
+            for (int64_t n = 0; n < num; n++) {
+                std::vector<double *> before;
+                for (int64_t j = 0; j < out; j++) {
+                    std::vector<double *> column;
+                    for (int64_t i = 0; i < in; i++) column.push_back(&kernels[l][(n * in + i) * out + j]);
+                    column.push_back(&biases[l][n * out + j]);
+                    change(j, column, before);
+                    before = column;
+                }
+            }
+        }
+    }
+};
+
+struct Domain {
+    std::vector<double> corners;
+    std::vector<int> offsets, cycles;
+    int is_plane;
+};
+const Domain square{{-1, -1, 1, 1, -1, 1, 1, 1, 1, -1, 1, 1}, {0, 4}, {0, 1, 2, 3}, 0};
+const Domain plane{{.017, -.032, 1, .96929932, .24588013, 0, -.69760132, .7164917, 0, -.271698, -.96237183, 0}, {0, 3, 6, 9}, {0, 1, 2, 0, 2, 3, 0, 3, 1}, 1};
+
+struct Call {
+    std::vector<const void *> kernels, biases;
+    std::vector<uint8_t> is_float32;
+    explicit Call(const Population &all) : is_float32(2 * all.kernels.size(), 0) {
+        for (const auto &kernel : all.kernels) kernels.push_back(kernel.data());
+        for (const auto &bias : all.biases) biases.push_back(bias.data());
+    }
+    int depth() const { return static_cast<int>(kernels.size()) - 1; }
+};
+
+std::vector<int64_t> count(const Population &all, const Domain &domain, int threads, int *stop = nullptr) {
+    const Call call(all);
+    std::vector<int64_t> counts(all.num);
+    std::vector<uint8_t> degenerate(all.num);
+    const int status = jaxgeom_count(
+        all.num, call.depth(), all.widths.data(), call.kernels.data(), call.biases.data(), call.is_float32.data(), all.slopes.data(),
+        static_cast<int>(domain.corners.size() / 3), domain.corners.data(), static_cast<int>(domain.offsets.size()) - 1, domain.offsets.data(), domain.cycles.data(),
+        domain.is_plane, threads, counts.data(), degenerate.data(), stop);
+    if (status && !stop) failures++, std::printf("status %d\n", status);
+    return counts;
+}
+
+std::vector<int64_t> faces(const Population &all, const Domain &domain, int threads) {
+    const Call call(all);
+    void *handle = jaxgeom_cells(
+        all.num, call.depth(), all.widths.data(), call.kernels.data(), call.biases.data(), call.is_float32.data(), all.slopes.data(),
+        static_cast<int>(domain.corners.size() / 3), domain.corners.data(), static_cast<int>(domain.offsets.size()) - 1, domain.offsets.data(), domain.cycles.data(),
+        domain.is_plane, threads, nullptr);
+    std::vector<int64_t> found;
+    const size_t units = all.slopes.size(), outputs = all.widths.back();
+    for (int n = 0; n < all.num; n++) {
+        int64_t sizes[7];
+        jaxgeom_cells_sizes(handle, n, sizes);
+        const auto [vertices, edges, num, corners, degenerate, consistent, finite] = sizes;
+        (void)degenerate;
+        found.push_back(finite ? num : -1);
+        if (!finite) continue;
+        if (!consistent) failures++, std::printf("inconsistent\n");
+        if (vertices - edges + num != 1) failures++, std::printf("V - E + F = %d\n", static_cast<int>(vertices - edges + num));
+        std::vector<double> points(3 * vertices), maps(num * outputs * 3), area(num), centroid(2 * num), values(vertices * outputs);
+        std::vector<int64_t> pairs(2 * edges), sides(2 * edges), labels(2 * edges), offsets(num + 1), around(corners), along(corners);
+        std::vector<uint8_t> patterns(num * units);
+        jaxgeom_cells_copy(
+            handle, n, points.data(), pairs.data(), sides.data(), labels.data(), offsets.data(), around.data(), along.data(), patterns.data(), maps.data(), area.data(),
+            centroid.data(), values.data());
+    }
+    jaxgeom_cells_free(handle);
+    return found;
+}
+
+void agree(const std::string &name, const char *what, const std::vector<int64_t> &a, const std::vector<int64_t> &b) {
+    for (size_t i = 0; i < a.size(); i++)
+        if (a[i] != b[i]) failures++, std::printf("%s, %s: %lld, %lld\n", name.c_str(), what, static_cast<long long>(a[i]), static_cast<long long>(b[i]));
+}
+
+void attempt(const std::string &name, const Population &all) {
+    const auto alone = count(all, square, 1);
+    agree(name, "threads", alone, count(all, square, 3));
+    agree(name, "faces", alone, faces(all, square, 3));
+    agree(name, "threads on the plane", count(all, plane, 1), count(all, plane, 3));
+    faces(all, plane, 3);
+    std::printf("%s: %lld …\n", name.c_str(), static_cast<long long>(alone[0]));
+}
+
+}  // namespace
+
+int main() {
+    const std::vector<std::vector<int64_t>> shapes = {{2, 12, 1}, {2, 6, 6, 2}, {2, 5, 5, 5, 1}, {2, 4, 4, 4, 4, 4, 4, 3}};
+    for (const auto &shape : shapes) {
+        std::string size;
+        for (const int64_t width : shape) size += " " + std::to_string(width);
+        attempt("random" + size, Population(6, shape, uniform));
+        attempt("integers" + size, Population(6, shape, integer));
+        Population leaky(6, shape, integer);
+        for (size_t i = 0; i < leaky.slopes.size(); i++) leaky.slopes[i] = i % 3 == 0 ? 0.25 : i % 3 == 1 ? 1 : -0.5;
+        attempt("slopes" + size, leaky);
+        Population dead(6, shape, uniform), twins = dead, opposites = dead, no_biases = dead, lattice = dead, tiny = dead, mixed = dead, invalid = dead;
+        dead.change_units([](int64_t j, auto column, auto) { if (j % 3 == 0) *column.back() = j % 2 ? -9 : 9; });
+        attempt("dead" + size, dead);
+        twins.change_units([](int64_t j, auto column, auto before) { if (j % 2) for (size_t i = 0; i < column.size(); i++) *column[i] = *before[i]; });
+        attempt("twins" + size, twins);
+        opposites.change_units([](int64_t j, auto column, auto before) { if (j % 2) for (size_t i = 0; i < column.size(); i++) *column[i] = -*before[i]; });
+        attempt("opposites" + size, opposites);
+        no_biases.change_units([](int64_t, auto column, auto) { *column.back() = 0; });
+        attempt("no biases" + size, no_biases);
+        lattice.change_units([](int64_t, auto column, auto) { for (double *value : column) *value = std::round(4 * *value) / 4; });
+        attempt("lattice" + size, lattice);
+        tiny.change_units([](int64_t, auto column, auto) { for (double *value : column) *value *= 1e-160; });
+        attempt("tiny" + size, tiny);
+        mixed.change_units([](int64_t j, auto column, auto) { for (double *value : column) *value *= j % 2 ? 1e200 : 1e-200; });
+        attempt("mixed scales" + size, mixed);
+        invalid.kernels[0][0] = NAN;
+        attempt("not finite" + size, invalid);
+    }
+    const Population large(1, {2, 40, 40, 1}, uniform), wide(1, {2, 300, 1}, uniform), lines(1, {2, 300, 1}, integer);
+    attempt("large", large);
+    attempt("wide", wide);
+    agree("lines", "threads", count(lines, square, 1), count(lines, square, 4));
+    // callers at the same time, and one that is stopped
+    std::vector<std::thread> callers;
+    std::vector<std::vector<int64_t>> found(3);
+    for (auto &one : found) callers.emplace_back([&] { one = count(large, square, 2); });
+    for (auto &caller : callers) caller.join();
+    for (const auto &one : found) agree("callers", "at once", one, count(large, square, 1));
+    int stop = 1;
+    count(wide, square, 3, &stop);
+    count(large, square, 3, &stop);
+    return failures > 99 ? 99 : failures;
+}
