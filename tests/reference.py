@@ -132,23 +132,26 @@ class Cell(NamedTuple):
         return [Fraction(c, self.denominator) for _, _, c in self.rows]
 
 
-def exact_regions(layers: Layers, polygon: Any) -> list[Cell]:
+def exact_regions(layers: Layers, polygon: Any, slopes: Any = None) -> list[Cell]:
     """All full-dimensional cells of one activation pattern inside a convex polygon ``(n, 2)``, exactly.
 
     Two inputs, any number of hidden layers. The output's sign does not cut; to let it, append an identity
-    layer.
+    layer. ``slopes``, one list for each hidden layer, are what negative pre-activations are multiplied with; units of
+    slope 1 do not cut and are never active. Coordinates may be integers beyond the range of floats: the whole plane
+    has as many cells as a square around all the points where lines meet.
     """
     corners = tuple(_point(x, y) for x, y in _fractions(polygon))
     _check_convex(corners)
     cells = [Cell(corners, (), ((1, 0, 0), (0, 1, 0)), 1)]  # the whole polygon with the identity map
-    for layer in layers[:-1]:
-        cells = [piece for cell in cells for piece in _cut_by_layer(cell, layer)]
+    factors = [[Fraction(0)] * len(bias) for _, bias in layers[:-1]] if slopes is None else _fractions_of(slopes)
+    for layer, own in zip(layers[:-1], factors, strict=True):
+        cells = [piece for cell in cells for piece in _cut_by_layer(cell, layer, own)]
     return [cell._replace(**_compose(cell, layers[-1])) for cell in cells]
 
 
-def exact_region_count(layers: Layers, polygon: Any) -> int:
+def exact_region_count(layers: Layers, polygon: Any, slopes: Any = None) -> int:
     """Number of full-dimensional cells of one activation pattern inside a convex polygon ``(n, 2)``."""
-    return len(exact_regions(layers, polygon))
+    return len(exact_regions(layers, polygon, slopes))
 
 
 def exact_areas(layers: Layers, polygon: Any) -> list[Fraction]:
@@ -176,23 +179,24 @@ def exact_forward(layers: Layers, point: Iterable[Any]) -> tuple[list[Fraction],
     return h, pre_activations
 
 
-def _cut_by_layer(cell: Cell, layer: tuple[Any, Any]) -> list[Cell]:
-    """The cell cut by every unit of one layer, each piece carrying the layer's output after ReLU."""
+def _cut_by_layer(cell: Cell, layer: tuple[Any, Any], slopes: list[Fraction]) -> list[Cell]:
+    """The cell cut by every unit of one layer, each piece carrying the layer's output after its activation."""
     functions = _compose(cell, layer)
     pieces: list[tuple[tuple[Point, ...], tuple[bool, ...]]] = [(cell.corners, ())]
-    for row in functions["rows"]:
+    for row, slope in zip(functions["rows"], slopes, strict=True):
         pieces = [
-            (part, (*active, is_active)) for corners, active in pieces for part, is_active in _split(corners, row)
+            (part, (*active, is_active))
+            for corners, active in pieces
+            for part, is_active in ([(corners, False)] if slope == 1 else _split(corners, row))
         ]
-    return [
-        Cell(
-            corners=corners,
-            pattern=cell.pattern + active,
-            rows=tuple(row if on else (0, 0, 0) for row, on in zip(functions["rows"], active, strict=True)),
-            denominator=functions["denominator"],
-        )
-        for corners, active in pieces
-    ]
+    common = math.lcm(*(slope.denominator for slope in slopes))
+    factors = [int(slope * common) for slope in slopes]
+    cells = []
+    for corners, active in pieces:
+        of_units = [common if on else factor for on, factor in zip(active, factors, strict=True)]
+        rows = tuple((f * a, f * b, f * c) for (a, b, c), f in zip(functions["rows"], of_units, strict=True))
+        cells.append(Cell(corners, cell.pattern + active, rows, functions["denominator"] * common))
+    return cells
 
 
 def _compose(cell: Cell, layer: tuple[Any, Any]) -> dict[str, Any]:

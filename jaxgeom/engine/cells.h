@@ -478,12 +478,12 @@ struct Cutter {
         return squares;
     }
 
-    // Whether a unit changes sign on a cell (0), or is positive (1) or not (-1) on all of it.
+    // Whether a unit changes sign on a cell (0), or is positive (1), negative (-1) or zero (-2) on all of it.
     int side_of_cell(const Entry &entry, int unit, double a, double b, double c, double t, int nv, Vertex *v) {
         int low = 1, high = -1;
         if (net.is_sparse && a == 0 && b == 0 && c == 0 && is_zero_row(&entry, unit)) {
             tally.is_degenerate = true;
-            return -1;
+            return -2;
         }
         for (int i = 0; i < nv; i++) {
             const int s = sign_at(entry, unit, a, b, c, t, v[i]);
@@ -498,7 +498,7 @@ struct Cutter {
                 }
             }
         }
-        return high > 0 ? 1 : -1;
+        return high > 0 ? 1 : low < 0 ? -1 : -2;
     }
     const Line *relabelled(const Vertex &vertex, int l, int unit) {
         Line *line = arena.take<Line>(1);  // released with the frame that looks at the cell
@@ -526,14 +526,14 @@ struct Cutter {
             on[num_on] = a, on[q + num_on] = b, on[2 * q + num_on] = c, on_unit[num_on++] = m;
             squares += a * a + b * b + c * c;
         };
-        const auto settle = [&](int j, bool is_on) {
+        const auto settle = [&](int j, bool is_on, bool is_zero = false) {
             if (!layer.has_twins) {
                 if (is_on) bits[j >> 6] |= uint64_t(1) << (j & 63);
                 if (next && (is_on || layer.slope[j] != 0)) add(j, is_on ? 1 : layer.slope[j]);
                 return;
             }
             for (int m = j; m >= 0; m = m == j ? layer.first_twin[j] : layer.next_twin[m]) {
-                const bool with = is_on == (layer.twin_sign[m] == layer.twin_sign[j]);
+                const bool with = is_on == (layer.twin_sign[m] == layer.twin_sign[j]) && !is_zero;
                 if (with) bits[m >> 6] |= uint64_t(1) << (m & 63);
                 if (next && (with || layer.slope[m] != 0)) add(m, with ? 1 : layer.slope[m]);
             }
@@ -556,7 +556,7 @@ struct Cutter {
                 const int s = __builtin_ctz(m), i = j + s;
                 if (!(crossing >> s & 1)) {
                     const int side = side_of_cell(entry, unit[i], A[i], B[i], C[i], T[i], nv, v);
-                    if (side) { settle(unit[i], side > 0); continue; }
+                    if (side) { settle(unit[i], side > 0, side == -2); continue; }
                 }
                 left[kept] = A[i], left[p + kept] = B[i], left[2 * p + kept] = C[i], left[3 * p + kept] = T[i];
                 kept_unit[kept++] = unit[i];

@@ -196,17 +196,17 @@ inline Multiples sort_units(Layer &layer, const double *slope, bool is_output, c
     for (int j = 0; j < w; j++) {
         of[j] = j, factor[j] = 1, sign[j] = 1;
         double *own = reduced + static_cast<size_t>(j) * size;
-        const bool is_exact = gather_column(layer, j, inputs, own);
+        if (!gather_column(layer, j, inputs, own)) gather_column(layer, j, nullptr, own);
         const bool is_linear = is_output || slope[j] == 1;
         int lead = 0;
         while (lead < size && own[lead] == 0) lead++;
-        if (is_exact && lead == size && !is_output) {  // zero at every point
+        if (lead == size && !is_output) {  // zero at every point
             of[j] = -1, factor[j] = 0, is_plain = false;
             continue;
         }
         if (is_linear) linear[layer.num_linear++] = j;
         int twin = -1;
-        if (is_exact && lead < size && !is_output) {
+        if (lead < size && !is_output) {
             // mantissas do not change with signs and powers of two
             sign[j] = own[lead] < 0 ? -1 : 1;
             uint64_t hash = is_linear ? 1 : 2;
