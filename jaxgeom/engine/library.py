@@ -171,7 +171,8 @@ def traced_count(
     }
 
     def in_program(*arrays: Array) -> tuple[Array, Array]:
-        return jax.ffi.ffi_call(_HANDLER, shapes, vmap_method="broadcast_all")(*arrays, **attributes)
+        counts, degenerate = jax.ffi.ffi_call(_HANDLER, shapes, vmap_method="broadcast_all")(*arrays, **attributes)
+        return counts, degenerate
 
     counts, degenerate = jax.lax.platform_dependent(*constants, cpu=in_program, default=on_host)
     return counts, degenerate
