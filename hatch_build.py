@@ -27,6 +27,8 @@ class EngineHook(BuildHookInterface):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         engine = Path(self.root, IN_WHEEL)
+        if version == "editable" and is_wanted() and self.compile.is_up_to_date(engine):
+            return self._mark(build_data)
         for old in engine.glob(f"libjaxgeom_*{self.compile.SUFFIX}"):
             old.unlink()
         if not is_wanted():
@@ -45,10 +47,13 @@ class EngineHook(BuildHookInterface):
                 file=sys.stderr,
             )
             return
-        build_data["pure_python"] = False
-        build_data["tag"] = f"py3-none-{platform_tag()}"
+        self._mark(build_data)
         if version != "editable":
             build_data["force_include"] |= {str(library): f"{IN_WHEEL}/{library.name}" for library in libraries}
+
+    def _mark(self, build_data: dict[str, Any]) -> None:
+        build_data["pure_python"] = False
+        build_data["tag"] = f"py3-none-{platform_tag()}"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         if hasattr(self, "_scratch"):

@@ -90,8 +90,18 @@ def compile_engine(
         for name, paths in objects.items():
             library = f"libjaxgeom_{name}{suffix}"
             _link([*own, "-shared", *paths, "-o", f"{scratch}/{library}"], compiler, system, scratch)
-            libraries.append(Path(shutil.copy(f"{scratch}/{library}", folder / library)))
+            shutil.copy(f"{scratch}/{library}", folder / f"{library}.new")
+            libraries.append((folder / f"{library}.new").replace(folder / library))  # processes keep the one they use
     return libraries
+
+
+def is_up_to_date(folder: Path) -> bool:
+    """Whether the libraries for this machine are in a folder, and newer than their sources."""
+    libraries = [folder / f"libjaxgeom_{name}{SUFFIX}" for name in _instructions(_machine(None))]
+    sources = [*FOLDER.glob("*.cc"), *FOLDER.glob("*.h"), Path(__file__)]
+    if not all(library.exists() for library in libraries):
+        return False
+    return min(path.stat().st_mtime for path in libraries) > max(path.stat().st_mtime for path in sources)
 
 
 def _link(command: list[str], compiler: Sequence[str], system: str, scratch: str) -> None:
