@@ -67,7 +67,7 @@ struct Layer {
     const int *candidates;           // ascending
     bool is_whole;                   // candidates are all units
     bool has_twins;
-    const int *first_twin, *next_twin;  // chains of units that are ± 2^k times another one; -1 ends them
+    const int *first_twin, *next_twin;  // chains of units that are multiples of another one; -1 ends them
     const int8_t *twin_sign;
     int num_linear;
     const int *linear;               // units of slope 1
@@ -155,26 +155,30 @@ inline bool gather_column(const Layer &layer, int unit, const Multiples *inputs,
     return is_exact;
 }
 
-// Whether b is ± 2^k times a, for columns without negative zeros or with them.
+// Whether a b = c d in real arithmetic, for numbers that are not 0.
+inline bool equal_products(double a, double b, double c, double d) {
+    int p, q, r, s;
+    const auto integer = [](double x, int &exponent) { return static_cast<int64_t>(std::ldexp(std::frexp(x, &exponent), 53)); };
+    __int128 left = integer(a, p), right = integer(c, r);
+    left *= integer(b, q), right *= integer(d, s);
+    const int shift = p + q - r - s;
+    if (shift > 2 || shift < -2) return false;
+    return shift >= 0 ? left * (1 << shift) == right : left == right * (1 << -shift);
+}
+
+// Whether b is a multiple of a, for columns with the same first entry that is not 0.
 inline bool are_multiples(const double *a, const double *b, int size) {
     int lead = 0;
     while (lead < size && a[lead] == 0) lead++;
     if (lead == size || b[lead] == 0) return false;
-    int exponent_a, exponent_b;
-    const double mantissa_a = std::frexp(a[lead], &exponent_a), mantissa_b = std::frexp(b[lead], &exponent_b);
-    if (std::fabs(mantissa_a) != std::fabs(mantissa_b)) return false;
-    const bool is_opposite = mantissa_a != mantissa_b;
     for (int i = 0; i < size; i++) {
         if ((a[i] == 0) != (b[i] == 0)) return false;
-        if (a[i] == 0) continue;
-        int p, q;
-        const double x = std::frexp(a[i], &p), y = std::frexp(b[i], &q);
-        if (x != (is_opposite ? -y : y) || p - q != exponent_a - exponent_b) return false;
+        if (a[i] != 0 && !equal_products(a[i], b[lead], b[i], a[lead])) return false;
     }
     return true;
 }
 
-// Which units are zero, linear, or ± 2^k times a unit before them: none of these is ever cut by.
+// Which units are zero, linear, or multiples of a unit before them: none of these is ever cut by.
 inline Multiples sort_units(Layer &layer, const double *slope, bool is_output, const Multiples *inputs, Arena &arena) {
     const int w = layer.out, size = layer.in + 1;
     int *candidates = arena.take<int>(w), *linear = arena.take<int>(w), *of = arena.take<int>(w);
@@ -207,13 +211,14 @@ inline Multiples sort_units(Layer &layer, const double *slope, bool is_output, c
         if (is_linear) linear[layer.num_linear++] = j;
         int twin = -1;
         if (lead < size && !is_output) {
-            // mantissas do not change with signs and powers of two
+            // quotients are the same for multiples, and are rounded alike
             sign[j] = own[lead] < 0 ? -1 : 1;
             uint64_t hash = is_linear ? 1 : 2;
             for (int i = 0; i < size; i++) {
+                const double quotient = own[i] == 0 ? 0 : own[i] / own[lead];
                 uint64_t bits;
-                std::memcpy(&bits, &own[i], sizeof bits);
-                hash = (hash ^ (bits & ((uint64_t(1) << 52) - 1)) ^ (own[i] != 0 ? uint64_t(1) << 60 : 0)) * 0xbf58476d1ce4e5b9ull;
+                std::memcpy(&bits, &quotient, sizeof bits);
+                hash = (hash ^ bits) * 0xbf58476d1ce4e5b9ull;
                 hash ^= hash >> 29;
             }
             hashes[j] = hash;
@@ -225,11 +230,11 @@ inline Multiples sort_units(Layer &layer, const double *slope, bool is_output, c
         }
         if (twin >= 0) {
             int exponent, exponent_of_twin;
-            std::frexp(own[lead], &exponent);
-            std::frexp(reduced[static_cast<size_t>(twin) * size + lead], &exponent_of_twin);
+            const double mantissa = std::frexp(own[lead], &exponent), of_twin = std::frexp(reduced[static_cast<size_t>(twin) * size + lead], &exponent_of_twin);
             const int shift = exponent - exponent_of_twin;
             if (!is_linear) next[j] = first[twin], first[twin] = j, layer.has_twins = true;
-            if ((is_linear || (sign[j] == sign[twin] && slope[j] == slope[twin])) && shift > -500 && shift < 500) {
+            const bool is_short = std::fabs(mantissa) == std::fabs(of_twin) && shift > -500 && shift < 500;  // a factor that never rounds
+            if (is_short && (is_linear || (sign[j] == sign[twin] && slope[j] == slope[twin]))) {
                 of[j] = twin, factor[j] = std::ldexp(sign[j] * sign[twin], shift), is_plain = false;
             }
         } else if (!is_linear) {
