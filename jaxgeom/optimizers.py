@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxtyping import Array
@@ -168,13 +169,13 @@ def hoisted(optimizer: Any, mean_loss: Callable[..., Array], params: Params, bat
         return Hoisted(init, init_settings, update, update_settings, True)
 
 
-def _hoisted(function: Callable, *examples: PyTree) -> tuple[Callable, list[Array]]:
+def _hoisted(function: Callable, *examples: PyTree) -> tuple[Callable, list[Array | np.ndarray]]:
     """``function(constants, *arguments)``, and the constants that it closed over: settings traced by the caller."""
     closed, shape = jax.make_jaxpr(function, return_shape=True)(*examples)
     structure = jax.tree.structure(shape)
     dtypes = [jnp.result_type(leaf) for leaf in jax.tree.leaves(examples)]
 
-    def call(constants: list[Array], *arguments: PyTree) -> PyTree:
+    def call(constants: list[Array | np.ndarray], *arguments: PyTree) -> PyTree:
         leaves = [
             leaf if leaf.dtype == dtype else leaf.astype(dtype)
             for leaf, dtype in zip(jax.tree.leaves(arguments), dtypes, strict=True)

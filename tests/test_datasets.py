@@ -497,7 +497,7 @@ def test_traced_sizes_and_many_keys_are_refused():
         jax.jit(lambda num: datasets.rings(KEY, num_per_class=num))(3)
     with pytest.raises(TypeError, match="traced"):
         jax.jit(lambda step: datasets.mesh_grid(step=step))(0.1)
-    with pytest.raises(ValueError, match=r"single key.*jax\.vmap"):
+    with pytest.raises(ValueError, match=r"one random key.*jax\.vmap"):
         datasets.rings(jax.random.split(KEY, 3))
 
 

@@ -223,7 +223,7 @@ def test_easy_and_impossible_tasks():
     ids=["one key", "none", "matrix", "old key", "integers", "numpy"],
 )
 def test_keys_that_are_no_population(function, keys):
-    with pytest.raises(ValueError, match=r"one-dimensional array of at least one random key"):
+    with pytest.raises((TypeError, ValueError), match=r"one-dimensional array of at least one random key"):
         function(keys, toy_trial)
 
 

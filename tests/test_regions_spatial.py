@@ -404,8 +404,8 @@ def test_error_bounds_hold(kind, monkeypatch):
     seen = []
     cut_by_layer = spatial._cut_by_layer
 
-    def recorded(state, found, exponents, exact, layer):
-        state, found = cut_by_layer(state, found, exponents, exact, layer)
+    def recorded(state, found, exponents, exact, layer, *rest):
+        state, found = cut_by_layer(state, found, exponents, exact, layer, *rest)
         seen.append((state.ancestry, found, exponents, exact, layer))
         return state, found
 
