@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxtyping import Array
@@ -108,7 +107,7 @@ def update_by(optimizer: Any, mean_loss: Callable[..., Array]) -> Update:
             raise ValueError(
                 f"the optimizer cannot take a step with these parameters: {error!r}. It gets the mean gradient of a "
                 "batch and the parameters, and on demand value, grad and value_fn (also as obj_fn and grad_fn). Use an "
-                "optimizer that needs no more."
+                "optimizer that needs no more; of optax.lookahead, use its inner optimizer alone."
             ) from error
         _check_same("updates", updates, params)
         return optax.apply_updates(params, updates), _check_same("state", state, opt_state)
@@ -169,13 +168,13 @@ def hoisted(optimizer: Any, mean_loss: Callable[..., Array], params: Params, bat
         return Hoisted(init, init_settings, update, update_settings, True)
 
 
-def _hoisted(function: Callable, *examples: PyTree) -> tuple[Callable, list[Array | np.ndarray]]:
+def _hoisted(function: Callable, *examples: PyTree) -> tuple[Callable, list[Any]]:
     """``function(constants, *arguments)``, and the constants that it closed over: settings traced by the caller."""
     closed, shape = jax.make_jaxpr(function, return_shape=True)(*examples)
     structure = jax.tree.structure(shape)
     dtypes = [jnp.result_type(leaf) for leaf in jax.tree.leaves(examples)]
 
-    def call(constants: list[Array | np.ndarray], *arguments: PyTree) -> PyTree:
+    def call(constants: list[Any], *arguments: PyTree) -> PyTree:
         leaves = [
             leaf if leaf.dtype == dtype else leaf.astype(dtype)
             for leaf, dtype in zip(jax.tree.leaves(arguments), dtypes, strict=True)
