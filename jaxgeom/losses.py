@@ -174,8 +174,8 @@ def check_per_point(
         ) from error
     if getattr(per_point, "shape", None) != outputs.shape[:1]:
         raise ValueError(
-            f"the {kind} must give one number a point, shape {outputs.shape[:1]}, but gives {per_point}. Average over "
-            "the outputs, not over the points."
+            f"the {kind} must give one number a point, shape {outputs.shape[:1]}, but gives shape "
+            f"{getattr(per_point, 'shape', per_point)}. Average over the outputs, not over the points."
         )
     _check_no_pairs(kind, function, outputs, targets)
 

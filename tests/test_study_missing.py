@@ -104,7 +104,7 @@ def test_entries_that_only_some_networks_have() -> None:
     )
     assert np.isnan(depths["weights_dense2_linear"][0]).all()  # a variable of deep networks alone
     assert np.isfinite(depths["weights_dense2_linear"][1]).all()
-    with pytest.raises(ValueError, match="has 1 axes for some networks and 2 for others"):
+    with pytest.raises(ValueError, match="has 2 axes for some networks and 3 for others"):
         run(
             {"m": lambda params: params["dense0_relu"]["kernel" if len(params) > 2 else "bias"]},
             {"width": 2, "depth": [1, 2]},

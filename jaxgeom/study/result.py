@@ -56,6 +56,8 @@ class Study(NamedTuple):
         return any(name is field for field in self)
 
     def _note(self) -> str:
+        if not isinstance(self.is_finished, np.ndarray):
+            return "networks unknown"
         num, done = self.is_finished.size, int(np.sum(self.is_finished))
         networks = f"{num:,} network{'' if num == 1 else 's'}"
         return networks if done == num else f"{networks}, {done:,} finished ({math.floor(100 * done / num)} %)"
