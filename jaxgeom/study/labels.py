@@ -1,8 +1,9 @@
 """[edge] Studies as xarray datasets, and as NetCDF files, which need the extra "labels"."""
 
-import io
 import json
 import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,9 +67,10 @@ def from_xarray(dataset: "xarray.Dataset") -> Study:
 def to_netcdf(study: Study) -> bytes:
     """The content of a NetCDF 4 file."""
     _imported("h5netcdf")
-    buffer = io.BytesIO()
-    to_xarray(study).to_netcdf(buffer, engine="h5netcdf")
-    return buffer.getvalue()
+    with tempfile.TemporaryDirectory() as folder:  # older versions of xarray close a buffer that they write to
+        path = Path(folder, "study.nc")
+        to_xarray(study).to_netcdf(path, engine="h5netcdf")
+        return path.read_bytes()
 
 
 def from_netcdf(path: str | os.PathLike[str]) -> Study:
