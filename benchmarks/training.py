@@ -349,7 +349,7 @@ def measure_recording(settings: dict[str, Any]) -> dict[str, Any]:
             "median_param_difference": float(np.median(differences)),
             "agrees": bool(np.median(differences) <= PARAM_TOLERANCE),
         }
-        if fit.train_loss.shape[1]:
+        if fit.train_loss is not None:
             ends = {0: _rivals.as_stack(fit.initial_params), -1: stack}
             errors = [np.abs(fit.train_loss[:, at] - _rivals.train_losses(problem, end)) for at, end in ends.items()]
             rows[name]["largest_loss_error"] = error = float(np.max(errors))
