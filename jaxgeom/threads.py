@@ -1,4 +1,4 @@
-"""Threads for work that cannot be interrupted, of which nobody has to wait for the end.
+"""Daemon threads for work that cannot be interrupted, so that neither the caller nor the interpreter waits for its end.
 
 A pool of Python's own waits, after Ctrl-C, until all that runs in it has ended, and so does the interpreter when it
 exits. These threads are daemons: who waits for them is interrupted at once, what has not begun never will, in pools

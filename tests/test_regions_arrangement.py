@@ -94,7 +94,7 @@ def check(networks, domain=None, width=None):
     found = counted(networks, domain, width)
     for units, count, degenerate in zip(networks, found.count, found.degenerate, strict=True):
         assert count == truth(units, vertices), units
-        assert degenerate == has_tie(units, vertices) or (count == 2 and not degenerate), units
+        assert degenerate == has_tie(units, vertices), units
     return found
 
 
@@ -137,7 +137,7 @@ def test_trained_xor_networks(trained_xor, width):
             units = np.column_stack([hidden.kernel.T, hidden.bias])
             assert found.count[index] == truth(units)
             if width < 100:
-                assert found.degenerate[index] == has_tie(units) or found.count[index] == 2
+                assert found.degenerate[index] == has_tie(units)
 
 
 # Degenerate networks
