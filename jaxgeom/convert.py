@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from jaxgeom.files import whole_file
 from jaxgeom.measures import edge_lengths
 from jaxgeom.regions.boundary import check_bounded
 from jaxgeom.regions.colors import LAYER_COLORS, face_colors
@@ -105,7 +106,8 @@ def to_svg(
         lines.append(f'<path class="{name}" stroke="{color}" d="{steps}"/>')
     text = "\n".join([*lines, "</g>", "</svg>\n"])
     if path is not None:
-        Path(path).write_text(text)
+        with whole_file(Path(path)) as temporary:
+            temporary.write_text(text)
     return text
 
 

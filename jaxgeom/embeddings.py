@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Params
+from jaxgeom.given import as_array
 from jaxgeom.layers import named_layers
 from jaxgeom.models import ACTIVATIONS
 
@@ -92,12 +93,14 @@ def pca(x: Float[Array | np.ndarray, "points dim"], num_components: int = 2) -> 
     Raises:
         ValueError: for fewer than one axis, or more than there are coordinates or points.
     """
+    x = _floats(x)
+    if x.ndim != 2:
+        raise ValueError(f"points must have shape (points, dim), but {x.shape} was given.")
     if not 1 <= num_components <= min(x.shape):
         raise ValueError(
             f"num_components must lie between 1 and {min(x.shape)}, the smaller of the numbers of points and "
             f"coordinates {x.shape}, but {num_components} was given."
         )
-    x = jnp.asarray(x)
     mean = jnp.mean(x, axis=0)
     _, sizes, axes = jnp.linalg.svd(x - mean, full_matrices=False)
     largest = jnp.take_along_axis(axes, jnp.argmax(jnp.abs(axes), axis=1)[:, None], axis=1)
@@ -111,7 +114,7 @@ def pca_coordinates(
     axes: PrincipalAxes, x: Float[Array | np.ndarray, "*frames points dim"]
 ) -> Float[Array, "*frames points _"]:
     """Coordinates of points along principal axes; any number of frames with the same axes."""
-    return (jnp.asarray(x) - axes.mean) @ axes.components.T
+    return (_floats(x) - axes.mean) @ axes.components.T
 
 
 def hyperplanes(params: Params) -> Hyperplanes:
@@ -131,7 +134,7 @@ def signed_distances(planes: Hyperplanes, x: Float[Array | np.ndarray, "points d
 
     Infinite or nan where there is no hyperplane, as in ``planes.distance``.
     """
-    value = jnp.asarray(x) @ planes.weight.T + planes.bias
+    value = _floats(x) @ planes.weight.T + planes.bias
     return _quotient(value, jnp.linalg.norm(planes.weight, axis=1))
 
 
@@ -149,7 +152,7 @@ def codes(planes: Hyperplanes, x: Float[Array | np.ndarray, "points dim"]) -> Co
             f"codes of at most {MAX_CODE_UNITS} units fit into an integer, but there are {num_units}. Use "
             "signed_distances(planes, x) > 0 for the bits, or jaxgeom.activation_words."
         )
-    bits = jnp.asarray(x) @ planes.weight.T + planes.bias > 0
+    bits = _floats(x) @ planes.weight.T + planes.bias > 0
     powers = np.uint32(1) << np.arange(num_units, dtype=np.uint32)
     return Codes(bits, jnp.sum(jnp.where(bits, powers, np.uint32(0)), axis=1, dtype=jnp.uint32))
 
@@ -199,7 +202,7 @@ def step_output(params: Params, x: Float[Array | np.ndarray, "points in"]) -> Fl
         params: parameters of one :func:`jaxgeom.mlp`.
         x: points.
     """
-    x = jnp.asarray(x)
+    x = _floats(x)
     *hidden, (_, activation, last) = named_layers(params)
     for _, name, layer in hidden:
         is_on = x @ layer.kernel + layer.bias > 0
@@ -219,8 +222,19 @@ def linear_separability(
         x: points.
         labels: 0 and 1.
         num_steps: at most so many steps, each a pass over all points.
+
+    Raises:
+        TypeError: for anything that is not numbers.
+        ValueError: for shapes that do not fit, or labels other than 0 and 1.
     """
-    x = jnp.asarray(x)
+    x, labels = _floats(x), labels if isinstance(labels, jax.Array) else np.asarray(labels)
+    if x.ndim != 2 or np.shape(labels) != x.shape[:1]:
+        raise ValueError(
+            f"points of shape (points, dim) and a label for each are needed, but shapes {x.shape} and "
+            f"{np.shape(labels)} were given."
+        )
+    if not isinstance(labels, jax.core.Tracer) and not np.isin(labels, (0, 1)).all():
+        raise ValueError("labels must be 0 and 1. Of several classes, compare one with the others: labels == 2.")
     size = jnp.maximum(jnp.max(jnp.linalg.norm(x, axis=1)), jnp.finfo(x.dtype).tiny)
     sign = jnp.where(jnp.asarray(labels) > 0, 1, -1).astype(x.dtype)
     # A hyperplane separates the classes if and only if all of these lie on one side of a plane through the origin.
@@ -245,6 +259,12 @@ def linear_separability(
     weight, bias = unit[:-1] / size, unit[-1]
     value = sign * (jnp.sum(x * weight, axis=1) + bias)
     return Separability(jnp.all(value > 0), weight, bias, margin, length)
+
+
+def _floats(x: Array | np.ndarray, what: str = "points") -> Array:
+    """Points as floating-point numbers on the device."""
+    x = jnp.asarray(as_array(x, what))
+    return x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
 
 
 def _quotient(above: Array, below: Array) -> Array:

@@ -161,3 +161,32 @@ def test_separability_is_proven_one_way_or_bounded_the_other() -> None:
     # on the paraboloid, they are
     lifted = np.column_stack([rings.x, np.sum(np.asarray(rings.x) ** 2, axis=1)])
     assert search(lifted, np.asarray(rings.y)).is_separated
+
+
+def test_lists_and_integers_are_points(unchecked: None) -> None:
+    points = [[0, 1], [2, 5], [4, 4], [1, 7]]
+    floats = np.array(points, np.float32)
+    np.testing.assert_array_equal(jg.pca(points, 1).components, jg.pca(floats, 1).components)
+    axes = jg.pca(floats, 2)
+    np.testing.assert_array_equal(jg.pca_coordinates(axes, points), jg.pca_coordinates(axes, floats))
+    planes = jg.hyperplanes(PARAMS)
+    np.testing.assert_array_equal(jg.codes(planes, points).number, jg.codes(planes, floats).number)
+    np.testing.assert_array_equal(jg.step_output(PARAMS, points), jg.step_output(PARAMS, floats))
+    labels = np.array([0, 1, 0, 1])
+    for given in (labels, labels == 1, labels.tolist()):
+        assert jg.linear_separability(points, given).is_separated
+    assert jg.linear_separability(floats.astype(">f8"), labels).is_separated
+
+
+@pytest.mark.parametrize(
+    ("points", "labels", "message"),
+    [
+        (X, np.arange(len(X)), "labels must be 0 and 1"),
+        (X, np.zeros(3), "a label for each"),
+        (X[0], np.zeros(5), "a label for each"),
+        ([["a"]], [0], "text|real numbers"),
+    ],
+)
+def test_bad_points_and_labels(points: object, labels: object, message: str, unchecked: None) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        jg.linear_separability(points, labels)  # type: ignore[arg-type]

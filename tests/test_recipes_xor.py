@@ -30,18 +30,9 @@ def test_the_network_by_hand_is_xor():
     values = xor_networks.xor_values(xor_networks.xor_by_hand(), np.asarray(x))
     np.testing.assert_array_equal(np.sign(values), y[:, 0])
     np.testing.assert_array_equal(values, [-1, 1, 1, -3])
-    regions = xor_networks.exact_regions(xor_networks.xor_by_hand(), box(-2, 2))
+    regions = complex_of(xor_networks.xor_by_hand(), box(-2, 2))
     found = sorted(map(tuple, np.column_stack([regions.gradient[:, 0], regions.intercept]).tolist()))
     assert found == [(-2, -2, 1), (0, 0, -1), (2, 2, 1)]
-
-
-def test_exact_regions_are_those_of_enumeration():
-    layers = network(0, 5, 1)
-    ours, expected = xor_networks.exact_regions(layers, box()), complex_of(layers)
-    assert ours.num_faces == expected.num_faces
-    np.testing.assert_array_equal(ours.vertices, expected.vertices)
-    cut = xor_networks.exact_regions(layers, box(), cut_output=True)
-    assert cut.num_faces == complex_of(layers, cut_output=True).num_faces
 
 
 def test_a_training_is_that_of_the_study(trained_xor):

@@ -22,7 +22,6 @@ from jaxgeom.layers import Layers, layers_of
 from jaxgeom.losses import binary_cross_entropy, side_is_right
 from jaxgeom.models import mlp
 from jaxgeom.population import fit_population
-from jaxgeom.recipes.xor_networks import exact_regions
 from jaxgeom.regions.boundary import Boundary, decision_boundary
 from jaxgeom.regions.complex import PlanarComplex
 from jaxgeom.regions.count import count_regions
@@ -38,9 +37,6 @@ MOVIE_DATA: dict[str, Callable[[RandomKey], Dataset]] = {
 
 MOVIE_DOMAIN = box(-2.2, 2.2)
 """What is shown; the data are shifted and scaled to mean 0 and standard deviation 1 in each coordinate."""
-
-_SMALL = 100_000
-"""Frames times cubed units of one hidden layer, up to which integer arithmetic is done before a program is compiled."""
 
 
 @readable
@@ -133,11 +129,7 @@ def region_movie(
     layers = layers_of(runs.snapshots)
     counts = count_regions(layers, MOVIE_DOMAIN, progress=progress and "counting").count
     shown = jax.tree.map(lambda array: np.asarray(array)[0], layers)
-    complexes: list[PlanarComplex | None]
-    if len(widths) == 1 and len(steps) * widths[0] ** 3 <= _SMALL:
-        complexes = [exact_regions(jax.tree.map(lambda a, i=i: a[i], shown), MOVIE_DOMAIN) for i in range(len(steps))]
-    else:
-        complexes = enumerate_population(shown, MOVIE_DOMAIN, progress=progress and "regions")
+    complexes = enumerate_population(shown, MOVIE_DOMAIN, progress=progress and "regions")
     found = [each for each in complexes if each is not None]  # snapshots are finite, even of diverged networks
     assert runs.train_accuracy is not None
     return RegionMovie(

@@ -18,16 +18,13 @@ from jaxgeom._typing import RandomKey
 from jaxgeom.chunks import map_chunks
 from jaxgeom.comparison import affine_triples, fit_affine, predict_affine, r_squared
 from jaxgeom.datasets import parity
-from jaxgeom.domains import Box, box, corners, grid_points, start_of
+from jaxgeom.domains import box, corners, grid_points
 from jaxgeom.layers import Dense, Layers, layers_of
 from jaxgeom.losses import side_is_right, squared_error
 from jaxgeom.models import mlp
 from jaxgeom.population import Solved
 from jaxgeom.recipes.xor import LEARNING_RATE, NUM_STEPS
 from jaxgeom.regions.batches import in_float64
-from jaxgeom.regions.complex import PlanarComplex
-from jaxgeom.regions.exact import complex_of_cells, exact_cells
-from jaxgeom.regions.kinks import with_kinks
 from jaxgeom.training import Fit, fit
 
 SNAPSHOT_EVERY = 10
@@ -135,15 +132,6 @@ def _is_distinct(triples: Float[np.ndarray, "points 3"], atol: float = 1e-3) -> 
             kept = np.concatenate([kept, triples[row][None]])
             is_kept[row] = True
     return is_kept
-
-
-def exact_regions(layers: Layers, domain: Box, *, cut_output: bool = False) -> PlanarComplex:
-    """What :func:`jaxgeom.enumerate_regions` gives, by integer arithmetic throughout: for small networks, one at a
-    time, that is sooner done than compiling."""
-    network, slopes = with_kinks(layers)
-    if cut_output:
-        network, slopes = (*network, Dense(np.eye(1), np.zeros(1))), [*slopes, np.zeros(1)]
-    return complex_of_cells(exact_cells(network, slopes, start_of(domain)))
 
 
 def compare_pairs(first: Layers, second: Layers, *, num_grid: int = 101, progress: bool | str = False) -> PairScores:

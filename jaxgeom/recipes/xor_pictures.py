@@ -13,14 +13,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from jaxgeom import plot
-from jaxgeom.comparison import affine_triples
 from jaxgeom.datasets import parity
 from jaxgeom.domains import box, grid_points
 from jaxgeom.formula import latex_sum
 from jaxgeom.layers import Layers, forward, layers_of
 from jaxgeom.plot.maps import SIDES
-from jaxgeom.recipes.xor_networks import SNAPSHOT_EVERY, Pair, PairScores, exact_regions, xor_by_hand, xor_values
+from jaxgeom.recipes.xor_networks import SNAPSHOT_EVERY, Pair, PairScores, xor_by_hand, xor_values
 from jaxgeom.regions.boundary import decision_boundary
+from jaxgeom.regions.enumerate import enumerate_regions
 from jaxgeom.regions.locate import locate
 from jaxgeom.regions.merge import region_labels
 from jaxgeom.training import Fit
@@ -49,12 +49,9 @@ def data_figure() -> Figure:
 def by_hand_figure() -> Figure:
     """The network by hand: its regions with their affine functions, its kinks and zeros, and its surface."""
     layers, domain = xor_by_hand(), box(-2, 2)
-    regions = exact_regions(layers, domain)
-    pieces = exact_regions(layers, domain, cut_output=True)
-    # cut_output has the positive part as output; these are the functions themselves
-    triples = np.asarray(affine_triples(layers, pieces.centroid))
-    pieces = pieces._replace(gradient=triples[:, None, :2], intercept=triples[:, 2:])
-    positive = np.sum(triples * np.column_stack([pieces.centroid, np.ones(len(triples))]), axis=1) > 0
+    regions = enumerate_regions(layers, domain)
+    pieces = enumerate_regions(layers, domain, cut_output=True)
+    positive = np.sum(pieces.gradient[:, 0] * pieces.centroid, axis=1) + pieces.intercept[:, 0] > 0
     tints = np.where(positive[:, None], [0.973, 0.851, 0.761], [0.765, 0.875, 0.941])
     flat, space = _flat_and_space(size=5.6)
     plot.plot_regions(pieces, color_by=tints, edges=False, ax=flat)
@@ -206,14 +203,14 @@ def units_figure(layers: Layers, *, title: str) -> Figure:
     num = 61
     states = forward(layers, grid_points(DOMAIN, num))
     pictures = [np.asarray(layer).T.reshape(-1, num, num) for layer in states.activations]
-    ax: Any = plot.plot_units(pictures, DOMAIN, complex_=exact_regions(layers, DOMAIN)).axes
+    ax: Any = plot.plot_units(pictures, DOMAIN, complex_=enumerate_regions(layers, DOMAIN)).axes
     ax.set_title(title)
     return ax.figure
 
 
 def regions_figure(layers: Layers, *, title: str) -> Figure:
     """Exact regions coloured by pattern, slope, active units and value, with the decision boundary."""
-    regions = exact_regions(layers, DOMAIN)
+    regions = enumerate_regions(layers, DOMAIN)
     boundary = decision_boundary(regions)
     figure = plt.figure(figsize=(11, 10), layout="compressed")
     looks = {"random": "activation pattern", "slope": "slope", "active": "active units", "output": "value"}
@@ -227,7 +224,7 @@ def regions_figure(layers: Layers, *, title: str) -> Figure:
 
 def grid_view_figure(layers: Layers, *, num_grid: int, title: str) -> tuple[Figure, dict[str, int]]:
     """What a grid of points sees of one network's regions and what it misses; also the numbers."""
-    regions = exact_regions(layers, DOMAIN)
+    regions = enumerate_regions(layers, DOMAIN)
     points = grid_points(DOMAIN, num_grid)
     face = locate(regions, layers, points)
     labels = region_labels(regions, "map")

@@ -100,7 +100,7 @@ def exact_regions(domain: PlanarDomain, *, kind: str = "activation", min_area: f
             counts |= {"large": found.num_large, "smallest_area": found.smallest_area}
         return {name: or_nan(array, is_counted) for name, array in counts.items()}
 
-    details = {"degenerate": ("1", "whether integer arithmetic decided the exact number")}
+    details = {"degenerate": ("1", "whether an exact zero was met, as where three lines meet in one point")}
     if min_area is not None:
         details["large"] = ("1", f"number of regions of at least {min_area} in area; NaN where not finite")
         details["smallest_area"] = ("squared units of the input", "area of the smallest region")

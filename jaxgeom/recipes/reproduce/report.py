@@ -5,6 +5,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
+from jaxgeom.files import whole_file
 from jaxgeom.recipes.output import save_figure, save_report
 from jaxgeom.recipes.reproduce.claims import Claim, table
 
@@ -31,7 +32,8 @@ def save_claims(claims: Mapping[str, Claim], directory: Path, settings: dict, fo
             text += [f"![{claim.title}]({picture.name})" for picture in pictures[:1]] + [""]
             written += pictures
     report = directory / "report.md"
-    report.write_text("\n".join(text), encoding="utf-8")
+    with whole_file(report) as path:
+        path.write_text("\n".join(text), encoding="utf-8")
     statistics = {
         name: {"title": claim.title, "source": claim.source, "rows": [row._asdict() for row in claim.rows]}
         for name, claim in claims.items()
