@@ -10,6 +10,7 @@ the point is then the sign of the integer ``a X + b Y + c W``, and nothing is ev
 """
 
 import math
+import operator
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -177,6 +178,33 @@ def exact_forward(layers: Layers, point: Iterable[Any]) -> tuple[list[Fraction],
             pre_activations += h
             h = [max(z, Fraction(0)) for z in h]
     return h, pre_activations
+
+
+def has_exact_zero(layers: Layers, polygon: Any, cells: Sequence[Cell], slopes: Any = None) -> bool:
+    """Whether more units and sides of the polygon than needed run through some vertex of its cells.
+
+    A vertex needs two, a corner of the polygon none but its sides. Units that are zero everywhere, and units of slope
+    1, which do not cut, run through none.
+    """
+    corners = [_point(x, y) for x, y in _fractions(polygon)]
+    sides = [_cross(corners[i - 1], corners[i]) for i in range(len(corners))]
+    factors = [[Fraction(0)] * len(bias) for _, bias in layers[:-1]] if slopes is None else _fractions_of(slopes)
+    scaled = []  # integer columns, the denominator of kernel and bias, integer slopes, their denominator
+    for (kernel, bias), own in zip(layers[:-1], factors, strict=True):
+        rows = [*_fractions(kernel), _fractions(bias)]
+        s, t = (math.lcm(*(value.denominator for value in values)) for values in ([v for r in rows for v in r], own))
+        columns = [[int(row[j] * s) for row in rows] for j in range(len(own))]
+        scaled.append((columns, s, [int(slope * t) for slope in own], t))
+    for x, y, w in {point for cell in cells for point in cell.corners}:
+        through = sum(a * x + b * y + c * w == 0 for a, b, c in sides)
+        h, one = [x, y], w
+        for columns, s, of_units, t in scaled:
+            z = [sum(map(operator.mul, column, [*h, one])) for column in columns]
+            through += sum(v == 0 and f != t and any(c) for v, f, c in zip(z, of_units, columns, strict=True))
+            h, one = [t * v if v > 0 else f * v for v, f in zip(z, of_units, strict=True)], one * s * t
+        if through > 2:
+            return True
+    return False
 
 
 def _cut_by_layer(cell: Cell, layer: tuple[Any, Any], slopes: list[Fraction]) -> list[Cell]:

@@ -16,6 +16,7 @@ from reference import (
     exact_region_count,
     exact_regions,
     forward,
+    has_exact_zero,
     mean_count_disc,
     mean_count_one_layer_default_init,
     num_distinct_maps_exact,
@@ -190,6 +191,38 @@ def test_lines_at_corners_and_edges() -> None:
     assert exact_areas(lines((2, 1, -1)), BOX) == [1, 3]  # through (1, -1) and (0, 1)
     assert exact_region_count(lines((1, 0, -1)), BOX) == 1  # along an edge
     assert exact_region_count(lines((1, 0, -1.5)), BOX) == 1  # outside
+
+
+@pytest.mark.parametrize(
+    ("lines", "slopes", "expected"),
+    [
+        ([(1, 0, 0), (0, 1, 0)], [0, 0], False),
+        ([(1, 0, 0), (0, 1, 0), (1, 1, 0)], [0, 0, 0], True),
+        ([(1, 0, 0), (0, 1, 0), (1, 1, 2**-40)], [0, 0, 0], False),
+        ([(1, 0, 0), (0, 1, 0), (1, 1, 0)], [0, -1, 1], False),  # one does not cut
+        ([(1, 0, 0.5), (1, 1, 0.5)], [0, 0], False),
+        ([(1, 0, 0.5), (1, 1, -0.5)], [0, 0], True),  # on a side
+        ([(1, -1, 0)], [0], True),  # through corners
+        ([(1, -2, -3)], [0], True),  # touches one
+        ([(1, 0, 0.5), (-3, 0, -1.5)], [0, 0], True),
+        ([(0, 0, 0), (0, 0, 1), (0, 0, -1)], [0, 0, 0], False),
+    ],
+)
+def test_exact_zeros(lines: list[tuple[float, float, float]], slopes: list[float], expected: bool) -> None:
+    units = np.array(lines, float)
+    layers = [(units[:, :2].T, units[:, 2]), (np.ones((len(lines), 1)), np.zeros(1))]
+    cells = exact_regions(layers, BOX, [slopes])
+    assert has_exact_zero(layers, BOX, cells, [slopes]) == expected
+    # the same units behind a layer that hands the square on, doubled
+    first = (np.array([[2.0, 0], [0, 2.0]]), np.array([4.0, 4.0]))
+    second = (units[:, :2].T / 2, units[:, 2] - 2 * units[:, 0] - 2 * units[:, 1])
+    layers, slopes_of = [first, second, layers[-1]], [[0.0, 0.25], slopes]
+    assert has_exact_zero(layers, BOX, exact_regions(layers, BOX, slopes_of), slopes_of) == expected
+
+
+def test_units_that_are_zero_on_a_cell_are_exact_zeros() -> None:
+    layers = [(np.array([[1.0], [0.5]]), np.zeros(1)), (np.ones((1, 1)), np.zeros(1)), (np.ones((1, 1)), np.zeros(1))]
+    assert has_exact_zero(layers, BOX, exact_regions(layers, BOX))
 
 
 def test_pattern_on_a_cell_that_only_touches_the_line() -> None:
