@@ -4,30 +4,32 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import jax
-import jaxtyping
-import matplotlib
-import pytest
+# Compiling takes most of the time of most tests, and half as long without optimization. JAX reads this once, when it
+# is first used; XLA_FLAGS from outside go first, and with XLA_FLAGS="" programs are compiled as users compile them.
+FLAGS = "--xla_backend_optimization_level=0"
+if tuple(map(int, version("jax").split(".")[:2])) < (0, 11):
+    FLAGS += " --xla_cpu_use_fusion_emitters=false"
+os.environ.setdefault("XLA_FLAGS", FLAGS)
+
+import jax  # noqa: E402
+import jaxtyping  # noqa: E402
+import matplotlib  # noqa: E402
+import pytest  # noqa: E402
 
 matplotlib.use("Agg")
 # An int is a float, as for static type checkers (PEP 484).
 jaxtyping.install_import_hook("jaxgeom", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
-
-# Compiling takes most of the time of many tests, and a fraction of it without optimization.
-OPTIONS: dict[str, Any] = {"xla_backend_optimization_level": 0}
-if jax.__version_info__ < (0, 11):
-    OPTIONS["xla_cpu_use_fusion_emitters"] = False
-quick = partial(jax.jit, compiler_options=OPTIONS)
+quick = jax.jit
 
 
 def run_python(arguments: Sequence[str], directory: Path) -> str:
-    """What a program prints that runs in a process of its own, without optimization either, and must succeed."""
-    flags = " ".join(f"--{name}={str(value).lower()}" for name, value in OPTIONS.items())
-    environ = os.environ | {"XLA_FLAGS": flags, "MPLBACKEND": "Agg"}
+    """What a program prints that runs in a process of its own, and must succeed."""
+    environ = os.environ | {"MPLBACKEND": "Agg"}
     done = subprocess.run([sys.executable, *arguments], cwd=directory, capture_output=True, text=True, env=environ)
     assert done.returncode == 0, done.stderr
     return done.stdout
