@@ -143,6 +143,13 @@ def test_families(change, seed):
     check(layers, mixed(seeded(seed), layers), SQUARE)
 
 
+@pytest.mark.parametrize(("width", "depth", "size"), [(12, 10, 0.02), (6, 16, 0.1)])
+def test_deep_networks(width, depth, size):
+    """Bounds of errors grow with every layer, until functions are computed in twice the precision."""
+    layers = network(seeded(11, depth), *[width] * depth, out=2, bias=0.2, gain=6**0.5)
+    check(layers, slopes_of(layers), box(-size, size))
+
+
 # ---------------------------------------------------------------------------------------------------------
 # Scales and domains
 # ---------------------------------------------------------------------------------------------------------

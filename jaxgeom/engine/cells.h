@@ -22,17 +22,14 @@
 #include "exact.h"
 #include "network.h"
 #include "planes.h"
+#include "sharp.h"
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
 #endif
 
 namespace jaxgeom {
 
-typedef double Vec __attribute__((vector_size(32), aligned(32)));
 typedef int64_t Ints __attribute__((vector_size(32), aligned(32)));
-constexpr int kLanes = 4;
-inline Vec load(const double *p) { return *reinterpret_cast<const Vec *>(p); }
-inline void store(double *p, Vec v) { *reinterpret_cast<Vec *>(p) = v; }
 inline Vec magnitude(Vec x) { return reinterpret_cast<Vec>(reinterpret_cast<Ints>(x) & INT64_MAX); }
 inline Vec larger(Vec a, Vec b) { return a > b ? a : b; }
 inline Vec smaller(Vec a, Vec b) { return a < b ? a : b; }
@@ -45,6 +42,9 @@ inline unsigned sign_bits(Vec x) {
     return bits;
 #endif
 }
+
+// From which share of the gradients on errors are too large: of units that cut, and of the outputs.
+constexpr double kBlurred = 0x1p-16, kRounded = 0x1p-36, kBlurredMap = 0x1p-38;
 
 class Sparse {  // the weights that are not zero, unit by unit, each found when first needed
   public:
@@ -117,6 +117,9 @@ struct Entry {  // a cell on its way into a layer: where the functions of the la
     const double *rows;          // a, b, c of all units, each of the layer's stride
     const uint64_t *active;      // which units of the layer before are active
     mutable Row **exact; // rows without rounding, each made when first needed
+    double *sharp;       // rows in twice the precision (sharp.h), null where these are of no use
+    mutable bool is_sharp = false;                    // whether they are known
+    mutable double sharp_input = 0, sharp_delta = 0;  // bounds of errors: of what the layer gets, and of its rows
 };
 
 struct Line {
@@ -336,6 +339,65 @@ struct Cutter {
         return exact_sign(entry, unit, v.point);
     }
 
+    // ---- functions in twice the precision
+
+    bool can_sharpen = false;  // whether no slope is so steep that products overflow
+    double *place_of_sharp_rows(int stride) { return can_sharpen && (Build || net.num_layers > 2) ? arena.take<double>(6 * stride) : nullptr; }
+    void sharpen(const Entry &entry) {
+        if (entry.is_sharp) return;
+        const Layer &layer = net.layers[entry.layer];
+        const int p = layer.stride;
+        entry.is_sharp = true;
+        if (entry.layer == 0) {
+            std::memcpy(entry.sharp, layer.kernel, sizeof(double) * 2 * p);
+            std::memcpy(entry.sharp + 2 * p, layer.bias, sizeof(double) * p);
+            std::memset(entry.sharp + 3 * p, 0, sizeof(double) * 3 * p);
+            entry.sharp_delta = kFloor;
+            return;
+        }
+        sharpen(*entry.before);
+        const Layer &below = net.layers[entry.layer - 1];
+        const double *parts = entry.before->sharp;
+        const int q = below.stride;
+        auto mark = arena.mark();
+        Input *inputs = arena.take<Input>(below.out);
+        int n = 0;
+        double squares = 0;
+        for (int i = 0; i < below.out; i++) {
+            const double factor = factor_below(entry, below, i);
+            if (factor == 0) continue;
+            Input &input = inputs[n++];
+            input.unit = i;
+            for (int s = 0; s < 3; s++) {
+                input.value[s] = times(factor, parts[s * q + i], parts[(3 + s) * q + i]);
+                squares += input.value[s].high * input.value[s].high;
+            }
+        }
+        const bool is_safe = squares < 1e250;  // else nothing is known, as of functions in float64
+        if (is_safe) sharp_rows(layer, n, inputs, entry.sharp);
+        else std::memset(entry.sharp, 0, sizeof(double) * 6 * p);
+        arena.release(mark);
+        if (!is_safe) {
+            entry.sharp_input = entry.sharp_delta = 1e290;
+            return;
+        }
+        const double g = sharp_rounding(layer.in), h = g * std::sqrt(3 * squares) * 1.0001 + kFloor, delta = entry.before->sharp_delta * below.steepest;
+        entry.sharp_input = delta + h;
+        entry.sharp_delta = layer.spectral * delta + layer.frobenius * h + g * layer.bias_norm + kFloor;
+    }
+    // Whether a bound of the error of what a layer gets is large beside the gradients of its functions, and beside their
+    // rounding, which stays.
+    static bool is_blurred(const Layer &layer, const double *functions, double input, double of_gradients, double of_rounding) {
+        Vec slope = all(0), size = all(0), bound = all(0);
+        const int p = layer.stride;
+        for (int j = 0; j < p; j += kLanes) {
+            slope += magnitude(load(functions + j)) + magnitude(load(functions + p + j));
+            size += magnitude(load(functions + 2 * p + j)), bound += load(layer.column_norm + j);
+        }
+        const double total = input * (bound[0] + bound[1] + bound[2] + bound[3]), gradients = slope[0] + slope[1] + slope[2] + slope[3];
+        return total > of_gradients * gradients && total > of_rounding * (gradients + size[0] + size[1] + size[2] + size[3]);
+    }
+
     // ---- geometry
 
     static Line line_of(double a, double b, double c, double t, const Entry *entry, int unit) {
@@ -389,9 +451,11 @@ struct Cutter {
         const Layer &layer = net.layers[l];
         const int p = layer.stride;
         if (Build && l == net.depth) {
-            const Entry last{before, l, rows, active, nullptr};
+            auto mark = arena.mark();
+            const Entry last{before, l, rows, active, nullptr, place_of_sharp_rows(p)};
             emit(nv, v, last, delta, squares);
             forget(last);
+            arena.release(mark);
             return 1;
         }
         auto mark = arena.mark();
@@ -404,7 +468,19 @@ struct Cutter {
         }
         if (!is_safe)
             for (int j = 0; j < p; j++) a[j] = b[j] = c[j] = 0, t[j] = 1e280;
-        delta = l ? layer.spectral * delta + layer.frobenius * h + g * layer.bias_norm + kFloor : kFloor;
+        const Entry entry{before, l, rows, active, nullptr, place_of_sharp_rows(p)};
+        if (l > 1 && is_safe && entry.sharp && is_blurred(layer, rows, delta + h, kBlurred, kRounded)) {
+            sharpen(entry);
+            std::memcpy(rows, entry.sharp, sizeof(double) * 3 * p);
+            double size = 0;
+            for (int j = 0; j < p; j++) {
+                t[j] = layer.column_norm[j] * entry.sharp_input + sharp_rounding(layer.in) * std::fabs(layer.bias[j]) + 8 * kEps * (std::fabs(a[j]) + std::fabs(b[j]) + std::fabs(c[j])) + kFloor;
+                size += a[j] * a[j] + b[j] * b[j] + c[j] * c[j];
+            }
+            delta = entry.sharp_delta + 2 * kEps * std::sqrt(size) + kFloor;
+        } else {
+            delta = l ? layer.spectral * delta + layer.frobenius * h + g * layer.bias_norm + kFloor : kFloor;
+        }
         if (!is_safe) delta = 1e290;  // nothing is known of these functions, nor of those above
         double *next = nullptr;
         if (l + 1 < net.num_layers) {
@@ -416,7 +492,6 @@ struct Cutter {
         const int words = (layer.out + 63) >> 6;
         uint64_t *bits = arena.take<uint64_t>(words);
         std::memset(bits, 0, sizeof(uint64_t) * words);
-        Entry entry{before, l, rows, active, nullptr};
         double sum = 0;
         if (next) for (int i = 0; i < layer.num_linear; i++) sum += contribute(entry, layer.linear[i], 1.0, next);
         const double *candidates = rows;
@@ -741,12 +816,18 @@ struct Cutter {
             for (int j = 0; j < net.layers[l].out; j++) pattern[j] = entry->active[j >> 6] >> (j & 63) & 1;
             entry = entry->before;
         }
-        const double g = (output.in + 6) * kEps, h = g * std::sqrt(3 * squares) * 1.0001 + kFloor;
+        double g = (output.in + 6) * kEps, input = g * std::sqrt(3 * squares) * 1.0001 + kFloor;
         if (net.depth) delta *= net.layers[net.depth - 1].steepest;
+        input += delta;
+        const double *functions = last.rows;
+        if (net.depth && last.sharp && squares < 1e280 && delta < 1e280 && is_blurred(output, functions, input, kBlurredMap, 0)) {
+            sharpen(last);
+            functions = last.sharp, input = last.sharp_input, g = sharp_rounding(output.in);
+        }
         for (int j = 0; j < output.out; j++) {
-            const double *row = last.rows + j;
+            const double *row = functions + j;
             const int stride = output.stride;
-            const double bound = net.depth ? output.column_norm[j] * (delta + h) + g * std::fabs(output.bias[j]) + kFloor : 0;
+            const double bound = net.depth ? output.column_norm[j] * input + g * std::fabs(output.bias[j]) + kFloor : 0;
             const double gradient = std::max(std::fabs(row[0]), std::fabs(row[stride])), size = std::max(gradient, std::fabs(row[2 * stride]));
             if (gradient > 1e10 * bound && size < 1e280) {
                 for (int s = 0; s < 3; s++) all.maps.push_back(std::ldexp(row[s * stride], net.output_exponent - (s < 2 ? net.unit_exponent : 0)));
@@ -761,10 +842,10 @@ struct Cutter {
             double *values = all.outputs.data() + static_cast<size_t>(v[i].id) * output.out;
             if (v[i].w == 0 || output.out == 0 || !std::isnan(values[0])) continue;
             for (int j = 0; j < output.out; j++) {
-                const double *row = last.rows + j;
+                const double *row = functions + j;
                 const int stride = output.stride;
                 const double a = row[0], b = row[stride], c = row[2 * stride], size = std::fabs(a) + std::fabs(b) + std::fabs(c);
-                const double bound = net.depth ? output.column_norm[j] * (delta + h) + g * std::fabs(output.bias[j]) : 0;
+                const double bound = net.depth ? output.column_norm[j] * input + g * std::fabs(output.bias[j]) : 0;
                 const double z = value(a, b, c, v[i]), error = bound + size * (v[i].e + 8 * kEps) + kFloor;
                 if (std::fabs(z) > 1e6 * error && size < 1e280) {
                     values[j] = std::ldexp(z / v[i].w, net.output_exponent);
@@ -939,6 +1020,8 @@ struct Cutter {
 
     int64_t run() {
         num_units = net.unit_offsets[net.depth];
+        can_sharpen = true;
+        for (int l = 0; l < net.depth; l++) can_sharpen = can_sharpen && net.layers[l].steepest < 1e100;
         const int num_corners = domain.num_corners;
         auto mark = arena.mark();
         Point *points = arena.take<Point>(num_corners);
