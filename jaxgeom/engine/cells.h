@@ -341,7 +341,7 @@ struct Cutter {
 
     // ---- functions in twice the precision
 
-    bool can_sharpen = false;  // whether no slope is so steep that products overflow
+    bool can_sharpen = false;  // not where weights are few, nor where slopes are so steep that products overflow
     double *place_of_sharp_rows(int stride) { return can_sharpen && (Build || net.num_layers > 2) ? arena.take<double>(6 * stride) : nullptr; }
     void sharpen(const Entry &entry) {
         if (entry.is_sharp) return;
@@ -1020,7 +1020,7 @@ struct Cutter {
 
     int64_t run() {
         num_units = net.unit_offsets[net.depth];
-        can_sharpen = true;
+        can_sharpen = !net.is_sparse;  // where exact rows are cheap
         for (int l = 0; l < net.depth; l++) can_sharpen = can_sharpen && net.layers[l].steepest < 1e100;
         const int num_corners = domain.num_corners;
         auto mark = arena.mark();
