@@ -106,7 +106,7 @@ def train(
         array = np.moveaxis(array, -1, 1)
         return array.reshape(num_groups * lanes, *array.shape[2:])[:members]
 
-    layers = [np.concatenate([kernel, bias[:, None]], 1).swapaxes(1, 2) for kernel, bias in params]
+    layers = [np.concatenate([kernel, bias[:, None]], 1).swapaxes(1, 2) for kernel, bias, *_ in params]
     packed = to_groups(np.concatenate([layer.reshape(members, -1) for layer in layers], 1), np.float32)
     losses = np.zeros((num_groups, num_steps, lanes), np.float32)
     orders = None if rows is None else to_groups(rows, np.int32)

@@ -53,8 +53,8 @@ def count(
         counts, and seconds without compiling and packing.
     """
     num = len(layers[0][1])
-    hidden = [[np.asarray(array, np.float64) for array in layer] for layer in layers[:-1]]
-    widths = np.array([hidden[0][0].shape[1], *(bias.shape[1] for _, bias in hidden)], np.int32)
+    hidden = [[np.asarray(array, np.float64) for array in layer[:2]] for layer in layers[:-1]]
+    widths = np.array([hidden[0][0].shape[1], *(bias.shape[1] for _, bias, *_ in hidden)], np.int32)
     weights = np.concatenate([array.reshape(num, -1) for layer in hidden for array in layer], axis=1)
     vertices = np.ascontiguousarray(vertices, np.float64)
     counts = np.zeros(num, np.int64)

@@ -155,7 +155,7 @@ def torch_data(job: Job) -> "tuple[torch.Tensor, torch.Tensor, torch.Tensor | No
 def torch_stack(params: Stack) -> "dict[str, torch.Tensor]":
     """What ``torch.func.stack_module_state`` gives for a list of such networks."""
     stacked = {}
-    for index, (kernel, bias) in enumerate(params):
+    for index, (kernel, bias, *_) in enumerate(params):
         stacked[f"{2 * index}.weight"] = torch.tensor(np.swapaxes(kernel, 1, 2)).contiguous()
         stacked[f"{2 * index}.bias"] = torch.tensor(bias)
     return stacked
@@ -363,7 +363,7 @@ def train_losses(problem: Problem, params: Stack) -> np.ndarray:
 @partial(jax.jit, static_argnames="loss")
 def _losses_of(params: Any, x: jax.Array, y: jax.Array, *, loss: str) -> jax.Array:
     def single(layers: Any) -> jax.Array:
-        *hidden, (kernel, bias) = layers
+        *hidden, (kernel, bias, *_) = layers
         outputs = x
         for weights, offsets in hidden:
             outputs = jnp.maximum(outputs @ weights + offsets, 0)

@@ -88,7 +88,7 @@ def rival(layers: jg.Layers, num: int) -> Any:
     built = []
     for index in range(num):
         camera = regioncam.Regioncam(size=1.0)
-        for kernel, bias in member(layers, index)[:-1]:
+        for kernel, bias, *_ in member(layers, index)[:-1]:
             camera.linear(kernel, bias)
             camera.relu()
         built.append(camera.num_faces)
@@ -102,7 +102,7 @@ def rival_polygons(layers: jg.Layers, num: int) -> Any:
     built = []
     for index in range(num):
         camera = regioncam.Regioncam(size=1.0)
-        for kernel, bias in member(layers, index)[:-1]:
+        for kernel, bias, *_ in member(layers, index)[:-1]:
             camera.linear(kernel, bias)
             camera.relu()
         positions = np.asarray(camera.vertex_inputs)
@@ -163,9 +163,8 @@ def compare(
     timings = interleaved(ours | others, repeats=repeats, max_seconds=5)
     counts, their_counts = timings["jaxgeom"].result, timings["regioncam"].result
     differ = [i for i in range(rivals) if counts[i] != their_counts[i]]
-    slopes = [np.zeros(width) for width in widths]
     referee = {
-        i: exact_count(tuple(jg.Dense(*map(np.float64, layer)) for layer in member(layers, i)), slopes, start_of(BOX))
+        i: exact_count(jax.tree.map(np.float64, member(layers, i)), start_of(BOX))
         for i in differ[:3]
         if counts[i] < 3000
     }

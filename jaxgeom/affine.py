@@ -1,9 +1,10 @@
 """Local affine maps: gradient and intercept of a network at each point, and activation patterns.
 
 Around a point x a piecewise linear network equals g·y + c, with gradient g (out, in) and intercept c (out,).
-For ReLU layers both follow from the activation pattern of x; for any other function they come from a batched
+For layers both follow from the activation pattern of x; for any other function they come from a batched
 Jacobian. Patterns are packed into 32-bit words: unit u of a hidden layer is bit u mod 32 of the layer's word
-u // 32, and every hidden layer starts a new word. A unit is active iff its pre-activation is strictly positive.
+u // 32, and every hidden layer starts a new word. A unit is active iff its pre-activation is strictly positive; a
+unit of slope 1, which has no kink, never is.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,11 +13,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, UInt32
+from jaxtyping import Array, Bool, Float, Shaped, UInt32
 
 from jaxgeom._reprs import readable
 from jaxgeom.contract import contracted, times
-from jaxgeom.layers import Dense, Layers
+from jaxgeom.layers import Dense, Layers, activated, check_layers, slope_of
 
 WORD_BITS = 32
 _SHIFTS = np.arange(WORD_BITS, dtype=np.uint32)
@@ -44,15 +45,17 @@ def activation_words(layers: Layers, points: Float[Array, "points in"]) -> UInt3
     padded to whole words with zero units, which are never active.
     """
     words = []
+    layers = check_layers(layers)
     h = jnp.asarray(points).T
     for layer in layers[:-1]:
-        kernel, bias = _padded_to_words(layer)
+        kernel, bias, _ = _padded_to_words(layer)
         z = _product(kernel, h) + bias[:, None]
         width = layer.bias.shape[0]
         shape = (_words_of_layer(width), min(width, WORD_BITS), z.shape[1])
-        bits = (z > 0).astype(jnp.uint32).reshape(shape)
+        is_active = z > 0 if layer.slope is None else (z > 0) & _padded(layer.slope != 1, len(z))[:, None]
+        bits = is_active.astype(jnp.uint32).reshape(shape)
         words.append(jnp.sum(bits << _SHIFTS[: shape[1], None], axis=1, dtype=jnp.uint32))
-        h = jnp.maximum(z[:width], 0)
+        h = jnp.maximum(z[:width], 0) if layer.slope is None else activated(z[:width].T, layer.slope).T
     return jnp.concatenate(words) if words else jnp.zeros((0, points.shape[0]), jnp.uint32)
 
 
@@ -83,12 +86,16 @@ def affine_maps_of_patterns(layers: Layers, words: UInt32[Array, "words cells"])
         Gradients (cells, out, in) and intercepts (cells, out) in the dtype of the weights.
     """
     cells = words.shape[-1]
+    layers = check_layers(layers)
     patterns = unpack_patterns(words, [layer.bias.shape[-1] for layer in layers[:-1]])
     # Rows 0 … in-1 of what is carried hold the gradient of the current layer's units, row `in` their intercepts.
     carried = jnp.concatenate([layers[0].kernel, layers[0].bias[None]])
     rows = carried.shape[0]
-    for index, (pattern, layer) in enumerate(zip(patterns, layers[1:], strict=True)):
-        pattern = pattern.astype(carried.dtype)
+    for index, (is_active, layer) in enumerate(zip(patterns, layers[1:], strict=True)):
+        if layers[index].slope is None:
+            pattern = is_active.astype(carried.dtype)
+        else:
+            pattern = jnp.where(is_active, 1, slope_of(layers[index])[:, None]).astype(carried.dtype)
         if index == 0:
             # All cells share the first layer, so that mask times weights is one matrix product.
             weights = carried[:, :, None] * layer.kernel
@@ -133,8 +140,12 @@ def _words_of_layer(width: int) -> int:
 def _padded_to_words(layer: Dense) -> Dense:
     """The layer with zero units added to fill its last word, unless that is its only one."""
     width = layer.bias.shape[0]
-    missing = _words_of_layer(width) * WORD_BITS - width if width > WORD_BITS else 0
-    return Dense(jnp.pad(layer.kernel, ((0, 0), (0, missing))), jnp.pad(layer.bias, (0, missing)))
+    num = _words_of_layer(width) * WORD_BITS if width > WORD_BITS else width
+    return Dense(jnp.pad(layer.kernel, ((0, 0), (0, num - width))), _padded(layer.bias, num))
+
+
+def _padded(row: Shaped[Array | np.ndarray, " width"], num: int) -> Shaped[Array, " padded"]:
+    return jnp.pad(row, (0, num - row.shape[0]))
 
 
 def _product(kernel: Float[Array | np.ndarray, "in out"], h: Float[Array, "in points"]) -> Float[Array, "out points"]:

@@ -18,7 +18,7 @@ from jaxgeom._reprs import readable
 from jaxgeom._typing import Params
 from jaxgeom.given import as_array
 from jaxgeom.layers import named_layers
-from jaxgeom.models import ACTIVATIONS
+from jaxgeom.models import activation_function
 
 MAX_CODE_UNITS = 32
 """Units whose sides fit into one integer."""
@@ -207,7 +207,7 @@ def step_output(params: Params, x: Float[Array | np.ndarray, "points in"]) -> Fl
     for _, name, layer in hidden:
         is_on = x @ layer.kernel + layer.bias > 0
         x = jnp.where(is_on, 1, -1 if name == "tanh" else 0).astype(jnp.result_type(layer.kernel))
-    return ACTIVATIONS[activation](x @ last.kernel + last.bias)
+    return activation_function(activation)(x @ last.kernel + last.bias)
 
 
 def linear_separability(

@@ -1,4 +1,4 @@
-"""[host] A trained ReLU network as a formula in LaTeX, of any widths and depth.
+"""[host] A trained network as a formula in LaTeX, of any widths and depth.
 
 Matrices act on columns, as in print: the kernel (in, out) of a layer appears transposed.
 """
@@ -6,12 +6,13 @@ Matrices act on columns, as in print: the kernel (in, out) of a layer appears tr
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Float
 
 from jaxgeom._typing import Params
 from jaxgeom.domains import Box
-from jaxgeom.layers import Dense, layers_of
+from jaxgeom.layers import Dense, layers_of, slope_of
 
 
 def latex_formula(params: Params, *, unit_box: Box | None = None, digits: int = 3) -> str:
@@ -25,14 +26,17 @@ def latex_formula(params: Params, *, unit_box: Box | None = None, digits: int = 
         digits: significant digits of each number; 17 keep float64 exact, 9 float32.
 
     Raises:
-        ValueError: for populations, digits below one, a box of another dimension, or what is not a ReLU network.
+        ValueError: for populations, digits below one, a box of another dimension, or activations other than ReLU, the
+            absolute value, and none.
     """
     layers = _checked(params, digits)
     if unit_box is not None:
         layers = (in_unit_box(layers[0], unit_box), *layers[1:])
     inner = _matrix([[f"x_{{{d + 1}}}"] for d in range(layers[0].kernel.shape[0])])
-    for index, (kernel, bias) in enumerate(layers):
-        inner = inner if index == 0 else rf"\max\left\{{ {inner},\ 0 \right\}}"
+    for index, (kernel, bias, _) in enumerate(layers):
+        if index:
+            before, after = _AROUND[_slope(layers[index - 1])]
+            inner = f"{before} {inner}{after}"
         if kernel.shape == (1, 1):
             weights = number(kernel[0, 0], digits)
         else:
@@ -50,12 +54,13 @@ def latex_sum(params: Params, *, digits: int = 3) -> str:
     layers = _checked(params, digits)
     if len(layers) != 2 or len(layers[1].bias) != 1:
         raise ValueError("a sum over units is written for one hidden layer and one output; use latex_formula.")
-    (kernel, bias), (out, constant) = layers
+    (kernel, bias, _), (out, constant, _) = layers
+    before, after = {0.0: (r"\max(", ", 0)"), -1.0: ("|", "|"), 1.0: ("(", ")")}[_slope(layers[0])]
     terms = ""
     for unit, weight in enumerate(out[:, 0]):
         inside = affine_text(kernel[:, unit], bias[unit], digits=digits)
         factor = signed(weight, digits)
-        terms += rf" {factor} \max({inside}, 0)" if factor else ""
+        terms += f" {factor} {before}{inside}{after}" if factor else ""
     return f"f(x) = {_without_plus(f'{terms} {signed(constant[0], digits)}'.strip()) or '0'}"
 
 
@@ -91,17 +96,38 @@ def in_unit_box(layer: Dense, box: Box) -> Dense:
     """A first layer that takes u in [0, 1]^d instead of x = low + (high - low) u."""
     if len(box.low) != layer.kernel.shape[0]:
         raise ValueError(f"the network has {layer.kernel.shape[0]} inputs, but the box {len(box.low)} dimensions.")
-    return Dense((box.high - box.low)[:, None] * layer.kernel, layer.bias + box.low @ layer.kernel)
+    return Dense((box.high - box.low)[:, None] * layer.kernel, layer.bias + box.low @ layer.kernel, layer.slope)
 
 
 def _checked(params: Params, digits: int) -> tuple[Any, ...]:
     """Layers of one network as NumPy arrays in float64."""
-    layers = tuple(Dense(*(np.asarray(array, np.float64) for array in layer)) for layer in layers_of(params))
+    layers = jax.tree.map(lambda array: np.asarray(array, np.float64), layers_of(params))
     if layers[0].bias.ndim != 1:
         raise ValueError("one network is needed; take a member: jax.tree.map(lambda array: array[i], params).")
     if digits < 1:
         raise ValueError(f"digits must be at least 1, but {digits} was given.")
+    for layer in layers[:-1]:
+        _slope(layer)
     return layers
+
+
+_AROUND = {
+    0.0: (r"\max\left\{", r",\ 0 \right\}"),
+    -1.0: (r"\left|", r" \right|"),
+    1.0: (r"\left(", r" \right)"),
+}
+"""What is written around the pre-activations of units, by their slope."""
+
+
+def _slope(layer: Dense) -> float:
+    """That of all units of a layer, if there is a formula for it."""
+    slopes = np.unique(slope_of(layer)).tolist() or [0.0]
+    if len(slopes) > 1 or slopes[0] not in _AROUND:
+        raise ValueError(
+            "formulas are written for ReLU, the absolute value (slope -1) and layers without a kink (slope 1), but a "
+            f"layer has the slopes {slopes[:4]}."
+        )
+    return float(slopes[0])
 
 
 def _matrix(rows: Sequence[Sequence[str]]) -> str:

@@ -25,7 +25,7 @@ from jaxgeom.fences import Once, chain, once_while
 from jaxgeom.lane_losses import PerPoint, losses_and_cotangent, losses_in_lanes
 from jaxgeom.layers import named_layers
 from jaxgeom.loop import Engine, StepFunctions
-from jaxgeom.models import ACTIVATIONS
+from jaxgeom.models import activation_function
 
 BLOCK = 32
 """Points that are worked on at once."""
@@ -124,12 +124,13 @@ def forward(once: Once, layers: Sequence[Layer], x: Float[Array, "points in #lan
     """Pre-activations (only where their slopes need them) and activations after each layer, (points, width, lanes)."""
     states = []
     for kernel, bias, name in layers:
+        function = activation_function(name)
         if name in _SLOPES:
-            x = once(lambda *arrays, f=ACTIVATIONS[name]: f(_affine(*arrays)), x, kernel, bias)
+            x = once(lambda *arrays, f=function: f(_affine(*arrays)), x, kernel, bias)
             states.append((x, x))
         else:
             z = once(_affine, x, kernel, bias)
-            x = once(ACTIVATIONS[name], z)
+            x = once(function, z)
             states.append((z, x))
     return states
 
@@ -308,7 +309,7 @@ def _through(activation: str, cotangent: Array, z: Array, h: Array) -> Array:
         return cotangent
     if activation in _SLOPES:
         return cotangent * _SLOPES[activation](h)
-    return jax.vjp(ACTIVATIONS[activation], z)[1](cotangent)[0]
+    return jax.vjp(activation_function(activation), z)[1](cotangent)[0]
 
 
 # Indexing by hand, which is traced ten times faster than brackets.

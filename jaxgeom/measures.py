@@ -24,11 +24,10 @@ from jaxtyping import Array, Float, Int
 from jaxgeom._reprs import readable
 from jaxgeom.contract import times
 from jaxgeom.given import as_array, as_float64, points_of
-from jaxgeom.layers import Dense, Layers, check_finite, check_layers
+from jaxgeom.layers import Activation, Layers, activated, check_finite, check_layers, slope_of, with_activation
 from jaxgeom.regions.boundary import Boundary, check_bounded, decision_boundary
 from jaxgeom.regions.complex import PlanarComplex
 from jaxgeom.regions.inscribed import inscribed_circles
-from jaxgeom.regions.kinks import Activation, with_kinks
 
 _PAIRS_AT_ONCE = 1 << 20
 
@@ -150,7 +149,7 @@ class NearestBoundary(NamedTuple):
 
 
 def distance_to_boundary(
-    layers: Layers, x: Float[Array | np.ndarray, "points in"], *, activation: Activation = "relu"
+    layers: Layers, x: Float[Array | np.ndarray, "points in"], *, activation: Activation | None = None
 ) -> NearestBoundary:
     """The distance of each point to the nearest boundary of its linear region, in the whole input space.
 
@@ -162,16 +161,16 @@ def distance_to_boundary(
     Args:
         layers: one network with inputs of any dimension. For populations, ``vmap``.
         x: points, shape (points, in).
-        activation: what follows the hidden layers, see :func:`jaxgeom.enumerate_regions`. Under ``jit`` with the layers
-            as an argument, "relu" alone.
+        activation: what follows the hidden layers, if they do not say it; see :func:`jaxgeom.enumerate_regions`.
     """
     with jax.enable_x64(True):
         x = points_of(x)
-        network, slopes = _network(layers, activation, x.shape[1])
-        distance, index = _nearest_hyperplane(network, slopes, x)
+        network = _network(layers, activation, x.shape[1])
+        distance, index = _nearest_hyperplane(network, x)
         # where the index points: numbers of layers and units, and -1 for "none" at the end
-        layer = np.concatenate([np.repeat(np.arange(len(slopes)), [*map(len, slopes)]), [-1]]).astype(np.int32)
-        unit = np.concatenate([*map(np.arange, map(len, slopes)), [-1]]).astype(np.int32)
+        widths = [layer.bias.shape[0] for layer in network[:-1]]
+        layer = np.concatenate([np.repeat(np.arange(len(widths)), widths), [-1]]).astype(np.int32)
+        unit = np.concatenate([*map(np.arange, widths), [-1]]).astype(np.int32)
         return NearestBoundary(distance, jnp.asarray(layer)[index], jnp.asarray(unit)[index])
 
 
@@ -180,7 +179,7 @@ def local_complexity(
     x: Float[Array | np.ndarray, "points in"],
     radius: float | Float[Array | np.ndarray, ""],
     *,
-    activation: Activation = "relu",
+    activation: Activation | None = None,
 ) -> Int[Array, " points"]:
     """For each point, the number of units whose hyperplane passes within a radius.
 
@@ -198,12 +197,11 @@ def local_complexity(
         if np.shape(given) != () or (not isinstance(given, jax.core.Tracer) and not given >= 0):
             raise ValueError(f"the radius must be zero or positive, and one number, but {radius} was given.")
         x = points_of(x)
-        network, slopes = _network(layers, activation, x.shape[1])
-        return _num_hyperplanes(network, slopes, x, as_float64(given))
+        return _num_hyperplanes(_network(layers, activation, x.shape[1]), x, as_float64(given))
 
 
 def image_lengths(
-    layers: Layers, curve: Float[Array | np.ndarray, "points in"], *, activation: Activation = "relu"
+    layers: Layers, curve: Float[Array | np.ndarray, "points in"], *, activation: Activation | None = None
 ) -> Float[Array, " layers_and_input"]:
     """Length of a polyline in input space, and of its image under each layer.
 
@@ -221,32 +219,27 @@ def image_lengths(
     """
     with jax.enable_x64(True):
         curve = points_of(curve, what="the vertices of the curve")
-        network, slopes = _network(layers, activation, curve.shape[1])
-        return _image_lengths(network, slopes, curve)
+        return _image_lengths(_network(layers, activation, curve.shape[1]), curve)
 
 
-def _network(layers: Layers, activation: Activation, dim: int) -> tuple[Layers, tuple[Array | np.ndarray, ...]]:
-    """The network in float64, and the slopes of its units for negative pre-activations."""
-    if isinstance(activation, str) and activation == "relu":
-        network = check_layers(layers, dim=dim)
-        slopes = [np.zeros(np.shape(layer.bias)[-1]) for layer in network[:-1]]
-    else:
-        network, slopes = with_kinks(layers, activation)
-        check_layers(network, dim=dim)
+def _network(layers: Layers, activation: Activation | None, dim: int) -> Layers:
+    """The network in float64, checked."""
+    network = check_layers(with_activation(layers, activation), dim=dim)
     if np.ndim(network[0].bias) != 1:
         raise ValueError(
             f"one network is needed, but the layers have leading axes {np.shape(network[0].bias)[:-1]}. Use jax.vmap."
         )
     check_finite(network)
-    return tuple(Dense(*map(as_float64, layer)) for layer in network), tuple(slopes)
+    return jax.tree.map(as_float64, network)
 
 
-def _hyperplane_distances(layers: Layers, slopes: tuple[Array, ...], x: Array) -> Float[Array, "points units"]:
+def _hyperplane_distances(layers: Layers, x: Array) -> Float[Array, "points units"]:
     """|z| / ‖∇z‖ of all hidden units at each point; infinite for units whose pre-activation is constant, or which have
     no kink."""
     gradient, h = None, x
     distances = [jnp.zeros((x.shape[0], 0))]
-    for layer, slope in zip(layers[:-1], slopes, strict=True):
+    for layer in layers[:-1]:
+        slope = slope_of(layer)
         z = times(h, layer.kernel) + layer.bias
         gradient = layer.kernel[None] if gradient is None else times(gradient, layer.kernel)
         square = jnp.sum(gradient**2, axis=1)
@@ -259,8 +252,8 @@ def _hyperplane_distances(layers: Layers, slopes: tuple[Array, ...], x: Array) -
 
 
 @jax.jit
-def _nearest_hyperplane(layers: Layers, slopes: tuple[Array, ...], x: Array) -> tuple[Array, Array]:
-    distances = _hyperplane_distances(layers, slopes, x)
+def _nearest_hyperplane(layers: Layers, x: Array) -> tuple[Array, Array]:
+    distances = _hyperplane_distances(layers, x)
     distance = jnp.min(distances, axis=1, initial=jnp.inf)
     none = jnp.isinf(distance)
     is_nearest = jnp.concatenate([(distances == distance[:, None]) & ~none[:, None], none[:, None]], axis=1)
@@ -268,15 +261,14 @@ def _nearest_hyperplane(layers: Layers, slopes: tuple[Array, ...], x: Array) -> 
 
 
 @jax.jit
-def _num_hyperplanes(layers: Layers, slopes: tuple[Array, ...], x: Array, radius: Array) -> Array:
-    return jnp.sum(_hyperplane_distances(layers, slopes, x) <= radius, axis=1, dtype=jnp.int32)
+def _num_hyperplanes(layers: Layers, x: Array, radius: Array) -> Array:
+    return jnp.sum(_hyperplane_distances(layers, x) <= radius, axis=1, dtype=jnp.int32)
 
 
 @jax.jit
-def _image_lengths(layers: Layers, slopes: tuple[Array, ...], curve: Array) -> Array:
+def _image_lengths(layers: Layers, curve: Array) -> Array:
     images = [curve]
-    for layer, slope in zip(layers[:-1], slopes, strict=True):
-        z = times(images[-1], layer.kernel) + layer.bias
-        images.append(jnp.where(z > 0, z, slope * z))
+    for layer in layers[:-1]:
+        images.append(activated(times(images[-1], layer.kernel) + layer.bias, layer.slope))
     images.append(times(images[-1], layers[-1].kernel) + layers[-1].bias)
     return jnp.stack([jnp.sum(jnp.sqrt(jnp.sum(jnp.diff(image, axis=0) ** 2, axis=1))) for image in images])

@@ -23,7 +23,7 @@ from jaxtyping import Array, Float, Int32
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Apply, Params, RandomKey
 from jaxgeom.inputs import as_array, as_key
-from jaxgeom.layers import layer_name, named_layers
+from jaxgeom.layers import activated, layer_name, named_layers, slope_in_name
 
 
 @readable
@@ -98,7 +98,31 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "sin": jnp.sin,
 }
 """Activations by name. At a kink, derivatives are those of the side where the unit is not active (z ≤ 0), as in
-:func:`jaxgeom.regions.kinks.with_kinks`; hard tanh is relu(z + 1) - relu(z - 1) - 1."""
+:func:`jaxgeom.layers.with_activation`; hard tanh is relu(z + 1) - relu(z - 1) - 1."""
+
+
+def activation_function(name: str) -> Callable[[Array], Array]:
+    """The activation of a name, which may be a number: a leaky ReLU of that slope.
+
+    Raises:
+        ValueError: for other names.
+    """
+    slope = slope_in_name(name) if isinstance(name, str) else None
+    if slope is not None:
+        return lambda z: jnp.where(z > 0, z, slope * z)
+    _check_name("activation", name, ACTIVATIONS)
+    return ACTIVATIONS[name]
+
+
+def _name_of(activation: Any) -> str:
+    """The name of an activation that is given by its name or its slope."""
+    if isinstance(activation, str):
+        return activation
+    if isinstance(activation, bool) or not isinstance(activation, int | float | np.integer | np.floating):
+        raise TypeError(f"an activation is a name or a number, but {type(activation).__name__} was given.")
+    if not math.isfinite(activation):
+        raise ValueError(f"a slope must be finite, but {activation} was given.")
+    return repr(float(activation))
 
 
 def he_init(bias_scale: float = 0.0) -> Initializer:
@@ -144,8 +168,8 @@ INITIALIZERS: dict[str, Initializer] = {
 def mlp(
     features: Sequence[int],
     *,
-    activation: str | Sequence[str] = "relu",
-    output_activation: str = "linear",
+    activation: str | float | Sequence[str | float] = "relu",
+    output_activation: str | float = "linear",
     use_bias: bool = True,
     init: str | Initializer = "pytorch",
     widths: Sequence[Any] | None = None,
@@ -155,7 +179,8 @@ def mlp(
     Args:
         features: numbers of units from input to output, such as (2, 10, 10, 3).
         activation: what follows the hidden layers, by name (:data:`ACTIVATIONS`): one for all, or one for each.
-            A layer with "linear" is a linear bottleneck.
+            A layer with "linear" is a linear bottleneck. A number is the slope of a leaky ReLU, and the name of the
+            layer holds it, as in "dense0_0.2".
         output_activation: what follows the last layer; leave it "linear" for losses that take logits.
         use_bias: whether layers have biases.
         init: "pytorch" (uniform within ±1/√fan_in, weights and biases), "flax" (LeCun normal, zero biases), "he"
@@ -180,14 +205,15 @@ def mlp(
             "for instance (2, 20, 1)."
         )
     num_hidden = len(features) - 2
-    hidden = (activation,) * num_hidden if isinstance(activation, str) else tuple(activation)
+    is_one = isinstance(activation, str | int | float | np.number)
+    hidden = (activation,) * num_hidden if is_one else tuple(activation)  # type: ignore[arg-type]
     if len(hidden) != num_hidden:
         raise ValueError(
             f"{num_hidden} hidden layers need one activation or {num_hidden}, but {len(hidden)} were given: {hidden}."
         )
-    activations = (*hidden, output_activation)
+    activations = tuple(map(_name_of, (*hidden, output_activation)))
     for name in activations:
-        _check_name("activation", name, ACTIVATIONS)
+        activation_function(name)
     if isinstance(init, str):
         _check_name("init", init, INITIALIZERS)
         init = INITIALIZERS[init]
@@ -234,7 +260,7 @@ class _MLP(linen.Module):
         for index, (width, activation) in enumerate(zip(self.features[1:], self.activations, strict=True)):
             name = layer_name(index, activation)
             dense = linen.Dense(width, use_bias=self.use_bias, dot_general=_small_dot_general, name=name)
-            x = ACTIVATIONS[activation](dense(x))
+            x = activation_function(activation)(dense(x))
         return x
 
 
@@ -290,7 +316,7 @@ def hidden_states(params: Params, x: Float[Array | np.ndarray, "points in"]) -> 
     """What every layer of an :func:`mlp` does to a batch of points, from first to last.
 
     Args:
-        params: parameters of one network made by :func:`mlp`.
+        params: parameters of one network made by :func:`mlp`, or its layers.
         x: points (points, in).
 
     Raises:
@@ -299,9 +325,8 @@ def hidden_states(params: Params, x: Float[Array | np.ndarray, "points in"]) -> 
     states = []
     x = jnp.asarray(as_array("x", x))
     for _, activation, layer in named_layers(params):
-        _check_name("activation", activation, ACTIVATIONS)
         z = jnp.matmul(x, layer.kernel) + layer.bias
-        x = ACTIVATIONS[activation](z)
+        x = activation_function(activation)(z) if layer.slope is None else activated(z, layer.slope)
         states.append(LayerState(z, x))
     return tuple(states)
 

@@ -5,10 +5,9 @@ import itertools
 import numpy as np
 
 from jaxgeom.domains import box, start_of
-from jaxgeom.layers import Dense
+from jaxgeom.layers import Dense, with_activation
 from jaxgeom.regions.complex import without_artificial_edges
 from jaxgeom.regions.exact import complex_of_cells, exact_cells
-from jaxgeom.regions.kinks import with_kinks
 
 
 def network(seed, *widths, num_inputs=2, values=None):
@@ -21,14 +20,14 @@ def network(seed, *widths, num_inputs=2, values=None):
     return tuple(Dense(draw((a, b)), draw(b)) for a, b in itertools.pairwise((num_inputs, *widths)))
 
 
-def complex_of(layers, domain=None, *, activation="relu", cut_output=False):
+def complex_of(layers, domain=None, *, activation=None, cut_output=False):
     """What enumerate_regions gives."""
-    layers, slopes = with_kinks(layers, activation)
+    layers = with_activation(layers, activation)
     if cut_output:
         width = layers[-1].bias.shape[0]
-        layers, slopes = (*layers, Dense(np.eye(width), np.zeros(width))), [*slopes, np.zeros(width)]
+        layers = (*layers, Dense(np.eye(width), np.zeros(width)))
     start = start_of(box() if domain is None else domain)
-    return without_artificial_edges(complex_of_cells(exact_cells(layers, slopes, start)))
+    return without_artificial_edges(complex_of_cells(exact_cells(layers, start)))
 
 
 def faces_of_corners(complex_):

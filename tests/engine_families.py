@@ -25,22 +25,22 @@ def quantised(rng, layers, levels=127):
     """Weights rounded to so many levels on each side of 0."""
     return [
         tuple(np.round(array / (size := np.abs(kernel).max()) * levels) * size / levels for array in (kernel, bias))
-        for kernel, bias in layers
+        for kernel, bias, *_ in layers
     ]
 
 
 def ternary(rng, layers):
-    return [(np.sign(np.round(2 * k)), np.sign(np.round(2 * b))) for k, b in layers]
+    return [(np.sign(np.round(2 * k)), np.sign(np.round(2 * b))) for k, b, *_ in layers]
 
 
 def one_bit(rng, layers):
-    return [(np.where(k > 0, 1.0, -1.0), np.where(b > 0, 0.5, -0.5)) for k, b in layers]
+    return [(np.where(k > 0, 1.0, -1.0), np.where(b > 0, 0.5, -0.5)) for k, b, *_ in layers]
 
 
 def multiples(rng, layers):
     """Units that are multiples of the first, by numbers that are powers of two, and by others."""
     changed = []
-    for kernel, bias in layers[:-1]:
+    for kernel, bias, *_ in layers[:-1]:
         kernel, bias = kernel.copy(), bias.copy()
         for unit in range(1, len(bias), 2):
             factor = rng.choice([1, -1, 3, -3, 0.25, -8, 2.0**-40, 0.1])
@@ -56,12 +56,12 @@ def twins(rng, layers):
             np.concatenate([k[:, : (n := len(b) // 2)], k[:, : len(b) - n]], axis=1),
             np.concatenate([b[:n], b[: len(b) - n]]),
         )
-        for k, b in layers[:-1]
+        for k, b, *_ in layers[:-1]
     ] + [layers[-1]]
 
 
 def no_biases(rng, layers):
-    return [(kernel, 0 * bias) for kernel, bias in layers]
+    return [(kernel, 0 * bias) for kernel, bias, *_ in layers]
 
 
 def no_biases_behind(rng, layers):
@@ -69,18 +69,18 @@ def no_biases_behind(rng, layers):
 
 
 def dead(rng, layers):
-    return [(k, np.where(rng.random(len(b)) < 0.4, -9.0, b)) for k, b in layers[:-1]] + [layers[-1]]
+    return [(k, np.where(rng.random(len(b)) < 0.4, -9.0, b)) for k, b, *_ in layers[:-1]] + [layers[-1]]
 
 
 def zero_units(rng, layers):
-    return [(k * (keep := rng.random(len(b)) < 0.6), b * keep) for k, b in layers[:-1]] + [layers[-1]]
+    return [(k * (keep := rng.random(len(b)) < 0.6), b * keep) for k, b, *_ in layers[:-1]] + [layers[-1]]
 
 
 def lattice(rng, layers):
     directions = np.array([[1, 0], [0, 1], [1, 1], [1, -1]])
     first = len(layers[0][1])
     lines = (directions[rng.integers(0, 4, first)].T.astype(float), rng.integers(-4, 5, first) / 4)
-    return [lines, *((np.round(4 * k) / 4, np.round(4 * b) / 4) for k, b in layers[1:])]
+    return [lines, *((np.round(4 * k) / 4, np.round(4 * b) / 4) for k, b, *_ in layers[1:])]
 
 
 def through_corners(rng, layers):
@@ -100,7 +100,7 @@ def one_point(rng, layers):
 def slivers(rng, layers):
     """Pairs of lines, and of units further up, that differ by next to nothing."""
     changed = []
-    for kernel, bias in layers[:-1]:
+    for kernel, bias, *_ in layers[:-1]:
         kernel, bias = kernel.copy(), bias.copy()
         for unit in range(1, len(bias), 2):
             nudge = 10.0 ** -rng.integers(12, 17)
@@ -123,7 +123,7 @@ def hair(rng, layers):
 def single_scales(rng, layers):
     """Units and weights at scales of their own."""
     changed = []
-    for kernel, bias in layers:
+    for kernel, bias, *_ in layers:
         factor = 10.0 ** rng.choice([0, 0, 0, -5, -160, -300, 20], len(bias))
         one = np.where(rng.random(kernel.shape) < 0.2, 10.0 ** rng.choice([-310, -160, -20], kernel.shape), 1)
         changed.append((kernel * factor * one, bias * factor))
@@ -144,4 +144,4 @@ def of_family(change, *seed):
 
 def mixed(rng, layers):
     """Every unit with a slope of its own: ReLU, leaky, linear, absolute values, steep and falling ones."""
-    return [rng.choice([0, 0, 0.01, 1, -1, 0.25, -0.3, 1e10], len(bias)) for _, bias in layers[:-1]]
+    return [rng.choice([0, 0, 0.01, 1, -1, 0.25, -0.3, 1e10], len(bias)) for _, bias, *_ in layers[:-1]]

@@ -1,7 +1,8 @@
 """The truth that the library's fast paths are held against: slow, plain NumPy float64 and exact rationals.
 
 Nothing here imports jax or jaxgeom. A network is a list of ``(kernel, bias)`` pairs, kernel ``(in, out)``,
-with ReLU after every layer but the last; a unit is active iff its pre-activation is strictly positive.
+with ReLU after every layer but the last, or of ``(kernel, bias, slope)``, where pre-activations that are not positive
+are multiplied with the slope; a unit is active iff its pre-activation is strictly positive, and its slope not 1.
 
 The exact part cuts polygons; it never counts by a formula. A float is a rational number, so every quantity is
 kept as integers: a point of the plane as ``(X, Y, W)`` with W > 0, meaning ``(X/W, Y/W)``, and an affine
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Layers = Sequence[tuple[Any, Any]]  # (kernel, bias): anything np.asarray takes
+Layers = Sequence[Any]  # (kernel, bias) or (kernel, bias, slope): anything np.asarray takes
 Point = tuple[int, int, int]  # (X, Y, W), W > 0, without common factor: the point (X/W, Y/W)
 Row = tuple[int, int, int]  # (a, b, c): the function a x + b y + c, times a positive denominator kept elsewhere
 Segment = tuple[Point, Point]
@@ -33,18 +34,19 @@ def forward(layers: Layers, x: Any) -> tuple[NDArray[np.float64], list[NDArray[n
     """Outputs ``(points, out)`` and the hidden layers' pre-activations, each ``(points, width)``."""
     h = np.asarray(x, np.float64)
     pre_activations = []
-    for kernel, bias in layers[:-1]:
+    for kernel, bias, *slope in layers[:-1]:
         z = h @ np.asarray(kernel, np.float64) + np.asarray(bias, np.float64)
         pre_activations.append(z)
-        h = np.where(z > 0, z, 0.0)
-    kernel, bias = layers[-1]
+        h = np.where(z > 0, z, _slope(slope) * z)
+    kernel, bias, *_ = layers[-1]
     return h @ np.asarray(kernel, np.float64) + np.asarray(bias, np.float64), pre_activations
 
 
 def activation_patterns(layers: Layers, x: Any) -> NDArray[np.bool_]:
     """Which hidden units are active (z > 0) at ``x (points, in)``: bool ``(points, hidden units)``."""
     _, pre_activations = forward(layers, x)
-    return np.concatenate([np.zeros((len(x), 0), bool)] + [z > 0 for z in pre_activations], axis=1)
+    patterns = [(z > 0) & (_slope(layer[2:]) != 1) for z, layer in zip(pre_activations, layers, strict=False)]
+    return np.concatenate([np.zeros((len(x), 0), bool), *patterns], axis=1)
 
 
 def num_distinct_patterns(layers: Layers, x: Any) -> int:
@@ -65,17 +67,20 @@ def affine_map_at(layers: Layers, x: Any, intercept: str = "direct") -> tuple[ND
     for point in x:
         h = point
         matrix, offset = np.eye(len(point)), np.zeros(len(point))  # h = matrix @ point + offset
-        for index, (kernel, bias) in enumerate(layers):
+        for index, (kernel, bias, *slope) in enumerate(layers):
             weight, bias = np.asarray(kernel, np.float64).T, np.asarray(bias, np.float64)
             h, matrix, offset = weight @ h + bias, weight @ matrix, weight @ offset + bias
             if index < len(layers) - 1:
-                active = h > 0
-                h = np.where(active, h, 0.0)
-                matrix = np.where(active[:, None], matrix, 0.0)
-                offset = np.where(active, offset, 0.0)
+                factor = np.where(h > 0, 1.0, _slope(slope))
+                h, matrix, offset = factor * h, factor[:, None] * matrix, factor * offset
         gradients.append(matrix)
         intercepts.append(offset if intercept == "direct" else h - matrix @ point)
     return np.array(gradients), np.array(intercepts)
+
+
+def _slope(rest: Sequence[Any]) -> NDArray[np.float64]:
+    """What follows kernel and bias, if anything does; else zero."""
+    return np.asarray(0.0 if not rest or rest[0] is None else rest[0], np.float64)
 
 
 def sequential_distinct_maps(maps: Any, atol: float = 1e-3) -> list[int]:
@@ -144,7 +149,7 @@ def exact_regions(layers: Layers, polygon: Any, slopes: Any = None) -> list[Cell
     corners = tuple(_point(x, y) for x, y in _fractions(polygon))
     _check_convex(corners)
     cells = [Cell(corners, (), ((1, 0, 0), (0, 1, 0)), 1)]  # the whole polygon with the identity map
-    factors = [[Fraction(0)] * len(bias) for _, bias in layers[:-1]] if slopes is None else _fractions_of(slopes)
+    factors = _slopes(layers, slopes)
     for layer, own in zip(layers[:-1], factors, strict=True):
         cells = [piece for cell in cells for piece in _cut_by_layer(cell, layer, own)]
     return [cell._replace(**_compose(cell, layers[-1])) for cell in cells]
@@ -171,12 +176,12 @@ def exact_forward(layers: Layers, point: Iterable[Any]) -> tuple[list[Fraction],
     """Outputs and all hidden pre-activations at one point, in rationals, to check cells with."""
     h = [Fraction(value) for value in point]
     pre_activations: list[Fraction] = []
-    for index, (kernel, bias) in enumerate(layers):
+    for index, (kernel, bias, *_) in enumerate(layers):
         kernel, bias = _fractions(kernel), _fractions(bias)
         h = [bias[j] + sum(h[i] * kernel[i][j] for i in range(len(h))) for j in range(len(bias))]
         if index < len(layers) - 1:
             pre_activations += h
-            h = [max(z, Fraction(0)) for z in h]
+            h = [z if z > 0 else s * z for z, s in zip(h, _slopes(layers, None)[index], strict=True)]
     return h, pre_activations
 
 
@@ -389,8 +394,8 @@ def exact_breakpoints(
     negative pre-activations are multiplied with.
     """
     inputs = [(b - a, a) for a, b in zip(_fractions(start), _fractions(stop), strict=True)]
-    weights = [(_fractions(kernel), _fractions(bias)) for kernel, bias in layers]
-    factors = [[Fraction(0)] * len(bias) for _, bias in weights[:-1]] if slopes is None else _fractions_of(slopes)
+    weights = [(_fractions(kernel), _fractions(bias)) for kernel, bias, *_ in layers]
+    factors = _slopes(layers, slopes)
     here = None if infinite else Fraction(0)  # None is minus infinity
     found: list[Breakpoint] = []
     pattern, functions, outputs = _right_of(weights, factors, inputs, here)
@@ -421,7 +426,7 @@ def _right_of(
     h = inputs
     pattern: list[list[bool]] = []
     functions: list[list[Affine]] = []
-    for index, (kernel, bias) in enumerate(weights):
+    for index, (kernel, bias, *_) in enumerate(weights):
         z = [
             (
                 sum((h[i][0] * kernel[i][j] for i in range(len(h))), Fraction(0)),
@@ -440,8 +445,13 @@ def _right_of(
     raise ValueError("a network has at least one layer")
 
 
-def _fractions_of(lists: Any) -> list[list[Fraction]]:
-    return [_fractions(values) for values in lists]
+def _slopes(layers: Layers, slopes: Any) -> list[list[Fraction]]:
+    """For each hidden layer what negative pre-activations are multiplied with: as given, or the third entry of the
+    layers, one number or one for each unit; else zero."""
+    if slopes is not None:
+        return [_fractions(values) for values in slopes]
+    of_layers = [(layer[1], layer[2] if len(layer) > 2 and layer[2] is not None else 0.0) for layer in layers[:-1]]
+    return [_fractions(np.broadcast_to(np.asarray(slope, np.float64), np.shape(bias))) for bias, slope in of_layers]
 
 
 # ---------------------------------------------------------------------------------------------------------

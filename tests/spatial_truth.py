@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-Layers = Sequence[tuple[Any, Any]]
+Layers = Sequence[Any]  # (kernel, bias), or (kernel, bias, slope)
 Vertex = tuple[Fraction, ...]
 Row = tuple[Fraction, ...]  # (a_1, …, a_d, c): the function a·x + c
 
@@ -45,7 +45,9 @@ def exact_spatial_regions(layers: Layers, low: Sequence[float], high: Sequence[f
     for index, layer in enumerate(layers):
         cells = [cell._replace(rows=_composed(cell.rows, layer, dim)) for cell in cells]
         if index < len(layers) - 1:
-            cells = [piece for cell in cells for piece in _cut_by_units(cell, numbers, dim)]
+            slope = layer[2] if len(layer) > 2 and layer[2] is not None else 0.0
+            slopes = [Fraction(s) for s in np.broadcast_to(np.asarray(slope, float), np.shape(layer[1])).tolist()]
+            cells = [piece for cell in cells for piece in _cut_by_units(cell, slopes, numbers, dim)]
     return cells
 
 
@@ -109,12 +111,16 @@ def _composed(rows: tuple[Row, ...], layer: tuple[Any, Any], dim: int) -> tuple[
     return tuple(found)
 
 
-def _cut_by_units(cell: SpatialCell, numbers: Iterator[int], dim: int) -> list[SpatialCell]:
-    """The pieces of a cell whose rows are pre-activations, with rows after ReLU."""
+def _cut_by_units(cell: SpatialCell, slopes: list[Fraction], numbers: Iterator[int], dim: int) -> list[SpatialCell]:
+    """The pieces of a cell whose rows are pre-activations, with rows after the activation. Units of slope 1 cut
+    nothing, and are never active."""
     pieces = [cell]
-    for row in cell.rows:
+    for row, slope in zip(cell.rows, slopes, strict=True):
         number = next(numbers)
         following = []
+        if slope == 1:
+            pieces = [piece._replace(pattern=(*piece.pattern, False)) for piece in pieces]
+            continue
         for piece in pieces:
             values = {v: sum(a * x for a, x in zip(row, v, strict=False)) + row[-1] for v in piece.vertices}
             if max(values.values()) > 0 > min(values.values()):
@@ -126,12 +132,13 @@ def _cut_by_units(cell: SpatialCell, numbers: Iterator[int], dim: int) -> list[S
                 is_active = max(values.values()) > 0
                 following.append(piece._replace(vertices=vertices, pattern=(*piece.pattern, is_active)))
         pieces = following
-    zero = (Fraction(0),) * (dim + 1)
     num = len(cell.rows)
-    return [
-        piece._replace(rows=tuple(row if on else zero for row, on in zip(cell.rows, piece.pattern[-num:], strict=True)))
-        for piece in pieces
-    ]
+
+    def activations(pattern: tuple[bool, ...]) -> tuple[Row, ...]:
+        units = zip(cell.rows, pattern[len(pattern) - num :], slopes, strict=True)
+        return tuple(row if on else tuple(slope * x for x in row) for row, on, slope in units)
+
+    return [piece._replace(rows=activations(piece.pattern)) for piece in pieces]
 
 
 def _clipped(

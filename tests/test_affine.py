@@ -84,7 +84,7 @@ def test_maps_of_patterns_that_no_point_has():
     layers = network(2, 2, 3, 4, 2)
     words = jnp.array([[0b111, 0], [0b1111, 0]], jnp.uint32)
     gradient, intercept = in_float64(affine_maps_of_patterns, layers, words)
-    (a, p), (b, q), (c, r) = layers
+    (a, p, _), (b, q, _), (c, r, _) = layers
     np.testing.assert_allclose(gradient[0], (a @ b @ c).T, rtol=0, atol=1e-14)
     np.testing.assert_allclose(intercept[0], (p @ b + q) @ c + r, rtol=0, atol=1e-14)
     np.testing.assert_array_equal(gradient[1], np.zeros((2, 2)))
@@ -100,7 +100,7 @@ def test_patterns_and_maps_of_a_population_are_vmap():
 
     words, maps = in_float64(jax.vmap(patterns_and_maps, (0, None)), population, points)
     for index in range(4):
-        layers = [(kernel[index], bias[index]) for kernel, bias in population]
+        layers = [(kernel[index], bias[index]) for kernel, bias, *_ in population]
         unpacked = unpack_patterns(jnp.asarray(words[index]), (33, 5))
         np.testing.assert_array_equal(np.concatenate(unpacked).T, reference.activation_patterns(layers, points))
         gradient, intercept = reference.affine_map_at(layers, points)

@@ -28,7 +28,7 @@ def triples_by_differences(layers, points):
     """Gradient and intercept from values close by, within one region almost surely."""
 
     def value(x):
-        for kernel, bias in layers[:-1]:
+        for kernel, bias, *_ in layers[:-1]:
             x = np.maximum(x @ kernel + bias, 0)
         return x @ layers[-1].kernel + layers[-1].bias
 

@@ -24,7 +24,7 @@ FAR = 2**4000  # lines of float64 networks of one layer meet nowhere beyond
 
 
 def slopes_of(layers, slope=0.0):
-    return [np.full(len(bias), slope) for _, bias in layers[:-1]]
+    return [np.full(len(bias), slope) for _, bias, *_ in layers[:-1]]
 
 
 def arguments(layers, slopes, domain, dtype=np.float64):
@@ -55,7 +55,7 @@ def has_tie(layers, slopes, cells, corners):
     corners = [tuple(map(Fraction, point)) for point in corners]
     sides = list(zip(corners, corners[1:] + corners[:1], strict=True))
     kinked = [slope != 1 for own in slopes for slope in own]
-    is_zero = [not any(column) for k, b in layers[:-1] for column in np.concatenate([k, [b]]).T.tolist()]
+    is_zero = [not any(column) for k, b, *_ in layers[:-1] for column in np.concatenate([k, [b]]).T.tolist()]
     for point in {vertex for cell in cells for vertex in cell.vertices}:
         _, pre = forward(layers, slopes, point)
         through = sum(z == 0 and k and not dead for z, k, dead in zip(pre, kinked, is_zero, strict=True))
@@ -68,7 +68,7 @@ def has_tie(layers, slopes, cells, corners):
 
 def forward(layers, slopes, point):
     h, pre = list(point), []
-    for index, (kernel, bias) in enumerate(layers):
+    for index, (kernel, bias, *_) in enumerate(layers):
         columns = np.asarray(kernel).T.tolist()
         z = [
             Fraction(b) + sum((Fraction(w) * v for w, v in zip(column, h, strict=True)), Fraction(0))
@@ -285,7 +285,7 @@ def test_lines_along_the_artificial_rays_and_through_their_centre():
 def test_widths_of_nothing_and_one(widths):
     layers = network(seeded(10, *widths), *widths)
     check(layers, slopes_of(layers), SQUARE)
-    constant = [(0 * k, b) for k, b in layers]
+    constant = [(0 * k, b) for k, b, *_ in layers]
     assert count(constant, slopes_of(constant), SQUARE)[0] == 1
 
 
@@ -371,7 +371,7 @@ def test_threads_share_one_network(widths, domain, change):
 
 def test_populations_and_threads():
     members = [of_family(FAMILIES[seed % len(FAMILIES)], 18, 4 * seed + 1) for seed in range(60)]
-    members = [[(k, b) for k, b in layers[:-1]] + [(np.ones((5, 1)), np.zeros(1))] for layers in members]
+    members = [[(k, b) for k, b, *_ in layers[:-1]] + [(np.ones((5, 1)), np.zeros(1))] for layers in members]
     arrays = [np.stack([layers[i][part] for layers in members]) for i in range(3) for part in (0, 1)]
     start = start_of(SQUARE)
     alone = [count(layers, slopes_of(layers), SQUARE) for layers in members]

@@ -111,11 +111,16 @@ def parameters(features, activations, *, use_bias=True, leading=()):
     ("features", "activations", "use_bias", "num_layers"),
     [
         ((2, 6, 1), ("relu", "linear"), False, 2),
-        ((2, 4, 3, 1), ("linear", "linear", "linear"), True, 1),
-        ((2, 6, 2, 5, 1), ("relu", "linear", "relu", "linear"), True, 3),
-        ((2, 3, 5, 1), ("linear", "relu", "linear"), True, 2),
-        ((2, 5, 3, 2), ("relu", "linear", "relu"), True, 3),
-        ((2, 5, 3, 2), ("linear", "linear", "relu"), False, 2),
+        ((2, 4, 3, 1), ("linear", "linear", "linear"), True, 3),
+        ((2, 6, 2, 5, 1), ("relu", "linear", "relu", "linear"), True, 4),
+        ((2, 3, 5, 1), ("linear", "relu", "linear"), True, 3),
+        ((2, 5, 3, 2), ("relu", "linear", "relu"), True, 4),
+        ((2, 5, 3, 2), ("linear", "linear", "relu"), False, 4),
+        ((2, 5, 3, 2), ("leaky_relu", "abs", "linear"), False, 3),
+        ((2, 5, 3, 2), ("hard_tanh", "abs", "hard_tanh"), True, 4),
+        ((2, 5, 3, 2), ("hard_tanh", "hard_tanh", "leaky_relu"), True, 4),
+        ((2, 1), ("abs",), True, 2),
+        ((2, 1), ("hard_tanh",), True, 2),
         ((2, 1), ("relu",), True, 2),
         ((2, 1), ("linear",), True, 1),
     ],
@@ -130,16 +135,21 @@ def test_layers_compute_what_the_model_computes(features, activations, use_bias,
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
-def test_linear_layers_are_multiplied_in_float64():
+def test_linear_layers_are_layers_of_slope_one():
     params = parameters((2, 6, 2, 5, 1), ("relu", "linear", "relu", "linear"))
-    _, layer, _ = layers_of(params)
-    (a, p), (b, q) = (
-        [np.asarray(params[name][part], np.float64) for part in ("kernel", "bias")]
-        for name in ("dense1_linear", "dense2_relu")
-    )
-    assert layer.kernel.dtype == layer.bias.dtype == np.float64
-    np.testing.assert_allclose(layer.kernel, a @ b, rtol=0, atol=1e-15)
-    np.testing.assert_allclose(layer.bias, p @ b + q, rtol=0, atol=1e-15)
+    layers = layers_of(params)
+    for layer, entry in zip(layers, params.values(), strict=True):
+        assert_same_arrays((layer.kernel, layer.bias), (entry["kernel"], entry["bias"]))
+    assert [layer.slope is None for layer in layers] == [True, False, True, True]
+    np.testing.assert_array_equal(layers[1].slope, np.ones(2))
+
+
+def test_slopes_are_those_of_the_activations():
+    params = parameters((2, 3, 3, 3, 1), ("leaky_relu", "abs", "relu", "linear"), leading=(4, 2))
+    slopes = [layer.slope for layer in layers_of(params)]
+    np.testing.assert_array_equal(slopes[0], np.full((4, 2, 3), 0.01))
+    np.testing.assert_array_equal(slopes[1], np.full((4, 2, 3), -1.0))
+    assert slopes[2] is slopes[3] is None
 
 
 each_kind = pytest.mark.parametrize(
@@ -149,6 +159,7 @@ each_kind = pytest.mark.parametrize(
         (("relu", "linear", "linear"), True),
         (("relu", "relu", "relu"), False),
         (("relu", "linear", "relu"), True),
+        (("abs", "hard_tanh", "leaky_relu"), True),
     ],
 )
 
@@ -169,9 +180,13 @@ def test_layers_of_a_population_are_those_of_its_members(activations, use_bias):
 def test_layers_of_under_jit(activations, use_bias):
     params = parameters((2, 4, 3, 2), activations, use_bias=use_bias)
     compiled, plain = jax.jit(layers_of)(params), layers_of(params)
-    for mine, theirs in zip(jax.tree.leaves(compiled), jax.tree.leaves(plain), strict=True):
-        np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-14)
-        assert mine.dtype == theirs.dtype
+    assert jax.tree.structure(compiled) == jax.tree.structure(plain)
+    for mine, theirs in zip(compiled, plain, strict=True):
+        for array, expected in ((mine.kernel, theirs.kernel), (mine.bias, theirs.bias)):
+            np.testing.assert_allclose(array, expected, rtol=0, atol=1e-14)
+            assert array.dtype == expected.dtype
+        if theirs.slope is not None:  # which leave a compiled function in float32
+            np.testing.assert_allclose(mine.slope, theirs.slope, rtol=1e-7)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -187,6 +202,8 @@ def test_no_bias_is_a_bias_of_zeros_of_the_same_dtype(dtype):
 def test_other_activations_are_refused_with_a_way_out():
     with pytest.raises(ValueError, match=r"'dense0_tanh' is followed by tanh.*Use grid_regions"):
         layers_of(parameters((2, 4, 1), ("tanh", "linear")))
+    with pytest.raises(ValueError, match=r"'dense0_maxout' is followed by maxout.*Use grid_regions"):
+        layers_of(parameters((2, 4, 1), ("maxout", "linear")))
     with pytest.raises(ValueError, match=r"'dense1_sigmoid' is followed by sigmoid.*Use grid_regions"):
         layers_of(parameters((2, 4, 1), ("relu", "sigmoid")))
 

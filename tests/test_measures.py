@@ -200,7 +200,7 @@ def test_the_nearest_boundary_is_where_it_is_said_to_be(num_inputs, widths):
 
 def gradient_of_unit(layers, point, number):
     """Gradient of one unit's pre-activation, counted through all layers, on the point's region."""
-    for index, (_, bias) in enumerate(layers):
+    for index, (_, bias, *_) in enumerate(layers):
         if number < len(bias):
             gradient, _ = reference.affine_map_at(layers[: index + 1], point[None])
             return gradient[0, number]

@@ -24,7 +24,7 @@ def closed():
 
 
 def value(layers, points):
-    for kernel, bias in layers[:-1]:
+    for kernel, bias, *_ in layers[:-1]:
         points = np.maximum(points @ kernel + bias, 0)
     return (points @ layers[-1].kernel + layers[-1].bias)[:, 0]
 

@@ -37,7 +37,7 @@ def test_steps_are_close_at_first():
 def test_regions_and_counts_are_those_of_the_network_at_each_frame(movie):
     assert movie.counts.shape == movie.losses.shape == movie.accuracies.shape == (8, 4)
     for frame, found in enumerate(movie.complexes):
-        layers = tuple(Dense(kernel[frame], bias[frame]) for kernel, bias in movie.layers)
+        layers = tuple(Dense(kernel[frame], bias[frame]) for kernel, bias, *_ in movie.layers)
         assert found.num_faces == complex_of(layers, MOVIE_DOMAIN).num_faces == movie.counts[0, frame]
         outputs = np.maximum(movie.data.x @ layers[0].kernel + layers[0].bias, 0) @ layers[1].kernel + layers[1].bias
         is_right = (outputs[:, 0] > 0) == (movie.data.y > 0)

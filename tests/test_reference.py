@@ -409,8 +409,8 @@ def test_areas_add_up_exactly() -> None:
 
 def test_the_way_round_and_the_number_type_do_not_matter() -> None:
     layers = default_init(np.random.default_rng(11), 2, 12, 1)
-    single = [(kernel.astype(np.float32), bias.astype(np.float32)) for kernel, bias in layers]
-    double = [(kernel.astype(np.float64), bias.astype(np.float64)) for kernel, bias in single]
+    single = [(kernel.astype(np.float32), bias.astype(np.float32)) for kernel, bias, *_ in layers]
+    double = [(kernel.astype(np.float64), bias.astype(np.float64)) for kernel, bias, *_ in single]
     patterns = {cell.pattern for cell in exact_regions(double, BOX)}
     assert {cell.pattern for cell in exact_regions(double, BOX[::-1])} == patterns
     assert {cell.pattern for cell in exact_regions(single, np.array(BOX, np.float32))} == patterns

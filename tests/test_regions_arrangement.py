@@ -133,7 +133,7 @@ def test_trained_xor_networks(trained_xor, width):
         layers = pad_widths(layers_of(params), (max(width, 20),))
         found = count_regions(layers, box(), chunk_size=16)
         for index in range(min(num, len(found.count))):
-            hidden = Dense(*(array[index] for array in layers[0]))
+            hidden = Dense(*(array[index] for array in layers[0][:2]))
             units = np.column_stack([hidden.kernel.T, hidden.bias])
             assert found.count[index] == truth(units)
             if width < 100:

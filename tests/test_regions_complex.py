@@ -37,7 +37,7 @@ def network_complex(rng, *widths, start=None, degenerate=False):
     layers = tuple(
         Dense(rng.uniform(-1, 1, (a, b)), rng.uniform(-1, 1, b)) for a, b in itertools.pairwise((2, *widths, 1))
     )
-    cells = exact_cells(layers, [np.zeros(width) for width in widths], start or start_of(box()))
+    cells = exact_cells(layers, start or start_of(box()))
     return complex_of_cells(cells)._replace(degenerate=degenerate), cells
 
 
@@ -45,7 +45,7 @@ def lines_in_the_plane(*rows, start=PLANE):
     """The complex of lines a x + b y + c in the whole plane, with its artificial edges."""
     rows = np.float64(rows)
     layers = (Dense(rows[:, :2].T, rows[:, 2]), Dense(np.ones((len(rows), 1)), np.zeros(1)))
-    return complex_of_cells(exact_cells(layers, [np.zeros(len(rows))], start))
+    return complex_of_cells(exact_cells(layers, start))
 
 
 # The square [0, 2]², cut at x = 1 by unit 0, and left of it at y = 1 by unit 1 of the second layer. The point (1, 1) is
@@ -136,7 +136,7 @@ def test_exact_areas_of_slivers():
     rng = np.random.default_rng(1)
     normals, point = rng.uniform(-1, 1, (6, 2)), rng.uniform(-1, 1, 2)
     layers = (Dense(normals.T.copy(), -(normals @ point)), Dense(np.ones((6, 1)), np.zeros(1)))
-    cells = exact_cells(layers, [np.zeros(6)], start_of(box()))
+    cells = exact_cells(layers, start_of(box()))
     found = complex_of_cells(cells)
     check_complex(found)
     assert 0 < found.area.min() < 1e-30
@@ -215,7 +215,7 @@ def test_faces_without_area_keep_a_centroid():
     assert found.centroid.tolist() == [[1, 1]]
     for size in (1e-200, 1e200):  # the area is beyond the smallest or largest number
         affine = (Dense(np.ones((2, 1)), np.zeros(1)),)
-        found = complex_of_cells(exact_cells(affine, [], start_of(box(size, 2 * size))))
+        found = complex_of_cells(exact_cells(affine, start_of(box(size, 2 * size))))
         assert found.area.tolist() == [0 if size < 1 else np.inf]
         np.testing.assert_allclose(found.centroid, [[1.5 * size, 1.5 * size]], rtol=1e-15, atol=0)
         points = np.column_stack([found.vertices, np.ones(4)])
@@ -443,7 +443,7 @@ def test_patterns_of_degenerate_complexes():
     # two equal units: both change across their line, at which one of them stands
     rows = np.random.default_rng(7).uniform(-1, 1, (4, 3))
     layers = (Dense(rows[[0, 1, 0, 2], :2].T.copy(), rows[[0, 1, 0, 2], 2]), Dense(np.ones((4, 1)), np.zeros(1)))
-    found = complex_of_cells(exact_cells(layers, [np.zeros(4)], start_of(box(-9.0, 9.0))))
+    found = complex_of_cells(exact_cells(layers, start_of(box(-9.0, 9.0))))
     assert set(found.edge_unit[found.edge_layer == 0].tolist()) == {0, 1, 3}
     check_complex(found)
     with pytest.raises(RuntimeError, match="do not differ in exactly one unit"):
@@ -474,7 +474,7 @@ def test_certificates_hold(domain, widths):
     kernels = [rng.uniform(-1, 1, (a, b)) for a, b in itertools.pairwise((2, *widths, 1))]
     layers = [Dense(kernel, rng.uniform(-1, 1, kernel.shape[1])) for kernel in kernels]
     layers[0] = Dense(kernels[0] / (high - low)[:, None], layers[0].bias - (low + high) / 2 / (high - low) @ kernels[0])
-    cells = exact_cells(tuple(layers), [np.zeros(width) for width in widths], start_of(domain))
+    cells = exact_cells(tuple(layers), start_of(domain))
     found = complex_of_cells(cells)._replace(degenerate=False)
     check_complex(found)
     assert math.fsum(found.area) == pytest.approx(float(reference.polygon_area(vertices)), rel=1e-13)

@@ -44,7 +44,7 @@ def test_maps_are_those_of_the_network(widths, activation):
     for index, complex_ in enumerate(found):
         value = complex_.centroid
         gradient = np.broadcast_to(np.eye(2), (complex_.num_faces, 2, 2))
-        for kernel, bias in member(layers, index)[:-1]:
+        for kernel, bias, *_ in member(layers, index)[:-1]:
             value = value @ kernel + bias
             factor = np.where(value > 0, 1.0, slope)
             value, gradient = value * factor, gradient @ kernel * factor[:, None]

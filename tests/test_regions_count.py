@@ -43,7 +43,7 @@ def population(*leading, widths=(2, 6, 1), dtype=np.float32):
 
 
 def member(layers, *index):
-    return tuple(Dense(kernel[index], bias[index]) for kernel, bias in layers)
+    return tuple(Dense(kernel[index], bias[index]) for kernel, bias, *_ in layers)
 
 
 def exact_truth(layers):

@@ -21,12 +21,12 @@ from jaxgeom import (
     whole_plane,
 )
 from jaxgeom.domains import start_of
-from jaxgeom.layers import pad_widths
+from jaxgeom.layers import pad_widths, with_activation
 from jaxgeom.regions.exact import exact_cells
 
 
-def exact_count(network, slopes, start):
-    return len({cell.pattern for cell in exact_cells(network, slopes, start)})
+def exact_count(network, start):
+    return len({cell.pattern for cell in exact_cells(network, start)})
 
 
 HALVES = np.array([-1, -0.5, 0, 0.5, 1])
@@ -49,12 +49,12 @@ def integer_network(rng, widths, out=1):
 
 
 def without_biases(layers):
-    return tuple(Dense(kernel, 0 * bias) for kernel, bias in layers)
+    return tuple(Dense(kernel, 0 * bias) for kernel, bias, *_ in layers)
 
 
 def with_twins(layers):
     """Units come twice, and with both signs."""
-    (kernel, bias), *rest = layers
+    (kernel, bias, *_), *rest = layers
     kernel, bias = kernel.copy(), bias.copy()
     kernel[:, 1], bias[1] = kernel[:, 0], bias[0]
     kernel[:, 3], bias[3] = -kernel[:, 2], -bias[2]
@@ -62,7 +62,7 @@ def with_twins(layers):
 
 
 def with_dead_units(layers):
-    (kernel, bias), *rest = layers
+    (kernel, bias, *_), *rest = layers
     bias = bias.copy()
     bias[:2], bias[2] = -10.0, 10.0
     return (Dense(kernel, bias), *rest)
@@ -70,7 +70,7 @@ def with_dead_units(layers):
 
 def through_corners(layers):
     """The first units vanish at corners of the square to the last bit, or almost."""
-    (kernel, bias), *rest = layers
+    (kernel, bias, *_), *rest = layers
     kernel, bias = kernel.astype(np.float64), bias.astype(np.float64)
     bias[0] = -(kernel[0, 0] + kernel[1, 0])
     bias[1] = -(kernel[0, 1] - kernel[1, 1]) * (1 + 1e-13)
@@ -79,7 +79,7 @@ def through_corners(layers):
 
 def flat_second_layer(layers):
     """Units of the second layer vanish where the first is dead, and all meet in one point."""
-    first, (kernel, bias), *rest = layers
+    first, (kernel, bias, *_), *rest = layers
     return (first, Dense(kernel, 0 * bias), *rest)
 
 
@@ -92,10 +92,7 @@ def members(widths, seed):
 
 
 def stacked(networks):
-    return tuple(
-        Dense(*(np.stack([np.asarray(array, np.float64) for array in arrays]) for arrays in zip(*layers, strict=True)))
-        for layers in zip(*networks, strict=True)
-    )
+    return jax.tree.map(lambda *arrays: np.stack([np.asarray(array, np.float64) for array in arrays]), *networks)
 
 
 class Case:
@@ -213,8 +210,7 @@ def test_padding_changes_nothing(shallow):
 
 def test_the_whole_plane(shallow):
     complexes = enumerate_population(shallow.layers, whole_plane())
-    slopes = [np.zeros(8)] * 2
-    exact = [exact_count(network, slopes, start_of(whole_plane())) for network in map(as_float64, shallow.networks)]
+    exact = [exact_count(network, start_of(whole_plane())) for network in map(as_float64, shallow.networks)]
     assert [complex_.num_faces for complex_ in complexes] == exact
     assert (exact >= shallow.counts).all()
     assert not all(complex_.degenerate for complex_ in complexes[:7])
@@ -233,9 +229,8 @@ def test_the_whole_plane(shallow):
 
 def test_counts_in_the_plane_need_no_complex(shallow):
     found = count_regions(shallow.layers, whole_plane())
-    slopes = [np.zeros(8)] * 2
     some = [0, 1, 2, 7, 15]
-    exact = [exact_count(as_float64(shallow.networks[i]), slopes, start_of(whole_plane())) for i in some]
+    exact = [exact_count(as_float64(shallow.networks[i]), start_of(whole_plane())) for i in some]
     np.testing.assert_array_equal(found.count[some], exact)
 
 
@@ -298,11 +293,11 @@ def test_other_kinks_at_zero(activation):
     network = random_network(rng, (8, 8), out=2)
     complex_ = enumerate_regions(network, box(), activation=activation)
     check_complex(complex_)
-    assert complex_.num_faces == exact_count(as_float64(network), [np.full(8, slope)] * 2, start_of(box()))
+    assert complex_.num_faces == exact_count(with_activation(as_float64(network), slope), start_of(box()))
     assert complex_.num_faces == count_regions(network, box(), activation=activation).count
     points = complex_.centroid
     value = points
-    for kernel, bias in network[:-1]:
+    for kernel, bias, *_ in network[:-1]:
         value = value @ kernel + bias
         value = np.where(value > 0, value, slope * value)
     value = value @ network[-1].kernel + network[-1].bias
@@ -312,11 +307,11 @@ def test_other_kinks_at_zero(activation):
 
 def test_hard_tanh_and_maxout():
     rng = np.random.default_rng(2)
-    network = tuple(Dense(3 * kernel, bias) for kernel, bias in random_network(rng, (4, 4)))
+    network = tuple(Dense(3 * kernel, bias) for kernel, bias, *_ in random_network(rng, (4, 4)))
     complex_ = enumerate_regions(network, box(), activation="hard_tanh")
     check_complex(complex_)
     value = complex_.centroid
-    for kernel, bias in network[:-1]:
+    for kernel, bias, *_ in network[:-1]:
         value = np.clip(value @ kernel + bias, -1, 1)
     value = value @ network[-1].kernel + network[-1].bias
     own = np.einsum("foi,fi->fo", complex_.gradient, complex_.centroid) + complex_.intercept
@@ -324,7 +319,7 @@ def test_hard_tanh_and_maxout():
     codes = set()
     for points in rng.uniform(-1, 1, size=(40, 5000, 2)):
         code, value = [], points
-        for kernel, bias in network[:-1]:
+        for kernel, bias, *_ in network[:-1]:
             z = value @ kernel + bias
             code.append((z > -1).astype(int) + (z > 1))
             value = np.clip(z, -1, 1)
@@ -332,11 +327,13 @@ def test_hard_tanh_and_maxout():
     assert 0.8 * complex_.num_faces < len(codes) <= complex_.num_faces
 
     network = random_network(rng, (8, 8))
-    pieces = tuple(Dense(kernel[: len(kernel) // 2] if i else kernel, bias) for i, (kernel, bias) in enumerate(network))
+    pieces = tuple(
+        Dense(kernel[: len(kernel) // 2] if i else kernel, bias) for i, (kernel, bias, _) in enumerate(network)
+    )
     complex_ = enumerate_regions(pieces, box(), activation="maxout")
     check_complex(complex_)
     value = complex_.centroid
-    for kernel, bias in pieces[:-1]:
+    for kernel, bias, *_ in pieces[:-1]:
         z = value @ kernel + bias
         value = np.maximum(z[:, :4], z[:, 4:])
     value = value @ pieces[-1].kernel + pieces[-1].bias

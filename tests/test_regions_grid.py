@@ -40,18 +40,18 @@ def special_networks(*widths):
     """Seven networks of one shape: random, and degenerate in every way."""
     rng = np.random.default_rng(sum(widths))
     random = uniform(rng, *widths)
-    no_bias = tuple(Dense(kernel, 0 * bias) for kernel, bias in uniform(rng, *widths))
+    no_bias = tuple(Dense(kernel, 0 * bias) for kernel, bias, *_ in uniform(rng, *widths))
     integers = tuple(
         Dense(rng.integers(-2, 3, (a, b)) / 2, rng.integers(-2, 3, b) / 2) for a, b in itertools.pairwise(widths)
     )
     half_dead = (
-        tuple(Dense(kernel, bias - 9 * (np.arange(len(bias)) % 2)) for kernel, bias in random[:-1]) + random[-1:]
+        tuple(Dense(kernel, bias - 9 * (np.arange(len(bias)) % 2)) for kernel, bias, *_ in random[:-1]) + random[-1:]
     )
     twins = tuple(
-        Dense(kernel[:, np.arange(len(bias)) // 2], bias[np.arange(len(bias)) // 2]) for kernel, bias in random
+        Dense(kernel[:, np.arange(len(bias)) // 2], bias[np.arange(len(bias)) // 2]) for kernel, bias, *_ in random
     )
-    no_kernel = tuple(Dense(0 * kernel, bias) for kernel, bias in random)
-    zero = tuple(Dense(0 * kernel, 0 * bias) for kernel, bias in random)
+    no_kernel = tuple(Dense(0 * kernel, bias) for kernel, bias, *_ in random)
+    zero = tuple(Dense(0 * kernel, 0 * bias) for kernel, bias, *_ in random)
     return [random, no_bias, integers, half_dead, twins, no_kernel, zero]
 
 
@@ -76,7 +76,7 @@ def assert_is_the_reference(layers, points, found, atol=1e-3):
     np.testing.assert_array_equal(found.valid, np.arange(capacity) < num)
     np.testing.assert_array_equal(found.cell_of_point, cell_of_point)
     np.testing.assert_array_equal(found.representative, representative + [NO_POINT] * (capacity - num))
-    unpacked = unpack_patterns(jnp.asarray(found.patterns.T), [len(bias) for _, bias in layers[:-1]])
+    unpacked = unpack_patterns(jnp.asarray(found.patterns.T), [len(bias) for _, bias, *_ in layers[:-1]])
     unpacked = np.concatenate([np.zeros((0, capacity), bool), *unpacked]).T
     np.testing.assert_array_equal(unpacked[:num], patterns[representative])
     maps = reference.affine_map_at(layers, points[representative])
@@ -138,7 +138,7 @@ def test_trained_xor_networks_on_the_customary_grid(trained_xor, width):
         first.sort()
         # Equal patterns have equal maps, and a row equal to an earlier one is never kept: whether that one was kept
         # or dropped, some kept row is near. So the rule may be told each pattern once, at its first point.
-        (kernel, bias), (outer, outer_bias) = [(np.float64(kernel), np.float64(bias)) for kernel, bias in layers]
+        (kernel, bias), (outer, outer_bias) = [(np.float64(kernel), np.float64(bias)) for kernel, bias, *_ in layers]
         maps = (patterns[first] * outer[:, 0]) @ np.concatenate([kernel, bias[None]]).T + [0, 0, outer_bias[0]]
         assert found.num_patterns[index] == len(first)
         assert found.num_maps[index] == len(sequential_rule(maps))

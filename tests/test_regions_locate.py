@@ -205,7 +205,7 @@ def test_its_own_network_is_never_refused(seed, widths):
 
 
 def test_maps_of_outputs_that_cut_are_those_of_the_outputs():
-    *hidden, (kernel, bias) = network(12, 6, 5, 2)
+    *hidden, (kernel, bias, *_) = network(12, 6, 5, 2)
     layers = (*hidden, Dense(kernel, bias - 1.8))  # negative here and there
     complex_ = enumerate_regions(layers, box(), cut_output=True)
     values, _ = reference.forward(layers, complex_.centroid)

@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import jax
 import numpy as np
 import pytest
 import reference
@@ -115,6 +116,22 @@ def test_random_networks(dim, widths, num):
     rng = np.random.default_rng(dim)
     for _ in range(num):
         check(random_network(rng, dim, widths, num_outputs=2), box(dim=dim), is_generic=True)
+
+
+@pytest.mark.parametrize(("dim", "widths"), [(1, (6, 5)), (2, (5, 4)), (3, (4, 3)), (3, (3, 2, 2)), (4, (3, 2))])
+@pytest.mark.parametrize("draw", [random_network, integer_network])
+def test_slopes(dim, widths, draw):
+    rng = np.random.default_rng([17, dim])
+    for slopes in ([0.01], [-1.0], [0.0, 0.25, -1.0, 1.0, -0.3], [1.0], [1e300, -1e-300, 0.0, 1.0]):
+        *hidden, last = draw(rng, dim, widths)
+        layers = (*(layer._replace(slope=rng.choice(slopes, len(layer.bias))) for layer in hidden), last)
+        if max(np.abs(slopes)) < 10:
+            check(layers, box(dim=dim))
+        else:  # the maps have sizes beyond comparison
+            truth = exact_spatial_regions(layers, [-1] * dim, [1] * dim)
+            with np.errstate(over="ignore", invalid="ignore"):
+                found = enumerate_regions_nd(layers, box(dim=dim))
+            assert {tuple(pattern.tolist()) for pattern in found.patterns} == {cell.pattern for cell in truth}
 
 
 def test_five_dimensions():
@@ -279,7 +296,7 @@ def test_degenerate_layers(single):
         if single:
             if "e-" in name:  # float32 rounds to more than that
                 continue
-            layers = tuple(Dense(*(np.float32(array) for array in layer)) for layer in layers)
+            layers = jax.tree.map(np.float32, tuple(layers))
         found = enumerate_regions_nd(layers, box(dim=3))
         check_structure(layers, found)
         truth = exact_spatial_regions(layers, [-1] * 3, [1] * 3)
@@ -462,10 +479,7 @@ def test_populations():
     rng = np.random.default_rng(13)
     networks = [random_network(rng, 3, (4, 3)) for _ in range(6)]
     networks[4] = (networks[4][0]._replace(bias=np.array([0, np.nan, 0, 0])), *networks[4][1:])
-    population = tuple(
-        Dense(*(np.stack(arrays).reshape(2, 3, *arrays[0].shape) for arrays in zip(*layer, strict=True)))
-        for layer in zip(*networks, strict=True)
-    )
+    population = jax.tree.map(lambda *arrays: np.stack(arrays).reshape(2, 3, *arrays[0].shape), *networks)
     found = count_regions_nd(population, box(dim=3))
     assert found.count.shape == found.degenerate.shape == (2, 3)
     assert found.num_faces.shape == (2, 3, 4)
@@ -500,7 +514,7 @@ def test_bad_input():
         bad = (layers[0]._replace(bias=np.array([0, np.inf, 0, 0])), layers[1])
         with pytest.raises(ValueError, match="layer 0 of the network has NaN or infinite"):
             function(bad, box(dim=3))
-    population = tuple(Dense(kernel[None], bias[None]) for kernel, bias in layers)
+    population = tuple(Dense(kernel[None], bias[None]) for kernel, bias, *_ in layers)
     with pytest.raises(ValueError, match=r"one network is needed, but a population of shape \(1,\)"):
         enumerate_regions_nd(population, box(dim=3))
 

@@ -26,7 +26,7 @@ def population(num=8, widths=(6, 5), dtype=np.float32, seed=0):
         jg.Dense(rng.uniform(-1, 1, (num, a, b)).astype(dtype), rng.uniform(-1, 1, (num, b)).astype(dtype))
         for a, b in pairwise((2, *widths, 1))
     )
-    for _, bias in layers:
+    for _, bias, *_ in layers:
         bias[1:2] = 0
     layers[0].kernel[2:3, 0, 1:2] = np.nan
     return layers
@@ -124,7 +124,7 @@ def test_weights_that_are_not_mapped():
 def test_domains_and_activations(domain, activation):
     layers = population(5, (6, 6))
     if activation == "maxout":
-        layers = tuple(jg.Dense(k if i == 0 else k[:, :3], b) for i, (k, b) in enumerate(layers))
+        layers = tuple(jg.Dense(k if i == 0 else k[:, :3], b) for i, (k, b, _) in enumerate(layers))
     expected = jg.count_regions(layers, domain, activation=activation)
     function = lambda layers: jg.count_regions(layers, domain, activation=activation)  # noqa: E731
     for way in (function, jax.vmap(function)):

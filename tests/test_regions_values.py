@@ -37,6 +37,29 @@ def test_pre_activations(scale):
     assert not np.any(found.error[:, 5])
 
 
+@pytest.mark.parametrize("size", [1.0, 1e-100])
+@pytest.mark.parametrize("slope", [0.0, 0.01, -1.0, 1.0, 0.25, -0.3, 1e300, -1.7e308, 1e-300, 5e-324, 2.0])
+def test_activations(slope, size):
+    rng = np.random.default_rng(17)
+    exponents = np.array([0, 900, -900])
+    given = rng.uniform(-1, 1, (40, 3)) * rng.integers(0, 2, (40, 3)) * size
+    error = np.abs(given) * 10 ** rng.uniform(-16, -6, given.shape)
+    true = given + error * rng.choice([-0.9, 0, 0.9], given.shape)
+    signs = np.sign(true).astype(np.int8)
+    found, after = values.activations(values.Values(given, error), signs, exponents, np.full(3, slope))
+    assert np.abs(found.value).max() <= 1
+    for row, unit in np.ndindex(found.value.shape):
+        z = Fraction(true[row, unit])
+        value = (z if z > 0 else Fraction(slope) * z) * Fraction(2) ** int(exponents[unit] - after[unit])
+        assert abs(value - Fraction(found.value[row, unit])) <= Fraction(found.error[row, unit])
+        assert found.error[row, unit] <= 1e-5 * abs(found.value[row, unit]) + 1e-288 / size
+    if slope in (0.0, 1.0, -1.0):  # what is exact stays exact
+        exact, _ = values.activations(
+            values.Values(given, 0 * error), np.sign(given).astype(np.int8), exponents, np.full(3, slope)
+        )
+        assert (exact.error <= 1e-280).all()
+
+
 @pytest.mark.parametrize("size", [1.0, 1e-150])
 def test_values_on_edges(size):
     # ends of edges that are off by almost all that their bounds allow, held against rationals

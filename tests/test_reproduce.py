@@ -39,7 +39,7 @@ def test_tent_maps_are_tents() -> None:
     x = np.linspace(0, 1, 9)[:, None]
     h = x
     *hidden, last = tent(3)
-    for kernel, bias in hidden:
+    for kernel, bias, *_ in hidden:
         h = np.maximum(h @ kernel + bias, 0)
     np.testing.assert_allclose((h @ last.kernel + last.bias)[:, 0], [0, 1, 0, 1, 0, 1, 0, 1, 0], atol=1e-15)
 

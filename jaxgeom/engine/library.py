@@ -135,6 +135,7 @@ def traced_count(
     corners: Float[np.ndarray, "corners 3"],
     cycles: Sequence[Sequence[int]],
     otherwise: Callable[..., tuple[np.ndarray, np.ndarray]],
+    integer: Any,
 ) -> tuple[Int[Array, "*networks"], Bool[Array, "*networks"]]:
     """:func:`count` inside programs that JAX compiles, under any of its transformations.
 
@@ -145,9 +146,9 @@ def traced_count(
         arrays: kernels and biases in turn, with any leading axes; float32 or float64.
         slopes, corners, cycles: as for :func:`count`.
         otherwise: the same count on the host, from NumPy arrays with the same leading axes.
+        integer: dtype of the counts, int32 or int64.
     """
     leading = jnp.shape(arrays[1])[:-1]
-    integer = jax.dtypes.canonicalize_dtype(np.int64)
     shapes = jax.ShapeDtypeStruct(leading, integer), jax.ShapeDtypeStruct(leading, np.bool_)
     constants = [jax.lax.stop_gradient(jnp.asarray(array)) for array in arrays]
 

@@ -4,6 +4,7 @@ seen in four colourings, unit by unit, and through a grid of points."""
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Float
@@ -13,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from jaxgeom import plot
 from jaxgeom.domains import grid_points
-from jaxgeom.layers import Dense, forward
+from jaxgeom.layers import forward
 from jaxgeom.plot.maps import SIDES
 from jaxgeom.recipes.movie import RegionMovie
 from jaxgeom.regions.colors import LAYER_COLORS, face_colors
@@ -99,7 +100,7 @@ def colors_figure(movie: RegionMovie) -> Figure:
 def units_figure(movie: RegionMovie) -> Figure:
     """What every hidden unit of the last network does, with the lines where it bends."""
     num = 61
-    layers = tuple(Dense(kernel[-1], bias[-1]) for kernel, bias in movie.layers)
+    layers = jax.tree.map(lambda array: array[-1], movie.layers)
     states = forward(layers, grid_points(movie.domain, num))
     pictures = [np.asarray(layer).T.reshape(-1, num, num) for layer in states.activations]
     columns = min(8, max(len(layer) for layer in pictures))
@@ -111,7 +112,7 @@ def units_figure(movie: RegionMovie) -> Figure:
 def grid_view_figure(movie: RegionMovie, *, num_grid: int = 41) -> tuple[Figure, dict[str, int]]:
     """What a grid of points sees of the last network's regions and what it misses; also the numbers."""
     regions = movie.complexes[-1]
-    layers = tuple(Dense(kernel[-1], bias[-1]) for kernel, bias in movie.layers)
+    layers = jax.tree.map(lambda array: array[-1], movie.layers)
     points = grid_points(movie.domain, num_grid)
     face = locate(regions, layers, points)
     seen = np.unique(face[face >= 0])

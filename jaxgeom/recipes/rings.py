@@ -105,7 +105,7 @@ def first_layer(params: Params) -> Layers:
     """The network that the lines of the first layer make by themselves, whatever the activations: for
     :func:`jaxgeom.count_regions` and :func:`jaxgeom.enumerate_regions`."""
     _, _, layer = named_layers(params)[0]
-    kernel, bias = (np.asarray(array) for array in layer)
+    kernel, bias = np.asarray(layer.kernel), np.asarray(layer.bias)
     ones = np.ones((*bias.shape, 1), kernel.dtype)
     return Dense(kernel, bias), Dense(ones, np.zeros((*bias.shape[:-1], 1), kernel.dtype))
 

@@ -21,7 +21,7 @@ from jaxgeom._reprs import readable
 from jaxgeom._typing import Params, RandomKey
 from jaxgeom.datasets import gaussian_cloud, line_grid, mesh_grid
 from jaxgeom.layers import named_layers
-from jaxgeom.models import ACTIVATIONS, hidden_states, mlp
+from jaxgeom.models import activation_function, hidden_states, mlp
 
 INPUTS = ("mesh", "cloud")
 WEIGHTS = ("manual", "random")
@@ -197,9 +197,9 @@ def step_facts(params: Params, x: Float[Array | np.ndarray, "points in"]) -> lis
         stretch = flat = None
         if stage.kind == "linear":
             stretch = np.linalg.svd(np.asarray(layers[stage.layer].kernel, np.float64), compute_uv=False).tolist()
-        elif stage.kind in ACTIVATIONS:
+        elif stage.kind not in ("input", "bias"):
             before = jnp.asarray(found[place - 1].points)
-            slope = jax.jvp(ACTIVATIONS[stage.kind], (before,), (jnp.ones_like(before),))[1]
+            slope = jax.jvp(activation_function(stage.kind), (before,), (jnp.ones_like(before),))[1]
             flat = float(jnp.mean(jnp.abs(slope) < 0.01))
         facts.append(StepFacts(name, float(np.abs(stage.points).max()), stretch, flat))
     return facts

@@ -175,7 +175,11 @@ def _check_setting(where: str, value: Any, parameter: inspect.Parameter) -> None
         wanted, is_right = "an integer", _is_integer(value)
     elif kind is str or str in kinds:
         many = parameter.name == "activation" and _is_list(value)
-        wanted, is_right = "a text", all(isinstance(item, str) for item in (value if many else [value]))
+        items = value if many else [value]
+        if float in kinds:
+            wanted, is_right = "a text or a number", all(isinstance(item, str) or _is_number(item) for item in items)
+        else:
+            wanted, is_right = "a text", all(isinstance(item, str) for item in items)
     elif parameter.name.endswith("dtype"):
         wanted, is_right = f"one of {', '.join(DTYPES)}", value in DTYPES
     elif isinstance(parameter.default, tuple):

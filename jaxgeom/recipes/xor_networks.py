@@ -19,7 +19,7 @@ from jaxgeom.chunks import map_chunks
 from jaxgeom.comparison import affine_triples, fit_affine, predict_affine, r_squared
 from jaxgeom.datasets import parity
 from jaxgeom.domains import box, corners, grid_points
-from jaxgeom.layers import Dense, Layers, layers_of
+from jaxgeom.layers import Dense, Layers, layers_of, slope_of
 from jaxgeom.losses import side_is_right, squared_error
 from jaxgeom.models import mlp
 from jaxgeom.population import Solved
@@ -101,8 +101,10 @@ def xor_training(key: RandomKey, width: int, seed: int, try_number: int, *, ever
 def xor_values(layers: Layers, points: Float[np.ndarray, "points 2"]) -> Float[np.ndarray, "*networks points"]:
     """The output at each point, of one network or a population, by NumPy in float64."""
     h = np.asarray(points, np.float64)
-    for index, (kernel, bias) in enumerate(layers):
-        h = (np.maximum(h, 0) if index else h) @ np.asarray(kernel, np.float64) + np.asarray(bias)[..., None, :]
+    for index, layer in enumerate(layers):
+        if index:
+            h = np.where(h > 0, h, np.asarray(slope_of(layers[index - 1]))[..., None, :] * h)
+        h = h @ np.asarray(layer.kernel, np.float64) + np.asarray(layer.bias)[..., None, :]
     return h[..., 0]
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Bool
 
 from jaxgeom._typing import PyTree
 from jaxgeom.given import as_float64
-from jaxgeom.layers import Dense, Layers, check_finite, pad_widths
+from jaxgeom.layers import Layers, check_finite, pad_widths
 
 NOT_COUNTED = -1
 """Stands in place of a count where a member of a population has NaN or infinite weights."""
@@ -21,12 +21,11 @@ def flattened(layers: Layers) -> tuple[Layers, tuple[int, ...], Bool[np.ndarray,
     if not leading:
         check_finite(layers)
     num = int(np.prod(leading))
-    flat = jax.tree.map(as_float64, layers)
-    flat = tuple(Dense(k.reshape(num, *k.shape[-2:]), b.reshape(num, b.shape[-1])) for k, b in flat)
+    flat = jax.tree.map(lambda array: as_float64(array).reshape(num, *array.shape[len(leading) :]), layers)
     flat = pad_widths(flat, [round_width(layer.bias.shape[-1]) for layer in flat[:-1]])
     is_finite = np.ones(len(flat[0].bias), bool)
-    for kernel, bias in flat:
-        is_finite &= np.isfinite(kernel).all(axis=(1, 2)) & np.isfinite(bias).all(axis=1)
+    for array in jax.tree.leaves(flat):
+        is_finite &= np.isfinite(array).all(axis=tuple(range(1, array.ndim)))
     return flat, leading, is_finite
 
 

@@ -19,10 +19,9 @@ from tqdm.auto import tqdm
 from jaxgeom._typing import PyTree
 from jaxgeom.chunks import check_chunk_size, map_chunks
 from jaxgeom.given import float64_of
-from jaxgeom.layers import Dense, Layers, with_units
+from jaxgeom.layers import Activation, Dense, Layers, slope_of, with_activation, with_units
 from jaxgeom.regions.batches import NOT_COUNTED, flattened, in_float64
 from jaxgeom.regions.exact_lines import ExactLine, exact_line
-from jaxgeom.regions.kinks import Activation, with_kinks
 from jaxgeom.regions.lines import Breakpoints, along_lines, along_segments, between, check_kind, segments, two_rays
 from jaxgeom.regions.sweep import NO_UNIT, Rays, Rooms, Sizes, sizes_of
 
@@ -32,8 +31,6 @@ _SAMPLE_FLOPS = 2e8
 _MANY = 2**18  # so many lines are worth a second program for those with more breakpoints than most
 _SMALLEST = 1e-290
 
-Slopes = Sequence[Float[np.ndarray, " _"]]
-
 
 def breakpoints(
     layers: Layers,
@@ -41,7 +38,7 @@ def breakpoints(
     stop: Float[Array | np.ndarray, "*lines in"],
     *,
     kind: str = "segment",
-    activation: Activation = "relu",
+    activation: Activation | None = None,
     chunk_size: int | None = None,
     progress: bool | str = False,
 ) -> Breakpoints:
@@ -56,7 +53,7 @@ def breakpoints(
         start, stop: two points of the line, or of many lines. Shapes (in,) and (lines, in) are lines that all networks
             get; with (*networks, lines, in), each network has its own. The two are broadcast against each other.
         kind: "segment" from start to stop, or the infinite "line" through both.
-        activation: what follows the hidden layers, see :func:`jaxgeom.enumerate_regions`.
+        activation: what follows the hidden layers, if they do not say it; see :func:`jaxgeom.enumerate_regions`.
         chunk_size: lines computed at once; default by memory.
         progress: show a progress bar; a string is its title.
 
@@ -72,30 +69,21 @@ def breakpoints(
     """
     check_kind(kind)
     check_chunk_size(chunk_size)
-    network, own_slopes = with_kinks(layers, activation)
-    flat, leading, is_finite = flattened(network)
+    flat, leading, is_finite = flattened(with_activation(layers, activation))
     num_outputs = flat[-1].bias.shape[1]
     flat = with_units(flat)
-    slopes = padded_slopes(own_slopes, flat)
     both, axes = checked_points(start, stop, leading, flat[0].kernel.shape[1])
     members = jax.tree.map(lambda array: array[is_finite], flat)
     start, stop = (array if len(array) == 1 else array[is_finite] for array in both)
     points = start, stop
-    found = found_along(members, slopes, points, kind, chunk_size, progress)
-    found, _ = decided(found, members, slopes, points, kind, progress)
+    found = found_along(members, points, kind, chunk_size, progress)
+    found, _ = decided(found, members, points, kind, progress)
     is_counted = np.repeat(is_finite, start.shape[1])
     found = found._replace(slope=found.slope[..., :num_outputs], intercept=found.intercept[..., :num_outputs])
     everyone = _nothing(len(is_counted), found.t.shape[1], found.slope.shape[2])
     np.asarray(everyone.count)[...] = NOT_COUNTED
     _fill(everyone, np.flatnonzero(is_counted), found)
     return Breakpoints(*(np.reshape(array, (*leading, *axes, *array.shape[1:])) for array in everyone))
-
-
-def padded_slopes(slopes: Slopes, flat: Layers) -> tuple[np.ndarray, ...]:
-    """The slopes with zeros for the units that have been added to the layers."""
-    return tuple(
-        np.pad(slope, (0, layer.bias.shape[1] - len(slope))) for slope, layer in zip(slopes, flat[:-1], strict=True)
-    )
 
 
 def checked_points(
@@ -134,7 +122,6 @@ def checked_points(
 
 def found_along(
     members: Layers,
-    slopes: tuple[np.ndarray, ...],
     points: tuple[np.ndarray, np.ndarray],
     kind: str,
     chunk_size: int | None,
@@ -146,22 +133,22 @@ def found_along(
         return _nothing(0, 0, num_outputs)
     with jax.enable_x64(True):
         sizes = jax.tree.map(np.asarray, _sizes_of_networks(members))
-    new = _guessed(members, slopes, points, kind, 1.0 if num * num_lines < _MANY else 0.9)
+    new = _guessed(members, points, kind, 1.0 if num * num_lines < _MANY else 0.9)
     lanes = chunk_size or _lanes(members, new, kind)
-    widths = [len(slope) for slope in slopes]
+    widths = [layer.bias.shape[1] for layer in members[:-1]]
     parts: list[tuple[np.ndarray, Breakpoints]] = []  # indices of lines, and what was found
     if num == 1 or num_lines >= lanes:
         for member in range(num):
             network, size = jax.tree.map(lambda array, member=member: array[member], (members, sizes))
             start, stop = (array[member if len(array) > 1 else 0] for array in points)
             lines = _corners(network[0], start, stop) if kind == "path" else (start, stop)
-            run = partial(_of_network, layers=network, slopes=slopes, sizes=size, kind=kind)
+            run = partial(_of_network, layers=network, sizes=size, kind=kind)
             found, new = _complete(run, lines, new, widths, lanes, progress)
             parts += [(index + member * num_lines, part) for index, part in found]
     else:
         shared = tuple(array[0] for array in points) if len(points[0]) == len(points[1]) == 1 else None
         own = () if shared else tuple(np.broadcast_to(array, (num, *array.shape[1:])) for array in points)
-        run = partial(_of_networks, slopes=slopes, shared=shared, kind=kind)
+        run = partial(_of_networks, shared=shared, kind=kind)
         found, _ = _complete(run, (members, sizes, *own), new, widths, max(1, lanes // num_lines), progress)
         every = np.arange(num_lines)
         parts += [
@@ -207,23 +194,20 @@ def _of_network(
     lines: tuple[Array, ...],
     *,
     layers: Layers,
-    slopes: tuple[Array, ...],
     sizes: tuple[Sizes, ...],
     kind: str,
     rooms: Rooms,
 ) -> Breakpoints:
     if kind == "line":
-        return along_lines(layers, slopes, sizes, *two_rays(layers[0], *lines), rooms=rooms)
+        return along_lines(layers, sizes, *two_rays(layers[0], *lines), rooms=rooms)
     rays = between(*lines) if kind == "path" else segments(layers[0], *lines)
-    return along_segments(layers, slopes, sizes, rays, rooms=rooms)
+    return along_segments(layers, sizes, rays, rooms=rooms)
 
 
 @partial(jax.jit, static_argnames=("kind", "rooms"))
-def _of_networks(
-    chunk: tuple, *, slopes: tuple[Array, ...], shared: tuple[Array, Array] | None, kind: str, rooms: Rooms
-) -> Breakpoints:
+def _of_networks(chunk: tuple, *, shared: tuple[Array, Array] | None, kind: str, rooms: Rooms) -> Breakpoints:
     def single(layers: Layers, sizes: tuple[Sizes, ...], *lines: Array) -> Breakpoints:
-        return _of_network(lines or shared, layers=layers, slopes=slopes, sizes=sizes, kind=kind, rooms=rooms)
+        return _of_network(lines or shared, layers=layers, sizes=sizes, kind=kind, rooms=rooms)
 
     return jax.vmap(single)(*chunk)
 
@@ -269,15 +253,13 @@ def _bounded(new: Sequence[int], widths: Sequence[int]) -> list[int]:
     return bounded
 
 
-def _guessed(
-    members: Layers, slopes: tuple[np.ndarray, ...], points: tuple[np.ndarray, np.ndarray], kind: str, share: float
-) -> list[int]:
+def _guessed(members: Layers, points: tuple[np.ndarray, np.ndarray], kind: str, share: float) -> list[int]:
     """Room for the breakpoints of each layer, by changes of sign along some of the lines.
 
     Args:
         share: of the lines, that are to have enough.
     """
-    widths = [len(slope) for slope in slopes]
+    widths = [layer.bias.shape[1] for layer in members[:-1]]
     steps = int(np.clip(2 * sum(widths), 64, 512))
     flops = 2 * steps * (widths[0] + sum(a * b for a, b in pairwise(widths))) if widths else 1
     num, num_lines = len(members[0].bias), points[0].shape[1]
@@ -287,14 +269,15 @@ def _guessed(
     counts = []
     for item in np.linspace(0, num * num_lines - 1, most).astype(int):
         member, line = divmod(int(item), num_lines)
-        layers = [Dense(kernel[member], bias[member]) for kernel, bias in members]
+        layers = jax.tree.map(lambda array, member=member: array[member], members)
         start, stop = (array[member if len(array) > 1 else 0, line] for array in points)
         value, change = start @ layers[0].kernel + layers[0].bias, (stop - start) @ layers[0].kernel
         scale = np.abs(value).sum() / np.abs(change).sum() if kind == "line" and change.any() else 1.0
         for sign in (1, -1) if kind == "line" else (1,):
             z = weight * value + p * (sign * scale * change)
             count = []
-            for slope, layer in zip(slopes, layers[1:], strict=True):
+            for before, layer in pairwise(layers):
+                slope = slope_of(before)
                 count.append(np.count_nonzero(((z[1:] > 0) != (z[:-1] > 0)) & (slope != 1)))
                 z = np.where(z > 0, z, slope * z) @ layer.kernel + weight * layer.bias
             counts.append(count)
@@ -321,7 +304,6 @@ def _lanes(members: Layers, new: Sequence[int], kind: str) -> int:
 def decided(
     found: Breakpoints,
     members: Layers,
-    slopes: tuple[np.ndarray, ...],
     points: tuple[np.ndarray, np.ndarray],
     kind: str,
     progress: bool | str,
@@ -331,16 +313,15 @@ def decided(
     is_tiny = np.zeros((num, num_lines), bool)
     for ends in points:
         is_tiny |= _has_tiny(ends, axis=2)
-    for kernel, bias in members:
-        is_tiny |= _has_tiny(kernel, axis=(1, 2))[:, None] | _has_tiny(bias, axis=1)[:, None]
-    is_tiny |= any(_has_tiny(slope, axis=0) for slope in slopes)
+    for array in jax.tree.leaves(members):
+        is_tiny |= _has_tiny(array, axis=tuple(range(1, array.ndim)))[:, None]
     undecided = np.flatnonzero(found.degenerate | is_tiny.ravel()).tolist()
     exact = {}
     for number in tqdm(undecided, unit="line", desc="in integers", disable=not (progress and undecided)):
         member, line = divmod(number, num_lines)
         network = jax.tree.map(lambda array, member=member: array[member], members)
         start, stop = (array[member if len(array) > 1 else 0, line] for array in points)
-        exact[number] = exact_line(network, slopes, start, stop, is_infinite=kind == "line")
+        exact[number] = exact_line(network, start, stop, is_infinite=kind == "line")
     width = max([found.t.shape[1], *(len(one.t) for one in exact.values())])
     lines = _nothing(num * num_lines, width, found.slope.shape[2])
     _fill(lines, np.arange(num * num_lines), found)

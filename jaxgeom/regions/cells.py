@@ -6,14 +6,18 @@ specification: the same rule, written out for reading, and some ten thousand tim
 
 import functools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int64
 
 from jaxgeom.domains import Start
 from jaxgeom.engine import library
-from jaxgeom.layers import Dense, Layers
+from jaxgeom.layers import Dense, Layers, slope_of
 from jaxgeom.regions.complex import PlanarComplex, unbounded_faces, without_artificial_edges
 from jaxgeom.regions.exact import complex_of_cells, exact_cells
 
@@ -21,57 +25,114 @@ NOT_COUNTED = -1
 """Stands in place of a count where a member of a population has NaN or infinite weights."""
 
 
-def cell_counts(
-    networks: Layers, slopes: Sequence[Float[np.ndarray, " _"]], start: Start
-) -> tuple[Int64[np.ndarray, " networks"], Bool[np.ndarray, " networks"]]:
+def check_planar(layers: Layers) -> Layers:
+    """The network or population, if it has two inputs; a ValueError that says what to do if not."""
+    if np.shape(layers[0].kernel)[-2] != 2:
+        raise ValueError(
+            f"two inputs are needed, but the first layer takes {np.shape(layers[0].kernel)[-2]}. Use "
+            "jaxgeom.on_plane for a slice through networks with more, or jaxgeom.count_regions_nd in 3 or 4 dimensions."
+        )
+    return layers
+
+
+def cell_counts(networks: Layers, start: Start) -> tuple[Int64[np.ndarray, " networks"], Bool[np.ndarray, " networks"]]:
     """Numbers of regions of networks with two inputs, -1 where weights are not finite; and who met an exact zero.
 
     Args:
         networks: arrays with one leading axis. The last layer is the affine output, which cuts nothing.
-        slopes: for each hidden layer and unit, what a pre-activation that is not positive is multiplied by.
         start: the domain.
     """
-    if library.is_available():
-        arrays = [array for layer in networks for array in layer]
-        return library.count(arrays, np.concatenate([*slopes, np.zeros(0)]), *start)
-    _warn_once()
     num = len(networks[0].bias)
     counts, degenerate = np.full(num, NOT_COUNTED, np.int64), np.zeros(num, bool)
+    if library.is_available():
+        for members, slopes in _by_slopes(networks):
+            found = library.count(_weights(networks, members), slopes, *start)
+            counts[members], degenerate[members] = found
+        return counts, degenerate
+    _warn_once()
     for index in range(num):
         if (network := _finite_member(networks, index)) is not None:
-            cells = exact_cells(network, slopes, start)
+            cells = exact_cells(network, start)
             counts[index] = len({cell.pattern for cell in cells})
             degenerate[index] = any(cell.is_tied for cell in cells)
     return counts, degenerate
 
 
 def traced_cell_counts(
-    networks: Layers, slopes: Sequence[Float[np.ndarray, " _"]], start: Start
+    networks: Layers, slopes: Float[np.ndarray, " units"], start: Start, integer: Any
 ) -> tuple[Int[Array, "*networks"], Bool[Array, "*networks"]]:
-    """:func:`cell_counts` inside programs that JAX compiles; the networks have any leading axes."""
+    """:func:`cell_counts` inside programs that JAX compiles.
+
+    Args:
+        networks: with any leading axes; slopes of theirs are not looked at.
+        slopes: of all hidden units, the same for all networks; see :func:`shared_slopes`.
+        start: the domain.
+        integer: dtype of the counts.
+    """
+    last = np.cumsum([0, *(jnp.shape(layer.bias)[-1] for layer in networks[:-1])])
 
     def otherwise(*arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         leading = arrays[1].shape[:-1]
         flat = [array.reshape(-1, *array.shape[len(leading) :]) for array in arrays]
-        counts, degenerate = cell_counts(tuple(map(Dense, flat[::2], flat[1::2])), slopes, start)
+        hidden = [np.broadcast_to(slopes[a:b], (len(flat[0]), b - a)) for a, b in pairwise(last)]
+        counts, degenerate = cell_counts(tuple(map(Dense, flat[::2], flat[1::2], [*hidden, None])), start)
         return counts.reshape(leading), degenerate.reshape(leading)
 
-    arrays = [array for layer in networks for array in layer]
-    return library.traced_count(arrays, np.concatenate([*slopes, np.zeros(0)]), *start, otherwise)
+    arrays = [array for layer in networks for array in (layer.kernel, layer.bias)]
+    return library.traced_count(arrays, slopes, *start, otherwise, integer)
 
 
-def complexes(networks: Layers, slopes: Sequence[Float[np.ndarray, " _"]], start: Start) -> list[PlanarComplex | None]:
+def complexes(networks: Layers, start: Start) -> list[PlanarComplex | None]:
     """The complexes of networks with two inputs, None where weights are not finite; arguments as for
     :func:`cell_counts`."""
+    each: list[PlanarComplex | None] = [None] * len(networks[0].bias)
     if library.is_available():
-        arrays = [array for layer in networks for array in layer]
-        found = library.cells(arrays, np.concatenate([*slopes, np.zeros(0)]), *start)
-        each = [None if cells is None else _complex_of(cells) for cells in found]
+        for members, slopes in _by_slopes(networks):
+            found = library.cells(_weights(networks, members), slopes, *start)
+            for index, cells in zip(members, found, strict=True):
+                each[index] = None if cells is None else _complex_of(cells)
     else:
         _warn_once()
-        members = [_finite_member(networks, index) for index in range(len(networks[0].bias))]
-        each = [m if m is None else complex_of_cells(exact_cells(m, slopes, start)) for m in members]
+        for index in range(len(each)):
+            if (network := _finite_member(networks, index)) is not None:
+                each[index] = complex_of_cells(exact_cells(network, start))
     return [complex_ if complex_ is None else without_artificial_edges(complex_) for complex_ in each]
+
+
+def shared_slopes(networks: Layers) -> Float[np.ndarray, " units"] | None:
+    """The slopes of all hidden units, if all networks have the same and they are known: not traced, and finite."""
+    shared = [np.zeros(0)]
+    for layer in networks[:-1]:
+        if layer.slope is None:
+            shared.append(np.zeros(np.shape(layer.bias)[-1]))
+            continue
+        if isinstance(layer.slope, jax.core.Tracer):
+            return None
+        rows = np.asarray(layer.slope, np.float64).reshape(-1, np.shape(layer.bias)[-1])
+        if not len(rows) or not (rows == rows[0]).all() or not np.isfinite(rows[0]).all():
+            return None
+        shared.append(rows[0])
+    return np.concatenate(shared)
+
+
+def _by_slopes(networks: Layers) -> Iterator[tuple[Sequence[int] | np.ndarray, np.ndarray]]:
+    """The networks in groups of the same slopes, which the engine takes for all networks of a call; those with slopes
+    that are not finite are left out."""
+    num = len(networks[0].bias)
+    shared = shared_slopes(networks)
+    if shared is not None:
+        yield range(num), shared
+        return
+    rows = np.concatenate([np.asarray(slope_of(layer), np.float64) for layer in networks[:-1]], axis=1)
+    finite = np.flatnonzero(np.isfinite(rows).all(axis=1))
+    distinct, group = np.unique(rows[finite], axis=0, return_inverse=True)
+    for number, slopes in enumerate(distinct):
+        yield finite[group.ravel() == number], slopes
+
+
+def _weights(networks: Layers, members: Sequence[int] | np.ndarray) -> list[np.ndarray]:
+    arrays = [array for layer in networks for array in (layer.kernel, layer.bias)]
+    return [np.asarray(array) if isinstance(members, range) else np.asarray(array)[members] for array in arrays]
 
 
 def _complex_of(cells: library.Cells) -> PlanarComplex:
@@ -106,8 +167,8 @@ def _complex_of(cells: library.Cells) -> PlanarComplex:
 
 
 def _finite_member(networks: Layers, index: int) -> Layers | None:
-    member = tuple(Dense(*(np.asarray(array[index], np.float64) for array in layer)) for layer in networks)
-    return member if all(np.isfinite(array).all() for layer in member for array in layer) else None
+    member = jax.tree.map(lambda array: np.asarray(array[index], np.float64), networks)
+    return member if all(np.isfinite(array).all() for array in jax.tree.leaves(member)) else None
 
 
 @functools.cache

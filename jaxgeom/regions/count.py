@@ -15,9 +15,8 @@ from tqdm.auto import tqdm
 from jaxgeom._reprs import readable
 from jaxgeom.chunks import check_chunk_size
 from jaxgeom.domains import PlanarDomain, Start, start_of
-from jaxgeom.layers import Dense, Layers, check_finite
-from jaxgeom.regions.cells import NOT_COUNTED, cell_counts, complexes, traced_cell_counts
-from jaxgeom.regions.kinks import Activation, check_planar, slopes_of, with_kinks
+from jaxgeom.layers import Activation, Dense, Layers, as_arrays, check_finite, is_rewriting, with_activation
+from jaxgeom.regions.cells import NOT_COUNTED, cell_counts, check_planar, complexes, shared_slopes, traced_cell_counts
 from jaxgeom.regions.merge import KINDS, region_labels
 
 _CHUNK_BYTES = 2**26
@@ -43,7 +42,7 @@ def count_regions(
     domain: PlanarDomain,
     *,
     kind: str = "activation",
-    activation: Activation = "relu",
+    activation: Activation | None = None,
     cut_output: bool = False,
     min_area: float | None = None,
     chunk_size: int | None = None,
@@ -65,7 +64,7 @@ def count_regions(
         domain: where to count: :func:`jaxgeom.box`, :func:`jaxgeom.polygon` or :func:`jaxgeom.whole_plane`.
         kind: "activation"; "linear" for connected sets with one affine map; "map" for distinct affine maps. The
             latter two build every complex.
-        activation: what follows the hidden layers, see :func:`jaxgeom.enumerate_regions`.
+        activation: what follows the hidden layers, if they do not say it; see :func:`jaxgeom.enumerate_regions`.
         cut_output: let the zero sets of the outputs cut as well, like units of one more hidden layer.
         min_area: also count the regions with at least this area, in squared units of the input, which does not
             depend on slivers that training leaves along its data. Builds every complex, too.
@@ -94,23 +93,22 @@ def count_regions(
         raise ValueError(f"min_area must be at least 0, but {min_area} was given.")
     check_chunk_size(chunk_size)
     start = start_of(domain)
-    layers = check_planar(layers, activation)
-    options: dict[str, Any] = {"kind": kind, "activation": activation, "cut_output": cut_output, "min_area": min_area}
-    if any(isinstance(array, jax.core.Tracer) for layer in layers for array in layer):
-        return _traced(layers, domain, start, options)
-    leading = np.shape(layers[0].bias)[:-1]
+    network = check_planar(with_activation(layers, activation))
+    options: dict[str, Any] = {"kind": kind, "cut_output": cut_output, "min_area": min_area}
+    if any(isinstance(array, jax.core.Tracer) for array in jax.tree.leaves(network)):
+        if not is_rewriting(activation):
+            return _traced(network, domain, start, options)
+        return _traced(as_arrays(layers), domain, start, options | {"activation": activation})
+    leading = np.shape(network[0].bias)[:-1]
     num = int(np.prod(leading))
-    flat = tuple(
-        Dense(*(np.asarray(array).reshape(num, *np.shape(array)[len(leading) :]) for array in layer))
-        for layer in layers
-    )
+    flat = jax.tree.map(lambda array: np.asarray(array).reshape(num, *np.shape(array)[len(leading) :]), network)
     size = chunk_size or _chunk_size(flat, needs_complexes=kind != "activation" or min_area is not None)
     if num <= size and not progress:
         columns = _counts_of(flat, start, **options)
     else:
         columns = _in_chunks(flat, start, size, progress, options)
     if not leading and columns[0][0] == NOT_COUNTED:
-        check_finite(layers)
+        check_finite(network)
     return RegionCounts(*(column.reshape(leading) for column in columns))
 
 
@@ -123,7 +121,7 @@ def _in_chunks(
     title = progress if isinstance(progress, str) else None
     with tqdm(total=num, unit="net", desc=title, disable=not progress) as bar:
         for first in range(0, num, size):
-            chunk = tuple(Dense(*(array[first : first + size] for array in layer)) for layer in networks)
+            chunk = jax.tree.map(lambda array, first=first: array[first : first + size], networks)
             parts.append(_counts_of(chunk, start, **options))
             bar.update(min(size, num - first))
     return tuple(map(np.concatenate, zip(*parts, strict=True)))
@@ -131,9 +129,9 @@ def _in_chunks(
 
 def _chunk_size(networks: Layers, *, needs_complexes: bool) -> int:
     """Networks whose weights in float64, or whose complexes, are held at once."""
-    numbers = sum(kernel[:1].size + bias[:1].size for kernel, bias in networks)
+    numbers = sum(layer.kernel[:1].size + layer.bias[:1].size for layer in networks)
     if needs_complexes:
-        units = sum(bias.shape[-1] for _, bias in networks[:-1])
+        units = sum(layer.bias.shape[-1] for layer in networks[:-1])
         return int(np.clip(_COMPLEX_WORK // max(1, units) ** 3, 1, 256))
     return max(1, _CHUNK_BYTES // (8 * max(1, numbers)))
 
@@ -143,20 +141,16 @@ def _counts_of(
     start: Start,
     *,
     kind: str,
-    activation: Activation,
     cut_output: bool,
     min_area: float | None,
 ) -> tuple[np.ndarray, ...]:
     """Counts and flags of a chunk; if an area is given, numbers of large regions and the smallest areas as well."""
-    slopes = slopes_of(networks, activation)
-    if slopes is None:
-        networks, slopes = with_kinks(networks, activation)
     if cut_output:
-        networks, slopes = with_output_cutting(networks, slopes)
+        networks = with_output_cutting(networks)
     if kind == "activation" and min_area is None:
-        return cell_counts(networks, slopes, start)
+        return cell_counts(networks, start)
     rows: list[tuple[int, bool, int, float]] = []
-    for complex_ in complexes(networks, slopes, start):
+    for complex_ in complexes(networks, start):
         if complex_ is None:
             rows.append((NOT_COUNTED, False, NOT_COUNTED, np.nan))
         else:
@@ -168,39 +162,59 @@ def _counts_of(
     return found[:2] if min_area is None else found
 
 
-def with_output_cutting(networks: Layers, slopes: list[np.ndarray]) -> tuple[Layers, list[np.ndarray]]:
-    """The network whose outputs are one more hidden layer of ReLU units, and the slopes with theirs. Behind these units
-    come as many linear ones, of which the outputs are copies."""
-    kernel, bias = networks[-1]
+def with_output_cutting(networks: Layers) -> Layers:
+    """The network whose outputs are one more hidden layer of ReLU units. Behind these units come as many linear ones,
+    of which the outputs are copies."""
+    kernel, bias, _ = networks[-1]
     width = bias.shape[-1]
-    twice = Dense(np.concatenate([kernel, kernel], axis=-1), np.concatenate([bias, bias], axis=-1))
-    copies = np.broadcast_to(
-        np.concatenate([np.zeros((width, width)), np.eye(width)]), (*bias.shape[:-1], 2 * width, width)
-    )
-    return (*networks[:-1], twice, Dense(copies, np.zeros_like(bias))), [*slopes, np.repeat([0.0, 1.0], width)]
+    leading = bias.shape[:-1]
+    slope = np.broadcast_to(np.repeat([0.0, 1.0], width), (*leading, 2 * width))
+    twice = Dense(np.concatenate([kernel, kernel], axis=-1), np.concatenate([bias, bias], axis=-1), slope)
+    copies = np.broadcast_to(np.concatenate([np.zeros((width, width)), np.eye(width)]), (*leading, 2 * width, width))
+    return (*networks[:-1], twice, Dense(copies, np.zeros_like(bias)))
 
 
 def _traced(layers: Layers, domain: PlanarDomain, start: Start, options: dict) -> RegionCounts:
     """The counts as part of the program that is being traced."""
-    kind, activation, min_area = options["kind"], options["activation"], options["min_area"]
-    slopes = slopes_of(layers, activation)
-    if kind == "activation" and min_area is None and slopes is not None and not options["cut_output"]:
-        floats = tuple(Dense(*(_as_float(array) for array in layer)) for layer in layers)
-        return RegionCounts(*traced_cell_counts(floats, slopes, start))  # type: ignore[arg-type]
-    leading = jnp.shape(layers[0].bias)[:-1]
+    min_area = options["min_area"]
     integer, real = (jax.dtypes.canonicalize_dtype(dtype) for dtype in (np.int64, np.float64))
+    slopes = shared_slopes(layers)
+    if slopes is not None and options == {"kind": "activation", "cut_output": False, "min_area": None}:
+        with jax.enable_x64(True):  # what is float64 in the program stays it
+            floats = tuple(Dense(_as_float(layer.kernel), _as_float(layer.bias)) for layer in layers)
+            return RegionCounts(*traced_cell_counts(floats, slopes, start, integer))  # type: ignore[arg-type]
+    leading = jnp.shape(layers[0].bias)[:-1]
     dtypes = (integer, np.bool_, integer, real)[: 2 if min_area is None else 4]
+    # slopes that are known stay as they are: JAX would round them to float32
+    known = [None if isinstance(layer.slope, jax.core.Tracer) else layer.slope for layer in layers]
+    traced = tuple(
+        layer if slope is None else layer._replace(slope=None) for layer, slope in zip(layers, known, strict=True)
+    )
+    weights, structure = jax.tree.flatten(traced)
 
     def on_host(*arrays: Array) -> tuple[np.ndarray, ...]:
-        values = list(map(np.asarray, arrays))
-        if values[1].ndim == 1:  # as a population, so that it may be not finite
+        values = [
+            np.asarray(array).view(np.float64)[..., 0] if is_double else np.asarray(array)
+            for array, is_double in zip(arrays, doubles, strict=True)
+        ]
+        shape = values[1].shape[:-1]
+        if not shape:  # as a population, so that it may be not finite
             values = [value[None] for value in values]
-        counts = count_regions(tuple(map(Dense, values[::2], values[1::2])), domain, **options)
-        shape = np.shape(arrays[1])[:-1]
+        networks = tuple(
+            layer if slope is None else layer._replace(slope=np.broadcast_to(slope, layer.bias.shape))
+            for layer, slope in zip(jax.tree.unflatten(structure, values), known, strict=True)
+        )
+        counts = count_regions(networks, domain, **options)
         return tuple(np.asarray(column, dtype).reshape(shape) for column, dtype in zip(counts, dtypes, strict=False))
 
     shapes = tuple(jax.ShapeDtypeStruct(leading, dtype) for dtype in dtypes)
-    arrays = [jax.lax.stop_gradient(array) for layer in layers for array in layer]
+    with jax.enable_x64(True):  # callbacks round float64 where x64 is off: they get its bits
+        arrays = [jax.lax.stop_gradient(jnp.asarray(array)) for array in weights]
+        doubles = [array.dtype == jnp.float64 for array in arrays]
+        arrays = [
+            jax.lax.bitcast_convert_type(array, jnp.uint32) if is_double else array
+            for array, is_double in zip(arrays, doubles, strict=True)
+        ]
     return RegionCounts(*jax.pure_callback(on_host, shapes, *arrays, vmap_method="broadcast_all"))
 
 

@@ -1,15 +1,15 @@
 """[host] All linear regions of networks in the plane, as complexes: vertices, edges, faces, patterns, affine maps."""
 
+import jax
 import numpy as np
 from tqdm.auto import tqdm
 
 from jaxgeom.chunks import check_chunk_size
 from jaxgeom.domains import PlanarDomain, Start, start_of
-from jaxgeom.layers import Dense, Layers, check_finite, check_layers
-from jaxgeom.regions.cells import cell_counts, complexes
+from jaxgeom.layers import Activation, Dense, Layers, check_finite, check_layers, with_activation
+from jaxgeom.regions.cells import cell_counts, check_planar, complexes
 from jaxgeom.regions.complex import PlanarComplex
 from jaxgeom.regions.count import with_output_cutting
-from jaxgeom.regions.kinks import Activation, check_planar, with_kinks
 
 _COMPLEX_WORK = 2**24  # networks x units³ that are held beside the results
 
@@ -18,7 +18,7 @@ def enumerate_regions(
     layers: Layers,
     domain: PlanarDomain,
     *,
-    activation: Activation = "relu",
+    activation: Activation | None = None,
     cut_output: bool = False,
     max_regions: int | None = None,
 ) -> PlanarComplex:
@@ -30,8 +30,9 @@ def enumerate_regions(
     Args:
         layers: one network with two inputs, a tuple of :class:`jaxgeom.Dense`.
         domain: :func:`jaxgeom.box`, :func:`jaxgeom.polygon` or :func:`jaxgeom.whole_plane`.
-        activation: what follows the hidden layers, see :func:`jaxgeom.regions.kinks.with_kinks`: "relu",
-            "leaky_relu", "abs", "hard_tanh", "maxout", "linear" or a negative slope; or one for each layer.
+        activation: what follows the hidden layers, if they do not say it themselves by their slopes: "relu",
+            "leaky_relu", "abs", "hard_tanh", "maxout", "linear" or a slope; or one for each layer. See
+            :func:`jaxgeom.layers.with_activation`.
         cut_output: let the zero sets of the outputs cut as well, like units of one more hidden layer: the decision
             boundary then consists of edges of the last layer.
         max_regions: stop before the layer that makes more regions than this, and return the complex of the layers
@@ -45,7 +46,7 @@ def enumerate_regions(
     if max_regions is not None and max_regions < 1:
         raise ValueError(f"max_regions must be a positive integer, but {max_regions} was given.")
     start = start_of(domain)
-    network, slopes = with_kinks(layers, activation)
+    network = jax.tree.map(np.asarray, with_activation(layers, activation))
     if np.ndim(network[0].bias) != 1:
         raise ValueError(
             f"one network is needed, but the layers have leading axes {np.shape(network[0].bias)[:-1]}. Take one "
@@ -54,17 +55,17 @@ def enumerate_regions(
     check_layers(network, dim=2)
     check_finite(network)
     if cut_output:
-        network, slopes = with_output_cutting(network, slopes)
-    stacked = tuple(Dense(layer.kernel[None], layer.bias[None]) for layer in network)
-    depth = len(slopes)
+        network = with_output_cutting(network)
+    stacked = jax.tree.map(lambda array: array[None], network)
+    depth = len(network) - 1
     if max_regions is not None:
-        depth = _layers_within(stacked, slopes, start, max_regions)
-    if depth == len(slopes):
-        (found,) = complexes(stacked, slopes, start)
+        depth = _layers_within(stacked, start, max_regions)
+    if depth == len(network) - 1:
+        (found,) = complexes(stacked, start)
         assert found is not None
         return _without_copies(found, network) if cut_output else found
     reached = Dense(np.zeros((1, network[depth].kernel.shape[0], 1)), np.zeros((1, 1)))
-    (found,) = complexes((*stacked[:depth], reached), slopes[:depth], start)
+    (found,) = complexes((*stacked[:depth], reached), start)
     assert found is not None
     nothing = np.full((found.num_faces, 1, 3), np.nan)
     outputs = np.full((len(found.vertices), 1), np.nan)
@@ -76,20 +77,20 @@ def _without_copies(complex_: PlanarComplex, network: Layers) -> PlanarComplex:
     return complex_._replace(patterns=complex_.patterns[:, : -network[-1].bias.shape[-1] or None])
 
 
-def _layers_within(networks: Layers, slopes: list[np.ndarray], start: Start, max_regions: int) -> int:
+def _layers_within(networks: Layers, start: Start, max_regions: int) -> int:
     """How many hidden layers together make no more regions than this."""
-    for depth in range(1, len(slopes) + 1):
-        counts, _ = cell_counts((*networks[:depth], networks[depth]), slopes[:depth], start)
+    for depth in range(1, len(networks)):
+        counts, _ = cell_counts((*networks[:depth], networks[depth]._replace(slope=None)), start)
         if counts[0] > max_regions:
             return depth - 1
-    return len(slopes)
+    return len(networks) - 1
 
 
 def enumerate_population(
     layers: Layers,
     domain: PlanarDomain,
     *,
-    activation: Activation = "relu",
+    activation: Activation | None = None,
     cut_output: bool = False,
     chunk_size: int | None = None,
     progress: bool | str = False,
@@ -110,22 +111,21 @@ def enumerate_population(
     """
     check_chunk_size(chunk_size)
     start = start_of(domain)
-    layers = check_planar(layers, activation)
+    layers = check_planar(with_activation(layers, activation))
     if np.ndim(layers[0].bias) != 2:
         raise ValueError(
             f"a population with one leading axis is needed, but the biases have shape {np.shape(layers[0].bias)}."
         )
     num, units = len(layers[0].bias), sum(np.shape(layer.bias)[-1] for layer in layers[:-1])
     size = chunk_size or int(np.clip(_COMPLEX_WORK // max(1, units) ** 3, 1, 256))
-    networks = tuple(Dense(*map(np.asarray, layer)) for layer in layers)
+    networks = jax.tree.map(np.asarray, layers)
     found: list[PlanarComplex | None] = []
     with tqdm(total=num, unit="net", desc=progress if isinstance(progress, str) else None, disable=not progress) as bar:
         for first in range(0, num, size):
-            chunk = tuple(Dense(*(array[first : first + size] for array in layer)) for layer in networks)
-            cut, slopes = with_kinks(chunk, activation)
+            cut = jax.tree.map(lambda array, first=first: array[first : first + size], networks)
             if cut_output:
-                cut, slopes = with_output_cutting(cut, slopes)
-            some = complexes(cut, slopes, start)
+                cut = with_output_cutting(cut)
+            some = complexes(cut, start)
             found += [c if c is None or not cut_output else _without_copies(c, cut) for c in some]
             bar.update(min(size, num - first))
     return found

@@ -22,10 +22,9 @@ from math import gcd, hypot, inf
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from jaxtyping import Float
 
 from jaxgeom.domains import Start
-from jaxgeom.layers import Dense, Layers, check_finite, check_layers
+from jaxgeom.layers import Dense, Layers, check_finite, check_layers, slope_of
 from jaxgeom.regions.complex import ARTIFICIAL, OUTSIDE, PlanarComplex, complex_of_cycles
 
 Vector: TypeAlias = tuple[int, int, int]
@@ -64,44 +63,35 @@ class _Cell(NamedTuple):
     is_tied: bool
 
 
-def exact_cells(
-    layers: Layers,
-    slopes: Sequence[Float[np.ndarray, " _"]],
-    start: Start,
-) -> list[ExactCell]:
+def exact_cells(layers: Layers, start: Start) -> list[ExactCell]:
     """All cells of one activation pattern of a network with two inputs, without any rounding.
 
     Args:
-        layers: one network, finite. The last layer is the affine output, which cuts nothing.
-        slopes: for each hidden layer and unit, what is done to a pre-activation z that is not positive: h = slope z.
-            0 is ReLU, -1 the absolute value; a unit of slope 1 is linear and never cuts.
+        layers: one network, finite. The last layer is the affine output, which cuts nothing. Units of slope 1 are
+            linear and never cut, either.
         start: the domain. Of several faces, the cells are those of each face.
 
     Raises:
         ValueError: if shapes do not fit or numbers are not finite.
     """
-    layers = _checked(layers, slopes)
-    cells, denominator = _cells_of_hidden_layers(layers, slopes, start)
+    layers = _checked(layers)
+    cells, denominator = _cells_of_hidden_layers(layers, start)
     found = []
     for vertices, labels, pattern, functions, is_tied in cells:
         rows = tuple((a, b, c) for a, b, c in functions.tolist())
         found.append(ExactCell(vertices, labels, pattern, rows, denominator, is_tied))
-    return _relabelled(found, [len(slope) for slope in slopes])
+    return _relabelled(found, [layer.bias.shape[0] for layer in layers[:-1]])
 
 
-def exact_count(
-    layers: Layers,
-    slopes: Sequence[Float[np.ndarray, " _"]],
-    start: Start,
-) -> int:
+def exact_count(layers: Layers, start: Start) -> int:
     """Number of regions of a network with two inputs, without any rounding; arguments as for :func:`exact_cells`.
 
     A pattern's cell is convex, so its parts in several faces of the start are one region.
     """
-    return len({cell.pattern for cell in exact_cells(layers, slopes, start)})
+    return len({cell.pattern for cell in exact_cells(layers, start)})
 
 
-def _checked(layers: Layers, slopes: Sequence[np.ndarray]) -> Layers:
+def _checked(layers: Layers) -> Layers:
     layers = check_layers(layers, dim=2)
     if np.ndim(layers[0].kernel) != 2:
         raise ValueError(
@@ -109,22 +99,15 @@ def _checked(layers: Layers, slopes: Sequence[np.ndarray]) -> Layers:
             "the population at a time."
         )
     check_finite(layers)
-    widths = [layer.bias.shape[0] for layer in layers[:-1]]
-    if [np.shape(slope) for slope in slopes] != [(width,) for width in widths]:
-        raise ValueError(
-            f"slopes must be one array for each hidden layer, of shapes {[(width,) for width in widths]}, but they "
-            f"have shapes {[np.shape(slope) for slope in slopes]}."
-        )
-    if not all(np.isfinite(slope).all() for slope in slopes):
-        raise ValueError("slopes must be finite, but NaN or infinity was given.")
     return layers
 
 
-def _cells_of_hidden_layers(layers: Layers, slopes: Sequence[np.ndarray], start: Start) -> tuple[list[_Cell], int]:
+def _cells_of_hidden_layers(layers: Layers, start: Start) -> tuple[list[_Cell], int]:
     """The cells that all layers but the last make, with the functions of the last one, and their denominator."""
     together, denominator = _integers_of(_with_bias(layers[0]))
     cells = [face._replace(rows=together) for face in _faces(start)]
-    for index, (slope, layer) in enumerate(zip(slopes, layers[1:], strict=True)):
+    for index, layer in enumerate(layers[1:]):
+        slope = np.asarray(slope_of(layers[index]))
         (together, scale), (factors, slope_scale) = _integers_of(_with_bias(layer)), _integers_of(slope)
         denominator *= slope_scale
         kernel, bias = together[:, :-1], together[:, -1] * denominator

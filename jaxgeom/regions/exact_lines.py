@@ -10,14 +10,13 @@ From one piece to the next, only what changes is multiplied with the next kernel
 weight of a layer and breakpoint of earlier layers: some 10 ms for 32 units a layer, a second for 256.
 """
 
-from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from jaxgeom.layers import Dense, Layers
+from jaxgeom.layers import Dense, Layers, slope_of
 
 End = Fraction | None
 """A place on the line; None for the infinite one on that side."""
@@ -54,7 +53,6 @@ class _Piece(NamedTuple):
 
 def exact_line(
     layers: Layers,
-    slopes: Sequence[Float[np.ndarray, " _"]],
     start: Float[np.ndarray, " in"],
     stop: Float[np.ndarray, " in"],
     *,
@@ -64,16 +62,15 @@ def exact_line(
 
     Args:
         layers: one network, finite.
-        slopes: for each hidden layer and unit, what negative pre-activations are multiplied with.
         start, stop: two different points.
         is_infinite: whether t takes all values.
     """
     (first, last), denominator = _integers(np.stack([start, stop]))
     begin, end = (None, None) if is_infinite else (Fraction(0), Fraction(1))
     pieces = [_Piece(begin, end, np.stack([last - first, first], axis=1), (), None)]
-    for index, slope in enumerate(slopes):
-        functions, denominator = _pre_activations(layers[index], pieces, denominator)
-        factors, scale = _integers(slope)
+    for index, layer in enumerate(layers[:-1]):
+        functions, denominator = _pre_activations(layer, pieces, denominator)
+        factors, scale = _integers(np.asarray(slope_of(layer)))
         pieces = [
             part
             for piece, rows in zip(pieces, functions, strict=True)

@@ -22,7 +22,7 @@ from jaxtyping import Array, Bool, Float, Int, Int32
 from jaxgeom._reprs import readable
 from jaxgeom.contract import times
 from jaxgeom.given import as_float64, check_finite_points, float64_of
-from jaxgeom.layers import Dense, Layers, check_finite, check_layers, with_units
+from jaxgeom.layers import Activation, Dense, Layers, check_finite, check_layers, with_activation, with_units
 from jaxgeom.regions.sweep import NO_UNIT, Rays, Rooms, Sizes, Traced, length_of, sizes_of, trace
 
 KINDS = ("segment", "line")
@@ -76,7 +76,7 @@ def line_breakpoints(
     *,
     capacity: int,
     kind: str = "segment",
-    slopes: Sequence[Float[Array | np.ndarray, " _"]] | None = None,
+    activation: Activation | None = None,
 ) -> Breakpoints:
     """Breakpoints of one network along one line, or along many, with fixed capacity.
 
@@ -89,8 +89,7 @@ def line_breakpoints(
         start, stop: two points of the line, shape (in,); or of many lines, shape (lines, in).
         capacity: room for so many breakpoints on a line, of all layers together.
         kind: "segment" from start to stop, or the infinite "line" through both.
-        slopes: for each hidden layer and unit, what negative pre-activations are multiplied with; default 0, ReLU. A
-            unit of slope 1 is linear and never bends.
+        activation: what follows the hidden layers, if they do not say it; see :func:`jaxgeom.enumerate_regions`.
 
     Raises:
         ValueError: if shapes do not fit, for an unknown kind, or a capacity below 1.
@@ -105,28 +104,20 @@ def line_breakpoints(
             "start and stop must have one shape, (in,) or (lines, in), but they have shapes "
             f"{np.shape(start)} and {np.shape(stop)}."
         )
-    layers = check_layers(layers, dim=np.shape(start)[-1])
+    layers = check_layers(with_activation(layers, activation), dim=np.shape(start)[-1])
     if np.ndim(layers[0].bias) != 1:
         raise ValueError(
             f"one network is needed, but the layers have leading axes {np.shape(layers[0].bias)[:-1]}. Use "
             "jax.vmap, or jaxgeom.breakpoints for populations."
         )
-    widths = [layer.bias.shape[0] for layer in layers[:-1]]
-    slopes = [np.zeros(width) for width in widths] if slopes is None else slopes
-    if [np.shape(slope) for slope in slopes] != [(width,) for width in widths]:
-        raise ValueError(
-            f"slopes must be one array for each hidden layer, of shapes {[(width,) for width in widths]}, but they "
-            f"have shapes {[np.shape(slope) for slope in slopes]}."
-        )
     for point in (start, stop):
         check_finite_points(point, "the points of a line")
     check_finite(layers)
     with jax.enable_x64(True):
-        layers, slopes = jax.tree.map(as_float64, (layers, tuple(slopes)))
+        layers = jax.tree.map(as_float64, layers)
         points = (start[None], stop[None]) if np.ndim(start) == 1 else (start, stop)
         num_outputs = layers[-1].bias.shape[-1]
-        slopes = tuple(slope if len(slope) else np.zeros(1) for slope in slopes)
-        found = _along(with_units(layers), slopes, *points, capacity=capacity, is_infinite=kind == "line")
+        found = _along(with_units(layers), *points, capacity=capacity, is_infinite=kind == "line")
         found = found._replace(
             slope=found.slope[..., :num_outputs],
             intercept=found.intercept[..., :num_outputs],
@@ -143,7 +134,6 @@ def check_kind(kind: str) -> None:
 @partial(jax.jit, static_argnames=("capacity", "is_infinite"))
 def _along(
     layers: Layers,
-    slopes: tuple[Array, ...],
     start: Float[Array, "lines in"],
     stop: Float[Array, "lines in"],
     *,
@@ -157,9 +147,9 @@ def _along(
         pieces = min(pieces + new, capacity + 1)
         rooms.append((new, pieces))
     if is_infinite:
-        found = along_lines(layers, slopes, sizes, *two_rays(layers[0], start, stop), rooms=tuple(rooms))
+        found = along_lines(layers, sizes, *two_rays(layers[0], start, stop), rooms=tuple(rooms))
     else:
-        found = along_segments(layers, slopes, sizes, segments(layers[0], start, stop), rooms=tuple(rooms))
+        found = along_segments(layers, sizes, segments(layers[0], start, stop), rooms=tuple(rooms))
     return _with_capacity(found, capacity)
 
 
@@ -221,7 +211,6 @@ def two_rays(
 
 def along_segments(
     layers: Layers,
-    slopes: tuple[Float[Array, " _"], ...],
     sizes: tuple[Sizes, ...],
     rays: Rays,
     *,
@@ -229,12 +218,11 @@ def along_segments(
 ) -> Breakpoints:
     """Breakpoints along segments; arguments as for :func:`jaxgeom.regions.sweep.trace`."""
     widths = [layer.bias.shape[0] for layer in layers[:-1]]
-    return _in_rows(_distinct(trace(layers, slopes, sizes, rays, rooms=rooms, fades=False)), widths)
+    return _in_rows(_distinct(trace(layers, sizes, rays, rooms=rooms, fades=False)), widths)
 
 
 def along_lines(
     layers: Layers,
-    slopes: tuple[Float[Array, " _"], ...],
     sizes: tuple[Sizes, ...],
     rays: Rays,
     scale: Float[Array, " lines"],
@@ -242,7 +230,7 @@ def along_lines(
     rooms: Rooms,
 ) -> Breakpoints:
     """Breakpoints along infinite lines, with room for those of both halves; the rays are those of :func:`two_rays`."""
-    found = _distinct(trace(layers, slopes, sizes, rays, rooms=rooms, fades=True))
+    found = _distinct(trace(layers, sizes, rays, rooms=rooms, fades=True))
     num_lines, room = scale.shape[0], found.position.shape[0]
     count, overflow, degenerate = (
         array.reshape(2, num_lines) for array in (found.count, found.overflow, found.degenerate)

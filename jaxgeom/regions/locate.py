@@ -10,13 +10,15 @@ the point's in units only whose pre-activation vanishes there. Such points get t
 pre-activation of a differing unit is smallest.
 """
 
+from itertools import pairwise
+
+import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxgeom.given import points_of
-from jaxgeom.layers import Layers, check_finite, check_layers
+from jaxgeom.given import as_float64, points_of
+from jaxgeom.layers import Activation, Layers, check_finite, check_layers, slope_of, with_activation
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex
-from jaxgeom.regions.kinks import Activation, with_kinks
 
 _NUMBERS_AT_ONCE = 1 << 22
 _MOST_FACES = 1 << 12
@@ -29,7 +31,7 @@ def locate(
     layers: Layers,
     points: Float[Array | np.ndarray, "points 2"],
     *,
-    activation: Activation = "relu",
+    activation: Activation | None = None,
 ) -> Int[np.ndarray, " points"]:
     """The face that holds each point; -1 for points outside of the domain.
 
@@ -42,7 +44,7 @@ def locate(
         complex_: regions of the network, as :func:`jaxgeom.enumerate_regions` gives them.
         layers: the network that the complex belongs to.
         points: any number of points.
-        activation: the activation that the complex was made with.
+        activation: the activation that was given when the complex was made.
 
     Raises:
         TypeError: if the points or the weights are not real numbers.
@@ -51,17 +53,17 @@ def locate(
     """
     points = np.asarray(points_of(points, 2))
     faces = np.full(len(points), OUTSIDE, np.int64)
-    network, slopes, whole = _network(complex_, layers, activation)
-    _check_is_its_network(complex_, network, slopes, whole)
+    network, whole = _network(complex_, with_activation(layers, activation))
+    _check_is_its_network(complex_, network, whole)
     table = _words(complex_.patterns)
     step = max(1, _NUMBERS_AT_ONCE // max(1, complex_.patterns.shape[1]))
     inside = np.flatnonzero(_is_inside(complex_, points))
     for block in np.split(inside, range(step, len(inside), step)):
-        patterns, _ = _patterns(network, slopes, points[block])
+        patterns, _ = _patterns(network, points[block])
         found = _lookup(table, _words(patterns))
         lost = np.flatnonzero(found == OUTSIDE)
         if len(lost):
-            found[lost] = _nearest(complex_.patterns, *_patterns(network, slopes, points[block[lost]], relative=True))
+            found[lost] = _nearest(complex_.patterns, *_patterns(network, points[block[lost]], relative=True))
         faces[block] = found
     return faces
 
@@ -86,17 +88,13 @@ def _is_inside(complex_: PlanarComplex, points: Float[np.ndarray, "points 2"]) -
     return is_inside
 
 
-def _network(
-    complex_: PlanarComplex, layers: Layers, activation: Activation
-) -> tuple[Layers, list[np.ndarray], Layers | None]:
-    """The layers that cut the complex, and the slopes of their units; and the layers that its affine maps belong to, if
-    it has some."""
-    network, slopes = with_kinks(layers, activation)
-    check_layers(network, dim=2)
+def _network(complex_: PlanarComplex, layers: Layers) -> tuple[Layers, Layers | None]:
+    """The layers that cut the complex; and the layers that its affine maps belong to, if it has some."""
+    network = jax.tree.map(lambda array: np.asarray(as_float64(array)), check_layers(layers, dim=2))
     check_finite(network)
     width = network[-1].bias.shape[-1]
     num_units = complex_.patterns.shape[1]
-    widths = np.cumsum([0, *map(len, slopes), width]).tolist()  # the outputs may have cut, too
+    widths = np.cumsum([0, *(layer.bias.shape[-1] for layer in network)]).tolist()  # the outputs may have cut, too
     if num_units not in widths or np.ndim(network[0].bias) != 1:
         raise ValueError(
             f"the faces of this complex have patterns of {num_units} units, but the layers have biases of shapes "
@@ -108,9 +106,9 @@ def _network(
     if num_layers == len(network) and width == 0:
         num_layers -= 1
     has_maps = complex_.complete and complex_.gradient.shape[1] == width
-    if complex_.complete and (num_layers < len(slopes) or not has_maps):
+    if complex_.complete and (num_layers < len(network) - 1 or not has_maps):
         raise ValueError(_another(f"it has {width} outputs, and its faces {complex_.gradient.shape[1]}"))
-    return network[:num_layers], [*slopes, np.zeros(width)][:num_layers], network if has_maps else None
+    return network[:num_layers], network if has_maps else None
 
 
 def _another(found: str) -> str:
@@ -120,15 +118,13 @@ def _another(found: str) -> str:
     )
 
 
-def _check_is_its_network(
-    complex_: PlanarComplex, network: Layers, slopes: list[np.ndarray], whole: Layers | None
-) -> None:
+def _check_is_its_network(complex_: PlanarComplex, network: Layers, whole: Layers | None) -> None:
     """Raise a ValueError if patterns at centroids, or affine maps of patterns, are not those of the faces."""
     num = complex_.num_faces
     rounding = _ROUNDING * (8 + complex_.patterns.shape[1])
     faces = np.unique(np.linspace(0, num - 1, min(num, _MOST_FACES)).astype(int))
     inner = faces[np.isfinite(complex_.centroid[faces]).all(axis=1)]
-    patterns, bounds = _patterns(network, slopes, complex_.centroid[inner], bounded=True)
+    patterns, bounds = _patterns(network, complex_.centroid[inner], bounded=True)
     is_other = (patterns != complex_.patterns[inner]) & (bounds > rounding)
     if is_other.any():
         raise ValueError(_another(f"at the centroid of face {inner[is_other.any(axis=1)][0]}, other units are active"))
@@ -139,7 +135,8 @@ def _check_is_its_network(
         rows = np.broadcast_to(rows, (len(faces), *rows.shape))
         size = np.abs(rows)
         start = 0
-        for (kernel, bias), slope in zip(whole[1:], slopes, strict=False):
+        for layer, (kernel, bias, _) in pairwise(whole):
+            slope = slope_of(layer)
             active = complex_.patterns[faces, start : start + len(slope)]
             # "linear" units are inactive on every face, and multiplied with 1
             factor = np.where(active, 1.0, slope)[:, None]
@@ -157,7 +154,6 @@ def _check_is_its_network(
 
 def _patterns(
     network: Layers,
-    slopes: list[np.ndarray],
     points: Float[np.ndarray, "points 2"],
     *,
     relative: bool = False,
@@ -169,7 +165,8 @@ def _patterns(
     patterns, distances = [np.zeros((len(points), 0), bool)], [np.zeros((len(points), 0))]
     h, last = points, len(network) - 1
     terms = np.abs(points)
-    for index, (layer, slope) in enumerate(zip(network, slopes, strict=True)):
+    for index, layer in enumerate(network):
+        slope = slope_of(layer)
         z = h @ layer.kernel + layer.bias
         patterns.append((z > 0) & (slope != 1))
         if relative:

@@ -14,11 +14,10 @@ from jaxtyping import Array, Float, Int
 from jaxgeom._reprs import readable
 from jaxgeom.chunks import check_chunk_size
 from jaxgeom.given import float64_of
-from jaxgeom.layers import Layers, with_units
+from jaxgeom.layers import Activation, Layers, with_activation, with_units
 from jaxgeom.regions.batches import flattened
-from jaxgeom.regions.breakpoints import checked_points, decided, found_along, padded_slopes
+from jaxgeom.regions.breakpoints import checked_points, decided, found_along
 from jaxgeom.regions.exact_lines import ExactLine
-from jaxgeom.regions.kinks import Activation, with_kinks
 from jaxgeom.regions.lines import Breakpoints
 
 
@@ -56,7 +55,7 @@ def polyline_breakpoints(
     layers: Layers,
     points: Float[Array | np.ndarray, "points in"],
     *,
-    activation: Activation = "relu",
+    activation: Activation | None = None,
     chunk_size: int | None = None,
     progress: bool | str = False,
 ) -> PathBreakpoints:
@@ -65,7 +64,7 @@ def polyline_breakpoints(
     Args:
         layers: one network.
         points: the corners of the path, at least two; neighbours must differ.
-        activation: what follows the hidden layers, see :func:`jaxgeom.enumerate_regions`.
+        activation: what follows the hidden layers, if they do not say it; see :func:`jaxgeom.enumerate_regions`.
         chunk_size: segments computed at once; default by memory.
         progress: show a progress bar; a string is its title.
 
@@ -75,8 +74,7 @@ def polyline_breakpoints(
             :func:`jaxgeom.breakpoints`.
     """
     check_chunk_size(chunk_size)
-    network, own_slopes = with_kinks(layers, activation)
-    flat, leading, _ = flattened(network)
+    flat, leading, _ = flattened(with_activation(layers, activation))
     if leading or np.ndim(points) != 2 or len(points) < 2:
         raise ValueError(
             "one network and an array (points, in) of at least two points are needed, but the layers have leading axes "
@@ -84,13 +82,12 @@ def polyline_breakpoints(
         )
     num_outputs = flat[-1].bias.shape[1]
     flat = with_units(flat)
-    slopes = padded_slopes(own_slopes, flat)
     corners = np.asarray(float64_of(points, "points"))
     ends, _ = checked_points(corners[:-1], corners[1:], (), flat[0].kernel.shape[1])
-    found = found_along(flat, slopes, ends, "path", chunk_size, progress)
-    found, exact = decided(found, flat, slopes, ends, "segment", progress)
+    found = found_along(flat, ends, "path", chunk_size, progress)
+    found, exact = decided(found, flat, ends, "segment", progress)
     found = found._replace(slope=found.slope[..., :num_outputs], intercept=found.intercept[..., :num_outputs])
-    return _joined(found, corners, exact, [len(slope) for slope in slopes])
+    return _joined(found, corners, exact, [layer.bias.shape[1] for layer in flat[:-1]])
 
 
 def _joined(

@@ -86,8 +86,8 @@ def on_plane(layers: Layers, plane: Plane) -> Layers:
         ValueError: if the network takes another number of inputs than the plane has.
     """
     layers = check_layers(layers, dim=len(plane.origin))
-    kernel, bias = (np.asarray(as_float64(array)) for array in layers[0])
-    return (Dense(plane.directions @ kernel, plane.origin @ kernel + bias), *layers[1:])
+    kernel, bias = (np.asarray(as_float64(array)) for array in (layers[0].kernel, layers[0].bias))
+    return (Dense(plane.directions @ kernel, plane.origin @ kernel + bias, layers[0].slope), *layers[1:])
 
 
 def project(plane: Plane, points: Float[Array | np.ndarray, "points in"]) -> Projection:

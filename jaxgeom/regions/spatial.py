@@ -1,4 +1,4 @@
-"""[host] Exact linear regions of ReLU networks in three, four and any few dimensions, on a box.
+"""[host] Exact linear regions of networks in three, four and any few dimensions, on a box.
 
 Unit after unit cuts the cells that are there (:mod:`jaxgeom.regions.lattice`): all its layer's units are affine on
 each cell, and the signs of its pre-activation at the vertices, exact ones (:mod:`jaxgeom.regions.values`), say which
@@ -12,15 +12,17 @@ vertex takes no more than a millisecond or two. One core; see :func:`count_regio
 """
 
 import math
+from itertools import pairwise
 from typing import NamedTuple
 
+import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8, Int64
 
 from jaxgeom._reprs import readable
 from jaxgeom.domains import Box, checked_box, corners
 from jaxgeom.given import as_float64
-from jaxgeom.layers import Dense, Layers, check_finite, check_layers
+from jaxgeom.layers import Activation, Layers, check_finite, check_layers, slope_of, with_activation
 from jaxgeom.regions.bounds import zaslavsky
 from jaxgeom.regions.complex import OUTSIDE
 from jaxgeom.regions.lattice import Lattice, box_lattice, cell_vertices, cut, is_consistent, pairs_of, simplices
@@ -28,6 +30,7 @@ from jaxgeom.regions.values import (
     Ancestry,
     Exact,
     Values,
+    activations,
     decide,
     exact_network,
     exact_position,
@@ -35,7 +38,6 @@ from jaxgeom.regions.values import (
     is_open,
     on_edges,
     pre_activations,
-    rectified,
 )
 
 _MAX_DIM = 10
@@ -65,7 +67,8 @@ class SpatialComplex(NamedTuple):
     vertices: Float[np.ndarray, "vertices dim"]
     """Positions."""
     signs: Int8[np.ndarray, "vertices units"]
-    """Signs of the pre-activations of all hidden units at the vertices, first layer first: -1, 0 or 1, exact."""
+    """Signs of the pre-activations of all hidden units at the vertices, first layer first: -1, 0 or 1, exact. Zero for
+    units of slope 1, which have no kink."""
     is_on_side: Bool[np.ndarray, "vertices sides"]
     """Which sides of the box each vertex lies on; 2i is the lower end of coordinate i, 2i + 1 its upper end."""
     edges: Int[np.ndarray, "edges 2"]
@@ -82,7 +85,7 @@ class SpatialComplex(NamedTuple):
     cell_vertices: Int[np.ndarray, " corners"]
     """The vertices of each cell."""
     patterns: Bool[np.ndarray, "cells units"]
-    """Which hidden units are active on each cell, first layer first."""
+    """Which hidden units are active on each cell, first layer first. False for units of slope 1."""
     gradient: Float[np.ndarray, "cells out dim"]
     """Gradient of the outputs on each cell."""
     intercept: Float[np.ndarray, "cells out"]
@@ -102,8 +105,14 @@ class SpatialComplex(NamedTuple):
         return len(self.patterns)
 
 
-def count_regions_nd(layers: Layers, domain: Box, *, max_memory: float | None = MAX_MEMORY) -> SpatialCount:
-    """Count the linear regions of ReLU networks on a box of few dimensions, exactly.
+def count_regions_nd(
+    layers: Layers,
+    domain: Box,
+    *,
+    activation: Activation | None = None,
+    max_memory: float | None = MAX_MEMORY,
+) -> SpatialCount:
+    """Count the linear regions of networks on a box of few dimensions, exactly.
 
     A region is a full-dimensional cell of the box with one activation pattern of the hidden units, however small; the
     sign of the output does not cut. The count is that of real arithmetic on the weights as they are. Any depth and
@@ -129,6 +138,7 @@ def count_regions_nd(layers: Layers, domain: Box, *, max_memory: float | None = 
     Args:
         layers: one network, or a population with any leading axes, counted one after the other.
         domain: where to count, for instance ``jaxgeom.box(-1, 1, dim=3)``.
+        activation: what follows the hidden layers, if they do not say it; see :func:`jaxgeom.enumerate_regions`.
         max_memory: in bytes. A network that would take more is refused within seconds: while its first units cut, the
             number of faces is estimated from what they have made. None for no limit.
 
@@ -139,26 +149,32 @@ def count_regions_nd(layers: Layers, domain: Box, *, max_memory: float | None = 
             population, members that are not finite get the count -1.
     """
     domain = _checked_domain(domain, max_memory)
-    layers = check_layers(layers, dim=len(domain.low))
+    layers = check_layers(with_activation(layers, activation), dim=len(domain.low))
     leading = np.shape(layers[0].bias)[:-1]
     if not leading:
         check_finite(layers)
     num = int(np.prod(leading))
-    flat = [np.asarray(as_float64(a)).reshape(num, *np.shape(a)[len(leading) :]) for layer in layers for a in layer]
+    flat = jax.tree.map(lambda a: np.asarray(as_float64(a)).reshape(num, *np.shape(a)[len(leading) :]), layers)
     num_faces = np.full((num, len(domain.low) + 1), -1, np.int64)
     degenerate = np.zeros(num, bool)
     for member in range(num):
-        if all(np.isfinite(array[member]).all() for array in flat):
-            arrays = [array[member] for array in flat]
-            found = _subdivide(tuple(map(Dense, arrays[::2], arrays[1::2])), domain, max_memory)
+        network = jax.tree.map(lambda array, member=member: array[member], flat)
+        if all(np.isfinite(array).all() for array in jax.tree.leaves(network)):
+            found = _subdivide(network, domain, max_memory)
             num_faces[member] = found.lattice.num_faces
             degenerate[member] = found.degenerate
     shaped = num_faces.reshape(*leading, len(domain.low) + 1)
     return SpatialCount(shaped[..., -1].copy(), shaped, degenerate.reshape(leading))
 
 
-def enumerate_regions_nd(layers: Layers, domain: Box, *, max_memory: float | None = MAX_MEMORY) -> SpatialComplex:
-    """The linear regions of one ReLU network on a box of few dimensions, with their faces, maps and volumes.
+def enumerate_regions_nd(
+    layers: Layers,
+    domain: Box,
+    *,
+    activation: Activation | None = None,
+    max_memory: float | None = MAX_MEMORY,
+) -> SpatialComplex:
+    """The linear regions of one network on a box of few dimensions, with their faces, maps and volumes.
 
     Regions and exactness are those of :func:`count_regions_nd`, at two or three times the cost; positions, maps and
     volumes are float64.
@@ -166,20 +182,21 @@ def enumerate_regions_nd(layers: Layers, domain: Box, *, max_memory: float | Non
     Args:
         layers: one network.
         domain: for instance ``jaxgeom.box(-1, 1, dim=3)``.
+        activation: as for :func:`count_regions_nd`.
         max_memory: as for :func:`count_regions_nd`.
 
     Raises:
         TypeError, ValueError: as :func:`count_regions_nd`, and for a population.
     """
     domain = _checked_domain(domain, max_memory)
-    layers = check_layers(layers, dim=len(domain.low))
+    layers = check_layers(with_activation(layers, activation), dim=len(domain.low))
     if np.ndim(layers[0].bias) != 1:
         raise ValueError(
             f"one network is needed, but a population of shape {np.shape(layers[0].bias)[:-1]} was given. Take one "
             "member, jax.tree.map(lambda array: array[0], layers), or use count_regions_nd."
         )
     check_finite(layers)
-    layers = tuple(Dense(*(np.asarray(as_float64(array)) for array in layer)) for layer in layers)
+    layers = jax.tree.map(lambda array: np.asarray(as_float64(array)), layers)
     found = _subdivide(layers, domain, max_memory)
     offsets, members = cell_vertices(found.lattice)
     gradient, intercept = _affine_maps(layers, found.patterns)
@@ -248,13 +265,17 @@ def _subdivide(layers: Layers, domain: Box, max_memory: float | None) -> _Subdiv
     )
     exact = exact_network(layers, position)
     inputs, exponents = first_inputs(position)
-    left = [int((np.asarray(kernel) != 0).any(axis=0).sum()) for kernel, _ in layers[:-1]]
-    for index, layer in enumerate(layers[:-1]):
-        kernel, bias = map(np.asarray, layer)
-        values, exponents = pre_activations(inputs, exponents, kernel, bias)
+    slopes = [np.asarray(slope_of(layer)) for layer in layers[:-1]]
+    left = [
+        int(((np.asarray(layer.kernel) != 0).any(axis=0) & (slope != 1)).sum())
+        for layer, slope in zip(layers, slopes, strict=False)
+    ]
+    for index, (layer, slope) in enumerate(zip(layers, slopes, strict=False)):
+        values, exponents = pre_activations(inputs, exponents, np.asarray(layer.kernel), np.asarray(layer.bias))
         budget = _Budget(max_memory, sum(left[index + 1 :]))
-        state, values = _cut_by_layer(state, values, exponents, exact, index, budget)
-        inputs, exponents = rectified(values, state.signs[:, state.signs.shape[1] - len(exponents) :], exponents)
+        state, values = _cut_by_layer(state, values, exponents, slope != 1, exact, index, budget)
+        signs = state.signs[:, state.signs.shape[1] - len(exponents) :]
+        inputs, exponents = activations(values, signs, exponents, slope)
     if not is_consistent(state.lattice):
         raise RuntimeError("the faces of the regions do not fit together. Please report the network and the domain.")
     return state
@@ -296,14 +317,15 @@ def _cut_by_layer(
     state: _Subdivision,
     values: Values,
     exponents: Int[np.ndarray, " units"],
+    bends: Bool[np.ndarray, " units"],
     exact: Exact,
     layer: int,
     budget: _Budget,
 ) -> tuple[_Subdivision, Values]:
-    """The subdivision cut by all units of a layer, and their values at all vertices."""
-    unclear = is_open(values)
+    """The subdivision cut by all units of a layer that bend, and the values of all its units at all vertices."""
+    unclear = is_open(values) & bends
     everyone = np.arange(len(values.value))
-    signs = decide(exact, state.ancestry, values, unclear, everyone, layer, exponents)
+    signs = decide(exact, state.ancestry, values, unclear, everyone, layer, exponents) * bends
     before = state.signs.shape[1]
     state = state._replace(
         signs=np.concatenate([state.signs, signs], axis=1),
@@ -328,7 +350,7 @@ def _cut_by_layer(
         made = np.tile([layer, unit], (len(found.split[-1]), 1))
         maker = np.concatenate([state.facet_maker, state.facet_maker[walls], made])
         state = state._replace(lattice=found.lattice, facet_maker=maker)
-        rest = int(np.count_nonzero((values.value[:, unit + 1 :] != 0).any(axis=0)))
+        rest = int(np.count_nonzero((values.value[:, unit + 1 :] != 0).any(axis=0) & bends[unit + 1 :]))
         _check_budget(budget, state, rest + budget.num_later, len(exponents))
     return state, values
 
@@ -401,9 +423,9 @@ def _affine_maps(
     rows = np.concatenate([layers[0].kernel, layers[0].bias[None]])
     carried = np.broadcast_to(rows, (len(patterns), *rows.shape))
     start = 0
-    for kernel, bias in layers[1:]:
+    for layer, (kernel, bias, _) in pairwise(layers):
         active = patterns[:, start : start + len(kernel)]
-        carried = (carried * active[:, None, :]) @ kernel
+        carried = (carried * np.where(active, 1.0, slope_of(layer))[:, None, :]) @ kernel
         carried[:, -1] += bias
         start += len(kernel)
     return np.moveaxis(carried[:, :-1], 1, 2).copy(), carried[:, -1].copy()

@@ -31,7 +31,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int32, Shaped, UInt32
 
 from jaxgeom.contract import times
-from jaxgeom.layers import Dense, Layers
+from jaxgeom.layers import Dense, Layers, slope_of
 from jaxgeom.regions.words import nth_bit, num_bits, packed
 
 NO_UNIT = -1
@@ -134,7 +134,6 @@ class _Bends(NamedTuple):
 
 def trace(
     layers: Layers,
-    slopes: tuple[Float[Array, " _"], ...],
     sizes: tuple[Sizes, ...],
     rays: Rays,
     *,
@@ -145,7 +144,6 @@ def trace(
 
     Args:
         layers: one network, float64.
-        slopes: what negative pre-activations of each hidden layer are multiplied with.
         sizes: those of its layers.
         rays: the lines.
         rooms: how much there may be.
@@ -162,7 +160,7 @@ def trace(
     num = jnp.zeros(num_lines, jnp.int32)
     first = 0  # number of the layer's first unit
     for index, (layer, following) in enumerate(pairwise(layers)):
-        size, slope = sizes[index], slopes[index]
+        size, slope = sizes[index], jnp.asarray(slope_of(layer))
         num_new, num_pieces = rooms[index]
         # operations that a value goes through, with those that place its breakpoints
         rounding = (layer.kernel.shape[0] + 16 * (pieces.start.shape[0] + num_new) + 64) * _UNIT_ROUNDOFF

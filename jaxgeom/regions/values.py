@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int8
 
-from jaxgeom.layers import Layers
+from jaxgeom.layers import Layers, slope_of
 
 _EPS = float(np.finfo(np.float64).eps)
 _TINY = 1e-290  # what products and scaled weights may have lost to underflow
@@ -50,6 +50,8 @@ class Exact(NamedTuple):
     """The biases over the same power of two."""
     powers: tuple[int, ...]
     """Its exponent, for each layer."""
+    slopes: tuple[tuple[list[int], int], ...]
+    """For each layer, the slopes of its units over a power of two, and its exponent."""
     points: dict[int, tuple[int, ...]]
     """Homogeneous coordinates of vertices."""
     inputs: dict[tuple[int, int], tuple[list[int], int]]
@@ -58,15 +60,17 @@ class Exact(NamedTuple):
 
 def exact_network(layers: Layers, corners: Float[np.ndarray, "corners dim"]) -> Exact:
     """The hidden layers and the corners of the box as integers."""
-    kernels, biases, powers = [], [], []
-    for kernel, bias in layers[:-1]:
-        numbers, power = _integers(np.concatenate([kernel, bias[None]]).T)
+    kernels, biases, powers, slopes = [], [], [], []
+    for layer in layers[:-1]:
+        numbers, power = _integers(np.concatenate([layer.kernel, np.asarray(layer.bias)[None]]).T)
         kernels.append([row[:-1] for row in numbers])
         biases.append([row[-1] for row in numbers])
         powers.append(power)
+        (numerators,), power = _integers(np.asarray(slope_of(layer))[None])
+        slopes.append((numerators, power))
     numbers, power = _integers(corners)
     points = {vertex: (*row, 1 << power) for vertex, row in enumerate(numbers)}
-    return Exact(tuple(kernels), tuple(biases), tuple(powers), points, {})
+    return Exact(tuple(kernels), tuple(biases), tuple(powers), tuple(slopes), points, {})
 
 
 def _integers(array: Float[np.ndarray, "rows columns"]) -> tuple[list[list[int]], int]:
@@ -113,13 +117,34 @@ def pre_activations(
     return Values(h @ scaled, 1.01 * (bound + _TINY * terms)), exponents
 
 
-def rectified(
-    values: Values, signs: Int8[np.ndarray, "vertices units"], exponents: Int[np.ndarray, " units"]
+def activations(
+    values: Values,
+    signs: Int8[np.ndarray, "vertices units"],
+    exponents: Int[np.ndarray, " units"],
+    slope: Float[np.ndarray, " units"],
 ) -> tuple[Values, Int[np.ndarray, " units"]]:
-    """The activations: zero, exactly, where a unit is not active. They are scaled below 1, with new exponents."""
-    value, error = (np.where(signs > 0, array, 0.0) for array in values)
+    """The activations, scaled below 1, with new exponents: those of ReLU are zero, exactly, where a unit is not active.
+
+    Args:
+        values: the pre-activations.
+        signs: theirs. Of units without a kink, whose slope is 1, they do not matter.
+        exponents: of the scales of the units.
+        slope: what pre-activations that are not positive are multiplied by.
+    """
+    value, error = values
+    factor, steep = np.frexp(slope)
+    steep = np.maximum(steep, 0) * (slope != 1)  # steep units are scaled down, so that nothing overflows
+    factor = np.where(slope == 1, 1.0, np.ldexp(slope, -steep))
+    is_rounded = (np.abs(np.frexp(slope)[0]) != 0.5) & (slope != 0)
+    below = value * factor
+    error_below = error * np.abs(factor) + np.where(is_rounded, _EPS * np.abs(below), 0.0)
+    above, error_above = (np.ldexp(array, -steep) for array in values)
+    may_underflow = ((value != 0) | (error > 0)) & (slope != 0) & (np.abs(slope) != 1)
+    value = np.where(signs > 0, above, np.where(slope == 0, 0.0, below))
+    error = np.where(signs > 0, error_above, np.where(slope == 0, 0.0, 1.01 * error_below))
+    error = error + np.where(may_underflow, _TINY, 0.0)
     shift = np.frexp(np.abs(value).max(axis=0))[1]
-    return Values(np.ldexp(value, -shift), np.ldexp(error, -shift)), exponents + shift
+    return Values(np.ldexp(value, -shift), np.ldexp(error, -shift)), exponents + steep + shift
 
 
 def on_edges(values: Values, ends: Int[np.ndarray, "new 2"], unit: int) -> tuple[Values, Float[np.ndarray, " new"]]:
@@ -225,6 +250,10 @@ def _exact_inputs(exact: Exact, ancestry: Ancestry, layer: int, vertex: int) -> 
         else:
             units = range(len(exact.biases[layer - 1]))
             values = [_exact_value(exact, ancestry, layer - 1, vertex, unit) for unit in units]
-            inputs, denominator = [max(value, 0) for value, _ in values], values[0][1]
+            slopes, power = exact.slopes[layer - 1]
+            inputs = [
+                value << power if value > 0 else slope * value for (value, _), slope in zip(values, slopes, strict=True)
+            ]
+            denominator = values[0][1] << power
         exact.inputs[key] = inputs, denominator
     return exact.inputs[key]

@@ -99,7 +99,7 @@ def _noisy(rng: np.random.Generator, layers: Layers, noise: float, seeds: int) -
 
 def _num_pieces(layers: Layers) -> Int[np.ndarray, "*networks"]:
     """Pieces of functions on [0, 1]: linear regions of a square in which nothing depends on the second coordinate."""
-    kernel, bias = layers[0]
-    flat = np.concatenate([kernel, np.zeros_like(kernel)], axis=-2)
+    first = layers[0]
+    flat = np.concatenate([first.kernel, np.zeros_like(first.kernel)], axis=-2)
     square = polygon([(0, 0), (1, 0), (1, 1), (0, 1)])
-    return count_regions((Dense(flat, bias), *layers[1:]), square, kind="linear").count
+    return count_regions((first._replace(kernel=flat), *layers[1:]), square, kind="linear").count
