@@ -273,7 +273,7 @@ def _subdivide(layers: Layers, domain: Box, max_memory: float | None) -> _Subdiv
     for index, (layer, slope) in enumerate(zip(layers, slopes, strict=False)):
         values, exponents = pre_activations(inputs, exponents, np.asarray(layer.kernel), np.asarray(layer.bias))
         budget = _Budget(max_memory, sum(left[index + 1 :]))
-        state, values = _cut_by_layer(state, values, exponents, slope != 1, exact, index, budget)
+        state, values = _cut_by_layer(state, values, exponents, exact, index, budget, slope != 1)
         signs = state.signs[:, state.signs.shape[1] - len(exponents) :]
         inputs, exponents = activations(values, signs, exponents, slope)
     if not is_consistent(state.lattice):
@@ -317,10 +317,10 @@ def _cut_by_layer(
     state: _Subdivision,
     values: Values,
     exponents: Int[np.ndarray, " units"],
-    bends: Bool[np.ndarray, " units"],
     exact: Exact,
     layer: int,
     budget: _Budget,
+    bends: Bool[np.ndarray, " units"],
 ) -> tuple[_Subdivision, Values]:
     """The subdivision cut by all units of a layer that bend, and the values of all its units at all vertices."""
     unclear = is_open(values) & bends
