@@ -193,9 +193,9 @@ def has_exact_zero(layers: Layers, polygon: Any, cells: Sequence[Cell], slopes: 
     """
     corners = [_point(x, y) for x, y in _fractions(polygon)]
     sides = [_cross(corners[i - 1], corners[i]) for i in range(len(corners))]
-    factors = [[Fraction(0)] * len(bias) for _, bias in layers[:-1]] if slopes is None else _fractions_of(slopes)
+    factors = _slopes(layers, slopes)
     scaled = []  # integer columns, the denominator of kernel and bias, integer slopes, their denominator
-    for (kernel, bias), own in zip(layers[:-1], factors, strict=True):
+    for (kernel, bias, *_), own in zip(layers[:-1], factors, strict=True):
         rows = [*_fractions(kernel), _fractions(bias)]
         s, t = (math.lcm(*(value.denominator for value in values)) for values in ([v for r in rows for v in r], own))
         columns = [[int(row[j] * s) for row in rows] for j in range(len(own))]

@@ -16,6 +16,8 @@ from spatial_truth import exact_spatial_regions
 import jaxgeom as jg
 from jaxgeom.layers import named_layers, pad_widths, with_activation, with_units
 from jaxgeom.recipes import xor_networks
+from jaxgeom.regions import breakpoints as driver
+from jaxgeom.regions import lines
 
 SQUARE = jg.box()
 CORNERS = jg.polygon_vertices(SQUARE)
@@ -47,6 +49,16 @@ def rational_count(layers, corners=CORNERS):
 
 
 # Networks that were trained with each activation
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quickly_compiled():
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_of_networks", "_of_network"):
+            patch.setattr(driver, name, quick(getattr(driver, name).__wrapped__, static_argnames=("kind", "rooms")))
+        along = lines._along.__wrapped__
+        patch.setattr(lines, "_along", quick(along, static_argnames=("capacity", "is_infinite")))
+        yield
 
 
 @pytest.fixture(scope="module", params=ACTIVATIONS, ids=str)
@@ -410,7 +422,6 @@ TAKES_LAYERS = {
 }
 EXEMPT = {"step_output"}  # which replaces all activations
 INNER = {
-    "exact_regions": lambda layers: complex_facts(xor_networks.exact_regions(read(layers), SQUARE)),
     "pad_widths": lambda layers: jg.forward(pad_widths(read(layers), WIDER[len(layers)]), POINTS).output,
     "slow": lambda layers: complex_facts(complex_of(layers)),
     "traced": lambda layers: jax.jit(lambda layers: jg.count_regions(layers, SQUARE).count)(read(layers)),
