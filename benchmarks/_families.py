@@ -112,7 +112,7 @@ def quantised(original: Draw) -> Draw:
     def draw(num: int) -> Drawn:
         drawn = original(num)
         layers = []
-        for kernel, bias in drawn.layers:
+        for kernel, bias, *_ in drawn.layers:
             largest = [max(np.abs(k).max(), np.abs(b).max()) for k, b in zip(kernel, bias, strict=True)]
             arrays = [
                 np.stack([rounded(a, largest[i], is_short=i % 2 == 0) for i, a in enumerate(array)])

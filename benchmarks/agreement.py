@@ -172,7 +172,7 @@ def part_within_reach(drawn: of.Drawn, index: int, vertices: np.ndarray, *, must
 
 def wrong_in_rationals(drawn: of.Drawn, index: int, vertices: np.ndarray) -> list[str]:
     """What rationals find wrong with one network's count, flag and complex; empty if nothing."""
-    layers = [tuple(np.asarray(array, np.float64) for array in layer) for layer in member(drawn.layers, index)]
+    layers = [tuple(np.asarray(array, np.float64) for array in layer[:2]) for layer in member(drawn.layers, index)]
     slopes = slopes_of(drawn)
     cells = reference.exact_regions(layers, vertices.tolist(), slopes)
     found = count(drawn, index, vertices)
@@ -192,7 +192,7 @@ def wrong_complexes(drawn: of.Drawn, num: int, counts: np.ndarray) -> dict[int, 
     found = {}
     for index, complex_ in enumerate(jg.enumerate_population(first, drawn.domain, activation=drawn.activation)):
         assert complex_ is not None
-        layers = [tuple(np.asarray(array, np.float64) for array in layer) for layer in member(drawn.layers, index)]
+        layers = [tuple(np.asarray(array, np.float64) for array in layer[:2]) for layer in member(drawn.layers, index)]
         wrong = failures(complex_, vertices, layers if drawn.activation == "relu" else None)
         wrong += [] if complex_.num_faces == counts[index] else [f"{complex_.num_faces} faces, not {counts[index]}"]
         if wrong:

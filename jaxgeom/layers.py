@@ -342,7 +342,7 @@ def pad_widths(layers: Layers, widths: Sequence[int]) -> Layers:
         layers: one network or a population, as NumPy arrays.
         widths: for each hidden layer, at least its own width.
     """
-    layers = jax.tree.map(np.asarray, layers)
+    layers = jax.tree.map(np.asarray, as_arrays(layers))
     return _with_zero_units(layers, [w - layer.bias.shape[-1] for w, layer in zip(widths, layers[:-1], strict=True)])
 
 

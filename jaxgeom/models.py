@@ -205,7 +205,7 @@ def mlp(
             "for instance (2, 20, 1)."
         )
     num_hidden = len(features) - 2
-    is_one = isinstance(activation, str | int | float | np.number)
+    is_one = isinstance(activation, str) or not np.iterable(activation)
     hidden = (activation,) * num_hidden if is_one else tuple(activation)  # type: ignore[arg-type]
     if len(hidden) != num_hidden:
         raise ValueError(

@@ -54,8 +54,8 @@ def rational_count(layers, corners=CORNERS):
 @pytest.fixture(scope="module", autouse=True)
 def quickly_compiled():
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("_of_networks", "_of_network"):
-            patch.setattr(driver, name, quick(getattr(driver, name).__wrapped__, static_argnames=("kind", "rooms")))
+        run = driver._of_networks.__wrapped__
+        patch.setattr(driver, "_of_networks", quick(run, static_argnames=("kind", "rooms")))
         along = lines._along.__wrapped__
         patch.setattr(lines, "_along", quick(along, static_argnames=("capacity", "is_infinite")))
         yield

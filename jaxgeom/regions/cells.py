@@ -103,7 +103,7 @@ def shared_slopes(networks: Layers) -> Float[np.ndarray, " units"] | None:
     """The slopes of all hidden units, if all networks have the same and they are known: not traced, and finite."""
     shared = [np.zeros(0)]
     for layer in networks[:-1]:
-        if layer.slope is None:
+        if layer.slope is None or not np.shape(layer.bias)[-1]:
             shared.append(np.zeros(np.shape(layer.bias)[-1]))
             continue
         if isinstance(layer.slope, jax.core.Tracer):
