@@ -158,7 +158,7 @@ def part_within_reach(drawn: of.Drawn, index: int, vertices: np.ndarray, *, must
         parts = quarters(vertices)
         ours = [int(count(drawn, index, part).count) for part in parts]
         if must_differ:
-            network = tuple(jg.Dense(*(array[index : index + 1] for array in layer)) for layer in drawn.layers)
+            network = tuple(jg.Dense(*(array[index : index + 1] for array in layer[:2])) for layer in drawn.layers)
             parts = [
                 part for part, number in zip(parts, ours, strict=True) if limit.count(network, part)[0][0] != number
             ]
@@ -187,7 +187,7 @@ def wrong_in_rationals(drawn: of.Drawn, index: int, vertices: np.ndarray) -> lis
 
 def wrong_complexes(drawn: of.Drawn, num: int, counts: np.ndarray) -> dict[int, list[str]]:
     """Certificates that fail, of the complexes of the first networks."""
-    first = tuple(jg.Dense(*(array[:num] for array in layer)) for layer in drawn.layers)
+    first = tuple(jg.Dense(*(array[:num] for array in layer[:2])) for layer in drawn.layers)
     vertices = jg.polygon_vertices(drawn.domain)
     found = {}
     for index, complex_ in enumerate(jg.enumerate_population(first, drawn.domain, activation=drawn.activation)):

@@ -54,7 +54,7 @@ class Case(NamedTuple):
 
 
 def one(network: of.Network | jg.Layers, domain: Any, activation: Any = "relu") -> of.Drawn:
-    layers = tuple(jg.Dense(*(np.asarray(array, np.float64)[None] for array in layer)) for layer in network)
+    layers = tuple(jg.Dense(*(np.asarray(array, np.float64)[None] for array in layer[:2])) for layer in network)
     return of.Drawn(layers, domain, activation)
 
 
