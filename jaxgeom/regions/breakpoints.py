@@ -162,7 +162,7 @@ def found_along(
 
 
 def _flat(array: Array | np.ndarray) -> np.ndarray:
-    return np.reshape(array, (-1, *array.shape[2:]))
+    return np.reshape(array, (array.shape[0] * array.shape[1], *array.shape[2:]))
 
 
 def _fill(into: Breakpoints, lines: np.ndarray, part: Breakpoints) -> None:

@@ -5,6 +5,7 @@ specification: the same rule, written out for reading, and some ten thousand tim
 """
 
 import functools
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -73,7 +74,7 @@ def traced_cell_counts(
 
     def otherwise(*arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         leading = arrays[1].shape[:-1]
-        flat = [array.reshape(-1, *array.shape[len(leading) :]) for array in arrays]
+        flat = [array.reshape(math.prod(leading), *array.shape[len(leading) :]) for array in arrays]
         hidden = [np.broadcast_to(slopes[a:b], (len(flat[0]), b - a)) for a, b in pairwise(last)]
         counts, degenerate = cell_counts(tuple(map(Dense, flat[::2], flat[1::2], [*hidden, None])), start)
         return counts.reshape(leading), degenerate.reshape(leading)
