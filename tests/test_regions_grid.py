@@ -116,12 +116,12 @@ def test_linear_bottleneck():
     names = ("dense0_relu", "dense1_linear", "dense2_relu", "dense3_linear")
     params = {
         name: {"kernel": np.float32(kernel), "bias": np.float32(bias)}
-        for name, (kernel, bias) in zip(names, uniform(rng, 2, 9, 2, 8, 1), strict=True)
+        for name, (kernel, bias, _) in zip(names, uniform(rng, 2, 9, 2, 8, 1), strict=True)
     }
     layers = layers_of(params)
     with jax.enable_x64(True):
         found = member(quick(grid_regions)(layers, GRID), ...)
-    assert_is_the_reference([tuple(map(np.asarray, layer)) for layer in layers], GRID, found)
+    assert_is_the_reference(jax.tree.map(np.asarray, layers), GRID, found)
 
 
 @pytest.mark.parametrize("width", [2, 20, 100])
@@ -210,7 +210,7 @@ def test_jit_vmap_and_scan_without_x64_change_nothing():
             jax.tree.map(np.testing.assert_array_equal, found, alone[index])
             assert found.gradient.dtype == found.intercept.dtype == alone[index].gradient.dtype == np.float64
     # the last network's signs are those of float64
-    kernel, bias = networks[-1][0]
+    kernel, bias, _ = networks[-1][0]
     assert np.all(GRID[GRID[:, 0] == 1] @ kernel[:, 0] + bias[0] == 0)
     active = (GRID[:, 0] == 1) & (GRID[:, 1] > 0)
     np.testing.assert_array_equal(alone[-1].patterns[alone[-1].cell_of_point, 0], active)
