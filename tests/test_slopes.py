@@ -519,7 +519,8 @@ what = "boundary_lengths"
 domain = [-1, 1]
 [measure.seen]
 what = "grid_regions"
-points = [[0.1, 0.2], [0.3, -0.4]]
+domain = [-1, 1]
+num_grid = 5
 [measure.kinks]
 what = "line_breakpoints"
 start = [-1, -1]

@@ -267,20 +267,21 @@ def _guessed(members: Layers, points: tuple[np.ndarray, np.ndarray], kind: str, 
     p = np.linspace(0, 1, steps, endpoint=kind != "line")[:, None]
     weight = 1 - p if kind == "line" else np.ones_like(p)
     counts = []
-    for item in np.linspace(0, num * num_lines - 1, most).astype(int):
-        member, line = divmod(int(item), num_lines)
-        layers = jax.tree.map(lambda array, member=member: array[member], members)
-        start, stop = (array[member if len(array) > 1 else 0, line] for array in points)
-        value, change = start @ layers[0].kernel + layers[0].bias, (stop - start) @ layers[0].kernel
-        scale = np.abs(value).sum() / np.abs(change).sum() if kind == "line" and change.any() else 1.0
-        for sign in (1, -1) if kind == "line" else (1,):
-            z = weight * value + p * (sign * scale * change)
-            count = []
-            for before, layer in pairwise(layers):
-                slope = slope_of(before)
-                count.append(np.count_nonzero(((z[1:] > 0) != (z[:-1] > 0)) & (slope != 1)))
-                z = np.where(z > 0, z, slope * z) @ layer.kernel + weight * layer.bias
-            counts.append(count)
+    with np.errstate(over="ignore", invalid="ignore"):  # a guess
+        for item in np.linspace(0, num * num_lines - 1, most).astype(int):
+            member, line = divmod(int(item), num_lines)
+            layers = jax.tree.map(lambda array, member=member: array[member], members)
+            start, stop = (array[member if len(array) > 1 else 0, line] for array in points)
+            value, change = start @ layers[0].kernel + layers[0].bias, (stop - start) @ layers[0].kernel
+            scale = np.abs(value).sum() / np.abs(change).sum() if kind == "line" and change.any() else 1.0
+            for sign in (1, -1) if kind == "line" else (1,):
+                z = weight * value + p * (sign * scale * change)
+                count = []
+                for before, layer in pairwise(layers):
+                    slope = slope_of(before)
+                    count.append(np.count_nonzero(((z[1:] > 0) != (z[:-1] > 0)) & (slope != 1)))
+                    z = np.where(z > 0, z, slope * z) @ layer.kernel + weight * layer.bias
+                counts.append(count)
     enough = np.quantile(np.array(counts).reshape(len(counts), -1), share, axis=0, method="higher")
     return _bounded([_rounded(1.1 * number + 1) for number in enough], widths)
 
