@@ -49,7 +49,7 @@ class Comparison(NamedTuple):
 
 
 def affine_triples(layers: Layers, points: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points numbers"]:
-    """Gradient and intercept of one ReLU network at each point, side by side: (∂f/∂x, ∂f/∂y, c) for a network 2-…-1.
+    """Gradient and intercept of one network at each point, side by side: (∂f/∂x, ∂f/∂y, c) for a network 2-…-1.
 
     Of several outputs, the gradients come first and then the intercepts. Works under ``jit`` and ``vmap``.
 
@@ -169,7 +169,7 @@ def compare_networks(
     fit_points: Float[Array | np.ndarray, "fitted in"] | None = None,
     decimals: int | None = None,
 ) -> Comparison:
-    """Fit the affine maps of one ReLU network to those of another, and say how well that works.
+    """Fit the affine maps of one network to those of another, and say how well that works.
 
     Works under ``jit`` and ``vmap``: ``jax.vmap(jaxgeom.compare_networks, in_axes=(0, 0, None))`` takes many pairs.
 

@@ -1,4 +1,4 @@
-"""[host] Breakpoints of a ReLU network along one line in integer arithmetic: slow, and never wrong.
+"""[host] Breakpoints of a network along one line in integer arithmetic: slow, and never wrong.
 
 Floating-point numbers are dyadic rationals, and so are slopes and intercepts of the units' functions of t on a piece of
 the line where they are linear. Those of one layer are kept as Python's integers over a common denominator, breakpoints

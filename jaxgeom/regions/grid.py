@@ -1,7 +1,7 @@
 """Linear regions seen from a dense grid of points.
 
-At every point the activation pattern of a ReLU network gives its affine map, gradient and intercept. Patterns
-are made distinct first, the maps are computed at one representative point per pattern, and distinct maps are
+At every point the activation pattern of a piecewise linear network gives its affine map, gradient and intercept.
+Patterns are made distinct first, the maps are computed at one representative point per pattern, and distinct maps are
 counted by the rule of the XOR study: a map is new iff none kept before it, in the order of the points, lies
 within ``atol``. Any other function is linearised at every point by batched Jacobians.
 
@@ -39,8 +39,8 @@ class GridRegions(NamedTuple):
     """
 
     num_patterns: Int32[Array, ""]
-    """Distinct activation patterns over the points, exact even on overflow. For a function that is not a ReLU
-    network each point is a cell of its own, and this is the number of points."""
+    """Distinct activation patterns over the points, exact even on overflow. For a function that is not given by
+    layers each point is a cell of its own, and this is the number of points."""
     num_maps: Int32[Array, ""]
     """Distinct affine maps over the points; on overflow, those among the cells that found room."""
     cell_of_point: Int32[Array, " points"]
@@ -81,7 +81,7 @@ def grid_regions(
     :func:`jaxgeom.count_grid_regions` is faster, since it sizes the capacity from the data.
 
     Args:
-        layers_or_apply: one ReLU network as a tuple of :class:`jaxgeom.Dense`, with any number of inputs and
+        layers_or_apply: one network as a tuple of :class:`jaxgeom.Dense`, with any number of inputs and
             outputs; or any differentiable function from a batch (points, in) to (points, out).
         points: where to look, for instance :func:`jaxgeom.grid_points`.
         atol: tolerance on the Euclidean distance between maps (gradient and intercept of all outputs).

@@ -1,6 +1,6 @@
-"""Exact breakpoints of ReLU networks along lines in input space, and the affine piece between each two.
+"""Exact breakpoints of networks along lines in input space, and the affine piece between each two.
 
-On a segment x(t) = start + t (stop - start), a ReLU network is piecewise linear in t. Its breakpoints are computed
+On a segment x(t) = start + t (stop - start), a network of layers is piecewise linear in t. Its breakpoints are computed
 layer by layer from the affine maps of the pieces (:mod:`jaxgeom.regions.sweep`), at the cost of a product with each
 kernel per breakpoint of earlier layers; nothing is searched for. Sotoudeh & Thakur 2019 (arXiv:1908.06214) restrict
 networks to segments in this way; Hanin & Rolnick 2019 (arXiv:1901.09021) count breakpoints of random networks.
