@@ -10,14 +10,11 @@ import numpy as np
 import pytest
 import reference
 from complexes import complex_of
-from conftest import quick
 from spatial_truth import exact_spatial_regions
 
 import jaxgeom as jg
 from jaxgeom.layers import named_layers, pad_widths, with_activation, with_units
 from jaxgeom.recipes import xor_networks
-from jaxgeom.regions import breakpoints as driver
-from jaxgeom.regions import lines
 
 SQUARE = jg.box()
 CORNERS = jg.polygon_vertices(SQUARE)
@@ -51,22 +48,12 @@ def rational_count(layers, corners=CORNERS):
 # Networks that were trained with each activation
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quickly_compiled():
-    with pytest.MonkeyPatch.context() as patch:
-        run = driver._of_networks.__wrapped__
-        patch.setattr(driver, "_of_networks", quick(run, static_argnames=("kind", "rooms")))
-        along = lines._along.__wrapped__
-        patch.setattr(lines, "_along", quick(along, static_argnames=("capacity", "is_infinite")))
-        yield
-
-
 @pytest.fixture(scope="module", params=ACTIVATIONS, ids=str)
 def trained(request):
     """Three networks after some steps, their model and their layers."""
     model = jg.mlp((2, 6, 4, 1), activation=request.param)
 
-    @quick
+    @jax.jit
     def step(params):
         slope = jax.grad(lambda params: jnp.mean((model.apply(params, jg.parity(2).x) - jg.parity(2).y) ** 2))(params)
         return jax.tree.map(lambda array, change: array - 0.1 * change, params, slope)
