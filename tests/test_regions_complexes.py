@@ -48,7 +48,7 @@ def test_maps_are_those_of_the_network(widths, activation):
             value = value @ kernel + bias
             factor = np.where(value > 0, 1.0, slope)
             value, gradient = value * factor, gradient @ kernel * factor[:, None]
-        kernel, bias = member(layers, index)[-1]
+        kernel, bias, _ = member(layers, index)[-1]
         value, gradient = value @ kernel + bias, (gradient @ kernel).transpose(0, 2, 1)
         np.testing.assert_allclose(complex_.gradient, gradient, rtol=1e-9, atol=1e-12)
         at_centroid = np.einsum("fod,fd->fo", complex_.gradient, complex_.centroid) + complex_.intercept
