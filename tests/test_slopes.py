@@ -513,7 +513,7 @@ what = "line_breakpoints"
 start = [-1, -1]
 stop = [1, 1]
 """
-    for index, activation in enumerate(['"leaky_relu"', "0.3", '["abs", 0.5]']):
+    for index, activation in enumerate(['"leaky_relu"', '["abs", 0.5]']):
         path, out = tmp_path / f"{index}.toml", tmp_path / f"out{index}"
         path.write_text(text.replace("ACTIVATION", activation))
         assert main(["study", str(path), "--out", str(out)]) == 0
