@@ -118,6 +118,11 @@ def _name_of(activation: Any) -> str:
     """The name of an activation that is given by its name or its slope."""
     if isinstance(activation, str):
         return activation
+    if isinstance(activation, jax.core.Tracer):
+        raise TypeError(
+            "an activation is part of the program, and must be a name or a number, but a traced one was given. Of a "
+            'study, name its axis in static: static=("activation",).'
+        )
     if isinstance(activation, bool) or not isinstance(activation, int | float | np.integer | np.floating):
         raise TypeError(f"an activation is a name or a number, but {type(activation).__name__} was given.")
     if not math.isfinite(activation):

@@ -311,6 +311,8 @@ def test_what_is_refused(unchecked):
     for bad, error in ((True, TypeError), (np.nan, ValueError), ("swish2", ValueError)):
         with pytest.raises(error, match=r"an activation is|a slope must be|activation must be"):
             jg.mlp((2, 3, 1), activation=bad)
+    with pytest.raises(TypeError, match="but a traced one was given"):
+        jax.jit(lambda slope: jg.mlp((2, 3, 1), activation=slope).init(jax.random.key(0)))(0.1)
 
 
 def test_the_model_check_sees_slopes():
