@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import jax
 import numpy as np
 import pytest
 
@@ -65,9 +66,7 @@ def test_the_network_on_the_plane_is_the_network():
 
 def test_populations_are_sliced_member_by_member():
     members = [network(20, 4, 1), network(20, 4, 1)[::1]]
-    together = tuple(
-        Dense(*(np.stack(pair) for pair in zip(*pairs, strict=True))) for pairs in zip(*members, strict=True)
-    )
+    together = jax.tree.map(lambda *arrays: np.stack(arrays), *members)
     plane = plane_through(*POINTS)
     sliced = on_plane(together, plane)
     for i, member in enumerate(members):
