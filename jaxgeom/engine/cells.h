@@ -398,6 +398,23 @@ struct Cutter {
         return total > of_gradients * gradients && total > of_rounding * (gradients + size[0] + size[1] + size[2] + size[3]);
     }
 
+    // Whether some unit's sign at the vertices of a cell is not certain, or changes.
+    bool is_open(const Layer &layer, const double *functions, int nv, const Vertex *v) const {
+        const int p = layer.stride;
+        for (int i = 0; i < layer.num_candidates; i++) {
+            const int unit = layer.candidates[i];
+            const double a = functions[unit], b = functions[p + unit], c = functions[2 * p + unit], t = functions[3 * p + unit];
+            const double size = std::fabs(a) + std::fabs(b) + std::fabs(c);
+            int num_above = 0, num_below = 0;
+            for (int k = 0; k < nv; k++) {
+                const double z = value(a, b, c, v[k]), tolerance = t + size * v[k].e;
+                num_above += z > tolerance, num_below += -z > tolerance;
+            }
+            if (num_above < nv && num_below < nv) return true;
+        }
+        return false;
+    }
+
     // ---- geometry
 
     static Line line_of(double a, double b, double c, double t, const Entry *entry, int unit) {
@@ -469,7 +486,7 @@ struct Cutter {
         if (!is_safe)
             for (int j = 0; j < p; j++) a[j] = b[j] = c[j] = 0, t[j] = 1e280;
         const Entry entry{before, l, rows, active, nullptr, place_of_sharp_rows(p)};
-        if (l > 1 && is_safe && entry.sharp && is_blurred(layer, rows, delta + h, kBlurred, kRounded)) {
+        if (l > 1 && is_safe && entry.sharp && is_blurred(layer, rows, delta + h, kBlurred, kRounded) && is_open(layer, rows, nv, v)) {
             sharpen(entry);
             std::memcpy(rows, entry.sharp, sizeof(double) * 3 * p);
             double size = 0;
