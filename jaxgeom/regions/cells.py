@@ -97,7 +97,17 @@ def complexes(networks: Layers, start: Start) -> list[PlanarComplex | None]:
         for index in range(len(each)):
             if (network := _finite_member(networks, index)) is not None:
                 each[index] = complex_of_cells(exact_cells(network, start))
-    return [complex_ if complex_ is None else without_artificial_edges(complex_) for complex_ in each]
+    return [
+        found if found is None else without_artificial_edges(found)._replace(layers=_member(networks, index))
+        for index, found in enumerate(each)
+    ]
+
+
+def _member(networks: Layers, index: int) -> Layers:
+    return tuple(
+        Dense(layer.kernel[index], layer.bias[index], None if layer.slope is None else layer.slope[index])
+        for layer in networks
+    )
 
 
 def shared_slopes(networks: Layers) -> Float[np.ndarray, " units"] | None:

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jaxgeom._reprs import readable
+from jaxgeom.layers import Layers
 
 OUTSIDE = -1
 """Stands for the face beyond the boundary of the domain, and for the layer of edges on that boundary."""
@@ -61,6 +62,8 @@ class PlanarComplex(NamedTuple):
     """Whether an exact zero was met: a unit that is zero at a vertex, as where three lines meet in one point."""
     complete: bool
     """False if ``max_regions`` stopped the enumeration after fewer layers than the network has."""
+    layers: Layers | None = None
+    """The network, with one kink a unit: of layers with hard tanh or maxout, what they were rewritten as."""
 
     @property
     def num_faces(self) -> int:
@@ -253,6 +256,7 @@ def without_artificial_edges(complex_: PlanarComplex) -> PlanarComplex:
         complex_.outputs[used],
         complex_.degenerate,
         complex_.complete,
+        complex_.layers,
     )
 
 

@@ -63,7 +63,7 @@ def enumerate_regions(
     if depth == len(network) - 1:
         (found,) = complexes(stacked, start)
         assert found is not None
-        return _without_copies(found, network) if cut_output else found
+        return _without_copies(found) if cut_output else found
     reached = Dense(np.zeros((1, network[depth].kernel.shape[0], 1)), np.zeros((1, 1)))
     (found,) = complexes((*stacked[:depth], reached), start)
     assert found is not None
@@ -72,9 +72,13 @@ def enumerate_regions(
     return found._replace(gradient=nothing[..., :2], intercept=nothing[..., 2], outputs=outputs, complete=False)
 
 
-def _without_copies(complex_: PlanarComplex, network: Layers) -> PlanarComplex:
+def _without_copies(complex_: PlanarComplex) -> PlanarComplex:
     """The complex without the linear units that stand for the outputs; see :func:`with_output_cutting`."""
-    return complex_._replace(patterns=complex_.patterns[:, : -network[-1].bias.shape[-1] or None])
+    assert complex_.layers is not None
+    *hidden, twice, last = complex_.layers
+    width = len(last.bias)
+    layers = (*hidden, Dense(twice.kernel[:, width:], twice.bias[width:]))
+    return complex_._replace(patterns=complex_.patterns[:, : -width or None], layers=layers)
 
 
 def _layers_within(networks: Layers, start: Start, max_regions: int) -> int:
@@ -126,6 +130,6 @@ def enumerate_population(
             if cut_output:
                 cut = with_output_cutting(cut)
             some = complexes(cut, start)
-            found += [c if c is None or not cut_output else _without_copies(c, cut) for c in some]
+            found += [c if c is None or not cut_output else _without_copies(c) for c in some]
             bar.update(min(size, num - first))
     return found

@@ -2,16 +2,30 @@
 
 Activation patterns that differ may give one map: units that are dead further on, or that cancel. Regions of kind
 "linear" are connected sets with one map, joined across edges (not just vertices); those of kind "map" are the distinct
-maps. Maps are taken as equal if they differ by at most 1e-11 of their own largest coefficient.
+maps.
+
+Whether two maps are equal is decided for the weights as they are, not as float64 rounds their products. Weights are
+fractions with powers of two below, so that they have residues modulo an odd prime p, and so have the maps; for each
+face, the network with the face's pattern is evaluated at a random point modulo p, which takes one matrix product a
+layer. Maps that are equal give equal values. Maps that differ do so with probability 3/p (Schwartz 1980, Zippel 1979),
+unless p divides their difference; with four primes near 2^21 that is less than 1e-18 for a pair. Only faces whose
+maps are close to another one's are looked at so.
 """
 
-import numpy as np
-from jaxtyping import Float, Int
+from collections.abc import Iterator
 
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxgeom.layers import Layers
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, connected
 
 KINDS = ("activation", "linear", "map")
-_TOLERANCE = 1e-11
+
+_PRIMES = (2097143, 2097133, 2097131, 2097097)
+"""The largest below 2^21: products of two residues are exact in float64, and so are sums of ``_TERMS`` of them."""
+
+_TERMS = 2048
 
 
 def region_labels(complex_: PlanarComplex, kind: str = "linear") -> Int[np.ndarray, " faces"]:
@@ -23,7 +37,7 @@ def region_labels(complex_: PlanarComplex, kind: str = "linear") -> Int[np.ndarr
             with one affine map).
 
     Raises:
-        ValueError: for another kind, or a complex that is not complete and so has no maps.
+        ValueError: for another kind, and for a complex that is not complete, and so has no maps, or has no ``layers``.
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, but {kind!r} was given.")
@@ -31,34 +45,94 @@ def region_labels(complex_: PlanarComplex, kind: str = "linear") -> Int[np.ndarr
         return np.arange(complex_.num_faces)
     if not complex_.complete:
         raise ValueError("this complex is not complete, so that its faces have no affine maps. Raise max_regions.")
-    maps = np.concatenate([complex_.gradient, complex_.intercept[..., None]], axis=-1).reshape(complex_.num_faces, -1)
+    if complex_.layers is None:
+        raise ValueError(
+            "this complex does not say which network it is of, so that maps cannot be compared. Take it from "
+            "enumerate_regions, or give it the network: complex_._replace(layers=layers)."
+        )
+    label = np.arange(complex_.num_faces)
+    close = _close_to_others(complex_.gradient, complex_.intercept)
+    label[close] = len(label) + map_labels(complex_.layers, complex_.patterns[close])
     if kind == "linear":
         pairs = complex_.edge_faces[(complex_.edge_faces != OUTSIDE).all(axis=1)]
-        first = connected(len(maps), pairs[_are_near(maps[pairs[:, 0]], maps[pairs[:, 1]])])
-    else:
-        first = _first_of_equals(maps)
-    return np.unique(first, return_inverse=True)[1]
+        label = connected(len(label), pairs[label[pairs[:, 0]] == label[pairs[:, 1]]])
+    return _in_order(label)
 
 
-def _are_near(a: Float[np.ndarray, "maps numbers"], b: Float[np.ndarray, "#maps numbers"]) -> np.ndarray:
-    tolerance = _TOLERANCE * np.minimum(np.abs(a).max(axis=1, initial=0.0), np.abs(b).max(axis=1, initial=0.0))
-    return np.abs(a - b).max(axis=1, initial=0.0) <= tolerance
+def map_labels(layers: Layers, patterns: Bool[np.ndarray, "faces units"]) -> Int[np.ndarray, " faces"]:
+    """A number for each face that is the same for two faces where their affine maps are equal.
+
+    Args:
+        layers: one network.
+        patterns: the hidden units that are active on each face, first layer first; units after the last hidden layer
+            do not matter.
+    """
+    values = np.stack([_values(layers, patterns, prime) for prime in _PRIMES], axis=1)
+    order = np.lexsort(values.T)
+    is_new = np.append(False, (values[order[1:]] != values[order[:-1]]).any(axis=1))
+    label = np.empty(len(values), np.int64)
+    label[order] = np.cumsum(is_new)
+    return label
 
 
-def _first_of_equals(maps: Float[np.ndarray, "faces numbers"]) -> Int[np.ndarray, " faces"]:
-    """For each map the first that equals it. Candidates are neighbours in the order of a fixed random projection."""
+def _close_to_others(
+    gradient: Float[np.ndarray, "faces out 2"], intercept: Float[np.ndarray, "faces out"]
+) -> Int[np.ndarray, " close"]:
+    """The faces whose maps may be equal to another one's, as far as their coefficients tell: these are right to 1e-10
+    of the gradient, or to rounding. Neighbours in the order of a random projection are compared."""
+    maps = np.concatenate([gradient, intercept[..., None]], axis=-1).reshape(len(gradient), -1)
     direction = np.random.default_rng(0).normal(size=maps.shape[1])
-    shadow = maps @ direction
-    # a gap that no rounding of one of the maps beside it explains
-    reach = 4 * _TOLERANCE * np.abs(direction).sum() * np.abs(maps).max(axis=1, initial=0.0)
-    order = np.argsort(shadow, kind="stable")
-    gaps = np.diff(shadow[order]) > np.maximum(reach[order][:-1], reach[order][1:])
-    first = np.arange(len(maps))
-    for group in np.split(order, np.flatnonzero(gaps) + 1):
-        rest = np.sort(group)
-        while len(rest) > 1:
-            is_equal = _are_near(maps[rest], maps[rest[:1]])
-            is_equal[0] = True
-            first[rest[is_equal]] = rest[0]
-            rest = rest[~is_equal]
-    return first
+    with np.errstate(all="ignore"):
+        shadow = maps @ direction
+        error = 1e-9 * np.abs(gradient).max(axis=(1, 2), initial=0.0) + 1e-13 * np.abs(maps).max(axis=1, initial=0.0)
+        reach = (error + np.finfo(float).tiny) * np.abs(direction).sum()
+        order = np.argsort(shadow)
+        is_far = np.diff(shadow[order]) > reach[order[1:]] + reach[order[:-1]]
+    is_alone = np.append(True, is_far) & np.append(is_far, True)
+    return np.sort(order[~is_alone])
+
+
+def _in_order(label: Int[np.ndarray, " faces"]) -> Int[np.ndarray, " faces"]:
+    """The same labels, numbered from 0 in order of their first faces."""
+    _, first, label = np.unique(label, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[label]
+
+
+def _values(layers: Layers, patterns: Bool[np.ndarray, "faces units"], prime: int) -> Float[np.ndarray, " faces"]:
+    """A random combination of the outputs at a random point, modulo a prime, of the affine map of each face."""
+    random = np.random.default_rng(prime)
+    values = np.broadcast_to(_random(random, layers[0].kernel.shape[-2], prime), (len(patterns), 2))
+    before = 0
+    for layer in layers[:-1]:
+        width = layer.bias.shape[-1]
+        values = np.fmod(_product(values, residues(layer.kernel, prime), prime) + residues(layer.bias, prime), prime)
+        slope = 0.0 if layer.slope is None else residues(layer.slope, prime)
+        values = np.where(patterns[:, before : before + width], values, np.fmod(values * slope, prime))
+        before += width
+    weights = _random(random, layers[-1].bias.shape[-1], prime)
+    last = _product(residues(layers[-1].kernel, prime), weights[:, None], prime)
+    offset = _product(residues(layers[-1].bias, prime)[None], weights[:, None], prime)
+    return np.fmod(_product(values, last, prime) + offset, prime)[:, 0]
+
+
+def _random(random: np.random.Generator, num: int, prime: int) -> Float[np.ndarray, " num"]:
+    return random.integers(0, prime, num).astype(np.float64)
+
+
+def _product(a: Float[np.ndarray, "n k"], b: Float[np.ndarray, "k m"], prime: int) -> Float[np.ndarray, "n m"]:
+    """The product of matrices of residues, modulo the prime."""
+    parts: Iterator[np.ndarray] = (
+        np.fmod(a[:, i : i + _TERMS] @ b[i : i + _TERMS], prime) for i in range(0, max(1, a.shape[1]), _TERMS)
+    )
+    return np.fmod(sum(parts), prime)
+
+
+def residues(array: Float[Array | np.ndarray, "*shape"], prime: int) -> Float[np.ndarray, "*shape"]:
+    """Finite floats modulo an odd prime below 2^26: m 2^e is m times the e-th power of 2, or of the inverse of 2."""
+    mantissa, exponent = np.frexp(np.asarray(array, np.float64))
+    numerator = np.ldexp(mantissa, 53).astype(np.int64) % prime
+    exponent = exponent.astype(np.int64) - 53
+    powers = np.array([pow(2, int(e), prime) for e in range(exponent.min(initial=0), exponent.max(initial=0) + 1)])
+    return (numerator * powers[exponent - exponent.min(initial=0)] % prime).astype(np.float64)
