@@ -24,7 +24,6 @@ import pytest  # noqa: E402
 matplotlib.use("Agg")
 # An int is a float, as for static type checkers (PEP 484).
 jaxtyping.install_import_hook("jaxgeom", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
-quick = jax.jit
 
 
 def run_python(arguments: Sequence[str], directory: Path) -> str:

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
-from conftest import quick
 
 from jaxgeom import Dense, activation_words, affine_maps, affine_maps_of_patterns, forward, unpack_patterns
 from jaxgeom.affine import WORD_BITS, num_words
@@ -30,7 +29,7 @@ def points_of(dim, num=40):
 def in_float64(function, *args):
     """``function`` compiled as one piece, in float64."""
     with jax.enable_x64(True):
-        return jax.tree.map(np.asarray, quick(function)(*args))
+        return jax.tree.map(np.asarray, jax.jit(function)(*args))
 
 
 @pytest.mark.parametrize(

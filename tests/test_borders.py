@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import quick
 from jax import lax
 
 import jaxgeom as jg
@@ -152,9 +151,9 @@ def test_vmap_of_control_flow_with_x64_off(name, around):
     function = CORE[name]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = quick(jax.vmap(AROUND[around](function)))(population)
+        found = jax.jit(jax.vmap(AROUND[around](function)))(population)
     for number in range(3):
-        right = quick(function)(jax.tree.map(lambda array, number=number: array[number], population))
+        right = jax.jit(function)(jax.tree.map(lambda array, number=number: array[number], population))
         for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(right), strict=True):
             own = np.asarray(one)[number].reshape(np.shape(other))
             assert own.dtype == other.dtype

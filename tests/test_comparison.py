@@ -4,7 +4,6 @@ import jax
 import numpy as np
 import pytest
 from complexes import network
-from conftest import quick
 
 from jaxgeom import comparison
 from jaxgeom.domains import box, corners, grid_points
@@ -20,8 +19,8 @@ def in_float64():
         yield
 
 
-fit = quick(comparison.fit_affine, static_argnames="decimals")
-compare = quick(comparison.compare_networks, static_argnames="decimals")
+fit = jax.jit(comparison.fit_affine, static_argnames="decimals")
+compare = jax.jit(comparison.compare_networks, static_argnames="decimals")
 
 
 def triples_by_differences(layers, points):
@@ -134,7 +133,7 @@ def test_many_pairs_at_once_and_at_few_points():
     networks = [[network(seed, 5, 1) for seed in seeds] for seeds in ((1, 2, 3), (4, 5, 6))]
     first, second = (jax.tree.map(lambda *arrays: np.stack(arrays), *each) for each in networks)
     data = corners(box())
-    many = quick(jax.vmap(lambda a, b: comparison.compare_networks(a, b, POINTS, fit_points=data)))(first, second)
+    many = jax.jit(jax.vmap(lambda a, b: comparison.compare_networks(a, b, POINTS, fit_points=data)))(first, second)
     for number, (a, b) in enumerate(zip(*networks, strict=True)):
         x, y = (np.asarray(comparison.affine_triples(layers, POINTS)) for layers in (a, b))
         at_data = [np.asarray(comparison.affine_triples(layers, data)) for layers in (a, b)]

@@ -28,12 +28,11 @@ RANDOM = {
 each_random = pytest.mark.parametrize(("make", "sizes", "points", "dim"), RANDOM.values(), ids=RANDOM.keys())
 
 # Compiling takes nearly all the time of these tests, and half as much without optimization.
-quick = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def run(make, *args, **static):
     """``make`` of the module, compiled as one piece."""
-    return quick(partial(make, **static))(*args)
+    return jax.jit(partial(make, **static))(*args)
 
 
 def hole_centers(num_holes, radius=1.0, center=True):
@@ -59,9 +58,9 @@ def rows(*arrays):
 @each_random
 def test_vmap_over_keys_is_a_loop(make, sizes, points, dim):
     keys = jax.random.split(KEY, 1000)
-    one = quick(partial(make, **sizes))
+    one = jax.jit(partial(make, **sizes))
     looped = jax.tree.map(lambda *leaves: jnp.stack(leaves), *[one(key) for key in keys[:4]])
-    x, y = mapped = jax.tree.map(np.asarray, quick(jax.vmap(partial(make, **sizes)))(keys))
+    x, y = mapped = jax.tree.map(np.asarray, jax.jit(jax.vmap(partial(make, **sizes)))(keys))
     chex.assert_trees_all_equal(jax.tree.map(lambda leaf: leaf[:4], mapped), looped)
     chex.assert_shape([x, y], [(1000, points, dim), (1000, points)])
     assert np.isfinite(x).all()
@@ -73,7 +72,7 @@ def test_vmap_over_keys_is_a_loop(make, sizes, points, dim):
 @cache
 def disk_of_traced_radii():
     make, sizes, _, _ = RANDOM["disk_with_holes"]
-    return quick(lambda key, radii: make(key, **sizes, **radii))
+    return jax.jit(lambda key, radii: make(key, **sizes, **radii))
 
 
 def test_compiling_and_tracing_and_legacy_keys_change_nothing():
@@ -137,7 +136,7 @@ def test_spirals_follow_the_formula(num, classes, radius):
 
 
 def test_spirals_noise_turns_points():
-    clean, noisy = (quick(lambda s: datasets.spirals(KEY, noise=s))(noise).x for noise in (0.0, 0.2))
+    clean, noisy = (jax.jit(lambda s: datasets.spirals(KEY, noise=s))(noise).x for noise in (0.0, 0.2))
     clean, noisy = (np.asarray(x, np.float64) @ [1, 1j] for x in (clean, noisy))
     np.testing.assert_allclose(abs(noisy), abs(clean), atol=1e-6)
     turn = np.angle(noisy / clean)
@@ -337,7 +336,7 @@ def test_circles_without_noise(num_points):
 
 
 def test_noise_has_its_standard_deviation():
-    make = quick(lambda noise: datasets.moons(KEY, num_points=5000, noise=noise).x)
+    make = jax.jit(lambda noise: datasets.moons(KEY, num_points=5000, noise=noise).x)
     difference = np.asarray(make(0.3) - make(0.0))
     assert abs(difference.std() - 0.3) < 0.011
     assert abs(difference.mean()) < 0.016
@@ -371,7 +370,7 @@ def test_split_is_a_partition_that_keeps_pairs():
     dataset = Dataset(
         np.random.default_rng(7).normal(size=(3000, 2)).astype(np.float32), np.arange(3000, dtype=np.int32)
     )
-    train, test = quick(datasets.split)(KEY, dataset)
+    train, test = jax.jit(datasets.split)(KEY, dataset)
     chex.assert_shape([train.x, test.x, test.y], [(2400, 2), (600, 2), (600,)])
     assert train.y.dtype == jnp.int32
     both = [np.concatenate(pair) for pair in zip(train, test, strict=True)]

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import quick
 
 import jaxgeom as jg
 
@@ -19,7 +18,7 @@ def layer_of(kernel: list, bias: list) -> dict:
 
 
 def test_pca_diagonalises_the_covariance() -> None:
-    axes = quick(lambda x: jg.pca(x, 3))(X)
+    axes = jax.jit(lambda x: jg.pca(x, 3))(X)
     values, vectors = np.linalg.eigh(np.cov(X.astype(np.float64).T))
     values, vectors = values[::-1], vectors.T[::-1]
     np.testing.assert_allclose(axes.mean, X.astype(np.float64).mean(axis=0), rtol=1e-5)
@@ -60,12 +59,12 @@ def test_pca_of_flat_points_and_what_is_refused(unchecked) -> None:
 
 
 def test_hyperplanes_are_where_pre_activations_vanish() -> None:
-    planes = quick(jg.hyperplanes)(PARAMS)
+    planes = jax.jit(jg.hyperplanes)(PARAMS)
     weight, bias = np.asarray(planes.weight, np.float64), np.asarray(planes.bias, np.float64)
     length = np.linalg.norm(weight, axis=1)
     feet = planes.distance[:, None] * weight / length[:, None]  # nearest to the origin
     np.testing.assert_allclose(np.sum(feet * weight, axis=1) + bias, 0, atol=1e-6)
-    distances = quick(jg.signed_distances)(planes, POINTS)
+    distances = jax.jit(jg.signed_distances)(planes, POINTS)
     np.testing.assert_allclose(distances, (POINTS @ weight.T + bias) / length, atol=1e-5)
     pre_activation = jg.hidden_states(PARAMS, POINTS)[0].pre_activation
     found = jg.codes(planes, POINTS)
@@ -96,7 +95,7 @@ def test_three_lines_in_general_position_make_seven_codes() -> None:
 def test_who_lives_where_is_counted() -> None:
     labels = np.arange(60) % 3
     number = np.asarray(jg.codes(jg.hyperplanes(PARAMS), POINTS).number)
-    counts = np.asarray(quick(lambda number, labels: jg.code_counts(number, labels, 4, 3))(number, labels))
+    counts = np.asarray(jax.jit(lambda number, labels: jg.code_counts(number, labels, 4, 3))(number, labels))
     expected = [[np.sum((number == code) & (labels == label)) for label in range(3)] for code in range(16)]
     np.testing.assert_array_equal(counts, expected)
     with pytest.raises(ValueError, match="16 units"):
@@ -120,7 +119,7 @@ def test_steps_are_the_limit_of_steep_units(activation: str) -> None:
     far = POINTS[np.abs(jg.hidden_states(params, POINTS)[0].pre_activation).min(axis=1) > 1e-2]
     steep = {f"dense0_{activation}": jax.tree.map(lambda a: 1e4 * a, first), "dense1_linear": last}
     expected = jg.mlp((2, 4, 3), activation=activation).apply(steep, far)
-    np.testing.assert_allclose(quick(jg.step_output)(params, far), expected, atol=1e-5)
+    np.testing.assert_allclose(jax.jit(jg.step_output)(params, far), expected, atol=1e-5)
     assert len(far) > 30
 
 
@@ -139,7 +138,7 @@ def test_steps_of_one_input_jump_at_the_thresholds() -> None:
 def test_separability_is_proven_one_way_or_bounded_the_other() -> None:
     labels = (POINTS @ np.array([1.0, -2.0]) > 0.5).astype(np.int32)
     gap = np.abs(POINTS @ np.array([1.0, -2.0]) - 0.5) > 0.3
-    search = quick(jg.linear_separability)
+    search = jax.jit(jg.linear_separability)
     points = np.where(gap[:, None], POINTS, POINTS[gap][0])
     labels = np.where(gap, labels, labels[gap][0])
     found = search(points, labels)

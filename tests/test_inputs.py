@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from conftest import quick
 
 import jaxgeom as jg
 from jaxgeom.chunks import Interrupted, in_threads
@@ -39,7 +38,7 @@ def assert_same(actual, desired):
 
 
 def test_keys_of_the_old_style_are_the_same_keys():
-    assert_same(quick(run)(OLD_KEYS[0]), quick(run)(KEYS[0]))
+    assert_same(jax.jit(run)(OLD_KEYS[0]), jax.jit(run)(KEYS[0]))
     assert_same(jg.fit_population(OLD_KEYS, run), jg.fit_population(KEYS, run))
     for function in (MODEL.init, jg.spirals, jg.datasets.moons, partial(jg.random_order, num_points=9)):
         assert_same(function(OLD_KEYS[1]), function(KEYS[1]))
@@ -95,10 +94,10 @@ class Tensor:
 )
 @pytest.mark.usefixtures("unchecked")
 def test_data_of_any_origin(data):
-    expected = quick(run)(KEY)
-    assert_same(quick(lambda key: run(key, data=data))(KEY).params, expected.params)
-    lanes = quick(jax.vmap(lambda key: run(key, data=data, accuracy=jg.losses.is_right)))(KEYS)
-    np.testing.assert_allclose(lanes.train_loss, quick(jax.vmap(run))(KEYS).train_loss, rtol=1e-6)
+    expected = jax.jit(run)(KEY)
+    assert_same(jax.jit(lambda key: run(key, data=data))(KEY).params, expected.params)
+    lanes = jax.jit(jax.vmap(lambda key: run(key, data=data, accuracy=jg.losses.is_right)))(KEYS)
+    np.testing.assert_allclose(lanes.train_loss, jax.jit(jax.vmap(run))(KEYS).train_loss, rtol=1e-6)
 
 
 @pytest.mark.usefixtures("unchecked")
@@ -120,8 +119,8 @@ def test_a_loss_of_ones_own_must_not_compare_all_with_all():
         run(KEY, accuracy=lambda outputs, targets: (outputs > 0) == targets)
     with pytest.raises(ValueError, match="there is one output; use side_is_right"):
         run(KEY, accuracy=jg.losses.class_is_right)
-    result = quick(lambda key: run(key, loss=lambda outputs, targets: (outputs[:, 0] - targets) ** 2))(KEY)
-    expected = quick(lambda key: run(key, loss=jg.losses.squared_error))(KEY)
+    result = jax.jit(lambda key: run(key, loss=lambda outputs, targets: (outputs[:, 0] - targets) ** 2))(KEY)
+    expected = jax.jit(lambda key: run(key, loss=jg.losses.squared_error))(KEY)
     np.testing.assert_allclose(result.train_loss, expected.train_loss, rtol=1e-6)
 
 
@@ -130,14 +129,14 @@ def test_fit_under_map_and_vmap_of_scan_and_cond(use_x64):
     with jax.enable_x64(use_x64):
         data = jg.Dataset(X.astype(np.float64), Y)
         one = lambda key: run(key, data=data, record=None)  # noqa: E731
-        expected = quick(jax.vmap(one))(KEYS)
-        mapped = quick(lambda keys: jax.lax.map(one, keys, batch_size=4))(KEYS)
+        expected = jax.jit(jax.vmap(one))(KEYS)
+        mapped = jax.jit(lambda keys: jax.lax.map(one, keys, batch_size=4))(KEYS)
         assert jax.tree.structure(mapped) == jax.tree.structure(expected)
 
         def scanned(key, flag):
             return jax.lax.scan(lambda _, flag: (0, jax.lax.cond(flag, one, one, key)), 0, flag[None])[1]
 
-        nested = quick(jax.vmap(scanned))(KEYS, jnp.arange(9) % 2 == 0)
+        nested = jax.jit(jax.vmap(scanned))(KEYS, jnp.arange(9) % 2 == 0)
         nested = jax.tree.map(lambda leaf: leaf[:, 0], nested)
         for result in (mapped, nested):
             jax.tree.map(partial(np.testing.assert_allclose, atol=1e-6), result.params, expected.params)
@@ -165,7 +164,7 @@ def test_models_and_fits_print_in_a_few_lines():
     own = jg.Model(linear_init, lambda params, x: x @ params["w"])
     assert "(2, 1); 2 parameters" in repr(own)
     assert "layers unknown" in repr(own._replace(init=None))
-    assert len(repr(quick(run)(KEY)).splitlines()) < 20
+    assert len(repr(jax.jit(run)(KEY)).splitlines()) < 20
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked here")

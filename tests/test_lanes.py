@@ -9,7 +9,6 @@ import mlp_truth
 import numpy as np
 import optax
 import pytest
-from conftest import quick
 from training_truth import EPS, OPTIMIZERS, assert_close, assert_same, double, member, numpy, stacked
 
 from jaxgeom import fit, fit_population, mlp
@@ -147,7 +146,7 @@ def train(case):
 
     axes = (0, 0, 0 if "x" in case.own else None, 0 if "y" in case.own else None)
     data = (x if "x" in case.own else x[0], y if "y" in case.own else y[0])
-    return numpy(quick(jax.vmap(run, in_axes=axes))(KEYS, rates_of(case), *data))
+    return numpy(jax.jit(jax.vmap(run, in_axes=axes))(KEYS, rates_of(case), *data))
 
 
 @cache
@@ -159,7 +158,7 @@ def orders_of(num_points, num_epochs, is_shared):
         order_key = SHARED_KEY if is_shared else order_key
         return jax.vmap(lambda epoch: random_order(order_key, num_points, epoch))(np.arange(num_epochs))
 
-    return np.asarray(quick(jax.vmap(one))(KEYS))
+    return np.asarray(jax.jit(jax.vmap(one))(KEYS))
 
 
 def truth_of(case, i, initial):
@@ -245,7 +244,7 @@ def classified(name, is_mlp=True):
     model = mlp((2, 4, 3), activation="tanh")._replace(is_mlp=is_mlp)
     run = partial(fit, model=model, optimizer=OPTIMIZERS["momentum"][0], loss=softmax_cross_entropy, train=TRAIN)
     run = partial(run, num_epochs=EPOCHS, accuracy=class_is_right, **OPTIONS[name])
-    return numpy(quick(jax.vmap(run))(KEYS))
+    return numpy(jax.jit(jax.vmap(run))(KEYS))
 
 
 @pytest.mark.parametrize("name", OPTIONS)
@@ -309,7 +308,7 @@ def diverging_program():
 @cache
 def diverging_population():
     """Healthy networks, and others that diverge sooner or later, or only come close to it."""
-    params = jax.tree.map(np.array, quick(jax.vmap(DEEP.init))(jax.random.split(KEYS[1], POPULATION)))
+    params = jax.tree.map(np.array, jax.jit(jax.vmap(DEEP.init))(jax.random.split(KEYS[1], POPULATION)))
     rates = np.full(POPULATION, 0.05, np.float32)
     x = np.tile(POINTS[:5], (POPULATION, 1, 1))
     rates[[1, 6]] = 1e4, 1e9
@@ -349,7 +348,7 @@ def test_divergence_is_numpys():
             # It stays at the last finite parameters.
             for step in range(mine.diverged_step - 1, DIVERGING_STEPS + 1):
                 assert_same(mine.params, member(mine.snapshots, step))
-    general = numpy(quick(jax.vmap(diverging_member))(*(member(population, slice(7)))))
+    general = numpy(jax.jit(jax.vmap(diverging_member))(*(member(population, slice(7)))))
     np.testing.assert_array_equal(general.diverged_step, expected[:7])
 
 
@@ -378,7 +377,7 @@ def small_run(key, rate=0.1, features=(2, 5, 5, 1), loss=squared_error):
 
 @cache
 def small_population():
-    return numpy(quick(jax.vmap(small_run))(MANY_KEYS))
+    return numpy(jax.jit(jax.vmap(small_run))(MANY_KEYS))
 
 
 def has_products(run, *arguments):
@@ -411,12 +410,12 @@ def test_without_fences_it_is_the_same(monkeypatch):
     monkeypatch.setattr("jaxgeom.fences.jax.default_backend", lambda: "gpu")
     without = jax.make_jaxpr(jax.vmap(small_run))(MANY_KEYS)
     assert " cond" not in str(without)
-    result = numpy(quick(jax.vmap(lambda key: small_run(key)))(MANY_KEYS))
+    result = numpy(jax.jit(jax.vmap(lambda key: small_run(key)))(MANY_KEYS))
     assert_close(result, small_population(), SMALL_ATOL)
 
 
 def test_vmap_of_vmap_is_one_vmap():
-    nested = numpy(quick(jax.vmap(jax.vmap(small_run)))(MANY_KEYS.reshape(2, 8)))
+    nested = numpy(jax.jit(jax.vmap(jax.vmap(small_run)))(MANY_KEYS.reshape(2, 8)))
     assert_close(jax.tree.map(lambda leaf: leaf.reshape(16, *leaf.shape[2:]), nested), small_population(), SMALL_ATOL)
 
 
@@ -425,7 +424,7 @@ def test_jit_does_not_matter():
 
 
 def test_initial_parameters_are_the_models():
-    init = quick(jax.vmap(lambda key: mlp((2, 5, 5, 1), activation="tanh").init(jax.random.split(key)[0])))
+    init = jax.jit(jax.vmap(lambda key: mlp((2, 5, 5, 1), activation="tanh").init(jax.random.split(key)[0])))
     assert_same(numpy(init(MANY_KEYS)), small_population().initial_params)
 
 
@@ -443,8 +442,8 @@ def test_wide_networks_and_losses_that_close_over_traced_values_take_the_general
     factors = np.linspace(0.5, 2, 8, dtype=np.float32)
     assert has_products(scaled, KEYS, factors)
     # A factor of the loss is one of the learning rate.
-    by_loss = quick(jax.vmap(scaled))(KEYS, factors)
-    assert_close(by_loss, quick(jax.vmap(small_run))(KEYS, 0.1 * factors), 2 * SMALL_ATOL)
+    by_loss = jax.jit(jax.vmap(scaled))(KEYS, factors)
+    assert_close(by_loss, jax.jit(jax.vmap(small_run))(KEYS, 0.1 * factors), 2 * SMALL_ATOL)
 
 
 # Derivatives
@@ -470,12 +469,12 @@ def numpys_derivative(i, rate, size=1e-6):
 def test_derivatives_in_the_learning_rate():
     rates = jnp.linspace(0.05, 0.2, 16, dtype=jnp.float32)
     expected = np.array([numpys_derivative(i, float(rate)) for i, rate in enumerate(rates)])
-    one = quick(lambda key, rate: jax.jvp(partial(final_loss, key), (rate,), (jnp.float32(1),))[1])
+    one = jax.jit(lambda key, rate: jax.jvp(partial(final_loss, key), (rate,), (jnp.float32(1),))[1])
     ways = {
-        "vmap of grad": quick(jax.vmap(jax.grad(final_loss, 1)))(MANY_KEYS, rates),
-        "grad of vmap": quick(jax.grad(lambda rates: jax.vmap(final_loss)(MANY_KEYS, rates).sum()))(rates),
+        "vmap of grad": jax.jit(jax.vmap(jax.grad(final_loss, 1)))(MANY_KEYS, rates),
+        "grad of vmap": jax.jit(jax.grad(lambda rates: jax.vmap(final_loss)(MANY_KEYS, rates).sum()))(rates),
         "jvp": np.array([one(key, rate) for key, rate in zip(MANY_KEYS, rates, strict=True)]),
-        "grad": np.array([quick(jax.grad(final_loss, 1))(MANY_KEYS[0], rates[0]), *expected[1:]]),
+        "grad": np.array([jax.jit(jax.grad(final_loss, 1))(MANY_KEYS[0], rates[0]), *expected[1:]]),
     }
     for name, derivatives in ways.items():
         # Forth and back through five steps, each of which adds roundings of a gradient.

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
-from conftest import quick
 from flax import linen, nnx
 
 import jaxgeom
@@ -130,7 +129,9 @@ def test_layers_compute_what_the_model_computes(features, activations, use_bias,
     model = jaxgeom.mlp(features, activation=hidden, output_activation=last, use_bias=use_bias)
     params = parameters(features, activations, use_bias=use_bias)
     assert len(layers_of(params)) == num_layers
-    found, expected = quick(lambda params, x: (forward(layers_of(params), x).output, model.apply(params, x)))(params, X)
+    found, expected = jax.jit(lambda params, x: (forward(layers_of(params), x).output, model.apply(params, x)))(
+        params, X
+    )
     # float32: some ten roundings of numbers up to 10
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 

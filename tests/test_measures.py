@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import reference
 from complexes import complex_of, faces_of_corners, network, polygons
-from conftest import quick
 
 from jaxgeom.domains import polygon, whole_plane
 from jaxgeom.layers import Dense
@@ -264,23 +263,23 @@ def test_jit_vmap_precision_and_gradients():
     stacked = jax.tree.map(lambda *arrays: np.stack(arrays), *population)
     x = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
     each = [distance_to_boundary(layers, x) for layers in population]
-    together = quick(jax.vmap(distance_to_boundary, in_axes=(0, None)))(stacked, x)
+    together = jax.jit(jax.vmap(distance_to_boundary, in_axes=(0, None)))(stacked, x)
     for index, alone in enumerate(each):
         assert alone.distance.dtype == np.float64
         np.testing.assert_allclose(together.distance[index], alone.distance, rtol=1e-13)
         np.testing.assert_array_equal(together.unit[index], alone.unit)
         np.testing.assert_array_equal(together.layer[index], alone.layer)
         near = local_complexity(population[index], x, 0.3)
-        counted = quick(local_complexity)(population[index], x, 0.3)
+        counted = jax.jit(local_complexity)(population[index], x, 0.3)
         np.testing.assert_array_equal(counted, near)
         lengths = image_lengths(population[index], x)
-        np.testing.assert_allclose(quick(image_lengths)(population[index], x), lengths, rtol=1e-13)
+        np.testing.assert_allclose(jax.jit(image_lengths)(population[index], x), lengths, rtol=1e-13)
 
     def total(points):
         return jnp.sum(distance_to_boundary(population[0], points).distance)
 
     with jax.enable_x64(True):
-        slope = quick(jax.grad(total))(jnp.asarray(x, jnp.float64))
+        slope = jax.jit(jax.grad(total))(jnp.asarray(x, jnp.float64))
     np.testing.assert_allclose(np.linalg.norm(slope, axis=1), 1, rtol=1e-12)  # a distance grows as one walks away
 
 
@@ -382,7 +381,7 @@ def test_curves_shrink_at_he_initialisation_as_they_should():
     kernels.append(np.zeros((num, width, 1)))
     layers = tuple(Dense(kernel, np.zeros((num, kernel.shape[2]))) for kernel in kernels)
     ray = np.stack([np.zeros(width), rng.normal(size=width)])
-    lengths = np.asarray(quick(jax.vmap(image_lengths, in_axes=(0, None)))(layers, ray))
+    lengths = np.asarray(jax.jit(jax.vmap(image_lengths, in_axes=(0, None)))(layers, ray))
     ratio = lengths[:, 1 : depth + 1] / lengths[:, :1]
     error = ratio.std(axis=0) / math.sqrt(num)
     np.testing.assert_array_less(np.abs(ratio.mean(axis=0) - 0.960212 ** np.arange(1, depth + 1)), 4 * error)

@@ -41,14 +41,6 @@ NUMPY = {
 X = jnp.asarray(np.random.default_rng(3).normal(size=(20, 2)), jnp.float32)
 
 
-@pytest.fixture(autouse=True)
-def quickly():
-    """Compiling takes most of the time, and half as much without optimization."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 def double(tree):
     return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tree)
 

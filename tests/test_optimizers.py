@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from conftest import quick
 from optax import contrib
 from training_truth import EPS
 
@@ -142,7 +141,7 @@ def assert_equal_runs(result, hand):
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_training_is_a_plain_loop_of_optax(name):
-    assert_equal_runs(*quick(partial(both, name=name))(KEY))
+    assert_equal_runs(*jax.jit(partial(both, name=name))(KEY))
 
 
 NEEDS_VALUE = [
@@ -158,13 +157,13 @@ NEEDS_LOSS = ["lbfgs", "backtracking", "sam, opaque"]
 @pytest.mark.parametrize("name", [*NEEDS_VALUE, *NEEDS_LOSS, "contrib.muon", "add_noise", "apply_if_finite"])
 def test_populations_are_plain_loops_of_optax(name):
     keys = jax.random.split(KEY, 8)
-    assert_equal_runs(*quick(jax.vmap(partial(both, name=name)))(keys))
+    assert_equal_runs(*jax.jit(jax.vmap(partial(both, name=name)))(keys))
 
 
 @pytest.mark.parametrize("name", ["lbfgs", "polyak_sgd"])
 def test_minibatches_pass_the_loss_of_the_batch_on(name):
     optimizer = OPTIMIZERS[name]()
-    result = quick(
+    result = jax.jit(
         lambda key: jg.fit(
             key,
             MODEL,
@@ -190,9 +189,9 @@ def test_minibatches_pass_the_loss_of_the_batch_on(name):
 def test_a_trainer_passes_the_loss_on():
     trainer = jg.trainer(MODEL, optax.lbfgs(), squared_error)
     state = trainer.init(KEY)
-    hand = quick(lambda params: by_hand(params, optax.lbfgs(), "lbfgs"))(state.params)
+    hand = jax.jit(lambda params: by_hand(params, optax.lbfgs(), "lbfgs"))(state.params)
     values = []
-    step = quick(trainer.step)
+    step = jax.jit(trainer.step)
     for _ in range(STEPS):
         state, value = step(state, *DATA)
         values.append(value)
@@ -202,7 +201,7 @@ def test_a_trainer_passes_the_loss_on():
 @pytest.mark.parametrize("name", ["polyak_sgd", "lbfgs", "reduce_on_plateau", "contrib.momo_adam", "sam, opaque"])
 def test_optimizers_keep_their_dtypes_in_x64(name):
     with jax.enable_x64(True):
-        assert_equal_runs(*quick(partial(both, name=name))(KEY))
+        assert_equal_runs(*jax.jit(partial(both, name=name))(KEY))
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import quick
 
 from jaxgeom.order import keys_of_epoch, random_order, shuffle_keys, shuffled
 
@@ -19,7 +18,7 @@ MOST = 70
 
 @cache
 def orders(num_points, num_keys=NUM_KEYS):
-    order = quick(jax.vmap(partial(random_order, num_points=num_points)))
+    order = jax.jit(jax.vmap(partial(random_order, num_points=num_points)))
     return np.asarray(order(jax.random.split(KEY, num_keys)))
 
 
@@ -60,9 +59,9 @@ def test_orders_are_permutations(size):
 @pytest.mark.parametrize("size", [97, 2400])
 def test_parts_of_an_order_are_parts_of_the_whole(size):
     positions = np.array([0, size - 1, 7, 7, size // 2], np.int32)
-    part = quick(lambda key, positions: shuffled(keys_of_epoch(shuffle_keys(key, size), 3), positions, size))
+    part = jax.jit(lambda key, positions: shuffled(keys_of_epoch(shuffle_keys(key, size), 3), positions, size))
     key = jax.random.split(KEY, 3)[1]
-    whole = np.asarray(quick(partial(random_order, num_points=size))(key, epoch=3))
+    whole = np.asarray(jax.jit(partial(random_order, num_points=size))(key, epoch=3))
     np.testing.assert_array_equal(part(key, positions), whole[positions])
 
 
@@ -111,7 +110,7 @@ def test_fixed_points_are_as_frequent_as_by_chance():
 def first_of_epochs(num_epochs):
     """The first point of every epoch, for many keys or for many epochs."""
     run = jax.vmap(lambda key, epoch: random_order(key, 12, epoch)[0], in_axes=(0, None))
-    run = quick(jax.vmap(run, in_axes=(None, 0), out_axes=1))
+    run = jax.jit(jax.vmap(run, in_axes=(None, 0), out_axes=1))
     return np.asarray(run(jax.random.split(KEY, NUM_KEYS // num_epochs), np.arange(num_epochs)))
 
 
@@ -140,7 +139,7 @@ def test_different_keys_give_different_orders():
 
 @pytest.mark.parametrize("size", [12, 97])
 def test_vmap_is_a_loop(size):
-    one = quick(partial(random_order, num_points=size))
+    one = jax.jit(partial(random_order, num_points=size))
     keys = jax.random.split(KEY, 3)
     np.testing.assert_array_equal(orders(size, 3), np.stack([one(key) for key in keys]))
     np.testing.assert_array_equal(one(keys[0]), one(keys[0]))

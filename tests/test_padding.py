@@ -8,7 +8,6 @@ import mlp_truth
 import numpy as np
 import optax
 import pytest
-from conftest import quick
 from training_truth import EPS, OPTIMIZERS, assert_close, assert_same, double, member, numpy, stacked
 
 from jaxgeom import fit, mlp
@@ -53,13 +52,13 @@ def assert_padded_with_zeros(params, width):
 
 @pytest.mark.parametrize(("init", "use_bias"), [*((name, True) for name in INITIALIZERS), ("pytorch", False)])
 def test_initial_parameters_are_those_without_padding(init, use_bias):
-    padded = quick(
+    padded = jax.jit(
         jax.vmap(lambda width, key: mlp(FEATURES, init=init, use_bias=use_bias, widths=(width, width)).init(key))
     )
     every = numpy(padded(WIDTHS[:MOST], KEYS[:MOST]))
     for i in (0, 2, MOST - 1):
         width = int(WIDTHS[i])
-        alone = numpy(quick(mlp((2, width, width, 1), init=init, use_bias=use_bias).init)(KEYS[i]))
+        alone = numpy(jax.jit(mlp((2, width, width, 1), init=init, use_bias=use_bias).init)(KEYS[i]))
         mine = member(every, i)
         assert_padded_with_zeros(mine, width)
         # A scale is a power of the number of inputs, which is traced or not.
@@ -104,13 +103,13 @@ def trained(name):
             snapshot_every=1,
         )
 
-    return numpy(quick(jax.vmap(run))(KEYS, WIDTHS, np.ones(len(WIDTHS), np.float32)))
+    return numpy(jax.jit(jax.vmap(run))(KEYS, WIDTHS, np.ones(len(WIDTHS), np.float32)))
 
 
 @cache
 def orders():
     one = lambda key: jax.vmap(lambda epoch: random_order(jax.random.split(key)[1], 5, epoch))(np.arange(NUM_EPOCHS))  # noqa: E731
-    return np.asarray(quick(jax.vmap(one))(KEYS))
+    return np.asarray(jax.jit(jax.vmap(one))(KEYS))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -134,7 +133,7 @@ def test_a_padded_network_is_the_one_of_its_key_without_padding():
     run = partial(fit, optimizer=OPTIMIZERS["momentum"][0], loss=squared_error, train=DATA, num_epochs=NUM_EPOCHS)
     run = partial(run, batch_size=BATCH, drop_last=False, record=None, snapshot_every=1)
     i = 2
-    alone = numpy(quick(partial(run, model=mlp((2, 3, 3, 1))))(KEYS[i]))
+    alone = numpy(jax.jit(partial(run, model=mlp((2, 3, 3, 1))))(KEYS[i]))
     mine = member(trained("relu, momentum"), i)
     assert WIDTHS[i] == 3
     snapshots = stacked(*(cut(member(mine.snapshots, step), 3) for step in range(2 * NUM_EPOCHS + 1)))
@@ -156,7 +155,7 @@ def test_traced_widths_out_of_bounds_are_marked_and_leave_neighbours_alone():
             KEYS[0], mlp(FEATURES, widths=(width, 3)), optax.sgd(0.1), squared_error, DATA, num_epochs=2, record=None
         )
 
-    program = quick(jax.vmap(run))
+    program = jax.jit(jax.vmap(run))
     widths = np.array([0, 1, MOST, MOST + 1, -1, 3, 2, 1000], np.int32)
     result = numpy(program(widths))
     is_wrong = (widths < 1) | (widths > MOST)

@@ -20,14 +20,6 @@ EPS = float(np.finfo(np.float32).eps)
 RNG = np.random.default_rng(31)
 
 
-@pytest.fixture(autouse=True)
-def quickly():
-    """Compiling takes most of the time, and half as much without optimization."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 def numpy(tree):
     return jax.tree.map(np.asarray, tree)
 

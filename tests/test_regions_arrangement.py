@@ -11,7 +11,6 @@ import jax
 import numpy as np
 import pytest
 import reference
-from conftest import quick
 
 from jaxgeom import (
     Dense,
@@ -348,7 +347,7 @@ def test_subnormal_weights(scale):
 def test_subnormal_weights_inside_jit(dtype, scale):
     units = (scale * uniform(np.random.default_rng(5), 10)).astype(dtype)
     with jax.enable_x64(dtype == np.float64):
-        found = quick(lambda layers: count_regions(layers, box()))(population_of([units], dtype=dtype))
+        found = jax.jit(lambda layers: count_regions(layers, box()))(population_of([units], dtype=dtype))
         assert found.count.tolist() == [truth(units)]
 
 
@@ -479,7 +478,7 @@ def test_patterns_on_a_grid_are_at_most_the_regions():
     networks = [uniform(rng, 20) for _ in range(32)]
     points = grid_points(box(), 25)
     layers = population_of(networks, dtype=np.float32)
-    on_grid = quick(jax.vmap(lambda layers: grid_regions(layers, points)))(layers)
+    on_grid = jax.jit(jax.vmap(lambda layers: grid_regions(layers, points)))(layers)
     exact = count_regions(layers, box())
     assert np.all(on_grid.num_patterns <= exact.count)
     assert np.all(on_grid.num_maps <= on_grid.num_patterns)

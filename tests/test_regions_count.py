@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
-from conftest import quick
 
 from jaxgeom import (
     Dense,
@@ -24,14 +23,6 @@ from jaxgeom.regions.cells import NOT_COUNTED
 
 VERTICES = polygon_vertices(box()).tolist()
 GRID = grid_points(box(), 9)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quickly_compiled():
-    with pytest.MonkeyPatch.context() as patch:
-        function = grid_count._grid_counts.__wrapped__
-        patch.setattr(grid_count, "_grid_counts", quick(function, static_argnames=("capacity",)))
-        yield
 
 
 def population(*leading, widths=(2, 6, 1), dtype=np.float32):

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
-from conftest import quick
 
 import jaxgeom
 from jaxgeom import Dense, box, forward, grid_points, grid_regions, layers_of, mlp, unpack_patterns
@@ -104,7 +103,7 @@ def test_grid_is_the_reference(widths):
     networks = special_networks(*widths)
     points = GRID if widths[0] == 2 else np.random.default_rng(1).uniform(-1, 1, (229, widths[0]))
     with jax.enable_x64(True):
-        found = quick(jax.vmap(lambda layers: grid_regions(layers, points)))(stacked(networks))
+        found = jax.jit(jax.vmap(lambda layers: grid_regions(layers, points)))(stacked(networks))
     for index, layers in enumerate(networks):
         assert_is_the_reference(layers, points, member(found, index))
     # one pattern and one map where nothing depends on the input
@@ -120,7 +119,7 @@ def test_linear_bottleneck():
     }
     layers = layers_of(params)
     with jax.enable_x64(True):
-        found = member(quick(grid_regions)(layers, GRID), ...)
+        found = member(jax.jit(grid_regions)(layers, GRID), ...)
     assert_is_the_reference(jax.tree.map(np.asarray, layers), GRID, found)
 
 
@@ -153,7 +152,7 @@ def test_capacity():
     num = int(full.num_patterns)
     assert num > 8
     for capacity in (num, num // 2):
-        found = member(quick(partial(grid_regions, capacity=capacity))(layers, GRID), ...)
+        found = member(jax.jit(partial(grid_regions, capacity=capacity))(layers, GRID), ...)
         assert found.num_patterns == num
         assert found.overflow == (capacity < num)
         assert found.count == capacity
@@ -170,7 +169,7 @@ def test_capacity():
 
 
 def test_one_point():
-    found = member(quick(grid_regions)(special_networks(2, 3, 1)[0], np.zeros((1, 2))), ...)
+    found = member(jax.jit(grid_regions)(special_networks(2, 3, 1)[0], np.zeros((1, 2))), ...)
     assert (found.num_patterns, found.num_maps, found.count, found.overflow) == (1, 1, 1, False)
     np.testing.assert_array_equal(found.cell_of_point, [0])
 
@@ -244,7 +243,7 @@ def test_relu_network_as_a_function_has_the_same_maps():
     layers = uniform(np.random.default_rng(1), 2, 6, 5, 3)
     as_function = member(grid_regions(lambda x: forward(layers, x).output, GRID), ...)
     with jax.enable_x64(True):
-        by_layers = member(quick(grid_regions)(layers, GRID), ...)
+        by_layers = member(jax.jit(grid_regions)(layers, GRID), ...)
     assert as_function.num_maps == by_layers.num_maps > 9
     assert as_function.num_patterns == as_function.count == len(GRID)
     assert not as_function.overflow
@@ -270,7 +269,7 @@ def test_smooth_network_under_vmap_and_with_capacity():
     def regions(params):
         return grid_regions(lambda x: model.apply(params, x), points, 0.05, capacity=20)
 
-    found = quick(jax.vmap(regions))(population)
+    found = jax.jit(jax.vmap(regions))(population)
     for index in range(3):
         params = jax.tree.map(np.float64, member(population, index))
         inner, outer = params["dense0_tanh"], params["dense1_linear"]
@@ -334,7 +333,7 @@ def test_populations_and_bad_weights_are_refused():
 
 def test_a_hidden_layer_without_units():
     layers = (Dense(np.zeros((2, 0)), np.zeros(0)), Dense(np.zeros((0, 1)), np.ones(1)))
-    found = quick(grid_regions)(layers, GRID)
+    found = jax.jit(grid_regions)(layers, GRID)
     assert found.num_patterns == found.num_maps == 1
 
 
@@ -372,7 +371,7 @@ def test_first_occurrence_of_any_shape(shape):
     words = rng.integers(0, 2**32, shape, dtype=np.uint32)
     words = words[:, rng.integers(0, max(1, shape[1] // 2), shape[1])]
     expected = occurrences(words) if shape[0] else np.zeros(shape[1])
-    found = quick(unique.first_occurrence)(words)
+    found = jax.jit(unique.first_occurrence)(words)
     assert found.dtype == np.int32
     np.testing.assert_array_equal(found, expected)
 
@@ -387,7 +386,7 @@ def test_first_occurrence_whatever_the_hash(monkeypatch, values):
 
     monkeypatch.setattr(unique, "_mixed", bad)
     tables = np.stack(list(word_tables().values()))
-    found = quick(jax.vmap(lambda words: unique.first_occurrence(words)))(tables)
+    found = jax.jit(jax.vmap(lambda words: unique.first_occurrence(words)))(tables)
     for words, first in zip(tables, found, strict=True):
         np.testing.assert_array_equal(first, occurrences(words))
 
@@ -395,7 +394,7 @@ def test_first_occurrence_whatever_the_hash(monkeypatch, values):
 def test_first_occurrence_with_a_constant_hash(monkeypatch):
     monkeypatch.setattr(unique, "_mixed", lambda words, salt: jnp.zeros(words.shape[1], jnp.uint32))
     words = word_tables()["there and back"]
-    np.testing.assert_array_equal(quick(lambda words: unique.first_occurrence(words))(words), occurrences(words))
+    np.testing.assert_array_equal(jax.jit(lambda words: unique.first_occurrence(words))(words), occurrences(words))
 
 
 # first_kept
@@ -449,14 +448,14 @@ def test_first_kept_is_the_literal_rule(dim):
     rng = np.random.default_rng(0)
     masks = [np.ones((len(rows), 64), bool), rng.random((len(rows), 64)) < 0.5, np.zeros((len(rows), 64), bool)]
     with jax.enable_x64(True):
-        kept = quick(jax.vmap(jax.vmap(first_kept), (None, 0, None)))(rows, np.stack(masks), atols)
+        kept = jax.jit(jax.vmap(jax.vmap(first_kept), (None, 0, None)))(rows, np.stack(masks), atols)
     for name, set_index in zip(sets, range(len(rows)), strict=True):
         for mask_index, valid in enumerate(masks):
             expected = rule(rows[set_index], valid[set_index], atols[set_index])
             np.testing.assert_array_equal(kept[mask_index, set_index], expected, err_msg=name)
 
 
-quick_first_kept = quick(first_kept)
+quick_first_kept = jax.jit(first_kept)
 
 
 @pytest.mark.parametrize(
@@ -491,7 +490,7 @@ def test_first_kept_of_thousands_of_rows():
     ]
     valid = np.arange(1500) % 10 > 0
     with jax.enable_x64(True):
-        kept = quick(jax.vmap(first_kept, (0, None, None)))(np.stack(sets), valid, 1e-3)
+        kept = jax.jit(jax.vmap(first_kept, (0, None, None)))(np.stack(sets), valid, 1e-3)
     for rows, found in zip(sets, kept, strict=True):
         np.testing.assert_array_equal(np.flatnonzero(found), np.flatnonzero(valid)[sequential_rule(rows[valid])])
     assert sequential_rule(sets[0][:500]) == reference.sequential_distinct_maps(sets[0][:500])

@@ -12,7 +12,6 @@ import jax
 import numpy as np
 import pytest
 import reference
-from conftest import quick
 
 from jaxgeom import Dense
 from jaxgeom.regions import breakpoints as driver
@@ -25,14 +24,6 @@ KINDS = ("segment", "line")
 WIDTHS = (2, 8, 8, 2)
 CAPACITY = 40
 """Most tests share these, so that they share compiled programs."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quickly_compiled():
-    with pytest.MonkeyPatch.context() as patch:
-        run = driver._of_networks.__wrapped__
-        patch.setattr(driver, "_of_networks", quick(run, static_argnames=("kind", "rooms")))
-        yield
 
 
 @pytest.fixture(autouse=True)
@@ -129,7 +120,7 @@ programs = {}
 
 
 def quickly(one, kind):
-    return programs.setdefault(kind, quick(jax.vmap(one)))
+    return programs.setdefault(kind, jax.jit(jax.vmap(one)))
 
 
 # The truth

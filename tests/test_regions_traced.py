@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 import reference
-from conftest import quick, run_python
+from conftest import run_python
 
 import jaxgeom as jg
 
@@ -97,7 +97,7 @@ WAYS = {
 @pytest.mark.parametrize("x64", [False, True])
 def test_transformations(eager, way, x64):
     with jax.enable_x64(x64):
-        found = quick(WAYS[way])(LAYERS)
+        found = jax.jit(WAYS[way])(LAYERS)
         assert_same(found, eager)
         assert (found.count.dtype, found.degenerate.dtype) == (np.int64 if x64 else np.int32, bool)
 
@@ -105,16 +105,16 @@ def test_transformations(eager, way, x64):
 @pytest.mark.parametrize("function", [jax.vmap(jax.vmap(count)), jax.vmap(scanned), count])
 def test_two_axes(eager, function):
     expected = jax.tree.map(lambda array: array.reshape(2, 4), eager)
-    assert_same(quick(function)(folded(LAYERS, 2, 4)), expected)
+    assert_same(jax.jit(function)(folded(LAYERS, 2, 4)), expected)
     # the second axis may be mapped, too
     turned = jax.tree.map(lambda array: jnp.swapaxes(array, 0, 1), folded(LAYERS, 2, 4))
-    assert_same(quick(jax.vmap(count, 1))(turned), expected)
+    assert_same(jax.jit(jax.vmap(count, 1))(turned), expected)
 
 
 def test_weights_that_are_not_mapped():
     first, *rest = member(LAYERS, 0)
     shifts = np.linspace(-1, 1, 5, dtype=np.float32)
-    found = quick(jax.vmap(lambda shift: count((jg.Dense(first.kernel, first.bias + shift), *rest))))(shifts)
+    found = jax.jit(jax.vmap(lambda shift: count((jg.Dense(first.kernel, first.bias + shift), *rest))))(shifts)
     expected = [count((jg.Dense(first.kernel, first.bias + shift), *rest)).count for shift in shifts]
     assert found.count.tolist() == expected
 
@@ -128,7 +128,7 @@ def test_domains_and_activations(domain, activation):
     expected = jg.count_regions(layers, domain, activation=activation)
     function = lambda layers: jg.count_regions(layers, domain, activation=activation)  # noqa: E731
     for way in (function, jax.vmap(function)):
-        assert_same(quick(way)(layers), expected)
+        assert_same(jax.jit(way)(layers), expected)
 
 
 @pytest.mark.parametrize(
@@ -139,11 +139,11 @@ def test_domains_and_activations(domain, activation):
 def test_options(options):
     expected = jg.count_regions(LAYERS, BOX, **options)
     for way in (jax.vmap(partial(count, **options)), partial(count, **options)):
-        assert_same(quick(way)(LAYERS), expected)
+        assert_same(jax.jit(way)(LAYERS), expected)
 
 
 def test_callbacks_of_many_programs_at_once_do_not_wait_for_one_another():
-    function = quick(jax.vmap(partial(count, kind="map")))
+    function = jax.jit(jax.vmap(partial(count, kind="map")))
     layers = population(64, (20, 20))
     started = [function(layers) for _ in range(4)]
     expected = jg.count_regions(layers, BOX, kind="map").count
@@ -156,21 +156,21 @@ def test_precisions(dtype):
     with jax.enable_x64(dtype == jnp.float64):
         layers = jax.tree.map(lambda array: jnp.asarray(array, dtype), population(dtype=np.float64))
         expected = count(jax.tree.map(lambda array: np.asarray(array, np.float64), layers))
-        assert_same(quick(count)(layers), expected)
-        assert_same(quick(jax.vmap(count))(layers), expected)
+        assert_same(jax.jit(count)(layers), expected)
+        assert_same(jax.jit(jax.vmap(count))(layers), expected)
 
 
 @pytest.mark.parametrize("widths", [(), (0,), (0, 3)])
 def test_without_hidden_units(widths):
     layers = jax.tree.map(np.zeros_like, population(3, widths))
     for way in (count, jax.vmap(count)):
-        assert quick(way)(layers).count.tolist() == [1, 1, 1]
+        assert jax.jit(way)(layers).count.tolist() == [1, 1, 1]
 
 
 def test_one_network_that_is_not_finite_is_marked(eager):
-    found = quick(count)(member(LAYERS, 2))
+    found = jax.jit(count)(member(LAYERS, 2))
     assert (found.count, found.degenerate) == (-1, False)
-    assert quick(count)(member(LAYERS, 3)).count == eager.count[3]
+    assert jax.jit(count)(member(LAYERS, 3)).count == eager.count[3]
 
 
 def test_beside_a_gradient(eager):
@@ -179,7 +179,7 @@ def test_beside_a_gradient(eager):
         return hidden.sum(), count(layers)
 
     one = member(LAYERS, 0)
-    (_, found), gradient = quick(jax.value_and_grad(loss, has_aux=True))(one)
+    (_, found), gradient = jax.jit(jax.value_and_grad(loss, has_aux=True))(one)
     assert found.count == eager.count[0]
     assert np.abs(gradient[0].kernel).max() > 0
 

@@ -33,7 +33,6 @@ from training_truth import (
     numpy,
     numpy_loss,
     numpy_run,
-    quick,
     stacked,
 )
 
@@ -56,14 +55,14 @@ def test_steps_are_numpys(name, activation):
     model = net(activation)
     weights = [np.array(w, np.float64) for w in ([1] * POINTS, [1, 1, 1, 0, 0, 0, 0], [1, 2, 0, 3, 1, 0.5, 1])]
     batches = [(double(X) + step, double(Y), weights[step % 3]) for step in range(6)]
-    initial = double(quick(model.init)(KEY))
+    initial = double(jax.jit(model.init)(KEY))
     with jax.enable_x64(True):
         init, step = trainer(model, optimizer, squared_error)
         params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), initial)
         state = jax.eval_shape(init, KEY)._replace(
             params=params, opt_state=optimizer.init(params), step=jnp.int32(0), diverged_step=jnp.int32(NEVER)
         )
-        compiled, states, losses = quick(step), [], []
+        compiled, states, losses = jax.jit(step), [], []
         for batch in batches:
             state, loss = compiled(state, *batch)
             states.append(state)
@@ -77,15 +76,15 @@ def test_steps_are_numpys(name, activation):
 
 def test_a_new_state_is_the_models_own():
     init, _ = trainer(NET, optax.adam(0.1), squared_error)
-    state = quick(init)(KEY)
-    assert_same(state.params, quick(NET.init)(KEY))
+    state = jax.jit(init)(KEY)
+    assert_same(state.params, jax.jit(NET.init)(KEY))
     assert (int(state.step), int(state.diverged_step)) == (0, NEVER)
-    assert_same(state.opt_state, quick(optax.adam(0.1).init)(state.params))
+    assert_same(state.opt_state, jax.jit(optax.adam(0.1).init)(state.params))
 
 
 def test_points_of_weight_zero_are_left_out():
     init, step = trainer(NET, SGD, squared_error)
-    state, step = quick(init)(KEY), quick(step)
+    state, step = jax.jit(init)(KEY), jax.jit(step)
     weight = jnp.array([1.0, 1, 1, 1, 0, 0, 0])
     for_four, loss = step(state, DATA.x, DATA.y, weight)
     of_four, loss_of_four = step(state, DATA.x[:4], DATA.y[:4])
@@ -103,7 +102,7 @@ NUM_STEPS = 20
 @cache
 def full_run(**options):
     run = partial(fit, model=NET, optimizer=SGD, loss=squared_error, train=DATA, num_epochs=NUM_STEPS)
-    return quick(partial(run, **options))(KEY)
+    return jax.jit(partial(run, **options))(KEY)
 
 
 def test_fit_is_numpys_loop():
@@ -122,7 +121,7 @@ def test_fit_is_numpys_loop():
 def test_fit_is_a_loop_over_trainer_step():
     result = full_run(snapshot_every=1)
     init, step = trainer(NET, SGD, squared_error)
-    state, step = quick(init)(KEY), quick(step)
+    state, step = jax.jit(init)(KEY), jax.jit(step)
     # What fit draws from its key is its own business; it starts from a snapshot.
     state = state._replace(params=member(result.snapshots, 0))
     losses, history = [], [state.params]
@@ -137,7 +136,7 @@ def test_fit_is_a_loop_over_trainer_step():
 def test_initial_parameters_follow_the_models_distribution():
     run = partial(fit, model=NET, optimizer=SGD, loss=squared_error, train=DATA, num_epochs=1, snapshot_every=1)
     keys = jax.random.split(KEY, 1000)
-    kernel = quick(jax.vmap(run))(keys).snapshots["dense0_tanh"]["kernel"][:, 0]
+    kernel = jax.jit(jax.vmap(run))(keys).snapshots["dense0_tanh"]["kernel"][:, 0]
     assert len(np.unique(kernel)) > 9990  # of 10,000 numbers with 24 bits
     # Uniform within ±1/√2: variance 1/6 and fourth moment 1/20.
     error = np.sqrt((1 / 20 - 1 / 36) / kernel.size)
@@ -150,7 +149,7 @@ def test_initial_parameters_follow_the_models_distribution():
 @cache
 def recorded_run(record, batch_size):
     run = partial(fit, model=NET, optimizer=SGD, loss=squared_error, train=DATA, test=TEST_DATA, batch_size=batch_size)
-    return quick(partial(run, accuracy=side_is_right, num_epochs=3, snapshot_every=1, record=record))(KEY)
+    return jax.jit(partial(run, accuracy=side_is_right, num_epochs=3, snapshot_every=1, record=record))(KEY)
 
 
 @pytest.mark.parametrize(
@@ -194,9 +193,9 @@ def test_records_and_snapshots_do_not_change_the_run():
 def test_snapshots_are_the_ends_of_shorter_runs(batch_size):
     def run(num_epochs, snapshot_every=None):
         data = {"train": DATA, "batch_size": batch_size, "num_epochs": num_epochs, "record": None}
-        return quick(partial(fit, model=NET, optimizer=SGD, loss=squared_error, snapshot_every=snapshot_every, **data))(
-            KEY
-        )
+        return jax.jit(
+            partial(fit, model=NET, optimizer=SGD, loss=squared_error, snapshot_every=snapshot_every, **data)
+        )(KEY)
 
     steps_in_epoch = 1 if batch_size is None else 2
     long = run(5, snapshot_every=steps_in_epoch)
@@ -213,7 +212,7 @@ def test_snapshots_at_every_few_steps(batch_size, every):
     run = partial(fit, model=COUNTER, optimizer=optax.sgd(1.0), loss=lambda outputs, targets: -outputs[:, 0])
     num_epochs = 7 if batch_size is None else 3
     run = partial(run, train=ROW_DATA, num_epochs=num_epochs, record=None, snapshot_every=every)
-    result = quick(partial(run, batch_size=batch_size, drop_last=False))(KEY)
+    result = jax.jit(partial(run, batch_size=batch_size, drop_last=False))(KEY)
     num_steps = 7 if batch_size is None else 9
     np.testing.assert_array_equal(result.snapshot_steps, np.arange(0, num_steps + 1, every))
     assert_close(result.snapshots["used"].sum(axis=1), np.arange(0.0, num_steps + 1, every), atol=ROWS * EPS)
@@ -232,7 +231,7 @@ def test_classes_and_their_accuracy():
     model = mlp((2, 6, 3))
     run = partial(fit, model=model, optimizer=optax.sgd(0.2), loss=softmax_cross_entropy, train=train, test=test)
     run = partial(run, num_epochs=50, accuracy=class_is_right, snapshot_every=10)
-    result = quick(run)(KEY)
+    result = jax.jit(run)(KEY)
     for data, losses, accuracies in (
         (train, result.train_loss, result.train_accuracy),
         (test, result.test_loss, result.test_accuracy),
@@ -268,7 +267,7 @@ def one_weight(start):
 def test_divergence_stops_at_the_last_finite_parameters():
     # w² is infinite in float32 from |w| = 2^64 on, which is after 16 steps: step 17 finds an infinite loss.
     powers = (-16.0) ** np.arange(17)
-    result = quick(partial(one_weight(1.0), num_epochs=20))(KEY)
+    result = jax.jit(partial(one_weight(1.0), num_epochs=20))(KEY)
     assert bool(result.diverged)
     assert int(result.diverged_step) == 17
     assert float(result.params["w"]) == powers[-1]
@@ -277,7 +276,7 @@ def test_divergence_stops_at_the_last_finite_parameters():
 
 
 def test_no_divergence_yet():
-    result = quick(partial(one_weight(1.0), num_epochs=16))(KEY)
+    result = jax.jit(partial(one_weight(1.0), num_epochs=16))(KEY)
     assert not bool(result.diverged)
     assert int(result.diverged_step) == NEVER
     assert float(result.params["w"]) == 2.0**64
@@ -285,7 +284,7 @@ def test_no_divergence_yet():
 
 @pytest.mark.parametrize("start", [np.nan, np.inf])
 def test_networks_that_start_broken_diverge_at_once(start):
-    result = quick(partial(one_weight(start), num_epochs=3))(KEY)
+    result = jax.jit(partial(one_weight(start), num_epochs=3))(KEY)
     assert bool(result.diverged)
     assert int(result.diverged_step) == 1
 
@@ -293,11 +292,11 @@ def test_networks_that_start_broken_diverge_at_once(start):
 def test_an_infinite_step_with_a_finite_loss_is_not_taken():
     model = Model(lambda key: {"w": jnp.float32(1)}, lambda params, x: params["w"] * x)
     init, step = trainer(model, optax.sgd(1e30), squared_error)
-    state, loss = quick(step)(init(KEY), jnp.full((1, 1), 1e10), jnp.zeros((1, 1)))
+    state, loss = jax.jit(step)(init(KEY), jnp.full((1, 1), 1e10), jnp.zeros((1, 1)))
     assert float(loss) == np.float32(1e10) ** 2
     assert (float(state.params["w"]), int(state.diverged_step), int(state.step)) == (1, 1, 1)
     # Once diverged, a network stays as it is, even where the next step would be harmless.
-    state, _ = quick(step)(state, jnp.full((1, 1), 1e-20), jnp.ones((1, 1)))
+    state, _ = jax.jit(step)(state, jnp.full((1, 1), 1e-20), jnp.ones((1, 1)))
     assert (float(state.params["w"]), int(state.diverged_step), int(state.step)) == (1, 1, 2)
 
 
@@ -358,7 +357,7 @@ minibatch_run = partial(minibatch_run, batch_size=3, record=None)
 @cache
 def population_run(size):
     # With all optimizations, as in real life, where rounding to the same bits is at stake.
-    compiled = (jax.jit if size == 64 else quick)(jax.vmap(minibatch_run))
+    compiled = jax.jit(jax.vmap(minibatch_run), compiler_options={"xla_backend_optimization_level": 3})
     keys = jax.random.split(KEY, 64)
     return compiled(keys[:size]), compiled(keys[size - 1 :: -1])
 
@@ -379,7 +378,7 @@ def test_the_place_in_the_population_does_not_matter():
 
 
 def test_vmap_is_a_loop_and_jit_changes_nothing():
-    one, keys = quick(minibatch_run), jax.random.split(KEY, 64)
+    one, keys = jax.jit(minibatch_run), jax.random.split(KEY, 64)
     population, _ = population_run(64)
     loop = [one(key) for key in keys[:4]]
     first_four = member(population, slice(4))
@@ -396,7 +395,7 @@ def test_the_model_can_be_vmapped_over_data_and_rates():
         data = Dataset(DATA.x, DATA.y + shift)
         return fit(KEY, NET, optax.sgd(rate), squared_error, data, num_epochs=5, snapshot_every=1)
 
-    result = quick(jax.vmap(run))(rates, shifts)
+    result = jax.jit(jax.vmap(run))(rates, shifts)
     for i in range(2):
         snapshots = member(double(result.snapshots), i)
         initial = member(snapshots, 0)

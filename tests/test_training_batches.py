@@ -25,7 +25,6 @@ from training_truth import (
     momentum_update,
     numpy_loss,
     numpy_run,
-    quick,
     stacked,
 )
 
@@ -42,7 +41,7 @@ EPOCHS = 3
 def counting_run(num_rows=ROWS, **options):
     data = Dataset(ROW_DATA.x[:num_rows], ROW_DATA.y[:num_rows])
     run = partial(fit, model=COUNTER, optimizer=optax.sgd(1.0), loss=lambda outputs, targets: -outputs[:, 0])
-    return quick(partial(run, train=data, num_epochs=EPOCHS, snapshot_every=1, record=None, **options))
+    return jax.jit(partial(run, train=data, num_epochs=EPOCHS, snapshot_every=1, record=None, **options))
 
 
 def steps_of_rows(key=KEY, **options):
@@ -97,7 +96,7 @@ def test_shuffling_leaves_no_row_behind():
     run = partial(fit, model=COUNTER, optimizer=optax.sgd(1.0), loss=lambda outputs, targets: -outputs[:, 0])
     run = partial(run, train=ROW_DATA, num_epochs=1, batch_size=1, snapshot_every=1, record=None)
     num_runs = 2000
-    used = quick(jax.vmap(run))(jax.random.split(KEY, num_runs)).snapshots["used"]
+    used = jax.jit(jax.vmap(run))(jax.random.split(KEY, num_runs)).snapshots["used"]
     frequency = np.diff(double(used), axis=1).mean(axis=0)
     error = np.sqrt(0.1 * 0.9 / num_runs)
     # 4 standard errors for one of 100 numbers; Bonferroni's correction adds less than 1.
@@ -113,11 +112,11 @@ def test_a_batch_as_large_as_the_data_is_the_full_batch(batch_size):
 
 def test_minibatches_of_a_network_are_numpys():
     run = partial(fit, train=DATA, num_epochs=3, batch_size=3, drop_last=False, snapshot_every=1)
-    result = quick(partial(run, model=NET, optimizer=OPTIMIZERS["momentum"][0], loss=squared_error))(KEY)
+    result = jax.jit(partial(run, model=NET, optimizer=OPTIMIZERS["momentum"][0], loss=squared_error))(KEY)
     # The same key draws the same rows whatever the model: ask the one that counts.
     counted = Dataset(ROW_DATA.x[:POINTS], ROW_DATA.y[:POINTS])
     watch = partial(run, model=COUNTER, optimizer=optax.sgd(1.0), loss=lambda outputs, targets: -outputs[:, 0])
-    used = quick(partial(watch, train=counted))(KEY).snapshots["used"]
+    used = jax.jit(partial(watch, train=counted))(KEY).snapshots["used"]
     rows = [np.flatnonzero(step) for step in np.diff(double(used), axis=0)]
     assert [len(batch) for batch in rows] == [3, 3, 1] * 3
     initial = double(member(result.snapshots, 0))

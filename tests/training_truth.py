@@ -15,9 +15,6 @@ KEY = jax.random.key(23)
 EPS = float(np.finfo(np.float32).eps)
 RNG = np.random.default_rng(23)
 
-# Compiling takes most of the time, and half as much without optimization.
-quick = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-
 POINTS, WIDTH = 7, 5
 X = RNG.normal(size=(POINTS, 2)).astype(np.float32)
 Y = RNG.normal(size=(POINTS, 1)).astype(np.float32)
