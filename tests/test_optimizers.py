@@ -29,15 +29,15 @@ PLAIN = "adadelta adafactor polyak_sgd lbfgs".split()
 CONTRIB_PLAIN = "cocob dadapt_adamw momo momo_adam prodigy schedule_free_adamw schedule_free_sgd".split()
 TRANSFORMS = (
     "add_decayed_weights apply_every centralize identity keep_params_nonnegative normalize_by_update_norm"
-    " scale_by_adadelta scale_by_adam scale_by_adamax scale_by_adan scale_by_amsgrad scale_by_belief"
-    " scale_by_distance_over_gradients scale_by_lbfgs scale_by_lion scale_by_novograd scale_by_optimistic_gradient"
-    " scale_by_param_block_norm scale_by_param_block_rms scale_by_polyak scale_by_radam scale_by_rms scale_by_rss"
-    " scale_by_sign scale_by_sm3 scale_by_stddev scale_by_trust_ratio scale_by_yogi set_to_zero zero_nans"
+    " scale_by_distance_over_gradients scale_by_param_block_norm scale_by_param_block_rms scale_by_stddev"
+    " scale_by_trust_ratio set_to_zero zero_nans"
 ).split()
-CONTRIB_TRANSFORMS = (
-    "normalize scale_by_acprop scale_by_ademamix scale_by_adopt scale_by_cocob scale_by_galore"
-    " scale_by_simplified_ademamix"
+CONTRIB_TRANSFORMS = ["normalize"]
+OF_OPTIMIZERS = (
+    "adadelta adam adamax adan amsgrad belief lbfgs lion novograd optimistic_gradient polyak radam rms rss sign sm3"
+    " yogi acprop ademamix adopt cocob galore simplified_ademamix rprop madgrad muon backtracking_linesearch zoom_linesearch"
 ).split()
+"""What optimizers above consist of, each by the name ``scale_by_…``."""
 ONLY_KERNELS = partial(jax.tree.map, lambda leaf: leaf.ndim == 2)
 OTHERS = {
     "adaptive_grad_clip": lambda: optax.chain(optax.adaptive_grad_clip(0.1), optax.sgd(0.1)),
@@ -248,15 +248,8 @@ def test_every_optimizer_of_optax_is_tried():
     tried = {name.removeprefix("contrib.").split(",")[0].split(" ")[0] for name in OPTIMIZERS}
     composed = {"chain", "partition", "scale", "scale_by_learning_rate", "selective_transform", "snapshot", "freeze"}
     composed |= {"inject_stateful_hyperparams", "with_extra_args_support", "stateless", "stateless_with_tree_map"}
-    composed |= {"scale_by_backtracking_linesearch", "scale_by_zoom_linesearch", "measure_with_ema", "maybe_update"}
-    composed |= {
-        "scale_by_rprop",
-        "scale_by_madgrad",
-        "scale_by_muon",
-        "lookahead",
-        "dpsgd",
-        "differentially_private_aggregate",
-    }
+    composed |= {f"scale_by_{name}" for name in OF_OPTIMIZERS} | {"measure_with_ema", "maybe_update"}
+    composed |= {"lookahead", "dpsgd", "differentially_private_aggregate"}
     for room in (optax, contrib):
         for name in dir(room):
             returned = str(getattr(getattr(room, name), "__annotations__", {}).get("return", ""))

@@ -44,7 +44,7 @@ inline unsigned sign_bits(Vec x) {
 }
 
 // From which share of the gradients on errors are too large: of units that cut, and of the outputs.
-constexpr double kBlurred = 0x1p-16, kRounded = 0x1p-36, kBlurredMap = 0x1p-38;
+constexpr double kBlurred = 0x1p-16, kRounded = 0x1p-36, kBlurredMap = 0x1p-34;
 
 class Sparse {  // the weights that are not zero, unit by unit, each found when first needed
   public:
@@ -415,6 +415,81 @@ struct Cutter {
         return false;
     }
 
+    // A line's function in twice the precision, and a bound of its coefficients' errors; false if nothing is known.
+    bool sharp_line(const Line &line, Pair *function, double &error) {
+        if (!line.entry) {
+            double p[3], q[3];
+            scaled_corner(line.from, p), scaled_corner(line.to, q);
+            double size = 0;
+            for (int s = 0; s < 3; s++) {
+                const int i = (s + 1) % 3, j = (s + 2) % 3;
+                function[s] = minus(product_of(p[i], q[j]), product_of(p[j], q[i]));
+                size = std::max({size, std::fabs(p[s]), std::fabs(q[s])});
+            }
+            error = kSharp * size * size;
+            return size < 1e60;
+        }
+        const Entry &entry = *line.entry;
+        const Layer &layer = net.layers[entry.layer];
+        const int p = layer.stride;
+        if (entry.layer == 0) {
+            for (int s = 0; s < 2; s++) function[s] = {layer.kernel[s * p + line.unit], 0};
+            function[2] = {layer.bias[line.unit], 0};
+            error = kFloor;
+            return true;
+        }
+        if (!entry.sharp) return false;
+        sharpen(*entry.before);
+        const double delta = entry.before->sharp_delta;
+        if (!(delta < 1e280)) return false;
+        const Layer &below = net.layers[entry.layer - 1];
+        const double *parts = entry.before->sharp;
+        const int q = below.stride;
+        double squares = 0;
+        for (int s = 0; s < 3; s++) function[s] = {s == 2 ? layer.bias[line.unit] : 0, 0};
+        for (int i = 0; i < below.out; i++) {
+            const double weight = layer.kernel[static_cast<size_t>(i) * p + line.unit], factor = factor_below(entry, below, i);
+            if (factor == 0 || weight == 0) continue;
+            for (int s = 0; s < 3; s++) {
+                const Pair value = times(factor, parts[s * q + i], parts[(3 + s) * q + i]);
+                squares += value.high * value.high;
+                function[s] = plus(function[s], times(value, {weight, 0}));
+            }
+        }
+        const double g = sharp_rounding(layer.in), h = g * std::sqrt(3 * squares) * 1.0001 + kFloor;
+        error = layer.column_norm[line.unit] * (delta * below.steepest + h) + g * std::fabs(layer.bias[line.unit]) + kFloor;
+        return squares < 1e250;
+    }
+    // Where a point is, in the units of vertices; false if that is not known much better than in float64.
+    bool sharp_point(const Point *point, Pair &x, Pair &y, double &error) {
+        if (point->corner >= 0) {
+            double p[3];
+            scaled_corner(point->corner, p);
+            x = {p[0], 0}, y = {p[1], 0}, error = 0;
+            return p[2] == 1;
+        }
+        Pair f[3], g[3];
+        double f_error, g_error;
+        if (!sharp_line(*point->first, f, f_error) || !sharp_line(*point->second, g, g_error)) return false;
+        const double f_size = std::max({std::fabs(f[0].high), std::fabs(f[1].high), std::fabs(f[2].high)});
+        const double g_size = std::max({std::fabs(g[0].high), std::fabs(g[1].high), std::fabs(g[2].high)});
+        if (!(f_size < 1e60 && g_size < 1e60 && f_size > 1e-60 && g_size > 1e-60)) return false;
+        const Pair across = minus(times(f[1], g[2]), times(f[2], g[1])), up = minus(times(f[2], g[0]), times(f[0], g[2]));
+        const Pair w = minus(times(f[0], g[1]), times(f[1], g[0]));
+        const double of_products = 3 * (f_size * g_error + g_size * f_error + f_error * g_error) + 4 * kSharp * f_size * g_size;
+        const double size_of_w = std::fabs(w.high);
+        if (!(size_of_w > 1e6 * of_products)) return false;
+        x = quotient(across, w), y = quotient(up, w);
+        const double size = std::max({std::fabs(x.high), std::fabs(y.high), 1.0});
+        error = 3 * size * (of_products / size_of_w + kSharp);
+        return error < kEps * size && size < 1e60;
+    }
+    void scaled_corner(int index, double *p) const {
+        const Corner &c = domain.corners[index];
+        const double scale = c.w != 0 ? net.unit : 1;
+        p[0] = c.x / scale, p[1] = c.y / scale, p[2] = c.w;
+    }
+
     // ---- geometry
 
     static Line line_of(double a, double b, double c, double t, const Entry *entry, int unit) {
@@ -760,7 +835,7 @@ struct Cutter {
                 else {
                     meet(v[i], v[k], z[i], z[k], line, on);
                     if (Build) {
-                        if (on.e > 1e-12) refine(on);
+                        if (on.e > 1e-14) refine(on);
                         place(v[i], line, on, first);
                     }
                 }
@@ -788,6 +863,13 @@ struct Cutter {
 
     // A vertex whose computed place is uncertain, as where lines are nearly parallel, put to where it is.
     void refine(Vertex &v) {
+        Pair across, up;
+        double error;
+        if (sharp_point(v.point, across, up, error)) {
+            const double size = Plane ? std::max({std::fabs(across.high), std::fabs(up.high), 1.0}) : 1;
+            v.x = across.high / size, v.y = up.high / size, v.w = 1 / size, v.e = 8 * kEps;
+            return;
+        }
         const ExactVector &at = knowledge(v.point).at;
         if (at.w.is_zero()) return;
         const double x = ratio(at.x, at.w) / net.unit, y = ratio(at.y, at.w) / net.unit;
@@ -885,15 +967,50 @@ struct Cutter {
             if (Plane && v[i].w == 0) { area = INFINITY; }
             e = std::max(e, v[i].e);
         }
-        if (Plane) return measure_exactly(nv, v, area, x, y);
+        if (Plane) {
+            if (area == 0 && measure_sharply(nv, v, area, x, y)) return;
+            return measure_exactly(nv, v, area, x, y);
+        }
         for (int i = 1; i + 1 < nv; i++) {
             const double ux = v[i].x - v[0].x, uy = v[i].y - v[0].y, tx = v[i + 1].x - v[0].x, ty = v[i + 1].y - v[0].y;
             const double part = 0.5 * (ux * ty - uy * tx);
             area += part, x += part * (ux + tx) / 3, y += part * (uy + ty) / 3;
             length = std::max({length, std::fabs(ux), std::fabs(uy), std::fabs(tx), std::fabs(ty)});
         }
-        if (!(area > 1e9 * nv * length * (e + kEps))) return measure_exactly(nv, v, area, x, y);
+        if (!(area > 1e9 * nv * length * (e + kEps))) {
+            if (measure_sharply(nv, v, area, x, y)) return;
+            return measure_exactly(nv, v, area, x, y);
+        }
         x = (v[0].x + x / area) * net.unit, y = (v[0].y + y / area) * net.unit, area *= net.unit * net.unit;
+    }
+    // The same in twice the precision; false if that does not suffice.
+    bool measure_sharply(int nv, const Vertex *v, double &area, double &x, double &y) {
+        auto mark = arena.mark();
+        Pair *xs = arena.take<Pair>(nv), *ys = arena.take<Pair>(nv);
+        double e = 0, length = 0, across = 0, up = 0;
+        bool is_known = true;
+        for (int i = 0; i < nv && is_known; i++) {
+            double error;
+            is_known = sharp_point(v[i].point, xs[i], ys[i], error);
+            e = std::max(e, error);
+            if (i && is_known) {
+                xs[i] = minus(xs[i], xs[0]), ys[i] = minus(ys[i], ys[0]);
+                length = std::max({length, std::fabs(xs[i].high), std::fabs(ys[i].high)});
+            }
+        }
+        Pair twice{0, 0};
+        for (int i = 1; i + 1 < nv && is_known; i++) {
+            const Pair part = minus(times(xs[i], ys[i + 1]), times(ys[i], xs[i + 1]));
+            twice = plus(twice, part);
+            across += part.high * (xs[i].high + xs[i + 1].high) / 3, up += part.high * (ys[i].high + ys[i + 1].high) / 3;
+        }
+        is_known = is_known && twice.high > 1e10 * nv * length * (8 * e + 8 * kSharp * length);
+        if (is_known) {
+            x = (xs[0].high + across / twice.high) * net.unit, y = (ys[0].high + up / twice.high) * net.unit;
+            area = twice.high / 2 * net.unit * net.unit;
+        }
+        arena.release(mark);
+        return is_known;
     }
     void measure_exactly(int nv, const Vertex *v, double &area, double &x, double &y) {
         std::vector<ExactVector> at;

@@ -41,6 +41,33 @@ inline Pair times(double factor, double high, double low) {
     return {product, product_error(fh, fl, xh, xl, product) + factor * low};
 }
 
+inline Pair sum_of(double x, double y) {
+    const double sum = x + y, part = sum - x;
+    return {sum, (x - (sum - part)) + (y - part)};
+}
+inline Pair product_of(double x, double y) {
+    double xh, xl, yh, yl;
+    split(x, xh, xl), split(y, yh, yl);
+    const double product = x * y;
+    return {product, product_error(xh, xl, yh, yl, product)};
+}
+// Both are right to 2^-100 of the terms' sizes; numbers up to 1e140.
+inline Pair plus(Pair x, Pair y) {
+    const Pair sum = sum_of(x.high, y.high);
+    return sum_of(sum.high, sum.low + (x.low + y.low));
+}
+inline Pair times(Pair x, Pair y) {
+    const Pair product = product_of(x.high, y.high);
+    return sum_of(product.high, product.low + (x.high * y.low + x.low * y.high));
+}
+inline Pair minus(Pair x, Pair y) { return plus(x, {-y.high, -y.low}); }
+inline Pair quotient(Pair x, Pair y) {
+    const double first = x.high / y.high;
+    const Pair rest = minus(x, times(y, {first, 0}));
+    return sum_of(first, rest.high / y.high);
+}
+constexpr double kSharp = 0x1p-98;
+
 // Functions of a layer, high parts of a, b, c and then the low ones, from those of n units below.
 inline void sharp_rows(const Layer &layer, int n, const Input *inputs, double *rows) {
     const int p = layer.stride;
