@@ -835,7 +835,7 @@ struct Cutter {
                 else {
                     meet(v[i], v[k], z[i], z[k], line, on);
                     if (Build) {
-                        if (on.e > 1e-14) refine(on);
+                        if (on.e > 1e-13) refine(on);
                         place(v[i], line, on, first);
                     }
                 }
