@@ -23,6 +23,14 @@ int64_t num_units(const Source &source) {
     return units;
 }
 
+// What a network costs, in weights; with less than this in all, waking threads takes longer than counting.
+constexpr int64_t kWakes = 4000;
+int64_t cost(const Source &source) {
+    int64_t weights = 8 * source.widths[1];
+    for (int l = 1; l < source.depth; l++) weights += source.widths[l] * source.widths[l + 1];
+    return weights;
+}
+
 constexpr int64_t kDeep = 256;  // units; the recursion of larger networks only runs on the pool's stacks
 
 // job(i) for all i below num, on the threads of the pool. Errors of jobs are those of the call.
@@ -47,7 +55,7 @@ void for_all(int64_t num, int threads, int64_t block, bool needs_stack, const Jo
 }
 
 void count_all(const Source &source, const Domain &domain, int64_t num, int wanted, int64_t *counts, uint8_t *degenerate, const std::atomic<int> *stop) {
-    const int threads = num_threads(wanted);
+    const int threads = wanted == 0 && num < kWakes && num * cost(source) < kWakes ? 1 : num_threads(wanted);
     const int64_t units = num_units(source);
     if (num >= 2 * threads || threads == 1 || units < 48) {
         const int64_t block = std::clamp<int64_t>(num / (8 * threads), 1, 32);
