@@ -35,7 +35,8 @@ TRANSFORMS = (
 CONTRIB_TRANSFORMS = ["normalize"]
 OF_OPTIMIZERS = (
     "adadelta adam adamax adan amsgrad belief lbfgs lion novograd optimistic_gradient polyak radam rms rss sign sm3"
-    " yogi acprop ademamix adopt cocob galore simplified_ademamix rprop madgrad muon backtracking_linesearch zoom_linesearch"
+    " yogi acprop ademamix adopt cocob galore simplified_ademamix rprop madgrad muon backtracking_linesearch"
+    " zoom_linesearch"
 ).split()
 """What optimizers above consist of, each by the name ``scale_by_…``."""
 ONLY_KERNELS = partial(jax.tree.map, lambda leaf: leaf.ndim == 2)
