@@ -59,7 +59,13 @@ def test_labels_are_those_of_exact_maps(factor: float, activation: str, cut_outp
         for values in (None, [-1.0, -0.5, 0.0, 0.5, 1.0]):
             layers = network(seed, widths, values, factor)
             found = jg.enumerate_regions(layers, SQUARE, activation=activation, cut_output=cut_output)
-            right = first_equal(exact_maps(found.layers, found.patterns))
+            maps = exact_maps(found.layers, found.patterns)
+            computed = np.concatenate([found.gradient, found.intercept[..., None]], axis=-1)
+            np.testing.assert_allclose(computed, np.array(maps, np.float64), rtol=1e-9, atol=1e-14)
+            if activation == "relu":  # nothing is rewritten
+                for one, given in zip(jax.tree.leaves(found.layers), jax.tree.leaves(layers), strict=True):
+                    np.testing.assert_array_equal(one, given)
+            right = first_equal(maps)
             np.testing.assert_array_equal(jg.region_labels(found, "map"), right)
             options = {"activation": activation, "cut_output": cut_output}
             assert jg.count_regions(layers, SQUARE, kind="map", **options).count == right.max() + 1
