@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxgeom import convert, datasets, losses, study
 from jaxgeom.affine import AffineMaps, activation_words, affine_maps, affine_maps_of_patterns, unpack_patterns
+from jaxgeom.analysis.estimate import RegionEstimate, estimate_regions
 from jaxgeom.chunks import map_chunks
 from jaxgeom.comparison import (
     AffineFit,
@@ -141,6 +142,7 @@ __all__ = [
     "PrincipalAxes",
     "Projection",
     "RegionCounts",
+    "RegionEstimate",
     "Separability",
     "Solved",
     "SpatialComplex",
@@ -178,6 +180,7 @@ __all__ = [
     "enumerate_population",
     "enumerate_regions",
     "enumerate_regions_nd",
+    "estimate_regions",
     "fit",
     "fit_affine",
     "fit_architectures",

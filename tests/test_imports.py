@@ -27,6 +27,7 @@ ALLOWED = {
     "engine": set(),
     "regions": {"_typing", "layers", "domains", "affine", "chunks", "engine", "regions"},
     "measures": {"_typing", "layers", "domains", "affine", "regions"},
+    "analysis": {"_typing", "layers", "domains", "inputs", "regions", "analysis"},
     "datasets": {"_typing", "inputs"},
     "losses": {"inputs"},
     "models": {"_typing", "inputs", "layers"},
