@@ -1,9 +1,10 @@
 """Where regions are counted: boxes, convex polygons, the whole plane; and grids of points on boxes."""
 
+import functools
 import itertools
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
@@ -136,6 +137,26 @@ def start_of(domain: PlanarDomain) -> Start:
         TypeError: for anything that is not a domain.
         ValueError: if the domain is not two-dimensional.
     """
+    if isinstance(domain, Box | Polygon | WholePlane) and all(
+        type(field) is np.ndarray and field.dtype == np.float64 and field.size <= _FEW for field in domain
+    ):
+        kind: Any = type(domain)
+        return _start_again(kind, *((field.shape, field.tobytes()) for field in domain))
+    return _start(domain)
+
+
+_FEW = 256  # numbers, of which domains are short enough to be remembered
+
+
+@functools.lru_cache(maxsize=64)
+def _start_again(kind: Any, *fields: tuple[tuple[int, ...], bytes]) -> Start:
+    """The start of a domain of these numbers: checked once, since the checks take longer than a small network."""
+    start = _start(kind(*(np.frombuffer(numbers).reshape(shape) for shape, numbers in fields)))
+    start.vertices.setflags(write=False)
+    return start
+
+
+def _start(domain: PlanarDomain) -> Start:
     if isinstance(domain, WholePlane):
         center = float64_of(domain.center, "the centre of the whole plane")
         if np.shape(center) != (2,) or not np.isfinite(center).all():

@@ -14,6 +14,13 @@ from jaxtyping import Array, Float
 _MOST = 2**53
 """All smaller integers are float64 numbers."""
 
+_PLAIN = np.dtype(np.float32), np.dtype(np.float64)
+
+
+def is_plain(value: Any) -> bool:
+    """Whether the value is what most are, a NumPy array of float32 or float64, which is right whatever its numbers."""
+    return type(value) is np.ndarray and value.dtype in _PLAIN
+
 
 def as_array(value: Any, what: str) -> Array | np.ndarray:
     """The value as an array of real numbers: JAX arrays and tracers as they are, everything else as NumPy.
@@ -26,6 +33,8 @@ def as_array(value: Any, what: str) -> Array | np.ndarray:
         TypeError: for truth values, complex numbers, text, traced 64-bit integers, and what is no array.
         ValueError: for ragged lists, masked values, and numbers that float64 would round.
     """
+    if is_plain(value):
+        return value
     if isinstance(value, jax.core.Tracer):
         _check_type(value.dtype, what)
         if jnp.issubdtype(value.dtype, np.integer) and value.dtype.itemsize == 8:

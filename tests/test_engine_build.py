@@ -118,9 +118,7 @@ from pathlib import Path
 import numpy as np
 import jaxgeom as jg
 from jaxgeom.engine import compile as build, library
-import ctypes
-own = ctypes.CDLL(sys.argv[1])
-own.jaxgeom_cells.restype = ctypes.c_void_p
+own = library.opened(sys.argv[1])
 library._library = lambda: own
 rng = np.random.default_rng(0)
 everything = []

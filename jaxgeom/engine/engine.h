@@ -23,6 +23,13 @@ JAXGEOM_EXPORT int jaxgeom_count(
     int num_corners, const double *corners, int num_faces, const int *face_offsets, const int *face_corners, int is_plane,
     int threads, int64_t *counts, uint8_t *degenerate, int *stop);
 
+// The count of one network that ends in ReLU layers and an affine output, its numbers all of one type and one after the
+// other: kernel 0, bias 0, kernel 1, … Twice the count, and one more if an exact zero was met; -2 if the network is not
+// finite, -4 without memory.
+JAXGEOM_EXPORT int64_t jaxgeom_count_one(
+    int depth, const int64_t *widths, const double *slopes, const void *numbers, int is_float32,
+    int num_corners, const double *corners, int num_faces, const int *face_offsets, const int *face_corners, int is_plane);
+
 // The complexes of all networks. Null: out of memory, or stopped.
 JAXGEOM_EXPORT void *jaxgeom_cells(
     int64_t num, int depth, const int64_t *widths, const void *const *kernels, const void *const *biases, const uint8_t *is_float32, const double *slopes,

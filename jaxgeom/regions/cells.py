@@ -28,12 +28,26 @@ NOT_COUNTED = -1
 
 def check_planar(layers: Layers) -> Layers:
     """The network or population, if it has two inputs; a ValueError that says what to do if not."""
-    if np.shape(layers[0].kernel)[-2] != 2:
+    if layers[0].kernel.shape[-2] != 2:
         raise ValueError(
-            f"two inputs are needed, but the first layer takes {np.shape(layers[0].kernel)[-2]}. Use "
+            f"two inputs are needed, but the first layer takes {layers[0].kernel.shape[-2]}. Use "
             "jaxgeom.on_plane for a slice through networks with more, or jaxgeom.count_regions_nd in 3 or 4 dimensions."
         )
     return layers
+
+
+def with_one_axis(layers: Layers) -> Layers:
+    """The network or population as NumPy arrays with one leading axis instead of all."""
+    leading = layers[0].bias.ndim - 1
+    num = math.prod(layers[0].bias.shape[:-1])
+
+    def flat(array: Array | np.ndarray | None) -> np.ndarray | None:
+        if array is None:
+            return None
+        array = np.asarray(array)
+        return array.reshape(num, *array.shape[leading:]) if leading else array[None]
+
+    return tuple(Dense(*map(flat, layer)) for layer in layers)  # type: ignore[arg-type]
 
 
 def cell_counts(networks: Layers, start: Start) -> tuple[Int64[np.ndarray, " networks"], Bool[np.ndarray, " networks"]]:
@@ -43,6 +57,8 @@ def cell_counts(networks: Layers, start: Start) -> tuple[Int64[np.ndarray, " net
         networks: arrays with one leading axis. The last layer is the affine output, which cuts nothing.
         start: the domain.
     """
+    if library.is_available() and (shared := shared_slopes(networks)) is not None:
+        return library.count(_weights(networks), shared, *start)
     num = len(networks[0].bias)
     counts, degenerate = np.full(num, NOT_COUNTED, np.int64), np.zeros(num, bool)
     if library.is_available():
@@ -112,6 +128,8 @@ def _member(networks: Layers, index: int) -> Layers:
 
 def shared_slopes(networks: Layers) -> Float[np.ndarray, " units"] | None:
     """The slopes of all hidden units, if all networks have the same and they are known: not traced, and finite."""
+    if all(layer.slope is None for layer in networks[:-1]):
+        return np.zeros(sum(layer.bias.shape[-1] for layer in networks[:-1]))
     shared = [np.zeros(0)]
     for layer in networks[:-1]:
         if layer.slope is None or not np.shape(layer.bias)[-1]:
@@ -141,9 +159,10 @@ def _by_slopes(networks: Layers) -> Iterator[tuple[Sequence[int] | np.ndarray, n
         yield finite[group.ravel() == number], slopes
 
 
-def _weights(networks: Layers, members: Sequence[int] | np.ndarray) -> list[np.ndarray]:
-    arrays = [array for layer in networks for array in (layer.kernel, layer.bias)]
-    return [np.asarray(array) if isinstance(members, range) else np.asarray(array)[members] for array in arrays]
+def _weights(networks: Layers, members: Sequence[int] | np.ndarray | None = None) -> list[np.ndarray]:
+    """Kernels and biases in turn; of some members, or of all."""
+    arrays = [np.asarray(array) for kernel, bias, _ in networks for array in (kernel, bias)]
+    return arrays if members is None or isinstance(members, range) else [array[members] for array in arrays]
 
 
 def _complex_of(cells: library.Cells) -> PlanarComplex:

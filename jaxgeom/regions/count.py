@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 from tqdm.auto import tqdm
 
@@ -16,8 +17,17 @@ from jaxgeom._reprs import readable
 from jaxgeom.chunks import check_chunk_size
 from jaxgeom.domains import PlanarDomain, Start, start_of
 from jaxgeom.layers import Activation, Dense, Layers, as_arrays, check_finite, is_rewriting, with_activation
-from jaxgeom.regions.cells import NOT_COUNTED, cell_counts, check_planar, complexes, shared_slopes, traced_cell_counts
+from jaxgeom.regions.cells import (
+    NOT_COUNTED,
+    cell_counts,
+    check_planar,
+    complexes,
+    shared_slopes,
+    traced_cell_counts,
+    with_one_axis,
+)
 from jaxgeom.regions.merge import KINDS, region_labels
+from jaxgeom.regions.small import small_count
 
 _CHUNK_BYTES = 2**26
 _COMPLEX_WORK = 2**24  # networks x units³ of which complexes are held at once
@@ -93,16 +103,21 @@ def count_regions(
         raise ValueError(f"min_area must be at least 0, but {min_area} was given.")
     check_chunk_size(chunk_size)
     start = start_of(domain)
+    needs_complexes = kind != "activation" or min_area is not None
+    if not (needs_complexes or cut_output or progress) and activation is None:
+        small = small_count(layers, start)
+        if small is not None:
+            return RegionCounts(np.array(small[0]), np.array(small[1]))
     network = check_planar(with_activation(layers, activation))
     options: dict[str, Any] = {"kind": kind, "cut_output": cut_output, "min_area": min_area}
-    if any(isinstance(array, jax.core.Tracer) for array in jax.tree.leaves(network)):
+    if any(isinstance(array, Tracer) for layer in network for array in layer):
         if not is_rewriting(activation):
             return _traced(network, domain, start, options)
         return _traced(as_arrays(layers), domain, start, options | {"activation": activation})
-    leading = np.shape(network[0].bias)[:-1]
-    num = int(np.prod(leading))
-    flat = jax.tree.map(lambda array: np.asarray(array).reshape(num, *np.shape(array)[len(leading) :]), network)
-    size = chunk_size or _chunk_size(flat, needs_complexes=kind != "activation" or min_area is not None)
+    leading = network[0].bias.shape[:-1]
+    flat = with_one_axis(network)
+    num = len(flat[0].bias)
+    size = chunk_size or _chunk_size(flat, needs_complexes=needs_complexes)
     if num <= size and not progress:
         columns = _counts_of(flat, start, **options)
     else:
@@ -129,10 +144,10 @@ def _in_chunks(
 
 def _chunk_size(networks: Layers, *, needs_complexes: bool) -> int:
     """Networks whose weights in float64, or whose complexes, are held at once."""
-    numbers = sum(layer.kernel[:1].size + layer.bias[:1].size for layer in networks)
+    numbers = sum((kernel.shape[1] + 1) * kernel.shape[2] for kernel, _, _ in networks)
     if needs_complexes:
         units = sum(layer.bias.shape[-1] for layer in networks[:-1])
-        return int(np.clip(_COMPLEX_WORK // max(1, units) ** 3, 1, 256))
+        return min(max(_COMPLEX_WORK // max(1, units) ** 3, 1), 256)
     return max(1, _CHUNK_BYTES // (8 * max(1, numbers)))
 
 
@@ -186,7 +201,7 @@ def _traced(layers: Layers, domain: PlanarDomain, start: Start, options: dict) -
     leading = jnp.shape(layers[0].bias)[:-1]
     dtypes = (integer, np.bool_, integer, real)[: 2 if min_area is None else 4]
     # slopes that are known stay as they are: JAX would round them to float32
-    known = [None if isinstance(layer.slope, jax.core.Tracer) else layer.slope for layer in layers]
+    known = [None if isinstance(layer.slope, Tracer) else layer.slope for layer in layers]
     traced = tuple(
         layer if slope is None else layer._replace(slope=None) for layer, slope in zip(layers, known, strict=True)
     )

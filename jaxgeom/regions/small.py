@@ -1,0 +1,49 @@
+"""[host] The short way from one small network to its count, which the checks of the long way take ten times as long as.
+
+What is checked are shapes and types, once for each combination of them. Whatever is not an ordinary ReLU network goes
+the long way, to its count or to an error that says what is wrong.
+"""
+
+import functools
+from itertools import pairwise
+from typing import Any
+
+from jaxgeom.domains import Start
+from jaxgeom.engine import library
+from jaxgeom.given import is_plain
+from jaxgeom.layers import Dense
+
+_MOST = 2**14  # numbers, which are copied, and whose regions are counted before Ctrl-C should be able to end it
+
+
+def small_count(layers: Any, start: Start) -> tuple[int, bool] | None:
+    """The number of regions, and whether an exact zero was met, of one small ReLU network in contiguous NumPy arrays of
+    one type, float32 or float64; None for everything else, weights that are not finite included."""
+    if not isinstance(layers, tuple | list) or not library.is_available():
+        return None
+    arrays: list[Any] = []
+    for layer in layers:
+        if type(layer) is not Dense or layer.slope is not None:
+            return None
+        arrays += layer[:2]
+    if not all(map(is_plain, arrays)):
+        return None
+    widths = _widths(*[array.shape for array in arrays])
+    types = {array.dtype.num for array in arrays}
+    if widths is None or len(types) > 1:
+        return None
+    try:
+        numbers = b"".join(arrays)
+    except TypeError:  # not contiguous
+        return None
+    found = library.count_one(numbers, widths, arrays[0].itemsize == 4, *start)
+    return None if found[0] < 0 else found
+
+
+@functools.lru_cache(maxsize=1024)
+def _widths(*shapes: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The widths of all layers, inputs and outputs included, if these are the shapes of one small network."""
+    widths = (2, *[shape[-1] if shape else 0 for shape in shapes[1::2]])
+    layers = list(pairwise(widths))
+    fits = list(zip(shapes[::2], shapes[1::2], strict=True)) == [(layer, layer[1:]) for layer in layers]
+    return widths if fits and layers and sum((a + 1) * b for a, b in layers) <= _MOST else None
