@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING, Any
 from jaxgeom import convert, datasets, losses, study
 from jaxgeom.affine import AffineMaps, activation_words, affine_maps, affine_maps_of_patterns, unpack_patterns
 from jaxgeom.analysis.estimate import RegionEstimate, estimate_regions
+from jaxgeom.analysis.functional_dimension import (
+    FunctionalDimension,
+    batch_functional_dimension,
+    functional_dimension,
+)
 from jaxgeom.chunks import map_chunks
 from jaxgeom.comparison import (
     AffineFit,
@@ -126,6 +131,7 @@ __all__ = [
     "Dense",
     "Fit",
     "Forward",
+    "FunctionalDimension",
     "GridCounts",
     "GridRegions",
     "Hyperplanes",
@@ -157,6 +163,7 @@ __all__ = [
     "affine_maps",
     "affine_maps_of_patterns",
     "affine_triples",
+    "batch_functional_dimension",
     "boundary_length",
     "box",
     "box_on_plane",
@@ -189,6 +196,7 @@ __all__ = [
     "forward",
     "from_linen",
     "from_nnx",
+    "functional_dimension",
     "gaussian_cloud",
     "grid_lines",
     "grid_points",
