@@ -3,13 +3,18 @@
 import numpy as np
 import pytest
 import reference
-from complexes import complex_of, network
+from complexes import network
 
 from jaxgeom.domains import box, polygon, whole_plane
 from jaxgeom.layers import Dense
 from jaxgeom.regions.boundary import Boundary, decision_boundary
+from jaxgeom.regions.enumerate import enumerate_regions
 
 HALVES = [-1.0, -0.5, 0.0, 0.5, 1.0]
+
+
+def complex_of(layers, domain=None, **options):
+    return enumerate_regions(layers, box() if domain is None else domain, **options)
 
 
 def classes_at(layers, points):

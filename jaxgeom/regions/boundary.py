@@ -6,8 +6,11 @@ the upper envelope of affine functions on each face, with the constant 0 as the 
 each pair of classes, the line where they are equal is followed from one side of the face to the other, and cut back to
 where no further class is larger.
 
-All faces at a vertex use the same values there, and those within rounding of a tie are taken as one. So pieces of
-neighbouring faces end in the very same points, and a line that runs along an edge is found once, as that edge.
+Which classes tie at a vertex is certain: the differences of outputs are outputs of a network with one more layer, whose
+signs the engine decides. All faces at a vertex use the same values there. So pieces of neighbouring faces end in the
+very same points, a line that runs along an edge is found once, as that edge, and maps are equal that have equal values
+at all corners of a face. Only between vertices, where three classes meet within rounding in one point of an edge or of
+a face, they are taken to do so.
 """
 
 from itertools import combinations
@@ -17,10 +20,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jaxgeom._reprs import readable
+from jaxgeom.domains import Start
+from jaxgeom.layers import Dense
+from jaxgeom.regions.cells import complexes, with_one_axis
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex
+from jaxgeom.regions.count import with_output_cutting
 
-_SNAP = 1e-12  # of the terms of a value: closer to a tie than this is a tie
-_SAME_MAP = 1e-11  # of the largest coefficient of the smaller one: maps closer than this are equal
+_SNAP = 1e-12  # of the terms of a value between two vertices: closer to a tie than this is a tie
 _LEAST = 1e-6  # of the difference of two classes, that a third one must rise above them to part them
 
 
@@ -46,8 +52,7 @@ class _Outputs(NamedTuple):
     """The functions whose largest one is the class. For one output these are zero and the output."""
 
     maps: np.ndarray  # (faces, classes, 3), rows (a, b, c) of a x + b y + c
-    values: np.ndarray  # (vertices, classes)
-    errors: np.ndarray  # (vertices, classes), below which a difference is a tie
+    above: np.ndarray  # (vertices, classes, classes), by how much the second one is larger, zero for ties
     first: np.ndarray  # (faces, classes), the first class with the same map on this face
     has_twin: np.ndarray  # (faces, classes), whether another class has that map
 
@@ -71,7 +76,8 @@ def decision_boundary(complex_: PlanarComplex) -> Boundary:
         two outputs tie for the largest.
 
     Raises:
-        ValueError: if the complex covers the whole plane, or is not complete and so has no maps.
+        ValueError: if the complex covers the whole plane, is not complete and so has no maps, or has several outputs
+            and no ``layers``.
     """
     check_bounded(complex_, "the decision boundary")
     if not complex_.complete:
@@ -80,7 +86,7 @@ def decision_boundary(complex_: PlanarComplex) -> Boundary:
     none = _Pieces(np.zeros((0, 2, 2)), np.zeros(0, np.int64), np.zeros((0, 2), np.int64))
     across, along = [none], [none]
     for a, b in combinations(range(outputs.maps.shape[1]), 2):
-        difference = _differences(outputs, a, b)
+        difference = outputs.above[:, b, a]
         across.append(_across_faces(complex_, outputs, difference, a, b))
         along.append(_along_edges(complex_, outputs, difference, a, b))
     inner = _Pieces(*map(np.concatenate, zip(*across, strict=True)))
@@ -110,33 +116,56 @@ def _outputs(complex_: PlanarComplex) -> _Outputs:
     if maps.shape[1] == 1:
         maps = np.concatenate([np.zeros_like(maps), maps], axis=1)
     num = maps.shape[1]
-    size = np.abs(maps).max(axis=2)  # each map has its own scale, and so may the faces of one network
+    above = _differences(complex_, num)
     first = np.broadcast_to(np.arange(num), maps.shape[:2]).copy()
     has_twin = np.zeros(first.shape, bool)
     for a, b in combinations(range(num), 2):
-        tolerance = _SAME_MAP * np.minimum(size[:, a], size[:, b])
-        is_same = np.abs(maps[:, a] - maps[:, b]).max(axis=1) <= tolerance
+        is_same = np.logical_and.reduceat(above[complex_.face_vertices, a, b] == 0, complex_.face_offsets[:-1])
         is_same &= (first[:, a] == a) & (first[:, b] == b)
         first[is_same, b] = a
         maps[is_same, b] = maps[is_same, a]
         has_twin[is_same, a] = has_twin[is_same, b] = True
-    values = complex_.outputs
-    if values.shape[1] == 1:  # whose signs are certain
-        values = np.concatenate([np.zeros_like(values), values], axis=1)
-        return _Outputs(maps, values, np.zeros_like(values), first, has_twin)
-    # errors at each vertex are those of the face around it whose terms are smallest
-    around = np.repeat(np.arange(complex_.num_faces), np.diff(complex_.face_offsets))
-    points = np.abs(np.column_stack([complex_.vertices, np.ones(len(complex_.vertices))]))
-    terms = np.einsum("fci,fi->fc", np.abs(maps[around]), points[complex_.face_vertices])
-    errors = np.full(values.shape, np.inf)
-    np.minimum.at(errors, complex_.face_vertices, _SNAP * terms)
-    return _Outputs(maps, values, errors, first, has_twin)
+    return _Outputs(maps, above, first, has_twin)
 
 
-def _differences(outputs: _Outputs, a: int, b: int) -> np.ndarray:
-    """At each vertex, by how much class a is larger than b; zero for ties."""
-    difference = outputs.values[:, a] - outputs.values[:, b]
-    return np.where(np.abs(difference) <= outputs.errors[:, a] + outputs.errors[:, b], 0.0, difference)
+def _differences(complex_: PlanarComplex, num: int) -> np.ndarray:
+    """At each vertex, by how much the second of two classes is larger than the first, (vertices, classes, classes)."""
+    differences = np.zeros((len(complex_.vertices), num, num))
+    if complex_.outputs.shape[1] == 1:
+        differences[:, 0, 1], differences[:, 1, 0] = complex_.outputs[:, 0], -complex_.outputs[:, 0]
+        return differences
+    if complex_.layers is None:
+        raise ValueError(
+            "this complex does not say which network it is of, so that its outputs cannot be compared. Take it from "
+            "enumerate_regions, or give it the network: complex_._replace(layers=layers)."
+        )
+    layers = complex_.layers
+    if complex_.patterns.shape[1] > sum(len(layer.bias) for layer in layers[:-1]):
+        layers = with_output_cutting(layers)
+    *hidden, last = layers
+    a, b = np.array(list(combinations(range(num), 2))).T
+    kernel = np.zeros((num, len(a)))
+    kernel[b, np.arange(len(a))], kernel[a, np.arange(len(a))] = 1.0, -1.0
+    layers = (*hidden, last._replace(slope=np.ones(num)), Dense(kernel, np.zeros(len(a))))
+    (same,) = complexes(with_one_axis(layers), _start_of(complex_))
+    if same is None or not np.array_equal(same.face_vertices, complex_.face_vertices):
+        raise ValueError(
+            "this complex is not the one of its network on its domain, face by face, as this installation finds it. "
+            "Take it from enumerate_regions once more."
+        )
+    differences[:, a, b], differences[:, b, a] = same.outputs, -same.outputs
+    return differences
+
+
+def _start_of(complex_: PlanarComplex) -> Start:
+    """The bounded domain of a complex: its corners, where one side ends and another begins."""
+    sides = np.flatnonzero(complex_.edge_layer == OUTSIDE)
+    number = complex_.edge_unit[sides]
+    num = int(number.max()) + 1
+    ends = complex_.edges[sides]  # counter-clockwise, with the face to the left
+    corners = [np.setdiff1d(ends[number == side, 0], ends[number == side, 1]).item() for side in range(num)]
+    points = np.concatenate([complex_.vertices[corners], np.ones((num, 1))], axis=1)
+    return Start(points, (tuple(range(num)),))
 
 
 def _across_faces(complex_: PlanarComplex, outputs: _Outputs, difference: np.ndarray, a: int, b: int) -> _Pieces:
@@ -149,16 +178,17 @@ def _across_faces(complex_: PlanarComplex, outputs: _Outputs, difference: np.nda
     following[complex_.face_offsets[1:] - 1] = starts
     # Counter-clockwise, the sign falls at one place and rises at one: from there to here, class a is to the left.
     positive = at > 0
-    ends, values, errors = [], [], []
+    ends, above = [], []
     for changes in (positive & ~positive[following], ~positive & positive[following]):
         place = np.where(changes, np.arange(len(at)), len(at))
         edge = complex_.face_edges[np.minimum.reduceat(place, starts)[faces]]
         one, other = complex_.edges[edge].T
         fraction = (difference[one] / (difference[one] - difference[other]))[:, None]
         ends.append(_between(complex_.vertices[one], complex_.vertices[other], fraction))
-        values.append(_between(outputs.values[one], outputs.values[other], fraction))
-        errors.append(np.maximum(outputs.errors[one], outputs.errors[other]))
-    above = [_above(value, error, a, b) for value, error in zip(values, errors, strict=True)]
+        start, stop = outputs.above[one, a], outputs.above[other, a]
+        value = _between(start, stop, fraction)
+        value[np.abs(value) <= _SNAP * np.maximum(np.abs(start), np.abs(stop))] = 0.0
+        above.append(_except(value, a, b))
     keeps, first, last = _below_zero(*above)
     keeps &= _stays_below(outputs.maps[faces], (above[0] == 0) & (above[1] == 0), a, b)
     tail, head = ends
@@ -171,7 +201,7 @@ def _along_edges(complex_: PlanarComplex, outputs: _Outputs, difference: np.ndar
     """Where two classes tie along an edge, above all others, and perhaps together with others."""
     edges = np.flatnonzero((difference[complex_.edges] == 0).all(axis=1))
     ends, sides = complex_.edges[edges], complex_.edge_faces[edges]
-    above = [_above(outputs.values[end], outputs.errors[end], a, b) for end in ends.T]
+    above = [_except(outputs.above[end, a], a, b) for end in ends.T]
     keeps, first, last = _below_zero(*above)
     ties = (above[0] == 0) & (above[1] == 0)
     keeps &= ties[:, : b + 1].sum(axis=1) == 2  # of several that tie, one pair is enough
@@ -188,31 +218,14 @@ def _along_edges(complex_: PlanarComplex, outputs: _Outputs, difference: np.ndar
     left = np.where(sides[:, 0] == OUTSIDE, classes[1], classes[0])
     right = np.where(sides[:, 1] == OUTSIDE, classes[0], classes[1])
     keeps &= ~(is_flat[0] | is_flat[1]) | (left != right)
-    keeps &= ~_is_beside_thin_face(complex_, outputs, difference, sides, a, b)
     start, stop = _between(tail, head, first[:, None]), _between(tail, head, last[:, None])
     face = np.where(sides[:, 0] == OUTSIDE, sides[:, 1], sides[:, 0])
     return _Pieces(np.stack([start, stop], axis=1)[keeps], face[keeps], np.stack([left, right], axis=1)[keeps])
 
 
-def _is_beside_thin_face(
-    complex_: PlanarComplex, outputs: _Outputs, difference: np.ndarray, sides: np.ndarray, a: int, b: int
-) -> np.ndarray:
-    """Which edges are not to be taken because they bound a sliver that lies on the line as a whole, all its corners
-    being within rounding of it: the piece is on its side where class a is larger."""
-    if not len(sides):
-        return np.zeros(0, bool)
-    at = difference[complex_.face_vertices]
-    starts = complex_.face_offsets[:-1]
-    highest, lowest = np.maximum.reduceat(at, starts), np.minimum.reduceat(at, starts)
-    is_thin = (highest == 0) & (lowest == 0) & (outputs.first[:, a] != outputs.first[:, b])
-    inside = sides != OUTSIDE
-    return (is_thin[sides] & inside).any(axis=1) & ~((highest[sides] > 0) & inside).any(axis=1)
-
-
-def _above(values: np.ndarray, errors: np.ndarray, a: int, b: int) -> np.ndarray:
-    """By how much each class is larger than a and b, which tie."""
-    above = values - values[:, [a]]
-    above[np.abs(above) <= errors + errors[:, [a]]] = 0.0
+def _except(above: np.ndarray, a: int, b: int) -> np.ndarray:
+    """By how much each class is larger than a and b, which tie; zero for these two."""
+    above = above.copy()
     above[:, [a, b]] = 0.0
     return above
 

@@ -1,0 +1,134 @@
+"""Ties of several outputs, decided for the weights as they are: held against clipping in fractions, cell by cell."""
+
+from fractions import Fraction
+from itertools import combinations
+
+import numpy as np
+import pytest
+from complexes import network
+
+from jaxgeom import Dense, box, decision_boundary, enumerate_regions
+from jaxgeom.domains import start_of
+from jaxgeom.regions.exact import exact_cells
+
+
+def value(row, point):
+    return row[0] * point[0] + row[1] * point[1] + row[2]
+
+
+def clipped(polygon, row):
+    """The part of a convex polygon, or of a line piece, where a x + b y + c >= 0, in fractions."""
+    found = []
+    for p, q in zip(polygon, polygon[1:] + polygon[:1], strict=True):
+        at_p, at_q = value(row, p), value(row, q)
+        if at_p >= 0:
+            found.append(p)
+        if at_p * at_q < 0:
+            share = at_p / (at_p - at_q)
+            found.append((p[0] + share * (q[0] - p[0]), p[1] + share * (q[1] - p[1])))
+    return list(dict.fromkeys(found))
+
+
+def truth(layers):
+    """Line pieces on which two outputs with different maps tie for the largest, and areas where outputs with one map
+    are the largest."""
+    pieces, flat = set(), []
+    for cell in exact_cells(layers, start_of(box())):
+        polygon = [(Fraction(x, w), Fraction(y, w)) for x, y, w in cell.vertices]
+        for a, b in combinations(range(len(cell.rows)), 2):
+            difference = [p - q for p, q in zip(cell.rows[a], cell.rows[b], strict=True)]
+            part = clipped(clipped(polygon, difference), [-c for c in difference])
+            for row in cell.rows:
+                part = clipped(part, [p - q for p, q in zip(cell.rows[a], row, strict=True)])
+            if len(part) == 2:
+                pieces.add(frozenset(part))
+            elif len(part) > 2:
+                assert not any(difference)
+                flat.append(polygon)
+    return pieces, flat
+
+
+def length(pieces):
+    return sum(float(np.hypot(*(float(p - q) for p, q in zip(*piece, strict=True)))) for piece in pieces)
+
+
+def check(layers, *, has_flat=None):
+    complex_ = enumerate_regions(layers, box())
+    found = decision_boundary(complex_)
+    pieces, flat = truth(layers)
+    if has_flat is not None:
+        assert bool(flat) == has_flat
+    assert found.is_flat.sum() == len({frozenset(polygon) for polygon in flat})
+    if not flat:  # beside flat cells, only the pieces where the class changes are listed
+        assert found.length.sum() == pytest.approx(length(pieces), rel=1e-9, abs=1e-12)
+    return found
+
+
+FACTORS = [1.0, 2.0**-47, 2.0**-500, 2.0**-1000, 2.0**900]
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+def test_any_scale_of_the_outputs(factor):
+    for seed in range(6):
+        *hidden, last = network(seed, 6, 3)
+        check((*hidden, Dense(last.kernel * factor, last.bias * factor)), has_flat=False)
+
+
+@pytest.mark.parametrize("small", [2.0**-10, 2.0**-40, 2.0**-46])
+def test_outputs_that_are_nearly_the_same(small):
+    """The second output is the first one and a tiny multiple of a line: they part on that line, however tiny."""
+    hidden = Dense(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([2.0, 2.0]))  # active everywhere
+    kernel = np.array([[3.0, 3.0 + small], [5.0, 5.0 - 2 * small]])
+    layers = (hidden, Dense(kernel, np.array([1.0, 1.0 + 2 * small])))  # x + 2 - 2 (y + 2) + 2 = x - 2 y
+    found = check(layers, has_flat=False)
+    assert found.length.sum() == pytest.approx(np.sqrt(5), rel=1e-6)
+    assert found.classes.tolist() in ([[0, 1]], [[1, 0]])
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+def test_outputs_that_are_the_same(factor):
+    for seed in range(4):
+        *hidden, last = network(seed, 5, 2)
+        kernel, bias = (np.concatenate([array, array[..., :1]], axis=-1) * factor for array in (last.kernel, last.bias))
+        check((*hidden, Dense(kernel, bias)))
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+def test_outputs_that_tie_on_a_whole_cell_along_an_edge_and_at_a_vertex(factor):
+    hidden = Dense(np.eye(2), np.zeros(2))  # relu(x), relu(y)
+    cases = [
+        ([[0.0, 1.0], [0.0, 1.0]], [0.0, 0.0], True),  # the third quadrant
+        ([[1.0, 0.0], [1.0, 0.0]], [1.0, 0.0], False),  # nowhere
+        ([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0], True),  # the diagonal, and the third quadrant
+        ([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], [0.0, 0.0, 1.0], False),  # at the corner (1, 1) only
+    ]
+    for kernel, bias, has_flat in cases:
+        check((hidden, Dense(factor * np.array(kernel), factor * np.array(bias))), has_flat=has_flat)
+    steps = Dense(np.array([[1.0, -1.0], [0.0, 0.0]]), np.zeros(2))
+    edge = check((steps, Dense(factor * np.array([[1.0, 0.0], [-1.0, 0.0]]), np.zeros(2))), has_flat=False)
+    assert edge.length.sum() == 2.0  # |x|-like maps tie along x = 0, an edge
+
+
+@pytest.mark.parametrize("num", [2, 3, 4])
+def test_quantised_networks_and_zero_biases(num):
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        shapes = ((2, 5), (5, num))
+        int8 = tuple(Dense(rng.integers(-7, 8, s) * 2.0**-5, rng.integers(-7, 8, s[1]) * 2.0**-5) for s in shapes)
+        check(int8)
+        check(tuple(layer._replace(bias=0 * layer.bias) for layer in network(seed, 5, num)))
+        check(network(seed, 4, num, values=[-1.0, 0.0, 1.0]))
+
+
+def test_outputs_that_cut_have_the_same_boundary():
+    layers = network(0, 6, 3)
+    found, cut = (decision_boundary(enumerate_regions(layers, box(), cut_output=cut)) for cut in (False, True))
+    assert cut.length.sum() == pytest.approx(found.length.sum(), rel=1e-12)
+
+
+def test_complexes_without_their_network_are_refused():
+    complex_ = enumerate_regions(network(0, 6, 3), box())
+    with pytest.raises(ValueError, match="does not say which network"):
+        decision_boundary(complex_._replace(layers=None))
+    with pytest.raises(ValueError, match="not the one of its network"):
+        decision_boundary(complex_._replace(layers=network(1, 6, 3)))
