@@ -109,6 +109,17 @@ def test_outputs_that_tie_on_a_whole_cell_along_an_edge_and_at_a_vertex(factor):
     assert edge.length.sum() == 2.0  # |x|-like maps tie along x = 0, an edge
 
 
+@pytest.mark.parametrize("small", [2.0**-10, 2.0**-46])
+def test_classes_beside_an_edge_where_nearly_the_same_outputs_tie(small):
+    """Beside x = 0, which is an edge, the second output is larger by a tiny share of what they have in common."""
+    hidden = Dense(np.array([[1.0, -1.0, 1.0], [0.0, 0.0, 0.0]]), np.array([0.0, 0.0, 2.0]))  # relu(±x), x + 2
+    kernel = np.array([[3.0, 3.0 + small], [5.0, 5.0 - small], [7.0, 7.0]])
+    found = check((hidden, Dense(kernel, np.zeros(2))), has_flat=False)
+    assert found.length.tolist() == [2.0]
+    is_right = found.segments[0, 1, 1] < 0  # downwards, the side x > 0 is to the left
+    assert found.classes.tolist() == [[1, 0] if is_right else [0, 1]]
+
+
 @pytest.mark.parametrize("num", [2, 3, 4])
 def test_quantised_networks_and_zero_biases(num):
     for seed in range(6):

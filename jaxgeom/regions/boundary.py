@@ -206,13 +206,12 @@ def _along_edges(complex_: PlanarComplex, outputs: _Outputs, difference: np.ndar
     ties = (above[0] == 0) & (above[1] == 0)
     keeps &= ties[:, : b + 1].sum(axis=1) == 2  # of several that tie, one pair is enough
     tail, head = np.moveaxis(complex_.vertices[ends], 1, 0)
-    along = head - tail
-    to_the_left = np.stack([-along[:, 1], along[:, 0]], axis=1)
-    # on each side, that class of those that tie is the largest which rises most steeply
+    # on each side, that class of those that tie is the largest which is so at a corner off the edge
     classes, is_flat = [], []
-    for faces, inward in zip(sides.T, (to_the_left, -to_the_left), strict=True):
-        rises = np.einsum("eci,ei->ec", outputs.maps[faces, :, :2], inward)
-        top = outputs.first[faces, np.where(ties, rises, -np.inf).argmax(axis=1)]
+    for faces in sides.T:
+        above = outputs.above[_corners_off(complex_, edges, faces)]
+        is_largest = ties & ((above >= 0) | ~ties[:, :, None]).all(axis=1)
+        top = outputs.first[faces, is_largest.argmax(axis=1)]
         classes.append(top)
         is_flat.append(outputs.has_twin[faces, top] & (faces != OUTSIDE))
     left = np.where(sides[:, 0] == OUTSIDE, classes[1], classes[0])
@@ -221,6 +220,18 @@ def _along_edges(complex_: PlanarComplex, outputs: _Outputs, difference: np.ndar
     start, stop = _between(tail, head, first[:, None]), _between(tail, head, last[:, None])
     face = np.where(sides[:, 0] == OUTSIDE, sides[:, 1], sides[:, 0])
     return _Pieces(np.stack([start, stop], axis=1)[keeps], face[keeps], np.stack([left, right], axis=1)[keeps])
+
+
+def _corners_off(complex_: PlanarComplex, edges: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """For each edge, the corner of its face that is farthest from its line; one of its ends on the outside."""
+    found = complex_.edges[edges, 0].copy()
+    for index in np.flatnonzero(faces != OUTSIDE):
+        first, last = complex_.face_offsets[faces[index] : faces[index] + 2]
+        corners = complex_.face_vertices[first:last]
+        tail, head = complex_.vertices[complex_.edges[edges[index]]]
+        (x, y), offset = head - tail, complex_.vertices[corners] - tail
+        found[index] = corners[np.abs(x * offset[:, 1] - y * offset[:, 0]).argmax()]
+    return found
 
 
 def _except(above: np.ndarray, a: int, b: int) -> np.ndarray:
