@@ -1,11 +1,15 @@
 """Complexes of populations, against those of single networks; their maps, against the networks."""
 
+from itertools import pairwise
+
 import jax
 import numpy as np
 import pytest
 from complexes import network
 
 import jaxgeom as jg
+from jaxgeom.domains import start_of
+from jaxgeom.regions.exact import exact_count
 
 
 def population(widths, num):
@@ -54,3 +58,17 @@ def test_maps_are_those_of_the_network(widths, activation):
         np.testing.assert_allclose(complex_.gradient, gradient, rtol=1e-9, atol=1e-12)
         at_centroid = np.einsum("fod,fd->fo", complex_.gradient, complex_.centroid) + complex_.intercept
         np.testing.assert_allclose(at_centroid, value, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("widths", [(1,), (3,), (5, 4)])
+@pytest.mark.parametrize("kernel_size", [1e-310, 1e-250, 1.0, 1e300])
+@pytest.mark.parametrize("bias_size", [0.0, 1e-300, 1.0, 1e300])
+def test_no_warnings_on_the_whole_plane_at_any_scale(widths, kernel_size, bias_size):
+    """Vertices may lie beyond what float64 holds: they are infinite then, and the faces are still counted right."""
+    rng = np.random.default_rng(5)
+    first, *others = pairwise((2, *widths, 1))
+    layers = [jg.Dense(kernel_size * rng.normal(size=first), bias_size * rng.normal(size=first[1]))]
+    layers += [jg.Dense(rng.normal(size=shape), bias_size * rng.normal(size=shape[1])) for shape in others]
+    complex_ = jg.enumerate_regions(tuple(layers), jg.whole_plane())
+    assert complex_.num_faces == exact_count(tuple(layers), start_of(jg.whole_plane()))

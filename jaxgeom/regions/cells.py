@@ -172,7 +172,8 @@ def _complex_of(cells: library.Cells) -> PlanarComplex:
     centroid = cells.centroid
     if is_ideal.any():
         size = np.where(is_ideal, np.hypot(points[:, 0], points[:, 1]), points[:, 2])
-        vertices = vertices / size[:, None]
+        with np.errstate(over="ignore"):  # of vertices that lie beyond what float64 holds
+            vertices = vertices / size[:, None]
         unbounded, inner = unbounded_faces(vertices, is_ideal, cells.face_offsets, cells.face_vertices)
         centroid[unbounded] = inner
     return PlanarComplex(

@@ -55,7 +55,8 @@ class PlanarComplex(NamedTuple):
     area: Float[np.ndarray, " faces"]
     """Area, in squared units of the input; infinite for unbounded faces."""
     centroid: Float[np.ndarray, "faces 2"]
-    """Centre of mass; for unbounded faces some point inside."""
+    """Centre of mass; for unbounded faces some point inside. Not finite where vertices are so, lying beyond what
+    float64 holds."""
     outputs: Float[np.ndarray, "vertices out"]
     """Values of the outputs at the vertices, zero exactly where they are zero; NaN at infinity."""
     degenerate: bool
@@ -153,6 +154,7 @@ def _areas_and_centroids(
         return twice / 2, first + offset
 
 
+@np.errstate(over="ignore", invalid="ignore")  # vertices may lie beyond what float64 holds, at inf
 def unbounded_faces(
     vertices: Float[np.ndarray, "vertices 2"],
     is_ideal: Bool[np.ndarray, " vertices"],
@@ -274,6 +276,7 @@ def connected(num: int, pairs: np.ndarray) -> np.ndarray:
     return first
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _straightened(complex_: PlanarComplex, is_artificial: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Positions of the vertices; which of them stay; for each edge, the first of those that it then is one with."""
     kept = np.flatnonzero(~is_artificial)
@@ -339,6 +342,7 @@ def _merged_cycles(
     return left[np.lexsort((rank[left], face[left]))]
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _merged_areas(area: np.ndarray, centroid: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Areas and centroids of groups of faces, at the number of each group."""
     num = len(group)
