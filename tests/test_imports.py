@@ -47,8 +47,8 @@ ALLOWED = {
     },
     "population": {"_typing", "chunks", "datasets", "inputs", "losses", "models", "training"},
     "study": {
-        *("_typing", "chunks", "datasets", "domains", "layers", "losses", "measures", "models", "population"),
-        *("regions", "study", "training"),
+        *("_typing", "analysis", "chunks", "datasets", "domains", "inputs", "layers", "losses", "measures", "models"),
+        *("population", "regions", "study", "training"),
     },
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -78,10 +78,10 @@ def functional_dimension(
 
     Example:
         >>> import jax, jaxgeom as jg
-        >>> network = jg.layers_of(jg.he_init(jax.random.key(0), (2, 8, 1)))
+        >>> network = jg.layers_of(jg.mlp((2, 8, 1), activation="relu").init(jax.random.key(0)))
         >>> found = jg.functional_dimension(network, jg.whole_plane())
-        >>> int(found.num_params), int(found.upper)
-        (33, 25)
+        >>> int(found.dimension), int(found.num_params), bool(found.is_certain)
+        (25, 33, True)
     """
 
     def patterns(network: Layers) -> Bool[np.ndarray, "regions units"]:

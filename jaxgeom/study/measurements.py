@@ -19,9 +19,12 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxgeom._reprs import readable
-from jaxgeom._typing import Apply, Params, PyTree
+from jaxgeom._typing import Apply, Params, PyTree, RandomKey
+from jaxgeom.analysis.estimate import estimate_regions
+from jaxgeom.analysis.functional_dimension import functional_dimension as dimension_of
 from jaxgeom.datasets import Dataset
-from jaxgeom.domains import PlanarDomain
+from jaxgeom.domains import Box, PlanarDomain
+from jaxgeom.inputs import as_key
 from jaxgeom.layers import Layers
 from jaxgeom.losses import is_right as right_by_outputs
 from jaxgeom.measures import boundary_length
@@ -106,6 +109,54 @@ def exact_regions(domain: PlanarDomain, *, kind: str = "activation", min_area: f
         details["smallest_area"] = ("squared units of the input", "area of the smallest region")
     meaning = f"exact number of linear regions, kind {kind!r}; NaN where not finite"
     return Measurement(count, True, meaning=meaning, details=details)
+
+
+def estimated_regions(key: RandomKey, domain: Box, *, num_samples: int = 1000) -> Measurement:
+    """Estimated numbers of activation regions on a box of any dimension, by :func:`jaxgeom.estimate_regions`.
+
+    Every network is measured with the same key, so that results do not depend on what else is measured.
+
+    Variables: ``name``, ``name_standard_error``, ``name_lower`` and ``name_upper``.
+    """
+
+    def estimate(layers: Layers) -> dict[str, np.ndarray]:
+        num = len(layers[0].bias)
+        found = estimate_regions(jnp.broadcast_to(as_key(key), (num,)), layers, domain, num_samples=num_samples)
+        is_known = found.lower >= 0
+        values = {
+            "": found.estimate,
+            "standard_error": found.standard_error,
+            "lower": found.lower,
+            "upper": found.upper,
+        }
+        return {name: or_nan(array, is_known) for name, array in values.items()}
+
+    details = {
+        "standard_error": ("1", "standard error of the estimate; zero where all regions were visited"),
+        "lower": ("1", "certain lower bound of the number of regions"),
+        "upper": ("1", "certain upper bound of the number of regions"),
+    }
+    meaning = "estimated number of activation regions; NaN where not finite"
+    return Measurement(estimate, True, meaning=meaning, details=details)
+
+
+def functional_dimension(domain: PlanarDomain | Box) -> Measurement:
+    """Exact functional dimensions by :func:`jaxgeom.functional_dimension`.
+
+    Variables: ``name``, ``name_upper`` and ``name_certain``.
+    """
+
+    def measure(layers: Layers) -> dict[str, np.ndarray]:
+        found = dimension_of(layers, domain)
+        values = {"": found.dimension, "upper": found.upper, "certain": found.is_certain}
+        return {name: or_nan(array, found.dimension >= 0) for name, array in values.items()}
+
+    details = {
+        "upper": ("1", "certain upper bound of the functional dimension"),
+        "certain": ("1", "whether the two agree, which proves the functional dimension"),
+    }
+    meaning = "functional dimension, the rank of the parameters' Jacobian over all regions; NaN where not finite"
+    return Measurement(measure, True, meaning=meaning, details=details)
 
 
 def grid_regions(points: Float[Array | np.ndarray, "points in"], *, atol: float = 1e-3) -> Measurement:
