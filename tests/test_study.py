@@ -310,3 +310,21 @@ def test_a_description_includes_what_a_function_reads(monkeypatch: pytest.Monkey
     before = described(xor)
     monkeypatch.setitem(xor.__globals__, "TRACES", [1.0])
     assert differences(before, described(xor))
+
+
+def test_estimates_and_functional_dimensions_are_measurements() -> None:
+    domain = jg.box(-1, 1)
+    measure = {
+        "estimated": jg.study.estimated_regions(jax.random.key(0), domain),
+        "exact": jg.study.exact_regions(domain),
+        "functional": jg.study.functional_dimension(domain),
+    }
+    networks = jg.layers_of(jax.vmap(jg.mlp((2, 4, 1), activation="relu").init)(jax.random.split(jax.random.key(1), 3)))
+    found = {name: one.function(networks) for name, one in measure.items()}
+    np.testing.assert_array_equal(found["estimated"][""], found["exact"][""])
+    assert (found["functional"][""] <= found["functional"]["upper"]).all()
+    for name in ("estimated", "functional"):
+        assert set(found[name]) == {"", *measure[name].details}
+    broken = jax.tree.map(lambda array: np.array([array[0], np.nan * array[1], array[2]]), networks)
+    for name in ("estimated", "functional"):
+        assert np.isnan(measure[name].function(broken)[""]).tolist() == [False, True, False]
