@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "estimates.json")
     parser.add_argument("--tiny", action="store_true")
     options = parser.parse_args()
-    num, samples, wide_samples = (6, 100, 80) if options.tiny else (200, 1000, 400)
+    num, samples, wide_samples = (6, 100, 80) if options.tiny else (200, 1000, 600)
     rows = []
     for widths in WIDE:
         name = f"784-{','.join(map(str, widths))} at random"
