@@ -35,7 +35,7 @@ def main() -> None:
     imports = interleaved(
         {"libraries": lambda: run("-c", LIBRARIES), "jaxgeom": lambda: run("-c", "import jaxgeom")}, repeats=repeats
     )
-    small = ["--widths", "2", "3", "--seeds", "16", "--grid", "11"] if options.tiny else []
+    small = ["--widths", "2", "--seeds", "4", "--grid", "5", "--table-only"] if options.tiny else []
     with tempfile.TemporaryDirectory() as directory:
         study = interleaved(
             {"study": lambda: run("-m", "jaxgeom", "xor", "--quiet", "--out", directory, *small)},

@@ -96,8 +96,9 @@ def test_importing_jaxgeom_is_light() -> None:
         code = f"import sys, {modules}; print([name for name in {heavy} if name in sys.modules])"
         return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
-    assert loaded("jaxgeom") == loaded("jax, flax, optax")
-    assert "matplotlib" not in loaded("jaxgeom")
+    own = loaded("jaxgeom")
+    assert own == loaded("jax, flax, optax")
+    assert "matplotlib" not in own
 
 
 def test_table_of_contents_is_complete() -> None:
