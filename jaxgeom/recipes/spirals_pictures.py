@@ -355,9 +355,8 @@ def _show_classes(ax: Axes, classes: Int[np.ndarray, "rows columns"]) -> Any:
 
 
 def _figure(ax: Axes) -> Figure:
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    return figure
+    figure: Any = ax.figure  # get_figure(root=True) came with matplotlib 3.10
+    return figure.figure
 
 
 def _more_room(ax: Axes) -> None:
