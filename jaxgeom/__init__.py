@@ -104,7 +104,7 @@ from jaxgeom.regions.enumerate import enumerate_population, enumerate_regions
 from jaxgeom.regions.grid import GridRegions, grid_regions
 from jaxgeom.regions.grid_count import GridCounts, count_grid_regions
 from jaxgeom.regions.inscribed import InscribedCircles, inscribed_circles
-from jaxgeom.regions.lines import Breakpoints, line_breakpoints
+from jaxgeom.regions.lines import Breakpoints
 from jaxgeom.regions.locate import locate
 from jaxgeom.regions.merge import region_labels
 from jaxgeom.regions.paths import polyline_breakpoints
@@ -211,7 +211,6 @@ __all__ = [
     "latex_formula",
     "layers_of",
     "lift",
-    "line_breakpoints",
     "line_segments",
     "linear_separability",
     "local_complexity",

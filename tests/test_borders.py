@@ -67,7 +67,7 @@ def test_layers_without_units_and_outputs(name):
     found = jg.breakpoints(layers, START, STOP)
     assert found.count == num_breaks
     assert found.slope.shape == (num_breaks + 1, outputs)
-    found = jg.line_breakpoints(layers, START, STOP, capacity=4)
+    found = jg.breakpoints(layers, START, STOP, capacity=4)
     assert found.count == num_breaks
     assert found.slope.shape == (5, outputs)
     grid = jg.grid_regions(layers, POINTS)
@@ -131,7 +131,7 @@ def test_distinct_columns_and_rows_by_numpy(values):
 
 
 CORE = {
-    "line_breakpoints": lambda layers: jg.line_breakpoints(layers, START, STOP, capacity=8),
+    "breakpoints with a capacity": lambda layers: jg.breakpoints(layers, START, STOP, capacity=8),
     "grid_regions": lambda layers: jg.grid_regions(layers, POINTS, capacity=16),
     "affine_triples": lambda layers: jg.affine_triples(layers, POINTS),
     "distance_to_boundary": lambda layers: jg.distance_to_boundary(layers, POINTS),

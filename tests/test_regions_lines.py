@@ -1,40 +1,25 @@
-"""Breakpoints along lines and paths, against a walk along the line in rationals.
-
-``line_breakpoints`` must be right or say ``degenerate``; ``exact_line``, ``breakpoints`` and ``polyline_breakpoints``
-must be right.
-"""
+"""Breakpoints along lines and paths, by the engine, in integers and under tracing, against a walk in rationals."""
 
 import itertools
 import math
+import warnings
 from fractions import Fraction
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
 
 from jaxgeom import Dense
-from jaxgeom.regions import breakpoints as driver
+from jaxgeom.engine import library
 from jaxgeom.regions.breakpoints import breakpoints
-from jaxgeom.regions.exact_lines import exact_line
-from jaxgeom.regions.lines import line_breakpoints
+from jaxgeom.regions.lines import lines_of
 from jaxgeom.regions.paths import polyline_breakpoints
 
 KINDS = ("segment", "line")
 WIDTHS = (2, 8, 8, 2)
-CAPACITY = 40
-"""Most tests share these, so that they share compiled programs."""
-
-
-@pytest.fixture(autouse=True)
-def fixed_room(monkeypatch):
-    """The same room for all networks of one shape: their programs are shared."""
-
-    def enough(members, points, kind, share):
-        widths = [layer.bias.shape[1] for layer in members[:-1]]
-        return driver._bounded([16] * len(widths), widths)
-
-    monkeypatch.setattr(driver, "_guessed", enough)
+LARGEST = Fraction(np.finfo(np.float64).max)
 
 
 def network(rng, widths=WIDTHS, bias=1.0):
@@ -95,32 +80,22 @@ def check_line(found, layers, start, stop, kind="segment", rtol=1e-12):
 
 
 def check(networks, start, stop, kind="segment"):
-    """One line for each network: the driver is right, and the core is, or says that it may not be."""
+    """One line for each network, by the engine and in integers: which are the truth's, and the same."""
     layers = population_of(networks)
     found = breakpoints(layers, start[:, None], stop[:, None], kind=kind)
-    fast = core(layers, start, stop, kind)
-    for index, layers in enumerate(networks):
-        check_line(at(found, index, 0), layers, start[index], stop[index], kind)
-        if not fast.degenerate[index]:
-            check_line(at(fast, index), layers, start[index], stop[index], kind)
-    return fast.degenerate
-
-
-def core(layers, start, stop, kind="segment"):
-    """``line_breakpoints`` for a line of each network."""
-
-    def one(layers, start, stop):
-        return line_breakpoints(layers, start, stop, capacity=CAPACITY, kind=kind)
-
-    with jax.enable_x64(True):
-        return jax.tree.map(np.asarray, quickly(one, kind)(layers, start, stop))
-
-
-programs = {}
-
-
-def quickly(one, kind):
-    return programs.setdefault(kind, jax.jit(jax.vmap(one)))
+    for index, one in enumerate(networks):
+        check_line(at(found, index, 0), one, start[index], stop[index], kind)
+    sets = tuple(np.asarray(points, np.float64)[:, None] for points in (start, stop))
+    fast = lines_of(layers, sets, kind, has_ends=True)
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        patch.setattr(library, "is_available", lambda: False)
+        slow = lines_of(layers, sets, kind, has_ends=True)
+    for name in ("counts", "layers", "units", "ends"):
+        np.testing.assert_array_equal(getattr(fast, name), getattr(slow, name), name)
+    for name in ("t", "slope", "intercept"):
+        np.testing.assert_allclose(getattr(fast, name), getattr(slow, name), 1e-12, 1e-12, err_msg=name)
+    return fast.degenerate, slow.degenerate
 
 
 # The truth
@@ -158,7 +133,7 @@ def test_random_networks(kind, dtype):
     rng = np.random.default_rng(1)
     networks = [jax.tree.map(lambda a: a.astype(dtype), network(rng)) for _ in range(16)]
     start, stop = rng.uniform(-1, 1, (2, 16, 2)).astype(dtype)
-    assert not check(networks, start, stop, kind).any()
+    assert not np.any(check(networks, start, stop, kind))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -221,7 +196,7 @@ def tent(depth):
 def test_tent_maps_have_two_to_the_depth_pieces():
     zero, one = np.zeros(1), np.ones(1)
     for depth in (1, 2, 5, 9):
-        found = exact_line(tent(depth), zero, one)
+        found = breakpoints(tent(depth), zero, one)
         np.testing.assert_array_equal(found.t, np.arange(1, 2**depth) / 2**depth)
         np.testing.assert_array_equal(found.slope[:, 0], 2**depth * (-1.0) ** np.arange(2**depth))
     found = breakpoints(tent(4), zero, one)
@@ -295,8 +270,158 @@ def degenerate_cases():
 def test_ties(kind):
     cases = degenerate_cases()
     networks, start, stop = zip(*cases.values(), strict=True)
-    degenerate = check(networks, np.stack(start), np.stack(stop), kind)
-    assert 0.3 < degenerate.mean() < 0.95
+    fast, slow = check(networks, np.stack(start), np.stack(stop), kind)
+    assert 0.3 < fast.mean() < 0.95
+    differ = {name for name, *both in zip(cases, fast, slow, strict=True) if both[0] != both[1]}
+    assert not differ
+
+
+# Hard for floating-point numbers
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_extreme_scales(kind):
+    """Weights, biases and lines of sizes whose products overflow and underflow in float64, as positions may."""
+    rng = np.random.default_rng(10)
+    for weights, biases, size in [
+        (1e-170, 1.0, 1.0),
+        (1e-36, 1e-30, 1e30),
+        (1e100, 1e120, 1e-200),
+        (1.0, 1e-300, 1e-300),
+    ]:
+        layers = tuple(Dense(weights * kernel, biases * bias) for kernel, bias, _ in network(rng))
+        start, stop = size * rng.uniform(-1, 1, (2, 3, 2))
+        found = breakpoints(layers, start, stop, kind=kind)
+        for index in range(3):
+            expected, _ = reference.exact_breakpoints(layers, start[index], stop[index], infinite=kind == "line")
+            line = at(found, index)
+            assert [(line.layer[i], line.unit[i]) for i in range(line.count)] == [point[1:] for point in expected]
+            places = [float(t) if abs(t) < LARGEST else math.inf * (1 if t > 0 else -1) for t, *_ in expected]
+            np.testing.assert_allclose(line.t[: line.count], places, 1e-10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_deep_networks(kind):
+    """He's initialisation, whose bounds of errors grow with every layer."""
+    rng = np.random.default_rng(11)
+    for depth, width in ((20, 6), (12, 12)):
+        widths = [2, *[width] * depth, 1]
+        layers = tuple(
+            Dense(rng.normal(0, math.sqrt(2 / a), (a, b)), rng.normal(0, 0.1, b)) for a, b in itertools.pairwise(widths)
+        )
+        start, stop = rng.uniform(-1, 1, (2, 2))
+        check_line(breakpoints(layers, start, stop, kind=kind), layers, start, stop, kind, rtol=1e-10)
+
+
+def test_lines_in_parallel_and_in_chunks_are_the_same_bits():
+    rng = np.random.default_rng(12)
+    population = population_of([network(rng, (3, 12, 12, 2)) for _ in range(5)])
+    start, stop = rng.uniform(-1, 1, (2, 40, 3)) * np.logspace(-80, 80, 40)[:, None]
+    whole = breakpoints(population, start, stop)
+    sets = start[None], stop[None]
+    for other in (
+        breakpoints(population, start, stop, chunk_size=7),
+        jax.tree.map(
+            lambda *parts: np.stack(parts),
+            *[padded(breakpoints(member(population, i), start, stop), whole) for i in range(5)],
+        ),
+    ):
+        jax.tree.map(np.testing.assert_array_equal, whole, other)
+    arrays = [array for layer in population for array in layer[:2]]
+    for threads in (1, 2, 5):
+        lines = library.lines(arrays, np.zeros(24), *sets, threads=threads)
+        np.testing.assert_array_equal(lines.t, whole.t.reshape(200, -1))
+        np.testing.assert_array_equal(lines.slope, whole.slope.reshape(lines.slope.shape))
+        counts, degenerate = library.line_counts(arrays, np.zeros(24), *sets, threads=threads)
+        np.testing.assert_array_equal(counts, whole.count.ravel())
+        np.testing.assert_array_equal(degenerate, whole.degenerate.ravel())
+
+
+def padded(found, like):
+    """As wide as another one."""
+    missing = like.t.shape[-1] - found.t.shape[-1]
+    padding = {"t": np.inf, "layer": -1, "unit": -1}
+    return found._replace(
+        **{
+            name: np.pad(
+                getattr(found, name),
+                [(0, 0), (0, missing), *[(0, 0)] * (getattr(found, name).ndim - 2)],
+                constant_values=padding.get(name, 0),
+            )
+            for name in ("t", "layer", "unit", "valid", "slope", "intercept")
+        }
+    )
+
+
+def test_members_that_are_not_finite_are_not_counted():
+    rng = np.random.default_rng(13)
+    population = population_of([network(rng) for _ in range(3)])
+    population[1].kernel[1, 0, 0] = np.nan
+    found = breakpoints(population, -np.ones(2), np.ones(2))
+    assert found.count[1] == -1
+    assert not found.valid[1].any()
+    for index in (0, 2):
+        check_line(at(found, index), member(population, index), -np.ones(2), np.ones(2))
+
+
+# Under tracing
+
+
+def traced_all(layers, start, stop, kind="segment", capacity=30):
+    return breakpoints(layers, start, stop, kind=kind, capacity=capacity)
+
+
+@pytest.mark.parametrize("x64", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_traced_lines_are_those_of_arrays(kind, x64):
+    rng = np.random.default_rng(14)
+    dtype = np.float64 if x64 else np.float32
+    population = jax.tree.map(lambda array: array.astype(dtype), population_of([network(rng) for _ in range(3)]))
+    start, stop = rng.uniform(-1, 1, (2, 4, 2)).astype(dtype)
+    expected = breakpoints(population, start, stop, kind=kind, capacity=30)
+    with jax.enable_x64(x64):
+        for program in (
+            jax.jit(lambda *given: traced_all(*given, kind)),
+            jax.jit(
+                jax.vmap(lambda layers, start, stop: traced_all(layers, start, stop, kind), in_axes=(0, None, None))
+            ),
+            jax.jit(lambda layers, *ends: jax.lax.map(lambda one: traced_all(one, *ends, kind), layers)),
+        ):
+            found = program(population, start, stop)
+            assert found.t.dtype == np.float64
+            jax.tree.map(np.testing.assert_array_equal, jax.tree.map(np.asarray, found), expected)
+        one = jax.jit(lambda *given: traced_all(*given, kind, capacity=2))(member(population, 0), start[0], stop[0])
+    assert (one.t.shape, bool(one.overflow), int(one.count)) == ((2,), True, int(expected.count[0, 0]))
+    np.testing.assert_array_equal(one.t, expected.t[0, 0, :2])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_derivatives_are_those_of_finite_differences(kind):
+    rng = np.random.default_rng(15)
+    layers, ends = network(rng), rng.uniform(-1, 1, (2, 2))
+    tangents = jax.tree.map(lambda array: rng.normal(size=array.shape), (layers, ends))
+
+    def facts(given):
+        found = breakpoints(given[0], *given[1], kind=kind, capacity=30)
+        return jnp.where(found.valid, found.t, 0), found.slope, found.intercept
+
+    with jax.enable_x64(True):
+        _, exact = jax.jvp(facts, ((layers, ends),), (tangents,))
+        gradient = jax.grad(lambda given: sum(map(jnp.sum, facts(given))))((layers, ends))
+        step = 1e-6
+        sides = []
+        for sign in (1, -1):
+            moved = jax.tree.map(lambda a, b, sign=sign: a + sign * step * b, (layers, ends), tangents)
+            sides.append(facts(moved))
+    assert np.count_nonzero(exact[0]) > 3
+    exact = jax.tree.map(np.asarray, exact)
+    for right, above, below in zip(exact, *jax.tree.map(np.asarray, sides), strict=True):
+        np.testing.assert_allclose(right, (above - below) / (2 * step), rtol=1e-5, atol=1e-6)
+    inner = sum(
+        np.sum(a * b)
+        for a, b in zip(map(np.asarray, jax.tree.leaves(gradient)), jax.tree.leaves(tangents), strict=True)
+    )
+    np.testing.assert_allclose(inner, sum(map(np.sum, exact)), rtol=1e-9)
 
 
 # Paths
@@ -353,6 +478,11 @@ def test_points_that_make_no_line(unchecked):
         breakpoints(layers, point, point)
     with pytest.raises(ValueError, match="kind"):
         breakpoints(layers, point, -point, kind="ray")
+    for capacity in (0, True, 1.5):
+        with pytest.raises(ValueError, match="capacity"):
+            breakpoints(layers, point, -point, capacity=capacity)
+    with pytest.raises(ValueError, match="capacity"):
+        jax.jit(breakpoints)(layers, point, -point)
     with pytest.raises(ValueError, match="at least two points"):
         polyline_breakpoints(layers, point[None])
     with pytest.raises(ValueError, match="leading axes"):

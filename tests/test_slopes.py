@@ -148,7 +148,7 @@ def test_breakpoints_are_those_of_rationals(trained, kind):
     _, _, _, layers = trained
     start, stop = POINTS[:3], POINTS[3:6]
     found = jg.breakpoints(layers, start, stop, kind=kind)
-    core = jg.line_breakpoints(member(layers, 0), start, stop, kind=kind, capacity=40)
+    core = jax.jit(partial(jg.breakpoints, kind=kind, capacity=40))(member(layers, 0), start, stop)
     for network, line in np.ndindex(3, 3):
         one = member(layers, network)
         right, maps = reference.exact_breakpoints(one, start[line], stop[line], infinite=kind == "line")
@@ -287,7 +287,7 @@ def test_what_is_refused(unchecked):
         lambda **given: jg.enumerate_regions(leaky, SQUARE, **given),
         lambda **given: jg.count_regions_nd(leaky, jg.box(dim=2), **given),
         lambda **given: jg.breakpoints(leaky, *POINTS[:2], **given),
-        lambda **given: jg.line_breakpoints(leaky, *POINTS[:2], capacity=9, **given),
+        lambda **given: jg.breakpoints(leaky, *POINTS[:2], capacity=9, **given),
         lambda **given: jg.polyline_breakpoints(leaky, POINTS[:2], **given),
         lambda **given: jg.distance_to_boundary(leaky, POINTS, **given),
         lambda **given: jg.local_complexity(leaky, POINTS, 0.1, **given),
@@ -404,7 +404,7 @@ TAKES_LAYERS = {
     "hyperplanes": lambda layers: jg.hyperplanes(layers),
     "image_lengths": lambda layers: jg.image_lengths(layers, CURVE)[np.array([0, 1, -2, -1])],
     "layers_of": lambda layers: jg.forward(jg.layers_of(layers), POINTS).output,
-    "line_breakpoints": lambda layers: line_facts(jg.line_breakpoints(layers, *ENDS, capacity=30)),
+    "breakpoints with a capacity": lambda layers: line_facts(jg.breakpoints(layers, *ENDS, capacity=30)),
     "local_complexity": lambda layers: jg.local_complexity(layers, POINTS, 0.25),
     "locate": lambda layers: same_faces(layers),
     "on_plane": lambda layers: jg.count_regions(

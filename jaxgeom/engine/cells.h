@@ -23,50 +23,11 @@
 #include "network.h"
 #include "planes.h"
 #include "sharp.h"
-#if defined(__x86_64__) || defined(_M_X64)
-#include <immintrin.h>
-#endif
 
 namespace jaxgeom {
 
-typedef int64_t Ints __attribute__((vector_size(32), aligned(32)));
-inline Vec magnitude(Vec x) { return reinterpret_cast<Vec>(reinterpret_cast<Ints>(x) & INT64_MAX); }
-inline Vec larger(Vec a, Vec b) { return a > b ? a : b; }
-inline Vec smaller(Vec a, Vec b) { return a < b ? a : b; }
-inline unsigned sign_bits(Vec x) {
-#if defined(__AVX__)
-    return static_cast<unsigned>(_mm256_movemask_pd(reinterpret_cast<__m256d>(x)));
-#else
-    unsigned bits = 0;
-    for (int i = 0; i < kLanes; i++) bits |= static_cast<unsigned>(std::signbit(x[i])) << i;
-    return bits;
-#endif
-}
-
 // From which share of the gradients on errors are too large: of units that cut, and of the outputs.
 constexpr double kBlurred = 0x1p-16, kRounded = 0x1p-36, kBlurredMap = 0x1p-34;
-
-class Sparse {  // the weights that are not zero, unit by unit, each found when first needed
-  public:
-    typedef std::vector<std::pair<int, double>> Column;
-    const Column &column(const Network &net, int l, int unit) {
-        if (columns_.empty()) columns_.resize(net.num_layers);
-        const Layer &layer = net.layers[l];
-        if (columns_[l].empty()) columns_[l].resize(layer.out);
-        std::unique_ptr<Column> &place = columns_[l][unit];
-        if (!place) {
-            place.reset(new Column);
-            for (int i = 0; i < layer.in; i++) {
-                const double weight = layer.weights[static_cast<size_t>(i) * layer.out + unit];
-                if (weight != 0) place->emplace_back(i, weight);
-            }
-        }
-        return *place;
-    }
-
-  private:
-    std::vector<std::vector<std::unique_ptr<Column>>> columns_;
-};
 
 struct Row {  // a unit's function on a cell, without rounding
     double a, b, c;
@@ -360,13 +321,13 @@ struct Cutter {
         const double *parts = entry.before->sharp;
         const int q = below.stride;
         auto mark = arena.mark();
-        Input *inputs = arena.take<Input>(below.out);
+        Input<3> *inputs = arena.take<Input<3>>(below.out);
         int n = 0;
         double squares = 0;
         for (int i = 0; i < below.out; i++) {
             const double factor = factor_below(entry, below, i);
             if (factor == 0) continue;
-            Input &input = inputs[n++];
+            Input<3> &input = inputs[n++];
             input.unit = i;
             for (int s = 0; s < 3; s++) {
                 input.value[s] = times(factor, parts[s * q + i], parts[(3 + s) * q + i]);

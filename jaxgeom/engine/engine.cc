@@ -1,10 +1,11 @@
-// The engine's plain C interface: counts of populations, and the cells of networks, on all cores.
+// The engine's plain C interface: counts of populations, the cells of networks, and lines, on all cores.
 #include <cstring>
 #include <exception>
 #include <new>
 
 #include "engine.h"
 #include "floats.h"
+#include "lines.h"
 #include "planes.h"
 #include "pool.h"
 
@@ -15,12 +16,6 @@ int num_threads(int wanted) {
     if (wanted > 0) return wanted;
     const unsigned found = std::thread::hardware_concurrency();
     return found ? static_cast<int>(found) : 1;
-}
-
-int64_t num_units(const Source &source) {
-    int64_t units = 0;
-    for (int l = 0; l < source.depth; l++) units += source.widths[l + 1];
-    return units;
 }
 
 // What a network costs, in weights; with less than this in all, waking threads takes longer than counting.
@@ -180,6 +175,71 @@ JAXGEOM_EXPORT void jaxgeom_cells_copy(
 }
 
 JAXGEOM_EXPORT void jaxgeom_cells_free(void *handle) { delete static_cast<Batch *>(handle); }
+
+struct LineBatch {
+    std::vector<LineArrays> parts;  // of all lines, in order
+};
+
+JAXGEOM_EXPORT void *jaxgeom_lines(
+    int64_t num, int depth, const int64_t *widths, const void *const *kernels, const void *const *biases, const uint8_t *is_float32, const double *slopes,
+    int64_t num_lines, const double *start, const double *stop, int are_own, int is_infinite, int wanted, int threads, int *stop_flag) {
+    const StandardFloats floats;
+    LineBatch *batch = nullptr;
+    try {
+        const auto what = static_cast<Wanted>(wanted);
+        const Source source{depth, what == Wanted::kCounts ? depth : depth + 1, widths, kernels, biases, is_float32, slopes};
+        const auto *flag = reinterpret_cast<const std::atomic<int> *>(stop_flag);
+        const bool is_short = num < kWakes && num_lines < kWakes && num * num_lines * (cost(source) + widths[0] * widths[1]) < kWakes;
+        const int useful = threads == 0 && is_short ? 1 : num_threads(threads);
+        // each part loads its network anew
+        const int64_t parts = num >= 4 * useful || useful == 1 ? 1 : std::clamp<int64_t>(num_lines / 8, 1, 4 * useful);
+        batch = new LineBatch;
+        batch->parts.resize(num * parts);
+        for_all(num * parts, useful, 1, false, [&](int64_t i) {
+            const int64_t index = i / parts, part = i % parts, offset = are_own ? index * num_lines * widths[0] : 0;
+            const Lines lines{num_lines, start + offset, stop + offset, is_infinite != 0};
+            trace(source, index, lines, num_lines * part / parts, num_lines * (part + 1) / parts, what, flag, batch->parts[i]);
+        });
+        if (flag && *flag) throw std::bad_alloc();
+        return batch;
+    } catch (const std::bad_alloc &) {
+        delete batch;
+        return nullptr;
+    }
+}
+
+JAXGEOM_EXPORT int64_t jaxgeom_lines_most(void *handle) {
+    int64_t most = 0;
+    for (const LineArrays &part : static_cast<LineBatch *>(handle)->parts)
+        for (const int64_t count : part.counts) most = std::max(most, count);
+    return most;
+}
+
+JAXGEOM_EXPORT void jaxgeom_lines_copy(
+    void *handle, int64_t capacity, int64_t num_outputs, int64_t *counts, uint8_t *degenerate, double *t, int32_t *layers, int32_t *units, double *slope,
+    double *intercept, uint8_t *ends) {
+    for (const LineArrays &part : static_cast<LineBatch *>(handle)->parts) {
+        size_t at = 0, piece = 0;
+        for (size_t i = 0; i < part.counts.size(); i++) {
+            const int64_t count = part.counts[i], pieces = count + 1, found = std::min(std::max<int64_t>(count, 0), capacity);
+            *counts++ = count, *degenerate++ = part.degenerate[i];
+            if (!t) continue;
+            std::copy_n(part.t.begin() + at, found, t), std::fill_n(t + found, capacity - found, INFINITY);
+            std::copy_n(part.layers.begin() + at, found, layers), std::fill_n(layers + found, capacity - found, -1);
+            std::copy_n(part.units.begin() + at, found, units), std::fill_n(units + found, capacity - found, -1);
+            for (int64_t k = 0; k <= capacity; k++) {
+                for (int64_t j = 0; j < num_outputs; j++) {
+                    const double *map = k < pieces ? part.maps.data() + 2 * ((piece + k) * num_outputs + j) : nullptr;
+                    *slope++ = map ? map[0] : 0, *intercept++ = map ? map[1] : 0;
+                }
+            }
+            at += std::max<int64_t>(count, 0), piece += pieces, t += capacity, layers += capacity, units += capacity;
+        }
+        if (!part.ends.empty()) std::memcpy(ends, part.ends.data(), part.ends.size()), ends += part.ends.size();
+    }
+}
+
+JAXGEOM_EXPORT void jaxgeom_lines_free(void *handle) { delete static_cast<LineBatch *>(handle); }
 
 JAXGEOM_EXPORT int jaxgeom_has_avx2() {
 #if defined(__x86_64__)

@@ -1,6 +1,6 @@
 // The engine's plain C interface, as jaxgeom/engine/library.py and handlers.cc call it.
 //
-// A population is `num` networks with `depth` hidden layers and an affine output. widths: 2, then the units of each layer,
+// A population is `num` networks with `depth` hidden layers and an affine output. widths: inputs, then the units of each layer,
 // the outputs last. kernels and biases: for each layer an array (num, in, out) and (num, out), float32 where is_float32 says so (kernel 0, bias 0, kernel 1,
 // …) and else float64. slopes: for all hidden units, one layer after the other, what a value that is not positive is
 // multiplied by. A domain is homogeneous corners (x, y, w), w = 1 or at infinity 0, and the cycles of its faces,
@@ -41,6 +41,19 @@ JAXGEOM_EXPORT void jaxgeom_cells_copy(
     void *handle, int64_t index, double *points, int64_t *edges, int64_t *edge_faces, int64_t *edge_labels, int64_t *face_offsets, int64_t *face_vertices,
     int64_t *face_edges, uint8_t *patterns, double *maps, double *area, double *centroid, double *outputs);
 JAXGEOM_EXPORT void jaxgeom_cells_free(void *handle);
+
+// Breakpoints along num_lines lines, the same for all networks, or with are_own (num, num_lines, inputs) for each its own.
+// wanted: 0 for counts, 1 for all, 2 for all with the patterns at both ends. Null: out of memory, or stopped.
+JAXGEOM_EXPORT void *jaxgeom_lines(
+    int64_t num, int depth, const int64_t *widths, const void *const *kernels, const void *const *biases, const uint8_t *is_float32, const double *slopes,
+    int64_t num_lines, const double *start, const double *stop, int are_own, int is_infinite, int wanted, int threads, int *stop_flag);
+// The most breakpoints on one of them.
+JAXGEOM_EXPORT int64_t jaxgeom_lines_most(void *handle);
+// In rows with room for so many breakpoints. t null: counts and degenerate only.
+JAXGEOM_EXPORT void jaxgeom_lines_copy(
+    void *handle, int64_t capacity, int64_t num_outputs, int64_t *counts, uint8_t *degenerate, double *t, int32_t *layers, int32_t *units, double *slope,
+    double *intercept, uint8_t *ends);
+JAXGEOM_EXPORT void jaxgeom_lines_free(void *handle);
 
 // Whether this processor runs the library that is compiled for AVX2.
 JAXGEOM_EXPORT int jaxgeom_has_avx2();

@@ -1,4 +1,4 @@
-"""The compiled engine, loaded: exact counts and complexes of networks in the plane.
+"""The compiled engine, loaded: exact counts and complexes of networks in the plane, and breakpoints along lines.
 
 The only module that knows the library's C interface (``engine.h``) and registers it with JAX. Networks are tuples of
 layers as float32 or float64 arrays with one leading axis; nothing is copied on the way but what is not contiguous.
@@ -52,6 +52,27 @@ class Cells(NamedTuple):
     """Values of the outputs, each right to ten digits of its own, zero where it is zero; NaN at infinity."""
     degenerate: bool
     """Whether an exact zero was met."""
+
+
+class Lines(NamedTuple):
+    """Breakpoints of networks along lines x(t) = start + t (stop - start), as wide as the most of them."""
+
+    counts: Int64[np.ndarray, " lines"]
+    """Numbers of breakpoints; -1 for networks with NaN or infinite weights."""
+    degenerate: Bool[np.ndarray, " lines"]
+    """Whether an exact zero was met."""
+    t: Float[np.ndarray, "lines most"]
+    """Where they are, in increasing order; infinity after the last one."""
+    layers: Int[np.ndarray, "lines most"]
+    """The first layer that bends there; -1 after the last one."""
+    units: Int[np.ndarray, "lines most"]
+    """The first unit of that layer that bends there; -1 after the last one."""
+    slope: Float[np.ndarray, "lines pieces out"]
+    """Of the outputs with respect to t, on each piece."""
+    intercept: Float[np.ndarray, "lines pieces out"]
+    """The outputs are slope t + intercept."""
+    ends: UInt8[np.ndarray, "lines 2 units"]
+    """1 for the units that are active on the first and on the last piece; none unless these were asked for."""
 
 
 def is_available() -> bool:
@@ -161,6 +182,91 @@ def cells(
         library.jaxgeom_cells_free(handle)
 
 
+def lines(
+    arrays: Sequence[Array | np.ndarray],
+    slopes: Float[np.ndarray, " units"],
+    start: Float[np.ndarray, "sets lines in"],
+    stop: Float[np.ndarray, "sets lines in"],
+    *,
+    is_infinite: bool = False,
+    has_ends: bool = False,
+    threads: int = 0,
+) -> Lines:
+    """Breakpoints of a population along lines, those of the first network, then of the next.
+
+    Args:
+        arrays: kernels (networks, in, out) and biases (networks, out) in turn, those of the affine output last.
+        slopes: for all hidden units, what a pre-activation that is not positive is multiplied by.
+        start, stop: two different points of each line; one set for all networks, or one for each.
+        is_infinite: whether lines go on beyond their two points.
+        has_ends: whether the patterns at both ends are wanted as well.
+        threads: 0 for all cores. The results are the same for any number.
+
+    Raises:
+        MemoryError: if there is not enough memory.
+    """
+    handle, num, num_units = _traced_lines(arrays, slopes, start, stop, is_infinite, 1 + has_ends, threads)
+    library, num_outputs = _loaded(), np.shape(arrays[-1])[-1]
+    try:
+        most = library.jaxgeom_lines_most(handle)
+        found = Lines(
+            np.empty(num, np.int64),
+            np.empty(num, bool),
+            np.empty((num, most)),
+            np.empty((num, most), np.int32),
+            np.empty((num, most), np.int32),
+            np.empty((num, most + 1, num_outputs)),
+            np.empty((num, most + 1, num_outputs)),
+            np.empty((num, 2, num_units if has_ends else 0), np.uint8),
+        )
+        library.jaxgeom_lines_copy(handle, most, num_outputs, *map(_pointer, found))
+        return found
+    finally:
+        library.jaxgeom_lines_free(handle)
+
+
+def line_counts(
+    arrays: Sequence[Array | np.ndarray],
+    slopes: Float[np.ndarray, " units"],
+    start: Float[np.ndarray, "sets lines in"],
+    stop: Float[np.ndarray, "sets lines in"],
+    *,
+    is_infinite: bool = False,
+    threads: int = 0,
+) -> tuple[Int64[np.ndarray, " all"], Bool[np.ndarray, " all"]]:
+    """Numbers of breakpoints and flags alone, in less time; arguments and errors as for :func:`lines`."""
+    handle, num, _ = _traced_lines(arrays, slopes, start, stop, is_infinite, 0, threads)
+    counts, degenerate, library = np.empty(num, np.int64), np.empty(num, bool), _loaded()
+    library.jaxgeom_lines_copy(handle, 0, 0, _pointer(counts), _pointer(degenerate), *[None] * 6)
+    library.jaxgeom_lines_free(handle)
+    return counts, degenerate
+
+
+def _traced_lines(
+    arrays: Sequence[Array | np.ndarray],
+    slopes: np.ndarray,
+    start: np.ndarray,
+    stop: np.ndarray,
+    is_infinite: bool,
+    wanted: int,
+    threads: int,
+) -> tuple[int, int, int]:
+    """A handle of what the engine found; how many lines there are in all, and units."""
+    num, (num_sets, num_lines, _) = len(arrays[1]), start.shape
+    network = _Network(arrays, slopes)
+    start, stop = (np.ascontiguousarray(points, np.float64) for points in (start, stop))
+    options = int(num_sets > 1), int(is_infinite), wanted, threads
+    given = *network.arguments, num_lines, _pointer(start), _pointer(stop), *options
+
+    def call(stop: Any) -> int | None:
+        return _loaded().jaxgeom_lines(num, *given, stop)
+
+    handle = _interruptible(call, num * num_lines * max(1, network.num_units) ** 2 > _LONG)
+    if handle is None:
+        raise MemoryError("not enough memory for the breakpoints of this population.")
+    return handle, num * num_lines, network.num_units
+
+
 def traced_count(
     arrays: Sequence[Array | np.ndarray],
     slopes: Float[np.ndarray, " units"],
@@ -212,14 +318,14 @@ def traced_count(
 
 
 class _Network:
-    """A population and a domain as the C interface takes them; the arrays live as long as this does."""
+    """A population, and a domain of the plane, as the C interface takes them; the arrays live as long as this does."""
 
     def __init__(
         self,
         arrays: Sequence[Array | np.ndarray],
         slopes: np.ndarray,
-        corners: np.ndarray,
-        cycles: Sequence[Sequence[int]],
+        corners: np.ndarray | None = None,
+        cycles: Sequence[Sequence[int]] = (),
     ) -> None:
         own = [_as_float(array) for array in arrays]
         shapes = [bias.shape for bias in own[1::2]]
@@ -228,13 +334,14 @@ class _Network:
         self.num_units = len(slopes)
         self.arguments = (
             len(shapes) - 1,
-            (ctypes.c_int64 * (len(shapes) + 1))(2, *[shape[-1] for shape in shapes]),
+            (ctypes.c_int64 * (len(shapes) + 1))(own[0].shape[-2], *[shape[-1] for shape in shapes]),
             pointers(*map(_pointer, own[::2])),
             pointers(*map(_pointer, own[1::2])),
             bytes([array.itemsize == 4 for array in own]),
             np.asarray(slopes, np.float64).tobytes(),
-            *_domain(np.asarray(corners, np.float64).tobytes(), tuple(map(tuple, cycles))),
         )
+        if corners is not None:
+            self.arguments += _domain(np.asarray(corners, np.float64).tobytes(), tuple(map(tuple, cycles)))
         self._alive = own
 
 
@@ -329,6 +436,11 @@ def opened(path: Path | str) -> ctypes.CDLL:
     library.jaxgeom_cells_sizes.argtypes = [pointer, long, pointer]
     library.jaxgeom_cells_copy.argtypes = [pointer, long, *[pointer] * 12]
     library.jaxgeom_cells_free.argtypes = [pointer]
+    library.jaxgeom_lines.argtypes = [*population[:7], long, pointer, pointer, *[integer] * 4, pointer]
+    library.jaxgeom_lines.restype = pointer
+    library.jaxgeom_lines_most.argtypes, library.jaxgeom_lines_most.restype = [pointer], long
+    library.jaxgeom_lines_copy.argtypes = [pointer, long, long, *[pointer] * 8]
+    library.jaxgeom_lines_free.argtypes = [pointer]
     return library
 
 

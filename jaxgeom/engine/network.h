@@ -44,16 +44,27 @@ class Arena {
     }
 };
 
+inline Arena &own_arena() {  // of this thread
+    static thread_local Arena arena;
+    return arena;
+}
+
 // Where the arrays of a population are: layers 0 to depth - 1 are hidden, layer depth is the affine output.
 struct Source {
     int depth;
     int num_layers;               // that are computed: depth, or with the output depth + 1
-    const int64_t *widths;        // inputs (2), then the units of each layer
+    const int64_t *widths;        // inputs, then the units of each layer
     const void *const *kernels;   // (networks, in, out), row by row
     const void *const *biases;    // (networks, out)
     const uint8_t *is_float32;    // kernel 0, bias 0, kernel 1, …
     const double *slopes;         // of all hidden units: what a value that is not positive is multiplied by
 };
+
+inline int64_t num_units(const Source &source) {
+    int64_t units = 0;
+    for (int l = 0; l < source.depth; l++) units += source.widths[l + 1];
+    return units;
+}
 
 struct Layer {
     int in, out, stride;             // out, rounded up to whole vectors
@@ -247,6 +258,19 @@ inline Multiples sort_units(Layer &layer, const double *slope, bool is_output, c
     return is_plain ? Multiples{nullptr, nullptr} : Multiples{of, factor};
 }
 
+// That of the power of two which coordinates are divided by.
+inline int unit_exponent_of(double size) {
+    int exponent = 0;
+    if (size > 0) std::frexp(size, &exponent);
+    return std::clamp(exponent, -1020, 1023);
+}
+inline int unit_exponent_of(const Domain &domain) {
+    double size = 0;
+    for (int i = 0; i < domain.num_corners; i++)
+        if (domain.corners[i].w != 0) size = std::max({size, std::fabs(domain.corners[i].x), std::fabs(domain.corners[i].y)});
+    return domain.is_plane ? 0 : unit_exponent_of(size);
+}
+
 // An upper bound of the largest singular value, the fourth root of |K'K|² (Frobenius), between it and |K|.
 inline double spectral_bound(const Layer &layer, double frobenius) {
     if (layer.in > 1024) return frobenius;
@@ -265,17 +289,11 @@ inline double spectral_bound(const Layer &layer, double frobenius) {
     return std::min(frobenius, std::sqrt(std::sqrt(total)) * (1 + 1e-6) + std::sqrt(kFloor));
 }
 
-inline Network load_network(const Source &source, int64_t index, const Domain &domain, Arena &arena) {
+inline Network load_network(const Source &source, int64_t index, int unit_exponent, Arena &arena) {
     Network net{source.depth, source.num_layers, arena.take<Layer>(std::max(source.num_layers, 1)), nullptr, 1, 0, 0, true, false};
     int *offsets = arena.take<int>(source.depth + 1);
     offsets[0] = 0;
     net.unit_offsets = offsets;
-    double size = 0;
-    for (int i = 0; i < domain.num_corners; i++)
-        if (domain.corners[i].w != 0) size = std::max({size, std::fabs(domain.corners[i].x), std::fabs(domain.corners[i].y)});
-    int unit_exponent = 0;
-    if (!domain.is_plane && size > 0) std::frexp(size, &unit_exponent);
-    unit_exponent = std::clamp(unit_exponent, -1020, 1023);
     net.unit = std::ldexp(1.0, unit_exponent);
     net.unit_exponent = unit_exponent;
     for (int l = 0; l <= source.depth; l++) {
@@ -341,5 +359,27 @@ inline Network load_network(const Source &source, int64_t index, const Domain &d
     net.is_sparse = 4 * num_zeros > 3 * num_weights;
     return net;
 }
+
+class Sparse {  // the weights that are not zero, unit by unit, each found when first needed
+  public:
+    typedef std::vector<std::pair<int, double>> Column;
+    const Column &column(const Network &net, int l, int unit) {
+        if (columns_.empty()) columns_.resize(net.num_layers);
+        const Layer &layer = net.layers[l];
+        if (columns_[l].empty()) columns_[l].resize(layer.out);
+        std::unique_ptr<Column> &place = columns_[l][unit];
+        if (!place) {
+            place.reset(new Column);
+            for (int i = 0; i < layer.in; i++) {
+                const double weight = layer.weights[static_cast<size_t>(i) * layer.out + unit];
+                if (weight != 0) place->emplace_back(i, weight);
+            }
+        }
+        return *place;
+    }
+
+  private:
+    std::vector<std::vector<std::unique_ptr<Column>>> columns_;
+};
 
 }  // namespace jaxgeom

@@ -6,16 +6,11 @@
 namespace jaxgeom {
 namespace {
 
-Arena &own_arena() {
-    static thread_local Arena arena;
-    return arena;
-}
-
 template <bool Plane>
 Counted count_in(const Source &source, int64_t index, const Domain &domain, const std::atomic<int> *stop, Share *share) {
     Arena &arena = own_arena();
     const auto mark = arena.mark();
-    const Network net = load_network(source, index, domain, arena);
+    const Network net = load_network(source, index, unit_exponent_of(domain), arena);
     if (!net.is_finite) {
         arena.release(mark);
         if (share) share->is_finite = false;
@@ -41,7 +36,7 @@ template <bool Plane>
 CellArrays cells_in(const Source &source, int64_t index, const Domain &domain, const std::atomic<int> *stop) {
     Arena &arena = own_arena();
     const auto mark = arena.mark();
-    const Network net = load_network(source, index, domain, arena);
+    const Network net = load_network(source, index, unit_exponent_of(domain), arena);
     CellArrays out;
     if (!net.is_finite) {
         arena.release(mark);

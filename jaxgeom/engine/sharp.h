@@ -3,13 +3,9 @@
 #pragma once
 
 #include "network.h"
+#include "simd.h"
 
 namespace jaxgeom {
-
-typedef double Vec __attribute__((vector_size(32), aligned(32)));
-constexpr int kLanes = 4;
-inline Vec load(const double *p) { return *reinterpret_cast<const Vec *>(p); }
-inline void store(double *p, Vec v) { *reinterpret_cast<Vec *>(p) = v; }
 
 // What rounding in sums of n products does at most, relative to the sum of the products' sizes.
 inline double sharp_rounding(int n) { return 16.0 * (n + 4) * (n + 4) * kEps * kEps; }
@@ -24,14 +20,14 @@ template <class T>
 inline T product_error(T x_high, T x_low, T y_high, T y_low, T product) {
     return ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low;
 }
-inline Vec all(double x) { return Vec{x, x, x, x}; }
 
 struct Pair { double high, low; };
 
-// What one unit hands to the next layer: a, b, c, times a factor.
+// What one unit hands to the next layer: the coefficients of its function, the constant last, times a factor.
+template <int N>
 struct Input {
     int unit;
-    Pair value[3];
+    Pair value[N];
 };
 inline Pair times(double factor, double high, double low) {
     if (factor == 1) return {high, low};
@@ -68,16 +64,18 @@ inline Pair quotient(Pair x, Pair y) {
 }
 constexpr double kSharp = 0x1p-98;
 
-// Functions of a layer, high parts of a, b, c and then the low ones, from those of n units below.
-inline void sharp_rows(const Layer &layer, int n, const Input *inputs, double *rows) {
+// Functions of a layer, high parts of all coefficients and then the low ones, from those of n units below.
+template <int N>
+void sharp_rows(const Layer &layer, int n, const Input<N> *inputs, double *rows) {
     const int p = layer.stride;
     for (int j = 0; j < p; j += kLanes) {
-        Vec sum[3] = {all(0), all(0), load(layer.bias + j)}, rest[3] = {all(0), all(0), all(0)};
+        Vec sum[N], rest[N];
+        for (int s = 0; s < N; s++) sum[s] = s + 1 < N ? all(0) : load(layer.bias + j), rest[s] = all(0);
         for (int i = 0; i < n; i++) {
             const Vec weight = load(layer.kernel + static_cast<size_t>(inputs[i].unit) * p + j);
             Vec weight_high, weight_low;
             split(weight, weight_high, weight_low);
-            for (int s = 0; s < 3; s++) {
+            for (int s = 0; s < N; s++) {
                 const Pair &value = inputs[i].value[s];
                 double high, low;
                 split(value.high, high, low);
@@ -88,10 +86,10 @@ inline void sharp_rows(const Layer &layer, int n, const Input *inputs, double *r
                 sum[s] = total;
             }
         }
-        for (int s = 0; s < 3; s++) {
+        for (int s = 0; s < N; s++) {
             const Vec total = sum[s] + rest[s], part = total - sum[s];
             store(rows + s * p + j, total);
-            store(rows + (3 + s) * p + j, (sum[s] - (total - part)) + (rest[s] - part));
+            store(rows + (N + s) * p + j, (sum[s] - (total - part)) + (rest[s] - part));
         }
     }
 }

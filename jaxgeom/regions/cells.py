@@ -58,17 +58,17 @@ def cell_counts(networks: Layers, start: Start) -> tuple[Int64[np.ndarray, " net
         start: the domain.
     """
     if library.is_available() and (shared := shared_slopes(networks)) is not None:
-        return library.count(_weights(networks), shared, *start)
+        return library.count(weights_of(networks), shared, *start)
     num = len(networks[0].bias)
     counts, degenerate = np.full(num, NOT_COUNTED, np.int64), np.zeros(num, bool)
     if library.is_available():
-        for members, slopes in _by_slopes(networks):
-            found = library.count(_weights(networks, members), slopes, *start)
+        for members, slopes in by_slopes(networks):
+            found = library.count(weights_of(networks, members), slopes, *start)
             counts[members], degenerate[members] = found
         return counts, degenerate
-    _warn_once()
+    warn_once()
     for index in range(num):
-        if (network := _finite_member(networks, index)) is not None:
+        if (network := finite_member(networks, index)) is not None:
             cells = exact_cells(network, start)
             counts[index] = len({cell.pattern for cell in cells})
             degenerate[index] = any(cell.is_tied for cell in cells)
@@ -104,14 +104,14 @@ def complexes(networks: Layers, start: Start) -> list[PlanarComplex | None]:
     :func:`cell_counts`."""
     each: list[PlanarComplex | None] = [None] * len(networks[0].bias)
     if library.is_available():
-        for members, slopes in _by_slopes(networks):
-            found = library.cells(_weights(networks, members), slopes, *start)
+        for members, slopes in by_slopes(networks):
+            found = library.cells(weights_of(networks, members), slopes, *start)
             for index, cells in zip(members, found, strict=True):
                 each[index] = None if cells is None else _complex_of(cells)
     else:
-        _warn_once()
+        warn_once()
         for index in range(len(each)):
-            if (network := _finite_member(networks, index)) is not None:
+            if (network := finite_member(networks, index)) is not None:
                 each[index] = complex_of_cells(exact_cells(network, start))
     return [
         found if found is None else without_artificial_edges(found)._replace(layers=_member(networks, index))
@@ -144,7 +144,7 @@ def shared_slopes(networks: Layers) -> Float[np.ndarray, " units"] | None:
     return np.concatenate(shared)
 
 
-def _by_slopes(networks: Layers) -> Iterator[tuple[Sequence[int] | np.ndarray, np.ndarray]]:
+def by_slopes(networks: Layers) -> Iterator[tuple[Sequence[int] | np.ndarray, np.ndarray]]:
     """The networks in groups of the same slopes, which the engine takes for all networks of a call; those with slopes
     that are not finite are left out."""
     num = len(networks[0].bias)
@@ -159,7 +159,7 @@ def _by_slopes(networks: Layers) -> Iterator[tuple[Sequence[int] | np.ndarray, n
         yield finite[group.ravel() == number], slopes
 
 
-def _weights(networks: Layers, members: Sequence[int] | np.ndarray | None = None) -> list[np.ndarray]:
+def weights_of(networks: Layers, members: Sequence[int] | np.ndarray | None = None) -> list[np.ndarray]:
     """Kernels and biases in turn; of some members, or of all."""
     arrays = [np.asarray(array) for kernel, bias, _ in networks for array in (kernel, bias)]
     return arrays if members is None or isinstance(members, range) else [array[members] for array in arrays]
@@ -197,13 +197,15 @@ def _complex_of(cells: library.Cells) -> PlanarComplex:
     )
 
 
-def _finite_member(networks: Layers, index: int) -> Layers | None:
+def finite_member(networks: Layers, index: int) -> Layers | None:
+    """One network in float64, as NumPy; None where it is not finite."""
     member = jax.tree.map(lambda array: np.asarray(array[index], np.float64), networks)
     return member if all(np.isfinite(array).all() for array in jax.tree.leaves(member)) else None
 
 
 @functools.cache
-def _warn_once() -> None:
+def warn_once() -> None:
+    """One warning a process that exact functions are slow, and what makes them fast."""
     warnings.warn(
         "jaxgeom's compiled engine is not built, so exact regions are found in Python integers: right, and some ten "
         "thousand times slower. Install a C++ compiler (or `pip install ziglang`) and install jaxgeom again.",

@@ -1,4 +1,4 @@
-"""[host] Breakpoints of a network along one line in integer arithmetic: slow, and never wrong.
+"""[host] Breakpoints of a network along one line in integer arithmetic: slow, never wrong, the engine's specification.
 
 Floating-point numbers are dyadic rationals, and so are slopes and intercepts of the units' functions of t on a piece of
 the line where they are linear. Those of one layer are kept as Python's integers over a common denominator, breakpoints
@@ -16,27 +16,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
+from jaxgeom.engine import library
 from jaxgeom.layers import Dense, Layers, slope_of
 
 End = Fraction | None
 """A place on the line; None for the infinite one on that side."""
-
-
-class ExactLine(NamedTuple):
-    """All breakpoints of one network along one line, each number rounded once."""
-
-    t: Float[np.ndarray, " breakpoints"]
-    """Where they are, in increasing order; different ones may be rounded to the same number."""
-    layer: Int[np.ndarray, " breakpoints"]
-    """The first hidden layer that bends there."""
-    unit: Int[np.ndarray, " breakpoints"]
-    """The first unit of that layer that bends there."""
-    slope: Float[np.ndarray, "pieces out"]
-    """Of the outputs on each piece."""
-    intercept: Float[np.ndarray, "pieces out"]
-    """The outputs are ``slope * t + intercept``."""
-    patterns: Bool[np.ndarray, "pieces units"]
-    """Which hidden units are active on each piece, first layer first. False for units of slope 1."""
 
 
 class _Piece(NamedTuple):
@@ -57,7 +41,7 @@ def exact_line(
     stop: Float[np.ndarray, " in"],
     *,
     is_infinite: bool = False,
-) -> ExactLine:
+) -> library.Lines:
     """Breakpoints along start + t (stop - start), for t between 0 and 1 or for all t, without any rounding.
 
     Args:
@@ -66,29 +50,37 @@ def exact_line(
         is_infinite: whether t takes all values.
     """
     (first, last), denominator = _integers(np.stack([start, stop]))
+    is_tied = False
     begin, end = (None, None) if is_infinite else (Fraction(0), Fraction(1))
     pieces = [_Piece(begin, end, np.stack([last - first, first], axis=1), (), None)]
     for index, layer in enumerate(layers[:-1]):
         functions, denominator = _pre_activations(layer, pieces, denominator)
         factors, scale = _integers(np.asarray(slope_of(layer)))
-        pieces = [
-            part
-            for piece, rows in zip(pieces, functions, strict=True)
-            for part in _cut(piece._replace(functions=rows), index, factors, scale)
-        ]
+        is_zero = ~np.asarray(layer.kernel).any(axis=0) & (np.asarray(layer.bias) == 0)
+        bends = (factors != scale) & ~is_zero
+        parts = []
+        for piece, rows in zip(pieces, functions, strict=True):
+            cut, is_cut_tied = _cut(piece._replace(functions=rows), index, factors, scale, bends)
+            parts += cut
+            is_tied |= is_cut_tied
+        pieces = parts
         denominator *= scale
     outputs, denominator = _pre_activations(layers[-1], pieces, denominator)
     maps = [[[_quotient(value, denominator) for value in row] for row in rows.tolist()] for rows in outputs]
     slope_, intercept = np.moveaxis(np.array(maps, np.float64), 2, 0)
     places = [piece.begin for piece in pieces[1:]]
     makers = np.array([piece.maker for piece in pieces[1:]], np.int64).reshape(-1, 2)
-    return ExactLine(
-        np.array([_quotient(t.numerator, t.denominator) for t in places if t is not None], np.float64),
-        makers[:, 0],
-        makers[:, 1],
-        slope_,
-        intercept,
-        np.array([piece.pattern for piece in pieces], bool),
+    patterns = np.array([piece.pattern for piece in pieces], np.uint8).reshape(len(pieces), -1)
+    t = [_quotient(t.numerator, t.denominator) for t in places if t is not None]
+    return library.Lines(
+        np.array([len(t)]),
+        np.array([is_tied]),
+        np.array(t, np.float64)[None],
+        makers[None, :, 0].astype(np.int32),
+        makers[None, :, 1].astype(np.int32),
+        slope_[None],
+        intercept[None],
+        patterns[None, [0, -1]],
     )
 
 
@@ -119,13 +111,23 @@ def _pre_activations(
     return found, denominator * scale
 
 
-def _cut(piece: _Piece, layer: int, factors: Shaped[np.ndarray, " units"], scale: int) -> list[_Piece]:
-    """The pieces that one layer cuts a piece into, with the layer's activations; ``factors / scale`` are its slopes."""
-    rows, bends = piece.functions, factors != scale
+def _cut(
+    piece: _Piece,
+    layer: int,
+    factors: Shaped[np.ndarray, " units"],
+    scale: int,
+    bends: Bool[np.ndarray, " units"],
+) -> tuple[list[_Piece], bool]:
+    """The pieces that one layer cuts a piece into, with the layer's activations; and whether units are zero at an end
+    of it, or several in one point. ``factors / scale`` are the layer's slopes."""
+    rows = piece.functions
     before, after = _signs(rows, piece.begin, -1), _signs(rows, piece.end, 1)
+    is_tied = bool((bends & ((before == 0) | (after == 0))).any())
     roots: dict[Fraction, int] = {}
     for unit in np.flatnonzero(bends & (before * after < 0)).tolist():
-        roots.setdefault(Fraction(-rows[unit, 1], rows[unit, 0]), unit)
+        root = Fraction(-rows[unit, 1], rows[unit, 0])
+        is_tied |= root in roots
+        roots.setdefault(root, unit)
     places = sorted(roots)
     parts = []
     for begin, end in zip([piece.begin, *places], [*places, piece.end], strict=True):
@@ -133,7 +135,7 @@ def _cut(piece: _Piece, layer: int, factors: Shaped[np.ndarray, " units"], scale
         activations = rows * np.where(is_active, scale, factors)[:, None]
         maker = (layer, roots[begin]) if begin in roots else piece.maker
         parts.append(_Piece(begin, end, activations, (*piece.pattern, *is_active.tolist()), maker))
-    return parts
+    return parts, is_tied
 
 
 def _signs(rows: Shaped[np.ndarray, "units 2"], place: End, side: int) -> Int[np.ndarray, " units"]:

@@ -1,24 +1,22 @@
 """[host] Exact breakpoints along a path of straight segments, such as a curve that has been sampled.
 
-Each segment is treated as in :mod:`jaxgeom.regions.breakpoints`. The first layer looks at each corner once. A unit that
-vanishes exactly at a corner is a tie at the ends of both segments, so that integer arithmetic decides both; whether it
-makes a breakpoint shows in the activation patterns before and after the corner.
+Each segment is treated as in :mod:`jaxgeom.regions.lines`. A unit that is zero at a corner is an end of both segments
+and no breakpoint of either; whether it makes one of the path shows in the activation patterns before and after it.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxgeom._reprs import readable
 from jaxgeom.chunks import check_chunk_size
+from jaxgeom.engine.library import Lines
 from jaxgeom.given import float64_of
-from jaxgeom.layers import Activation, Layers, with_activation, with_units
-from jaxgeom.regions.batches import flattened
-from jaxgeom.regions.breakpoints import checked_points, decided, found_along
-from jaxgeom.regions.exact_lines import ExactLine
-from jaxgeom.regions.lines import Breakpoints
+from jaxgeom.layers import Activation, Layers, check_finite, with_activation
+from jaxgeom.regions.lines import checked_points, in_chunks
 
 
 @readable
@@ -48,7 +46,7 @@ class PathBreakpoints(NamedTuple):
     intercept: Float[np.ndarray, "pieces out"]
     """The outputs at a position on the piece are ``slope * position + intercept``."""
     degenerate: bool
-    """Whether integer arithmetic decided ties."""
+    """Whether an exact zero was met: units that bend in one point, or one that is zero at a corner or an end."""
 
 
 def polyline_breakpoints(
@@ -74,46 +72,43 @@ def polyline_breakpoints(
             :func:`jaxgeom.breakpoints`.
     """
     check_chunk_size(chunk_size)
-    flat, leading, _ = flattened(with_activation(layers, activation))
+    network = with_activation(layers, activation)
+    leading = np.shape(network[0].bias)[:-1]
     if leading or np.ndim(points) != 2 or len(points) < 2:
         raise ValueError(
             "one network and an array (points, in) of at least two points are needed, but the layers have leading axes "
             f"{leading}, and the points shape {np.shape(points)}."
         )
-    num_outputs = flat[-1].bias.shape[1]
-    flat = with_units(flat)
+    check_finite(network)
     corners = np.asarray(float64_of(points, "points"))
-    ends, _ = checked_points(corners[:-1], corners[1:], (), flat[0].kernel.shape[1])
-    found = found_along(flat, ends, "path", chunk_size, progress)
-    found, exact = decided(found, flat, ends, "segment", progress)
-    found = found._replace(slope=found.slope[..., :num_outputs], intercept=found.intercept[..., :num_outputs])
-    return _joined(found, corners, exact, [layer.bias.shape[1] for layer in flat[:-1]])
+    ends, _ = checked_points(corners[:-1], corners[1:], (), np.shape(network[0].kernel)[0])
+    start, stop = (np.asarray(array)[None] for array in ends)
+    flat = jax.tree.map(lambda array: np.asarray(array)[None], network)
+    found = in_chunks(flat, (start, stop), "segment", chunk_size, progress, has_ends=True)
+    return _path(found, corners, [layer.bias.shape[1] for layer in flat[:-1]])
 
 
-def _joined(
-    found: Breakpoints, points: Float[np.ndarray, "points in"], exact: dict[int, ExactLine], widths: Sequence[int]
-) -> PathBreakpoints:
+def _path(found: Lines, points: Float[np.ndarray, "points in"], widths: Sequence[int]) -> PathBreakpoints:
     """The segments of a path one after the other, with the breakpoints at its corners."""
     lengths = np.linalg.norm(np.diff(points, axis=0), axis=1)
     corners = np.concatenate([[0.0], np.cumsum(lengths)])
-    segment, column = np.nonzero(found.valid)
-    rows = [np.stack([segment, found.layer[segment, column], found.unit[segment, column]], axis=1)]
-    t = [found.t[segment, column]]
+    valid = np.arange(found.t.shape[1]) < found.counts[:, None]
+    segment, column = np.nonzero(valid)
     first = np.cumsum([0, *widths])
-    for number, line in sorted(exact.items()):
-        if number + 1 in exact:  # a corner where a unit vanishes is an end of two such segments
-            changes = np.flatnonzero(line.patterns[-1] != exact[number + 1].patterns[0])
-            if len(changes):
-                layer = int(np.searchsorted(first, changes[0], side="right")) - 1
-                rows.append(np.array([[number, layer, changes[0] - first[layer]]]))
-                t.append(np.ones(1))
-    makers, places = np.concatenate(rows), np.concatenate(t)
-    order = np.lexsort((places, makers[:, 0]))
-    (segment_, layer_, unit_), places = makers[order].T, places[order]
+    changes = found.ends[:-1, 1] != found.ends[1:, 0]
+    turn = np.flatnonzero(changes.any(axis=1))  # segments that end where the pattern changes
+    changed = changes[turn].argmax(axis=1) if len(turn) else np.zeros(0, np.int64)
+    layer = np.searchsorted(first, changed, side="right") - 1
+    segment_ = np.concatenate([segment, turn])
+    places = np.concatenate([found.t[segment, column], np.ones(len(turn))])
+    layer_ = np.concatenate([found.layers[segment, column], layer])
+    unit_ = np.concatenate([found.units[segment, column], changed - first[layer]])
+    order = np.argsort(segment_, kind="stable")  # those at a corner behind those before it
+    segment_, places, layer_, unit_ = (array[order] for array in (segment_, places, layer_, unit_))
     position = corners[segment_] + places * lengths[segment_]
-    segment, piece = np.nonzero(np.arange(found.slope.shape[1]) <= found.count[:, None])
+    segment, piece = np.nonzero(np.arange(found.slope.shape[1]) <= found.counts[:, None])
     slope = found.slope[segment, piece] / lengths[segment, None]
-    inside = corners[:-1, None] + np.where(found.valid, found.t, 0.0) * lengths[:, None]
+    inside = corners[:-1, None] + np.where(valid, found.t, 0.0) * lengths[:, None]
     begins = np.concatenate([corners[:-1, None], inside], axis=1)[segment, piece]
     return PathBreakpoints(
         count=len(position),
@@ -125,5 +120,5 @@ def _joined(
         ends=np.append(begins, corners[-1]),
         slope=slope,
         intercept=found.intercept[segment, piece] - slope * corners[segment, None],
-        degenerate=bool(exact),
+        degenerate=bool(found.degenerate.any()),
     )
