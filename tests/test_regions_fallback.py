@@ -30,7 +30,7 @@ def without(monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(library, "_library", lambda: None)
             library._is_registered.cache_clear()
-            cells._warn_once.cache_clear()
+            cells.warn_once.cache_clear()
             jax.clear_caches()
             try:
                 with warnings.catch_warnings(record=True) as caught:

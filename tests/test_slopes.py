@@ -384,7 +384,7 @@ TAKES_LAYERS = {
     "activation_words": lambda layers: distinct_words(layers),
     "affine_maps_of_patterns": lambda layers: jg.affine_maps_of_patterns(layers, jg.activation_words(layers, POINTS)),
     "affine_triples": lambda layers: jg.affine_triples(layers, POINTS),
-    "breakpoints": lambda layers: line_facts(jg.breakpoints(layers, *ENDS)),
+    "breakpoints": lambda layers: [line_facts(jg.breakpoints(layers, *ENDS, capacity=size)) for size in (None, 30)],
     "compare_networks": lambda layers: jg.compare_networks(layers, layers, POINTS).fit.intercept,
     "count_grid_regions": lambda layers: jg.count_grid_regions(layers, jg.grid_points(SQUARE, 25)),
     "count_regions": lambda layers: [
@@ -398,13 +398,13 @@ TAKES_LAYERS = {
     ],
     "enumerate_regions": lambda layers: complex_facts(jg.enumerate_regions(layers, SQUARE)),
     "enumerate_regions_nd": lambda layers: spatial_facts(jg.enumerate_regions_nd(layers, jg.box(dim=2))),
+    "estimate_regions": lambda layers: jg.estimate_regions(jax.random.key(0), layers, SQUARE)[:2],
     "forward": lambda layers: jg.forward(layers, POINTS).output,
     "grid_regions": lambda layers: jg.grid_regions(layers, POINTS)._replace(patterns=None),
     "hidden_states": lambda layers: jg.hidden_states(layers, POINTS)[-1].activation,
     "hyperplanes": lambda layers: jg.hyperplanes(layers),
     "image_lengths": lambda layers: jg.image_lengths(layers, CURVE)[np.array([0, 1, -2, -1])],
     "layers_of": lambda layers: jg.forward(jg.layers_of(layers), POINTS).output,
-    "breakpoints with a capacity": lambda layers: line_facts(jg.breakpoints(layers, *ENDS, capacity=30)),
     "local_complexity": lambda layers: jg.local_complexity(layers, POINTS, 0.25),
     "locate": lambda layers: same_faces(layers),
     "on_plane": lambda layers: jg.count_regions(
@@ -414,7 +414,8 @@ TAKES_LAYERS = {
     "thresholds": lambda layers: jg.count_regions(layers, SQUARE).count,  # of the first layer alone; see below
     "latex_formula": lambda layers: jg.latex_formula(layers).count(r"\max"),
 }
-EXEMPT = {"step_output"}  # which replaces all activations
+# one replaces all activations, the others ask for the parameters of all layers
+EXEMPT = {"step_output", "functional_dimension", "batch_functional_dimension"}
 INNER = {
     "pad_widths": lambda layers: jg.forward(pad_widths(read(layers), WIDER[len(layers)]), POINTS).output,
     "slow": lambda layers: complex_facts(complex_of(layers)),

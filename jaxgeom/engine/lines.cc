@@ -201,6 +201,31 @@ struct Walk {
         entry.sharp_delta = is_safe ? layer.spectral * delta + layer.frobenius * h + g * layer.bias_norm + kFloor : 1e290;
     }
 
+    // The root of one unit by its function in twice the precision; false if that is not known well enough.
+    bool sharp_root(const Entry &entry, int unit, double &t) {
+        if (!entry.sharp) return false;
+        const int l = entry.layer;
+        const Layer &layer = net.layers[l];
+        double delta = kFloor, squares = 0;
+        if (l) sharpen(*entry.before), delta = entry.before->sharp_delta * net.layers[l - 1].steepest;
+        Pair row[2] = {{0, 0}, {layer.bias[unit], 0}};
+        for (int i = 0; i < layer.in; i++) {
+            const double weight = layer.kernel[static_cast<size_t>(i) * layer.stride + unit], factor = l ? factor_below(entry, net.layers[l - 1], i) : 1;
+            if (factor == 0) continue;
+            for (int s = 0; s < 2; s++) {
+                const int q = l ? net.layers[l - 1].stride : 0;
+                const Pair value = l ? times(factor, entry.before->sharp[s * q + i], entry.before->sharp[(2 + s) * q + i]) : s ? origin[i] : change[i];
+                row[s] = plus(row[s], times(value, {weight, 0}));
+                squares += value.high * value.high;
+            }
+        }
+        const double g = sharp_rounding(layer.in), h = g * std::sqrt(2 * squares) * 1.0001 + kFloor;
+        const double error = layer.column_norm[unit] * (delta + h) + g * std::fabs(layer.bias[unit]) + kFloor;
+        if (!(squares < 1e250 && delta < 1e280 && std::fabs(row[0].high) > kPlaceDigits * error)) return false;
+        t = std::ldexp(-quotient(row[1], row[0]).high, t_exponent);
+        return std::fabs(t) < 1e280;
+    }
+
     // ---- the recursion
 
     // delta: of what the layer gets. squares: of all that was summed up for its functions, in so many terms.
@@ -263,8 +288,7 @@ struct Walk {
             bool pays = false;
             for (int i = 0; i < layer.num_candidates && !pays; i++) {
                 const int j = layer.candidates[i];
-                if (is_open[j >> 6] >> (j & 63) & 1) pays = bound[j] > 32 * kEps * (std::fabs(a[j]) + std::fabs(c[j]));
-                else if (crosses[j >> 6] >> (j & 63) & 1) pays = std::fabs(a[j]) < (Build ? kPlaceDigits : 1e4) * bound[j];
+                pays = (is_open[j >> 6] >> (j & 63) & 1) && bound[j] > 32 * kEps * (std::fabs(a[j]) + std::fabs(c[j]));
             }
             if (!pays) break;
             delta = use_sharp(entry);
@@ -327,7 +351,11 @@ struct Walk {
             squares += on_a[terms] * on_a[terms] + on_c[terms] * on_c[terms];
             terms++;
         };
-        for (int i = 0; i < layer.num_linear; i++) add(layer.linear[i], 1);
+        for (int i = 0; i < layer.num_linear; i++) {
+            const int j = layer.linear[i];
+            bits[j >> 6] &= ~(uint64_t(1) << (j & 63));  // never part of a pattern
+            add(j, 1);
+        }
         const auto for_twins = [&](int unit, bool is_on, const auto &job) {
             for (int j = unit; j >= 0; j = j == unit ? layer.first_twin[unit] : layer.next_twin[j])
                 job(j, is_on == (layer.twin_sign[j] == layer.twin_sign[unit]));
@@ -379,11 +407,11 @@ struct Walk {
         const int p = net.layers[entry.layer].stride, j = root.unit;
         double t = root.t / root.w;
         const double a = std::fabs(entry.rows[j]);
-        if (!(a > kPlaceDigits * entry.rows[2 * p + j] && std::fabs(t) < 1e280)) {
+        if (a > kPlaceDigits * entry.rows[2 * p + j] && std::fabs(t) < 1e280) {
+            t = std::ldexp(t, t_exponent);
+        } else if (!sharp_root(entry, j, t)) {
             const ExactRow &row = exact_row(&entry, j);
             t = -ratio(row.c, row.a);
-        } else {
-            t = std::ldexp(t, t_exponent);
         }
         if (!lines.is_infinite) t = std::min(std::max(t, 0.0), 1.0);
         last_t = std::max(t, last_t);  // different ones may be rounded to the same number

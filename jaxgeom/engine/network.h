@@ -9,6 +9,8 @@
 #include <memory>
 #include <vector>
 
+#include "simd.h"
+
 namespace jaxgeom {
 
 constexpr double kEps = 2.220446049250313e-16;
@@ -275,15 +277,21 @@ inline int unit_exponent_of(const Domain &domain) {
 inline double spectral_bound(const Layer &layer, double frobenius) {
     if (layer.in > 1024) return frobenius;
     double total = 0;
-    for (int i = 0; i < layer.in; i++) {
-        const double *ki = layer.kernel + static_cast<size_t>(i) * layer.stride;
-        for (int h = 0; h <= i; h++) {
-            const double *kh = layer.kernel + static_cast<size_t>(h) * layer.stride;
-            double lanes[4] = {0, 0, 0, 0};
-            for (int j = 0; j < layer.stride; j += 4)
-                for (int s = 0; s < 4; s++) lanes[s] += ki[j + s] * kh[j + s];
-            const double product = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
-            total += (h < i ? 2 : 1) * product * product;
+    constexpr int kRows = 4;  // at once, so that each row is read from memory a quarter as often
+    for (int first = 0; first < layer.in; first += kRows) {
+        const double *rows[kRows];
+        for (int r = 0; r < kRows; r++) rows[r] = layer.kernel + static_cast<size_t>(std::min(first + r, layer.in - 1)) * layer.stride;
+        for (int h = 0; h < std::min(first + kRows, layer.in); h++) {
+            const double *other = layer.kernel + static_cast<size_t>(h) * layer.stride;
+            Vec sums[kRows] = {all(0), all(0), all(0), all(0)};
+            for (int j = 0; j < layer.stride; j += kLanes) {
+                const Vec k = load(other + j);
+                for (int r = 0; r < kRows; r++) sums[r] += load(rows[r] + j) * k;
+            }
+            for (int r = 0; r < kRows && first + r < layer.in; r++) {
+                const double product = (sums[r][0] + sums[r][1]) + (sums[r][2] + sums[r][3]);
+                if (h <= first + r) total += (h < first + r ? 2 : 1) * product * product;
+            }
         }
     }
     return std::min(frobenius, std::sqrt(std::sqrt(total)) * (1 + 1e-6) + std::sqrt(kFloor));

@@ -4,6 +4,7 @@ Sotoudeh & Thakur 2019 (arXiv:1908.06214) restrict networks to segments of a lin
 (arXiv:1901.09021) count breakpoints of random networks.
 """
 
+import math
 from functools import partial
 
 import jax
@@ -15,6 +16,7 @@ from jaxgeom.chunks import check_chunk_size
 from jaxgeom.contract import times
 from jaxgeom.given import as_float64
 from jaxgeom.layers import Activation, Layers, check_finite, slope_of, with_activation
+from jaxgeom.regions.cells import NOT_COUNTED
 from jaxgeom.regions.lines import Breakpoints, as_breakpoints, check_kind, checked_points, in_chunks
 
 
@@ -73,21 +75,23 @@ def breakpoints(
     network = with_activation(layers, activation)
     is_traced = any(isinstance(array, jax.core.Tracer) for array in jax.tree.leaves((network, start, stop)))
     leading = np.shape(network[0].bias)[:-1]
-    with jax.enable_x64(True):
-        points, axes = checked_points(start, stop, leading, np.shape(network[0].kernel)[-2])
+    dim = np.shape(network[0].kernel)[-2]
     if is_traced:
+        with jax.enable_x64(True):
+            points, axes = checked_points(start, stop, leading, dim)
         if capacity is None:
             raise ValueError("under tracing, arrays have fixed shapes: give a capacity, room for so many breakpoints.")
         found = _traced(network, points, kind, capacity)
     else:
-        if not leading:
-            check_finite(network)
-        num = int(np.prod(leading))
+        points, axes = checked_points(start, stop, leading, dim)
+        num = math.prod(leading)
         flat = jax.tree.map(lambda array: np.asarray(array).reshape(num, *np.shape(array)[len(leading) :]), network)
         start, stop = (np.asarray(array).reshape(-1, *array.shape[-2:]) for array in points)
         found = as_breakpoints(in_chunks(flat, (start, stop), kind, chunk_size, progress), capacity)
+        if not leading and found.count[0] == NOT_COUNTED:
+            check_finite(network)
     own = points[0].shape[-2:-1] if axes else ()
-    return jax.tree.map(lambda array: array.reshape((*leading, *own, *array.shape[1:])), found)
+    return Breakpoints(*(array.reshape((*leading, *own, *array.shape[1:])) for array in found))
 
 
 def _traced(
@@ -103,7 +107,7 @@ def _traced(
         ends = tuple(jnp.broadcast_to(array, (*leading, *array.shape[-2:])) for array in points)
         arrays, structure = jax.tree.flatten((jax.tree.map(_as_float, layers), ends))
         bits_of = [jax.lax.bitcast_convert_type(jax.lax.stop_gradient(array), jnp.uint32) for array in arrays]
-        num = int(np.prod(leading)) * num_lines
+        num = math.prod(leading) * num_lines
         lines = jax.ShapeDtypeStruct((*leading, num_lines), np.int32)
         listed = jax.ShapeDtypeStruct((*leading, num_lines, capacity), np.int32)
         floats = [(capacity,), *[(capacity + 1, num_outputs)] * 2]

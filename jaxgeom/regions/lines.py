@@ -76,7 +76,8 @@ def checked_points(
     axes = leading if max(array.ndim for array in points) > 2 else ()
     lines = max(array.shape[-2] for array in points)
     try:
-        points = [xp.broadcast_to(array, (*axes, lines, dim)) for array in points]
+        shape = (*axes, lines, dim)
+        points = [array if array.shape == shape else xp.broadcast_to(array, shape) for array in points]
     except ValueError as error:
         raise ValueError(
             f"start and stop, of shapes {shapes[0]} and {shapes[1]}, do not fit together, or to the leading axes "
@@ -84,13 +85,12 @@ def checked_points(
         ) from error
     for array in points:
         check_finite_points(array, "the points of a line")
-    if xp is np:
+    if xp is np and (points[0] == points[1]).all(axis=-1).any():
         same = np.argwhere((points[0] == points[1]).all(axis=-1))
-        if len(same):
-            raise ValueError(
-                f"start and stop must be different points, but they are equal for {len(same)} lines, first for line "
-                f"{same[0, -1]}. Leave these out."
-            )
+        raise ValueError(
+            f"start and stop must be different points, but they are equal for {len(same)} lines, first for line "
+            f"{same[0, -1]}. Leave these out."
+        )
     return (points[0], points[1]), max(map(len, shapes)) > 1
 
 
@@ -113,6 +113,8 @@ def in_chunks(
     num, num_lines = len(networks[0].bias), points[0].shape[1]
     units = sum(layer.bias.shape[1] for layer in networks[:-1])
     size = chunk_size or max(1, _CHUNK_BYTES // (64 + 16 * (units + 1) * (1 + networks[-1].bias.shape[1])))
+    if num * num_lines <= size and not progress:
+        return lines_of(networks, points, kind, has_ends=has_ends)
     nets, lines = max(1, size // num_lines), min(num_lines, size)
     parts = []
     title = progress if isinstance(progress, str) else None
