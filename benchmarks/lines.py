@@ -51,7 +51,7 @@ def by_regioncam(networks: jg.Layers, start: np.ndarray, stop: np.ndarray) -> np
     for index in range(len(networks[0].bias)):
         first, *others = jax.tree.map(lambda array, index=index: array[index], networks)
         middle, half = (start[index] + stop[index]) / 2, (stop[index] - start[index]) / 2
-        line = regioncam.Regioncam1D(1.0)
+        line = regioncam.Regioncam1D(2.0)  # from -1 to 1
         line.linear(np.float32(half @ first.kernel)[None], np.float32(middle @ first.kernel + first.bias))
         for layer in others:
             line.relu()
@@ -87,6 +87,8 @@ def rows(widths: list[int], num: int, rng: np.random.Generator) -> dict[str, Any
     for name, (ours, theirs, segments) in cases.items():
         timings = interleaved({"jaxgeom": ours, "regioncam": theirs}, repeats=5)
         mine, rival = (timings[key].result for key in ("jaxgeom", "regioncam"))
+        if np.mean(mine != rival) > 0.2:
+            raise AssertionError(f"{name}: jaxgeom and regioncam disagree, {mine} against {rival}")
         seconds = {key: timing.best for key, timing in timings.items()}
         found[name] = {
             "segments": segments,

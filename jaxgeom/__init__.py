@@ -15,6 +15,7 @@ from jaxgeom.analysis.functional_dimension import (
     batch_functional_dimension,
     functional_dimension,
 )
+from jaxgeom.analysis.topology import Topology, topology
 from jaxgeom.chunks import map_chunks
 from jaxgeom.comparison import (
     AffineFit,
@@ -154,6 +155,7 @@ __all__ = [
     "SpatialComplex",
     "SpatialCount",
     "Study",
+    "Topology",
     "TrainState",
     "Trainer",
     "Trial",
@@ -251,6 +253,7 @@ __all__ = [
     "step_output",
     "study",
     "thresholds",
+    "topology",
     "train_spirals",
     "train_xor",
     "trainer",

@@ -347,28 +347,13 @@ def pad_widths(layers: Layers, widths: Sequence[int]) -> Layers:
         widths: for each hidden layer, at least its own width.
     """
     layers = jax.tree.map(np.asarray, as_arrays(layers))
-    return _with_zero_units(layers, [w - layer.bias.shape[-1] for w, layer in zip(widths, layers[:-1], strict=True)])
-
-
-def with_units(layers: Layers) -> Layers:
-    """The network with a zero unit in each layer that has none, a zero output included: what needs some gets some."""
-    return _with_zero_units(layers, [int(np.shape(layer.bias)[-1] == 0) for layer in layers])
-
-
-def _with_zero_units(layers: Layers, numbers: Sequence[int]) -> Layers:
-    """So many zero units more in each layer; none in those that no number is given for."""
+    numbers = [width - layer.bias.shape[-1] for width, layer in zip(widths, layers[:-1], strict=True)]
     padded, before = [], 0
-    for layer, after in zip(layers, [*numbers, 0], strict=False):
-        if before or after:
-            none = [(0, 0)] * (np.ndim(layer.bias) - 1)
-            xp = np if all(isinstance(array, np.ndarray) for array in jax.tree.leaves(layer)) else jnp
-            kernel, bias = (
-                xp.pad(layer.kernel, [*none, (0, before), (0, after)]),
-                xp.pad(layer.bias, [*none, (0, after)]),
-            )
-            slope = None if layer.slope is None else xp.pad(layer.slope, [*none, (0, after)])
-            layer = Dense(kernel, bias, slope)
-        padded.append(layer)
+    for (kernel, bias, slope), after in zip(layers, [*numbers, 0], strict=True):
+        none = [(0, 0)] * (bias.ndim - 1)
+        columns = [*none, (0, after)]
+        kernel = np.pad(kernel, [*none, (0, before), (0, after)])
+        padded.append(Dense(kernel, np.pad(bias, columns), None if slope is None else np.pad(slope, columns)))
         before = after
     return tuple(padded)
 

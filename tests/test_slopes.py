@@ -13,7 +13,7 @@ from complexes import complex_of
 from spatial_truth import exact_spatial_regions
 
 import jaxgeom as jg
-from jaxgeom.layers import named_layers, pad_widths, with_activation, with_units
+from jaxgeom.layers import named_layers, pad_widths, with_activation
 from jaxgeom.recipes import xor_networks
 
 SQUARE = jg.box()
@@ -412,6 +412,7 @@ TAKES_LAYERS = {
     ),
     "polyline_breakpoints": lambda layers: jg.polyline_breakpoints(layers, CURVE)._replace(layer=None),
     "thresholds": lambda layers: jg.count_regions(layers, SQUARE).count,  # of the first layer alone; see below
+    "topology": lambda layers: jg.topology(layers, SQUARE)[:4],
     "latex_formula": lambda layers: jg.latex_formula(layers).count(r"\max"),
 }
 # one replaces all activations, the others ask for the parameters of all layers
@@ -420,7 +421,6 @@ INNER = {
     "pad_widths": lambda layers: jg.forward(pad_widths(read(layers), WIDER[len(layers)]), POINTS).output,
     "slow": lambda layers: complex_facts(complex_of(layers)),
     "traced": lambda layers: jax.jit(lambda layers: jg.count_regions(layers, SQUARE).count)(read(layers)),
-    "with_units": lambda layers: jg.forward(with_units(read(layers)), POINTS).output,
     "xor_values": lambda layers: xor_networks.xor_values(read(layers), POINTS),
 }
 WIDER = {4: (8, 3, 7), 3: (8, 7)}
