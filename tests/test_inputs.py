@@ -1,6 +1,7 @@
 """What users hand in and where they call from: keys, data, copies of models, transformations, forks and Ctrl-C."""
 
 import copy
+import gc
 import os
 import pickle
 import signal
@@ -196,6 +197,7 @@ class Press:
 
     def __init__(self):
         self.time, self.release = None, threading.Event()
+        gc.collect()  # an interrupt that meets a finalizer of earlier tests' garbage is lost
 
     def __call__(self):
         self.time = time.monotonic()
