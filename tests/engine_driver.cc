@@ -111,24 +111,24 @@ std::vector<int64_t> faces(const Population &all, const Domain &domain, int thre
     return found;
 }
 
-// Breakpoints along some lines, the first of which runs through the origin: their counts, and those of lists.
-std::vector<int64_t> breakpoints(const Population &all, bool is_infinite, int wanted, int threads) {
+// Numbers of breakpoints along some lines, the first of which runs through the origin.
+std::vector<int64_t> breakpoints(const Population &all, bool is_infinite, int has_ends, int threads) {
     const Call call(all);
     const std::vector<double> start = {-1, -.5, -.75, .25, 1e-160, 0, -1e30, 0}, stop = {1, .5, .5, .375, 0, 1e-160, 1e30, 1};
     const int64_t num_lines = 4, total = all.num * num_lines, outputs = all.widths.back();
     int stop_flag = 0;
     void *handle = jaxgeom_lines(
         all.num, call.depth(), all.widths.data(), call.kernels.data(), call.biases.data(), call.is_float32.data(), all.slopes.data(), num_lines, start.data(), stop.data(),
-        0, is_infinite, wanted, threads, &stop_flag);
+        0, is_infinite, has_ends, threads, &stop_flag);
     const int64_t most = jaxgeom_lines_most(handle);
     std::vector<int64_t> counts(total);
     std::vector<uint8_t> degenerate(total), ends(total * 2 * all.slopes.size());
     std::vector<double> t(total * most + 1), slope(total * (most + 1) * outputs), intercept(total * (most + 1) * outputs);
     std::vector<int32_t> layers(total * most + 1), units(total * most + 1);
     jaxgeom_lines_copy(
-        handle, most, outputs, counts.data(), degenerate.data(), wanted ? t.data() : nullptr, layers.data(), units.data(), slope.data(), intercept.data(), ends.data());
+        handle, most, outputs, counts.data(), degenerate.data(), t.data(), layers.data(), units.data(), slope.data(), intercept.data(), ends.data());
     jaxgeom_lines_free(handle);
-    for (int64_t line = 0; wanted && line < total; line++)
+    for (int64_t line = 0; line < total; line++)
         for (int64_t i = 1; i < counts[line]; i++)
             if (!(t[line * most + i - 1] <= t[line * most + i])) failures++, std::printf("breakpoints out of order\n");
     return counts;
@@ -146,9 +146,7 @@ void attempt(const std::string &name, const Population &all) {
     agree(name, "threads on the plane", count(all, plane, 1), count(all, plane, 3));
     faces(all, plane, 3);
     for (const bool is_infinite : {false, true}) {
-        const auto bends = breakpoints(all, is_infinite, 0, 1);
-        agree(name, "breakpoints", bends, breakpoints(all, is_infinite, 2, 3));
-        agree(name, "lists", bends, breakpoints(all, is_infinite, 1, 1));
+        agree(name, "breakpoints", breakpoints(all, is_infinite, 0, 1), breakpoints(all, is_infinite, 1, 3));
     }
     std::printf("%s: %lld …\n", name.c_str(), static_cast<long long>(alone[0]));
 }

@@ -2,6 +2,8 @@
 
 from itertools import pairwise
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -34,8 +36,19 @@ def test_short_way_of_small_networks(unchecked, widths, domain):
     strided = tuple(Dense(np.asfortranarray(k), np.repeat(b, 2)[::2]) for k, b, _ in layers)
     swapped = tuple(Dense(k.astype(">f4"), b.astype(">f8")) for k, b, _ in layers)
     pairs = [(k, b) for k, b, _ in layers]
-    for same in (doubles, mixed, strided, swapped, pairs, list(layers)):
+    on_device = jax.tree.map(jnp.asarray, layers)
+    with jax.enable_x64(True):
+        in_float64 = jax.tree.map(jnp.asarray, doubles)
+    for same in (doubles, mixed, strided, swapped, pairs, list(layers), on_device, in_float64):
         assert both_ways(same, domain) == expected
+
+
+def test_short_way_leaves_keys_and_tracers_to_the_long_way(unchecked):
+    keys = jax.random.split(jax.random.key(0), (2, 3))
+    with pytest.raises(TypeError, match="random keys"):
+        count_regions((Dense(keys, keys[0]), Dense(np.ones((3, 1)), np.zeros(1))), box())
+    layers = (Dense(np.eye(2, dtype=np.float32), np.zeros(2, np.float32)), Dense(np.ones((2, 1)), np.zeros(1)))
+    assert int(jax.jit(lambda layers: count_regions(layers, box()).count)(layers)) == 4
 
 
 def test_short_way_sees_exact_zeros_and_new_numbers():

@@ -1,4 +1,4 @@
-"""[host] Numbers of activation regions that nobody can enumerate: estimates, standard errors and certain bounds."""
+"""[host] Estimated numbers of activation regions on boxes of any dimension, with standard errors and certain bounds."""
 
 import math
 from collections.abc import Callable
@@ -18,6 +18,7 @@ from jaxgeom.domains import Box, checked_box
 from jaxgeom.given import as_float64
 from jaxgeom.inputs import as_key, as_keys
 from jaxgeom.layers import Activation, Layers, check_finite, check_layers, slope_of, with_activation
+from jaxgeom.regions.cells import with_one_axis
 
 TOLERANCE = 1e-9
 """How deep a region must reach beyond the zero set of a unit that it is cut off by, in half widths of the box."""
@@ -103,7 +104,7 @@ def estimate_regions(
         check_finite(layers)
     num = math.prod(leading)
     seeds = _seeds(key, leading)
-    flat = jax.tree.map(lambda a: np.asarray(as_float64(a)).reshape(num, *np.shape(a)[len(leading) :]), layers)
+    flat = jax.tree.map(as_float64, with_one_axis(layers))
     num_units = sum(layer.bias.shape[-1] for layer in flat[:-1])
     rows: list[tuple[Any, ...]] = []
     title = progress if isinstance(progress, str) else None

@@ -21,6 +21,7 @@ from jaxgeom.analysis.fields import PRIMES, echelon, product, residues
 from jaxgeom.domains import Box, PlanarDomain
 from jaxgeom.given import as_float64, points_of
 from jaxgeom.layers import Activation, Layers, check_finite, check_layers, is_rewriting, slope_of, with_activation
+from jaxgeom.regions.cells import with_one_axis
 from jaxgeom.regions.enumerate import enumerate_regions
 from jaxgeom.regions.spatial import enumerate_regions_nd
 
@@ -140,7 +141,7 @@ def _of_population(
     if not leading:
         check_finite(layers)
     num = int(np.prod(leading))
-    flat = jax.tree.map(lambda a: np.asarray(as_float64(a)).reshape(num, *np.shape(a)[len(leading) :]), layers)
+    flat = jax.tree.map(as_float64, with_one_axis(layers))
     num_params = sum(layer.kernel[0].size + layer.bias[0].size for layer in flat) if num else 0
     rows: list[tuple[Any, ...]] = []
     title = progress if isinstance(progress, str) else None

@@ -14,14 +14,13 @@ from typing import NamedTuple
 import jax
 import numpy as np
 from jaxtyping import Bool, Int
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from jaxgeom._reprs import readable
 from jaxgeom.domains import PlanarDomain, start_of
-from jaxgeom.layers import Activation, Dense, Layers, check_finite, with_activation
-from jaxgeom.regions.cells import NOT_COUNTED, check_planar
-from jaxgeom.regions.complex import PlanarComplex
+from jaxgeom.layers import Activation, Layers, check_finite, with_activation
+from jaxgeom.regions.cells import NOT_COUNTED, check_planar, with_one_axis
+from jaxgeom.regions.complex import PlanarComplex, connected
+from jaxgeom.regions.count import with_differences
 from jaxgeom.regions.enumerate import enumerate_population
 
 
@@ -87,13 +86,13 @@ def topology(
         raise ValueError("networks need at least one output to decide by, but these have none.")
     if not leading:
         check_finite(network)
-    flat = jax.tree.map(lambda array: array.reshape(-1, *array.shape[len(leading) :]), network)
+    flat = with_one_axis(network)
+    if num_outputs > 1:
+        flat, _ = with_differences(flat)
     num_classes = max(2, num_outputs)
     rows = [
         _not_counted(num_classes) if complex_ is None else _topology_of(complex_, num_outputs)
-        for complex_ in enumerate_population(
-            _with_differences(flat), domain, cut_output=True, chunk_size=chunk_size, progress=progress
-        )
+        for complex_ in enumerate_population(flat, domain, cut_output=True, chunk_size=chunk_size, progress=progress)
     ]
     each = zip(*rows, strict=True) if rows else [()] * 5
     shapes, dtypes = [(num_classes,)] * 2 + [()] * 3, (*[np.int64] * 4, bool)
@@ -108,21 +107,6 @@ def topology(
 def _not_counted(num_classes: int) -> tuple:
     none = np.full(num_classes, NOT_COUNTED)
     return none, none, NOT_COUNTED, NOT_COUNTED, False
-
-
-def _with_differences(networks: Layers) -> Layers:
-    """The networks whose outputs are the differences of all pairs of outputs, without rounding; one output stays."""
-    *hidden, last = networks
-    num = last.bias.shape[-1]
-    if num == 1:
-        return networks
-    pairs = list(combinations(range(num), 2))
-    signs = np.zeros((num, len(pairs)))
-    for column, (one, other) in enumerate(pairs):
-        signs[one, column], signs[other, column] = 1, -1
-    leading = last.bias.shape[:-1]
-    linear = Dense(last.kernel, last.bias, np.ones(last.bias.shape))
-    return (*hidden, linear, Dense(np.broadcast_to(signs, (*leading, *signs.shape)), np.zeros((*leading, len(pairs)))))
 
 
 def _topology_of(complex_: PlanarComplex, num_outputs: int) -> tuple:
@@ -143,25 +127,24 @@ def _topology_of(complex_: PlanarComplex, num_outputs: int) -> tuple:
     lower = np.concatenate([ends[:, 0], ends[:, 1], num_vertices + side, complex_.face_vertices])
     upper = np.concatenate([num_vertices + edge] * 2 + [num_vertices + num_edges + face] * 2)
     is_one = classes[lower] == classes[upper]
-    lower, upper = lower[is_one], upper[is_one]
+    pairs = np.stack([lower, upper], axis=1)[is_one]
     of_side, of_face = classes[num_vertices + side], classes[num_vertices + num_edges + face]
     chains = [of_side[(classes[ends[side, i]] == of_side) & (of_side == of_face)] for i in (0, 1)]
 
     def numbers(of: np.ndarray) -> np.ndarray:
         return np.bincount(of, minlength=num_classes)
 
-    characteristic = numbers(classes) - numbers(classes[lower]) + numbers(np.concatenate(chains))
-    labels = _components(len(classes), lower, upper)
-    components = numbers(classes[np.unique(labels, return_index=True)[1]])
+    characteristic = numbers(classes) - numbers(classes[pairs[:, 0]]) + numbers(np.concatenate(chains))
+    components = numbers(classes[np.unique(connected(len(classes), pairs))])
 
     # the boundary: edges between faces of different classes
     faces = complex_.edge_faces
     is_inner = (faces >= 0).all(axis=1)
     of_faces = classes[num_vertices + num_edges :]
     is_between = is_inner & (of_faces[faces[:, 0]] != of_faces[faces[:, 1]])
-    labels = _components(num_vertices, *ends[is_between].T)
-    found = np.unique(labels[ends[is_between]])
-    reached = np.unique(labels[ends[~is_inner]])
+    label = connected(num_vertices, ends[is_between])
+    found = np.unique(label[ends[is_between]])
+    reached = np.unique(label[ends[~is_inner]])
     closed = np.setdiff1d(found, reached)
     return components, components - characteristic, len(found), len(closed), complex_.degenerate
 
@@ -181,9 +164,3 @@ def _classes(signs: Int[np.ndarray, "cells pairs"], num_outputs: int) -> Int[np.
         columns = np.array([column[one, rival] for one in range(rival)])
         best = np.where(signs[np.arange(len(signs)), columns[best]] < 0, rival, best)
     return best
-
-
-def _components(num: int, one: np.ndarray, other: np.ndarray) -> Int[np.ndarray, " nodes"]:
-    """Numbers of the connected components that nodes belong to."""
-    links = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(num, num))
-    return connected_components(links, directed=False)[1]

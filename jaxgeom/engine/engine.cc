@@ -182,12 +182,11 @@ struct LineBatch {
 
 JAXGEOM_EXPORT void *jaxgeom_lines(
     int64_t num, int depth, const int64_t *widths, const void *const *kernels, const void *const *biases, const uint8_t *is_float32, const double *slopes,
-    int64_t num_lines, const double *start, const double *stop, int are_own, int is_infinite, int wanted, int threads, int *stop_flag) {
+    int64_t num_lines, const double *start, const double *stop, int are_own, int is_infinite, int has_ends, int threads, int *stop_flag) {
     const StandardFloats floats;
     LineBatch *batch = nullptr;
     try {
-        const auto what = static_cast<Wanted>(wanted);
-        const Source source{depth, what == Wanted::kCounts ? depth : depth + 1, widths, kernels, biases, is_float32, slopes};
+        const Source source{depth, depth + 1, widths, kernels, biases, is_float32, slopes};
         const auto *flag = reinterpret_cast<const std::atomic<int> *>(stop_flag);
         const bool is_short = num < kWakes && num_lines < kWakes && num * num_lines * (cost(source) + widths[0] * widths[1]) < kWakes;
         const int useful = threads == 0 && is_short ? 1 : num_threads(threads);
@@ -198,7 +197,7 @@ JAXGEOM_EXPORT void *jaxgeom_lines(
         for_all(num * parts, useful, 1, false, [&](int64_t i) {
             const int64_t index = i / parts, part = i % parts, offset = are_own ? index * num_lines * widths[0] : 0;
             const Lines lines{num_lines, start + offset, stop + offset, is_infinite != 0};
-            trace(source, index, lines, num_lines * part / parts, num_lines * (part + 1) / parts, what, flag, batch->parts[i]);
+            trace(source, index, lines, num_lines * part / parts, num_lines * (part + 1) / parts, has_ends != 0, flag, batch->parts[i]);
         });
         if (flag && *flag) throw std::bad_alloc();
         return batch;
@@ -223,7 +222,6 @@ JAXGEOM_EXPORT void jaxgeom_lines_copy(
         for (size_t i = 0; i < part.counts.size(); i++) {
             const int64_t count = part.counts[i], pieces = count + 1, found = std::min(std::max<int64_t>(count, 0), capacity);
             *counts++ = count, *degenerate++ = part.degenerate[i];
-            if (!t) continue;
             std::copy_n(part.t.begin() + at, found, t), std::fill_n(t + found, capacity - found, INFINITY);
             std::copy_n(part.layers.begin() + at, found, layers), std::fill_n(layers + found, capacity - found, -1);
             std::copy_n(part.units.begin() + at, found, units), std::fill_n(units + found, capacity - found, -1);

@@ -43,13 +43,13 @@ JAXGEOM_EXPORT void jaxgeom_cells_copy(
 JAXGEOM_EXPORT void jaxgeom_cells_free(void *handle);
 
 // Breakpoints along num_lines lines, the same for all networks, or with are_own (num, num_lines, inputs) for each its own.
-// wanted: 0 for counts, 1 for all, 2 for all with the patterns at both ends. Null: out of memory, or stopped.
+// has_ends: with the patterns at both ends. Null: out of memory, or stopped.
 JAXGEOM_EXPORT void *jaxgeom_lines(
     int64_t num, int depth, const int64_t *widths, const void *const *kernels, const void *const *biases, const uint8_t *is_float32, const double *slopes,
-    int64_t num_lines, const double *start, const double *stop, int are_own, int is_infinite, int wanted, int threads, int *stop_flag);
+    int64_t num_lines, const double *start, const double *stop, int are_own, int is_infinite, int has_ends, int threads, int *stop_flag);
 // The most breakpoints on one of them.
 JAXGEOM_EXPORT int64_t jaxgeom_lines_most(void *handle);
-// In rows with room for so many breakpoints. t null: counts and degenerate only.
+// In rows with room for so many breakpoints.
 JAXGEOM_EXPORT void jaxgeom_lines_copy(
     void *handle, int64_t capacity, int64_t num_outputs, int64_t *counts, uint8_t *degenerate, double *t, int32_t *layers, int32_t *units, double *slope,
     double *intercept, uint8_t *ends);

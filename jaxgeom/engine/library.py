@@ -58,7 +58,7 @@ class Lines(NamedTuple):
     """Breakpoints of networks along lines x(t) = start + t (stop - start), as wide as the most of them."""
 
     counts: Int64[np.ndarray, " lines"]
-    """Numbers of breakpoints; -1 for networks with NaN or infinite weights."""
+    """Numbers of breakpoints; -1 for networks or lines with NaN or infinity."""
     degenerate: Bool[np.ndarray, " lines"]
     """Whether an exact zero was met."""
     t: Float[np.ndarray, "lines most"]
@@ -205,8 +205,19 @@ def lines(
     Raises:
         MemoryError: if there is not enough memory.
     """
-    handle, num, num_units = _traced_lines(arrays, slopes, start, stop, is_infinite, 1 + has_ends, threads)
-    library, num_outputs = _loaded(), np.shape(arrays[-1])[-1]
+    network, library = _Network(arrays, slopes), _loaded()
+    num_sets, num_lines, _ = start.shape
+    start, stop = (np.ascontiguousarray(points, np.float64) for points in (start, stop))
+    options = int(num_sets > 1), int(is_infinite), int(has_ends), threads
+    given = *network.arguments, num_lines, _pointer(start), _pointer(stop), *options
+
+    def call(stop: Any) -> int | None:
+        return library.jaxgeom_lines(network.num, *given, stop)
+
+    num, num_outputs = network.num * num_lines, np.shape(arrays[-1])[-1]
+    handle = _interruptible(call, num * max(1, network.num_units) ** 2 > _LONG)
+    if handle is None:
+        raise MemoryError("not enough memory for the breakpoints of this population.")
     try:
         most = library.jaxgeom_lines_most(handle)
         found = Lines(
@@ -217,54 +228,12 @@ def lines(
             np.empty((num, most), np.int32),
             np.empty((num, most + 1, num_outputs)),
             np.empty((num, most + 1, num_outputs)),
-            np.empty((num, 2, num_units if has_ends else 0), np.uint8),
+            np.empty((num, 2, network.num_units if has_ends else 0), np.uint8),
         )
         library.jaxgeom_lines_copy(handle, most, num_outputs, *map(_pointer, found))
         return found
     finally:
         library.jaxgeom_lines_free(handle)
-
-
-def line_counts(
-    arrays: Sequence[Array | np.ndarray],
-    slopes: Float[np.ndarray, " units"],
-    start: Float[np.ndarray, "sets lines in"],
-    stop: Float[np.ndarray, "sets lines in"],
-    *,
-    is_infinite: bool = False,
-    threads: int = 0,
-) -> tuple[Int64[np.ndarray, " all"], Bool[np.ndarray, " all"]]:
-    """Numbers of breakpoints and flags alone, in less time; arguments and errors as for :func:`lines`."""
-    handle, num, _ = _traced_lines(arrays, slopes, start, stop, is_infinite, 0, threads)
-    counts, degenerate, library = np.empty(num, np.int64), np.empty(num, bool), _loaded()
-    library.jaxgeom_lines_copy(handle, 0, 0, _pointer(counts), _pointer(degenerate), *[None] * 6)
-    library.jaxgeom_lines_free(handle)
-    return counts, degenerate
-
-
-def _traced_lines(
-    arrays: Sequence[Array | np.ndarray],
-    slopes: np.ndarray,
-    start: np.ndarray,
-    stop: np.ndarray,
-    is_infinite: bool,
-    wanted: int,
-    threads: int,
-) -> tuple[int, int, int]:
-    """A handle of what the engine found; how many lines there are in all, and units."""
-    num, (num_sets, num_lines, _) = len(arrays[1]), start.shape
-    network = _Network(arrays, slopes)
-    start, stop = (np.ascontiguousarray(points, np.float64) for points in (start, stop))
-    options = int(num_sets > 1), int(is_infinite), wanted, threads
-    given = *network.arguments, num_lines, _pointer(start), _pointer(stop), *options
-
-    def call(stop: Any) -> int | None:
-        return _loaded().jaxgeom_lines(num, *given, stop)
-
-    handle = _interruptible(call, num * num_lines * max(1, network.num_units) ** 2 > _LONG)
-    if handle is None:
-        raise MemoryError("not enough memory for the breakpoints of this population.")
-    return handle, num * num_lines, network.num_units
 
 
 def traced_count(

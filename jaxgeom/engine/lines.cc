@@ -45,11 +45,10 @@ struct Root {
     double t, w, e;
 };
 
-template <bool Build>
 struct Walk {
     const Network &net;
     const Lines &lines;
-    const Wanted wanted;
+    const bool has_ends;
     Arena &arena;
     const std::atomic<int> *stop;
     LineArrays &out;
@@ -241,7 +240,7 @@ struct Walk {
         for (int j = 0; j < p; j++) bound[j] = is_safe ? layer.column_norm[j] * (delta + h) + g * std::fabs(layer.bias[j]) + kFloor : 1e280;
         if (!is_safe) std::memset(rows, 0, sizeof(double) * 2 * p);
         const Entry entry{before, l, rows, active, can_sharpen ? arena.take<double>(4 * p) : nullptr};
-        if (Build && l == net.depth) emit(entry, is_safe);
+        if (l == net.depth) emit(entry, is_safe);
         else cut(entry, begin, end, is_safe ? layer.spectral * delta + layer.frobenius * h + g * layer.bias_norm + kFloor : 1e290);
         arena.release(mark);
     }
@@ -265,7 +264,6 @@ struct Walk {
         const int l = entry.layer;
         const Layer &layer = net.layers[l];
         const int p = layer.stride, words = (layer.out + 63) >> 6;
-        const bool is_last = l + 1 == net.num_layers;
         double *a = entry.rows, *c = entry.rows + p, *bound = entry.rows + 2 * p;
         uint64_t *bits = arena.take<uint64_t>(words), *crosses = arena.take<uint64_t>(words), *is_open = arena.take<uint64_t>(words);
         bool may_sharpen = entry.sharp && delta < 1e280;
@@ -309,10 +307,6 @@ struct Walk {
         }
         const auto is_before = [&](const Root &x, const Root &y) { return compare(entry, x, y) < 0; };
         std::sort(roots, roots + num_roots, is_before);
-        if (!Build && is_last) {
-            for (int i = 0; i < num_roots; i++) note(entry, roots, i);
-            return;
-        }
         follow(entry, begin, end, delta, bits, roots, num_roots);
     }
     static Root root_of(int unit, double a, double c, double bound, bool rises) {
@@ -381,7 +375,7 @@ struct Walk {
             }
             if (i == num_roots) return;
             if (note(entry, roots, i)) list(entry, roots[i]);
-            else if (Build) out.units.back() = std::min(out.units.back(), roots[i].unit);
+            else out.units.back() = std::min(out.units.back(), roots[i].unit);
             for_twins(roots[i].unit, roots[i].rises, [&](int j, bool on) { flip(entry, j, on, bits, next); });
         }
     }
@@ -403,7 +397,6 @@ struct Walk {
     // ---- what is found
 
     void list(const Entry &entry, const Root &root) {
-        if (!Build) return;
         const int p = net.layers[entry.layer].stride, j = root.unit;
         double t = root.t / root.w;
         const double a = std::fabs(entry.rows[j]);
@@ -436,7 +429,7 @@ struct Walk {
                 out.maps.push_back(ratio(row.a, one)), out.maps.push_back(ratio(row.c, one));
             }
         }
-        if (wanted != Wanted::kListsAndEnds) return;
+        if (!has_ends) return;
         const size_t num_units = net.unit_offsets[net.depth];
         if (is_first) out.ends.resize(out.ends.size() + 2 * num_units, 0);
         uint8_t *patterns = out.ends.data() + out.ends.size() - 2 * num_units;
@@ -456,34 +449,31 @@ double largest(const double *values, int64_t n) {
 
 }  // namespace
 
-void trace(const Source &source, int64_t index, const Lines &lines, int64_t first, int64_t last, Wanted wanted, const std::atomic<int> *stop, LineArrays &out) {
+void trace(const Source &source, int64_t index, const Lines &lines, int64_t first, int64_t last, bool has_ends, const std::atomic<int> *stop, LineArrays &out) {
     Arena &arena = own_arena();
     const auto mark = arena.mark();
     const int64_t in = source.widths[0];
     // Networks are scaled for the size of a line, in steps so large that most lines have the same.
+    constexpr int kNone = INT32_MIN;  // of lines that are not finite
     const auto scale_of = [&](int64_t line) {
-        const double size = std::max(largest(lines.start + line * in, in), largest(lines.stop + line * in, in));
+        const double *start = lines.start + line * in, *stop = lines.stop + line * in;
+        if (!all_finite(start, in) || !all_finite(stop, in)) return kNone;
+        const double size = std::max(largest(start, in), largest(stop, in));
         return std::clamp(64 * static_cast<int>(std::lround(unit_exponent_of(size) / 64.0)), -960, 960);
-    };
-    const auto walk = [&](auto &&walker, int64_t from, int64_t to) {
-        walker.can_sharpen = !walker.net.is_sparse && (wanted != Wanted::kCounts || walker.net.num_layers > 2);
-        for (int l = 0; l < walker.net.depth; l++) walker.can_sharpen = walker.can_sharpen && walker.net.layers[l].steepest < 1e100;
-        for (int64_t i = from; i < to && !(stop && *stop); i++) walker.line(i);
     };
     for (int64_t from = first, to; from < last; from = to) {
         const int scale = scale_of(from);
         to = from + 1;
         while (to < last && scale_of(to) == scale) to++;
-        const Network net = load_network(source, index, scale, arena);
-        if (!net.is_finite) {
+        const Network net = load_network(source, index, scale == kNone ? 0 : scale, arena);
+        if (scale == kNone || !net.is_finite) {
             out.counts.insert(out.counts.end(), to - from, -1), out.degenerate.insert(out.degenerate.end(), to - from, 0);
-            if (wanted == Wanted::kListsAndEnds) out.ends.resize(out.ends.size() + (to - from) * 2 * num_units(source), 0);
-        } else if (net.num_layers == 0) {
-            out.counts.insert(out.counts.end(), to - from, 0), out.degenerate.insert(out.degenerate.end(), to - from, 0);
-        } else if (wanted == Wanted::kCounts) {
-            walk(Walk<false>{net, lines, wanted, arena, stop, out}, from, to);
+            if (has_ends) out.ends.resize(out.ends.size() + (to - from) * 2 * num_units(source), 0);
         } else {
-            walk(Walk<true>{net, lines, wanted, arena, stop, out}, from, to);
+            Walk walk{net, lines, has_ends, arena, stop, out};
+            walk.can_sharpen = !net.is_sparse;
+            for (int l = 0; l < net.depth; l++) walk.can_sharpen = walk.can_sharpen && net.layers[l].steepest < 1e100;
+            for (int64_t i = from; i < to && !(stop && *stop); i++) walk.line(i);
         }
         arena.release(mark);
     }

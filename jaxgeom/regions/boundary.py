@@ -21,10 +21,9 @@ from jaxtyping import Bool, Float, Int
 
 from jaxgeom._reprs import readable
 from jaxgeom.domains import Start
-from jaxgeom.layers import Dense
 from jaxgeom.regions.cells import complexes, with_one_axis
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex
-from jaxgeom.regions.count import with_output_cutting
+from jaxgeom.regions.count import with_differences, with_output_cutting
 
 _SNAP = 1e-12  # of the terms of a value between two vertices: closer to a tie than this is a tie
 _LEAST = 1e-6  # of the difference of two classes, that a third one must rise above them to part them
@@ -142,18 +141,15 @@ def _differences(complex_: PlanarComplex, num: int) -> np.ndarray:
     layers = complex_.layers
     if complex_.patterns.shape[1] > sum(len(layer.bias) for layer in layers[:-1]):
         layers = with_output_cutting(layers)
-    *hidden, last = layers
-    a, b = np.array(list(combinations(range(num), 2))).T
-    kernel = np.zeros((num, len(a)))
-    kernel[b, np.arange(len(a))], kernel[a, np.arange(len(a))] = 1.0, -1.0
-    layers = (*hidden, last._replace(slope=np.ones(num)), Dense(kernel, np.zeros(len(a))))
+    layers, pairs = with_differences(layers)
+    a, b = np.array(pairs).T
     (same,) = complexes(with_one_axis(layers), _start_of(complex_))
     if same is None or not np.array_equal(same.face_vertices, complex_.face_vertices):
         raise ValueError(
             "this complex is not the one of its network on its domain, face by face, as this installation finds it. "
             "Take it from enumerate_regions once more."
         )
-    differences[:, a, b], differences[:, b, a] = same.outputs, -same.outputs
+    differences[:, a, b], differences[:, b, a] = -same.outputs, same.outputs
     return differences
 
 

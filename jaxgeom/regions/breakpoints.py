@@ -16,7 +16,7 @@ from jaxgeom.chunks import check_chunk_size
 from jaxgeom.contract import times
 from jaxgeom.given import as_float64
 from jaxgeom.layers import Activation, Layers, check_finite, slope_of, with_activation
-from jaxgeom.regions.cells import NOT_COUNTED
+from jaxgeom.regions.cells import NOT_COUNTED, with_one_axis
 from jaxgeom.regions.lines import Breakpoints, as_breakpoints, check_kind, checked_points, in_chunks
 
 
@@ -59,7 +59,8 @@ def breakpoints(
         TypeError: for anything that is not a network.
         ValueError: for shapes that do not fit, an unknown kind, activations without linear regions, lines whose two
             points are equal or not finite, a capacity below 1, none under tracing, or NaN or infinite weights in a
-            single network. In a population, and under tracing, such networks get the count -1.
+            single network. In a population such networks get the count -1, as do, under tracing, networks and
+            lines that are not finite; lines of two equal points have no breakpoints there.
 
     Example:
         >>> import jax, jaxgeom as jg
@@ -84,10 +85,8 @@ def breakpoints(
         found = _traced(network, points, kind, capacity)
     else:
         points, axes = checked_points(start, stop, leading, dim)
-        num = math.prod(leading)
-        flat = jax.tree.map(lambda array: np.asarray(array).reshape(num, *np.shape(array)[len(leading) :]), network)
         start, stop = (np.asarray(array).reshape(-1, *array.shape[-2:]) for array in points)
-        found = as_breakpoints(in_chunks(flat, (start, stop), kind, chunk_size, progress), capacity)
+        found = as_breakpoints(in_chunks(with_one_axis(network), (start, stop), kind, chunk_size, progress), capacity)
         if not leading and found.count[0] == NOT_COUNTED:
             check_finite(network)
     own = points[0].shape[-2:-1] if axes else ()
@@ -110,7 +109,7 @@ def _traced(
         num = math.prod(leading) * num_lines
         lines = jax.ShapeDtypeStruct((*leading, num_lines), np.int32)
         listed = jax.ShapeDtypeStruct((*leading, num_lines, capacity), np.int32)
-        floats = [(capacity,), *[(capacity + 1, num_outputs)] * 2]
+        floats = [(capacity + 1,), *[(capacity + 1, num_outputs)] * 2]  # also where the last piece ends
         shapes = [lines, lines, listed, listed]
         shapes += [jax.ShapeDtypeStruct((*leading, num_lines, *shape, 2), np.uint32) for shape in floats]
 
@@ -118,13 +117,11 @@ def _traced(
             values = [np.asarray(array).view(np.float64)[..., 0] for array in arrays]
             networks, ends = jax.tree.unflatten(structure, values)
             shape = networks[0].bias.shape[:-1]
-            flat = jax.tree.map(lambda array: array.reshape(-1, *array.shape[len(shape) :]), networks)
             start, stop = (array.reshape(-1, *array.shape[-2:]) for array in ends)
-            found = as_breakpoints(in_chunks(flat, (start, stop), kind, None, False), capacity)
-            bits = [
-                np.ascontiguousarray(array)[..., None].view(np.uint32)
-                for array in (found.t, found.slope, found.intercept)
-            ]
+            lines = in_chunks(with_one_axis(networks), (start, stop), kind, None, False)
+            found = as_breakpoints(lines, capacity)
+            doubles = as_breakpoints(lines, capacity + 1).t, found.slope, found.intercept
+            bits = [np.ascontiguousarray(array)[..., None].view(np.uint32) for array in doubles]
             results = map(np.asarray, (found.count, found.degenerate.astype(np.int32), found.layer, found.unit, *bits))
             return tuple(array.reshape(*shape, num_lines, *array.shape[1:]) for array in results)
 
@@ -158,8 +155,9 @@ def _differentiable(
     layers: Layers,
     ends: tuple[Array, Array],
 ) -> tuple[Array, Array, Array]:
-    """Positions, slopes and intercepts as they were found, with derivatives."""
-    return found
+    """Positions, slopes and intercepts as they were found, with derivatives. Of the positions, one more is given than
+    is returned: where the last piece ends, if the capacity was too small."""
+    return found[0][..., :-1], *found[1:]
 
 
 @_differentiable.defjvp
@@ -173,7 +171,7 @@ def _derivatives(kind: str, primals: tuple, tangents: tuple) -> tuple[tuple, tup
         return function(found, discrete, layers, *ends)
 
     with jax.enable_x64(True):
-        return found, jax.jvp(again, (layers, ends), tangents[2:])[1]
+        return (found[0][..., :-1], *found[1:]), jax.jvp(again, (layers, ends), tangents[2:])[1]
 
 
 def _recomputed(
@@ -187,10 +185,12 @@ def _recomputed(
     """Positions, slopes and intercepts of one network along one line from the middles of its pieces."""
     t, *_ = found
     layer, unit, count = discrete
-    room = t.shape[0]
+    room = t.shape[0] - 1
     is_there = jnp.arange(room) < count
-    first, last = (t[0] - 1, jnp.where(count > 0, t[jnp.maximum(count - 1, 0)], 0) + 1) if kind == "line" else (0, 1)
-    ends = jnp.concatenate([jnp.where(count > 0, first, 0)[None], jnp.where(is_there, t, last), jnp.full(1, last)])
+    first, last = (0.0, 1.0)
+    if kind == "line":
+        first, last = jnp.where(count > 0, jnp.stack([t[0] - 1, t[jnp.clip(count - 1, 0, room)] + 1]), 0.0)
+    ends = jnp.concatenate([jnp.full(1, first), jnp.where(jnp.arange(room + 1) < count, t, last)])
     middle = jax.lax.stop_gradient((ends[1:] + ends[:-1]) / 2)
     direction = stop - start
     value, change = start + middle[:, None] * direction, jnp.broadcast_to(direction, (room + 1, len(direction)))

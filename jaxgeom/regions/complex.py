@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from jaxgeom._reprs import readable
 from jaxgeom.layers import Layers
@@ -268,12 +270,9 @@ def _labels(complex_: PlanarComplex) -> np.ndarray:
 
 def connected(num: int, pairs: np.ndarray) -> np.ndarray:
     """For each of ``num`` things, the first of those that it is connected with through the pairs."""
-    first = np.arange(num)
-    while (first[pairs[:, 0]] != first[pairs[:, 1]]).any():
-        least = first[pairs].min(axis=1)
-        np.minimum.at(first, pairs[:, 0], least)
-        np.minimum.at(first, pairs[:, 1], least)
-    return first
+    links = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(num, num))
+    _, label = connected_components(links, directed=False)
+    return np.unique(label, return_index=True)[1][label]
 
 
 @np.errstate(over="ignore", invalid="ignore")

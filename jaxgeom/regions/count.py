@@ -4,6 +4,7 @@ Counts come from the compiled engine (:mod:`jaxgeom.regions.cells`): cell by cel
 and in exact arithmetic for the single signs that float64 cannot decide.
 """
 
+import itertools
 from typing import Any, NamedTuple
 
 import jax
@@ -187,6 +188,20 @@ def with_output_cutting(networks: Layers) -> Layers:
     twice = Dense(np.concatenate([kernel, kernel], axis=-1), np.concatenate([bias, bias], axis=-1), slope)
     copies = np.broadcast_to(np.concatenate([np.zeros((width, width)), np.eye(width)]), (*leading, 2 * width, width))
     return (*networks[:-1], twice, Dense(copies, np.zeros_like(bias)))
+
+
+def with_differences(networks: Layers) -> tuple[Layers, list[tuple[int, int]]]:
+    """The network whose outputs are the differences of all pairs of outputs, without any rounding, and these pairs:
+    the outputs are one more layer, of linear units, and the differences have weights of 1 and -1."""
+    *hidden, last = networks
+    num, leading = last.bias.shape[-1], last.bias.shape[:-1]
+    pairs = list(itertools.combinations(range(num), 2))
+    signs = np.zeros((num, len(pairs)))
+    for column, (one, other) in enumerate(pairs):
+        signs[one, column], signs[other, column] = 1.0, -1.0
+    linear = last._replace(slope=np.ones((*leading, num)))
+    signs = np.broadcast_to(signs, (*leading, *signs.shape))
+    return (*hidden, linear, Dense(signs, np.zeros((*leading, len(pairs))))), pairs
 
 
 def _traced(layers: Layers, domain: PlanarDomain, start: Start, options: dict) -> RegionCounts:

@@ -39,7 +39,7 @@ class Breakpoints(NamedTuple):
     """
 
     count: Int[Array | np.ndarray, "*lines"]  # type: ignore[assignment]
-    """Number of breakpoints; there is one piece more. -1 where a member of a population has NaN or infinite weights."""
+    """Number of breakpoints; there is one piece more. -1 where the network is not finite, or a traced line."""
     t: Float[Array | np.ndarray, "*lines capacity"]
     """Where they are, in increasing order; infinity after the last one."""
     layer: Int[Array | np.ndarray, "*lines capacity"]

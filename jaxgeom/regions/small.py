@@ -8,6 +8,10 @@ import functools
 from itertools import pairwise
 from typing import Any
 
+import jax
+import numpy as np
+from jax.core import Tracer
+
 from jaxgeom.domains import Start
 from jaxgeom.engine import library
 from jaxgeom.given import is_plain
@@ -17,7 +21,7 @@ _MOST = 2**14  # numbers, which are copied, and whose regions are counted before
 
 
 def small_count(layers: Any, start: Start) -> tuple[int, bool] | None:
-    """The number of regions, and whether an exact zero was met, of one small ReLU network in contiguous NumPy arrays of
+    """The number of regions, and whether an exact zero was met, of one small ReLU network in contiguous arrays of
     one type, float32 or float64; None for everything else, weights that are not finite included."""
     if not isinstance(layers, tuple | list) or not library.is_available():
         return None
@@ -26,6 +30,7 @@ def small_count(layers: Any, start: Start) -> tuple[int, bool] | None:
         if type(layer) is not Dense or layer.slope is not None:
             return None
         arrays += layer[:2]
+    arrays = [_on_host(array) if isinstance(array, jax.Array) else array for array in arrays]
     if not all(map(is_plain, arrays)):
         return None
     widths = _widths(*[array.shape for array in arrays])
@@ -38,6 +43,12 @@ def small_count(layers: Any, start: Start) -> tuple[int, bool] | None:
         return None
     found = library.count_one(numbers, widths, arrays[0].itemsize == 4, *start)
     return None if found[0] < 0 else found
+
+
+def _on_host(array: jax.Array) -> jax.Array | np.ndarray:
+    """The array as NumPy's, if it is small, known, and of a type that needs no conversion."""
+    is_small = not isinstance(array, Tracer) and array.dtype in (np.float32, np.float64) and array.size <= _MOST
+    return np.asarray(array) if is_small else array
 
 
 @functools.lru_cache(maxsize=1024)
