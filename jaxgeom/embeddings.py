@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Params
 from jaxgeom.given import as_array
-from jaxgeom.layers import named_layers
+from jaxgeom.layers import Dense, check_one_piece, named_layers
 from jaxgeom.models import activation_function
 
 MAX_CODE_UNITS = 32
@@ -121,9 +121,12 @@ def hyperplanes(params: Params) -> Hyperplanes:
     """The hyperplanes of the first layer's units.
 
     Args:
-        params: parameters of one :func:`jaxgeom.mlp` with any activations, or ``Layers``.
+        params: parameters of one :func:`jaxgeom.mlp` with any activations but maxout, or ``Layers``.
+
+    Raises:
+        ValueError: for maxout units, which have two pieces.
     """
-    _, _, first = named_layers(params)[0]
+    first = _first_layer(params, "hyperplanes")
     weight, bias = jnp.asarray(first.kernel).T, jnp.asarray(first.bias)
     length = jnp.linalg.norm(weight, axis=1)
     return Hyperplanes(weight, bias, _quotient(-bias, length), length > 0)
@@ -181,9 +184,9 @@ def thresholds(params: Params) -> Float[Array, " units"]:
     bias is zero, too, as it is for units that are padding.
 
     Raises:
-        ValueError: if the network has several inputs.
+        ValueError: if the network has several inputs, or maxout units, which have two pieces.
     """
-    _, _, first = named_layers(params)[0]
+    first = _first_layer(params, "thresholds")
     if first.kernel.shape[-2] != 1:
         raise ValueError(
             f"thresholds belong to networks with one input, but this one has {first.kernel.shape[-2]}; see hyperplanes."
@@ -201,10 +204,14 @@ def step_output(params: Params, x: Float[Array | np.ndarray, "points in"]) -> Fl
     Args:
         params: parameters of one :func:`jaxgeom.mlp`.
         x: points.
+
+    Raises:
+        ValueError: for hidden maxout units, which have no side.
     """
     x = _floats(x)
     *hidden, (_, activation, last) = named_layers(params)
     for _, name, layer in hidden:
+        check_one_piece(name, "step_output")
         is_on = x @ layer.kernel + layer.bias > 0
         x = jnp.where(is_on, 1, -1 if name == "tanh" else 0).astype(jnp.result_type(layer.kernel))
     return activation_function(activation)(x @ last.kernel + last.bias)
@@ -259,6 +266,12 @@ def linear_separability(
     weight, bias = unit[:-1] / size, unit[-1]
     value = sign * (jnp.sum(x * weight, axis=1) + bias)
     return Separability(jnp.all(value > 0), weight, bias, margin, length)
+
+
+def _first_layer(params: Params, what: str) -> Dense:
+    _, activation, first = named_layers(params)[0]
+    check_one_piece(activation, what)
+    return first
 
 
 def _floats(x: Array | np.ndarray, what: str = "points") -> Array:

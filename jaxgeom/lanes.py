@@ -25,7 +25,7 @@ from jaxgeom.fences import Once, chain, once_while
 from jaxgeom.lane_losses import PerPoint, losses_and_cotangent, losses_in_lanes
 from jaxgeom.layers import named_layers
 from jaxgeom.loop import Engine, StepFunctions
-from jaxgeom.models import activation_function
+from jaxgeom.models import activation_function, maxout
 
 BLOCK = 32
 """Points that are worked on at once."""
@@ -124,7 +124,7 @@ def forward(once: Once, layers: Sequence[Layer], x: Float[Array, "points in #lan
     """Pre-activations (only where their slopes need them) and activations after each layer, (points, width, lanes)."""
     states = []
     for kernel, bias, name in layers:
-        function = activation_function(name)
+        function = _activation(name)
         if name in _SLOPES:
             x = once(lambda *arrays, f=function: f(_affine(*arrays)), x, kernel, bias)
             states.append((x, x))
@@ -309,7 +309,12 @@ def _through(activation: str, cotangent: Array, z: Array, h: Array) -> Array:
         return cotangent
     if activation in _SLOPES:
         return cotangent * _SLOPES[activation](h)
-    return jax.vjp(activation_function(activation), z)[1](cotangent)[0]
+    return jax.vjp(_activation(activation), z)[1](cotangent)[0]
+
+
+def _activation(name: str) -> Callable[[Array], Array]:
+    """The activation of pre-activations (points, width, lanes)."""
+    return partial(maxout, axis=1) if name == "maxout" else activation_function(name)
 
 
 # Indexing by hand, which is traced ten times faster than brackets.

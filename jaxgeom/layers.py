@@ -109,6 +109,21 @@ _NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 _OWN_NAME = re.compile(rf"dense(\d+)_(\w+|{_NUMBER})")
 
 
+def num_pieces(activation: str) -> int:
+    """Number of affine functions that a unit of :func:`jaxgeom.mlp` takes: two for maxout, their maximum; else one."""
+    return 2 if activation == "maxout" else 1
+
+
+def check_one_piece(activation: str, what: str) -> None:
+    """Raise a ValueError if units have two pieces where ``what`` needs one."""
+    if num_pieces(activation) > 1:
+        raise ValueError(
+            f"{what} needs units with one pre-activation, but those of {activation} take the larger one of two. "
+            "layers_of(params) writes such a network with one kink a unit: of a layer of n of them, the first n units "
+            "of layers_of are the differences of their pieces."
+        )
+
+
 def slope_in_name(activation: str) -> float | None:
     """The number where the name of an activation is one, as in "dense0_0.2"; None for words."""
     return float(activation) if re.fullmatch(_NUMBER, activation) else None
@@ -117,15 +132,16 @@ def slope_in_name(activation: str) -> float | None:
 def layers_of(params: Params, *, order: Sequence[str] | None = None, model: Any = None) -> Layers:
     """The tuple of affine layers that the region functions take, read off trained parameters.
 
-    Of activations other than ReLU, the layers have the slopes; layers without an activation have slope 1, and hard tanh
-    is written as two ReLU units for each of its units, in float64. A network that ends in an activation gets an
-    identity layer behind it, so that its last kinks count as well.
+    Of activations other than ReLU, the layers have the slopes; layers without an activation have slope 1. Each unit of
+    hard tanh is written as two ReLU units, and each maxout unit as a ReLU unit and a linear one, in float64, as
+    :func:`with_activation` says. A network that ends in an activation gets an identity layer behind it, so that its
+    last kinks count as well.
 
     Args:
         params: the parameters of a :func:`jaxgeom.mlp` with piecewise linear activations ("relu", "leaky_relu", "abs",
-            "linear", "hard_tanh" or a slope); or a sequence of layers ``(kernel, bias)`` or ``(kernel, bias, slope)``;
-            or those of another Flax module, with ``order`` and ``model``. A population has a leading axis on every
-            array.
+            "linear", "hard_tanh", "maxout" or a slope); or a sequence of layers ``(kernel, bias)`` or ``(kernel, bias,
+            slope)``; or those of another Flax module, with ``order`` and ``model``. A population has a leading axis on
+            every array.
         order: for modules that are not :func:`jaxgeom.mlp`: the names of the layers from input to output, with ReLU
             between. Names alone do not tell it (Flax numbers layers as they are created, not as they are called).
         model: what computes the network: a :class:`jaxgeom.Model`, such as that of :func:`jaxgeom.from_linen`, or its
@@ -153,17 +169,19 @@ def layers_of(params: Params, *, order: Sequence[str] | None = None, model: Any 
 def _layers_of(named: list[tuple[str, str, Dense]]) -> Layers:
     layers = [layer for _, _, layer in named]
     if named[-1][1] != "linear":
-        layers.append(_identity_like(layers[-1]))
+        layers.append(_identity_like(layers[-1], num_pieces(named[-1][1])))
     for index, (name, activation, layer) in enumerate(named[: len(layers) - 1]):
         if layer.slope is not None:
             continue
         slope = slope_in_name(activation)
-        if slope is None and activation not in (*_SLOPES, "hard_tanh"):
+        if slope is None and activation not in (*_SLOPES, *_REWRITTEN):
             raise ValueError(
                 f"layer {name!r} is followed by {activation}, but linear regions are counted for piecewise linear "
                 "networks only. Use grid_regions(lambda x: model.apply(params, x), points), which takes any function, "
                 "or write the layers by hand as a tuple of jaxgeom.Dense(kernel, bias)."
             )
+        if activation == "maxout":
+            _check_halves(index, *layers[index : index + 2])
         layers[index : index + 2] = _followed_by(activation if slope is None else slope, *layers[index : index + 2])
     return check_layers(tuple(layers))
 
@@ -424,7 +442,8 @@ def _not_an_mlp(found: str) -> str:
     )
 
 
-def _identity_like(layer: Dense) -> Dense:
-    width = layer.bias.shape[-1]
+def _identity_like(layer: Dense, pieces: int) -> Dense:
+    """The identity of what a last layer gives: its values, or the maxima of as many of them at a time."""
+    width = layer.bias.shape[-1] // pieces
     kernel = jnp.broadcast_to(jnp.eye(width, dtype=layer.bias.dtype), (*layer.bias.shape[:-1], width, width))
-    return Dense(kernel, jnp.zeros_like(layer.bias))
+    return Dense(kernel, jnp.zeros_like(layer.bias[..., :width]))

@@ -4,7 +4,8 @@
 ``apply(params, x)`` evaluates a batch. A population is ``jax.vmap(init)(keys)``.
 
 The parameters of :func:`mlp` describe themselves: layer i is named ``dense{i}_{activation}`` after the activation
-that follows it, so that :func:`hidden_states` and :func:`jaxgeom.layers_of` need nothing else.
+that follows it, so that :func:`hidden_states` and :func:`jaxgeom.layers_of` need nothing else. The kernel of a layer of
+maxout units has two columns for each: those of the first pieces, then those of the second ones.
 """
 
 import math
@@ -23,7 +24,7 @@ from jaxtyping import Array, Float, Int32
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Apply, Params, RandomKey
 from jaxgeom.inputs import as_array, as_key
-from jaxgeom.layers import activated, layer_name, named_layers, slope_in_name
+from jaxgeom.layers import activated, layer_name, named_layers, num_pieces, slope_in_name
 
 
 @readable
@@ -50,7 +51,9 @@ class Model(NamedTuple):
         if self.is_mlp:
             kernels = sorted(params, key=lambda name: int(name.partition("_")[0].removeprefix("dense")))
             sizes = [params[kernels[0]]["kernel"].shape[0]]
-            sizes += [f"{params[name]['kernel'].shape[1]} {name.partition('_')[2]}" for name in kernels]
+            for name in kernels:
+                activation = name.partition("_")[2]
+                sizes.append(f"{params[name]['kernel'].shape[1] // num_pieces(activation)} {activation}")
             shapes = " → ".join(map(str, sizes))
         else:
             paths = jax.tree_util.tree_flatten_with_path(params)[0]
@@ -63,8 +66,8 @@ class LayerState(NamedTuple):
     """What one layer does to a batch of points."""
 
     pre_activation: Float[Array, "points width"]
-    """Values before the activation."""
-    activation: Float[Array, "points width"]
+    """Values before the activation; of maxout units, twice as many as there are units."""
+    activation: Float[Array, "points units"]
     """Values after it (the same for a linear layer)."""
 
 
@@ -84,6 +87,13 @@ def _identity(z: Array) -> Array:
     return z
 
 
+def maxout(z: Float[Array, "..."], axis: int = -1) -> Float[Array, "..."]:
+    """The larger ones of two halves of an axis: units n and n + units are the pieces of unit n. Derivatives at ties are
+    those of the second piece."""
+    first, second = jnp.split(z, 2, axis=axis)
+    return jnp.where(first > second, first, second)
+
+
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "linear": _identity,
     "relu": jax.nn.relu,
@@ -92,13 +102,15 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "leaky_relu": lambda z: jnp.where(z > 0, z, 0.01 * z),
     "abs": lambda z: jnp.where(z > 0, z, -z),
     "hard_tanh": lambda z: jnp.where(z > 1, 1, jnp.where(z > -1, z, -1)),
+    "maxout": maxout,
     "elu": jax.nn.elu,
     "gelu": jax.nn.gelu,
     "softplus": jax.nn.softplus,
     "sin": jnp.sin,
 }
 """Activations by name. At a kink, derivatives are those of the side where the unit is not active (z ≤ 0), as in
-:func:`jaxgeom.layers.with_activation`; hard tanh is relu(z + 1) - relu(z - 1) - 1."""
+:func:`jaxgeom.layers.with_activation`; hard tanh is relu(z + 1) - relu(z - 1) - 1, and maxout relu(a - b) + b of its
+two pieces, which halves the last axis; all others act on each number."""
 
 
 def activation_function(name: str) -> Callable[[Array], Array]:
@@ -182,10 +194,11 @@ def mlp(
     """A multilayer perceptron.
 
     Args:
-        features: numbers of units from input to output, such as (2, 10, 10, 3).
+        features: numbers of units from input to output, such as (2, 10, 10, 3). Each maxout unit has two affine
+            pieces, so that a layer of n of them has a kernel of shape (in, 2 n).
         activation: what follows the hidden layers, by name (:data:`ACTIVATIONS`): one for all, or one for each.
-            A layer with "linear" is a linear bottleneck. A number is the slope of a leaky ReLU, and the name of the
-            layer holds it, as in "dense0_0.2".
+            A layer with "linear" is a linear bottleneck, and the units of one with "maxout" are maxima of two pieces.
+            A number is the slope of a leaky ReLU, and the name of the layer holds it, as in "dense0_0.2".
         output_activation: what follows the last layer; leave it "linear" for losses that take logits.
         use_bias: whether layers have biases.
         init: "pytorch" (uniform within ±1/√fan_in, weights and biases), "flax" (LeCun normal, zero biases), "he"
@@ -249,6 +262,7 @@ class _Network(NamedTuple):
         units = [np.arange(most) < width for most, width in zip(self.features, real, strict=True)]
         mask = {}
         for index, (activation, (before, after)) in enumerate(zip(self.activations, pairwise(units), strict=True)):
+            after = jnp.tile(after, num_pieces(activation))
             bias = {"bias": jnp.asarray(after)} if self.use_bias else {}
             mask[layer_name(index, activation)] = {"kernel": jnp.asarray(before)[:, None] & after} | bias
         return mask
@@ -264,7 +278,8 @@ class _MLP(linen.Module):
         x = jnp.asarray(as_array("x", x))
         for index, (width, activation) in enumerate(zip(self.features[1:], self.activations, strict=True)):
             name = layer_name(index, activation)
-            dense = linen.Dense(width, use_bias=self.use_bias, dot_general=_small_dot_general, name=name)
+            columns = width * num_pieces(activation)
+            dense = linen.Dense(columns, use_bias=self.use_bias, dot_general=_small_dot_general, name=name)
             x = activation_function(activation)(dense(x))
         return x
 
@@ -282,30 +297,34 @@ def _drawn(
     With ``widths``, each number goes to the same place of the network as without padding. The first numbers of a draw
     do not depend on how many are drawn.
     """
-    numbers = init.draw(key, (sum((before + use_bias) * after for before, after in pairwise(features)),))
+    pieces = [num_pieces(activation) for activation in activations]
+    sizes = [
+        (before + use_bias) * after * each for (before, after), each in zip(pairwise(features), pieces, strict=True)
+    ]
+    numbers = init.draw(key, (sum(sizes),))
     real = features if widths is None else (features[0], *widths, features[-1])
     for width, most in zip(real[1:-1], features[1:-1], strict=True) if widths is not None else ():
         numbers = jnp.where((width >= 1) & (width <= most), numbers, jnp.nan)
     params: dict[str, dict[str, Array]] = {}
     used: int | Array = 0
 
-    def taken(rows: int, columns: int, real_rows: int | Array, real_columns: int | Array) -> Array:
-        row, column = np.arange(rows)[:, None], np.arange(columns)
+    def taken(rows: int, units: int, real_rows: int | Array, real_units: int | Array, each: int) -> Array:
         if widths is None:
-            return numbers[used : used + rows * columns].reshape(rows, columns)
-        place = jnp.minimum(used + row * real_columns + column, numbers.shape[0] - 1)
-        return jnp.where((row < real_rows) & (column < real_columns), numbers[place], 0)
+            return numbers[used : used + rows * each * units].reshape(rows, each * units)
+        row, (piece, unit) = np.arange(rows)[:, None], np.divmod(np.arange(each * units), units)
+        place = jnp.minimum(used + (row * each + piece) * real_units + unit, numbers.shape[0] - 1)
+        return jnp.where((row < real_rows) & (unit < real_units), numbers[place], 0)
 
-    for index, (activation, inputs, outputs) in enumerate(
-        zip(activations, pairwise(features), pairwise(real), strict=True)
+    for index, (activation, each, inputs, outputs) in enumerate(
+        zip(activations, pieces, pairwise(features), pairwise(real), strict=True)
     ):
-        (rows, columns), (real_rows, real_columns) = inputs, outputs
+        (rows, units), (real_rows, real_units) = inputs, outputs
         fan_in = real_rows if isinstance(real_rows, int) else real_rows.astype(jnp.float32)
-        layer = {"kernel": init.kernel_scale(fan_in) * taken(rows, columns, real_rows, real_columns)}
-        used = used + real_rows * real_columns
+        layer = {"kernel": init.kernel_scale(fan_in) * taken(rows, units, real_rows, real_units, each)}
+        used = used + real_rows * real_units * each
         if use_bias:
-            layer["bias"] = init.bias_scale(fan_in) * taken(1, columns, 1, real_columns)[0]
-            used = used + real_columns
+            layer["bias"] = init.bias_scale(fan_in) * taken(1, units, 1, real_units, each)[0]
+            used = used + real_units * each
         params[layer_name(index, activation)] = layer
     return params
 

@@ -14,6 +14,15 @@ def _sigmoid(z):
     return 1 / (1 + np.exp(-z))
 
 
+def _maxout(z):
+    return np.maximum(*np.split(z, 2, axis=1))
+
+
+def _maxout_slope(z):
+    first, second = np.split(z, 2, axis=1)
+    return np.concatenate([first > second, first <= second], axis=1)
+
+
 # Values and slopes at the pre-activations. At a kink: the slope that JAX takes.
 ACTIVATIONS = {
     "linear": (lambda z: z, np.ones_like),
@@ -23,6 +32,7 @@ ACTIVATIONS = {
     "leaky_relu": (lambda z: np.where(z < 0, 0.01 * z, z), lambda z: np.where(z < 0, 0.01, 1)),
     "abs": (np.abs, np.sign),
     "hard_tanh": (lambda z: np.clip(z, -1, 1), lambda z: np.where(np.abs(z) <= 1, 1, 0)),
+    "maxout": (_maxout, _maxout_slope),
     "softplus": (lambda z: np.log1p(np.exp(-np.abs(z))) + np.maximum(z, 0), _sigmoid),
     "sin": (np.sin, np.cos),
 }
@@ -83,7 +93,7 @@ def loss_and_gradient(params, x, y, loss):
     cotangent = cotangent / len(x)
     gradient = {}
     for name, before, slope in reversed(list(zip(params, inputs, slopes, strict=True))):
-        cotangent = cotangent * slope
+        cotangent = np.tile(cotangent, slope.shape[1] // cotangent.shape[1]) * slope
         gradient[name] = {"kernel": before.T @ cotangent}
         if "bias" in params[name]:
             gradient[name]["bias"] = cotangent.sum(axis=0)

@@ -63,6 +63,9 @@ CASES = {
     "relu": Case((2, 5, 1), "relu", "binary", "momentum", 64),
     "two layers": Case((2, 4, 3, 3), ("tanh", "sigmoid"), "softmax", "adam", 65),
     "three layers": Case((2, 4, 3, 4, 2), ("leaky_relu", "abs", "hard_tanh"), "squared", "adamw", 100),
+    "maxout": Case(
+        (2, 4, 3, 2), ("maxout", "maxout"), "squared", "momentum", 65, more=(("output_activation", "maxout"),)
+    ),
     "bottleneck without biases": Case(
         (2, 4, 2, 3, 3),
         ("softplus", "linear", "sin"),

@@ -203,7 +203,7 @@ def test_no_bias_is_a_bias_of_zeros_of_the_same_dtype(dtype):
 def test_other_activations_are_refused_with_a_way_out():
     with pytest.raises(ValueError, match=r"'dense0_tanh' is followed by tanh.*Use grid_regions"):
         layers_of(parameters((2, 4, 1), ("tanh", "linear")))
-    with pytest.raises(ValueError, match=r"'dense0_maxout' is followed by maxout.*Use grid_regions"):
+    with pytest.raises(ValueError, match=r"maxout halves .* layer 0 has 4 and the next one takes 4 inputs"):
         layers_of(parameters((2, 4, 1), ("maxout", "linear")))
     with pytest.raises(ValueError, match=r"'dense1_sigmoid' is followed by sigmoid.*Use grid_regions"):
         layers_of(parameters((2, 4, 1), ("relu", "sigmoid")))

@@ -31,6 +31,7 @@ NUMPY = {
     "leaky_relu": lambda z: np.where(z > 0, z, 0.01 * z),
     "abs": np.abs,
     "hard_tanh": lambda z: np.clip(z, -1, 1),
+    "maxout": lambda z: np.maximum(*np.split(z, 2, axis=1)),
     "elu": lambda z: np.where(z > 0, z, np.exp(z) - 1),
     "gelu": lambda z: z / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3))),
     "softplus": lambda z: np.log1p(np.exp(z)),
@@ -123,21 +124,22 @@ def test_all_activations_have_a_numpy_twin():
 def networks_of_all_activations():
     # Widths on both sides of the limit for tiny products (4), and large enough inputs to saturate. One program for all.
     models = {name: mlp((2, 6, 5, 2), activation=name, output_activation=name) for name in ACTIVATIONS}
-    params = jax.jit(models["relu"].init)(KEY)
+    drawn = jax.jit(lambda: {name: models[name].init(KEY) for name in ("relu", "maxout")})()
+    layers = {name: list(drawn["maxout" if name == "maxout" else "relu"].values()) for name in models}
 
     def apply(x):
         return {
-            name: model.apply({key.replace("relu", name): layer for key, layer in params.items()}, x)
+            name: model.apply({f"dense{i}_{name}": layer for i, layer in enumerate(layers[name])}, x)
             for name, model in models.items()
         }
 
-    return list(params.values()), jax.jit(apply)(4 * X)
+    return layers, jax.jit(apply)(4 * X)
 
 
 @pytest.mark.parametrize("name", NUMPY)
 def test_forward_is_numpys(name):
     layers, outputs = networks_of_all_activations()
-    expected = numpy_states(dict(enumerate(layers)), 4 * X, [name] * 3)[-1][1]
+    expected = numpy_states(dict(enumerate(layers[name])), 4 * X, [name] * 3)[-1][1]
     assert_rounding(outputs[name], expected, num_ops=3 * (6 + 4))
 
 
@@ -149,7 +151,7 @@ def test_every_layer_has_the_activation_it_was_given():
 
 
 def test_hidden_states_are_numpys_and_end_in_the_output():
-    activations = ("relu", "linear", "tanh", "sigmoid")
+    activations = ("relu", "linear", "maxout", "sigmoid")
     params, outputs = evaluated(mlp((2, 7, 2, 6, 3), activation=activations[:-1], output_activation=activations[-1]))
     states = hidden_states(params, X)
     assert len(states) == len(activations)

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Params, RandomKey
 from jaxgeom.datasets import gaussian_cloud, line_grid, mesh_grid
-from jaxgeom.layers import named_layers
+from jaxgeom.layers import check_one_piece, named_layers
 from jaxgeom.models import activation_function, hidden_states, mlp
 
 INPUTS = ("mesh", "cloud")
@@ -111,7 +111,7 @@ def stretch_networks(
         key: decides all random weights.
         dim: inputs, and outputs.
         hidden: units of each hidden layer.
-        activation: what follows the hidden layers, such as "tanh" or "relu".
+        activation: what follows the hidden layers, such as "tanh" or "relu"; not "maxout".
         weights: "manual" for :func:`first_layer`, or "random"; all other layers are random.
         scale: of the first layer by hand.
         use_bias: give all layers biases, random ones.
@@ -121,6 +121,7 @@ def stretch_networks(
     """
     if weights not in WEIGHTS:
         raise ValueError(f"weights must be 'manual' or 'random', but {weights!r} was given.")
+    check_one_piece(activation, "the stretching of networks")
     model = mlp((dim, hidden, hidden, dim), activation=activation, use_bias=use_bias)
     long = model.init(key)
     first, _, last = long

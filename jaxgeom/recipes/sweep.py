@@ -18,6 +18,7 @@ from jaxgeom._reprs import readable
 from jaxgeom._typing import Params, PyTree, RandomKey
 from jaxgeom.chunks import in_threads
 from jaxgeom.datasets import Dataset
+from jaxgeom.layers import check_one_piece
 from jaxgeom.models import mlp
 from jaxgeom.population import fit_population
 from jaxgeom.training import Fit, Loss, fit
@@ -105,7 +106,7 @@ def train_widths(
         loss, accuracy: as for :func:`jaxgeom.fit`.
         learning_rate: of Adam.
         num_epochs: full-batch steps.
-        activation: of the hidden units, by name.
+        activation: of the hidden units, by name; not "maxout".
         num_records: losses, accuracies and parameters are recorded about so many times, and before training.
         also: other targets for the same points and one of the widths, whose networks follow as the last rows: the same
             initial parameters, trained by the same program.
@@ -117,6 +118,7 @@ def train_widths(
     widths = [int(width) for width in widths]
     if not widths or len(set(widths)) < len(widths) or min(widths) < 1:
         raise ValueError(f"widths must be different positive integers, but {widths} was given.")
+    check_one_piece(activation, "a sweep over widths")
     for name, value in (("num_seeds", num_seeds), ("num_epochs", num_epochs), ("num_records", num_records)):
         if value < 1:
             raise ValueError(f"{name} must be a positive integer, but {value} was given.")
