@@ -70,7 +70,8 @@ def _has_false_kink(found: jg.PlanarComplex, layers: Layers | None, inner: np.nd
     """Whether the faces of an inner edge do not differ in the unit that made it, or in one that is not zero there.
 
     Which unit that is, is known from the widths; without exact zeros it is the only one. Where a value counts as zero
-    is a matter of rounding: here, below 1e-6 of the unit's largest value at any vertex.
+    is a matter of rounding: here, below 1e-6 of the unit's largest value at any vertex, or where numbers are subnormal,
+    of which float64 holds but a few digits.
     """
     differ = found.patterns[found.edge_faces[inner, 0]] != found.patterns[found.edge_faces[inner, 1]]
     if not differ.any(axis=1).all() or (not found.degenerate and (differ.sum(axis=1) != 1).any()):
@@ -82,7 +83,7 @@ def _has_false_kink(found: jg.PlanarComplex, layers: Layers | None, inner: np.nd
         return True
     with np.errstate(all="ignore"):
         values = np.abs(np.concatenate(reference.forward(layers, found.vertices)[1], axis=1))
-        is_large = values > 1e-6 * values.max(axis=0)
+        is_large = (values > 1e-6 * values.max(axis=0)) & (values > np.finfo(np.float64).tiny)
     return bool((differ & is_large[found.edges[inner]].any(axis=1)).any())
 
 
