@@ -51,8 +51,8 @@ def main(arguments: Sequence[str] | None = None, *, owns_process: bool = False) 
         owns_process: whether the process may be ended once it is interrupted, without waiting for its threads.
 
     Returns:
-        The exit status: 0; 1 if all is saved but standard output is full; 2 for an error, 130 after Ctrl-C and 143
-        after SIGTERM.
+        The exit status: 0; 1 if all is saved but standard output is full; 2 for an error, 130 after Ctrl-C, 143
+        after SIGTERM, and 129 after SIGHUP.
     """
     with patient_output() as (output, _):
         status = _run(_parser().parse_args(arguments), owns_process)

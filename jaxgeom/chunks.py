@@ -9,6 +9,7 @@ the calling thread only waits for them: Ctrl-C is answered at once, with an erro
 """
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -20,7 +21,8 @@ from tqdm.auto import tqdm
 
 from jaxgeom._typing import PyTree
 from jaxgeom.forks import check_not_forked
-from jaxgeom.threads import Threads
+from jaxgeom.signals import deferred
+from jaxgeom.threads import GRACE, Stopped, Threads
 
 
 class Interrupted(KeyboardInterrupt):
@@ -92,13 +94,15 @@ def map_chunks(
             bar.update(min(chunk_size, num - start))
 
         try:
-            waiting = list(starts)
-            if compiled:  # by the first chunk, for which the others wait
-                take(0, threads.submit(_with_callers_settings(run), waiting.pop(0)).result())
-            for future in threads.as_completed([threads.submit(_with_callers_settings(run), s) for s in waiting]):
-                take(future.argument, future.result())
-        except KeyboardInterrupt:
-            raise _interrupted(num, chunk_size, results) from None
+            with deferred():
+                waiting = list(starts)
+                if compiled:  # by the first chunk, for which the others wait
+                    take(0, threads.submit(_with_callers_settings(run), waiting.pop(0)).result())
+                for future in threads.as_completed([threads.submit(_with_callers_settings(run), s) for s in waiting]):
+                    take(future.argument, future.result())
+        except (KeyboardInterrupt, Stopped):  # the latter in a part of what was interrupted
+            finished = [np.arange(start, min(start + chunk_size, num)) for start in sorted(results)]
+            raise interrupted(finished, num, _joined(results) if results else None) from None
     return _joined(results)
 
 
@@ -106,13 +110,12 @@ def _joined(results: dict[int, Any]) -> PyTree:
     return jax.tree.map(lambda *parts: np.concatenate(parts), *(results[start] for start in sorted(results)))
 
 
-def _interrupted(num: int, chunk_size: int, results: dict[int, Any]) -> Interrupted:
-    members = np.concatenate(
-        [np.zeros(0, np.int64), *(np.arange(start, min(start + chunk_size, num)) for start in sorted(results))]
-    )
-    kept = "they are the attribute `results` of this error" if results else "nothing is lost that was finished"
-    message = f"interrupted; {len(members):,} of {num:,} were finished: {kept}. Nothing was written to disk here."
-    return Interrupted(message, members, _joined(results) if results else None)
+def interrupted(members: Sequence[np.ndarray], num: int, results: PyTree) -> Interrupted:
+    """The error that holds ``results`` of these members, in pieces, of a population of ``num``."""
+    finished = np.sort(np.concatenate([np.zeros(0, np.int64), *members]))
+    kept = "they are the attribute `results` of this error" if len(finished) else "nothing is lost that was finished"
+    message = f"interrupted; {len(finished):,} of {num:,} were finished: {kept}. Nothing was written to disk here."
+    return Interrupted(message, finished, results)
 
 
 def _taker(leaf: Any) -> Callable[[slice | np.ndarray], Any]:
@@ -134,8 +137,13 @@ def in_threads(functions: Sequence[Callable[[], Any]], num_threads: int | None =
     with Threads(num_threads or num_workers()) as threads:
         futures = [threads.submit(_with_callers_settings(_call), function) for function in functions]
         try:
-            return [future.result() for future in futures]
-        except KeyboardInterrupt:
+            with deferred():
+                return [future.result() for future in futures]
+        except (KeyboardInterrupt, Stopped):
+            threads.stop()
+            deadline = time.monotonic() + GRACE  # in which parts that are in chunks give what they have
+            for future in futures:
+                future.wait_until(deadline)
             done = [i for i, future in enumerate(futures) if future.is_successful()]
             kept = "their results are the attribute `results` of this error" if done else "there is nothing to keep"
             message = f"interrupted; {len(done)} of {len(functions)} parts were finished: {kept}."

@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Keys, Params, PyTree, RandomKey
-from jaxgeom.chunks import check_chunk_size, in_threads, map_chunks, num_workers
+from jaxgeom.chunks import Interrupted, check_chunk_size, in_threads, interrupted, map_chunks, num_workers
 from jaxgeom.inputs import as_keys
 
 
@@ -137,6 +137,8 @@ def fit_architectures(
 
     Raises:
         ValueError: if there is not one architecture for each key, or one has a size below one.
+        Interrupted: after Ctrl-C; its ``members`` are the networks that were finished, and its ``results`` the groups,
+            of which some are without those that were not.
     """
     keys = as_keys(keys)
     if len(architectures) != keys.shape[0]:
@@ -153,17 +155,26 @@ def fit_architectures(
         hidden = np.array([tuple(architectures[member])[1:-1] for member in members], np.int32)
         features = (int(inputs), *hidden.max(axis=0).tolist(), int(outputs))
         group_keys, *group_settings = jax.tree.map(lambda leaf: leaf[members], (keys, *settings))
-        result = fit_population(
-            group_keys,
-            _of_architecture(run, features, bool((hidden == hidden[0]).all())),
-            hidden,
-            *group_settings,
-            chunk_size=chunk_size,
-            progress=f"{progress if isinstance(progress, str) else ''} {features}".strip() if progress else False,
-        )
+        try:
+            result = fit_population(
+                group_keys,
+                _of_architecture(run, features, bool((hidden == hidden[0]).all())),
+                hidden,
+                *group_settings,
+                chunk_size=chunk_size,
+                progress=f"{progress if isinstance(progress, str) else ''} {features}".strip() if progress else False,
+            )
+        except Interrupted as stopped:
+            if stopped.results is None:
+                raise
+            members, hidden, result = members[stopped.members], hidden[stopped.members], stopped.results
         return Architectures(members, features, hidden, result)
 
-    return in_threads([partial(train, members) for members in architecture_groups(architectures)])
+    try:
+        return in_threads([partial(train, members) for members in architecture_groups(architectures)])
+    except Interrupted as stopped:
+        groups = stopped.results
+        raise interrupted([group.members for group in groups], len(architectures), groups) from None
 
 
 def architecture_groups(architectures: Sequence[Sequence[int]]) -> list[Int[np.ndarray, " members"]]:
@@ -208,6 +219,8 @@ def fit_until_solved(
 
     Raises:
         ValueError: if there are no keys, or ``max_tries`` is below one.
+        Interrupted: after Ctrl-C; its ``members`` are the networks that are solved or out of tries, and its ``results``
+            what is returned for these. The rate of first tries is that of all networks tried.
     """
     keys = as_keys(keys)
     if max_tries < 1:
@@ -219,38 +232,46 @@ def fit_until_solved(
     chunk_size = min(chunk_size, num)
     compiled = _compiled_trial(trial)
     tries = np.zeros(num, np.int64)
+    is_solved, is_first = np.zeros(num, bool), np.zeros(num, bool)
     pending = np.arange(num)
-    last: list[np.ndarray] = []
+    last: list[PyTree] = []
+
+    def take(members: np.ndarray, results: PyTree) -> None:
+        """The results of the next try of some members."""
+        if not last:
+            last.append(jax.tree.map(lambda leaf: np.zeros((num, *leaf.shape[1:]), leaf.dtype), results))
+        jax.tree.map(lambda kept, new: kept.__setitem__(members, new), last[0], results)
+        is_solved[members] = results.is_solved
+        is_first[members] = results.is_solved & (tries[members] == 0)
+        tries[members] += 1
+
+    def solved(members: np.ndarray) -> Solved:
+        params, initial_params, _, diverged = jax.tree.map(lambda leaf: leaf[members], last[0])
+        rate = np.mean(is_first[tries > 0])
+        error = np.sqrt(rate * (1 - rate) / np.sum(tries > 0))
+        return Solved(params, initial_params, is_solved[members], tries[members], diverged, np.asarray(rate), error)
+
     title = progress if isinstance(progress, str) else None
     with tqdm(total=num, unit="net", desc=title, disable=not progress) as bar:
         for number in range(max_tries):
             # Filled up to whole chunks with members that are thrown away, so that one program serves every round.
             members = np.resize(pending, -(-len(pending) // chunk_size) * chunk_size)
             population = (keys[members], np.full(len(members), number, np.uint32))
-            results = map_chunks(compiled, population, chunk_size=chunk_size)
-            leaves, structure = jax.tree.flatten(results)
-            leaves = [leaf[: len(pending)] for leaf in leaves]
-            is_solved = results.is_solved[: len(pending)]
-            if number == 0:
-                last = [np.array(leaf) for leaf in leaves]
-                rate = np.mean(is_solved)
-            for kept, new in zip(last, leaves, strict=True):
-                kept[pending] = new
-            tries[pending] += 1
-            pending = pending[~is_solved]
+            try:
+                results = map_chunks(compiled, population, chunk_size=chunk_size)
+            except Interrupted as stopped:
+                is_own = stopped.members < len(pending)
+                if is_own.any():
+                    own = jax.tree.map(lambda leaf: leaf[is_own], stopped.results)  # noqa: B023
+                    take(pending[stopped.members[is_own]], own)
+                done = np.flatnonzero(is_solved | (tries == max_tries))
+                raise interrupted([done], num, solved(done) if len(done) else None) from None
+            take(pending, jax.tree.map(lambda leaf: leaf[: len(pending)], results))  # noqa: B023
+            pending = pending[~is_solved[pending]]
             bar.update(num - len(pending) - bar.n)
             if len(pending) == 0:
                 break
-    final = jax.tree.unflatten(structure, last)
-    return Solved(
-        final.params,
-        final.initial_params,
-        final.is_solved,
-        tries,
-        final.diverged,
-        first_try_rate=np.asarray(rate),
-        first_try_error=np.sqrt(rate * (1 - rate) / num),
-    )
+    return solved(np.arange(num))
 
 
 def default_chunk_size(run: Callable[..., PyTree], *member: PyTree, num: int) -> int:

@@ -4,20 +4,26 @@ A pool of Python's own waits, after Ctrl-C, until all that runs in it has ended,
 exits. These threads are daemons: who waits for them is interrupted at once, what has not begun never will, in pools
 that were started from within this one either, and what is running ends unheard. When the interpreter exits, it gives
 them a moment and is then ended without its usual tidying up, since the compiled programs that they are in would not
-survive that.
+survive that; open files are flushed, and the exit status is that of the interpreter.
 """
 
 import atexit
+import gc
+import io
+import logging
 import os
 import queue
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
+from jaxgeom.signals import answer, deferred
+
 GRACE = 0.5
-"""Seconds that work left behind has to end, when the interpreter exits."""
+"""Seconds that work left behind has to end, when the interpreter exits or what it was a part of is interrupted."""
 
 
 class Future:
@@ -25,6 +31,7 @@ class Future:
 
     def __init__(self, argument: Any):
         self.argument = argument
+        self.has_begun = False
         self._done = threading.Event()
         self._value: Any = None
         self._error: BaseException | None = None
@@ -33,6 +40,7 @@ class Future:
         try:
             if stop.is_set():
                 raise Stopped("not begun, since what it was a part of has ended")
+            self.has_begun = True
             self._value = function(self.argument)
         except BaseException as error:  # handed to the thread that asks for the result
             self._error = error
@@ -40,9 +48,15 @@ class Future:
         finished.put(self)
 
     def wait(self) -> None:
-        """Wait for the end, which the main thread can be interrupted in."""
-        while not self._done.wait(_TICK):
-            pass
+        """Wait for the end. The main thread can be interrupted meanwhile; a thread of a pool that has ended stops."""
+        with deferred():
+            while not self._done.wait(_TICK):
+                _look_up()
+
+    def wait_until(self, deadline: float) -> None:
+        """Wait for the end, if it has begun, but not beyond a time of ``time.monotonic()``."""
+        if self.has_begun:
+            self._done.wait(max(0.0, deadline - time.monotonic()))
 
     def result(self) -> Any:
         """The result, once there is one, or the error."""
@@ -57,7 +71,7 @@ class Future:
 
 
 class Stopped(RuntimeError):
-    """Work that was not begun, because what it was a part of was interrupted or has failed."""
+    """Work that was not begun or waited for, because what it was a part of was interrupted or has failed."""
 
 
 class _Stop:
@@ -73,7 +87,14 @@ class _Stop:
 _TICK = 0.1  # seconds; on some systems a wait without a limit cannot be interrupted
 _present = threading.local()
 _working: set[threading.Thread] = set()
-_exit_code = 0
+
+
+def _look_up() -> None:
+    """Between two waits: raise what the present thread should hear of."""
+    answer()
+    stop = getattr(_present, "stop", None)
+    if stop is not None and stop.is_set():
+        raise Stopped("waited for in vain, since what it was a part of has ended")
 
 
 class Threads:
@@ -89,13 +110,14 @@ class Threads:
     def __enter__(self) -> "Threads":
         return self
 
-    def __exit__(self, error: type | None, *details: object) -> None:
-        global _exit_code
-        if error is not None:
-            _exit_code = 130 if issubclass(error, KeyboardInterrupt) else 1
-        self._stop.value = True
+    def __exit__(self, *error: object) -> None:
+        self.stop()
         for _ in range(len(self._threads)):
             self._tasks.put(None)
+
+    def stop(self) -> None:
+        """Begin nothing more, in pools that were started from within this one either."""
+        self._stop.value = True
 
     def submit(self, function: Callable[[Any], Any], argument: Any) -> Future:
         """Begin ``function(argument)`` as soon as a thread is free."""
@@ -112,6 +134,7 @@ class Threads:
         """The futures in the order in which they end."""
         missing = set(futures)
         while missing:
+            _look_up()
             try:
                 future = self._finished.get(timeout=_TICK)
             except queue.Empty:
@@ -137,7 +160,17 @@ def _leave() -> None:
     for thread in tuple(_working):
         thread.join(GRACE / max(1, len(_working)))
     if any(thread.is_alive() for thread in tuple(_working)):
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError, AttributeError):
-                stream.flush()
-        os._exit(_exit_code)
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr, *gc.get_objects()):
+            with suppress(Exception):
+                if isinstance(stream, io.IOBase) and not stream.closed:
+                    stream.flush()
+        os._exit(_exit_status())
+
+
+def _exit_status() -> int:
+    """The interpreter's, as far as it can be known here: 0, or that of an error that nobody caught."""
+    error = getattr(sys, "last_value", None)
+    if error is None or hasattr(sys, "ps1"):
+        return 0
+    return 130 if isinstance(error, KeyboardInterrupt) else 1

@@ -1,11 +1,9 @@
-"""What users hand in and where they call from: keys, data, copies of models, transformations, forks and Ctrl-C."""
+"""What users hand in and where they call from: keys, data, copies of models, transformations, forks, settings."""
 
 import copy
-import gc
 import os
 import pickle
 import signal
-import threading
 import time
 from functools import partial
 
@@ -16,7 +14,7 @@ import optax
 import pytest
 
 import jaxgeom as jg
-from jaxgeom.chunks import Interrupted, in_threads
+from jaxgeom.chunks import in_threads
 from jaxgeom.inputs import as_array, as_key, as_keys
 
 KEY = jax.random.key(7)
@@ -190,55 +188,6 @@ def test_a_forked_process_gets_an_error_instead_of_silence():
             pytest.fail("the forked process is silent")
         time.sleep(0.05)
     assert os.read(reader, 99) == b"[True, True, True]"
-
-
-class Press:
-    """Ctrl-C, once something is on its way that takes long and cannot be interrupted."""
-
-    def __init__(self):
-        self.time, self.release = None, threading.Event()
-        gc.collect()  # an interrupt that meets a finalizer of earlier tests' garbage is lost
-
-    def __call__(self):
-        self.time = time.monotonic()
-        os.kill(os.getpid(), signal.SIGINT)
-        self.release.wait(30)
-
-
-def test_control_c_is_answered_at_once_and_keeps_what_was_finished():
-    press = Press()
-
-    def function(chunk):
-        if chunk[0] == 4:
-            press()
-        return 2 * chunk
-
-    with pytest.raises(Interrupted, match=r"\d of 100 were finished") as caught:
-        jg.map_chunks(function, np.arange(100), chunk_size=2)
-    assert time.monotonic() - press.time < 2
-    press.release.set()
-    assert {0, 1} <= set(caught.value.members.tolist())
-    np.testing.assert_array_equal(caught.value.results, 2 * caught.value.members)
-
-
-def test_control_c_in_parts_stops_what_they_have_started():
-    press, begun = Press(), []
-
-    def part():
-        def function(chunk):
-            begun.append(int(chunk[0]))
-            if chunk[0] == 1:
-                press()
-            return chunk
-
-        return jg.map_chunks(function, np.arange(50), chunk_size=1)
-
-    with pytest.raises(Interrupted, match="0 of 1 parts"):
-        in_threads([part])
-    assert time.monotonic() - press.time < 2
-    press.release.set()
-    time.sleep(0.5)
-    assert len(begun) < 50
 
 
 def test_threads_find_the_settings_of_their_caller():

@@ -190,13 +190,13 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen) -> None:
 
 def test_killed_and_interrupted_at_several_moments(whole: tuple[Path, jg.Study], tmp_path: Path) -> None:
     out = tmp_path / "killed"
-    for num_wanted in (0, 3, 8):
+    for num_wanted, number in ((0, signal.SIGHUP), (3, signal.SIGKILL), (8, signal.SIGINT)):
         process = program(str(out), STUDY_SLOWNESS="0.3")
         wait_for(lambda n=num_wanted: (out / store.MANIFEST).exists() and len(chunks(out)) >= n, process)  # type: ignore[misc]
         if num_wanted == 3:  # a second one is turned away, and disturbs nothing
             with pytest.raises(BlockingIOError, match=f"process {process.pid} on"):
                 study_program.run(out=out)
-        process.send_signal(signal.SIGINT if num_wanted == 8 else signal.SIGKILL)
+        process.send_signal(number)
         process.communicate(timeout=60)
         assert process.returncode != 0
         assert num_wanted <= len(chunks(out)) < study_program.NUM_CHUNKS

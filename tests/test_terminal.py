@@ -18,6 +18,7 @@ import pytest
 
 from jaxgeom import __main__ as program
 from jaxgeom.__main__ import main
+from jaxgeom.chunks import map_chunks
 from jaxgeom.commands import numbers, terminal, xor
 from jaxgeom.files import whole_file
 from jaxgeom.recipes import output
@@ -249,7 +250,8 @@ program.entry()
 
 
 @pytest.mark.parametrize(
-    ("number", "status", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+    ("number", "status", "word"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGHUP, 129, "the terminal was closed")],
 )
 def test_a_signal_ends_a_command_within_two_seconds(number: int, status: int, word: str, tmp_path: Path) -> None:
     process = subprocess.Popen(
@@ -264,6 +266,38 @@ def test_a_signal_ends_a_command_within_two_seconds(number: int, status: int, wo
     assert process.returncode == status
     assert errors.strip() == f"{word}; 1 file is saved in {tmp_path}: done.txt"
     assert [path.name for path in tmp_path.iterdir()] == ["done.txt"]
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "message"),
+    [
+        (signal.SIGTERM, 143, "terminated; 1 file is saved"),
+        (signal.SIGHUP, 129, "the terminal was closed; 1 file is saved"),
+        ("ignored", 0, ""),
+    ],
+)
+def test_a_signal_that_meets_chunks_ends_a_command(
+    number: Any, status: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    def run(options: Namespace) -> list[Path]:
+        (tmp_path / "done.txt").write_text("done")
+        map_chunks(chunk, np.arange(9), chunk_size=1)
+        return []
+
+    def chunk(members: np.ndarray) -> np.ndarray:
+        if members[0] == 3:
+            os.kill(os.getpid(), signal.SIGHUP if number == "ignored" else number)
+        return members
+
+    monkeypatch.setattr(xor, "run", run)
+    before = signal.getsignal(signal.SIGHUP)
+    if number == "ignored":  # as by nohup
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert main([*SMALL, str(tmp_path)]) == status
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert message in capsys.readouterr().err
 
 
 def test_files_are_whole_or_not_there(tmp_path: Path) -> None:

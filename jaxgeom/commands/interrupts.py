@@ -1,4 +1,4 @@
-"""[edge] Ctrl-C and SIGTERM: a command ends within seconds, and says in one line what is saved."""
+"""[edge] Ctrl-C, SIGTERM and closed terminals: a command ends within seconds, and says in one line what is saved."""
 
 import os
 import signal
@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 from jaxgeom.files import remove_unfinished
+from jaxgeom.signals import ENDING
 
 GRACE = 1.0
 """Seconds in which a command may end by itself; after that it is ended, in whatever compiled program it is."""
@@ -20,7 +21,11 @@ Listing = dict[Path, tuple[int, int, int]]
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends a command as Ctrl-C does."""
+    """SIGTERM or SIGHUP, which end a command as Ctrl-C does."""
+
+    def __init__(self, number: int):
+        super().__init__()
+        self.number = number
 
 
 def listing(directory: Path) -> Listing:
@@ -44,14 +49,25 @@ def what_is_saved(directory: Path, before: Listing) -> str:
     return f"{are} saved in {directory}: {', '.join(new[:MOST_NAMED])}{rest}"
 
 
-def status_of(error: KeyboardInterrupt) -> tuple[str, int]:
+def status_of(error: BaseException) -> tuple[str, int]:
     """What happened, in a word, and the exit status."""
-    return ("terminated", 143) if isinstance(error, Terminated) else ("interrupted", 130)
+    number = _number(error)
+    word = {int(signal.SIGINT): "interrupted", int(signal.SIGTERM): "terminated"}.get(number, "the terminal was closed")
+    return word, 128 + number
+
+
+def _number(error: BaseException | None) -> int:
+    """The signal behind an error, which may have been raised in answer to another one."""
+    while error is not None:
+        if isinstance(error, Terminated):
+            return error.number
+        error = error.__context__
+    return int(signal.SIGINT)
 
 
 @contextmanager
 def interruptible(directory: Path | None, saved: Callable[[], str], *, owns_process: bool) -> Iterator[None]:
-    """Within the block SIGTERM raises :class:`Terminated`.
+    """Within the block SIGTERM and SIGHUP raise :class:`Terminated`, unless they are ignored, as under ``nohup``.
 
     Python raises nothing before the compiled program at hand is done, and waits for threads. If the process belongs to
     the command, a second after a signal it is ended.
@@ -64,7 +80,8 @@ def interruptible(directory: Path | None, saved: Callable[[], str], *, owns_proc
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are the main thread's
         return
-    before = signal.signal(signal.SIGTERM, _terminate)
+    heard = [n for n in ENDING if n != signal.SIGINT and signal.getsignal(n) != signal.SIG_IGN]
+    before = {number: signal.signal(number, _terminate) for number in heard}
     done = threading.Event()
     try:
         if owns_process:
@@ -72,7 +89,8 @@ def interruptible(directory: Path | None, saved: Callable[[], str], *, owns_proc
         yield
     finally:
         done.set()
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         if owns_process:
             signal.set_wakeup_fd(-1)
 
@@ -83,7 +101,7 @@ def undisturbed() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in ENDING}
     try:
         yield
     finally:
@@ -92,7 +110,7 @@ def undisturbed() -> Iterator[None]:
 
 
 def _terminate(number: int, frame: FrameType | None) -> Any:
-    raise Terminated
+    raise Terminated(number)
 
 
 def _watch(directory: Path | None, saved: Callable[[], str], done: threading.Event) -> None:
@@ -102,12 +120,11 @@ def _watch(directory: Path | None, saved: Callable[[], str], done: threading.Eve
     signal.set_wakeup_fd(mouth, warn_on_full_buffer=False)
 
     def wait() -> None:
-        while (number := os.read(ear, 1)[0]) not in (signal.SIGINT, signal.SIGTERM):
+        while (number := os.read(ear, 1)[0]) not in ENDING:
             pass
         if done.wait(GRACE):
             return
-        error = Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
-        word, status = status_of(error)
+        word, status = status_of(KeyboardInterrupt() if number == signal.SIGINT else Terminated(number))
         if directory is not None:
             remove_unfinished(directory)
         print(f"\n{word}; {saved()}", file=sys.stderr, flush=True)

@@ -19,6 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int64, UInt8
 
+from jaxgeom.signals import answer, deferred
+
 _HANDLER = "jaxgeom_count"
 _LONG = 2_000_000  # networks x units², about 30 ms: work that Ctrl-C should be able to end
 
@@ -341,8 +343,10 @@ def _interruptible(call: Callable[[Any], Any], is_long: bool) -> Any:
     worker = threading.Thread(target=lambda: results.append(call(ctypes.byref(stop))), daemon=True)
     worker.start()
     try:
-        while worker.is_alive():
-            worker.join(0.5)
+        with deferred():
+            while worker.is_alive():
+                worker.join(0.5)
+                answer()
     except BaseException:
         stop.value = 1
         worker.join()
