@@ -1,19 +1,17 @@
 """[host] The decision boundary of a network in the plane, as line pieces: within each region it is straight.
 
 A network with one output decides whether that output is positive, which is to compare it with zero: class 1 where it
-is, class 0 elsewhere. A network with several outputs decides for the largest one, and for the first of equals. Both are
-the upper envelope of affine functions on each face, with the constant 0 as the first of two in the former case. For
-each pair of classes, the line where they are equal is followed from one side of the face to the other, and cut back to
-where no further class is larger.
+is, class 0 elsewhere. A network with several outputs decides for the largest one, and for the first of equals.
 
-Which classes tie at a vertex is certain: the differences of outputs are outputs of a network with one more layer, whose
-signs the engine decides. All faces at a vertex use the same values there. So pieces of neighbouring faces end in the
-very same points, a line that runs along an edge is found once, as that edge, and maps are equal that have equal values
-at all corners of a face. Only between vertices, where three classes meet within rounding in one point of an edge or of
-a face, they are taken to do so.
+The differences of outputs are outputs of a network with one more layer, whose signs at vertices the engine decides. A
+class that another one is as large as at all corners of a face is not the largest inside it. Where one class is left,
+the whole face has it; where two are left, the line on which they are equal is followed from one side of the face to the
+other. Where three are left, or where classes that tie along an edge meet a third one within it, nothing more can be
+said from signs at vertices: then the differences that count cut the complex as hidden units do, and each of its faces
+has one class. So which pieces there are is exact, and their ends are vertices, or points of edges between vertices of
+opposite signs, the same for all pieces that end there.
 """
 
-from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -21,12 +19,10 @@ from jaxtyping import Bool, Float, Int
 
 from jaxgeom._reprs import readable
 from jaxgeom.domains import Start
+from jaxgeom.layers import Layers
 from jaxgeom.regions.cells import complexes, with_one_axis
-from jaxgeom.regions.complex import OUTSIDE, PlanarComplex
+from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, certify
 from jaxgeom.regions.count import with_differences, with_output_cutting
-
-_SNAP = 1e-12  # of the terms of a value between two vertices: closer to a tie than this is a tie
-_LEAST = 1e-6  # of the difference of two classes, that a third one must rise above them to part them
 
 
 @readable
@@ -47,20 +43,34 @@ class Boundary(NamedTuple):
     there; there is no piece inside, and along the edges only where the class changes."""
 
 
-class _Outputs(NamedTuple):
-    """The functions whose largest one is the class. For one output these are zero and the output."""
+class _Compared(NamedTuple):
+    """A complex, whose faces are those of the given one or parts of them, and the classes compared."""
 
-    maps: np.ndarray  # (faces, classes, 3), rows (a, b, c) of a x + b y + c
-    above: np.ndarray  # (vertices, classes, classes), by how much the second one is larger, zero for ties
-    first: np.ndarray  # (faces, classes), the first class with the same map on this face
-    has_twin: np.ndarray  # (faces, classes), whether another class has that map
+    complex_: PlanarComplex
+    face: Int[np.ndarray, " faces"]
+    """Of which of the given faces each is a part."""
+    pairs: Int[np.ndarray, "pairs 2"]
+    """Pairs of classes, the first one smaller: all, or those that matter."""
+    difference: Float[np.ndarray, "vertices pairs"]
+    """By how much the first one's output is larger than the second one's; zero exactly for ties."""
+
+
+class _Classes(NamedTuple):
+    """Which classes are the largest on the faces of a complex."""
+
+    is_left: Bool[np.ndarray, "faces classes"]
+    """Classes that no other one is as large as everywhere on the face; of classes with one map, the first may be."""
+    is_same: Bool[np.ndarray, "faces pairs"]
+    """Pairs of classes with one map."""
+    has_twin: Bool[np.ndarray, "faces classes"]
+    """Classes that are in such a pair."""
 
 
 class _Pieces(NamedTuple):
     """Pieces on each of which two classes tie, above all others."""
 
     segments: np.ndarray  # (pieces, 2, 2)
-    face: np.ndarray  # (pieces,)
+    face: np.ndarray  # (pieces,), of the given complex
     classes: np.ndarray  # (pieces, 2), to the left and to the right
 
 
@@ -81,19 +91,20 @@ def decision_boundary(complex_: PlanarComplex) -> Boundary:
     check_bounded(complex_, "the decision boundary")
     if not complex_.complete:
         raise ValueError("this complex is not complete, so that its faces have no affine maps. Raise max_regions.")
-    outputs = _outputs(complex_)
-    none = _Pieces(np.zeros((0, 2, 2)), np.zeros(0, np.int64), np.zeros((0, 2), np.int64))
-    across, along = [none], [none]
-    for a, b in combinations(range(outputs.maps.shape[1]), 2):
-        difference = outputs.above[:, b, a]
-        across.append(_across_faces(complex_, outputs, difference, a, b))
-        along.append(_along_edges(complex_, outputs, difference, a, b))
-    inner = _Pieces(*map(np.concatenate, zip(*across, strict=True)))
-    segments, face, classes = map(np.concatenate, zip(inner, *along, strict=True))
+    compared = _compared(complex_)
+    classes = _classes(compared, np.ones((complex_.num_faces, max(2, complex_.outputs.shape[1])), bool))
+    if _is_open(compared, classes):
+        compared = _cut(complex_, compared, classes)
+        classes = _classes(compared, classes.is_left[compared.face])
+        certify((classes.is_left.sum(axis=1) == 1).all(), "classes change within its faces")
+    across, along = _across_faces(compared, classes), _along_edges(compared, classes)
+    segments, face, sides = map(np.concatenate, zip(across, along, strict=True))
     order = np.argsort(face, kind="stable")
     segments = segments[order]
     length = np.hypot(*(segments[:, 1] - segments[:, 0]).T)
-    return Boundary(segments, face[order], classes[order], length, _flat_faces(complex_, outputs, inner))
+    is_flat = np.zeros(complex_.num_faces, bool)
+    is_flat[compared.face[(classes.is_left & classes.has_twin).any(axis=1)]] = True
+    return Boundary(segments, face[order], sides[order], length, is_flat)
 
 
 def check_bounded(complex_: PlanarComplex, what: str) -> None:
@@ -110,47 +121,34 @@ def check_bounded(complex_: PlanarComplex, what: str) -> None:
         )
 
 
-def _outputs(complex_: PlanarComplex) -> _Outputs:
-    maps = np.concatenate([complex_.gradient, complex_.intercept[..., None]], axis=2)
-    if maps.shape[1] == 1:
-        maps = np.concatenate([np.zeros_like(maps), maps], axis=1)
-    num = maps.shape[1]
-    above = _differences(complex_, num)
-    first = np.broadcast_to(np.arange(num), maps.shape[:2]).copy()
-    has_twin = np.zeros(first.shape, bool)
-    for a, b in combinations(range(num), 2):
-        is_same = np.logical_and.reduceat(above[complex_.face_vertices, a, b] == 0, complex_.face_offsets[:-1])
-        is_same &= (first[:, a] == a) & (first[:, b] == b)
-        first[is_same, b] = a
-        maps[is_same, b] = maps[is_same, a]
-        has_twin[is_same, a] = has_twin[is_same, b] = True
-    return _Outputs(maps, above, first, has_twin)
-
-
-def _differences(complex_: PlanarComplex, num: int) -> np.ndarray:
-    """At each vertex, by how much the second of two classes is larger than the first, (vertices, classes, classes)."""
-    differences = np.zeros((len(complex_.vertices), num, num))
+def _compared(complex_: PlanarComplex) -> _Compared:
+    """The complex as it is, and the differences of its outputs at its vertices. Of one output, zero is the first."""
+    faces = np.arange(complex_.num_faces)
     if complex_.outputs.shape[1] == 1:
-        differences[:, 0, 1], differences[:, 1, 0] = complex_.outputs[:, 0], -complex_.outputs[:, 0]
-        return differences
-    if complex_.layers is None:
+        return _Compared(complex_, faces, np.array([[0, 1]]), -complex_.outputs)
+    layers, pairs = with_differences(_layers_of(complex_))
+    (same,) = complexes(with_one_axis(layers), _start_of(complex_))
+    if same is None or not np.array_equal(same.face_vertices, complex_.face_vertices):
+        raise ValueError(_ANOTHER)
+    return _Compared(complex_, faces, np.array(pairs), same.outputs)
+
+
+_ANOTHER = (
+    "this complex is not the one of its network on its domain, face by face, as this installation finds it. Take it "
+    "from enumerate_regions once more."
+)
+
+
+def _layers_of(complex_: PlanarComplex) -> Layers:
+    """The network that has the faces of a complex as regions."""
+    layers = complex_.layers
+    if layers is None:
         raise ValueError(
             "this complex does not say which network it is of, so that its outputs cannot be compared. Take it from "
             "enumerate_regions, or give it the network: complex_._replace(layers=layers)."
         )
-    layers = complex_.layers
-    if complex_.patterns.shape[1] > sum(len(layer.bias) for layer in layers[:-1]):
-        layers = with_output_cutting(layers)
-    layers, pairs = with_differences(layers)
-    a, b = np.array(pairs).T
-    (same,) = complexes(with_one_axis(layers), _start_of(complex_))
-    if same is None or not np.array_equal(same.face_vertices, complex_.face_vertices):
-        raise ValueError(
-            "this complex is not the one of its network on its domain, face by face, as this installation finds it. "
-            "Take it from enumerate_regions once more."
-        )
-    differences[:, a, b], differences[:, b, a] = -same.outputs, same.outputs
-    return differences
+    has_cut = complex_.patterns.shape[1] > sum(len(layer.bias) for layer in layers[:-1])
+    return with_output_cutting(layers) if has_cut else layers
 
 
 def _start_of(complex_: PlanarComplex) -> Start:
@@ -164,109 +162,121 @@ def _start_of(complex_: PlanarComplex) -> Start:
     return Start(points, (tuple(range(num)),))
 
 
-def _across_faces(complex_: PlanarComplex, outputs: _Outputs, difference: np.ndarray, a: int, b: int) -> _Pieces:
-    """Where two classes tie inside faces, those that have corners on both sides."""
-    starts, corners = complex_.face_offsets[:-1], complex_.face_vertices
-    at = difference[corners]
-    is_both = (np.maximum.reduceat(at, starts) > 0) & (np.minimum.reduceat(at, starts) < 0)
-    faces = np.flatnonzero(is_both & (outputs.first[:, a] == a) & (outputs.first[:, b] == b))
+def _classes(compared: _Compared, is_left: Bool[np.ndarray, "faces classes"]) -> _Classes:
+    """What pairs tell of those classes that may be the largest."""
+    complex_, _, pairs, difference = compared
+    starts = complex_.face_offsets[:-1]
+    around = np.sign(difference).astype(np.int8)[complex_.face_vertices]
+    highest, lowest = (reduce(around, starts, axis=0) for reduce in (np.maximum.reduceat, np.minimum.reduceat))
+    is_left = is_left.copy()
+    has_twin, is_same = np.zeros_like(is_left), (highest == 0) & (lowest == 0)
+    for (a, b), high, low, same in zip(pairs.tolist(), highest.T, lowest.T, is_same.T, strict=True):
+        is_left[:, a] &= same | (high > 0)
+        is_left[:, b] &= low < 0
+        has_twin[same, a] = has_twin[same, b] = True
+    return _Classes(is_left, is_same, has_twin)
+
+
+def _largest(compared: _Compared, classes: _Classes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each face, the first and the last of the classes that are left, and the pair of these two; one of the pairs
+    if they are one."""
+    first = classes.is_left.argmax(axis=1)
+    last = classes.is_left.shape[1] - 1 - classes.is_left[:, ::-1].argmax(axis=1)
+    number = np.zeros((first.max(initial=0) + 1, classes.is_left.shape[1]), np.int64)
+    for index, (a, b) in enumerate(compared.pairs.tolist()):
+        if a < len(number):
+            number[a, b] = index
+    return first, last, number[first, last]
+
+
+def _is_open(compared: _Compared, classes: _Classes) -> bool:
+    """Whether signs at vertices do not tell where classes change: on a face where three are left, or along an edge
+    where classes tie and two change places."""
+    if (classes.is_left.sum(axis=1) > 2).any():
+        return True
+    first, last, pair = _largest(compared, classes)
+    ends = np.sign(compared.difference)[compared.complex_.edges]
+    ties = (ends == 0).all(axis=1)
+    edge, side = np.nonzero((compared.complex_.edge_faces != OUTSIDE) & ties.any(axis=1)[:, None])
+    face = compared.complex_.edge_faces[edge, side]
+    changes = (first != last)[face] & (ends[edge, :, pair[face]].prod(axis=1) < 0)
+    return bool((changes & (ties[edge] & ~classes.is_same[face]).any(axis=1)).any())
+
+
+def _cut(complex_: PlanarComplex, compared: _Compared, classes: _Classes) -> _Compared:
+    """The complex, cut where two classes are equal that are both left on some face. Beside these pairs, those matter
+    that tie along an edge or on a face."""
+    a, b = compared.pairs.T
+    is_cutting = (classes.is_left[:, a] & classes.is_left[:, b]).any(axis=0)
+    ties = (compared.difference[complex_.edges] == 0).all(axis=1).any(axis=0)
+    pairs, is_cutting = (array[is_cutting | ties] for array in (compared.pairs, is_cutting))
+    layers, _ = with_differences(_layers_of(complex_), list(map(tuple, pairs.tolist())), is_cutting)
+    (parts,) = complexes(with_one_axis(layers), _start_of(complex_))
+    assert parts is not None
+    own = parts.patterns[:, : complex_.patterns.shape[1]]
+    is_next = np.concatenate([[True], (own[1:] != own[:-1]).any(axis=1)])
+    if not np.array_equal(own[is_next], complex_.patterns):
+        raise ValueError(_ANOTHER)
+    return _Compared(parts, np.cumsum(is_next) - 1, pairs, parts.outputs)
+
+
+def _across_faces(compared: _Compared, classes: _Classes) -> _Pieces:
+    """Where the two classes that are left on a face are equal."""
+    complex_, starts = compared.complex_, compared.complex_.face_offsets[:-1]
+    first, last, pair = _largest(compared, classes)
+    faces, corners = np.flatnonzero(first != last), complex_.face_vertices
+    at = compared.difference[corners, np.repeat(pair, np.diff(complex_.face_offsets))]
     following = np.arange(1, len(corners) + 1)
     following[complex_.face_offsets[1:] - 1] = starts
-    # Counter-clockwise, the sign falls at one place and rises at one: from there to here, class a is to the left.
+    # Counter-clockwise, the sign falls at one place and rises at one: from there to here, the first is to the left.
     positive = at > 0
-    ends, above = [], []
+    ends = []
     for changes in (positive & ~positive[following], ~positive & positive[following]):
         place = np.where(changes, np.arange(len(at)), len(at))
-        edge = complex_.face_edges[np.minimum.reduceat(place, starts)[faces]]
-        one, other = complex_.edges[edge].T
-        fraction = (difference[one] / (difference[one] - difference[other]))[:, None]
-        ends.append(_between(complex_.vertices[one], complex_.vertices[other], fraction))
-        start, stop = outputs.above[one, a], outputs.above[other, a]
-        value = _between(start, stop, fraction)
-        value[np.abs(value) <= _SNAP * np.maximum(np.abs(start), np.abs(stop))] = 0.0
-        above.append(_except(value, a, b))
-    keeps, first, last = _below_zero(*above)
-    keeps &= _stays_below(outputs.maps[faces], (above[0] == 0) & (above[1] == 0), a, b)
-    tail, head = ends
-    start, stop = _between(tail, head, first[:, None]), _between(tail, head, last[:, None])
-    classes = np.broadcast_to(np.array([a, b]), (len(faces), 2))
-    return _Pieces(np.stack([start, stop], axis=1)[keeps], faces[keeps], classes[keeps])
+        one, other = complex_.edges[complex_.face_edges[np.minimum.reduceat(place, starts)[faces]]].T
+        start, stop = (compared.difference[vertex, pair[faces]] for vertex in (one, other))
+        fraction = (start / (start - stop))[:, None]
+        tail, head = complex_.vertices[one], complex_.vertices[other]
+        ends.append(np.where(fraction == 1, head, tail + fraction * (head - tail)))
+    return _Pieces(np.stack(ends, axis=1), compared.face[faces], np.stack([first[faces], last[faces]], axis=1))
 
 
-def _along_edges(complex_: PlanarComplex, outputs: _Outputs, difference: np.ndarray, a: int, b: int) -> _Pieces:
-    """Where two classes tie along an edge, above all others, and perhaps together with others."""
-    edges = np.flatnonzero((difference[complex_.edges] == 0).all(axis=1))
-    ends, sides = complex_.edges[edges], complex_.edge_faces[edges]
-    above = [_except(outputs.above[end, a], a, b) for end in ends.T]
-    keeps, first, last = _below_zero(*above)
-    ties = (above[0] == 0) & (above[1] == 0)
-    keeps &= ties[:, : b + 1].sum(axis=1) == 2  # of several that tie, one pair is enough
-    tail, head = np.moveaxis(complex_.vertices[ends], 1, 0)
-    # on each side, that class of those that tie is the largest which is so at a corner off the edge
-    classes, is_flat = [], []
-    for faces in sides.T:
-        above = outputs.above[_corners_off(complex_, edges, faces)]
-        is_largest = ties & ((above >= 0) | ~ties[:, :, None]).all(axis=1)
-        top = outputs.first[faces, is_largest.argmax(axis=1)]
-        classes.append(top)
-        is_flat.append(outputs.has_twin[faces, top] & (faces != OUTSIDE))
-    left = np.where(sides[:, 0] == OUTSIDE, classes[1], classes[0])
-    right = np.where(sides[:, 1] == OUTSIDE, classes[0], classes[1])
-    keeps &= ~(is_flat[0] | is_flat[1]) | (left != right)
-    start, stop = _between(tail, head, first[:, None]), _between(tail, head, last[:, None])
-    face = np.where(sides[:, 0] == OUTSIDE, sides[:, 1], sides[:, 0])
-    return _Pieces(np.stack([start, stop], axis=1)[keeps], face[keeps], np.stack([left, right], axis=1)[keeps])
+def _along_edges(compared: _Compared, classes: _Classes) -> _Pieces:
+    """Where classes tie along an edge, above all others. Edges between the same faces and classes are one piece."""
+    complex_ = compared.complex_
+    first, last, pair = _largest(compared, classes)
+    ends = np.sign(compared.difference)[complex_.edges]
+    ties = (ends == 0).all(axis=1)
+    edges = np.flatnonzero(ties.any(axis=1))
+    ends, ties, sides = ends[edges], ties[edges], complex_.edge_faces[edges]
+    is_outside = sides == OUTSIDE
+    sides = np.where(is_outside, sides[:, ::-1], sides)
+    # on each side, that one of two classes which is larger at an end; two do not change places here
+    is_last = ends[np.arange(len(edges))[:, None], :, pair[sides]].sum(axis=2) < 0
+    top = np.where(is_last, last[sides], first[sides])
+    is_tied = (ties[:, :, None] & (compared.pairs == top[:, :1, None])).any(axis=(1, 2))
+    is_flat = (classes.has_twin[sides, top] & ~is_outside).any(axis=1)
+    keeps = is_tied & (~is_flat | (top[:, 0] != top[:, 1]))
+    edges, top, is_outside = edges[keeps], top[keeps], is_outside[keeps]
+    face = compared.face[sides[keeps]]
+    return _joined(complex_, edges, np.where(is_outside, OUTSIDE, face), top)
 
 
-def _corners_off(complex_: PlanarComplex, edges: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """For each edge, the corner of its face that is farthest from its line; one of its ends on the outside."""
-    found = complex_.edges[edges, 0].copy()
-    for index in np.flatnonzero(faces != OUTSIDE):
-        first, last = complex_.face_offsets[faces[index] : faces[index] + 2]
-        corners = complex_.face_vertices[first:last]
-        tail, head = complex_.vertices[complex_.edges[edges[index]]]
-        (x, y), offset = head - tail, complex_.vertices[corners] - tail
-        found[index] = corners[np.abs(x * offset[:, 1] - y * offset[:, 0]).argmax()]
-    return found
-
-
-def _except(above: np.ndarray, a: int, b: int) -> np.ndarray:
-    """By how much each class is larger than a and b, which tie; zero for these two."""
-    above = above.copy()
-    above[:, [a, b]] = 0.0
-    return above
-
-
-def _below_zero(start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Whether linear functions with these values at both ends are all at most zero somewhere between, from where and
-    to where (from 0 to 1)."""
-    falls, rises = (start > 0) & (stop < 0), (start < 0) & (stop > 0)
-    fraction = start / np.where(falls | rises, start - stop, 1.0)
-    first = np.where(falls, fraction, 0.0).max(axis=1, initial=0.0)
-    last = np.where(rises, fraction, 1.0).min(axis=1, initial=1.0)
-    is_never = ((start >= 0) & (stop >= 0) & (start + stop > 0)).any(axis=1)
-    return ~is_never & (first < last), first, last
-
-
-def _stays_below(maps: np.ndarray, ties: np.ndarray, a: int, b: int) -> np.ndarray:
-    """Whether on both sides of the line where a and b tie, classes that tie there as well are not the largest."""
-    gradient = maps[:, :, :2]
-    gradient = gradient / np.abs(gradient[:, [a]] - gradient[:, [b]]).max(axis=2, keepdims=True)
-    slope = gradient[:, a] - gradient[:, b]
-    # on the line c = a + share (a - b)
-    share = np.einsum("pci,pi->pc", gradient - gradient[:, [a]], slope) / np.sum(slope**2, axis=1)[:, None]
-    return ~(ties & ((share > _LEAST) | (share < -1 - _LEAST))).any(axis=1)
-
-
-def _between(start: np.ndarray, stop: np.ndarray, fraction: np.ndarray) -> np.ndarray:
-    return np.where(fraction == 1, stop, start + fraction * (stop - start))
-
-
-def _flat_faces(complex_: PlanarComplex, outputs: _Outputs, inner: _Pieces) -> np.ndarray:
-    """Faces where two classes have one map and are the largest somewhere: at the centroid or at a piece inside."""
-    points = np.column_stack([complex_.centroid, np.ones(complex_.num_faces)])
-    faces = np.arange(complex_.num_faces)
-    top = outputs.first[faces, np.einsum("fci,fi->fc", outputs.maps, points).argmax(axis=1)]
-    is_flat = outputs.has_twin[faces, top]
-    is_flat[inner.face[outputs.has_twin[inner.face[:, None], inner.classes].any(axis=1)]] = True
-    return is_flat
+def _joined(complex_: PlanarComplex, edges: np.ndarray, faces: np.ndarray, classes: np.ndarray) -> _Pieces:
+    """Edges with faces of the given complex and classes on both sides, as pieces. Faces are convex, so that edges
+    between the same ones follow each other on one line; on the domain's boundary, those of one of its sides."""
+    ends = complex_.edges[edges]
+    is_turned = (faces[:, 0] > faces[:, 1]) | ((faces[:, 0] == faces[:, 1]) & (classes[:, 0] > classes[:, 1]))
+    ends, faces, classes = (np.where(is_turned[:, None], array[:, ::-1], array) for array in (ends, faces, classes))
+    side = np.where(complex_.edge_layer[edges] == OUTSIDE, complex_.edge_unit[edges], OUTSIDE)
+    kinds, one, piece = np.unique(
+        np.column_stack([faces, classes, side]), axis=0, return_index=True, return_inverse=True
+    )
+    # of all its vertices, a piece begins at the one at which no edge ends, and ends at the one at which none begins
+    keys = piece.reshape(-1, 1) * len(complex_.vertices) + ends
+    found = [np.setdiff1d(keys[:, index], keys[:, 1 - index]) for index in (0, 1)]
+    certify(all(len(ends) == len(kinds) for ends in found), "edges between two faces are not on one line")
+    segments = complex_.vertices[np.stack(found, axis=1) % max(1, len(complex_.vertices))]
+    turned = is_turned[one]
+    segments[turned], kinds[turned, 2:4] = segments[turned, ::-1], kinds[turned, 3:1:-1]
+    return _Pieces(segments, np.where(kinds[:, 0] == OUTSIDE, kinds[:, 1], kinds[:, 0]), kinds[:, 2:4])
