@@ -137,14 +137,18 @@ def start_of(domain: PlanarDomain) -> Start:
         TypeError: for anything that is not a domain.
         ValueError: if the domain is not two-dimensional.
     """
-    if isinstance(domain, Box | Polygon | WholePlane) and all(
-        type(field) is np.ndarray and field.dtype == np.float64 and field.size <= _FEW for field in domain
-    ):
-        kind: Any = type(domain)
-        return _start_again(kind, *((field.shape, field.tobytes()) for field in domain))
-    return _start(domain)
+    kind: Any = type(domain)
+    if kind not in _KINDS:
+        return _start(domain)
+    numbers = []
+    for field in domain:
+        if type(field) is not np.ndarray or field.dtype != np.float64 or field.size > _FEW:
+            return _start(domain)
+        numbers.append((field.shape, field.tobytes()))
+    return _start_again(kind, *numbers)
 
 
+_KINDS = frozenset([Box, Polygon, WholePlane])
 _FEW = 256  # numbers, of which domains are short enough to be remembered
 
 

@@ -14,7 +14,7 @@ namespace {
 
 int num_threads(int wanted) {
     if (wanted > 0) return wanted;
-    const unsigned found = std::thread::hardware_concurrency();
+    static const unsigned found = std::thread::hardware_concurrency();  // which takes as long as a small network
     return found ? static_cast<int>(found) : 1;
 }
 

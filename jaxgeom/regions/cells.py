@@ -113,9 +113,10 @@ def complexes(networks: Layers, start: Start) -> list[PlanarComplex | None]:
         for index in range(len(each)):
             if (network := finite_member(networks, index)) is not None:
                 each[index] = complex_of_cells(exact_cells(network, start))
+    if len(start.cycles) > 1:
+        each = [found if found is None else without_artificial_edges(found) for found in each]
     return [
-        found if found is None else without_artificial_edges(found)._replace(layers=_member(networks, index))
-        for index, found in enumerate(each)
+        found if found is None else found._replace(layers=_member(networks, index)) for index, found in enumerate(each)
     ]
 
 

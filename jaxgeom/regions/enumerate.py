@@ -1,5 +1,7 @@
 """[host] All linear regions of networks in the plane, as complexes: vertices, edges, faces, patterns, affine maps."""
 
+from typing import Any
+
 import jax
 import numpy as np
 from tqdm.auto import tqdm
@@ -7,7 +9,7 @@ from tqdm.auto import tqdm
 from jaxgeom.chunks import check_chunk_size
 from jaxgeom.domains import PlanarDomain, Start, start_of
 from jaxgeom.layers import Activation, Dense, Layers, check_finite, check_layers, with_activation
-from jaxgeom.regions.cells import cell_counts, check_planar, complexes
+from jaxgeom.regions.cells import cell_counts, check_planar, complexes, with_one_axis
 from jaxgeom.regions.complex import PlanarComplex
 from jaxgeom.regions.count import with_output_cutting
 
@@ -46,22 +48,25 @@ def enumerate_regions(
     if max_regions is not None and max_regions < 1:
         raise ValueError(f"max_regions must be a positive integer, but {max_regions} was given.")
     start = start_of(domain)
-    network = jax.tree.map(np.asarray, with_activation(layers, activation))
-    if np.ndim(network[0].bias) != 1:
+    network = tuple(Dense(*map(_as_numpy, layer)) for layer in with_activation(layers, activation))
+    if network[0].bias.ndim != 1:
         raise ValueError(
             f"one network is needed, but the layers have leading axes {np.shape(network[0].bias)[:-1]}. Take one "
             "member at a time: jax.tree.map(lambda array: array[i], layers)."
         )
-    check_layers(network, dim=2)
-    check_finite(network)
+    if network[0].kernel.shape[0] != 2:
+        check_layers(network, dim=2)
     if cut_output:
         network = with_output_cutting(network)
-    stacked = jax.tree.map(lambda array: array[None], network)
+    stacked = with_one_axis(network)
     depth = len(network) - 1
     if max_regions is not None:
+        check_finite(network)
         depth = _layers_within(stacked, start, max_regions)
     if depth == len(network) - 1:
         (found,) = complexes(stacked, start)
+        if found is None:
+            check_finite(network)
         assert found is not None
         return _without_copies(found) if cut_output else found
     reached = Dense(np.zeros((1, network[depth].kernel.shape[0], 1)), np.zeros((1, 1)))
@@ -70,6 +75,10 @@ def enumerate_regions(
     nothing = np.full((found.num_faces, 1, 3), np.nan)
     outputs = np.full((len(found.vertices), 1), np.nan)
     return found._replace(gradient=nothing[..., :2], intercept=nothing[..., 2], outputs=outputs, complete=False)
+
+
+def _as_numpy(array: Any) -> Any:
+    return array if array is None else np.asarray(array)
 
 
 def _without_copies(complex_: PlanarComplex) -> PlanarComplex:

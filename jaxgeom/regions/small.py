@@ -27,21 +27,25 @@ def small_count(layers: Any, start: Start) -> tuple[int, bool] | None:
         return None
     arrays: list[Any] = []
     for layer in layers:
-        if type(layer) is not Dense or layer.slope is not None:
+        if type(layer) is not Dense:
             return None
-        arrays += layer[:2]
-    arrays = [_on_host(array) if isinstance(array, jax.Array) else array for array in arrays]
-    if not all(map(is_plain, arrays)):
-        return None
-    widths = _widths(*[array.shape for array in arrays])
-    types = {array.dtype.num for array in arrays}
-    if widths is None or len(types) > 1:
+        kernel, bias, slope = layer
+        if slope is not None:
+            return None
+        arrays += (kernel, bias)
+    for index, array in enumerate(arrays):
+        if type(array) is not np.ndarray:
+            if not isinstance(array, jax.Array) or not is_plain(array := _on_host(array)):
+                return None
+            arrays[index] = array
+    network = _network(*[(array.shape, array.dtype) for array in arrays])
+    if network is None:
         return None
     try:
         numbers = b"".join(arrays)
     except TypeError:  # not contiguous
         return None
-    found = library.count_one(numbers, widths, arrays[0].itemsize == 4, *start)
+    found = library.count_one(numbers, *network, *start)
     return None if found[0] < 0 else found
 
 
@@ -52,9 +56,14 @@ def _on_host(array: jax.Array) -> jax.Array | np.ndarray:
 
 
 @functools.lru_cache(maxsize=1024)
-def _widths(*shapes: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The widths of all layers, inputs and outputs included, if these are the shapes of one small network."""
+def _network(*arrays: tuple[tuple[int, ...], np.dtype]) -> tuple[tuple[int, ...], bool] | None:
+    """The widths of all layers, inputs and outputs included, and whether the numbers are float32, if these are the
+    shapes and the one type of a small network."""
+    shapes, types = [shape for shape, _ in arrays], {dtype for _, dtype in arrays}
+    if types not in ({np.dtype(np.float32)}, {np.dtype(np.float64)}):
+        return None
     widths = (2, *[shape[-1] if shape else 0 for shape in shapes[1::2]])
     layers = list(pairwise(widths))
     fits = list(zip(shapes[::2], shapes[1::2], strict=True)) == [(layer, layer[1:]) for layer in layers]
-    return widths if fits and layers and sum((a + 1) * b for a, b in layers) <= _MOST else None
+    is_small = fits and layers and sum((a + 1) * b for a, b in layers) <= _MOST
+    return (widths, np.dtype(np.float32) in types) if is_small else None
