@@ -37,11 +37,12 @@ def test_architectures_are_grouped_and_each_network_is_as_it_would_be_alone():
     # Rounded up to powers of two, at least 8: 1, 3, 3 and 8 units; 9 and 12; two layers.
     assert [group.members.tolist() for group in groups] == [[0, 3, 6, 7], [1, 4], [2, 5]]
     assert [group.features for group in groups] == [(2, 8, 1), (2, 12, 1), (2, 5, 2, 1)]
+    alone_of = jax.jit(lambda key, rate, features: run(key, features, None, rate).params, static_argnames="features")
     for group in groups:
         for place, network in enumerate(group.members):
             shape = SHAPES[network]
             assert tuple(group.widths[place]) == shape
-            alone = jax.tree.map(np.asarray, run(KEYS[network], sizes(shape), None, RATES[network]).params)
+            alone = jax.tree.map(np.asarray, alone_of(KEYS[network], RATES[network], sizes(shape)))
             for name, layer in member(group.result.params, place).items():
                 kernel, bias = alone[name]["kernel"], alone[name]["bias"]
                 rows, columns = kernel.shape

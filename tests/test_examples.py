@@ -7,7 +7,7 @@ from conftest import run_python
 
 # The gallery runs every command, each of which has a test of its own; here one of them does.
 MORE_ARGUMENTS = {
-    "gallery.py": ["--recipes", "movie"],
+    "gallery.py": ["--recipes", "stretch"],
     "s0_spirals.py": ["--epochs", "5"],
     "s2_detangling.py": ["--frames", "4"],
     "s3_rings.py": ["--epochs", "90"],

@@ -30,7 +30,7 @@ def test_python_blocks_run_in_order(tmp_path: Path) -> None:
 def test_the_first_command_runs(tmp_path: Path) -> None:
     command = next(command for command in COMMANDS if command.startswith("python -m jaxgeom"))
     assert command == "python -m jaxgeom xor"
-    smaller = ["--seeds", "50", "--widths", "2", "20", "--table-only"]
+    smaller = ["--seeds", "50", "--widths", "2", "--table-only"]
     assert "P(solved)" in run_python([*command.split()[1:], *smaller], tmp_path)
     assert {path.name for path in (tmp_path / "out" / "xor").iterdir()} == {"xor.json", "xor.npz", "xor.png"}
 
