@@ -16,6 +16,7 @@ ALLOWED = {
     "files": set(),
     "given": set(),
     "contract": set(),
+    "memory": set(),
     "layers": {"_typing", "same_network"},
     "domains": {"_typing"},
     "forks": set(),
@@ -26,7 +27,7 @@ ALLOWED = {
     "affine": {"_typing", "layers", "domains"},
     "comparison": {"_typing", "layers", "affine"},
     "engine": {"signals"},
-    "regions": {"_typing", "layers", "domains", "affine", "chunks", "engine", "regions"},
+    "regions": {"_typing", "layers", "domains", "affine", "chunks", "engine", "memory", "regions"},
     "measures": {"_typing", "layers", "domains", "affine", "regions"},
     "analysis": {"_typing", "layers", "domains", "inputs", "regions", "analysis"},
     "datasets": {"_typing", "inputs"},
@@ -48,8 +49,8 @@ ALLOWED = {
     },
     "population": {"_typing", "chunks", "datasets", "inputs", "losses", "models", "training"},
     "study": {
-        *("_typing", "analysis", "chunks", "datasets", "domains", "inputs", "layers", "losses", "measures", "models"),
-        *("population", "regions", "study", "training"),
+        *("_typing", "analysis", "chunks", "datasets", "domains", "inputs", "layers", "losses", "measures", "memory"),
+        *("models", "population", "regions", "study", "training"),
     },
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

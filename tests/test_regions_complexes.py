@@ -8,7 +8,9 @@ import pytest
 from complexes import network
 
 import jaxgeom as jg
+from jaxgeom import box, count_regions, enumerate_population, enumerate_regions
 from jaxgeom.domains import start_of
+from jaxgeom.regions import cells
 from jaxgeom.regions.exact import exact_count
 
 
@@ -72,3 +74,34 @@ def test_no_warnings_on_the_whole_plane_at_any_scale(widths, kernel_size, bias_s
     layers += [jg.Dense(rng.normal(size=shape), bias_size * rng.normal(size=shape[1])) for shape in others]
     complex_ = jg.enumerate_regions(tuple(layers), jg.whole_plane())
     assert complex_.num_faces == exact_count(tuple(layers), start_of(jg.whole_plane()))
+
+
+def test_complexes_that_do_not_fit_into_memory_are_refused_with_the_figure(monkeypatch):
+    layers = network(0, 300, 300, 1)
+    count = count_regions(layers, box()).count
+    monkeypatch.setattr(cells, "free_memory", lambda: 10_000_000)
+    tried = []
+    monkeypatch.setattr(cells.library, "cells", lambda *args: tried.append(args))
+    for function in (
+        lambda: enumerate_regions(layers, box()),
+        lambda: enumerate_population(jax.tree.map(lambda array: array[None], layers), box()),
+        lambda: count_regions(layers, box(), kind="linear"),
+    ):
+        with pytest.raises(
+            ValueError, match=rf"{count:,} regions .* take .* MB, but 10 MB .*max_regions.*count_regions"
+        ):
+            function()
+    assert not tried
+    assert count_regions(layers, box()).count == count  # which needs no complex
+    # the estimate is within a third of what a complex of many regions takes
+    large = network(0, 200, 1)
+    monkeypatch.undo()
+    taken = sum(np.asarray(array).nbytes for array in enumerate_regions(large, box())[:15])
+    monkeypatch.setattr(cells, "_SURELY_FITS", 0)
+    for share, fits in ((1.33, True), (0.75, False)):
+        monkeypatch.setattr(cells, "free_memory", lambda share=share: share * 2.5 * taken)
+        if fits:
+            enumerate_regions(large, box())
+        else:
+            with pytest.raises(ValueError, match="memory are free"):
+                enumerate_regions(large, box())

@@ -19,9 +19,14 @@ from jaxtyping import Array, Bool, Float, Int, Int64
 from jaxgeom.domains import Start
 from jaxgeom.engine import library
 from jaxgeom.layers import Dense, Layers, slope_of
+from jaxgeom.memory import free_memory, in_words
 from jaxgeom.regions.complex import PlanarComplex, unbounded_faces, without_artificial_edges
 from jaxgeom.regions.exact import complex_of_cells, exact_cells
 
+_SURELY_FITS = 2**28
+"""Bytes of complexes, by a guess, up to which regions are not counted before to know better."""
+_COPIES = 2.5
+"""Times the size of a complex that making it takes, by measurement."""
 NOT_COUNTED = -1
 """Stands in place of a count where a member of a population has NaN or infinite weights."""
 
@@ -101,7 +106,12 @@ def traced_cell_counts(
 
 def complexes(networks: Layers, start: Start) -> list[PlanarComplex | None]:
     """The complexes of networks with two inputs, None where weights are not finite; arguments as for
-    :func:`cell_counts`."""
+    :func:`cell_counts`.
+
+    Raises:
+        ValueError: if they would take more memory than is free.
+    """
+    _check_memory(networks, start)
     each: list[PlanarComplex | None] = [None] * len(networks[0].bias)
     if library.is_available():
         for members, slopes in by_slopes(networks):
@@ -118,6 +128,23 @@ def complexes(networks: Layers, start: Start) -> list[PlanarComplex | None]:
     return [
         found if found is None else found._replace(layers=_member(networks, index)) for index, found in enumerate(each)
     ]
+
+
+def _check_memory(networks: Layers, start: Start) -> None:
+    """Raise a ValueError if large complexes take more memory than is free: their faces are counted before."""
+    units, num_outputs = sum(layer.bias.shape[-1] for layer in networks[:-1]), networks[-1].bias.shape[-1]
+    bytes_each = _COPIES * (216 + units + 32 * num_outputs)  # of a face, with two edges and a vertex
+    if len(networks[0].bias) * units**2 * bytes_each <= _SURELY_FITS or not library.is_available():
+        return
+    counts, _ = cell_counts(networks, start)
+    needed, free = bytes_each * int(np.maximum(counts, 0).sum()), free_memory()
+    if needed > free:
+        raise ValueError(
+            f"complexes of {counts.sum():,} regions with patterns of {units:,} units take {in_words(needed)}, but "
+            f"{in_words(free)} of memory are free. Take a smaller domain, fewer networks at once (chunk_size), or "
+            "max_regions, which stops before the layer that makes more; count_regions needs no complex for "
+            'kind="activation".'
+        )
 
 
 def _member(networks: Layers, index: int) -> Layers:

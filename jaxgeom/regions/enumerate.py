@@ -43,7 +43,7 @@ def enumerate_regions(
     Raises:
         TypeError: for anything that is not a network or a planar domain.
         ValueError: for inputs that are not two-dimensional, populations, NaN or infinite weights, activations without
-            linear regions, or a ``max_regions`` below 1.
+            linear regions, a ``max_regions`` below 1, or a complex that takes more memory than is free.
     """
     if max_regions is not None and max_regions < 1:
         raise ValueError(f"max_regions must be a positive integer, but {max_regions} was given.")

@@ -1,11 +1,10 @@
 """[host] How much a study asks for, known before the work: too much is refused with the figure and a remedy."""
 
 import math
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from itertools import pairwise
-from pathlib import Path
+
+from jaxgeom.memory import free_memory, in_words
 
 MOST_LAYERS = 1000
 """Hidden layers of a program. Every one is compiled: about a second each with its training, on a busy core."""
@@ -25,8 +24,8 @@ def check_size(lengths: Mapping[str, int]) -> None:
     if num * _MEMBER_BYTES > free:
         axes = " × ".join(f"{name} {length:,}" for name, length in lengths.items())
         raise ValueError(
-            f"the study has {num:,} networks ({axes}), and keeping book of them takes {_text(num * _MEMBER_BYTES)}, "
-            f"but {_text(free)} of memory are free. Take fewer values, or run several studies and merge them."
+            f"the study has {num:,} networks ({axes}), and keeping book of them takes {in_words(num * _MEMBER_BYTES)}, "
+            f"but {in_words(free)} of memory are free. Take fewer values, or run several studies and merge them."
         )
 
 
@@ -50,8 +49,8 @@ def check_network(hidden: Sequence[int], param_bytes: int, result_bytes: int) ->
     if needed > free:
         raise ValueError(
             f"one network with hidden layers of {', '.join(f'{width:,}' for width in hidden)} units takes "
-            f"{_text(needed)} with its training and snapshots, but {_text(free)} of memory are free. Take smaller "
-            "widths, a smaller depth or fewer at_steps."
+            f"{in_words(needed)} with its training and snapshots, but {in_words(free)} of memory are free. Take "
+            "smaller widths, a smaller depth or fewer at_steps."
         )
 
 
@@ -65,8 +64,8 @@ def check_results(num_networks: int, bytes_each: int) -> None:
     needed, free = num_networks * bytes_each, free_memory()
     if needed > free:
         raise ValueError(
-            f"the variables of {num_networks:,} networks take {_text(needed)}, but {_text(free)} of memory are free. "
-            "Measure less (numbers instead of arrays), at fewer at_steps, or of fewer networks, and merge studies."
+            f"the variables of {num_networks:,} networks take {in_words(needed)}, but {in_words(free)} of memory are "
+            "free. Measure less (numbers instead of arrays), at fewer at_steps, or of fewer networks, and merge studies."
         )
 
 
@@ -74,27 +73,6 @@ def check_data(what: str, num_bytes: int) -> None:
     """Raise a ValueError for data that do not fit into memory."""
     free = free_memory()
     if num_bytes > free:
-        raise ValueError(f"{what} takes {_text(num_bytes)}, but {_text(free)} of memory are free. Take fewer points.")
-
-
-def free_memory() -> int:
-    """Bytes of memory that this process may still use: what the machine has, or a container allows."""
-    found = [2**62]
-    with suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        found.append(1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")))
-    with suppress(OSError, ValueError):  # "max" where nothing is set
-        group = Path("/sys/fs/cgroup")
-        found.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
-    if len(found) == 1:
-        with suppress(OSError, ValueError, AttributeError):
-            found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    return max(0, min(found))
-
-
-def _text(num_bytes: int) -> str:
-    for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
-        if num_bytes < 1000:
-            return f"{num_bytes:.3g} {unit}"
-        num_bytes /= 1000  # type: ignore[assignment]
-    return f"{num_bytes:.3g} EB"
+        raise ValueError(
+            f"{what} takes {in_words(num_bytes)}, but {in_words(free)} of memory are free. Take fewer points."
+        )
