@@ -65,7 +65,8 @@ def check_results(num_networks: int, bytes_each: int) -> None:
     if needed > free:
         raise ValueError(
             f"the variables of {num_networks:,} networks take {in_words(needed)}, but {in_words(free)} of memory are "
-            "free. Measure less (numbers instead of arrays), at fewer at_steps, or of fewer networks, and merge studies."
+            "free. Measure less (numbers instead of arrays), at fewer at_steps, or of fewer networks, and merge "
+            "studies."
         )
 
 
