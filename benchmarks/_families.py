@@ -273,6 +273,6 @@ def vanishing(rng: np.random.Generator, layers: Network) -> Network:
         value *= size
         kernel, bias = size * kernel, bias * (value if value > 1e-310 else 0.0)
         if size == 1e-36:
-            kernel, bias = np.float64(np.float32(kernel)), np.float64(np.float32(bias))
+            kernel, bias = (np.float32(array).astype(np.float64) for array in (kernel, bias))
         found.append((kernel, bias))
     return found

@@ -15,7 +15,7 @@ SYMMETRIC_PLANE = Start(np.array([[0.0, 0, 1], [1, 0, 0], [-1, 1, 0], [-1, -1, 0
 
 
 def network(*pairs):
-    return tuple(Dense(np.float64(kernel), np.float64(bias)) for kernel, bias, *_ in pairs)
+    return tuple(Dense(np.asarray(kernel, np.float64), np.asarray(bias, np.float64)) for kernel, bias, *_ in pairs)
 
 
 def of_widths(draw, *widths):

@@ -30,7 +30,7 @@ def lines(*rows):
 
 
 def net(rows, kernel, bias):
-    return (lines(*rows), Dense(np.float64(kernel), np.float64(bias)))
+    return (lines(*rows), Dense(np.asarray(kernel, np.float64), np.asarray(bias, np.float64)))
 
 
 @pytest.mark.parametrize("widths", [(1,), (10, 1), (8, 8, 1), (5, 5, 5, 1)])

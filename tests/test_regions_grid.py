@@ -132,7 +132,9 @@ def test_trained_xor_networks_on_the_customary_grid(trained_xor, width):
         first.sort()
         # Equal patterns have equal maps, and a row equal to an earlier one is never kept: whether that one was kept
         # or dropped, some kept row is near. So the rule may be told each pattern once, at its first point.
-        (kernel, bias), (outer, outer_bias) = [(np.float64(kernel), np.float64(bias)) for kernel, bias, *_ in layers]
+        (kernel, bias), (outer, outer_bias) = [
+            (np.asarray(layer.kernel, np.float64), np.asarray(layer.bias, np.float64)) for layer in layers
+        ]
         maps = (patterns[first] * outer[:, 0]) @ np.concatenate([kernel, bias[None]]).T + [0, 0, outer_bias[0]]
         assert found.num_patterns[index] == len(first)
         assert found.num_maps[index] == len(sequential_rule(maps))

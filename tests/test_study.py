@@ -67,7 +67,9 @@ def params_at(study: jg.Study, place: tuple[int, ...], width: int) -> dict[str, 
     """Parameters of one network at one step, without padding, in float64."""
     found: dict[str, dict[str, np.ndarray]] = {}
     for name in ("dense0_relu", "dense1_linear"):
-        found[name] = {n: np.float64(study.variables[f"weights_{name}_{n}"][place]) for n in ("kernel", "bias")}
+        found[name] = {
+            n: np.asarray(study.variables[f"weights_{name}_{n}"][place], np.float64) for n in ("kernel", "bias")
+        }
     first, last = found["dense0_relu"], found["dense1_linear"]
     assert not np.any(first["kernel"][:, width:])
     assert not np.any(last["kernel"][width:])
