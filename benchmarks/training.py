@@ -73,7 +73,7 @@ TINY = {
     "seconds": 0.0,
     "repeats": 1,
     "populations": {"A": [5], "B": [5], "C": [2]},
-    "widths": {"B": [2], "C": [1, 2]},
+    "widths": {"B": [2], "C": [2]},
     "loop_members": {"A": 1, "B": 2, "C": 1},
     "recording": {"members": 4, "steps": 150},
     "compile": {"depths": [2], "members": [4], "steps": [75]},
