@@ -277,6 +277,10 @@ struct Cutter {
     // unit's own function on the cell, which pays where weights are few.
     int exact_sign(const Entry &entry, int unit, Point *point) {
         const int l = entry.layer;
+        if (!point->known) {  // what is known exactly of a point serves all units
+            const int found = sharp_sign(entry, unit, point);
+            if (found) return found;
+        }
         Knowledge &known = knowledge(point);
         int8_t &sign = known.signs[net.unit_offsets[l] + unit];
         if (sign == 2) {
@@ -303,7 +307,7 @@ struct Cutter {
     // ---- functions in twice the precision
 
     bool can_sharpen = false;  // not where weights are few, nor where slopes are so steep that products overflow
-    double *place_of_sharp_rows(int stride) { return can_sharpen && (Build || net.num_layers > 2) ? arena.take<double>(6 * stride) : nullptr; }
+    double *place_of_sharp_rows(int stride) { return can_sharpen && (Build || net.num_layers > 1) ? arena.take<double>(6 * stride) : nullptr; }
     void sharpen(const Entry &entry) {
         if (entry.is_sharp) return;
         const Layer &layer = net.layers[entry.layer];
@@ -444,6 +448,19 @@ struct Cutter {
         const double size = std::max({std::fabs(x.high), std::fabs(y.high), 1.0});
         error = 3 * size * (of_products / size_of_w + kSharp);
         return error < kEps * size && size < 1e60;
+    }
+    // The sign of a unit at a point in twice the precision; 0 where that does not decide.
+    int sharp_sign(const Entry &entry, int unit, const Point *point) {
+        Pair f[3], x, y;
+        double error, e;
+        const Line line{0, 0, 0, 0, 0, &entry, unit, 0, 0, false};
+        if (Plane || !can_sharpen || !sharp_line(line, f, error) || !sharp_point(point, x, y, e)) return 0;
+        const double gradient = std::fabs(f[0].high) + std::fabs(f[1].high), size = gradient + std::fabs(f[2].high);
+        const double reach = std::max({std::fabs(x.high), std::fabs(y.high), 1.0});
+        if (!(size < 1e60 && error < 1e60)) return 0;
+        const double z = plus(plus(times(f[0], x), times(f[1], y)), f[2]).high;
+        const double bound = 1.01 * (3 * error * (reach + e) + gradient * e + 16 * kSharp * size * reach) + kFloor;
+        return z > bound ? 1 : -z > bound ? -1 : 0;
     }
     void scaled_corner(int index, double *p) const {
         const Corner &c = domain.corners[index];
