@@ -20,7 +20,7 @@ def closed() -> Iterator[None]:
     plt.close("all")
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore:.*deprecated:DeprecationWarning")  # of Matplotlib's by pyparsing
 @pytest.mark.parametrize("layers", [DEAD, FOUR], ids=["one region", "four equal regions"])
 @pytest.mark.parametrize("color_by", ["random", "area", "output", "slope", "active"])
 def test_points_and_lines_over_regions_leave_their_limits(layers: Any, color_by: str) -> None:
@@ -34,7 +34,7 @@ def test_points_and_lines_over_regions_leave_their_limits(layers: Any, color_by:
     np.testing.assert_allclose([ax.get_xlim(), ax.get_ylim()], [[-1, 2], [-1, 2]])
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore:.*deprecated:DeprecationWarning")  # of Matplotlib's by pyparsing
 @pytest.mark.parametrize(
     "draw",
     [

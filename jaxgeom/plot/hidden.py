@@ -49,7 +49,7 @@ def plot_hidden(
     chosen: Any = hidden[:, list(units)]
     drawn = plot_points(chosen, labels, names=names, ax=ax, **{"s": 8} | style)
     cube: Any = ax
-    cube.add_collection3d(Line3DCollection(_CUBE_EDGES, colors="0.6", linewidths=0.8, zorder=0.5), autolim=False)
+    cube.add_collection(Line3DCollection(_CUBE_EDGES, colors="0.6", linewidths=0.8, zorder=0.5), autolim=False)
     cube.set(xlim=(0, 1), ylim=(0, 1), zlim=(0, 1), xticks=(0, 1), yticks=(0, 1), zticks=(0, 1))
     cube.set(**{f"{axis}label": f"unit {unit}" for axis, unit in zip("xyz", units, strict=True)})
     for axis in (cube.xaxis, cube.yaxis, cube.zaxis):
@@ -73,7 +73,7 @@ def plot_cube_plane(weight: Float[Any, " 3"], bias: float, *, ax: Axes, **style:
         cube_section(weight, bias), **{"facecolors": "0.4", "alpha": 0.25, "linewidths": 0} | style
     )
     cube: Any = ax
-    cube.add_collection3d(drawn, autolim=False)
+    cube.add_collection(drawn, autolim=False)  # add_collection3d takes no autolim before Matplotlib 3.10
     return drawn
 
 
