@@ -1,7 +1,7 @@
 """How good are estimated numbers of regions? Coverage against exact counts, and what wide inputs cost.
 
 Coverage: networks at PyTorch's initialisation on [-1, 1]^dim in 3 to 5 dimensions, of one to three hidden layers. Each
-is counted exactly (`count_regions_nd`) and estimated; counted are the intervals estimate ± 1.96 standard errors that
+is counted exactly (`count_regions`) and estimated; counted are the intervals estimate ± 1.96 standard errors that
 hold the exact count, all of them, and those of networks with more regions than samples, where something was sampled.
 At least 93 % are aimed at. Certain bounds must always hold, and complete walks must be the exact count.
 
@@ -46,7 +46,7 @@ def coverage(num: int, num_samples: int) -> dict[str, Any]:
         dim = 3 + index % 3
         layers = network(dim, SHAPES[dim][rng.integers(3)], rng)
         domain = jg.box(-1, 1, dim=dim)
-        count = int(jg.count_regions_nd(layers, domain).count)
+        count = int(jg.count_regions(layers, domain).count)
         start = time.perf_counter()
         found = jg.estimate_regions(jax.random.key(index), layers, domain, num_samples=num_samples)
         seconds += time.perf_counter() - start

@@ -15,6 +15,7 @@ from jaxgeom.analysis.functional_dimension import (
     batch_functional_dimension,
     functional_dimension,
 )
+from jaxgeom.analysis.surfaces import DecisionSurface, decision_surface
 from jaxgeom.analysis.topology import Topology, topology
 from jaxgeom.chunks import map_chunks
 from jaxgeom.comparison import (
@@ -99,7 +100,8 @@ from jaxgeom.regions.bounds import (
     zaslavsky_central,
 )
 from jaxgeom.regions.breakpoints import breakpoints
-from jaxgeom.regions.complex import PlanarComplex, check_complex
+from jaxgeom.regions.certificates import check_complex
+from jaxgeom.regions.complex import PlanarComplex
 from jaxgeom.regions.count import RegionCounts, count_regions
 from jaxgeom.regions.enumerate import enumerate_population, enumerate_regions
 from jaxgeom.regions.grid import GridRegions, grid_regions
@@ -110,7 +112,7 @@ from jaxgeom.regions.locate import locate
 from jaxgeom.regions.merge import region_labels
 from jaxgeom.regions.paths import polyline_breakpoints
 from jaxgeom.regions.slices import Plane, Projection, box_on_plane, lift, on_plane, plane_through, project
-from jaxgeom.regions.spatial import SpatialComplex, SpatialCount, count_regions_nd, enumerate_regions_nd
+from jaxgeom.regions.space import SpatialComplex
 from jaxgeom.study import Study, run_study
 from jaxgeom.training import Fit, Trainer, TrainState, fit, trainer
 
@@ -129,6 +131,7 @@ __all__ = [
     "Codes",
     "Comparison",
     "Dataset",
+    "DecisionSurface",
     "Dense",
     "Fit",
     "Forward",
@@ -153,7 +156,6 @@ __all__ = [
     "Separability",
     "Solved",
     "SpatialComplex",
-    "SpatialCount",
     "Study",
     "Topology",
     "TrainState",
@@ -178,17 +180,16 @@ __all__ = [
     "corners",
     "count_grid_regions",
     "count_regions",
-    "count_regions_nd",
     "damped_sine",
     "datasets",
     "decision_boundary",
+    "decision_surface",
     "disk_with_holes",
     "distance_to_boundary",
     "distance_to_decision_boundary",
     "edge_lengths",
     "enumerate_population",
     "enumerate_regions",
-    "enumerate_regions_nd",
     "estimate_regions",
     "fit",
     "fit_affine",

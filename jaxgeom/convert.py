@@ -1,6 +1,6 @@
-"""[edge] Complexes for other libraries: shapely polygons, a networkx graph of neighbouring regions, SVG.
+"""[edge] Complexes for other libraries: shapely polygons, a networkx graph of neighbouring regions, meshes, SVG.
 
-shapely and networkx are optional: ``pip install "jaxgeom[interop]"``. SVG is written here.
+shapely, networkx and trimesh are optional: ``pip install "jaxgeom[interop]"``. SVG is written here.
 """
 
 import importlib
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from jaxgeom.analysis.surfaces import DecisionSurface
 from jaxgeom.files import whole_file
 from jaxgeom.measures import edge_lengths
 from jaxgeom.regions.boundary import check_bounded
@@ -61,6 +62,36 @@ def to_networkx(complex_: PlanarComplex) -> Any:
         )
     )
     return graph
+
+
+def to_trimesh(surface: DecisionSurface) -> Any:
+    """A decision surface as a ``trimesh.Trimesh`` with the same vertices and triangles.
+
+    Raises:
+        ImportError: without trimesh.
+    """
+    return _optional("trimesh").Trimesh(surface.vertices, surface.triangles, process=False)
+
+
+def save_surface(surface: DecisionSurface, path: str | Path) -> None:
+    """Write a decision surface as OBJ, PLY, STL or GLB, by the ending of its name: whole, or not at all.
+
+    Raises:
+        ImportError: without trimesh.
+        ValueError: for another ending, and a surface without triangles.
+    """
+    path = Path(path)
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in MESHES:
+        raise ValueError(f"surfaces are written as {', '.join(MESHES)}, but {path.name!r} was given.")
+    if not len(surface.triangles):
+        raise ValueError("this surface has no triangles: the network does not change its sign in the box.")
+    data = to_trimesh(surface).export(file_type=kind)
+    with whole_file(path) as part:
+        part.write_bytes(data if isinstance(data, bytes) else data.encode())
+
+
+MESHES = ("obj", "ply", "stl", "glb")
 
 
 def to_svg(

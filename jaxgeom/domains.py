@@ -118,6 +118,29 @@ class Start(NamedTuple):
     """The vertices of each face, counter-clockwise."""
 
 
+def cut_from(domain: PlanarDomain) -> Start | Box:
+    """What regions are cut from: the start of a domain of the plane, or a checked box in any other dimension.
+
+    Raises:
+        TypeError: for anything that is not a domain.
+        ValueError: for a box in more than 10 dimensions.
+    """
+    if not isinstance(domain, Box) or np.size(domain.low) == 2:
+        return start_of(domain)
+    domain = checked_box(domain)
+    if len(domain.low) > MOST_DIMENSIONS:
+        raise ValueError(
+            f"a box in {len(domain.low)} dimensions has 2^{len(domain.low)} corners to begin with, and at most "
+            f"{MOST_DIMENSIONS} dimensions are allowed. Take a slice: jaxgeom.on_plane composes the first layer with a "
+            "plane in the input space. Or estimate: jaxgeom.estimate_regions."
+        )
+    return domain
+
+
+MOST_DIMENSIONS = 10
+"""Of boxes whose regions can be found."""
+
+
 _DIRECTIONS = np.array(
     [
         [0.96929931640625, 0.24588012695312],

@@ -6,8 +6,10 @@ import numpy as np
 
 from jaxgeom.domains import box, start_of
 from jaxgeom.layers import Dense, with_activation
+from jaxgeom.regions.cells import cell_counts, with_one_axis
 from jaxgeom.regions.complex import without_artificial_edges
 from jaxgeom.regions.exact import complex_of_cells, exact_cells
+from jaxgeom.regions.spaces import space_complexes
 
 
 def network(seed, *widths, num_inputs=2, values=None):
@@ -18,6 +20,16 @@ def network(seed, *widths, num_inputs=2, values=None):
         return rng.uniform(-1, 1, shape) if values is None else rng.choice(values, shape)
 
     return tuple(Dense(draw((a, b)), draw(b)) for a, b in itertools.pairwise((num_inputs, *widths)))
+
+
+def counts_in_box(layers, domain):
+    """Counts by the engine's part for boxes of any dimension, on the square, too."""
+    return cell_counts(with_one_axis(with_activation(layers, None)), domain)[0]
+
+
+def complex_in_box(layers, domain):
+    """The complex of one network from there."""
+    return space_complexes(with_one_axis(with_activation(layers, None)), domain)[0]
 
 
 def complex_of(layers, domain=None, *, activation=None, cut_output=False):

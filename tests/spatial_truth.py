@@ -1,4 +1,4 @@
-"""Exact regions in any dimension, cell by cell: what :mod:`jaxgeom.regions.spatial` is held against.
+"""Exact regions in any dimension, cell by cell: what :mod:`jaxgeom.regions.space` is held against.
 
 Nothing here imports jax or jaxgeom, and nothing is shared with the library's method: every cell is a convex polytope
 of its own, kept as rational vertices, each with the set of inequalities that are equalities there. An inequality

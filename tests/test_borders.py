@@ -7,10 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from complexes import complex_in_box, counts_in_box
 from jax import lax
 
 import jaxgeom as jg
 from jaxgeom import Dense, box
+from jaxgeom.regions import spaces
 from jaxgeom.regions.distinct import first_kept
 from jaxgeom.regions.grid_host import first_columns, num_kept
 
@@ -60,8 +62,8 @@ def test_layers_without_units_and_outputs(name):
         assert complex_.intercept.shape == (num, outputs)
     found = jg.locate(complex_, layers, complex_.centroid)
     np.testing.assert_array_equal(found, np.arange(num))
-    assert jg.count_regions_nd(layers, SQUARE).count == num
-    spatial = jg.enumerate_regions_nd(layers, SQUARE)
+    assert counts_in_box(layers, SQUARE)[0] == num
+    spatial = complex_in_box(layers, SQUARE)
     assert spatial.num_cells == num
     assert spatial.gradient.shape == (num, outputs, 2)
     found = jg.breakpoints(layers, START, STOP)
@@ -84,27 +86,22 @@ def test_populations_of_none_give_empty_arrays():
     assert jg.count_regions(none, SQUARE, min_area=0.1).num_large.shape == (0,)
     assert jg.enumerate_population(none, SQUARE) == []
     assert jg.count_grid_regions(none, POINTS).num_maps.shape == (0,)
-    assert jg.count_regions_nd(none, SQUARE).num_faces.shape == (0, 3)
+    assert counts_in_box(none, SQUARE).shape == (0,)
     assert jg.breakpoints(none, START, STOP).count.shape == (0,)
     assert jax.vmap(lambda layers: jg.grid_regions(layers, POINTS).num_maps)(none).shape == (0,)
 
 
-@pytest.mark.parametrize(("dim", "widths"), [(8, (32,)), (8, (16, 16)), (3, (1400, 1400)), (10, (16,))])
-def test_spatial_counts_that_would_take_too_much_are_refused_at_once(dim, widths):
+@pytest.mark.parametrize(("dim", "widths"), [(8, (32,)), (8, (16, 16)), (3, (1400, 1400)), (4, (8,))])
+def test_spatial_complexes_that_would_take_too_much_are_refused(dim, widths, monkeypatch):
+    monkeypatch.setattr(spaces, "free_memory", lambda: 10**6)
     layers = random(dim, *widths, 1)
-    for function in (jg.count_regions_nd, jg.enumerate_regions_nd):
-        with pytest.raises(ValueError, match=r"there will be some .* GB, but max_memory allows 4 GB\. Take a smaller"):
-            function(layers, box(dim=dim))
+    with pytest.raises(ValueError, match=r"more than [\d,]+ regions, of which complexes take more than the 1 MB"):
+        jg.enumerate_regions(layers, box(dim=dim))
 
 
-def test_the_limit_of_spatial_counts_can_be_set():
-    layers = random(4, 8, 1)
-    count = jg.count_regions_nd(layers, box(dim=4)).count
-    assert jg.count_regions_nd(layers, box(dim=4), max_memory=None).count == count
-    with pytest.raises(ValueError, match="max_memory allows"):
-        jg.count_regions_nd(layers, box(dim=4), max_memory=1e4)
-    with pytest.raises(ValueError, match="positive number of bytes"):
-        jg.count_regions_nd(layers, box(dim=4), max_memory=-1)
+def test_complexes_in_many_dimensions_are_refused_at_once():
+    with pytest.raises(ValueError, match=r"regions are enumerated in at most 8 dimensions\. count_regions takes 10"):
+        jg.enumerate_regions(random(9, 4, 1), box(dim=9))
 
 
 @pytest.mark.parametrize("atol", [np.array(-1.0), np.array(np.nan), np.array([1e-3]), jnp.array(0.0), np.inf])

@@ -56,7 +56,7 @@ def test_without_sampling_it_is_the_exact_count(dim: int) -> None:
     for seed, widths in enumerate([[9], [6, 6], [4, 4, 4], [2, 7]]):
         layers = network(dim, widths, seed)
         found = estimate(layers, dim, num_samples=5000)
-        count = int(jg.count_regions_nd(layers, domain).count)
+        count = int(jg.count_regions(layers, domain).count)
         assert found.is_complete
         assert (found.estimate, found.standard_error, found.lower) == (count, 0, count)
         assert found.upper >= count
@@ -72,7 +72,7 @@ def test_ties_and_dead_units_are_decided_as_by_exact_arithmetic() -> None:
         kernel[:, 2], bias[2] = 0.0, rng.choice([-1.0, 0.0, 1.0])  # constant
         layers = (jg.Dense(kernel, bias), *layers[1:])
         found = estimate(layers, 3)
-        assert found.estimate == int(jg.count_regions_nd(layers, jg.box(-1, 1, dim=3)).count)
+        assert found.estimate == int(jg.count_regions(layers, jg.box(-1, 1, dim=3)).count)
         assert found.is_complete
         assert found.lower <= found.estimate
 
@@ -80,7 +80,7 @@ def test_ties_and_dead_units_are_decided_as_by_exact_arithmetic() -> None:
 def test_other_activations() -> None:
     layers = network(3, [5, 5], 3)
     for activation in ("leaky_relu", "abs", "hard_tanh", ["linear", "relu"], -0.5):
-        exact = jg.count_regions_nd(layers, jg.box(-1, 1, dim=3), activation=activation).count
+        exact = jg.count_regions(layers, jg.box(-1, 1, dim=3), activation=activation).count
         found = jg.estimate_regions(jax.random.key(0), layers, jg.box(-1, 1, dim=3), activation=activation)
         assert found.estimate == exact <= found.upper
 
@@ -106,7 +106,7 @@ def test_scales_do_not_matter(scale: float) -> None:
         layers[1]._replace(bias=layers[1].bias * scale),
     )
     scaled = (*scaled, layers[2])
-    assert estimate(scaled, 3).estimate == jg.count_regions_nd(layers, jg.box(-1, 1, dim=3)).count
+    assert estimate(scaled, 3).estimate == jg.count_regions(layers, jg.box(-1, 1, dim=3)).count
     wide = (layers[0]._replace(kernel=layers[0].kernel / scale), *layers[1:])
     domain = jg.box(-scale, scale, dim=3)
     assert jg.estimate_regions(jax.random.key(0), wide, domain).estimate == estimate(layers, 3).estimate
@@ -114,7 +114,7 @@ def test_scales_do_not_matter(scale: float) -> None:
 
 def test_estimates_are_unbiased_and_standard_errors_right() -> None:
     layers = network(4, [10, 10], 1)
-    count = int(jg.count_regions_nd(layers, jg.box(-1, 1, dim=4)).count)
+    count = int(jg.count_regions(layers, jg.box(-1, 1, dim=4)).count)
     found = [estimate(layers, 4, seed, num_samples=60, num_replicates=10) for seed in range(40)]
     assert not any(one.is_complete for one in found)
     errors = np.array([one.estimate - count for one in found])

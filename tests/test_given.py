@@ -166,7 +166,7 @@ def test_boxes_made_by_hand_are_checked(bounds):
     for use in (
         lambda: count_regions(ONE, domain),
         lambda: jaxgeom.enumerate_regions(ONE, domain),
-        lambda: jaxgeom.count_regions_nd(ONE, domain),
+        lambda: jaxgeom.count_regions(ONE, domain),
         lambda: jaxgeom.grid_points(domain, 3),
         lambda: jaxgeom.corners(domain),
     ):

@@ -26,7 +26,7 @@ ALLOWED = {
     "chunks": {"_typing", "forks", "signals", "threads"},
     "affine": {"_typing", "layers", "domains"},
     "comparison": {"_typing", "layers", "affine"},
-    "engine": {"signals"},
+    "engine": {"signals", "engine"},
     "regions": {"_typing", "layers", "domains", "affine", "chunks", "engine", "memory", "regions"},
     "measures": {"_typing", "layers", "domains", "affine", "regions"},
     "analysis": {"_typing", "layers", "domains", "inputs", "regions", "analysis"},

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from complexes import complex_of
+from complexes import complex_in_box, complex_of
 
 import jaxgeom as jg
 from jaxgeom.layers import pad_widths
@@ -60,13 +60,11 @@ TAKES_LAYERS = {
         jg.count_regions(layers, SQUARE, kind=kind, cut_output=cut, min_area=0.01)
         for kind, cut in itertools.product(("activation", "linear", "map"), (False, True))
     ],
-    "count_regions_nd": lambda layers: jg.count_regions_nd(layers, jg.box(dim=2)),
     "distance_to_boundary": lambda layers: jg.distance_to_boundary(layers, POINTS).distance,
     "enumerate_population": lambda layers: [
         complex_facts(c) for c in jg.enumerate_population(jax.tree.map(lambda a: a[None], read(layers)), SQUARE)
     ],
     "enumerate_regions": lambda layers: complex_facts(jg.enumerate_regions(layers, SQUARE)),
-    "enumerate_regions_nd": lambda layers: spatial_facts(jg.enumerate_regions_nd(layers, jg.box(dim=2))),
     "estimate_regions": lambda layers: jg.estimate_regions(jax.random.key(0), layers, SQUARE)[:2],
     "forward": lambda layers: jg.forward(layers, POINTS).output,
     "grid_regions": lambda layers: jg.grid_regions(layers, POINTS)._replace(patterns=None),
@@ -87,6 +85,7 @@ TAKES_LAYERS = {
 # one replaces all activations, the others ask for the parameters of all layers
 EXEMPT = {"step_output", "functional_dimension", "batch_functional_dimension"}
 INNER = {
+    "in a box": lambda layers: spatial_facts(complex_in_box(read(layers), SQUARE)),
     "pad_widths": lambda layers: jg.forward(pad_widths(read(layers), WIDER[len(layers)]), POINTS).output,
     "slow": lambda layers: complex_facts(complex_of(layers)),
     "traced": lambda layers: jax.jit(lambda layers: jg.count_regions(layers, SQUARE).count)(read(layers)),

@@ -11,7 +11,6 @@ import reference
 from jaxgeom import (
     Dense,
     box,
-    check_complex,
     count_regions,
     enumerate_population,
     enumerate_regions,
@@ -22,6 +21,7 @@ from jaxgeom import (
 )
 from jaxgeom.domains import start_of
 from jaxgeom.layers import pad_widths, with_activation
+from jaxgeom.regions.certificates import check_complex
 from jaxgeom.regions.exact import exact_cells
 
 

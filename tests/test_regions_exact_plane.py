@@ -9,7 +9,8 @@ import reference
 from exact_networks import PLANE, SYMMETRIC_PLANE, lines, maps, relu, sloped, small_integers, turned, uniform, wedge
 
 from jaxgeom.domains import WholePlane, box, start_of
-from jaxgeom.regions.complex import ARTIFICIAL, check_complex, without_artificial_edges
+from jaxgeom.regions.certificates import check_complex
+from jaxgeom.regions.complex import ARTIFICIAL, without_artificial_edges
 from jaxgeom.regions.exact import complex_of_cells, exact_cells, exact_count
 
 

@@ -81,6 +81,37 @@ def test_counts_and_complexes(without, widths, domain):
             assert len(found.edges) == len(right.edges)
 
 
+@pytest.mark.parametrize(("dim", "widths"), [(1, (3, 2)), (3, (4, 2)), (3, (3, 2, 1)), (4, (3, 1))])
+def test_boxes_of_other_dimensions(without, dim, widths):
+    nets = [network(seed, *widths, num_inputs=dim, values=[-1, -0.5, 0.5, 1]) for seed in range(2)]
+    nets += [network(seed, *widths, num_inputs=dim) for seed in range(2)]
+    layers = jax.tree.map(lambda *arrays: np.stack(arrays), *nets)
+    domain = jg.box(-1.5, 1, dim=dim)
+
+    def everything():
+        counts = jg.count_regions(layers, domain)
+        return counts.count, counts.degenerate, jg.enumerate_population(layers, domain)
+
+    count, degenerate, complexes = without(everything)
+    right, right_degenerate, right_complexes = everything()
+    assert count.tolist() == right.tolist()
+    assert degenerate.tolist() == right_degenerate.tolist()
+    for found, same in zip(complexes, right_complexes, strict=True):
+        jg.check_complex(found)
+        one, other = (np.lexsort(c.patterns.T) for c in (found, same))
+        assert found.num_faces == same.num_faces
+        np.testing.assert_array_equal(found.patterns[one], same.patterns[other])
+        np.testing.assert_allclose(found.volume[one], same.volume[other], atol=1e-12)
+        np.testing.assert_allclose(found.centroid[one], same.centroid[other], atol=1e-9)
+        np.testing.assert_allclose(found.gradient[one], same.gradient[other], atol=1e-12)
+        facets = [
+            sorted(zip(*map(np.ndarray.tolist, (c.facet_layer, c.facet_unit)), strict=True)) for c in (found, same)
+        ]
+        assert facets[0] == facets[1]
+        signs = [sorted(map(tuple, np.column_stack([c.signs, c.is_on_side]).tolist())) for c in (found, same)]
+        assert signs[0] == signs[1]
+
+
 def test_inside_programs(without):
     layers = population(4, 3, 1)
     count = partial(jg.count_regions, domain=jg.box())

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
-from complexes import complex_of
+from complexes import complex_in_box, complex_of, counts_in_box
 from spatial_truth import exact_spatial_regions
 
 import jaxgeom as jg
@@ -79,7 +79,7 @@ def test_counts_are_those_of_rationals(trained):
     assert jg.count_regions(layers, SQUARE).count.tolist() == right
     by_hand = tuple(jg.Dense(layer.kernel, layer.bias) for _, _, layer in named_layers(params))
     assert jg.count_regions(by_hand, SQUARE, activation=activation).count.tolist() == right
-    assert jg.count_regions_nd(layers, jg.box(dim=2)).count.tolist() == right
+    assert counts_in_box(layers, SQUARE).tolist() == right
     assert [None if c is None else c.num_faces for c in jg.enumerate_population(layers, SQUARE)] == right
     points = jg.grid_points(SQUARE, 21)
     patterns = [reference.num_distinct_patterns(member(layers, index), points) for index in range(3)]
@@ -127,7 +127,7 @@ def test_maps_of_regions_are_jacobians(trained):
     np.testing.assert_array_equal(reference.activation_patterns(one, complex_.centroid), complex_.patterns)
     slow = complex_of(one)
     assert sorted(map(tuple, slow.patterns.tolist())) == sorted(map(tuple, complex_.patterns.tolist()))
-    nd = jg.enumerate_regions_nd(one, jg.box(dim=2))
+    nd = complex_in_box(one, SQUARE)
     assert sorted(map(tuple, nd.patterns.tolist())) == sorted(map(tuple, complex_.patterns.tolist()))
     np.testing.assert_allclose(np.sort(nd.volume), np.sort(complex_.area), atol=1e-12)
 
@@ -239,7 +239,7 @@ def test_members_of_a_population_may_differ():
     assert jg.count_regions(layers, SQUARE).count.tolist() == right
     assert jax.jit(lambda layers: jg.count_regions(layers, SQUARE).count)(layers).tolist() == right
     assert jax.jit(jax.vmap(lambda layers: jg.count_regions(layers, SQUARE).count))(layers).tolist() == right
-    assert jg.count_regions_nd(layers, jg.box(dim=2)).count.tolist() == right
+    assert counts_in_box(layers, SQUARE).tolist() == right
     for index, complex_ in enumerate(jg.enumerate_population(layers, SQUARE)):
         alone = jg.enumerate_regions(member(layers, index), SQUARE)
         jax.tree.map(np.testing.assert_array_equal, complex_, alone)
@@ -261,12 +261,11 @@ def test_slopes_that_are_not_finite():
     assert counts[[0, 2]].tolist() == [rational_count(member(layers, index)) for index in (0, 2)]
     assert jax.jit(lambda layers: jg.count_regions(layers, SQUARE).count)(layers).tolist() == counts.tolist()
     assert jg.enumerate_population(layers, SQUARE)[1] is None
-    assert jg.count_regions_nd(layers, jg.box(dim=2)).count[1] == -1
+    assert counts_in_box(layers, SQUARE)[1] == -1
     assert jg.breakpoints(layers, POINTS[0], POINTS[1]).count[1] == -1
     for function in (
         partial(jg.count_regions, domain=SQUARE),
         partial(jg.enumerate_regions, domain=SQUARE),
-        partial(jg.count_regions_nd, domain=jg.box(dim=2)),
         partial(jg.grid_regions, points=POINTS),
         partial(jg.distance_to_boundary, x=POINTS),
         partial(jg.affine_triples, points=POINTS),
@@ -283,7 +282,6 @@ def test_what_is_refused(unchecked):
     for function in (
         lambda **given: jg.count_regions(leaky, SQUARE, **given),
         lambda **given: jg.enumerate_regions(leaky, SQUARE, **given),
-        lambda **given: jg.count_regions_nd(leaky, jg.box(dim=2), **given),
         lambda **given: jg.breakpoints(leaky, *POINTS[:2], **given),
         lambda **given: jg.breakpoints(leaky, *POINTS[:2], capacity=9, **given),
         lambda **given: jg.polyline_breakpoints(leaky, POINTS[:2], **given),
@@ -345,8 +343,7 @@ def test_extreme_slopes_are_exact():
         layers = (*(layer._replace(slope=slope) for layer, slope in zip(plain, slopes, strict=False)), plain[2])
         right = rational_count(layers)
         assert jg.count_regions(layers, SQUARE).count == right
-        with np.errstate(over="ignore", invalid="ignore"):
-            assert jg.count_regions_nd(layers, jg.box(dim=2)).count == right
+        assert counts_in_box(layers, SQUARE)[0] == right
         expected = reference.exact_breakpoints(layers, *POINTS[:2])[0]
         assert jg.breakpoints(layers, *POINTS[:2]).count == len(expected)
 
@@ -363,8 +360,8 @@ def test_slopes_in_three_dimensions():
     for slopes in ([0.01, -1.0], [1.0, 0.2]):
         layers = (*(layer._replace(slope=slope) for layer, slope in zip(plain, slopes, strict=False)), plain[2])
         truth = exact_spatial_regions(layers, [-1] * 3, [1] * 3)
-        assert jg.count_regions_nd(layers, jg.box(dim=3)).count == len(truth)
-        assert jg.count_regions_nd(plain, jg.box(dim=3), activation=slopes).count == len(truth)
+        assert jg.count_regions(layers, jg.box(dim=3)).count == len(truth)
+        assert jg.count_regions(plain, jg.box(dim=3), activation=slopes).count == len(truth)
 
 
 def test_a_study_file_with_leaky_units(tmp_path):

@@ -18,12 +18,11 @@ from tqdm.auto import tqdm
 
 from jaxgeom._reprs import readable
 from jaxgeom.analysis.fields import PRIMES, echelon, product, residues
-from jaxgeom.domains import Box, PlanarDomain
+from jaxgeom.domains import PlanarDomain
 from jaxgeom.given import as_float64, points_of
 from jaxgeom.layers import Activation, Layers, check_finite, check_layers, is_rewriting, slope_of, with_activation
 from jaxgeom.regions.cells import with_one_axis
 from jaxgeom.regions.enumerate import enumerate_regions
-from jaxgeom.regions.spatial import enumerate_regions_nd
 
 _EPS = np.finfo(np.float64).eps
 _NUMBERS = 2**21  # of a block of the Jacobian
@@ -52,7 +51,7 @@ class FunctionalDimension(NamedTuple):
 
 
 def functional_dimension(
-    layers: Layers, domain: PlanarDomain | Box, *, activation: Activation | None = None, progress: bool | str = False
+    layers: Layers, domain: PlanarDomain, *, activation: Activation | None = None, progress: bool | str = False
 ) -> FunctionalDimension:
     """Exact functional dimension of ReLU networks on a domain: the rank of the parameters' Jacobian over all regions.
 
@@ -86,14 +85,7 @@ def functional_dimension(
     """
 
     def patterns(network: Layers) -> Bool[np.ndarray, "regions units"]:
-        if network[0].kernel.shape[0] == 2:
-            return enumerate_regions(network, domain).patterns
-        if not isinstance(domain, Box):
-            raise TypeError(
-                f"networks with {network[0].kernel.shape[0]} inputs need a jaxgeom.box, but {type(domain).__name__} "
-                "was given."
-            )
-        return enumerate_regions_nd(network, domain).patterns
+        return enumerate_regions(network, domain).patterns
 
     return _of_population(layers, activation, progress, lambda network: _blocks(network, patterns(network), None))
 

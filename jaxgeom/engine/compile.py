@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-SOURCES = ("planes.cc", "lines.cc", "engine.cc", "handlers.cc")  # the slowest first
+SOURCES = ("spaces.cc", "planes.cc", "lines.cc", "engine.cc", "handlers.cc")  # the slowest first
 SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
 
 # Error bounds hold for IEEE arithmetic as it is written: nothing that contracts or reorders operations.

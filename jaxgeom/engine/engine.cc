@@ -8,6 +8,7 @@
 #include "lines.h"
 #include "planes.h"
 #include "pool.h"
+#include "spaces.h"
 
 namespace jaxgeom {
 namespace {
@@ -49,38 +50,60 @@ void for_all(int64_t num, int threads, int64_t block, bool needs_stack, const Jo
     if (is_out_of_memory) throw std::bad_alloc();
 }
 
-void count_all(const Source &source, const Domain &domain, int64_t num, int wanted, int64_t *counts, uint8_t *degenerate, const std::atomic<int> *stop) {
-    const int threads = wanted == 0 && num < kWakes && num * cost(source) < kWakes ? 1 : num_threads(wanted);
-    const int64_t units = num_units(source);
-    if (num >= 2 * threads || threads == 1 || units < 48) {
+// Counts by alone(i) for each network or, where these are few, by together(i), which is false if threads cannot share it.
+template <class Alone, class Together>
+void count_all(const Source &source, int64_t num, int threads, bool are_small, int64_t *counts, uint8_t *degenerate, const std::atomic<int> *stop, const Alone &alone, const Together &together) {
+    const auto note = [&](int64_t i, const Counted &counted) { counts[i] = counted.cells, degenerate[i] = counted.is_degenerate; };
+    if (num >= 2 * threads || threads == 1 || are_small) {
         const int64_t block = std::clamp<int64_t>(num / (8 * threads), 1, 32);
-        for_all(num, threads, block, units > kDeep, [&](int64_t i) {
-            if (stop && *stop) return;
-            const Counted counted = count(source, i, domain, stop);
-            counts[i] = counted.cells, degenerate[i] = counted.is_degenerate;
+        for_all(num, threads, block, num_units(source) > kDeep, [&](int64_t i) {
+            if (!(stop && *stop)) note(i, alone(i));
         });
         return;
     }
-    for (int64_t i = 0; i < num; i++) {  // few networks: threads share each
-        Share share(threads, domain.num_faces);
+    for (int64_t i = 0; i < num; i++) {
         Counted counted{0, false};
-        std::atomic<bool> is_out_of_memory{false};
-        const bool ran = pool().run(threads, [&](int) {
-            try {
-                count_shared(source, i, domain, stop, share);
-            } catch (const std::bad_alloc &) {
-                is_out_of_memory = true;
-            }
-        });
-        if (is_out_of_memory) throw std::bad_alloc();
-        if (ran) {
-            counted.cells = share.is_finite ? total(share.cells, share.artificial, share.central_cells, share.central_edges) : -1;
-            counted.is_degenerate = share.is_degenerate;
-        } else {
-            counted = count(source, i, domain, stop);
-        }
-        counts[i] = counted.cells, degenerate[i] = counted.is_degenerate;
+        note(i, together(i, counted) ? counted : alone(i));
     }
+}
+// job() on so many threads at once; false if the pool cannot.
+template <class Job>
+bool share_among(int threads, const Job &job) {
+    std::atomic<bool> is_out_of_memory{false};
+    const bool ran = pool().run(threads, [&](int) {
+        try {
+            job();
+        } catch (const std::bad_alloc &) {
+            is_out_of_memory = true;
+        }
+    });
+    if (is_out_of_memory) throw std::bad_alloc();
+    return ran;
+}
+
+void count_in_plane(const Source &source, const Domain &domain, int64_t num, int wanted, int64_t *counts, uint8_t *degenerate, const std::atomic<int> *stop) {
+    const int threads = wanted == 0 && num < kWakes && num * cost(source) < kWakes ? 1 : num_threads(wanted);
+    count_all(source, num, threads, num_units(source) < 48, counts, degenerate, stop, [&](int64_t i) { return count(source, i, domain, stop); }, [&](int64_t i, Counted &counted) {
+        Share share(threads, domain.num_faces);
+        if (!share_among(threads, [&] { count_shared(source, i, domain, stop, share); })) return false;
+        counted = {share.is_finite ? total(share.cells, share.artificial, share.central_cells, share.central_edges) : -1, share.is_degenerate};
+        return true;
+    });
+}
+
+void count_in_space(const Source &source, const Box &box, int64_t num, int wanted, int64_t *counts, uint8_t *degenerate, const std::atomic<int> *stop) {
+    const int threads = wanted == 0 && num == 1 && num_units(source) < 8 ? 1 : num_threads(wanted);
+    count_all(source, num, threads, num_units(source) < 12, counts, degenerate, stop, [&](int64_t i) { return count_in_box(source, i, box, stop, nullptr); }, [&](int64_t i, Counted &counted) {
+        SpaceShare share;
+        if (!share_among(threads, [&] { count_in_box(source, i, box, stop, &share); })) return false;
+        counted = {share.is_finite ? share.cells.load() : -1, share.is_degenerate};
+        return true;
+    });
+}
+
+template <class T>
+void copy(const std::vector<T> &from, T *to) {
+    if (!from.empty()) std::memcpy(to, from.data(), sizeof(T) * from.size());
 }
 
 }  // namespace
@@ -97,7 +120,7 @@ JAXGEOM_EXPORT int jaxgeom_count(
         const Source source{depth, depth, widths, kernels, biases, is_float32, slopes};
         const Domain domain{num_corners, num_faces, reinterpret_cast<const Corner *>(corners), face_offsets, face_corners, is_plane != 0};
         const auto *flag = reinterpret_cast<const std::atomic<int> *>(stop);
-        count_all(source, domain, num, threads, counts, degenerate, flag);
+        count_in_plane(source, domain, num, threads, counts, degenerate, flag);
         return flag && *flag ? 2 : 0;
     } catch (const std::bad_alloc &) {
         return 1;
@@ -143,7 +166,7 @@ JAXGEOM_EXPORT void *jaxgeom_cells(
         const auto *flag = reinterpret_cast<const std::atomic<int> *>(stop);
         batch = new Batch;
         batch->members.resize(num);
-            for_all(num, num_threads(threads), 1, num_units(source) > kDeep, [&](int64_t i) {
+        for_all(num, num_threads(threads), 1, num_units(source) > kDeep, [&](int64_t i) {
             if (flag && *flag) return;
             batch->members[i] = cells(source, i, domain, flag);
         });
@@ -167,14 +190,70 @@ JAXGEOM_EXPORT void jaxgeom_cells_copy(
     void *handle, int64_t index, double *points, int64_t *edges, int64_t *edge_faces, int64_t *edge_labels, int64_t *face_offsets, int64_t *face_vertices,
     int64_t *face_edges, uint8_t *patterns, double *maps, double *area, double *centroid, double *outputs) {
     const CellArrays &a = static_cast<Batch *>(handle)->members[index];
-    const auto copy = [](const auto &from, auto *to) {
-        if (!from.empty()) std::memcpy(to, from.data(), sizeof(from[0]) * from.size());
-    };
     copy(a.points, points), copy(a.edges, edges), copy(a.edge_faces, edge_faces), copy(a.edge_labels, edge_labels), copy(a.face_offsets, face_offsets);
     copy(a.face_vertices, face_vertices), copy(a.face_edges, face_edges), copy(a.patterns, patterns), copy(a.maps, maps), copy(a.area, area), copy(a.centroid, centroid), copy(a.outputs, outputs);
 }
 
 JAXGEOM_EXPORT void jaxgeom_cells_free(void *handle) { delete static_cast<Batch *>(handle); }
+
+JAXGEOM_EXPORT int jaxgeom_count_in_box(
+    int64_t num, int depth, const int64_t *widths, const void *const *kernels, const void *const *biases, const uint8_t *is_float32, const double *slopes,
+    const double *low, const double *high, int threads, int64_t *counts, uint8_t *degenerate, int *stop) {
+    const StandardFloats floats;
+    try {
+        const auto *flag = reinterpret_cast<const std::atomic<int> *>(stop);
+        count_in_space(Source{depth, depth, widths, kernels, biases, is_float32, slopes}, Box{low, high}, num, threads, counts, degenerate, flag);
+        return flag && *flag ? 2 : 0;
+    } catch (const std::bad_alloc &) {
+        return 1;
+    }
+}
+
+struct SpaceBatch {
+    std::vector<SpaceArrays> members;
+};
+
+JAXGEOM_EXPORT void *jaxgeom_spaces(
+    int64_t num, int depth, const int64_t *widths, const void *const *kernels, const void *const *biases, const uint8_t *is_float32, const double *slopes,
+    const double *low, const double *high, int64_t max_cells, int at_surface, int threads, int *stop) {
+    const StandardFloats floats;
+    SpaceBatch *batch = nullptr;
+    try {
+        const Source source{depth, depth + 1, widths, kernels, biases, is_float32, slopes};
+        const auto *flag = reinterpret_cast<const std::atomic<int> *>(stop);
+        batch = new SpaceBatch;
+        batch->members.resize(num);
+        for_all(num, num_threads(threads), 1, num_units(source) > kDeep, [&](int64_t i) {
+            if (!(flag && *flag)) batch->members[i] = cells_in_box(source, i, Box{low, high}, max_cells, at_surface != 0, flag);
+        });
+        if (flag && *flag) throw std::bad_alloc();
+        return batch;
+    } catch (const std::bad_alloc &) {
+        delete batch;
+        return nullptr;
+    }
+}
+
+JAXGEOM_EXPORT void jaxgeom_spaces_sizes(void *handle, int64_t index, int64_t *sizes) {
+    const SpaceArrays &a = static_cast<SpaceBatch *>(handle)->members[index];
+    const int64_t dim = static_cast<int64_t>(a.num_faces.size()) - 1;
+    const int64_t values[] = {dim > 0 ? a.num_faces[0] : 0, static_cast<int64_t>(a.edges.size() / 2), static_cast<int64_t>(a.facet_cells.size() / 2),
+                              static_cast<int64_t>(a.facet_vertices.size()), static_cast<int64_t>(a.volume.size()), static_cast<int64_t>(a.cell_vertices.size()),
+                              a.is_degenerate, a.is_consistent, a.is_finite, a.is_complete};
+    std::memcpy(sizes, values, sizeof values);
+}
+
+JAXGEOM_EXPORT void jaxgeom_spaces_copy(
+    void *handle, int64_t index, double *vertices, int8_t *signs, uint8_t *sides, int64_t *edges, int64_t *facet_offsets, int64_t *facet_vertices,
+    int64_t *facet_cells, int64_t *facet_labels, int64_t *cell_offsets, int64_t *cell_vertices, uint8_t *patterns, double *maps, double *volume,
+    double *centroid, int64_t *num_faces) {
+    const SpaceArrays &a = static_cast<SpaceBatch *>(handle)->members[index];
+    copy(a.vertices, vertices), copy(a.signs, signs), copy(a.sides, sides), copy(a.edges, edges), copy(a.facet_offsets, facet_offsets), copy(a.facet_vertices, facet_vertices);
+    copy(a.facet_cells, facet_cells), copy(a.facet_labels, facet_labels), copy(a.cell_offsets, cell_offsets), copy(a.cell_vertices, cell_vertices);
+    copy(a.patterns, patterns), copy(a.maps, maps), copy(a.volume, volume), copy(a.centroid, centroid), copy(a.num_faces, num_faces);
+}
+
+JAXGEOM_EXPORT void jaxgeom_spaces_free(void *handle) { delete static_cast<SpaceBatch *>(handle); }
 
 struct LineBatch {
     std::vector<LineArrays> parts;  // of all lines, in order

@@ -42,6 +42,25 @@ JAXGEOM_EXPORT void jaxgeom_cells_copy(
     int64_t *face_edges, uint8_t *patterns, double *maps, double *area, double *centroid, double *outputs);
 JAXGEOM_EXPORT void jaxgeom_cells_free(void *handle);
 
+// Counts on a box with the given ends in each coordinate, for any number of inputs; the rest as for jaxgeom_count.
+JAXGEOM_EXPORT int jaxgeom_count_in_box(
+    int64_t num, int depth, const int64_t *widths, const void *const *kernels, const void *const *biases, const uint8_t *is_float32, const double *slopes,
+    const double *low, const double *high, int threads, int64_t *counts, uint8_t *degenerate, int *stop);
+
+// The complexes of all networks on a box, each given up beyond max_cells regions. at_surface: of all regions only those at
+// which the first unit of the last hidden layer is zero somewhere. Null: out of memory, or stopped.
+JAXGEOM_EXPORT void *jaxgeom_spaces(
+    int64_t num, int depth, const int64_t *widths, const void *const *kernels, const void *const *biases, const uint8_t *is_float32, const double *slopes,
+    const double *low, const double *high, int64_t max_cells, int at_surface, int threads, int *stop);
+// Of one of them: vertices, edges, facets, corners of facets, cells, corners of cells; then whether degenerate,
+// consistent, finite, complete.
+JAXGEOM_EXPORT void jaxgeom_spaces_sizes(void *handle, int64_t index, int64_t *sizes);
+JAXGEOM_EXPORT void jaxgeom_spaces_copy(
+    void *handle, int64_t index, double *vertices, int8_t *signs, uint8_t *sides, int64_t *edges, int64_t *facet_offsets, int64_t *facet_vertices,
+    int64_t *facet_cells, int64_t *facet_labels, int64_t *cell_offsets, int64_t *cell_vertices, uint8_t *patterns, double *maps, double *volume,
+    double *centroid, int64_t *num_faces);
+JAXGEOM_EXPORT void jaxgeom_spaces_free(void *handle);
+
 // Breakpoints along num_lines lines, the same for all networks, or with are_own (num, num_lines, inputs) for each its own.
 // has_ends: with the patterns at both ends. Null: out of memory, or stopped.
 JAXGEOM_EXPORT void *jaxgeom_lines(

@@ -105,14 +105,14 @@ def count(
     Raises:
         MemoryError: if there is not enough memory.
     """
-    network = _Network(arrays, slopes, corners, cycles)
+    network = Network(arrays, slopes, corners, cycles)
     counts, degenerate = np.zeros(network.num, np.int64), np.zeros(network.num, bool)
-    results = _pointer(counts), _pointer(degenerate)
+    results = pointer(counts), pointer(degenerate)
 
     def call(stop: Any) -> int:
-        return _loaded().jaxgeom_count(network.num, *network.arguments, threads, *results, stop)
+        return loaded().jaxgeom_count(network.num, *network.arguments, threads, *results, stop)
 
-    if _interruptible(call, network.num * network.num_units**2 > _LONG) == 1:
+    if interruptible(call, network.num * network.num_units**2 > _LONG) == 1:
         raise MemoryError("not enough memory to count the regions of this population.")
     return counts, degenerate
 
@@ -139,7 +139,7 @@ def count_one(
         The count, -1 if weights are NaN or infinite, and the flag.
     """
     domain = _domain(corners.tobytes(), cycles)
-    found = _loaded().jaxgeom_count_one(*_relu_network(widths), numbers, is_float32, *domain)
+    found = loaded().jaxgeom_count_one(*_relu_network(widths), numbers, is_float32, *domain)
     if found == -4:
         raise MemoryError("not enough memory to count the regions of this network.")
     return found >> 1, found > 0 and bool(found & 1)
@@ -168,13 +168,13 @@ def cells(
         MemoryError: if there is not enough memory.
         RuntimeError: if a complex does not hang together, which is a fault of the engine.
     """
-    network = _Network(arrays, slopes, corners, cycles)
-    library = _loaded()
+    network = Network(arrays, slopes, corners, cycles)
+    library = loaded()
 
     def call(stop: Any) -> int | None:
         return library.jaxgeom_cells(network.num, *network.arguments, threads, stop)
 
-    handle = _interruptible(call, network.num * network.num_units**2 > _LONG // 8)
+    handle = interruptible(call, network.num * network.num_units**2 > _LONG // 8)
     if handle is None:
         raise MemoryError("not enough memory for the complexes of this population.")
     try:
@@ -207,17 +207,17 @@ def lines(
     Raises:
         MemoryError: if there is not enough memory.
     """
-    network, library = _Network(arrays, slopes), _loaded()
+    network, library = Network(arrays, slopes), loaded()
     num_sets, num_lines, _ = start.shape
     start, stop = (np.ascontiguousarray(points, np.float64) for points in (start, stop))
     options = int(num_sets > 1), int(is_infinite), int(has_ends), threads
-    given = *network.arguments, num_lines, _pointer(start), _pointer(stop), *options
+    given = *network.arguments, num_lines, pointer(start), pointer(stop), *options
 
     def call(stop: Any) -> int | None:
         return library.jaxgeom_lines(network.num, *given, stop)
 
     num, num_outputs = network.num * num_lines, np.shape(arrays[-1])[-1]
-    handle = _interruptible(call, num * max(1, network.num_units) ** 2 > _LONG)
+    handle = interruptible(call, num * max(1, network.num_units) ** 2 > _LONG)
     if handle is None:
         raise MemoryError("not enough memory for the breakpoints of this population.")
     try:
@@ -232,7 +232,7 @@ def lines(
             np.empty((num, most + 1, num_outputs)),
             np.empty((num, 2, network.num_units if has_ends else 0), np.uint8),
         )
-        library.jaxgeom_lines_copy(handle, most, num_outputs, *map(_pointer, found))
+        library.jaxgeom_lines_copy(handle, most, num_outputs, *map(pointer, found))
         return found
     finally:
         library.jaxgeom_lines_free(handle)
@@ -288,7 +288,7 @@ def traced_count(
     return counts, degenerate
 
 
-class _Network:
+class Network:
     """A population, and a domain of the plane, as the C interface takes them; the arrays live as long as this does."""
 
     def __init__(
@@ -306,8 +306,8 @@ class _Network:
         self.arguments = (
             len(shapes) - 1,
             (ctypes.c_int64 * (len(shapes) + 1))(own[0].shape[-2], *[shape[-1] for shape in shapes]),
-            pointers(*map(_pointer, own[::2])),
-            pointers(*map(_pointer, own[1::2])),
+            pointers(*map(pointer, own[::2])),
+            pointers(*map(pointer, own[1::2])),
             bytes([array.itemsize == 4 for array in own]),
             np.asarray(slopes, np.float64).tobytes(),
         )
@@ -330,16 +330,17 @@ def _as_float(array: Array | np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(array, np.float32 if array.dtype == np.float32 else np.float64)
 
 
-def _pointer(array: np.ndarray) -> int:
+def pointer(array: np.ndarray) -> int:
+    """Where an array's numbers begin."""
     return array.__array_interface__["data"][0]  # a third of the time of array.ctypes
 
 
-def _place(array: Any) -> int | None:
-    """Where numbers go, in a third of the time of :func:`_pointer`: for arrays that may be written to."""
+def place(array: Any) -> int | None:
+    """Where numbers go, in a third of the time of :func:`pointer`: for arrays that may be written to."""
     return ctypes.addressof(ctypes.c_char.from_buffer(array)) if array.size else None
 
 
-def _interruptible(call: Callable[[Any], Any], is_long: bool) -> Any:
+def interruptible(call: Callable[[Any], Any], is_long: bool) -> Any:
     """The call's result. Long calls run beside the main thread, which can so be interrupted, and then end early."""
     if not is_long or threading.current_thread() is not threading.main_thread():
         return call(None)
@@ -361,7 +362,7 @@ def _interruptible(call: Callable[[Any], Any], is_long: bool) -> Any:
 
 def _copied(handle: int, index: int, num_units: int, num_outputs: int) -> Cells | None:
     """One member of a batch of complexes, as arrays."""
-    library, sizes = _loaded(), (ctypes.c_int64 * 7)()
+    library, sizes = loaded(), (ctypes.c_int64 * 7)()
     library.jaxgeom_cells_sizes(handle, index, sizes)
     vertices, edges, faces, corners, degenerate, consistent, finite = sizes
     if not finite:
@@ -382,7 +383,7 @@ def _copied(handle: int, index: int, num_units: int, num_outputs: int) -> Cells 
         np.empty((faces, 2)),
         np.empty((vertices, num_outputs)),
     )
-    library.jaxgeom_cells_copy(handle, index, *map(_place, arrays))
+    library.jaxgeom_cells_copy(handle, index, *map(place, arrays))
     return Cells(*arrays, bool(degenerate))
 
 
@@ -404,24 +405,31 @@ def _library() -> ctypes.CDLL | None:
 def opened(path: Path | str) -> ctypes.CDLL:
     """The library of this file, with the types of ``engine.h``."""
     library = ctypes.CDLL(str(path))
-    integer, long, pointer = ctypes.c_int, ctypes.c_int64, ctypes.c_void_p
-    population: list[Any] = [long, integer, *[pointer] * 5, integer, pointer, integer, pointer, pointer, integer]
-    library.jaxgeom_count.argtypes = [*population, integer, pointer, pointer, pointer]
-    library.jaxgeom_count_one.argtypes = [integer, pointer, pointer, pointer, *population[-7:]]
+    integer, long, address = ctypes.c_int, ctypes.c_int64, ctypes.c_void_p
+    population: list[Any] = [long, integer, *[address] * 5, integer, address, integer, address, address, integer]
+    library.jaxgeom_count.argtypes = [*population, integer, address, address, address]
+    library.jaxgeom_count_one.argtypes = [integer, address, address, address, *population[-7:]]
     library.jaxgeom_count_one.restype = long
-    library.jaxgeom_cells.argtypes, library.jaxgeom_cells.restype = [*population, integer, pointer], pointer
-    library.jaxgeom_cells_sizes.argtypes = [pointer, long, pointer]
-    library.jaxgeom_cells_copy.argtypes = [pointer, long, *[pointer] * 12]
-    library.jaxgeom_cells_free.argtypes = [pointer]
-    library.jaxgeom_lines.argtypes = [*population[:7], long, pointer, pointer, *[integer] * 4, pointer]
-    library.jaxgeom_lines.restype = pointer
-    library.jaxgeom_lines_most.argtypes, library.jaxgeom_lines_most.restype = [pointer], long
-    library.jaxgeom_lines_copy.argtypes = [pointer, long, long, *[pointer] * 8]
-    library.jaxgeom_lines_free.argtypes = [pointer]
+    library.jaxgeom_cells.argtypes, library.jaxgeom_cells.restype = [*population, integer, address], address
+    library.jaxgeom_cells_sizes.argtypes = [address, long, address]
+    library.jaxgeom_cells_copy.argtypes = [address, long, *[address] * 12]
+    library.jaxgeom_cells_free.argtypes = [address]
+    library.jaxgeom_lines.argtypes = [*population[:7], long, address, address, *[integer] * 4, address]
+    library.jaxgeom_lines.restype = address
+    library.jaxgeom_lines_most.argtypes, library.jaxgeom_lines_most.restype = [address], long
+    library.jaxgeom_lines_copy.argtypes = [address, long, long, *[address] * 8]
+    library.jaxgeom_lines_free.argtypes = [address]
+    library.jaxgeom_count_in_box.argtypes = [*population[:7], address, address, integer, address, address, address]
+    library.jaxgeom_spaces.argtypes = [*population[:7], address, address, long, integer, integer, address]
+    library.jaxgeom_spaces.restype = address
+    library.jaxgeom_spaces_sizes.argtypes = [address, long, address]
+    library.jaxgeom_spaces_copy.argtypes = [address, long, *[address] * 15]
+    library.jaxgeom_spaces_free.argtypes = [address]
     return library
 
 
-def _loaded() -> ctypes.CDLL:
+def loaded() -> ctypes.CDLL:
+    """The library for this processor, which is there."""
     library = _library()
     assert library is not None
     return library

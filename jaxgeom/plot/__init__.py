@@ -13,7 +13,7 @@ from jaxgeom.plot.regions import RegionArtists, plot_boundary, plot_regions
 from jaxgeom.plot.sandwich import Dots, dots_of, sandwich
 from jaxgeom.plot.stages import Morph, morph_stages, plot_stages
 from jaxgeom.plot.style import COLORS, dark, new_axes
-from jaxgeom.plot.surfaces import plot_lifted, plot_surface, plot_wireframe
+from jaxgeom.plot.surfaces import plot_decision_surface, plot_lifted, plot_surface, plot_wireframe
 from jaxgeom.plot.training import CurveArtists, LossArtists, exponential_smoothing, plot_curves, plot_loss
 from jaxgeom.plot.triples import plot_triples
 from jaxgeom.plot.units import UnitArtists, plot_units
@@ -42,6 +42,7 @@ __all__ = [
     "plot_boundary",
     "plot_cube_plane",
     "plot_curves",
+    "plot_decision_surface",
     "plot_fit",
     "plot_formulas",
     "plot_grid_view",

@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib.colors import LightSource, to_rgb
 from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
 
+from jaxgeom.analysis.surfaces import DecisionSurface
 from jaxgeom.domains import Box
 from jaxgeom.plot.maps import side_colormap
 from jaxgeom.plot.style import new_axes
@@ -49,6 +51,52 @@ def heights(complex_: PlanarComplex) -> Float[np.ndarray, " corners"]:
     face = np.repeat(np.arange(complex_.num_faces), np.diff(complex_.face_offsets))
     position = complex_.vertices[complex_.face_vertices]
     return np.sum(complex_.gradient[face, 0] * position, axis=1) + complex_.intercept[face, 0]
+
+
+def plot_decision_surface(
+    surface: DecisionSurface,
+    *,
+    colors: Float[np.ndarray, "polygons channels"] | None = None,
+    ax: Any = None,
+    **style: Any,
+) -> Poly3DCollection:
+    """Draw the decision surface of a network with three inputs: every flat piece, lit from above.
+
+    Args:
+        surface: as :func:`jaxgeom.decision_surface` gives it.
+        colors: RGB of each polygon; default is one colour for each connected component.
+        ax: axes of a space; default is a new figure.
+        style: passed on to ``Poly3DCollection``.
+
+    Raises:
+        ValueError: if the surface is empty.
+    """
+    if not len(surface.patterns):
+        raise ValueError("this surface has no polygons: the network does not change its sign in the box.")
+    if ax is None:
+        (ax,) = new_axes(dim=3)
+    cycles = np.split(surface.vertices[surface.polygon_vertices], surface.polygon_offsets[1:-1])
+    if colors is None:
+        palette = np.array([to_rgb(f"C{index}") for index in range(10)])
+        colors = palette[surface.component % 10]
+    low, high = surface.vertices.min(axis=0), surface.vertices.max(axis=0)
+    normals = np.stack([_normal(cycle / np.maximum(high - low, np.finfo(float).tiny)) for cycle in cycles])
+    light = LightSource(azdeg=315, altdeg=55).direction
+    shade = 0.45 + 0.55 * np.abs(normals @ light)
+    look: dict[str, Any] = {"facecolors": np.clip(colors[:, :3] * shade[:, None], 0, 1), "edgecolors": (0, 0, 0, 0.25)}
+    pieces = Poly3DCollection(cycles, **look | {"linewidths": 0.3} | style)
+    ax.add_collection3d(pieces)
+    ax.auto_scale_xyz(*np.stack([low, high], axis=1))
+    ax.set_box_aspect(np.maximum(high - low, 1e-3 * (high - low).max()))
+    return pieces
+
+
+def _normal(cycle: Float[np.ndarray, "corners 3"]) -> Float[np.ndarray, " 3"]:
+    """Of length 1, of a convex polygon; zero if that has no area."""
+    spokes = cycle[1:] - cycle[0]
+    normal = np.cross(spokes[:-1], spokes[1:]).sum(axis=0)
+    length = np.linalg.norm(normal)
+    return normal / length if length > 0 else normal
 
 
 def plot_wireframe(

@@ -1,7 +1,8 @@
 """[host] Counts and complexes of stacked networks: by the compiled engine or, where it is not built, in integers.
 
-Both give the same answers. The recursion in Python integers (:mod:`jaxgeom.regions.exact`) is the engine's
-specification: the same rule, written out for reading, and some ten thousand times slower.
+Both give the same answers. The recursions in Python integers (:mod:`jaxgeom.regions.exact` in the plane,
+:mod:`jaxgeom.regions.exact_space` on boxes of other dimensions) are the engine's specification: the same rules, written
+out for reading, and some ten thousand times slower.
 """
 
 import functools
@@ -16,12 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int64
 
-from jaxgeom.domains import Start
-from jaxgeom.engine import library
+from jaxgeom.domains import Box, Start
+from jaxgeom.engine import library, spaces
 from jaxgeom.layers import Dense, Layers, slope_of
 from jaxgeom.memory import free_memory, in_words
 from jaxgeom.regions.complex import PlanarComplex, unbounded_faces, without_artificial_edges
 from jaxgeom.regions.exact import complex_of_cells, exact_cells
+from jaxgeom.regions.exact_space import exact_space_count
 
 _SURELY_FITS = 2**28
 """Bytes of complexes, by a guess, up to which regions are not counted before to know better."""
@@ -36,7 +38,20 @@ def check_planar(layers: Layers) -> Layers:
     if layers[0].kernel.shape[-2] != 2:
         raise ValueError(
             f"two inputs are needed, but the first layer takes {layers[0].kernel.shape[-2]}. Use "
-            "jaxgeom.on_plane for a slice through networks with more, or jaxgeom.count_regions_nd in 3 or 4 dimensions."
+            "jaxgeom.on_plane for a slice through networks with more, or a jaxgeom.box with dim as many as inputs."
+        )
+    return layers
+
+
+def check_inputs(layers: Layers, start: Start | Box) -> Layers:
+    """The network or population, if it has as many inputs as what it cuts has dimensions; else a ValueError."""
+    if isinstance(start, Start):
+        return check_planar(layers)
+    dim, inputs = len(start.low), layers[0].kernel.shape[-2]
+    if inputs != dim:
+        raise ValueError(
+            f"a box in {dim} dimensions was given, but the first layer takes {inputs} inputs. Give "
+            f"jaxgeom.box(low, high, dim={inputs})."
         )
     return layers
 
@@ -55,29 +70,40 @@ def with_one_axis(layers: Layers) -> Layers:
     return tuple(Dense(*map(flat, layer)) for layer in layers)  # type: ignore[arg-type]
 
 
-def cell_counts(networks: Layers, start: Start) -> tuple[Int64[np.ndarray, " networks"], Bool[np.ndarray, " networks"]]:
-    """Numbers of regions of networks with two inputs, -1 where weights are not finite; and who met an exact zero.
+def cell_counts(
+    networks: Layers, start: Start | Box
+) -> tuple[Int64[np.ndarray, " networks"], Bool[np.ndarray, " networks"]]:
+    """Numbers of regions of networks, -1 where weights are not finite; and who met an exact zero.
 
     Args:
         networks: arrays with one leading axis. The last layer is the affine output, which cuts nothing.
-        start: the domain.
+        start: the domain; see :func:`jaxgeom.domains.cut_from`.
     """
     if library.is_available() and (shared := shared_slopes(networks)) is not None:
-        return library.count(weights_of(networks), shared, *start)
+        return _counts(weights_of(networks), shared, start)
     num = len(networks[0].bias)
     counts, degenerate = np.full(num, NOT_COUNTED, np.int64), np.zeros(num, bool)
     if library.is_available():
         for members, slopes in by_slopes(networks):
-            found = library.count(weights_of(networks, members), slopes, *start)
+            found = _counts(weights_of(networks, members), slopes, start)
             counts[members], degenerate[members] = found
         return counts, degenerate
     warn_once()
     for index in range(num):
         if (network := finite_member(networks, index)) is not None:
-            cells = exact_cells(network, start)
-            counts[index] = len({cell.pattern for cell in cells})
-            degenerate[index] = any(cell.is_tied for cell in cells)
+            if isinstance(start, Box):
+                counts[index], degenerate[index] = exact_space_count(network, start)
+            else:
+                cells = exact_cells(network, start)
+                counts[index] = len({cell.pattern for cell in cells})
+                degenerate[index] = any(cell.is_tied for cell in cells)
     return counts, degenerate
+
+
+def _counts(arrays: list[np.ndarray], slopes: np.ndarray, start: Start | Box) -> tuple[np.ndarray, np.ndarray]:
+    if isinstance(start, Box):
+        return spaces.count_in_box(arrays, slopes, *start)
+    return library.count(arrays, slopes, *start)
 
 
 def traced_cell_counts(
@@ -126,7 +152,8 @@ def complexes(networks: Layers, start: Start) -> list[PlanarComplex | None]:
     if len(start.cycles) > 1:
         each = [found if found is None else without_artificial_edges(found) for found in each]
     return [
-        found if found is None else found._replace(layers=_member(networks, index)) for index, found in enumerate(each)
+        found if found is None else found._replace(layers=member_of(networks, index))
+        for index, found in enumerate(each)
     ]
 
 
@@ -147,7 +174,8 @@ def _check_memory(networks: Layers, start: Start) -> None:
         )
 
 
-def _member(networks: Layers, index: int) -> Layers:
+def member_of(networks: Layers, index: int) -> Layers:
+    """One network of a stack, as it is."""
     return tuple(
         Dense(layer.kernel[index], layer.bias[index], None if layer.slope is None else layer.slope[index])
         for layer in networks

@@ -3,7 +3,7 @@
 Faces are the linear regions, convex polygons with one activation pattern each; edges are pieces of the (bent)
 hyperplanes of single units or of the domain's boundary; all of them share their vertices. The complex is closed: inside
 a domain without holes, vertices - edges + faces = 1. :func:`complex_of_cycles` builds one from faces that are given as
-cycles of vertices, :func:`jaxgeom.enumerate_regions` from a network; :func:`check_complex` certifies it.
+cycles of vertices, :func:`jaxgeom.enumerate_regions` from a network; :func:`jaxgeom.check_complex` certifies it.
 
 Points are homogeneous, (x, y, w) with w >= 0: the finite point (x/w, y/w), or for w = 0 the point at infinity in
 direction (x, y), which is how the unbounded faces of the whole plane end.
@@ -99,7 +99,7 @@ def complex_of_cycles(
         RuntimeError: if the faces do not fit together: an edge has more than two of them, or two on the same side or
             with different labels.
     """
-    ends = np.stack([face_vertices, face_vertices[_next_corners(face_offsets)]], axis=1)
+    ends = np.stack([face_vertices, face_vertices[next_corners(face_offsets)]], axis=1)
     keys = ends.min(axis=1).astype(np.int64) * len(points) + ends.max(axis=1)
     face_edges, edges, edge_faces, edge_layer, edge_unit = _paired(keys, ends, corner_labels, face_offsets)
     is_ideal = points[:, 2] == 0
@@ -110,7 +110,7 @@ def complex_of_cycles(
     unbounded, inner = unbounded_faces(vertices, is_ideal, face_offsets, face_vertices)
     area[unbounded], centroid[unbounded] = np.inf, inner
     face = np.zeros(len(points), np.int64)
-    face[face_vertices] = _faces_of_corners(face_offsets)
+    face[face_vertices] = faces_of_corners(face_offsets)
     with np.errstate(all="ignore"):
         outputs = np.einsum("voi,vi->vo", gradient[face], vertices) + intercept[face]
     outputs[is_ideal] = np.nan
@@ -146,7 +146,7 @@ def _areas_and_centroids(
     with np.errstate(all="ignore"):
         first = vertices[face_vertices[starts]]
         spoke = vertices[face_vertices] - np.repeat(first, lengths, axis=0)
-        following = spoke[_next_corners(face_offsets)]
+        following = spoke[next_corners(face_offsets)]
         triangle = spoke[:, 0] * following[:, 1] - spoke[:, 1] * following[:, 0]
         twice = np.add.reduceat(triangle, starts)
         weight = triangle / np.repeat(3 * twice, lengths)
@@ -182,14 +182,14 @@ def certify(holds: bool | np.bool_, otherwise: str) -> None:
         raise RuntimeError(f"the complex is inconsistent: {otherwise}. Please report the network and the domain.")
 
 
-def _next_corners(face_offsets: np.ndarray) -> np.ndarray:
+def next_corners(face_offsets: np.ndarray) -> np.ndarray:
     """For each corner, the next one of its face."""
     following = np.arange(1, face_offsets[-1] + 1)
     following[face_offsets[1:] - 1] = face_offsets[:-1]
     return following
 
 
-def _faces_of_corners(face_offsets: np.ndarray) -> np.ndarray:
+def faces_of_corners(face_offsets: np.ndarray) -> np.ndarray:
     return np.repeat(np.arange(len(face_offsets) - 1), np.diff(face_offsets))
 
 
@@ -205,7 +205,7 @@ def _paired(
     twin = first[edge[second]]
     certify((ends[second] == ends[twin, ::-1]).all(), "two faces run along an edge in the same direction")
     certify((labels[second] == labels[twin]).all(), "an edge has a label on each side")
-    face = _faces_of_corners(face_offsets)
+    face = faces_of_corners(face_offsets)
     right = np.full(len(first), OUTSIDE)
     right[edge[second]] = face[second]
     return edge, ends[first], np.stack([face[first], right], axis=1), labels[first, 0], labels[first, 1]
@@ -232,11 +232,11 @@ def without_artificial_edges(complex_: PlanarComplex) -> PlanarComplex:
     group = connected(complex_.num_faces, pairs)
     vertices, stays, chain = _straightened(complex_, is_artificial)
     faces, face_of_group = np.unique(group, return_inverse=True)
-    face = face_of_group[_faces_of_corners(complex_.face_offsets)]
+    face = face_of_group[faces_of_corners(complex_.face_offsets)]
     corners = _merged_cycles(complex_, is_artificial, stays, face)
     face_offsets = np.searchsorted(face[corners], np.arange(len(faces) + 1))
     used, face_vertices = np.unique(complex_.face_vertices[corners], return_inverse=True)
-    ends = np.stack([face_vertices, face_vertices[_next_corners(face_offsets)]], axis=1)
+    ends = np.stack([face_vertices, face_vertices[next_corners(face_offsets)]], axis=1)
     old_edges = complex_.face_edges[corners]
     face_edges, edges, edge_faces, edge_layer, edge_unit = _paired(
         chain[old_edges], ends, _labels(complex_)[old_edges], face_offsets
@@ -316,7 +316,7 @@ def _merged_cycles(
     twin = np.full(len(face), -1)
     twin[crossing[::2]], twin[crossing[1::2]] = crossing[1::2], crossing[::2]
     # onwards from each corner across artificial edges, then past vertices that go
-    along = _next_corners(complex_.face_offsets)
+    along = next_corners(complex_.face_offsets)
     real = np.flatnonzero(~artificial)
     following = along.copy()
     while len(turning := real[artificial[following[real]]]):
@@ -351,75 +351,3 @@ def _merged_areas(area: np.ndarray, centroid: np.ndarray, group: np.ndarray) -> 
     parts = weights[:, None] * (centroid - centroid[group])
     offset = np.stack([np.bincount(group, part, minlength=num) for part in parts.T], axis=1)
     return np.bincount(group, area, minlength=num), centroid + offset
-
-
-def check_complex(complex_: PlanarComplex) -> None:
-    """Certify that a complex hangs together.
-
-    Checked are Euler's V - E + F = 1; that the cycles are closed, and every edge has a face on each side of which it
-    is not on the boundary; that all areas are positive and add up to the domain's; and that the faces on both sides of
-    an edge differ in exactly the unit that made it, or, in degenerate complexes where several units may share a line,
-    at least in that one.
-
-    Raises:
-        RuntimeError: says which certificate failed.
-    """
-    faces, edges = complex_.edge_faces, complex_.edges
-    euler = len(complex_.vertices) - len(edges) + complex_.num_faces
-    certify(euler == 1, f"vertices - edges + faces is {euler}, not 1")
-    begin, end = complex_.face_vertices, complex_.face_vertices[_next_corners(complex_.face_offsets)]
-    first, second = edges[complex_.face_edges].T
-    forward, backward = (begin == first) & (end == second), (begin == second) & (end == first)
-    certify((forward | backward).all(), "the edges of a face do not join its vertices")
-    seen = faces[complex_.face_edges, np.where(forward, 0, 1)]
-    certify((seen == _faces_of_corners(complex_.face_offsets)).all(), "an edge does not know its faces")
-    num = np.bincount(complex_.face_edges, minlength=len(edges))
-    certify(((num == 1) | (num == 2)).all(), "an edge does not have one or two faces")
-    certify((num == (faces != OUTSIDE).sum(axis=1)).all(), "an edge has a face that does not have it")
-    certify(((num == 1) == (complex_.edge_layer == OUTSIDE)).all(), "an edge with one face is not on the boundary")
-    certify((complex_.area > 0).all(), f"the smallest area is {complex_.area.min()}")
-    if not complex_.is_ideal.any():
-        _check_total_area(complex_)
-    _check_patterns(complex_)
-
-
-def _check_total_area(complex_: PlanarComplex) -> None:
-    """Areas add up to that of the polygon of boundary edges, but for the rounding of their vertices."""
-    left, right = complex_.edge_faces.T
-    inward = np.where((left == OUTSIDE)[:, None], complex_.edges[:, ::-1], complex_.edges)
-    boundary = inward[(left == OUTSIDE) | (right == OUTSIDE)]
-    p, q = np.moveaxis(complex_.vertices[boundary] - complex_.vertices[boundary[0, 0]], 1, 0)
-    expected = np.sum(p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]) / 2
-    lengths = np.hypot(*np.subtract(*np.moveaxis(complex_.vertices[complex_.edges], 1, 0)).T).sum()
-    error = 8 * np.finfo(np.float64).eps * (np.abs(complex_.vertices).max() * lengths + expected)
-    total = complex_.area.sum()
-    certify(abs(total - expected) <= error, f"areas add up to {total}, but the domain has {expected}")
-
-
-def _check_patterns(complex_: PlanarComplex) -> None:
-    """Patterns on both sides of an edge differ as its label says."""
-    words = np.packbits(complex_.patterns, axis=1)
-    inner = np.flatnonzero(complex_.edge_layer != OUTSIDE)
-    differ = words[complex_.edge_faces[inner, 0]] ^ words[complex_.edge_faces[inner, 1]]
-    num, layer, unit = np.bitwise_count(differ).sum(axis=1), complex_.edge_layer[inner], complex_.edge_unit[inner]
-    certify((num[layer == ARTIFICIAL] == 0).all(), "patterns differ across an artificial edge")
-    if not complex_.degenerate:
-        certify((num[layer >= 0] == 1).all(), "patterns do not differ in exactly one unit across an edge")
-    before = 0
-    for index in range(layer.max(initial=-1) + 1):
-        made = np.flatnonzero(layer == index)
-        if len(made):
-            # the first unit of the layer has the number that explains all of its edges
-            changed = np.flatnonzero(np.unpackbits(differ[made[0]])) - unit[made[0]]
-            starts = [
-                start for start in changed.tolist() if start >= before and _all_bits(differ[made], start + unit[made])
-            ]
-            certify(len(starts) > 0, f"an edge of layer {index} does not part the sides of its unit")
-            before = starts[0] + 1
-
-
-def _all_bits(words: np.ndarray, bits: np.ndarray) -> bool:
-    """Whether in each row of packed bits this bit is set."""
-    if bits.max() >= 8 * words.shape[1]:
-        return False
-    return bool((words[np.arange(len(words)), bits // 8] >> (7 - bits % 8) & 1).all())

@@ -1,19 +1,44 @@
-"""[host] All linear regions of networks in the plane, as complexes: vertices, edges, faces, patterns, affine maps."""
+"""[host] All linear regions of networks, as complexes: vertices, edges, faces, cells, patterns, affine maps."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, overload
 
 import jax
 import numpy as np
 from tqdm.auto import tqdm
 
 from jaxgeom.chunks import check_chunk_size
-from jaxgeom.domains import PlanarDomain, Start, start_of
-from jaxgeom.layers import Activation, Dense, Layers, check_finite, check_layers, with_activation
-from jaxgeom.regions.cells import cell_counts, check_planar, complexes, with_one_axis
+from jaxgeom.domains import Box, PlanarDomain, Polygon, Start, WholePlane, cut_from
+from jaxgeom.layers import Activation, Dense, Layers, check_finite, with_activation
+from jaxgeom.regions.cells import cell_counts, check_inputs, complexes, with_one_axis
 from jaxgeom.regions.complex import PlanarComplex
 from jaxgeom.regions.count import with_output_cutting
+from jaxgeom.regions.space import SpatialComplex
+from jaxgeom.regions.spaces import space_complexes
 
 _COMPLEX_WORK = 2**24  # networks x units³ that are held beside the results
+
+
+@overload
+def enumerate_regions(
+    layers: Layers,
+    domain: Polygon | WholePlane,
+    *,
+    activation: Activation | None = None,
+    cut_output: bool = False,
+    max_regions: int | None = None,
+) -> PlanarComplex: ...
+
+
+@overload
+def enumerate_regions(
+    layers: Layers,
+    domain: Box,
+    *,
+    activation: Activation | None = None,
+    cut_output: bool = False,
+    max_regions: int | None = None,
+) -> Any: ...
 
 
 def enumerate_regions(
@@ -23,39 +48,49 @@ def enumerate_regions(
     activation: Activation | None = None,
     cut_output: bool = False,
     max_regions: int | None = None,
-) -> PlanarComplex:
-    """The linear regions of one network on a domain in the plane, and how they hang together.
+) -> PlanarComplex | SpatialComplex:
+    """The linear regions of one network on a domain, and how they hang together.
 
     Signs are decided in float64 with bounds of every error, and exactly where these do not suffice; ``degenerate``
     says whether an exact zero was met (several lines through one point, duplicate units, lines through corners).
 
     Args:
-        layers: one network with two inputs, a tuple of :class:`jaxgeom.Dense`.
-        domain: :func:`jaxgeom.box`, :func:`jaxgeom.polygon` or :func:`jaxgeom.whole_plane`.
+        layers: one network, a tuple of :class:`jaxgeom.Dense`.
+        domain: a :func:`jaxgeom.box` of as many dimensions as inputs, up to 8; with two inputs also
+            :func:`jaxgeom.polygon` or :func:`jaxgeom.whole_plane`.
         activation: what follows the hidden layers, if they do not say it themselves by their slopes: "relu",
             "leaky_relu", "abs", "hard_tanh", "maxout", "linear" or a slope; or one for each layer. See
             :func:`jaxgeom.layers.with_activation`.
         cut_output: let the zero sets of the outputs cut as well, like units of one more hidden layer: the decision
-            boundary then consists of edges of the last layer.
+            boundary then consists of edges (in space, facets) of the last layer.
         max_regions: stop before the layer that makes more regions than this, and return the complex of the layers
             before it, with ``complete=False``, their patterns, and affine maps that are NaN.
 
+    Returns:
+        A :class:`jaxgeom.PlanarComplex` in two dimensions, a :class:`jaxgeom.SpatialComplex` in all others.
+
     Raises:
-        TypeError: for anything that is not a network or a planar domain.
-        ValueError: for inputs that are not two-dimensional, populations, NaN or infinite weights, activations without
-            linear regions, a ``max_regions`` below 1, or a complex that takes more memory than is free.
+        TypeError: for anything that is not a network or a domain.
+        ValueError: for inputs of another dimension than the domain, populations, NaN or infinite weights, activations
+            without linear regions, a ``max_regions`` below 1, or a complex that takes more memory than is free.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> network = jg.layers_of(jg.mlp((3, 8, 8, 1), activation="relu").init(jax.random.key(0)))
+        >>> found = jg.enumerate_regions(network, jg.box(-1, 1, dim=3))
+        >>> float(found.volume.sum())
+        8.0
     """
     if max_regions is not None and max_regions < 1:
         raise ValueError(f"max_regions must be a positive integer, but {max_regions} was given.")
-    start = start_of(domain)
+    start = cut_from(domain)
     network = tuple(Dense(*map(_as_numpy, layer)) for layer in with_activation(layers, activation))
     if network[0].bias.ndim != 1:
         raise ValueError(
             f"one network is needed, but the layers have leading axes {np.shape(network[0].bias)[:-1]}. Take one "
-            "member at a time: jax.tree.map(lambda array: array[i], layers)."
+            "member at a time, jax.tree.map(lambda array: array[i], layers), or use enumerate_population."
         )
-    if network[0].kernel.shape[0] != 2:
-        check_layers(network, dim=2)
+    check_inputs(network, start)
     if cut_output:
         network = with_output_cutting(network)
     stacked = with_one_axis(network)
@@ -63,34 +98,42 @@ def enumerate_regions(
     if max_regions is not None:
         check_finite(network)
         depth = _layers_within(stacked, start, max_regions)
+    found: PlanarComplex | SpatialComplex | None
     if depth == len(network) - 1:
-        (found,) = complexes(stacked, start)
+        (found,) = _complexes(stacked, start)
         if found is None:
             check_finite(network)
         assert found is not None
         return _without_copies(found) if cut_output else found
     reached = Dense(np.zeros((1, network[depth].kernel.shape[0], 1)), np.zeros((1, 1)))
-    (found,) = complexes((*stacked[:depth], reached), start)
+    (found,) = _complexes((*stacked[:depth], reached), start)
     assert found is not None
-    nothing = np.full((found.num_faces, 1, 3), np.nan)
-    outputs = np.full((len(found.vertices), 1), np.nan)
-    return found._replace(gradient=nothing[..., :2], intercept=nothing[..., 2], outputs=outputs, complete=False)
+    gradient, intercept = np.full_like(found.gradient, np.nan), np.full_like(found.intercept, np.nan)
+    found = found._replace(gradient=gradient, intercept=intercept, complete=False)
+    return found._replace(outputs=np.full_like(found.outputs, np.nan)) if isinstance(found, PlanarComplex) else found
 
 
 def _as_numpy(array: Any) -> Any:
     return array if array is None else np.asarray(array)
 
 
-def _without_copies(complex_: PlanarComplex) -> PlanarComplex:
+def _complexes(networks: Layers, start: Start | Box) -> Sequence[PlanarComplex | SpatialComplex | None]:
+    return space_complexes(networks, start) if isinstance(start, Box) else complexes(networks, start)
+
+
+def _without_copies(complex_: PlanarComplex | SpatialComplex) -> PlanarComplex | SpatialComplex:
     """The complex without the linear units that stand for the outputs; see :func:`with_output_cutting`."""
     assert complex_.layers is not None
     *hidden, twice, last = complex_.layers
     width = len(last.bias)
     layers = (*hidden, Dense(twice.kernel[:, width:], twice.bias[width:]))
-    return complex_._replace(patterns=complex_.patterns[:, : -width or None], layers=layers)
+    complex_ = complex_._replace(patterns=complex_.patterns[:, : -width or None], layers=layers)
+    if isinstance(complex_, SpatialComplex):
+        return complex_._replace(signs=complex_.signs[:, : -width or None])
+    return complex_
 
 
-def _layers_within(networks: Layers, start: Start, max_regions: int) -> int:
+def _layers_within(networks: Layers, start: Start | Box, max_regions: int) -> int:
     """How many hidden layers together make no more regions than this."""
     for depth in range(1, len(networks)):
         counts, _ = cell_counts((*networks[:depth], networks[depth]._replace(slope=None)), start)
@@ -107,7 +150,7 @@ def enumerate_population(
     cut_output: bool = False,
     chunk_size: int | None = None,
     progress: bool | str = False,
-) -> list[PlanarComplex | None]:
+) -> list[Any]:
     """:func:`enumerate_regions` for each network of a population, in chunks on all cores.
 
     Args:
@@ -117,14 +160,14 @@ def enumerate_population(
         progress: show a progress bar; a string is its title.
 
     Returns:
-        The complexes; None for members with NaN or infinite weights.
+        The complexes, of the kind of :func:`enumerate_regions`; None for members with NaN or infinite weights.
 
     Raises:
         TypeError, ValueError: as :func:`enumerate_regions`, and if there is not one leading axis.
     """
     check_chunk_size(chunk_size)
-    start = start_of(domain)
-    layers = check_planar(with_activation(layers, activation))
+    start = cut_from(domain)
+    layers = check_inputs(with_activation(layers, activation), start)
     if np.ndim(layers[0].bias) != 2:
         raise ValueError(
             f"a population with one leading axis is needed, but the biases have shape {np.shape(layers[0].bias)}."
@@ -132,13 +175,13 @@ def enumerate_population(
     num, units = len(layers[0].bias), sum(np.shape(layer.bias)[-1] for layer in layers[:-1])
     size = chunk_size or int(np.clip(_COMPLEX_WORK // max(1, units) ** 3, 1, 256))
     networks = jax.tree.map(np.asarray, layers)
-    found: list[PlanarComplex | None] = []
+    found: list[PlanarComplex | SpatialComplex | None] = []
     with tqdm(total=num, unit="net", desc=progress if isinstance(progress, str) else None, disable=not progress) as bar:
         for first in range(0, num, size):
             cut = jax.tree.map(lambda array, first=first: array[first : first + size], networks)
             if cut_output:
                 cut = with_output_cutting(cut)
-            some = complexes(cut, start)
+            some = _complexes(cut, start)
             found += [c if c is None or not cut_output else _without_copies(c) for c in some]
             bar.update(min(size, num - first))
     return found

@@ -104,14 +104,14 @@ def _checked(layers: Layers) -> Layers:
 
 def _cells_of_hidden_layers(layers: Layers, start: Start) -> tuple[list[_Cell], int]:
     """The cells that all layers but the last make, with the functions of the last one, and their denominator."""
-    together, denominator = _integers_of(_with_bias(layers[0]))
+    together, denominator = dyadic(rows_of(layers[0]))
     cells = [face._replace(rows=together) for face in _faces(start)]
     for index, layer in enumerate(layers[1:]):
         slope = np.asarray(slope_of(layers[index]))
-        (together, scale), (factors, slope_scale) = _integers_of(_with_bias(layer)), _integers_of(slope)
+        (together, scale), (factors, slope_scale) = dyadic(rows_of(layer)), dyadic(slope)
         denominator *= slope_scale
         kernel, bias = together[:, :-1], together[:, -1] * denominator
-        is_zero = ~np.any(_with_bias(layers[index]), axis=1)
+        is_zero = ~np.any(rows_of(layers[index]), axis=1)
         bends = np.flatnonzero((slope != 1) & ~is_zero).tolist()
         pieces: list[_Cell] = []
         for cell in cells:
@@ -130,12 +130,12 @@ def _cells_of_hidden_layers(layers: Layers, start: Start) -> tuple[list[_Cell], 
     return cells, denominator
 
 
-def _with_bias(layer: Dense) -> np.ndarray:
+def rows_of(layer: Dense) -> np.ndarray:
     """The layer's numbers, (out, in + 1)."""
     return np.concatenate([layer.kernel, np.asarray(layer.bias)[None]]).T
 
 
-def _integers_of(array: np.ndarray) -> tuple[np.ndarray, int]:
+def dyadic(array: np.ndarray) -> tuple[np.ndarray, int]:
     """The array times the smallest power of two that makes it integers, as Python's; and that power."""
     ratios = [value.as_integer_ratio() for value in np.asarray(array, np.float64).ravel().tolist()]
     scale = max((denominator for _, denominator in ratios), default=1)

@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxgeom.layers import Layers
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, connected
+from jaxgeom.regions.space import SpatialComplex
 
 KINDS = ("activation", "linear", "map")
 
@@ -28,8 +29,8 @@ _PRIMES = (2097143, 2097133, 2097131, 2097097)
 _TERMS = 2048
 
 
-def region_labels(complex_: PlanarComplex, kind: str = "linear") -> Int[np.ndarray, " faces"]:
-    """The region that each face belongs to, numbered from 0 in order of their first faces.
+def region_labels(complex_: PlanarComplex | SpatialComplex, kind: str = "linear") -> Int[np.ndarray, " faces"]:
+    """The region that each face (in space, cell) belongs to, numbered from 0 in order of their first faces.
 
     Args:
         complex_: as :func:`jaxgeom.enumerate_regions` gives it.
@@ -41,8 +42,9 @@ def region_labels(complex_: PlanarComplex, kind: str = "linear") -> Int[np.ndarr
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, but {kind!r} was given.")
+    num = len(complex_.patterns)
     if kind == "activation":
-        return np.arange(complex_.num_faces)
+        return np.arange(num)
     if not complex_.complete:
         raise ValueError("this complex is not complete, so that its faces have no affine maps. Raise max_regions.")
     if complex_.layers is None:
@@ -50,11 +52,12 @@ def region_labels(complex_: PlanarComplex, kind: str = "linear") -> Int[np.ndarr
             "this complex does not say which network it is of, so that maps cannot be compared. Take it from "
             "enumerate_regions, or give it the network: complex_._replace(layers=layers)."
         )
-    label = np.arange(complex_.num_faces)
+    label = np.arange(num)
     close = _close_to_others(complex_.gradient, complex_.intercept)
     label[close] = len(label) + map_labels(complex_.layers, complex_.patterns[close])
     if kind == "linear":
-        pairs = complex_.edge_faces[(complex_.edge_faces != OUTSIDE).all(axis=1)]
+        pairs = complex_.facet_cells if isinstance(complex_, SpatialComplex) else complex_.edge_faces
+        pairs = pairs[(pairs != OUTSIDE).all(axis=1)]
         label = connected(len(label), pairs[label[pairs[:, 0]] == label[pairs[:, 1]]])
     return _in_order(label)
 
@@ -76,7 +79,7 @@ def map_labels(layers: Layers, patterns: Bool[np.ndarray, "faces units"]) -> Int
 
 
 def _close_to_others(
-    gradient: Float[np.ndarray, "faces out 2"], intercept: Float[np.ndarray, "faces out"]
+    gradient: Float[np.ndarray, "faces out dim"], intercept: Float[np.ndarray, "faces out"]
 ) -> Int[np.ndarray, " close"]:
     """The faces whose maps may be equal to another one's, as far as their coefficients tell: these are right to 1e-10
     of the gradient, or to rounding. Neighbours in the order of a random projection are compared."""
@@ -103,7 +106,8 @@ def _in_order(label: Int[np.ndarray, " faces"]) -> Int[np.ndarray, " faces"]:
 def _values(layers: Layers, patterns: Bool[np.ndarray, "faces units"], prime: int) -> Float[np.ndarray, " faces"]:
     """A random combination of the outputs at a random point, modulo a prime, of the affine map of each face."""
     random = np.random.default_rng(prime)
-    values = np.broadcast_to(_random(random, layers[0].kernel.shape[-2], prime), (len(patterns), 2))
+    point = _random(random, layers[0].kernel.shape[-2], prime)
+    values = np.broadcast_to(point, (len(patterns), len(point)))
     before = 0
     for layer in layers[:-1]:
         width = layer.bias.shape[-1]

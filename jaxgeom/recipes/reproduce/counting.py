@@ -14,7 +14,6 @@ from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, connected
 from jaxgeom.regions.count import count_regions
 from jaxgeom.regions.enumerate import enumerate_regions
 from jaxgeom.regions.merge import region_labels
-from jaxgeom.regions.spatial import count_regions_nd
 
 _NEAR = 1e-6
 """Biases so small that all hyperplanes of a few units meet in a box of side 2."""
@@ -34,7 +33,7 @@ def buck(key: int, quick: bool) -> Claim:
                 continue
             seeds = 5 if dim == 2 else 2
             layers = _one_layer(rng.normal(size=(seeds, dim, num)), _NEAR * rng.normal(size=(seeds, num)))
-            found = count_regions(layers, whole_plane()) if dim == 2 else count_regions_nd(layers, box(-1, 1, dim=dim))
+            found = count_regions(layers, whole_plane() if dim == 2 else box(-1, 1, dim=dim))
             for seed, count in enumerate(found.count.tolist()):
                 rows.append(exact(f"{num} hyperplanes in R^{dim}, seed {seed}", cells, count))
     return Claim(
