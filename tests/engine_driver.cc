@@ -134,12 +134,61 @@ std::vector<int64_t> breakpoints(const Population &all, bool is_infinite, int ha
     return counts;
 }
 
+// Regions of the box [-1, 1]^inputs, counted and, with complexes, enumerated.
+std::vector<int64_t> regions_in_box(const Population &all, bool are_complexes, int threads) {
+    const Call call(all);
+    const size_t dim = all.widths[0], outputs = all.widths.back(), num_units = all.slopes.size();
+    const std::vector<double> low(dim, -1), high(dim, 1);
+    std::vector<int64_t> counts(all.num);
+    std::vector<uint8_t> degenerate(all.num);
+    if (!are_complexes) {
+        jaxgeom_count_in_box(
+            all.num, call.depth(), all.widths.data(), call.kernels.data(), call.biases.data(), call.is_float32.data(), all.slopes.data(), low.data(), high.data(), threads,
+            counts.data(), degenerate.data(), nullptr);
+        return counts;
+    }
+    void *handle = jaxgeom_spaces(
+        all.num, call.depth(), all.widths.data(), call.kernels.data(), call.biases.data(), call.is_float32.data(), all.slopes.data(), low.data(), high.data(), 1 << 30, 0,
+        threads, nullptr);
+    for (int n = 0; n < all.num; n++) {
+        int64_t sizes[10];
+        jaxgeom_spaces_sizes(handle, n, sizes);
+        const auto [vertices, edges, facets, corners, cells, members, tied, consistent, finite, complete] = sizes;
+        (void)tied;
+        counts[n] = finite ? cells : -1;
+        if (!finite) continue;
+        if (!consistent || !complete) failures++, std::printf("inconsistent in space\n");
+        std::vector<double> points(vertices * dim), maps(cells * outputs * (dim + 1)), volume(cells), centroid(cells * dim);
+        std::vector<int8_t> signs(vertices * num_units);
+        std::vector<uint8_t> sides(vertices * 2 * dim), patterns(cells * num_units);
+        std::vector<int64_t> pairs(2 * edges), facet_offsets(facets + 1), facet_vertices(corners), facet_cells(2 * facets), labels(2 * facets), cell_offsets(cells + 1),
+            cell_vertices(members), num_faces(dim + 1);
+        jaxgeom_spaces_copy(
+            handle, n, points.data(), signs.data(), sides.data(), pairs.data(), facet_offsets.data(), facet_vertices.data(), facet_cells.data(), labels.data(),
+            cell_offsets.data(), cell_vertices.data(), patterns.data(), maps.data(), volume.data(), centroid.data(), num_faces.data());
+        double total = 0;
+        for (const double part : volume) total += part;
+        if (std::fabs(total - std::pow(2, dim)) > 1e-10) failures++, std::printf("volumes add up to %g\n", total);
+    }
+    jaxgeom_spaces_free(handle);
+    // those at a surface, too
+    jaxgeom_spaces_free(jaxgeom_spaces(
+        all.num, call.depth(), all.widths.data(), call.kernels.data(), call.biases.data(), call.is_float32.data(), all.slopes.data(), low.data(), high.data(), 1 << 30, 1,
+        threads, nullptr));
+    return counts;
+}
+
 void agree(const std::string &name, const char *what, const std::vector<int64_t> &a, const std::vector<int64_t> &b) {
     for (size_t i = 0; i < a.size(); i++)
         if (a[i] != b[i]) failures++, std::printf("%s, %s: %lld, %lld\n", name.c_str(), what, static_cast<long long>(a[i]), static_cast<long long>(b[i]));
 }
 
 void attempt(const std::string &name, const Population &all) {
+    const auto in_box = regions_in_box(all, false, 1);
+    agree(name, "threads in a box", in_box, regions_in_box(all, false, 3));
+    if (all.slopes.size() < 25) agree(name, "cells", in_box, regions_in_box(all, true, 3));
+    if (all.widths[0] != 2) return;
+    agree(name, "box and square", in_box, count(all, square, 1));
     const auto alone = count(all, square, 1);
     agree(name, "threads", alone, count(all, square, 3));
     agree(name, "faces", alone, faces(all, square, 3));
@@ -154,7 +203,7 @@ void attempt(const std::string &name, const Population &all) {
 }  // namespace
 
 int main() {
-    const std::vector<std::vector<int64_t>> shapes = {{2, 12, 1}, {2, 6, 6, 2}, {2, 5, 5, 5, 1}, {2, 4, 4, 4, 4, 4, 4, 3}};
+    const std::vector<std::vector<int64_t>> shapes = {{2, 12, 1}, {2, 6, 6, 2}, {2, 5, 5, 5, 1}, {2, 4, 4, 4, 4, 4, 4, 3}, {1, 5, 4, 1}, {3, 5, 4, 1}, {4, 4, 3, 2}, {5, 3, 2, 1}};
     for (const auto &shape : shapes) {
         std::string size;
         for (const int64_t width : shape) size += " " + std::to_string(width);

@@ -402,8 +402,8 @@ def test_stopped_in_time():
     """A call whose flag is set ends, however many threads share its network."""
     layers = network(seeded(21), 3000)
     arrays, slopes, corners, cycles = arguments(layers, slopes_of(layers), SQUARE)
-    given = library._Network(arrays, slopes, corners, cycles).arguments
+    given = library.Network(arrays, slopes, corners, cycles).arguments
     counts, ties = np.zeros(1, np.int64), np.zeros(1, np.uint8)
     outputs = [ctypes.c_void_p(array.ctypes.data) for array in (counts, ties)]
     stop = ctypes.c_int(1)
-    assert library._loaded().jaxgeom_count(ctypes.c_int64(1), *given, 3, *outputs, ctypes.byref(stop)) == 2
+    assert library.loaded().jaxgeom_count(ctypes.c_int64(1), *given, 3, *outputs, ctypes.byref(stop)) == 2

@@ -120,7 +120,7 @@ def test_control_c_in_a_finalizer_during_a_call_of_the_engine_is_not_lost():
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.1)
         with pytest.raises(KeyboardInterrupt):
-            library._interruptible(call, is_long=True)
+            library.interruptible(call, is_long=True)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

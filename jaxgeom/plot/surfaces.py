@@ -87,7 +87,7 @@ def plot_decision_surface(
     pieces = Poly3DCollection(cycles, **look | {"linewidths": 0.3} | style)
     ax.add_collection3d(pieces)
     ax.auto_scale_xyz(*np.stack([low, high], axis=1))
-    ax.set_box_aspect(np.maximum(high - low, 1e-3 * (high - low).max()))
+    ax.set_aspect("equal")
     return pieces
 
 
