@@ -615,10 +615,9 @@ struct Ready {  // a network on a box
     ~Ready() { arena.release(mark); }
 };
 
-// job(shape), with the sizes known to the compiler for the most frequent ones.
+// job(shape), with the dimension known to the compiler for the most frequent ones.
 template <class Job>
 auto with_shape(int dim, int words, const Job &job) {
-    if (dim == 3 && words == 1) return job(Shape<3, 1>{dim, words});
     if (dim == 3) return job(Shape<3, 0>{dim, words});
     if (dim == 4) return job(Shape<4, 0>{dim, words});
     return job(Shape<0, 0>{dim, words});
