@@ -58,8 +58,10 @@ for seed, (ax, surface) in enumerate(zip(axes, surfaces, strict=True)):
     ax.set_axis_off()
     ax.view_init(40, -60)
 axes[0].figure.savefig(options.out, dpi=150)
+found = [surface for surface in surfaces if len(surface.triangles)]
 try:
-    convert.save_surface(surfaces[0], options.out.with_suffix(".obj"))
+    for surface in found[:1]:
+        convert.save_surface(surface, options.out.with_suffix(".obj"))
 except ImportError as error:
     print(error)
 

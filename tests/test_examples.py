@@ -11,6 +11,7 @@ MORE_ARGUMENTS = {
     "s0_spirals.py": ["--epochs", "5"],
     "s2_detangling.py": ["--frames", "4"],
     "s3_rings.py": ["--epochs", "90"],
+    "torus.py": ["--seeds", "2", "--epochs", "40"],
 }
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 
