@@ -42,6 +42,19 @@ def spatial_facts(found):
     return found.num_faces, found.volume[order], found.gradient[order], found.intercept[order]
 
 
+def in_space(layers):
+    """The network with a third input, and the first output alone."""
+    first, *between, last = layers
+    third = first.kernel[:1] - 0.5 * first.kernel[1:]
+    last = jg.Dense(last.kernel[:, :1], last.bias[:1])
+    return first._replace(kernel=np.concatenate([first.kernel, third])), *between, last
+
+
+def surface_facts(layers):
+    found = jg.decision_surface(layers, jg.box(dim=3))
+    return found.area, found.volume, found.euler_characteristic, len(found.patterns)
+
+
 def line_facts(found):
     return found.count, found.t, found.slope, found.intercept
 
@@ -60,6 +73,7 @@ TAKES_LAYERS = {
         jg.count_regions(layers, SQUARE, kind=kind, cut_output=cut, min_area=0.01)
         for kind, cut in itertools.product(("activation", "linear", "map"), (False, True))
     ],
+    "decision_surface": lambda layers: surface_facts(in_space(read(layers))),
     "distance_to_boundary": lambda layers: jg.distance_to_boundary(layers, POINTS).distance,
     "enumerate_population": lambda layers: [
         complex_facts(c) for c in jg.enumerate_population(jax.tree.map(lambda a: a[None], read(layers)), SQUARE)
