@@ -43,11 +43,12 @@ def spatial_facts(found):
 
 
 def in_space(layers):
-    """The network with a third input, and the first output alone."""
+    """The network with a third input, and the first output alone, shifted so that it changes sign in the middle."""
     first, *between, last = layers
     third = first.kernel[:1] - 0.5 * first.kernel[1:]
-    last = jg.Dense(last.kernel[:, :1], last.bias[:1])
-    return first._replace(kernel=np.concatenate([first.kernel, third])), *between, last
+    layers = first._replace(kernel=np.concatenate([first.kernel, third])), *between
+    shift = np.asarray(jg.forward((*layers, last), np.full((1, 3), 0.25)).output[0, :1]) - 0.125
+    return *layers, jg.Dense(last.kernel[:, :1], last.bias[:1] - shift)
 
 
 def surface_facts(layers):
