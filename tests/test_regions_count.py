@@ -345,8 +345,8 @@ def test_bad_arguments_of_the_grid_count(unchecked, points, options, message):
     ("layers", "domain", "options", "message"),
     [
         (population(widths=(3, 3, 1)), box(), {}, "two inputs are needed, but the first layer takes 3"),
-        (population(), box(dim=3), {}, "a two-dimensional domain is needed, but a box in 3 dimensions"),
-        (population(), box(dim=1), {}, "a two-dimensional domain is needed"),
+        (population(), box(dim=3), {}, "a box in 3 dimensions was given, but the first layer takes 2 inputs"),
+        (population(), box(dim=1), {}, "a box in 1 dimensions was given, but the first layer takes 2"),
         (
             population(),
             box(),

@@ -352,7 +352,7 @@ def test_bad_input(unchecked):
             function(deeper, box())
         with pytest.raises(TypeError, match="bounded domain"):
             function(network, "square")
-        with pytest.raises(ValueError, match="two-dimensional domain"):
+        with pytest.raises(ValueError, match="a box in 3 dimensions was given"):
             function(network, box(dim=3))
         with pytest.raises(ValueError, match="grid_regions"):
             function(network, box(), activation="tanh")
