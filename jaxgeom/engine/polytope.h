@@ -15,7 +15,7 @@ constexpr int kMostDimensions = 10;
 constexpr double kUnknown = 1e30;  // as bound of an error: nothing is known
 
 struct KnownPoint;
-struct Point { KnownPoint *known; };  // what exact arithmetic knows of a vertex
+struct SpacePoint { KnownPoint *known; };  // what exact arithmetic knows of a vertex
 
 struct Plane {  // normal . x + offset = 0, the normal of length 1
     double normal[kMostDimensions], offset;
@@ -29,7 +29,7 @@ struct Polytope {
     double *x;       // (vertices, dimensions)
     double *e;       // bounds of the distances from the true vertices
     uint64_t *on;    // (vertices, words), the hyperplanes that a vertex lies on
-    Point **point;
+    SpacePoint **point;
     int *edges;      // (edges, 2)
 };
 
@@ -62,7 +62,7 @@ struct Shape {
 
     Polytope take(Arena &arena, int vertices, int edges) const {
         return {0, 0, arena.take<double>(static_cast<size_t>(vertices) * dim()), arena.take<double>(vertices),
-                arena.take<uint64_t>(static_cast<size_t>(vertices) * words()), arena.take<Point *>(vertices), arena.take<int>(2 * static_cast<size_t>(edges))};
+                arena.take<uint64_t>(static_cast<size_t>(vertices) * words()), arena.take<SpacePoint *>(vertices), arena.take<int>(2 * static_cast<size_t>(edges))};
     }
     void copy_vertex(const Polytope &from, int v, Polytope &to) const {
         const int n = to.num_vertices++;
@@ -157,7 +157,7 @@ struct Shape {
 
     // The vertices where a hyperplane meets the edges whose ends are on strictly different sides of it.
     // `cut` gets the ends of these edges.
-    void new_vertices(const Polytope &whole, const double *z, const int8_t *sign, int plane, const Plane *planes, Point *points, Polytope &fresh, int *cut, Arena &arena) const {
+    void new_vertices(const Polytope &whole, const double *z, const int8_t *sign, int plane, const Plane *planes, SpacePoint *points, Polytope &fresh, int *cut, Arena &arena) const {
         const int d = dim();
         for (int k = 0; k < whole.num_edges; k++) {
             int a = whole.edges[2 * k], b = whole.edges[2 * k + 1];
@@ -172,7 +172,7 @@ struct Shape {
             for (int w = 0; w < words(); w++) on[w] = whole.on[a * words() + w] & whole.on[b * words() + w];
             on[plane >> 6] |= uint64_t(1) << (plane & 63);
             fresh.e[n] = error_of(fresh.x + n * d, on, planes, arena);
-            points[n] = Point{nullptr};
+            points[n] = SpacePoint{nullptr};
             fresh.point[n] = points + n;
         }
     }

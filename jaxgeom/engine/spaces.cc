@@ -137,7 +137,7 @@ struct Walk {
         return row;
     }
     const ExactFunction &exact_point(const Polytope &cell, int v) {
-        Point &point = *cell.point[v];
+        SpacePoint &point = *cell.point[v];
         if (point.known) return point.known->at;
         const uint64_t *on = cell.on + v * shape.words();
         std::vector<ExactFunction> sides;
@@ -171,7 +171,7 @@ struct Walk {
         for (const Exact &number : exact_row(&entry, unit)) if (!number.is_zero()) return false;
         return true;
     }
-    static void forget(Point *points, int num) {
+    static void forget(SpacePoint *points, int num) {
         for (int i = 0; i < num; i++) delete points[i].known;
     }
 
@@ -442,7 +442,7 @@ struct Walk {
         if (layer.first_twin[which] >= 0) is_degenerate = true;  // its twins are zero where it is
         int num_new = 0;
         for (int k = 0; k < cell.num_edges; k++) num_new += sign[cell.edges[2 * k]] * sign[cell.edges[2 * k + 1]] < 0;
-        Point *points = arena.take<Point>(num_new);
+        SpacePoint *points = arena.take<SpacePoint>(num_new);
         Polytope fresh = shape.take(arena, num_new, 0);
         int *ends = arena.take<int>(2 * num_new), *wall;
         shape.new_vertices(cell, z, sign, plane, planes, points, fresh, ends, arena);
@@ -558,7 +558,7 @@ struct Walk {
         const auto mark = arena.mark();
         const int corners = 1 << d;
         Polytope cell = shape.take(arena, corners, d * corners / 2);
-        Point *points = arena.take<Point>(corners);
+        SpacePoint *points = arena.take<SpacePoint>(corners);
         for (int i = 0; i < 2 * d; i++) {
             Plane &plane = planes[i];
             std::fill(plane.normal, plane.normal + d, 0.0);
@@ -580,7 +580,7 @@ struct Walk {
                 }
             }
             at.push_back(Exact(1.0));
-            points[v] = Point{new KnownPoint{std::move(at)}};
+            points[v] = SpacePoint{new KnownPoint{std::move(at)}};
             cell.point[v] = points + v, cell.e[v] = kEps;
         }
         double *rows = nullptr;
