@@ -130,10 +130,11 @@ struct Walk {
         entry->exact[unit] = std::move(row);
         return *entry->exact[unit];
     }
+    double end_of(int side) const { return side % 2 ? box.high[side / 2] : box.low[side / 2]; }
     ExactFunction side(int i) const {
         ExactFunction row(dim() + 1);
         row[i / 2] = Exact(1.0);
-        row.back() = Exact(-(i % 2 ? box.high : box.low)[i / 2]);
+        row.back() = Exact(-end_of(i));
         return row;
     }
     const ExactFunction &exact_point(const Polytope &cell, int v) {
@@ -562,7 +563,7 @@ struct Walk {
         for (int i = 0; i < 2 * d; i++) {
             Plane &plane = planes[i];
             std::fill(plane.normal, plane.normal + d, 0.0);
-            plane.normal[i / 2] = 1, plane.offset = -(i % 2 ? box.high : box.low)[i / 2] / net.unit;
+            plane.normal[i / 2] = 1, plane.offset = -end_of(i) / net.unit;
             plane.tolerance = 2 * kEps + kFloor, plane.entry = nullptr, plane.unit = i;
         }
         cell.num_vertices = corners;
@@ -571,7 +572,7 @@ struct Walk {
             std::fill(cell.on + v * shape.words(), cell.on + (v + 1) * shape.words(), 0);
             for (int i = 0; i < d; i++) {
                 const int end = v >> (d - 1 - i) & 1;
-                const double x = (end ? box.high : box.low)[i];
+                const double x = end_of(2 * i + end);
                 cell.x[v * d + i] = x / net.unit, at.push_back(Exact(x));
                 set_bit(cell.on + v * shape.words(), 2 * i + end);
                 if (!end) {
