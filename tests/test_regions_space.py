@@ -366,6 +366,25 @@ def test_boxes_of_any_size(size):
     np.testing.assert_allclose(found.vertices / size, plain.vertices, atol=1e-13)
 
 
+@pytest.mark.parametrize("dim", [1, 3, 4])
+def test_units_of_sizes_that_do_not_fit_together(dim):
+    # behind them, products of weights are beyond all floats, on both sides
+    rng = np.random.default_rng(6)
+    for _ in range(3):
+        first, second, last = random_network(rng, dim, (5, 4))
+        first, second = (
+            Dense(layer.kernel * scale, layer.bias * scale)
+            for layer, scale in ((first, np.resize([1e-200, 1e200], 5)), (second, np.resize([1e-200, 1e200], 4)))
+        )
+        layers = (first, second, last)
+        found = enumerate_regions(layers, box(dim=dim))
+        check_structure(layers, found)
+        truth = {cell.pattern: cell for cell in exact_spatial_regions(layers, [-1] * dim, [1] * dim)}
+        assert {tuple(pattern.tolist()) for pattern in found.patterns} == set(truth)
+        volumes = [float(exact_volume(truth[tuple(pattern.tolist())])) for pattern in found.patterns]
+        np.testing.assert_allclose(found.volume, volumes, rtol=0, atol=1e-10)
+
+
 def test_subnormal_weights():
     # few digits are left of them, and the truth is that of those digits
     rng = np.random.default_rng(5)

@@ -60,8 +60,8 @@ class Faces {
   public:
     SpaceArrays &out;
 
-    Faces(const Network &net, const Box &box, const Plane *planes, Shape<D, W> shape, int64_t max_cells, const std::atomic<int> *stop, std::atomic<int> &own_stop, SpaceArrays &out)
-        : out(out), net_(net), box_(box), planes_(planes), shape_(shape), max_cells_(max_cells), stop_(stop), own_stop_(own_stop),
+    Faces(const Network &net, const Box &box, Shape<D, W> shape, int64_t max_cells, const std::atomic<int> *stop, std::atomic<int> &own_stop, SpaceArrays &out)
+        : out(out), net_(net), box_(box), shape_(shape), max_cells_(max_cells), stop_(stop), own_stop_(own_stop),
           active_(shape.words()), nowhere_(shape.words()), always_(shape.words()), middle_(shape.dim() + 1) {
         out.cell_offsets.push_back(0), out.facet_offsets.push_back(0);
         for (int l = 0; l < net.depth; l++) {  // units that are zero everywhere
@@ -100,10 +100,9 @@ class Faces {
         for (int v = 0; v < cell.num_vertices; v++)
             for (int i = 0; i < dim(); i++) positions_[v * dim() + i] = out.vertices[ids_[v] * dim() + i] / net_.unit;
         find_facets(cell);
-        if (dim() == 3) go_around(cell);
+        if (dim() == 3) go_around(cell), measure_by_fans();
         for (int f = 0; f < num_facets(); f++) facet(index, f);
-        if (dim() == 3) measure_by_fans();
-        else find_lattice(cell.num_vertices), measure(cell.num_vertices);
+        if (dim() != 3) find_lattice(cell.num_vertices), measure(cell.num_vertices);
     }
     // What is known once all cells are there.
     void finish() {
@@ -132,7 +131,6 @@ class Faces {
   private:
     const Network &net_;
     const Box &box_;
-    const Plane *planes_;
     const Shape<D, W> shape_;
     const int64_t max_cells_;
     const std::atomic<int> *stop_;
@@ -331,8 +329,8 @@ class Faces {
         out.is_consistent = false;
     }
 
-    // In three dimensions, the vertices of the facets put into order, counter-clockwise as seen from outside of the cell:
-    // the largest facet by its hyperplane's normal, and the others so that each edge is passed once in each direction.
+    // In three dimensions, the vertices of the facets put into order, so that each edge is passed once in each direction;
+    // measure_by_fans finds out whether all are counter-clockwise as seen from outside, or all clockwise.
     void go_around(const Polytope &cell) {
         const int n = cell.num_vertices, facets = num_facets();
         edge_of_.resize(static_cast<size_t>(n) * n), position_of_.resize(n), turn_.assign(facets, 0);
@@ -341,25 +339,16 @@ class Faces {
             const int a = cell.edges[2 * k], b = cell.edges[2 * k + 1];
             edge_of_[a * n + b] = edge_of_[b * n + a] = k;
         }
-        int largest = 0;
-        double most = -1;
+        turn_[0] = 1;
         for (int f = 0; f < facets; f++) {
             int *around = facet_corners_.data() + facet_begin_[f];
-            const int num = facet_begin_[f + 1] - facet_begin_[f], plane = facet_plane_[f];
-            if (!order(cell, around, num, plane)) { out.is_consistent = false; return; }
+            const int num = facet_begin_[f + 1] - facet_begin_[f];
+            if (!order(cell, around, num, facet_plane_[f])) { out.is_consistent = false; return; }
             for (int k = 0; k < num; k++) {
                 const int a = around[k], b = around[k + 1 < num ? k + 1 : 0], edge = edge_of_[a * n + b], side = edge_facets_[2 * edge] >= 0;
                 if (edge_facets_[2 * edge + 1] >= 0) { out.is_consistent = false; return; }
                 edge_facets_[2 * edge + side] = f, edge_steps_[2 * edge + side] = cell.edges[2 * edge] == a ? 1 : -1;
             }
-            double normal[3];
-            normal_of(around, num, normal);
-            const double size = normal[0] * normal[0] + normal[1] * normal[1] + normal[2] * normal[2];
-            if (!(size > most)) continue;
-            const double *own = planes_[plane].normal;
-            const bool points_inwards = plane < 6 ? plane % 2 == 0 : has(active_.data(), plane);
-            const double product = normal[0] * own[0] + normal[1] * own[1] + normal[2] * own[2];
-            most = size, turn_[largest] = 0, largest = f, turn_[f] = (product > 0) == points_inwards ? -1 : 1;
         }
         for (int num_left = facets - 1, before = -1; num_left && num_left != before;) {
             before = num_left;
@@ -370,9 +359,9 @@ class Faces {
                 else if (turn_[g] && !turn_[f]) turn_[f] = factor * turn_[g], num_left--;
             }
         }
-        for (int f = 0; f < facets; f++)
-            if (turn_[f] < 0) std::reverse(facet_corners_.begin() + facet_begin_[f], facet_corners_.begin() + facet_begin_[f + 1]);
+        for (int f = 0; f < facets; f++) if (turn_[f] < 0) turn(f);
     }
+    void turn(int f) { std::reverse(facet_corners_.begin() + facet_begin_[f], facet_corners_.begin() + facet_begin_[f + 1]); }
     // The vertices of a facet from edge to edge.
     bool order(const Polytope &cell, int *around, int num, int plane) {
         const int words = shape_.words();
@@ -396,18 +385,6 @@ class Faces {
         around_.clear();
         return v == around[0];
     }
-    void normal_of(const int *around, int num, double *normal) const {
-        const double *o = &positions_[3 * around[0]];
-        normal[0] = normal[1] = normal[2] = 0;
-        for (int k = 1; k + 1 < num; k++) {
-            const double *p = &positions_[3 * around[k]], *q = &positions_[3 * around[k + 1]];
-            for (int i = 0; i < 3; i++) {
-                const int s = (i + 1) % 3, t = (i + 2) % 3;
-                normal[i] += (p[s] - o[s]) * (q[t] - o[t]) - (p[t] - o[t]) * (q[s] - o[s]);
-            }
-        }
-    }
-
     void measured(double volume, const double *moment, int num_vertices) {
         const int d = dim();
         const double *x = positions_.data();
@@ -437,7 +414,12 @@ class Faces {
                 for (int i = 0; i < 3; i++) moment[i] += part / 4 * (p[0][i] + p[1][i] + p[2][i]);
             }
         }
-        measured(std::max(volume, 0.0), moment, static_cast<int>(ids_.size()));
+        if (volume < 0) {
+            for (int f = 0; f < num_facets(); f++) turn(f);
+            volume = -volume;
+            for (double &part : moment) part = -part;
+        }
+        measured(volume, moment, static_cast<int>(ids_.size()));
     }
 
     // ---- other dimensions

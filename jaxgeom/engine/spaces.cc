@@ -651,7 +651,7 @@ SpaceArrays cells_in_box(const Source &source, int64_t index, const Box &box, in
     if (!out.is_finite) return out;
     with_shape(ready.dim, ready.words, [&](auto shape) {
         std::atomic<int> own_stop{0};
-        Faces<decltype(shape)::kDim, decltype(shape)::kWords> faces(ready.net, box, ready.planes, shape, max_cells, stop, own_stop, out);
+        Faces<decltype(shape)::kDim, decltype(shape)::kWords> faces(ready.net, box, shape, max_cells, stop, own_stop, out);
         Walk<decltype(shape)::kDim, decltype(shape)::kWords, true> walk{ready.net, box, shape, ready.arena, &own_stop, ready.planes};
         walk.faces = &faces, walk.at_surface = at_surface && source.depth > 0;
         out.is_part = walk.at_surface;
