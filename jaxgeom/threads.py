@@ -169,7 +169,7 @@ def _leave() -> None:
 
 
 def _exit_status() -> int:
-    """The interpreter's, as far as it can be known here: 0, or that of an error that nobody caught."""
+    """Exit status of this process as far as it can be known before the end: 0, or that of an error nobody caught."""
     error = getattr(sys, "last_value", None)
     if error is None or hasattr(sys, "ps1"):
         return 0

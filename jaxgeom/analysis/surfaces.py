@@ -65,7 +65,8 @@ def decision_surface(
 
     Regions are found as by :func:`jaxgeom.enumerate_regions`, but only those that the surface meets are kept, and
     most of the others are never visited. Which polygons there are, and how they hang together, is exact; positions are
-    right to about 1e-11 of the box. Flat regions with f = 0 count as f ≤ 0. Random networks 3-16-16-1 take some 5 ms.
+    right to about 1e-11 of the box. Flat regions with f = 0 count as f ≤ 0. Random networks take 0.01 s
+    (3-16-16-1) to 3 s (3-64-64-64-1).
 
     Args:
         layers: one network. Of several outputs, take one or a difference of two first.
