@@ -407,3 +407,18 @@ def test_stopped_in_time():
     outputs = [ctypes.c_void_p(array.ctypes.data) for array in (counts, ties)]
     stop = ctypes.c_int(1)
     assert library.loaded().jaxgeom_count(ctypes.c_int64(1), *given, 3, *outputs, ctypes.byref(stop)) == 2
+
+
+@pytest.mark.parametrize("at_surface", [0, 1])
+def test_stopped_in_space(at_surface):
+    """Counts and complexes of boxes end as well: all regions of this network, or of its surface, would take hours."""
+    layers = network(seeded(22), 200, 200, 200)
+    layers[0] = seeded(23).uniform(-0.5, 0.5, (4, 200)), layers[0][1]
+    given = library.Network(
+        [np.asarray(a, np.float64)[None] for layer in layers for a in layer], np.zeros(600)
+    ).arguments
+    low, high, counts, ties = -np.ones(4), np.ones(4), np.zeros(1, np.int64), np.zeros(1, np.uint8)
+    ends, outputs = ([library.pointer(array) for array in pair] for pair in ((low, high), (counts, ties)))
+    stop = ctypes.c_int(1)
+    assert library.loaded().jaxgeom_count_in_box(1, *given, *ends, 3, *outputs, ctypes.byref(stop)) == 2
+    assert library.loaded().jaxgeom_spaces(1, *given, *ends, 2**62, at_surface, 3, ctypes.byref(stop)) is None

@@ -51,8 +51,8 @@ def check(layers, domain, surface):
     corners = np.split(surface.vertices[surface.polygon_vertices], surface.polygon_offsets[1:-1])
     size = np.abs(surface.vertices).max()
     values = reference.forward(layers, surface.vertices)[0]
-    gradients = [np.abs(np.prod([np.abs(layer.kernel).sum(axis=0).max() for layer in layers]))]
-    assert np.abs(values).max() <= 1e-10 * max(gradients) * size
+    steepest = np.prod([np.abs(layer.kernel).sum(axis=0).max() for layer in layers])
+    assert np.abs(values).max() <= 1e-10 * steepest * size
     middles = np.stack([polygon.mean(axis=0) for polygon in corners])
     normals = np.stack([np.cross(p[1:-1] - p[0], p[2:] - p[0]).sum(axis=0) for p in corners])
     areas = np.linalg.norm(normals, axis=1)
@@ -140,8 +140,6 @@ def test_the_regions_that_it_parts(widths):
         inside = np.where(whole.patterns[first, -1], first, second)[parts]
         assert sorted(map(tuple, surface.patterns.tolist())) == sorted(map(tuple, whole.patterns[inside, :-1].tolist()))
         assert surface.volume == pytest.approx(whole.volume[whole.patterns[:, -1]].sum(), rel=1e-9)
-        # pieces of the surface are as many as the graph of polygons with common edges says
-        assert surface.num_components >= 1
 
 
 def test_another_library_agrees(tmp_path):

@@ -60,8 +60,8 @@ class Faces {
   public:
     SpaceArrays &out;
 
-    Faces(const Network &net, const Box &box, Shape<D, W> shape, int64_t max_cells, const std::atomic<int> *stop, std::atomic<int> &own_stop, SpaceArrays &out)
-        : out(out), net_(net), box_(box), shape_(shape), max_cells_(max_cells), stop_(stop), own_stop_(own_stop),
+    Faces(const Network &net, const Box &box, Shape<D, W> shape, int64_t max_cells, SpaceArrays &out)
+        : out(out), net_(net), box_(box), shape_(shape), max_cells_(max_cells),
           active_(shape.words()), nowhere_(shape.words()), always_(shape.words()), middle_(shape.dim() + 1) {
         out.cell_offsets.push_back(0), out.facet_offsets.push_back(0);
         for (int l = 0; l < net.depth; l++) {  // units that are zero everywhere
@@ -84,8 +84,7 @@ class Faces {
         }
     }
     void add(const Polytope &cell) {
-        if (num_cells_ >= max_cells_) out.is_complete = false, own_stop_ = 1;
-        if (stop_ && *stop_) own_stop_ = 1;
+        if (num_cells_ >= max_cells_) out.is_complete = false;
         if (net_.depth == 0) nowhere_ = always_;
         const int64_t index = num_cells_++;
         const int first = 2 * dim(), units = net_.unit_offsets[net_.depth];
@@ -133,8 +132,6 @@ class Faces {
     const Box &box_;
     const Shape<D, W> shape_;
     const int64_t max_cells_;
-    const std::atomic<int> *stop_;
-    std::atomic<int> &own_stop_;
     bool has_twins_ = false;
     int64_t num_cells_ = 0;
     std::vector<uint64_t> active_, nowhere_, always_;  // of the cell at hand: positive, and zero on all of it; zero everywhere

@@ -373,6 +373,7 @@ struct Walk {
 
     int64_t cut(const Entry &entry, Polytope &cell, int units, const double *rows, int stride, const int *unit, double *next, uint64_t *bits, double delta, double squares) {
         if (stop && stop->load(std::memory_order_relaxed)) return 0;
+        if (Build && !faces->out.is_complete) return 0;  // there are more cells than allowed
         const int l = entry.layer, d = dim();
         const Layer &layer = net.layers[l];
         const bool is_last = !Build && l + 1 == net.num_layers;
@@ -650,9 +651,8 @@ SpaceArrays cells_in_box(const Source &source, int64_t index, const Box &box, in
     out.is_finite = ready.net.is_finite;
     if (!out.is_finite) return out;
     with_shape(ready.dim, ready.words, [&](auto shape) {
-        std::atomic<int> own_stop{0};
-        Faces<decltype(shape)::kDim, decltype(shape)::kWords> faces(ready.net, box, shape, max_cells, stop, own_stop, out);
-        Walk<decltype(shape)::kDim, decltype(shape)::kWords, true> walk{ready.net, box, shape, ready.arena, &own_stop, ready.planes};
+        Faces<decltype(shape)::kDim, decltype(shape)::kWords> faces(ready.net, box, shape, max_cells, out);
+        Walk<decltype(shape)::kDim, decltype(shape)::kWords, true> walk{ready.net, box, shape, ready.arena, stop, ready.planes};
         walk.faces = &faces, walk.at_surface = at_surface && source.depth > 0;
         out.is_part = walk.at_surface;
         walk.run();
