@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxgeom import Dense
+from jaxgeom import Dense, box, forward, whole_plane
 from jaxgeom.__main__ import main
+from jaxgeom.layers import with_activation
 from jaxgeom.recipes import reproduce
-from jaxgeom.recipes.reproduce.claims import Claim, exact, mean, table, within
+from jaxgeom.recipes.reproduce.claims import Claim, at_most, exact, mean, table, within
 from jaxgeom.recipes.reproduce.curves import tent
+from jaxgeom.recipes.reproduce.degrees import num_and_degree
+from jaxgeom.recipes.reproduce.maxout import example
 from jaxgeom.recipes.reproduce.narrow import num_bounded
 
 
@@ -26,6 +29,8 @@ def test_agreement() -> None:
     assert mean("mean", 2.5, samples, published_error=0.2).agrees
     assert within("about", 10, 9, 1).agrees
     assert not within("about", 10, 8.9, 1).agrees
+    assert at_most("bound", 10, 10).agrees
+    assert not at_most("bound", 10, 10.1).agrees
 
 
 def test_integers_and_one_function_with_four_counts() -> None:
@@ -42,6 +47,40 @@ def test_tent_maps_are_tents() -> None:
     for kernel, bias, *_ in hidden:
         h = np.maximum(h @ kernel + bias, 0)
     np.testing.assert_allclose((h @ last.kernel + last.bias)[:, 0], [0, 1, 0, 1, 0, 1, 0, 1, 0], atol=1e-15)
+
+
+def test_average_degrees_are_those_of_arrangements() -> None:
+    """Of n lines in general position each is cut into n pieces, which part (n² + n + 2) / 2 regions."""
+    rng = np.random.default_rng(0)
+    for num in (1, 2, 3, 7):
+        layers = Dense(rng.normal(size=(2, num)), rng.normal(size=num)), Dense(np.ones((num, 1)), np.zeros(1))
+        cells = (num**2 + num + 2) // 2
+        found, degree = num_and_degree(layers, whole_plane())
+        assert (found, degree) == (cells, pytest.approx(2 * num**2 / cells))
+    # planes x, y, z = 0 in space: eight octants with three neighbours each
+    octants = Dense(np.eye(3), np.zeros(3)), Dense(np.ones((3, 1)), np.zeros(1))
+    assert num_and_degree(octants, box(-1, 1, dim=3)) == (8, 3)
+
+
+def test_published_degrees_and_a_maxout_network() -> None:
+    for name in ("degrees", "maxout"):
+        rows = reproduce.CLAIMS[name](0, True).rows
+        assert all(row.agrees for row in rows)
+    assert [row.measured for row in rows] == [216, 30]
+
+
+def test_the_maxout_network_is_that_of_its_seed() -> None:
+    rng = np.random.RandomState(123)
+    x = np.random.default_rng(0).uniform(-3, 3, (50, 2))
+    h = x
+    for units in (7, 7, 6):
+        inputs = h.shape[1]
+        kernel = rng.normal(0, np.sqrt(1 / inputs), (units, 2, inputs))
+        bias = rng.normal(0, np.sqrt(1 / inputs), (units, 2))
+        h = (np.einsum("ukj,ij->iuk", kernel, h) + bias).max(axis=-1)
+    logits = h @ rng.normal(0, np.sqrt(2 / 6), (2, 6)).T + rng.normal(0, np.sqrt(2 / 6), 2)
+    output = forward(with_activation(example(), "maxout"), x).output
+    np.testing.assert_allclose(output[:, 0], logits[:, 1] - logits[:, 0], rtol=1e-5, atol=1e-5)
 
 
 def test_bounded_pieces_are_counted() -> None:

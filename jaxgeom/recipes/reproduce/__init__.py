@@ -11,7 +11,9 @@ from jaxgeom.recipes.reproduce.claims import Claim, Row
 from jaxgeom.recipes.reproduce.complexity import complexity
 from jaxgeom.recipes.reproduce.counting import bounds, buck, definitions, disc
 from jaxgeom.recipes.reproduce.curves import length, sawtooth
+from jaxgeom.recipes.reproduce.degrees import degrees
 from jaxgeom.recipes.reproduce.hanin_rolnick import lines, planes
+from jaxgeom.recipes.reproduce.maxout import maxout
 from jaxgeom.recipes.reproduce.narrow import narrow
 from jaxgeom.recipes.reproduce.xor_minima import xor_minima
 
@@ -20,6 +22,8 @@ CLAIMS: dict[str, Callable[[int, bool], Claim]] = {
     "disc": disc,
     "bounds": bounds,
     "definitions": definitions,
+    "maxout": maxout,
+    "degrees": degrees,
     "length": length,
     "sawtooth": sawtooth,
     "local-complexity": complexity,

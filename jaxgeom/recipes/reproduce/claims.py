@@ -63,6 +63,11 @@ def within(quantity: str, published: float, measured: float, tolerance: float) -
     return Row(quantity, published, measured, tolerance, abs(measured - published) <= tolerance)
 
 
+def at_most(quantity: str, published: float, measured: float) -> Row:
+    """A number that is published as an upper bound."""
+    return Row(quantity, published, measured, 0.0, measured <= published)
+
+
 def table(claim: Claim) -> str:
     """The rows as a table in Markdown."""
     lines = ["| quantity | published | measured | error | agrees |", "|---|---:|---:|---:|:---:|"]
