@@ -1,6 +1,7 @@
 """[host] All linear regions of networks, as complexes: vertices, edges, faces, cells, patterns, affine maps."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Any, overload
 
 import jax
@@ -165,6 +166,22 @@ def enumerate_population(
     Raises:
         TypeError, ValueError: as :func:`enumerate_regions`, and if there is not one leading axis.
     """
+    chunks = complexes_by_chunks(
+        layers, domain, activation=activation, cut_output=cut_output, chunk_size=chunk_size, progress=progress
+    )
+    return list(itertools.chain.from_iterable(chunks))
+
+
+def complexes_by_chunks(
+    layers: Layers,
+    domain: PlanarDomain,
+    *,
+    activation: Activation | None = None,
+    cut_output: bool = False,
+    chunk_size: int | None = None,
+    progress: bool | str = False,
+) -> Iterator[list[Any]]:
+    """:func:`enumerate_population` chunk by chunk, of which one is held at a time."""
     check_chunk_size(chunk_size)
     start = cut_from(domain)
     layers = check_inputs(with_activation(layers, activation), start)
@@ -175,13 +192,11 @@ def enumerate_population(
     num, units = len(layers[0].bias), sum(np.shape(layer.bias)[-1] for layer in layers[:-1])
     size = chunk_size or int(np.clip(_COMPLEX_WORK // max(1, units) ** 3, 1, 256))
     networks = jax.tree.map(np.asarray, layers)
-    found: list[PlanarComplex | SpatialComplex | None] = []
     with tqdm(total=num, unit="net", desc=progress if isinstance(progress, str) else None, disable=not progress) as bar:
         for first in range(0, num, size):
             cut = jax.tree.map(lambda array, first=first: array[first : first + size], networks)
             if cut_output:
                 cut = with_output_cutting(cut)
             some = _complexes(cut, start)
-            found += [c if c is None or not cut_output else _without_copies(c) for c in some]
+            yield [c if c is None or not cut_output else _without_copies(c) for c in some]
             bar.update(min(size, num - first))
-    return found
