@@ -152,6 +152,35 @@ def test_boundaries_of_one_output_are_between_the_regions():
 # Populations and bad input
 
 
+def test_rings_enclose_one_another():
+    """Boundaries are at 1/8, 3/8, 5/8 and 7/8; those of the next are cut by the square, and enclose nothing."""
+    found = jg.topology(folded(1.0, [0.5, 0.25], last=-0.125), SQUARE)
+    depth, parent = found.boundary_depth, found.boundary_parent
+    assert sorted(depth.tolist()) == [0, 1, 2, 3]
+    assert all(parent[own] == (np.flatnonzero(depth == depth[own] - 1)[0] if depth[own] else -1) for own in range(4))
+    cut = jg.topology(folded(1.0, [0.75], last=-0.5), SQUARE)  # zero at 1/4 and 5/4
+    assert sorted(cut.boundary_is_closed.tolist()) == [False] * 4 + [True]
+    assert cut.boundary_depth.tolist() == [0] * 5
+    assert cut.boundary_parent.tolist() == [-1] * 5
+
+
+def test_islands_beside_one_another():
+    """Rings around four points: each has a boundary outside and one inside."""
+    bumps = (
+        jg.Dense(np.eye(2), np.zeros(2), np.full(2, -1.0)),
+        jg.Dense(np.eye(2), np.full(2, -0.5), np.full(2, -1.0)),  # ||x| - 1/2|, ||y| - 1/2|
+        jg.Dense(np.ones((2, 1)), np.full(1, -0.25), np.full(1, -1.0)),
+        jg.Dense(np.ones((1, 1)), np.full(1, -0.1)),  # rings around four points
+    )
+    found = jg.topology(bumps, SQUARE)
+    assert facts(found) == [[4, 5], [4, 4], 8, 8]
+    assert sorted(found.boundary_depth.tolist()) == [0] * 4 + [1] * 4
+    assert (
+        sorted(found.boundary_parent[found.boundary_depth == 1].tolist())
+        == np.flatnonzero(found.boundary_depth == 0).tolist()
+    )
+
+
 def test_populations_are_their_members():
     rng = np.random.default_rng(3)
     networks = [network(rng, 2, 6, 6, 3) for _ in range(4)]
@@ -160,9 +189,11 @@ def test_populations_are_their_members():
     assert found.num_components.shape == (2, 2, 3)
     for index, layers in enumerate(networks):
         one = jg.topology(layers, SQUARE)
-        jax.tree.map(
-            lambda many, single, i=index: np.testing.assert_array_equal(many[divmod(i, 2)], single), found, one
-        )
+        for many, single in zip(found[:-3], one[:-3], strict=True):
+            np.testing.assert_array_equal(many[divmod(index, 2)], single)
+        num = one.boundary_depth.shape[-1]
+        for many, single in zip(found[-3:], one[-3:], strict=True):
+            np.testing.assert_array_equal(many[divmod(index, 2)][:num], single)
     population[0].kernel[0, 1, 0, 0] = np.nan
     found = jg.topology(population, SQUARE)
     assert found.num_components[0, 1].tolist() == [-1, -1, -1]
