@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxgeom import convert, datasets, losses, study
 from jaxgeom.affine import AffineMaps, activation_words, affine_maps, affine_maps_of_patterns, unpack_patterns
+from jaxgeom.analysis.critical import CriticalPoints, critical_points
 from jaxgeom.analysis.estimate import RegionEstimate, estimate_regions
 from jaxgeom.analysis.functional_dimension import (
     FunctionalDimension,
@@ -130,6 +131,7 @@ __all__ = [
     "Breakpoints",
     "Codes",
     "Comparison",
+    "CriticalPoints",
     "Dataset",
     "DecisionSurface",
     "Dense",
@@ -180,6 +182,7 @@ __all__ = [
     "corners",
     "count_grid_regions",
     "count_regions",
+    "critical_points",
     "damped_sine",
     "datasets",
     "decision_boundary",

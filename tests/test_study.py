@@ -330,3 +330,29 @@ def test_estimates_and_functional_dimensions_are_measurements() -> None:
     broken = jax.tree.map(lambda array: np.array([array[0], np.nan * array[1], array[2]]), networks)
     for name in ("estimated", "functional"):
         assert np.isnan(measure[name].function(broken)[""]).tolist() == [False, True, False]
+
+
+def test_topology_and_surfaces_are_measurements() -> None:
+    """Variables are those that are promised, with their axes; what is not finite is NaN."""
+    for widths, dim in (((2, 6, 1), 2), ((3, 6, 1), 3)):
+        domain = jg.box(-1, 1, dim=dim)
+        init = jg.mlp(widths, activation="relu").init
+        networks = jg.layers_of(jax.vmap(init)(jax.random.split(jax.random.key(1), 3)))
+        broken = jax.tree.map(lambda array: np.array([array[0], np.nan * array[1], array[2]]), networks)
+        measure = {"topology": jg.study.topology(domain), "critical": jg.study.critical_points(domain)}
+        if dim == 3:
+            measure["surface"] = jg.study.decision_surfaces(domain)
+        for name, one in measure.items():
+            found = one.function(broken)
+            assert set(found) == {"", *one.details}
+            for values in found.values():
+                assert np.isnan(values).reshape(3, -1).any(axis=1).tolist() == [False, True, False]
+            assert found[""].shape[1:] == {"topology": (2,), "critical": (dim + 1,), "surface": ()}[name]
+        critical, topology = (measure[name].function(broken) for name in ("critical", "topology"))
+        euler = critical[""] @ (-1.0) ** np.arange(dim + 1)
+        assert euler[[0, 2]].tolist() == [1, 1]
+        exact = jg.topology(broken, domain)
+        np.testing.assert_array_equal(topology["holes"][[0, 2]], exact.num_holes[[0, 2]])
+    *_, surface = measure.values()
+    exact = jg.decision_surface(jax.tree.map(lambda array: array[2], broken), domain)
+    assert surface.function(broken)["volume"][2] == exact.volume

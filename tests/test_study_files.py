@@ -83,9 +83,22 @@ WRONG = {
         'what = "line_breakpoints"',
         'what = "line_breakpoints"\nstart = [0, 0]\nstop = [0, 0]',
         'what = "grid_regions"\ndomain = [[0, 0], [1, 0], [0, 1]]',
+        'what = "topology"\ndomain = "plane"',
+        'what = "topology"\ndomain = {low = -1, high = 1, dim = 3}',
     ],
     "domain = [-1, 1]": [
-        *(f"domain = {value}" for value in ('"disk"', "[1, -1]", '["a", "b"]', "[nan, 1]", "3")),
+        *(
+            f"domain = {value}"
+            for value in (
+                '"disk"',
+                "[1, -1]",
+                '["a", "b"]',
+                "[nan, 1]",
+                "3",
+                "{low = 0}",
+                "{low = 0, high = 1, dim = 0}",
+            )
+        ),
         *(f"domain = {value}" for value in ("[[0, 0], [1, 0], [0.1, 0.1], [0, 1]]", '[["a", 0], [1, 0], [0, 1]]')),
         *(f"domain = [-1, 1]\n{line}" for line in ('kind = "foo"', 'min_area = "a"', "min_area = -1.0")),
     ],

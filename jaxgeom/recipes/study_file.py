@@ -209,6 +209,10 @@ def _measurement(name: str, table: Any) -> measurements.Measurement:
         "grid_regions": _grid_regions,
         "boundary_lengths": measurements.boundary_lengths,
         "line_breakpoints": measurements.line_breakpoints,
+        "topology": measurements.topology,
+        "critical_points": measurements.critical_points,
+        "decision_surfaces": measurements.decision_surfaces,
+        "functional_dimension": measurements.functional_dimension,
         "states": measurements.states_at,
     }
     if not isinstance(table.get("what"), str) or table["what"] not in kinds:
@@ -236,9 +240,14 @@ def _grid_regions(domain: Any, num_grid: int = 101, atol: float = 1e-3) -> measu
 
 
 def _domain(where: str, given: Any) -> Any:
-    """``[low, high]`` for a square, ``[[x, y], …]`` for a convex polygon, or "plane"."""
+    """``[low, high]`` for a square, ``[[x, y], …]`` for a convex polygon, "plane", or ``{low, high, dim}``."""
     if given == "plane":
         return whole_plane()
+    if isinstance(given, Mapping):
+        _check_keys(f"the domain in {where}", given, ("low", "high", "dim"), needed=("low", "high", "dim"))
+        if not (_is_real(given["low"]) and _is_real(given["high"]) and _is_integer(given["dim"])):
+            raise ValueError(f"the domain in {where} needs numbers low, high and dim, but {_shown(given)} was given.")
+        return box(given["low"], given["high"], dim=given["dim"])
     if _is_list(given) and len(given) == 2 and all(map(_is_real, given)):
         return box(*given)
     if (
@@ -248,8 +257,8 @@ def _domain(where: str, given: Any) -> Any:
     ):
         return polygon(given)
     raise ValueError(
-        f"the domain in {where} must be [low, high] for a square, the corners [[x, y], …] of a convex polygon, or "
-        f'"plane", but {_shown(given)} was given.'
+        f"the domain in {where} must be [low, high] for a square, the corners [[x, y], …] of a convex polygon, "
+        f'"plane", or {{low = -1, high = 1, dim = 3}} for a box, but {_shown(given)} was given.'
     )
 
 

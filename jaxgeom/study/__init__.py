@@ -5,6 +5,8 @@ from jaxgeom.study.measurements import (
     Measurement,
     accuracy_on,
     boundary_lengths,
+    critical_points,
+    decision_surfaces,
     estimated_regions,
     exact_regions,
     functional_dimension,
@@ -14,6 +16,7 @@ from jaxgeom.study.measurements import (
     of_population,
     pure,
     states_at,
+    topology,
 )
 from jaxgeom.study.result import Study, load, merge, save, select
 from jaxgeom.study.run import run_study
@@ -23,6 +26,8 @@ __all__ = [
     "Study",
     "accuracy_on",
     "boundary_lengths",
+    "critical_points",
+    "decision_surfaces",
     "estimated_regions",
     "exact_regions",
     "from_xarray",
@@ -39,4 +44,5 @@ __all__ = [
     "select",
     "states_at",
     "to_xarray",
+    "topology",
 ]

@@ -20,8 +20,12 @@ from jaxtyping import Array, Float
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Apply, Params, PyTree, RandomKey
+from jaxgeom.analysis.critical import CriticalPoints
+from jaxgeom.analysis.critical import critical_points as critical_points_of
 from jaxgeom.analysis.estimate import estimate_regions
 from jaxgeom.analysis.functional_dimension import functional_dimension as dimension_of
+from jaxgeom.analysis.surfaces import decision_surface
+from jaxgeom.analysis.topology import topology as topology_of
 from jaxgeom.datasets import Dataset
 from jaxgeom.domains import Box, PlanarDomain
 from jaxgeom.inputs import as_key
@@ -30,6 +34,7 @@ from jaxgeom.losses import is_right as right_by_outputs
 from jaxgeom.measures import boundary_length
 from jaxgeom.models import hidden_states
 from jaxgeom.regions.breakpoints import breakpoints
+from jaxgeom.regions.cells import finite_member
 from jaxgeom.regions.count import count_regions
 from jaxgeom.regions.enumerate import enumerate_population
 from jaxgeom.regions.grid_count import count_grid_regions
@@ -157,6 +162,102 @@ def functional_dimension(domain: PlanarDomain | Box) -> Measurement:
     }
     meaning = "functional dimension, the rank of the parameters' Jacobian over all regions; NaN where not finite"
     return Measurement(measure, True, meaning=meaning, details=details)
+
+
+def topology(domain: PlanarDomain) -> Measurement:
+    """Betti numbers of the decision regions of each class by :func:`jaxgeom.topology`, exactly.
+
+    Variables: ``name`` (components of each class's region), ``name_holes``, ``name_cavities``, all with the axis
+    "class", and ``name_boundaries``, ``name_closed_boundaries`` and ``name_degenerate``.
+    """
+
+    def measure(layers: Layers) -> dict[str, np.ndarray]:
+        found = topology_of(layers, domain)
+        is_counted = found.num_boundaries >= 0
+        values = {
+            "": found.num_components,
+            "holes": found.num_holes,
+            "cavities": found.num_cavities,
+            "boundaries": found.num_boundaries,
+            "closed_boundaries": found.num_closed_boundaries,
+            "degenerate": found.degenerate,
+        }
+        return {name: or_nan(array, is_counted) for name, array in values.items()}
+
+    details = {
+        "holes": ("1", "holes of each class's region; NaN where not finite"),
+        "cavities": ("1", "cavities of each class's region, in space; NaN where not finite"),
+        "boundaries": ("1", "components of the decision boundary; NaN where not finite"),
+        "closed_boundaries": ("1", "those of them that do not reach the border of the domain"),
+        "degenerate": ("1", "whether an exact zero was met"),
+    }
+    meaning = "components of each class's region; NaN where not finite"
+    return Measurement(measure, True, ("class",), meaning=meaning, details=details)
+
+
+def critical_points(domain: PlanarDomain) -> Measurement:
+    """Numbers of critical points by :func:`jaxgeom.critical_points`, exactly: of networks with one output.
+
+    Variables: ``name``, with the axis "index" (minima, saddles and so on up to maxima inside of the domain, each as
+    often as its multiplicity), ``name_maxima`` (also those on the border) and ``name_flat`` (sets of flat regions).
+    """
+
+    def measure(layers: Layers) -> dict[str, np.ndarray]:
+        dim = layers[0].kernel.shape[-2]
+        each = []
+        for one in critical_points_of(layers, domain):
+            assert one is None or isinstance(one, CriticalPoints)
+            if one is None:
+                each.append([np.nan] * (dim + 3))
+            else:
+                numbers = one.is_maximum.sum(), (one.flat_dimension == dim).sum()
+                each.append(np.append(one.multiplicity.sum(axis=0), numbers).tolist())
+        values = np.array(each, float).reshape(-1, dim + 3)
+        columns = {"": values[:, : dim + 1], "maxima": values[:, dim + 1], "flat": values[:, dim + 2]}
+        return {name: or_nan(np.nan_to_num(column).astype(int), ~np.isnan(column)) for name, column in columns.items()}
+
+    details = {
+        "maxima": ("1", "local maxima, also on the border of the domain; NaN where not finite"),
+        "flat": ("1", "connected sets of regions on which the network is constant; NaN where not finite"),
+    }
+    meaning = "critical points of each index with their multiplicities; NaN where not finite"
+    return Measurement(measure, True, ("index",), meaning=meaning, details=details)
+
+
+def decision_surfaces(domain: Box) -> Measurement:
+    """Areas and shapes of decision surfaces in space by :func:`jaxgeom.decision_surface`: of networks with one output.
+
+    Variables: ``name`` (area), ``name_volume`` of f > 0, ``name_components``, ``name_handles`` (the genus of all closed
+    components together) and ``name_watertight``; NaN where not finite.
+    """
+
+    def measure(layers: Layers) -> dict[str, np.ndarray]:
+        rows = []
+        for index in range(len(layers[0].bias)):
+            one = finite_member(layers, index)
+            found = None if one is None else decision_surface(one, domain)
+            rows.append(
+                [np.nan] * 5
+                if found is None
+                else [
+                    found.area,
+                    found.volume,
+                    found.num_components,
+                    np.maximum(found.genus, 0).sum(),
+                    found.is_watertight,
+                ]
+            )
+        columns = np.array(rows, float).reshape(-1, 5).T
+        return dict(zip(("", *details), columns, strict=True))
+
+    details = {
+        "volume": ("units of the input, to the power 3", "volume of the points with a positive output"),
+        "components": ("1", "components of the decision surface"),
+        "handles": ("1", "genus of all closed components together"),
+        "watertight": ("1", "whether the decision surface does not leave the box"),
+    }
+    meaning = "area of the decision surface; NaN where not finite"
+    return Measurement(measure, True, units="squared units of the input", meaning=meaning, details=details)
 
 
 def grid_regions(points: Float[Array | np.ndarray, "points in"], *, atol: float = 1e-3) -> Measurement:
