@@ -7,6 +7,9 @@ of both must be the same, but for networks whose breakpoints lie closer than flo
 
     python benchmarks/lines.py          writes benchmarks/results/lines.json
     python benchmarks/lines.py --tiny   try everything out in seconds; the figures mean nothing
+
+With ``--lindex FILE`` also the learned index of VNN-COMP 2022 (nn4sys), 1-128-128-128-1, from an .npz with its weights
+W0, b0, W1, … (inputs by outputs): 299 breakpoints on -10 … 10.
 """
 
 import argparse
@@ -102,9 +105,27 @@ def rows(widths: list[int], num: int, rng: np.random.Generator) -> dict[str, Any
     return found
 
 
+def lindex(path: Path) -> dict[str, Any]:
+    """A network that others have trained, on which rational arithmetic finds 299 breakpoints."""
+    with np.load(path) as arrays:
+        layers = tuple(jg.Dense(arrays[f"W{index}"][None], arrays[f"b{index}"][None]) for index in range(4))
+    one = jax.tree.map(lambda array: array[0], layers)
+    ends = np.array([[-10.0], [10.0]])
+    candidates = {
+        "jaxgeom": lambda: int(jg.breakpoints(one, *ends).count),
+        "regioncam": lambda: int(by_regioncam(layers, *ends[:, None])[0]),
+    }
+    timings = interleaved(candidates, repeats=5)
+    counts = {name: timing.result for name, timing in timings.items()}
+    if set(counts.values()) != {299}:
+        raise AssertionError(f"lindex has 299 breakpoints, not {counts}")
+    return {"breakpoints": 299, "seconds": {name: timing.best for name, timing in timings.items()}}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tiny", action="store_true", help="try everything out in seconds")
+    parser.add_argument("--lindex", type=Path, metavar="FILE", help="weights of the learned index")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "lines.json")
     arguments = parser.parse_args()
     rng = np.random.default_rng(0)
@@ -112,6 +133,9 @@ def main() -> None:
     for name, widths in list(SHAPES.items())[: 2 if arguments.tiny else None]:
         print(name)
         record["shapes"][name] = rows(widths, 5 if arguments.tiny else 20 if max(widths) > 100 else 500, rng)
+    if arguments.lindex:
+        record["lindex"] = lindex(arguments.lindex)
+        print(f"lindex: {record['lindex']}")
     calls = [
         float(subprocess.check_output([sys.executable, "-c", FIRST_CALL])) for _ in range(1 if arguments.tiny else 3)
     ]

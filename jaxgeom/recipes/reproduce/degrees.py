@@ -28,8 +28,8 @@ _NEAR = 1e-6
 """Biases so small that all hyperplanes of one layer meet in a box of side 2."""
 _DEEP = ((2, 4), (2, 8), (2, 16), (3, 4), (3, 8), (4, 4))
 """Input dimension and units a layer."""
-_FAR = 1e4
-"""Within so much of the origin are nearly all points in which units of random networks meet."""
+_FAR = 1e8
+"""So far from the origin no units of a random network meet any more, or next to none."""
 
 
 def degrees(key: int, quick: bool) -> Claim:
