@@ -12,9 +12,10 @@ from jaxgeom.layers import with_activation
 from jaxgeom.recipes import reproduce
 from jaxgeom.recipes.reproduce.claims import Claim, at_most, exact, mean, table, within
 from jaxgeom.recipes.reproduce.curves import tent
-from jaxgeom.recipes.reproduce.degrees import num_and_degree
+from jaxgeom.recipes.reproduce.degrees import SHALLOW, num_and_degree
 from jaxgeom.recipes.reproduce.maxout import example
 from jaxgeom.recipes.reproduce.narrow import num_bounded
+from jaxgeom.regions.bounds import zaslavsky
 
 
 def test_agreement() -> None:
@@ -60,6 +61,12 @@ def test_average_degrees_are_those_of_arrangements() -> None:
     # planes x, y, z = 0 in space: eight octants with three neighbours each
     octants = Dense(np.eye(3), np.zeros(3)), Dense(np.ones((3, 1)), np.zeros(1))
     assert num_and_degree(octants, box(-1, 1, dim=3)) == (8, 3)
+
+
+def test_published_degrees_are_in_closed_form() -> None:
+    for (dim, width), (cells, degree) in SHALLOW.items():
+        assert zaslavsky(width, dim) == cells
+        assert round(2 * width * zaslavsky(width - 1, dim - 1) / cells, 4) == degree
 
 
 def test_published_degrees_and_a_maxout_network() -> None:

@@ -13,7 +13,7 @@ from jaxgeom.recipes.reproduce.claims import Claim, Row, at_most, exact, within
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex
 from jaxgeom.regions.enumerate import enumerate_regions
 
-_SHALLOW = {
+SHALLOW = {
     (3, 8): (93, 4.9892),
     (3, 16): (697, 5.5552),
     (4, 4): (16, 4.0),
@@ -36,7 +36,7 @@ def degrees(key: int, quick: bool) -> Claim:
     """Average numbers of neighbours: of one hidden layer, as printed; of several, below the bound."""
     rng = np.random.default_rng(key)
     rows: list[Row] = []
-    for (dim, width), (cells, published) in _SHALLOW.items():
+    for (dim, width), (cells, published) in SHALLOW.items():
         layers = _random(rng, (dim, width), _NEAR)
         num, degree = num_and_degree(layers, box(-1, 1, dim=dim))
         rows.append(exact(f"regions of {dim}-{width}", cells, num))
@@ -53,7 +53,7 @@ def degrees(key: int, quick: bool) -> Claim:
 
     def draw(ax) -> None:  # type: ignore[no-untyped-def]
         ax.scatter(*zip(*drawn, strict=True), s=12, label="two to four hidden layers")
-        shallow = [(cells, published / (2 * dim)) for (dim, _), (cells, published) in _SHALLOW.items()]
+        shallow = [(cells, published / (2 * dim)) for (dim, _), (cells, published) in SHALLOW.items()]
         ax.scatter(*zip(*shallow, strict=True), marker="x", color="black", label="one hidden layer, as published")
         ax.axhline(1, color="black", linewidth=0.8, linestyle="--")
         ax.set(xlabel="regions", ylabel="average degree / 2 d", xscale="log", ylim=(0, 1.1))
