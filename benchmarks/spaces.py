@@ -176,6 +176,7 @@ def main() -> None:
     for dim, widths in TINY if arguments.tiny else SHAPES:
         name = "-".join(map(str, [dim, *widths]))
         found = record["shapes"][name] = row(dim, widths, rng, repeats, relucent)
+        write_json(arguments.out, record)
         times = ", ".join(f"{key} {value:.2f}" for key, value in found["us_a_region"].items())
         print(f"{name}: {found['regions']:,} regions; µs a region: {times}", flush=True)
     learned_in = jg.box(-1.7, 1.7, dim=3)
@@ -188,6 +189,7 @@ def main() -> None:
         )
         grids = [24] if arguments.tiny else GRIDS
         found = record["surfaces"][name] = surface(layers, domain, grids, min(repeats, 3))
+        write_json(arguments.out, record)
         print(f"surface of {name}: {found['polygons']:,} polygons in {found['seconds']:.3f} s", flush=True)
         for num, at in found.get("grids", {}).items():
             far = max(at["farthest_in_steps"].values())
@@ -196,7 +198,6 @@ def main() -> None:
                 f"{at['area_error']:.2%}, at most {far:.2f} steps apart",
                 flush=True,
             )
-    write_json(arguments.out, record)
 
 
 if __name__ == "__main__":

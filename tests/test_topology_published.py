@@ -15,8 +15,6 @@ import pytest
 
 import jaxgeom as jg
 
-IN_SPACE = "num_cavities" in jg.Topology._fields
-
 
 def zigzag(teeth):
     """Offsets and factors of t ↦ Σ factor · relu(t - offset), which maps [k/teeth, (k+1)/teeth] onto [0, 1] each."""
@@ -150,7 +148,6 @@ def test_a_population():
         assert holes.tolist() == [2 * inside] * 2
 
 
-@pytest.mark.skipif(not IN_SPACE, reason="topology takes networks with two inputs only")
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize(("folds", "corner", "num_shells", "axes"), CASES_3D)
 def test_in_space(folds, corner, num_shells, axes, sign):
