@@ -111,7 +111,7 @@ from jaxgeom.regions.inscribed import InscribedCircles, inscribed_circles
 from jaxgeom.regions.lines import Breakpoints
 from jaxgeom.regions.locate import locate
 from jaxgeom.regions.merge import region_labels
-from jaxgeom.regions.paths import polyline_breakpoints
+from jaxgeom.regions.paths import PathBreakpoints, polyline_breakpoints
 from jaxgeom.regions.slices import Plane, Projection, box_on_plane, lift, on_plane, plane_through, project
 from jaxgeom.regions.space import SpatialComplex
 from jaxgeom.study import Study, run_study
@@ -148,6 +148,7 @@ __all__ = [
     "Model",
     "NearestBoundary",
     "NearestOnDecisionBoundary",
+    "PathBreakpoints",
     "PlanarComplex",
     "Plane",
     "Polygon",

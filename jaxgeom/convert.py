@@ -15,7 +15,7 @@ from jaxgeom.files import whole_file
 from jaxgeom.measures import edge_lengths
 from jaxgeom.regions.boundary import check_bounded
 from jaxgeom.regions.colors import LAYER_COLORS, face_colors
-from jaxgeom.regions.complex import OUTSIDE, PlanarComplex
+from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, check_is_planar
 
 
 def to_shapely(complex_: PlanarComplex) -> list[Any]:
@@ -41,6 +41,7 @@ def to_networkx(complex_: PlanarComplex) -> Any:
     Raises:
         ImportError: without networkx.
     """
+    check_is_planar(complex_, "a graph of neighbours")
     graph = _optional("networkx").Graph()
     digits = np.where(complex_.patterns, "1", "0")
     graph.add_nodes_from(

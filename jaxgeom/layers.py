@@ -65,7 +65,11 @@ def forward(layers: Layers, x: Float[Array | np.ndarray, "points in"]) -> Forwar
 
     Args:
         layers: one network, as :func:`layers_of` gives it.
-        x: points, shape (points, in). The result is float64 if either has that dtype.
+        x: points, shape (points, in).
+
+    Returns:
+        Outputs, pre-activations and activations as JAX arrays, float64 if the layers or the points are. Where JAX's x64
+        is off, take ``np.asarray`` of them before calculating with them: JAX rounds to float32 what it combines.
 
     Raises:
         ValueError: for a population, or points of another shape or dimension.

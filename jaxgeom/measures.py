@@ -26,7 +26,7 @@ from jaxgeom.contract import times
 from jaxgeom.given import as_array, as_float64, points_of
 from jaxgeom.layers import Activation, Layers, activated, check_finite, check_layers, slope_of, with_activation
 from jaxgeom.regions.boundary import Boundary, check_bounded, decision_boundary
-from jaxgeom.regions.complex import PlanarComplex
+from jaxgeom.regions.complex import PlanarComplex, check_is_planar
 from jaxgeom.regions.inscribed import inscribed_circles
 
 _PAIRS_AT_ONCE = 1 << 20
@@ -34,6 +34,7 @@ _PAIRS_AT_ONCE = 1 << 20
 
 def edge_lengths(complex_: PlanarComplex) -> Float[np.ndarray, " edges"]:
     """Length of each edge of a complex; infinite for edges with an end at infinity."""
+    check_is_planar(complex_, "the length of edges")
     start, stop = np.moveaxis(complex_.vertices[complex_.edges], 1, 0)
     length = np.hypot(*(stop - start).T)
     return np.where(complex_.is_ideal[complex_.edges].any(axis=1), np.inf, length)
@@ -57,6 +58,7 @@ def boundary_length(
     Raises:
         ValueError: if the widths leave out units that make edges.
     """
+    check_is_planar(complex_, "the length of boundaries")
     inner = complex_.edge_layer >= 0
     layer, unit, length = complex_.edge_layer[inner], complex_.edge_unit[inner], edge_lengths(complex_)[inner]
     needed = [int(unit[layer == index].max(initial=-1)) + 1 for index in range(layer.max(initial=-1) + 1)]

@@ -422,6 +422,28 @@ def test_derivatives_are_those_of_finite_differences(kind):
     np.testing.assert_allclose(inner, sum(map(np.sum, exact)), rtol=1e-9)
 
 
+@pytest.mark.parametrize("x64", [False, True])
+def test_gradients_whatever_the_x64_setting(x64):
+    """Of where a unit of the first layer is zero: start @ w + b + t (stop - start) @ w = 0."""
+    kernel, bias = np.array([[1.0, 2.0], [0.5, -1.0]]), np.array([0.25, -0.125])
+    start, stop = np.array([-1.0, -1.0]), np.array([1.0, 0.5])
+    last = Dense(np.ones((2, 1)), np.zeros(1))
+    speed = (stop - start) @ kernel
+    places = -(start @ kernel + bias) / speed
+    assert ((places > 0) & (places < 1)).all()
+
+    def place(bias):
+        found = breakpoints((Dense(kernel, bias), last), start, stop, capacity=2)
+        return found.t[0] + 2 * found.t[1]
+
+    with jax.enable_x64(x64):
+        value, gradient = jax.jit(jax.value_and_grad(place))(bias)
+    first, second = np.argsort(places)
+    assert float(value) == pytest.approx(places[first] + 2 * places[second], rel=1e-6)
+    assert gradient[first] == pytest.approx(-1 / speed[first], rel=1e-6)
+    assert gradient[second] == pytest.approx(-2 / speed[second], rel=1e-6)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_derivatives_do_not_depend_on_the_capacity(kind):
     rng = np.random.default_rng(16)

@@ -174,6 +174,16 @@ def test_the_picture():
     assert pieces.axes.get_zlim()[0] < -0.5 < 0.5 < pieces.axes.get_zlim()[1]
 
 
+def test_colors_of_the_picture(unchecked):
+    surface = jg.decision_surface(octahedron(), BOX)
+    pieces = plot.plot_decision_surface(surface, colors=[[1, 0, 0]] * 8)
+    assert (pieces.get_facecolor()[:, 0] > 0.4).all()
+    assert (pieces.get_facecolor()[:, 1:3] == 0).all()
+    for colors, given in (("red", "'red'"), (np.ones(3), r"an array \(3,\)"), (np.ones((7, 3)), r"an array \(7, 3\)")):
+        with pytest.raises(ValueError, match=rf"colors must be an array \(8, 3\), .* but {given} was given"):
+            plot.plot_decision_surface(surface, colors=colors)
+
+
 def test_what_is_refused(unchecked, monkeypatch):
     with pytest.raises(ValueError, match="three inputs and a box with dim=3"):
         jg.decision_surface(octahedron(), jg.box())

@@ -16,7 +16,7 @@ from jaxgeom.domains import Box
 from jaxgeom.formula import affine_text
 from jaxgeom.plot.regions import plot_regions
 from jaxgeom.plot.style import COLORS, new_axes
-from jaxgeom.regions.complex import OUTSIDE, PlanarComplex
+from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, check_is_planar
 
 SIDES = COLORS[:2]
 """Colours of the two decisions: negative (class 0) and positive (class 1)."""
@@ -97,6 +97,7 @@ def plot_formulas(
         ax: where to write; default is a new figure with the regions.
         style: passed on to ``Axes.text``.
     """
+    check_is_planar(complex_, "a picture of formulas")
     if ax is None:
         ax = plot_regions(complex_).axes
     positions = complex_.centroid if positions is None else positions

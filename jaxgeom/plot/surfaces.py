@@ -11,6 +11,7 @@ from jaxgeom.analysis.surfaces import DecisionSurface
 from jaxgeom.domains import Box
 from jaxgeom.plot.maps import side_colormap
 from jaxgeom.plot.style import new_axes
+from jaxgeom.regions.boundary import check_bounded
 from jaxgeom.regions.complex import PlanarComplex
 
 
@@ -31,6 +32,7 @@ def plot_surface(
         ax: axes of a space; default is a new figure.
         style: passed on to ``Poly3DCollection``.
     """
+    check_bounded(complex_, "a picture of the output")
     if ax is None:
         (ax,) = new_axes(dim=3)
     height = heights(complex_)
@@ -69,10 +71,17 @@ def plot_decision_surface(
         style: passed on to ``Poly3DCollection``.
 
     Raises:
-        ValueError: if the surface is empty.
+        ValueError: if the surface is empty, or for colors of another shape.
     """
-    if not len(surface.patterns):
+    num = len(surface.patterns)
+    if not num:
         raise ValueError("this surface has no polygons: the network does not change its sign in the box.")
+    if colors is not None and (np.ndim(colors) != 2 or np.shape(colors) not in ((num, 3), (num, 4))):
+        given = repr(colors) if isinstance(colors, str) else f"an array {np.shape(colors)}"
+        raise ValueError(
+            f"colors must be an array ({num}, 3), RGB of each polygon from 0 to 1, but {given} was given. For one colour, "
+            f"np.tile(matplotlib.colors.to_rgb(name), ({num}, 1))."
+        )
     if ax is None:
         (ax,) = new_axes(dim=3)
     cycles = np.split(surface.vertices[surface.polygon_vertices], surface.polygon_offsets[1:-1])
@@ -83,7 +92,8 @@ def plot_decision_surface(
     normals = np.stack([_normal(cycle / np.maximum(high - low, np.finfo(float).tiny)) for cycle in cycles])
     light = LightSource(azdeg=315, altdeg=55).direction
     shade = 0.45 + 0.55 * np.abs(normals @ light)
-    look: dict[str, Any] = {"facecolors": np.clip(colors[:, :3] * shade[:, None], 0, 1), "edgecolors": (0, 0, 0, 0.25)}
+    shaded = np.clip(np.asarray(colors)[:, :3] * shade[:, None], 0, 1)
+    look: dict[str, Any] = {"facecolors": shaded, "edgecolors": (0, 0, 0, 0.25)}
     pieces = Poly3DCollection(cycles, **look | {"linewidths": 0.3} | style)
     ax.add_collection3d(pieces)
     ax.auto_scale_xyz(*np.stack([low, high], axis=1))

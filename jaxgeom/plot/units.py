@@ -13,7 +13,7 @@ from jaxgeom._reprs import readable
 from jaxgeom.domains import Box
 from jaxgeom.plot.regions import _light
 from jaxgeom.plot.style import new_axes
-from jaxgeom.regions.complex import PlanarComplex
+from jaxgeom.regions.complex import PlanarComplex, check_is_planar
 
 _CORNERS = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1], [0, 0]])
 _GAP = 0.12  # between pictures, in sides of one
@@ -52,6 +52,8 @@ def plot_units(
         ax: where to draw; default is a new figure.
         style: passed on to ``imshow``.
     """
+    if complex_ is not None:
+        check_is_planar(complex_, "a picture of units")
     rows_of = [-(-len(layer) // num_columns) for layer in values]
     columns = min(num_columns, max(len(layer) for layer in values))
     num_rows = sum(rows_of)

@@ -21,7 +21,7 @@ from jaxgeom._reprs import readable
 from jaxgeom.domains import Start
 from jaxgeom.layers import Layers
 from jaxgeom.regions.cells import complexes, with_one_axis
-from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, certify
+from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, certify, check_is_planar
 from jaxgeom.regions.count import with_differences, with_output_cutting
 
 
@@ -108,7 +108,8 @@ def decision_boundary(complex_: PlanarComplex) -> Boundary:
 
 
 def check_bounded(complex_: PlanarComplex, what: str) -> None:
-    """Raise a ValueError that names a box, if a complex covers the whole plane."""
+    """Raise a ValueError that names a box, if a complex covers the whole plane; a TypeError if it is not of a plane."""
+    check_is_planar(complex_, what)
     if complex_.is_ideal.any():
         finite = complex_.vertices[~complex_.is_ideal]
         finite = finite if len(finite) else np.zeros((1, 2))

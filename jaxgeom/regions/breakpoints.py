@@ -203,7 +203,9 @@ def _recomputed(
         value, change = factor * z, factor * dz
     offsets = np.cumsum([0, *(own.bias.shape[0] for own in layers)])
     at = jnp.where(is_there, jnp.asarray(offsets)[layer] + unit, 0)
-    z, dz = (jnp.concatenate(rows, axis=1)[jnp.arange(room), at] for rows in (values, changes))
+    # not by indices: the transpose of those is made where x64 may be off, and then mixes float32 with float64
+    is_at = jnp.arange(offsets[-1]) == at[:, None]
+    z, dz = (jnp.sum(jnp.where(is_at, jnp.concatenate(rows, axis=1)[:-1], 0.0), axis=1) for rows in (values, changes))
     place = middle[:-1] - z / jnp.where(is_there & (dz != 0), dz, 1.0)
     is_piece = (jnp.arange(room + 1) <= count)[:, None]
     slope = jnp.where(is_piece, changes[-1], 0.0)

@@ -21,13 +21,21 @@ def check_complex(complex_: PlanarComplex | SpatialComplex) -> None:
     sides of the box; in three dimensions that the facets of a cell pass each of its edges once in each direction; and
     that volumes add up to the box's.
 
+    Returns nothing if all is well.
+
     Raises:
         RuntimeError: says which certificate failed.
+        TypeError: for anything but a complex.
     """
     if isinstance(complex_, SpatialComplex):
         _check_space(complex_)
-    else:
+    elif isinstance(complex_, PlanarComplex):
         _check_plane(complex_)
+    else:
+        raise TypeError(
+            "check_complex takes what enumerate_regions gives, a PlanarComplex or a SpatialComplex, but "
+            f"{type(complex_).__name__} was given."
+        )
 
 
 def _check_plane(complex_: PlanarComplex) -> None:

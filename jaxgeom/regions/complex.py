@@ -9,7 +9,7 @@ Points are homogeneous, (x, y, w) with w >= 0: the finite point (x/w, y/w), or f
 direction (x, y), which is how the unbounded faces of the whole plane end.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -72,6 +72,15 @@ class PlanarComplex(NamedTuple):
     def num_faces(self) -> int:
         """Number of faces, the linear regions."""
         return len(self.face_offsets) - 1
+
+
+def check_is_planar(complex_: Any, what: str) -> None:
+    """Raise a TypeError unless this is a complex of the plane."""
+    if not isinstance(complex_, PlanarComplex):
+        raise TypeError(
+            f"{what} needs regions in the plane, a jaxgeom.PlanarComplex, but {type(complex_).__name__} was given. "
+            "enumerate_regions gives one for networks with two inputs, and for slices of others (jaxgeom.on_plane)."
+        )
 
 
 def complex_of_cycles(

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxgeom._reprs import readable
-from jaxgeom.regions.complex import PlanarComplex, certify
+from jaxgeom.regions.complex import PlanarComplex, certify, check_is_planar
 
 _NUMBERS_AT_ONCE = 1 << 22
 _TOLERANCE = 1e-15  # in coordinates in which a face is about 1 long and wide: a constraint violated by less holds
@@ -37,6 +37,7 @@ def inscribed_circles(complex_: PlanarComplex) -> InscribedCircles:
     Args:
         complex_: as :func:`jaxgeom.enumerate_regions` gives it.
     """
+    check_is_planar(complex_, "the largest circle in each region")
     center = np.full((complex_.num_faces, 2), np.nan)
     radius = np.full(complex_.num_faces, np.nan)
     is_unbounded = np.logical_or.reduceat(complex_.is_ideal[complex_.face_vertices], complex_.face_offsets[:-1])

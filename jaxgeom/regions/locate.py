@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxgeom.given import as_float64, points_of
 from jaxgeom.layers import Activation, Layers, check_finite, check_layers, slope_of, with_activation
-from jaxgeom.regions.complex import OUTSIDE, PlanarComplex
+from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, check_is_planar
 
 _NUMBERS_AT_ONCE = 1 << 22
 _MOST_FACES = 1 << 12
@@ -47,10 +47,11 @@ def locate(
         activation: the activation that was given when the complex was made.
 
     Raises:
-        TypeError: if the points or the weights are not real numbers.
+        TypeError: for anything but a complex of the plane, or if the points or the weights are not real numbers.
         ValueError: if the points are not finite, or not two-dimensional; or if the network is not the complex's: if
             it has other units, or other patterns or affine maps on the faces, of which up to 4,096 are looked at.
     """
+    check_is_planar(complex_, "locate")
     points = np.asarray(points_of(points, 2))
     faces = np.full(len(points), OUTSIDE, np.int64)
     network, whole = _network(complex_, with_activation(layers, activation))

@@ -42,6 +42,11 @@ def region_labels(complex_: PlanarComplex | SpatialComplex, kind: str = "linear"
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, but {kind!r} was given.")
+    if not isinstance(complex_, PlanarComplex | SpatialComplex):
+        raise TypeError(
+            "region_labels takes what enumerate_regions gives, a PlanarComplex or a SpatialComplex, but "
+            f"{type(complex_).__name__} was given."
+        )
     num = len(complex_.patterns)
     if kind == "activation":
         return np.arange(num)

@@ -66,6 +66,10 @@ def polyline_breakpoints(
         chunk_size: segments computed at once; default by memory.
         progress: show a progress bar; a string is its title.
 
+    Returns:
+        The breakpoints in order, with their units and their places along the path and on its segments, and the affine
+        pieces between them, as NumPy arrays.
+
     Raises:
         TypeError: for anything that is not a network.
         ValueError: for a population, for fewer than two points, equal neighbours, or other bad input as for
