@@ -21,7 +21,7 @@ EXAMPLES = {
 
 def run(text: str, name: str) -> None:
     """Run the examples of a text in order, with the same names."""
-    test = doctest.DocTestParser().get_doctest(text, {}, name, name, 0)
+    test = doctest.DocTestParser().get_doctest(text, {"__name__": "__main__"}, name, name, 0)
     assert test.examples
     report: list[str] = []
     doctest.DocTestRunner(optionflags=OPTIONS, verbose=False).run(test, out=report.append)

@@ -56,8 +56,9 @@ def functional_dimension(
     """Exact functional dimension of ReLU networks on a domain: the rank of the parameters' Jacobian over all regions.
 
     It is the number of independent directions in parameter space in which the function on the domain changes to first
-    order, with the activation patterns as they are. With hidden units of one slope it is at most the number of parameters less that of hidden
-    units, since positive factors can go from a unit's incoming weights to its outgoing ones.
+    order, with the activation patterns as they are. With hidden units of one slope it is at most the number of
+    parameters less that of hidden units, since positive factors can go from a unit's incoming weights to its outgoing
+    ones.
 
     What is certain: regions and patterns are exact, and ranks are taken modulo two primes near 2^31, in which the
     weights, as fractions, and all derivatives have exact images. A rank modulo a prime never exceeds the rational

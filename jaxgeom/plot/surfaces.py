@@ -79,8 +79,8 @@ def plot_decision_surface(
     if colors is not None and (np.ndim(colors) != 2 or np.shape(colors) not in ((num, 3), (num, 4))):
         given = repr(colors) if isinstance(colors, str) else f"an array {np.shape(colors)}"
         raise ValueError(
-            f"colors must be an array ({num}, 3), RGB of each polygon from 0 to 1, but {given} was given. For one colour, "
-            f"np.tile(matplotlib.colors.to_rgb(name), ({num}, 1))."
+            f"colors must be an array ({num}, 3), RGB of each polygon from 0 to 1, but {given} was given. For one "
+            f"colour, take np.tile(matplotlib.colors.to_rgb(name), ({num}, 1))."
         )
     if ax is None:
         (ax,) = new_axes(dim=3)
