@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 
-def is_installed(python: str) -> bool:
-    """Whether an interpreter has relucent."""
-    return subprocess.run([python, "-c", "import relucent"], capture_output=True).returncode == 0
+def version(python: str) -> str | None:
+    """Which relucent an interpreter has; None without it."""
+    command = [python, "-c", "import relucent; print(relucent.__version__)"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return None if done.returncode else done.stdout.strip()
 
 
 def regions(python: str, weights: list[tuple[np.ndarray, np.ndarray]], radius: float) -> dict[str, Any]:
@@ -38,12 +40,7 @@ def _search(given: dict[str, Any]) -> dict[str, Any]:
     start = time.perf_counter()
     found = complex_.bfs(cube_radius=given["radius"], cube_mode="intersect", verify=False, verbose=0)
     seconds = time.perf_counter() - start
-    return {
-        "version": relucent.__version__,
-        "regions": len(complex_),
-        "seconds": seconds,
-        "complete": bool(found.complete),
-    }
+    return {"regions": len(complex_), "seconds": seconds, "complete": bool(found.complete)}
 
 
 if __name__ == "__main__":

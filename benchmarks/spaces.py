@@ -165,13 +165,15 @@ def main() -> None:
     parser.add_argument("--relucent", default=sys.executable, metavar="PYTHON", help="an interpreter with relucent")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "spaces.json")
     arguments = parser.parse_args()
-    relucent = arguments.relucent if _relucent.is_installed(arguments.relucent) else None
+    version = _relucent.version(arguments.relucent)
+    relucent = arguments.relucent if version else None
     if relucent is None:
         print("relucent is left out: it is not installed (pip install relucent)")
     if measure is None:
         print("marching cubes are left out: scikit-image is not installed (pip install scikit-image)")
     rng = np.random.default_rng(0)
     record: dict[str, Any] = {"environment": environment(("scikit-image",)), "shapes": {}, "surfaces": {}}
+    record["environment"]["versions"]["relucent"] = version
     repeats = 1 if arguments.tiny else 5
     for dim, widths in TINY if arguments.tiny else SHAPES:
         name = "-".join(map(str, [dim, *widths]))
