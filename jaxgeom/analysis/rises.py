@@ -12,8 +12,9 @@ from jaxgeom.regions.complex import OUTSIDE, PlanarComplex
 from jaxgeom.regions.exact import dyadic
 from jaxgeom.regions.space import SpatialComplex
 
-_DIGITS = 1e-9
-"""Maps have ten digits, relative to their largest number on the domain, and positions eleven, relative to its size."""
+_DIGITS = 1e-7
+"""Maps are right to eight digits at least, relative to their largest number on the domain, and positions to eleven,
+relative to its size."""
 _TINY = 1e-290
 
 

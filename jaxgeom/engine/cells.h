@@ -27,7 +27,7 @@
 namespace jaxgeom {
 
 // From which share of the gradients on errors are too large: of units that cut, and of the outputs.
-constexpr double kBlurred = 0x1p-16, kRounded = 0x1p-36, kBlurredMap = 0x1p-34;
+constexpr double kBlurred = 0x1p-16, kRounded = 0x1p-36, kBlurredMap = 0x1p-27;
 
 struct Row {  // a unit's function on a cell, without rounding
     double a, b, c;
@@ -906,7 +906,7 @@ struct Cutter {
             const int stride = output.stride;
             const double bound = net.depth ? output.column_norm[j] * input + g * std::fabs(output.bias[j]) + kFloor : 0;
             const double gradient = std::max(std::fabs(row[0]), std::fabs(row[stride])), size = std::max(gradient, std::fabs(row[2 * stride]));
-            if (gradient > 1e10 * bound && size < 1e280) {
+            if (gradient > 1e8 * bound && size < 1e280) {
                 for (int s = 0; s < 3; s++) all.maps.push_back(std::ldexp(row[s * stride], net.output_exponent - (s < 2 ? net.unit_exponent : 0)));
             } else {
                 const ExactVector &exact = exact_row(&last, j);

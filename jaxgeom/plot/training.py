@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Num, Shaped
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
@@ -80,7 +80,7 @@ def plot_loss(
 
 def plot_curves(
     steps: Shaped[Any, " records"],
-    values: Float[Any, "members records"],
+    values: Num[Any, "members records"],
     *,
     quantiles: tuple[float, float] = (0.1, 0.9),
     ylabel: str = "loss",

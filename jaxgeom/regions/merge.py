@@ -86,13 +86,13 @@ def map_labels(layers: Layers, patterns: Bool[np.ndarray, "faces units"]) -> Int
 def _close_to_others(
     gradient: Float[np.ndarray, "faces out dim"], intercept: Float[np.ndarray, "faces out"]
 ) -> Int[np.ndarray, " close"]:
-    """The faces whose maps may be equal to another one's, as far as their coefficients tell: these are right to 1e-10
+    """The faces whose maps may be equal to another one's, as far as their coefficients tell: these are right to 1e-8
     of the gradient, or to rounding. Neighbours in the order of a random projection are compared."""
     maps = np.concatenate([gradient, intercept[..., None]], axis=-1).reshape(len(gradient), -1)
     direction = np.random.default_rng(0).normal(size=maps.shape[1])
     with np.errstate(all="ignore"):
         shadow = maps @ direction
-        error = 1e-9 * np.abs(gradient).max(axis=(1, 2), initial=0.0) + 1e-13 * np.abs(maps).max(axis=1, initial=0.0)
+        error = 1e-7 * np.abs(gradient).max(axis=(1, 2), initial=0.0) + 1e-13 * np.abs(maps).max(axis=1, initial=0.0)
         reach = (error + np.finfo(float).tiny) * np.abs(direction).sum()
         order = np.argsort(shadow)
         is_far = np.diff(shadow[order]) > reach[order[1:]] + reach[order[:-1]]
