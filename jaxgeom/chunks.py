@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 
 from jaxgeom._typing import PyTree
 from jaxgeom.forks import check_not_forked
+from jaxgeom.given import check_positive
 from jaxgeom.signals import deferred
 from jaxgeom.threads import GRACE, Stopped, Threads
 
@@ -204,8 +205,8 @@ def _with_callers_settings(function: Callable) -> Callable:
 
 def check_chunk_size(chunk_size: int | None) -> None:
     """Raise a ValueError unless the size is positive, or None for the default."""
-    if chunk_size is not None and chunk_size < 1:
-        raise ValueError(f"chunk_size must be a positive integer, but {chunk_size} was given.")
+    if chunk_size is not None:
+        check_positive("chunk_size", chunk_size)
 
 
 def num_workers() -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxgeom._reprs import readable
-from jaxgeom.given import float64_of
+from jaxgeom.given import check_positive, float64_of
 
 
 @readable
@@ -38,8 +38,7 @@ def box(
     Raises:
         ValueError: if the bounds are not finite, not in order, or not ``dim`` many.
     """
-    if dim < 1:
-        raise ValueError(f"dim must be a positive integer, but {dim} was given.")
+    check_positive("dim", dim)
     try:
         given = [float64_of(bound, "the bounds of a box") for bound in (low, high)]
         bounds = Box(*(np.broadcast_to(bound, (dim,)).copy() for bound in given))

@@ -4,6 +4,7 @@ Lists, NumPy arrays of any byte order and precision, PyTorch tensors, fractions 
 as float64 holds each of their numbers: geometry that is exact must not begin with rounding.
 """
 
+import operator
 from typing import Any
 
 import jax
@@ -15,6 +16,16 @@ _MOST = 2**53
 """All smaller integers are float64 numbers."""
 
 _PLAIN = np.dtype(np.float32), np.dtype(np.float64)
+
+
+def check_positive(name: str, value: Any, remedy: str = "") -> None:
+    """Raise a ValueError unless the value is an integer of at least 1. Truth values, and floats like 3.0, are none."""
+    try:
+        integer = 0 if isinstance(value, bool | np.bool_) else operator.index(value)
+    except TypeError:
+        integer = 0
+    if integer < 1:
+        raise ValueError(f"{name} must be a positive integer, but {value!r} was given.{' ' * bool(remedy)}{remedy}")
 
 
 def is_plain(value: Any) -> bool:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgeom.datasets import Dataset
+from jaxgeom.given import check_positive
 from jaxgeom.inputs import as_array
 from jaxgeom.losses import PerPoint, check_per_point
 from jaxgeom.models import Model
@@ -51,8 +52,8 @@ def plan_run(
         ValueError: for what cannot be done.
     """
     for name, value in (("num_epochs", num_epochs), ("batch_size", batch_size), ("snapshot_every", snapshot_every)):
-        if value is not None and operator.index(value) < 1:
-            raise ValueError(f"{name} must be a positive integer, but {value} was given.")
+        if value is not None:
+            check_positive(name, value)
     if batch_size is not None and batch_size > num_points and drop_last:
         raise ValueError(
             f"batch_size = {batch_size} is larger than the {num_points} points, so that dropping the last incomplete "

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Keys, Params, PyTree, RandomKey
 from jaxgeom.chunks import Interrupted, check_chunk_size, in_threads, interrupted, map_chunks, num_workers
+from jaxgeom.given import check_positive
 from jaxgeom.inputs import as_keys
 
 
@@ -223,8 +224,7 @@ def fit_until_solved(
             what is returned for these. The rate of first tries is that of all networks tried.
     """
     keys = as_keys(keys)
-    if max_tries < 1:
-        raise ValueError(f"max_tries must be a positive integer, but {max_tries} was given.")
+    check_positive("max_tries", max_tries)
     num = keys.shape[0]
     check_chunk_size(chunk_size)
     if chunk_size is None:

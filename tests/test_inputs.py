@@ -201,3 +201,22 @@ def test_threads_find_the_settings_of_their_caller():
         with pytest.raises(ValueError, match="rank"):
             in_threads([lambda: jnp.zeros((2, 2)) + jnp.zeros(2)])
     assert seen == [(True, True)]
+
+
+@pytest.mark.parametrize("value", [0, -3, 2.5, 3.0, True, "3", np.float64(2), [1]], ids=repr)
+def test_what_is_a_number_of_things_is_a_positive_integer(value, unchecked):
+    layers = (jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), np.zeros(1)))
+    population = jax.tree.map(lambda array: array[None], layers)
+    square = jg.box(-1, 1)
+    for name, call in {
+        "dim": lambda: jg.box(-1, 1, dim=value),
+        "max_regions": lambda: jg.enumerate_regions(layers, square, max_regions=value),
+        "chunk_size": lambda: jg.count_regions(population, square, chunk_size=value),
+        "capacity": lambda: jg.breakpoints(layers, [0.0, 0.0], [1.0, 1.0], capacity=value),
+        "num_epochs": lambda: jg.fit(KEY, MODEL, optax.sgd(0.1), LOSS, DATA, num_epochs=value),
+        "batch_size": lambda: jg.fit(KEY, MODEL, optax.sgd(0.1), LOSS, DATA, num_epochs=1, batch_size=value),
+        "max_tries": lambda: jg.fit_until_solved(KEYS, run, max_tries=value),
+    }.items():
+        with pytest.raises(ValueError, match=f"{name} must be a positive integer, but "):
+            call()
+    assert jg.box(-1, 1, dim=np.int64(3)).low.shape == (3,)

@@ -16,6 +16,7 @@ import optax
 from jaxgeom._typing import RandomKey
 from jaxgeom.chunks import in_threads
 from jaxgeom.datasets import Dataset, spirals, split
+from jaxgeom.given import check_positive
 from jaxgeom.losses import class_is_right, softmax_cross_entropy
 from jaxgeom.models import Model, mlp
 from jaxgeom.population import fit_population
@@ -64,8 +65,7 @@ def train_spirals(
         ValueError: for numbers below one.
     """
     for name, value in (("num_seeds", num_seeds), ("num_epochs", num_epochs)):
-        if value < 1:
-            raise ValueError(f"{name} must be a positive integer, but {value} was given.")
+        check_positive(name, value)
     keys = jax.random.split(jax.random.fold_in(key, 1), num_seeds)
     train, test = spiral_data(jax.random.fold_in(key, 0))
 

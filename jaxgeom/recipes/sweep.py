@@ -18,6 +18,7 @@ from jaxgeom._reprs import readable
 from jaxgeom._typing import Params, PyTree, RandomKey
 from jaxgeom.chunks import in_threads
 from jaxgeom.datasets import Dataset
+from jaxgeom.given import check_positive
 from jaxgeom.layers import check_one_piece
 from jaxgeom.models import mlp
 from jaxgeom.population import fit_population
@@ -120,8 +121,7 @@ def train_widths(
         raise ValueError(f"widths must be different positive integers, but {widths} was given.")
     check_one_piece(activation, "a sweep over widths")
     for name, value in (("num_seeds", num_seeds), ("num_epochs", num_epochs), ("num_records", num_records)):
-        if value < 1:
-            raise ValueError(f"{name} must be a positive integer, but {value} was given.")
+        check_positive(name, value)
     rows = widths if also is None else [*widths, also[1]]
     width, seed = np.repeat(rows, num_seeds), np.tile(np.arange(num_seeds), len(rows))
     is_other = np.arange(len(width)) >= len(widths) * num_seeds

@@ -23,6 +23,7 @@ from jaxgeom._reprs import readable
 from jaxgeom._typing import RandomKey
 from jaxgeom.datasets import parity
 from jaxgeom.domains import box, grid_points
+from jaxgeom.given import check_positive
 from jaxgeom.layers import layers_of
 from jaxgeom.losses import side_is_right, squared_error
 from jaxgeom.models import mlp
@@ -104,8 +105,7 @@ def train_xor(
         ValueError: for sizes below one.
     """
     for name, value in (("width", width), ("num_seeds", num_seeds)):
-        if value < 1:
-            raise ValueError(f"{name} must be a positive integer, but {value} was given.")
+        check_positive(name, value)
     keys = jax.vmap(lambda seed: jax.random.fold_in(jax.random.fold_in(key, width), seed))(np.arange(num_seeds))
     return fit_until_solved(keys, _trial(width), max_tries=max_tries, progress=progress)
 

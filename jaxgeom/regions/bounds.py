@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxgeom.domains import Box, Polygon, polygon_vertices
+from jaxgeom.given import check_positive
 
 
 def zaslavsky(num_hyperplanes: int, dim: int) -> int:
@@ -226,8 +227,7 @@ def mean_count_ball(width: int, dim: int, radius: float = 1.0, bias_scale: float
         ValueError: for a negative width, ``dim`` below 1, or a radius or scale that is not positive.
     """
     _check_mean(width, radius=radius, bias_scale=bias_scale)
-    if dim < 1:
-        raise ValueError(f"dim must be a positive integer, but {dim} was given.")
+    check_positive("dim", dim)
     hypotenuse = math.hypot(radius, bias_scale)
     sine, cosine = radius / hypotenuse, bias_scale / hypotenuse
     terms = [comb(width, k) * _beta_below(sine**2, cosine**2, k / 2, (dim + 1 - k) / 2) for k in range(1, dim + 1)]

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from jaxgeom.chunks import check_chunk_size
 from jaxgeom.contract import times
-from jaxgeom.given import as_float64
+from jaxgeom.given import as_float64, check_positive
 from jaxgeom.layers import Activation, Layers, check_finite, slope_of, with_activation
 from jaxgeom.regions.cells import NOT_COUNTED, with_one_axis
 from jaxgeom.regions.lines import Breakpoints, as_breakpoints, check_kind, checked_points, in_chunks
@@ -71,8 +71,8 @@ def breakpoints(
     """
     check_kind(kind)
     check_chunk_size(chunk_size)
-    if capacity is not None and (isinstance(capacity, bool) or not isinstance(capacity, int) or capacity < 1):
-        raise ValueError(f"capacity must be a positive integer, but {capacity!r} was given.")
+    if capacity is not None:
+        check_positive("capacity", capacity)
     network = with_activation(layers, activation)
     is_traced = any(isinstance(array, jax.core.Tracer) for array in jax.tree.leaves((network, start, stop)))
     leading = np.shape(network[0].bias)[:-1]

@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 
 from jaxgeom.chunks import check_chunk_size
 from jaxgeom.domains import Box, PlanarDomain, Polygon, Start, WholePlane, cut_from
+from jaxgeom.given import check_positive
 from jaxgeom.layers import Activation, Dense, Layers, check_finite, with_activation
 from jaxgeom.regions.cells import cell_counts, check_inputs, complexes, with_one_axis
 from jaxgeom.regions.complex import PlanarComplex
@@ -82,8 +83,8 @@ def enumerate_regions(
         >>> float(found.volume.sum())
         8.0
     """
-    if max_regions is not None and max_regions < 1:
-        raise ValueError(f"max_regions must be a positive integer, but {max_regions} was given.")
+    if max_regions is not None:
+        check_positive("max_regions", max_regions)
     start = cut_from(domain)
     network = tuple(Dense(*map(_as_numpy, layer)) for layer in with_activation(layers, activation))
     if network[0].bias.ndim != 1:

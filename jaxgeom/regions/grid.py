@@ -20,7 +20,7 @@ from jaxtyping import Array, Bool, Float, Int32, UInt32
 
 from jaxgeom._reprs import readable
 from jaxgeom.affine import activation_words, affine_maps, affine_maps_of_patterns, num_words
-from jaxgeom.given import as_array, as_float64, check_finite_points, float64_of
+from jaxgeom.given import as_array, as_float64, check_finite_points, check_positive, float64_of
 from jaxgeom.layers import Layers, check_finite, check_layers
 from jaxgeom.regions.distinct import first_kept
 from jaxgeom.regions.unique import first_occurrence
@@ -95,8 +95,8 @@ def grid_regions(
     with jax.enable_x64(True):
         points = checked_points(points, atol)
     shape = np.shape(points)
-    if capacity is not None and capacity < 1:
-        raise ValueError(f"capacity must be a positive integer, but {capacity} was given. Leave it out for no limit.")
+    if capacity is not None:
+        check_positive("capacity", capacity, "Leave it out for no limit.")
     capacity = shape[0] if capacity is None else min(capacity, shape[0])
     with jax.enable_x64(True):
         if callable(layers_or_apply):
