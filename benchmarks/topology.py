@@ -171,14 +171,15 @@ def main() -> None:
         "seconds": {},
         "growth": {},
     }
-    for name in TASKS:
+    for name in list(TASKS)[: 1 if is_tiny else None]:
         record["trained"][name] = found = compare(learned(name, num, epochs), sizes, gudhi_size)
         write_json(arguments.out, record)
         print(f"{name}: {found}", flush=True)
     if not is_tiny:
         assert not any(found["disagreeing"] for found in record["trained"].values())
     populations = {"2-16-16-1, random": random_networks([2, 16, 16], 5 if is_tiny else 1000)}
-    populations["2-16-16-1, annulus"] = learned("annulus", 5 if is_tiny else 1000, epochs)
+    if not is_tiny:
+        populations["2-16-16-1, annulus"] = learned("annulus", 1000, epochs)
     for name, layers in populations.items():
         record["seconds"][name] = times(layers, sizes, gudhi_size, repeats)
         write_json(arguments.out, record)
