@@ -95,6 +95,7 @@ TAKES_LAYERS = {
     "polyline_breakpoints": lambda layers: jg.polyline_breakpoints(layers, CURVE)._replace(layer=None),
     "thresholds": lambda layers: jg.count_regions(layers, SQUARE).count,  # of the first layer alone; see below
     "topology": lambda layers: jg.topology(layers, SQUARE)[:4],
+    "critical_points": lambda layers: jg.critical_points(first_output(layers), SQUARE)[1:],
     "latex_formula": lambda layers: jg.latex_formula(layers).count(r"\max"),
 }
 # one replaces all activations, the others ask for the parameters of all layers
@@ -111,6 +112,11 @@ WIDER = {4: (8, 3, 7), 3: (8, 7)}
 
 def read(layers):
     return jg.layers_of(layers)
+
+
+def first_output(layers):
+    *hidden, last = read(layers)
+    return (*hidden, jg.Dense(last.kernel[:, :1], last.bias[:1]))
 
 
 def distinct_words(layers):
