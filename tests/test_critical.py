@@ -6,6 +6,7 @@ import math
 import jax
 import numpy as np
 import pytest
+import reference
 
 import jaxgeom as jg
 
@@ -84,6 +85,36 @@ def test_sublevel_sets_with_flat_parts(step):
 def test_sublevel_sets_in_space(step):
     rng = np.random.default_rng(3)
     assert sum(check(network(rng, 3, 5, 4, 1, slope=slope, step=step), CUBE) for slope in (0.0, -1.0, 0.0)) > 10
+
+
+def around(layers, point):
+    """What a small circle around a point tells: minima, saddles and maxima, from values alone."""
+    angle = np.linspace(0, 2 * np.pi, 20_000, endpoint=False)
+    circle = point + 1e-7 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    is_higher = reference.forward(layers, circle)[0][:, 0] > reference.forward(layers, point[None])[0][0, 0]
+    changes = np.count_nonzero(is_higher != np.roll(is_higher, 1))
+    if changes == 0:
+        return [1, 0, 0] if is_higher[0] else [0, 0, 1]
+    return [0, changes // 2 - 1, 0]
+
+
+@pytest.mark.parametrize("slope", [-1.0, 0.1])
+def test_small_circles_around_all_vertices(slope):
+    """Nothing here is shared with what is tested but the positions of vertices."""
+    rng = np.random.default_rng(9)
+    total = np.zeros(3, int)
+    for _ in range(4):
+        layers = network(rng, 2, 6, 5, 1, slope=slope)
+        vertices = jg.enumerate_regions(layers, SQUARE).vertices
+        inner = vertices[(np.abs(vertices) < 1 - 1e-6).all(axis=1)]
+        truth = {tuple(point.tolist()): around(layers, point) for point in inner}
+        found = jg.critical_points(layers, SQUARE)
+        inside = ~found.is_on_border
+        numbers = found.multiplicity[inside].tolist()
+        own = {tuple(p): m for p, m in zip(found.position[inside].tolist(), numbers, strict=True)}
+        assert own == {point: number for point, number in truth.items() if any(number)}
+        total += np.sum(list(own.values()), axis=0) if own else 0
+    assert total.min() > 0 if slope < 0 else total.sum() > 0
 
 
 def test_polygons():

@@ -51,7 +51,7 @@ class Cells(NamedTuple):
     centroid: Float[np.ndarray, "faces 2"]
     """Centres of mass; NaN for unbounded faces."""
     outputs: Float[np.ndarray, "vertices out"]
-    """Values of the outputs, each right to ten digits of its own, zero where it is zero; NaN at infinity."""
+    """Values of the outputs, each right to six digits of its own at least, zero where it is zero; NaN at infinity."""
     degenerate: bool
     """Whether an exact zero was met."""
 
