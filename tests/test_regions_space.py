@@ -10,7 +10,7 @@ import reference
 from spatial_truth import exact_num_faces, exact_spatial_regions, exact_volume
 
 from jaxgeom import Dense, box, check_complex, count_regions, enumerate_population, enumerate_regions, zaslavsky
-from jaxgeom.domains import corners, polygon, whole_plane
+from jaxgeom.domains import corners
 from jaxgeom.regions.bounds import serra_2018, zaslavsky_central
 from jaxgeom.regions.complex import OUTSIDE
 
@@ -437,7 +437,7 @@ def test_box_in_parts():
     assert min(parts) > 1
 
 
-# Populations, no hidden layers, bad input
+# Populations, no hidden layers
 
 
 def test_populations():
@@ -471,32 +471,3 @@ def test_no_hidden_layer(dim):
     assert found.volume == pytest.approx(2.0**dim)
     np.testing.assert_allclose(found.centroid, np.ones((1, dim)))
     assert set(found.facet_unit) == set(range(2 * dim))
-
-
-def test_bad_input():
-    layers = random_network(np.random.default_rng(0), 3, (4,))
-    for function in (count_regions, enumerate_regions):
-        with pytest.raises(ValueError, match="two inputs are needed, but the first layer takes 3"):
-            function(layers, box())
-        bad = (layers[0]._replace(bias=np.array([0, np.inf, 0, 0])), layers[1])
-        with pytest.raises(ValueError, match="layer 0 of the network has NaN or infinite"):
-            function(bad, box(dim=3))
-    population = tuple(Dense(kernel[None], bias[None]) for kernel, bias, *_ in layers)
-    with pytest.raises(ValueError, match=r"one network is needed, but the layers have leading axes \(1,\)"):
-        enumerate_regions(population, box(dim=3))
-
-
-def test_boxes_of_too_many_dimensions():
-    layers = (Dense(np.ones((11, 1)), np.zeros(1)),)
-    with pytest.raises(ValueError, match=r"a box in 11 dimensions has 2\^11 corners to begin with, and at most 10"):
-        count_regions(layers, box(dim=11))
-
-
-def test_other_domains():
-    layers = random_network(np.random.default_rng(0), 3, (4,))
-    for function in (count_regions, enumerate_regions):
-        for domain in (polygon([(0, 0), (1, 0), (0, 1)]), whole_plane()):
-            with pytest.raises(ValueError, match="two inputs are needed, but the first layer takes 3"):
-                function(layers, domain)
-        with pytest.raises(ValueError, match=r"a box in 4 dimensions was given, but the first layer takes 3 inputs"):
-            function(layers, box(dim=4))
