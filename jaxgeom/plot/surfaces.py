@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from matplotlib.colors import LightSource, to_rgb
+from matplotlib.ticker import MaxNLocator
 from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
 
 from jaxgeom.analysis.surfaces import DecisionSurface
@@ -98,6 +99,9 @@ def plot_decision_surface(
     ax.add_collection3d(pieces)
     ax.auto_scale_xyz(*np.stack([low, high], axis=1))
     ax.set_aspect("equal")
+    extent = (high - low) / (high - low).max()
+    for axis, share in zip((ax.xaxis, ax.yaxis, ax.zaxis), extent.tolist(), strict=True):
+        axis.set_major_locator(MaxNLocator(max(1, round(6 * share))))  # labels of a short axis do not collide
     return pieces
 
 
