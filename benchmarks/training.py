@@ -72,7 +72,7 @@ TINY = {
     "spirals": {"num_per_class": 50, "hidden": [4]},
     "seconds": 0.0,
     "repeats": 1,
-    "populations": {"A": [5], "B": [5], "C": [2]},
+    "populations": {"A": [5], "B": [], "C": [2]},
     "widths": {"B": [2], "C": [2]},
     "loop_members": {"A": 1, "B": 2, "C": 1},
     "recording": {"members": 4, "steps": 150},

@@ -16,6 +16,7 @@ FLAGS = "--xla_backend_optimization_level=0"
 if tuple(map(int, version("jax").split(".")[:2])) < (0, 11):
     FLAGS += " --xla_cpu_use_fusion_emitters=false"
 os.environ.setdefault("XLA_FLAGS", FLAGS)
+os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")  # where operations were written; nothing reads it here
 
 import jax  # noqa: E402
 import jaxtyping  # noqa: E402

@@ -370,7 +370,7 @@ def test_boxes_of_any_size(size):
 def test_units_of_sizes_that_do_not_fit_together(dim):
     # behind them, products of weights are beyond all floats, on both sides
     rng = np.random.default_rng(6)
-    for widths in [(5, 4)] * 3 if dim < 4 else [(4, 3)] * 2:  # the truth takes long in many dimensions
+    for widths in [(5, 4)] * 3 if dim < 4 else [(4, 3)]:  # the truth takes long in many dimensions
         first, second, last = random_network(rng, dim, widths)
         first, second = (
             Dense(layer.kernel * scale, layer.bias * scale)
