@@ -276,12 +276,18 @@ class _MLP(linen.Module):
     @linen.compact
     def __call__(self, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
         x = jnp.asarray(as_array("x", x))
+        _check_inputs(x, self.features[0])
         for index, (width, activation) in enumerate(zip(self.features[1:], self.activations, strict=True)):
             name = layer_name(index, activation)
             columns = width * num_pieces(activation)
             dense = linen.Dense(columns, use_bias=self.use_bias, dot_general=_small_dot_general, name=name)
             x = activation_function(activation)(dense(x))
         return x
+
+
+def _check_inputs(x: Array, inputs: int) -> None:
+    if x.shape[-1:] != (inputs,):
+        raise ValueError(f"the network takes points of shape (points, {inputs}), but {x.shape} was given.")
 
 
 def _drawn(
@@ -344,11 +350,13 @@ def hidden_states(params: Params, x: Float[Array | np.ndarray, "points in"]) -> 
         x: points (points, in).
 
     Raises:
-        ValueError: if the parameters are not those of an MLP.
+        ValueError: if the parameters are not those of an MLP, or the points have another dimension than its inputs.
     """
     states = []
     x = jnp.asarray(as_array("x", x))
-    for _, activation, layer in named_layers(params):
+    layers = named_layers(params)
+    _check_inputs(x, layers[0][-1].kernel.shape[-2])
+    for _, activation, layer in layers:
         z = jnp.matmul(x, layer.kernel) + layer.bias
         x = activation_function(activation)(z) if layer.slope is None else activated(z, layer.slope)
         states.append(LayerState(z, x))

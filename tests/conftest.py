@@ -24,8 +24,11 @@ import matplotlib  # noqa: E402
 import pytest  # noqa: E402
 
 matplotlib.use("Agg")
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in what a shell starts in the background
+# As in what a shell starts in the background, and nohup.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # An int is a float, as for static type checkers (PEP 484).
 jaxtyping.install_import_hook("jaxgeom", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 

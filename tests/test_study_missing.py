@@ -14,6 +14,7 @@ import study_program
 
 import jaxgeom as jg
 from jaxgeom.study import estimate, store
+from jaxgeom.study import run as study_run
 from jaxgeom.study.missing import filled, or_nan
 
 
@@ -379,3 +380,28 @@ def test_accuracy_follows_the_number_of_outputs(outputs: int) -> None:
     found, labels = study["outputs"][:, 0], np.asarray(data.y)
     predicted = found[..., 0] > 0 if outputs == 1 else found.argmax(axis=-1)
     np.testing.assert_allclose(study["accuracy"][:, 0], (predicted == labels).mean(axis=1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("inputs", [2, 3])
+def test_measurements_that_do_not_fit_the_networks_are_refused_before_any_work(
+    inputs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plane, space = jg.box(-1, 1), jg.box(-1, 1, dim=3)
+    zeros = {2: np.zeros((3, 3), np.float32), 3: np.zeros((3, 2), np.float32)}[inputs]
+    domain: Any = {2: space, 3: plane}[inputs]
+    measures: list[Any] = [
+        jg.study.topology(domain),
+        jg.study.critical_points(domain),
+        jg.study.functional_dimension(domain),
+        jg.study.grid_regions(zeros),
+        jg.study.line_breakpoints(zeros[0], zeros[1]),
+        jg.study.states_at(zeros),
+    ]
+    if inputs == 2:
+        measures += [jg.study.decision_surfaces(space), jg.study.estimated_regions(jax.random.key(0), space)]
+    else:
+        measures += [jg.study.exact_regions(plane), jg.study.boundary_lengths(plane)]
+    monkeypatch.setattr(study_run, "_parts", lambda *_: pytest.fail("work was begun"))
+    for measure in measures:
+        with pytest.raises(ValueError, match="input|takes points"):
+            jg.run_study({"width": [3], "seed": [0, 1]}, {"it": measure}, inputs=inputs, progress=False)

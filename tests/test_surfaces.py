@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import jax
 import numpy as np
 import pytest
 import reference
@@ -187,8 +188,10 @@ def test_colors_of_the_picture(unchecked):
 def test_what_is_refused(unchecked, monkeypatch):
     with pytest.raises(ValueError, match="three inputs and a box with dim=3"):
         jg.decision_surface(octahedron(), jg.box())
-    with pytest.raises(ValueError, match="one network with one output"):
+    with pytest.raises(ValueError, match="needs one output, but the networks have 2"):
         jg.decision_surface((absolutes(), layer((*np.ones(6), 1), (*np.ones(6), 2))), BOX)
+    with pytest.raises(ValueError, match="one network is needed"):
+        jg.decision_surface(jax.tree.map(lambda array: array[None], octahedron()), BOX)
     with pytest.raises(TypeError, match=r"jaxgeom\.box"):
         jg.decision_surface(octahedron(), jg.whole_plane())
     monkeypatch.setattr(spaces, "free_memory", lambda: 10**5)

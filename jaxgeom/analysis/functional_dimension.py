@@ -6,7 +6,7 @@ the parameters. The functional dimension is the rank of the derivatives of the c
 to all kernels and biases. No points are needed, and no float64: weights are fractions, and so are the derivatives.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -18,10 +18,10 @@ from tqdm.auto import tqdm
 
 from jaxgeom._reprs import readable
 from jaxgeom.analysis.fields import PRIMES, echelon, product, residues
-from jaxgeom.domains import PlanarDomain
+from jaxgeom.domains import PlanarDomain, cut_from
 from jaxgeom.given import as_float64, points_of
 from jaxgeom.layers import Activation, Layers, check_finite, check_layers, is_rewriting, slope_of, with_activation
-from jaxgeom.regions.cells import with_one_axis
+from jaxgeom.regions.cells import check_inputs, with_one_axis
 from jaxgeom.regions.enumerate import enumerate_regions
 
 _EPS = np.finfo(np.float64).eps
@@ -85,10 +85,18 @@ def functional_dimension(
         (25, 33, True)
     """
 
+    start = cut_from(domain)
+
     def patterns(network: Layers) -> Bool[np.ndarray, "regions units"]:
         return enumerate_regions(network, domain).patterns
 
-    return _of_population(layers, activation, progress, lambda network: _blocks(network, patterns(network), None))
+    return _of_population(
+        layers,
+        activation,
+        progress,
+        lambda networks: check_inputs(networks, start),
+        lambda network: _blocks(network, patterns(network), None),
+    )
 
 
 def batch_functional_dimension(
@@ -114,15 +122,21 @@ def batch_functional_dimension(
     """
     at = np.asarray(points_of(points, None))
 
-    def blocks(network: Layers) -> "_Jacobian":
-        points_of(at, network[0].kernel.shape[0])
-        return _blocks(network, _patterns_at(network, at), at)
-
-    return _of_population(layers, activation, progress, blocks)
+    return _of_population(
+        layers,
+        activation,
+        progress,
+        lambda networks: points_of(at, networks[0].kernel.shape[-2]),
+        lambda network: _blocks(network, _patterns_at(network, at), at),
+    )
 
 
 def _of_population(
-    layers: Layers, activation: Activation | None, progress: bool | str, jacobian_of: Any
+    layers: Layers,
+    activation: Activation | None,
+    progress: bool | str,
+    check: Callable[[Layers], Any],
+    jacobian_of: Callable[[Layers], "_Jacobian"],
 ) -> FunctionalDimension:
     if is_rewriting(activation):
         raise ValueError(
@@ -130,6 +144,7 @@ def _of_population(
             "with_activation makes of it, if those parameters are meant."
         )
     layers = check_layers(with_activation(layers, activation))
+    check(layers)
     leading = np.shape(layers[0].bias)[:-1]
     if not leading:
         check_finite(layers)

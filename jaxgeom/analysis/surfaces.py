@@ -90,17 +90,11 @@ def decision_surface(
     """
     domain = checked_box(domain)
     network = check_layers(jax.tree.map(np.asarray, with_activation(layers, activation)))
-    inputs, outputs, leading = len(domain.low), network[-1].bias.shape[-1], network[0].bias.shape[:-1]
-    if inputs != 3 or network[0].kernel.shape[-2] != 3:
+    check_has_surface(network, domain)
+    if network[0].bias.ndim > 1:
         raise ValueError(
-            f"a decision surface needs three inputs and a box with dim=3, but the first layer takes "
-            f"{network[0].kernel.shape[-2]} inputs and the box has {inputs} dimensions."
-        )
-    if leading or outputs != 1:
-        raise ValueError(
-            f"one network with one output is needed, but the last layer has a bias of shape {network[-1].bias.shape}. "
-            "Take one member of a population, and one output or the difference of two: "
-            "Dense(kernel[:, [i]] - kernel[:, [j]], bias[[i]] - bias[[j]]) in place of the last layer."
+            f"one network is needed, but the last layer has a bias of shape {network[-1].bias.shape}. Take one member "
+            "of the population."
         )
     check_finite(network)
     cutting = with_output_cutting(network)
@@ -138,6 +132,21 @@ def decision_surface(
         bool(is_closed.all() and is_plain.all()),
         cells.degenerate,
     )
+
+
+def check_has_surface(networks: Layers, domain: Box) -> None:
+    """A ValueError for networks that have no decision surface in a box: with other than three inputs or one output."""
+    inputs, outputs, dim = networks[0].kernel.shape[-2], networks[-1].bias.shape[-1], len(domain.low)
+    if not inputs == dim == 3:
+        raise ValueError(
+            f"a decision surface needs three inputs and a box with dim=3, but the first layer takes {inputs} inputs "
+            f"and the box has {dim} dimensions."
+        )
+    if outputs != 1:
+        raise ValueError(
+            f"a decision surface needs one output, but the networks have {outputs}. Take one, or the difference of "
+            "two: Dense(kernel[:, [i]] - kernel[:, [j]], bias[[i]] - bias[[j]]) in place of the last layer."
+        )
 
 
 def _around(cells: SpatialComplex, facet: int, is_turned: bool) -> Int[np.ndarray, " corners"]:

@@ -24,7 +24,7 @@ from jaxgeom.analysis.critical import CriticalPoints
 from jaxgeom.analysis.critical import critical_points as critical_points_of
 from jaxgeom.analysis.estimate import estimate_regions
 from jaxgeom.analysis.functional_dimension import functional_dimension as dimension_of
-from jaxgeom.analysis.surfaces import decision_surface
+from jaxgeom.analysis.surfaces import check_has_surface, decision_surface
 from jaxgeom.analysis.topology import topology as topology_of
 from jaxgeom.datasets import Dataset
 from jaxgeom.domains import Box, PlanarDomain
@@ -232,6 +232,7 @@ def decision_surfaces(domain: Box) -> Measurement:
     """
 
     def measure(layers: Layers) -> dict[str, np.ndarray]:
+        check_has_surface(layers, domain)
         rows = []
         for index in range(len(layers[0].bias)):
             one = finite_member(layers, index)

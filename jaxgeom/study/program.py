@@ -195,6 +195,14 @@ def population_variables(recipe: Recipe, params: Params, settings: Mapping[str, 
     return found
 
 
+def check_networks_fit(recipe: Recipe, shapes: PyTree) -> None:
+    """Raise now what the library's own measurements raise for networks of these shapes, (steps, ...) each."""
+    home = Measurement.__module__
+    own = {name: item for name, item in recipe.measure.items() if getattr(item.function, "__module__", "") == home}
+    none = jax.tree.map(lambda leaf: np.zeros((0, *leaf.shape), leaf.dtype), shapes)
+    population_variables(recipe._replace(measure=own), none, {})
+
+
 def join(found: dict[str, Any], new: Mapping[str, Any], name: str) -> None:
     """Add the variables of a measurement to those of others.
 

@@ -29,6 +29,7 @@ from jaxgeom.study.program import (
     arguments,
     check_axes_are_used,
     check_measurements,
+    check_networks_fit,
     data_bytes,
     join,
     member_function,
@@ -306,6 +307,8 @@ def _sizes(recipe: Recipe, layout: Layout, group: Group, chunk_size: int | None)
         )
     bytes_each = max(1, num_bytes(shapes))
     check_network(group.hidden or (), num_bytes(shapes.get("params", ())), bytes_each)
+    if "params" in shapes:
+        check_networks_fit(recipe, shapes["params"])
     check_results(layout.num_members, num_bytes(shapes["measured"]))
     in_memory = max(1, _CHUNK_BYTES // bytes_each)
     is_cpu = jax.default_backend() == "cpu"
