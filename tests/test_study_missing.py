@@ -403,5 +403,5 @@ def test_measurements_that_do_not_fit_the_networks_are_refused_before_any_work(
         measures += [jg.study.exact_regions(plane), jg.study.boundary_lengths(plane)]
     monkeypatch.setattr(study_run, "_parts", lambda *_: pytest.fail("work was begun"))
     for measure in measures:
-        with pytest.raises(ValueError, match="input|takes points"):
+        with pytest.raises(ValueError, match=r"input|takes points"):
             jg.run_study({"width": [3], "seed": [0, 1]}, {"it": measure}, inputs=inputs, progress=False)
