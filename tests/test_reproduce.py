@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -13,9 +14,12 @@ from jaxgeom.recipes import reproduce
 from jaxgeom.recipes.reproduce.claims import Claim, at_most, exact, mean, table, within
 from jaxgeom.recipes.reproduce.curves import tent
 from jaxgeom.recipes.reproduce.degrees import SHALLOW, num_and_degree
+from jaxgeom.recipes.reproduce.enclosures import num_bounded as bounded_of_classes
 from jaxgeom.recipes.reproduce.maxout import example
 from jaxgeom.recipes.reproduce.narrow import num_bounded
+from jaxgeom.recipes.reproduce.networks import normal_networks
 from jaxgeom.regions.bounds import zaslavsky
+from jaxgeom.regions.enumerate import enumerate_regions
 
 
 def test_agreement() -> None:
@@ -129,3 +133,24 @@ def test_the_report_says_what_does_not_agree(two_claims: None, tmp_path: Path, c
     ]
     assert "| x | 1.5 | 2 | ± 0.1 | **no** |" in capsys.readouterr().out
     assert table(reproduce.CLAIMS["good"](0, True)).splitlines()[-1] == "| n | 7 | 7 | exact | yes |"
+
+
+def test_bounded_components_are_those_of_the_whole_plane() -> None:
+    networks = normal_networks(np.random.default_rng(3), (2, 4, 4), leading=(200,))
+    found = bounded_of_classes(networks, 100.0)
+    num_near = 0
+    for index in range(200):
+        network = jax.tree.map(lambda array, index=index: array[index], networks)
+        vertices = enumerate_regions(network, whole_plane(), cut_output=True).vertices
+        if np.abs(vertices).max() < 100:
+            assert found[index].sum() == num_bounded(network)
+            num_near += 1
+    assert num_near > 50
+    assert found.sum() > 5
+
+
+@pytest.mark.parametrize("name", ["enclosures", "functional-dimension", "sampling"])
+def test_theorems_hold(name: str) -> None:
+    claim = reproduce.CLAIMS[name](1, True)
+    assert all(row.agrees for row in claim.rows)
+    assert not any(row.measured == 0 for row in claim.rows)

@@ -12,9 +12,12 @@ from jaxgeom.recipes.reproduce.complexity import complexity
 from jaxgeom.recipes.reproduce.counting import bounds, buck, definitions, disc
 from jaxgeom.recipes.reproduce.curves import length, sawtooth
 from jaxgeom.recipes.reproduce.degrees import degrees
+from jaxgeom.recipes.reproduce.dimensions import dimensions
+from jaxgeom.recipes.reproduce.enclosures import enclosures
 from jaxgeom.recipes.reproduce.hanin_rolnick import lines, planes
 from jaxgeom.recipes.reproduce.maxout import maxout
 from jaxgeom.recipes.reproduce.narrow import narrow
+from jaxgeom.recipes.reproduce.sampling import sampling
 from jaxgeom.recipes.reproduce.xor_minima import xor_minima
 
 CLAIMS: dict[str, Callable[[int, bool], Claim]] = {
@@ -29,6 +32,9 @@ CLAIMS: dict[str, Callable[[int, bool], Claim]] = {
     "local-complexity": complexity,
     "xor-minima": xor_minima,
     "narrow": narrow,
+    "enclosures": enclosures,
+    "functional-dimension": dimensions,
+    "sampling": sampling,
     "hanin-rolnick-planes": planes,
     "hanin-rolnick-lines": lines,
 }

@@ -8,8 +8,9 @@ layer of n units has the same average degree 2 n r(n - 1, d - 1) / r(n, d), unle
 import numpy as np
 
 from jaxgeom.domains import Box, PlanarDomain, box, whole_plane
-from jaxgeom.layers import Dense, Layers
+from jaxgeom.layers import Layers
 from jaxgeom.recipes.reproduce.claims import Claim, Row, at_most, exact, within
+from jaxgeom.recipes.reproduce.networks import normal_networks
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex
 from jaxgeom.regions.enumerate import enumerate_regions
 
@@ -37,7 +38,7 @@ def degrees(key: int, quick: bool) -> Claim:
     rng = np.random.default_rng(key)
     rows: list[Row] = []
     for (dim, width), (cells, published) in SHALLOW.items():
-        layers = _random(rng, (dim, width), _NEAR)
+        layers = normal_networks(rng, (dim, width), bias_scale=_NEAR)
         num, degree = num_and_degree(layers, box(-1, 1, dim=dim))
         rows.append(exact(f"regions of {dim}-{width}", cells, num))
         rows.append(within(f"average degree of {dim}-{width}", published, degree, _ROUNDING))
@@ -45,7 +46,7 @@ def degrees(key: int, quick: bool) -> Claim:
     for dim, width in _DEEP:
         for depth in (2, 4) if quick else (2, 3, 4):
             domain: Box | PlanarDomain = whole_plane() if dim == 2 else box(-_FAR, _FAR, dim=dim)
-            networks = [_random(rng, (dim, *(width,) * depth), 1.0) for _ in range(2 if quick else 10)]
+            networks = [normal_networks(rng, (dim, *(width,) * depth)) for _ in range(2 if quick else 10)]
             found = [num_and_degree(layers, domain) for layers in networks]
             drawn += [(num, degree / (2 * dim)) for num, degree in found]
             largest = max(degree for _, degree in found)
@@ -81,8 +82,3 @@ def num_and_degree(layers: Layers, domain: Box | PlanarDomain) -> tuple[int, flo
     # convex regions share one facet at most, but a line that meets no other comes in two edges
     neighbours = np.unique(np.sort(sides[(sides != OUTSIDE).all(axis=1)], axis=1), axis=0)
     return num, 2 * len(neighbours) / num
-
-
-def _random(rng: np.random.Generator, widths: tuple[int, ...], bias_scale: float) -> Layers:
-    shapes = zip(widths, (*widths[1:], 1), strict=True)
-    return tuple(Dense(rng.normal(size=(a, b)) / a**0.5, bias_scale * rng.normal(size=b)) for a, b in shapes)

@@ -1,0 +1,63 @@
+"""[edge] Regions that nobody can enumerate, counted by walks down the tree of cuts.
+
+Knuth (1975, "Estimating the efficiency of backtrack programs") gave an estimate of the size of any tree that is right
+on average. The leaves of the tree of a network's cuts are its regions, and of one hidden layer Zaslavsky (1975) says
+how many there are, in any dimension. Deep networks have no formula, but the bound of Serra, Tjandraatmadja & Ramalingam
+(2018).
+"""
+
+import jax
+import numpy as np
+
+from jaxgeom.analysis.estimate import estimate_regions
+from jaxgeom.domains import box
+from jaxgeom.recipes.reproduce.claims import AGREEMENT, Claim, Row, at_most
+from jaxgeom.recipes.reproduce.networks import normal_networks
+from jaxgeom.regions.bounds import serra_2018, zaslavsky
+
+_SHALLOW = (4, 20), (6, 20), (8, 24), (10, 20), (12, 40)
+"""Input dimension and units; the last has 8.4e9 regions."""
+_DEEP = (6, 8, 8), (6, 6, 6, 6), (10, 10, 10)
+_NEAR = 1e-3
+"""Biases so small that all hyperplanes of one layer meet in a box of half-width 1."""
+
+
+def sampling(key: int, quick: bool) -> Claim:
+    """Estimated numbers of regions in up to twelve dimensions, beside formula and bound."""
+    rng = np.random.default_rng(key)
+    rows, published, estimates, errors = [], [], [], []
+    num_samples = 1000 if quick else 8000
+    for place, widths in enumerate((*_SHALLOW, *_DEEP)):
+        is_shallow = len(widths) == 2
+        dim = widths[0]
+        layers = normal_networks(rng, widths, bias_scale=_NEAR if is_shallow else 0.1)
+        of_network = jax.random.fold_in(jax.random.key(key), place)
+        found = estimate_regions(of_network, layers, box(-1, 1, dim=dim), num_samples=num_samples)
+        estimate, error = float(found.estimate), float(found.standard_error)
+        shape = "-".join(map(str, (*widths, 1)))
+        if is_shallow:
+            number = zaslavsky(widths[1], dim)
+            agrees = abs(estimate - number) <= AGREEMENT * error
+            rows.append(Row(f"{shape}: regions, by Zaslavsky", number, estimate, error, agrees))
+            published.append(number)
+            estimates.append(estimate)
+            errors.append(error)
+        else:
+            rows.append(at_most(f"{shape}: regions, by Serra et al. at most", serra_2018(dim, widths[1:]), estimate))
+
+    def draw(ax) -> None:  # type: ignore[no-untyped-def]
+        ax.plot(published, published, color="black", linewidth=0.8, linestyle="--", label="equal")
+        ax.errorbar(published, estimates, [2 * error for error in errors], fmt="o", capsize=3, label="estimates")
+        ax.set(xlabel="regions (Zaslavsky)", ylabel="estimated regions", xscale="log", yscale="log")
+        ax.legend(fontsize="small")
+
+    return Claim(
+        "Regions in many dimensions, without enumerating them",
+        "Knuth (1975), doi:10.2307/2005469; Zaslavsky (1975), doi:10.1090/memo/0154; Serra et al. (2018), "
+        "arXiv:1711.02114",
+        rows,
+        "Random networks, normal weights; biases so small that all of one layer meets in the box. "
+        f"{num_samples:,} cells go down the tree together. Errors are standard errors of the estimates; the estimates "
+        "beside bounds have errors of some percent, too.",
+        draw,
+    )
