@@ -15,11 +15,11 @@ from jaxgeom.recipes.reproduce.claims import AGREEMENT, Claim, Row, at_most
 from jaxgeom.recipes.reproduce.networks import normal_networks
 from jaxgeom.regions.bounds import serra_2018, zaslavsky
 
-_SHALLOW = (4, 20), (6, 20), (8, 24), (10, 20), (12, 40)
+_SHALLOW = (4, 40), (6, 20), (8, 24), (10, 20), (12, 40)
 """Input dimension and units; the last has 8.4e9 regions."""
 _DEEP = (6, 8, 8), (6, 6, 6, 6), (10, 10, 10)
-_NEAR = 1e-3
-"""Biases so small that all hyperplanes of one layer meet in a box of half-width 1."""
+_NEAR = 1e-4
+"""Biases so small that next to all hyperplanes of one layer meet in a box of half-width 1."""
 
 
 def sampling(key: int, quick: bool) -> Claim:
@@ -56,7 +56,7 @@ def sampling(key: int, quick: bool) -> Claim:
         "Knuth (1975), doi:10.2307/2005469; Zaslavsky (1975), doi:10.1090/memo/0154; Serra et al. (2018), "
         "arXiv:1711.02114",
         rows,
-        "Random networks, normal weights; biases so small that all of one layer meets in the box. "
+        "Random networks, normal weights; biases so small that next to all of one layer meets in the box. "
         f"{num_samples:,} cells go down the tree together. Errors are standard errors of the estimates; the estimates "
         "beside bounds have errors of some percent, too.",
         draw,
