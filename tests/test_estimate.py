@@ -209,7 +209,7 @@ def test_what_is_refused(unchecked: None) -> None:
     layers = network(3, [4], 0)
     with pytest.raises(TypeError, match=r"jaxgeom\.box"):
         jg.estimate_regions(jax.random.key(0), layers, jg.whole_plane())
-    with pytest.raises(ValueError, match="takes 3 inputs"):
+    with pytest.raises(ValueError, match=r"takes 3 inputs\. Give jaxgeom\.box\(low, high, dim=3\)"):
         estimate(layers, 2)
     with pytest.raises(ValueError, match="at least 10"):
         estimate(layers, 3, num_replicates=2)

@@ -18,7 +18,7 @@ from jaxgeom.domains import Box, checked_box
 from jaxgeom.given import as_float64
 from jaxgeom.inputs import as_key, as_keys
 from jaxgeom.layers import Activation, Layers, check_finite, check_layers, slope_of, with_activation
-from jaxgeom.regions.cells import with_one_axis
+from jaxgeom.regions.cells import check_inputs, with_one_axis
 
 TOLERANCE = 1e-9
 """How deep a region must reach beyond the zero set of a unit that it is cut off by, in half widths of the box."""
@@ -98,7 +98,7 @@ def estimate_regions(
     _check_numbers(num_samples, num_replicates)
     if any(isinstance(array, jax.core.Tracer) for array in jax.tree.leaves(layers)):
         raise TypeError("estimate_regions takes arrays, but the layers are traced. Call it outside of jit and vmap.")
-    layers = check_layers(with_activation(layers, activation), dim=len(domain.low))
+    layers = check_inputs(check_layers(with_activation(layers, activation)), domain)
     leading = np.shape(layers[0].bias)[:-1]
     if not leading:
         check_finite(layers)

@@ -46,10 +46,13 @@ def sampling(key: int, quick: bool) -> Claim:
             rows.append(at_most(f"{shape}: regions, by Serra et al. at most", serra_2018(dim, widths[1:]), estimate))
 
     def draw(ax) -> None:  # type: ignore[no-untyped-def]
-        ax.plot(published, published, color="black", linewidth=0.8, linestyle="--", label="equal")
-        ax.errorbar(published, estimates, [2 * error for error in errors], fmt="o", capsize=3, label="estimates")
-        ax.set(xlabel="regions (Zaslavsky)", ylabel="estimated regions", xscale="log", yscale="log")
-        ax.legend(fontsize="small")
+        order = np.argsort(published)
+        true = np.array(published, float)[order]
+        ratio, spread = np.array(estimates)[order] / true, 2 * np.array(errors)[order] / true
+        ax.axhline(1, color="black", linewidth=0.8, linestyle="--")
+        ax.errorbar(range(len(true)), ratio, spread, fmt="o", capsize=3)
+        ax.set_xticks(range(len(true)), [f"{_SHALLOW[i][0]}-{_SHALLOW[i][1]}\n{published[i]:.3g}" for i in order])
+        ax.set(xlabel="inputs-units and true number of regions", ylabel="estimated / true, ± 2 standard errors")
 
     return Claim(
         "Regions in many dimensions, without enumerating them",
