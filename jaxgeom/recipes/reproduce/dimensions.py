@@ -1,4 +1,4 @@
-"""[edge] How many parameters a ReLU network really has: its functional dimension.
+"""[edge] Functional dimensions of random ReLU networks, beside the bound of parameters less hidden units.
 
 Scaling a unit's inputs and outputs against each other changes no function, so that the rank of the parameters' Jacobian
 is at most the number of parameters less the number of hidden units. Networks of which no layer is wider than the one

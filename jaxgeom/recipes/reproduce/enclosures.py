@@ -1,9 +1,9 @@
-"""[edge] One unit wider than the input, a layer can enclose something, but only once.
+"""[edge] Bounded components of decision regions of networks with one hidden layer, one unit wider than the input.
 
 A network with n inputs and one hidden layer of n + 1 units has decision regions with at most one bounded connected
 component each, and for some weights there is one (Grigsby & Lindsey 2022, "On transversality of bent hyperplane
-arrangements and the topological expressiveness of ReLU neural networks", arXiv:2008.09052). Narrower networks enclose
-nothing, see ``narrow``.
+arrangements and the topological expressiveness of ReLU neural networks", arXiv:2008.09052). Of networks
+without a layer wider than the input no component is bounded, see :mod:`jaxgeom.recipes.reproduce.narrow`.
 """
 
 import numpy as np
@@ -51,7 +51,7 @@ def enclosures(key: int, quick: bool) -> Claim:
         "Grigsby & Lindsey (2022), On transversality of bent hyperplane arrangements, arXiv:2008.09052",
         rows,
         f"Random networks, normal weights and biases, on boxes of half-width {_FAR:g}: components that reach their "
-        "border are not counted. Two hidden layers of two more units are there to show that the limit is one of shape. "
+        "border are not counted. The wider and deeper 2-4-4-1 is there to show that the limit belongs to the shape. "
         "Components are exact: Betti numbers of the cells, nothing is sampled.",
         draw,
     )
