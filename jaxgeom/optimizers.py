@@ -38,6 +38,12 @@ class Hoisted(NamedTuple):
     """What ``update`` closes over, such as a learning rate."""
     needs_loss: bool
     """Whether it evaluates the loss by itself, as a line search does."""
+    init_jaxpr: Any
+    """The trace of ``init``: its constants are the settings, its arguments the parameters."""
+    update_jaxpr: Any
+    """The trace of ``update``, likewise."""
+    state: PyTree
+    """Shapes of the state."""
 
 
 def check_optimizer(optimizer: Optimizer) -> Any:
@@ -156,20 +162,22 @@ def hoisted(optimizer: Any, mean_loss: Callable[..., Array], params: Params, bat
     Raises:
         ValueError: for optimizers that cannot train these parameters.
     """
-    init, init_settings = _hoisted(lambda params: initial_state(optimizer, params), params)
+    init, initial = _hoisted(lambda params: initial_state(optimizer, params), params)
     opt_state = jax.eval_shape(lambda: initial_state(optimizer, params))
     value = jax.eval_shape(mean_loss, params, *batch)
     step = update_by(optimizer, mean_loss)
+    needs_loss = False
     try:
-        update, update_settings = _hoisted(step, params, opt_state, params, value)
-        return Hoisted(init, init_settings, update, update_settings, False)
+        update, closed = _hoisted(step, params, opt_state, params, value)
     except _LossNeeded:
-        update, update_settings = _hoisted(step, params, opt_state, params, value, batch)
-        return Hoisted(init, init_settings, update, update_settings, True)
+        needs_loss = True
+        update, closed = _hoisted(step, params, opt_state, params, value, batch)
+    settings = list(initial.consts), list(closed.consts)
+    return Hoisted(init, settings[0], update, settings[1], needs_loss, initial.jaxpr, closed.jaxpr, opt_state)
 
 
-def _hoisted(function: Callable, *examples: PyTree) -> tuple[Callable, list[Any]]:
-    """``function(constants, *arguments)``, and the constants that it closed over: settings traced by the caller."""
+def _hoisted(function: Callable, *examples: PyTree) -> tuple[Callable, Any]:
+    """``function(constants, *arguments)``, and its trace, whose constants are the settings traced by the caller."""
     closed, shape = jax.make_jaxpr(function, return_shape=True)(*examples)
     structure = jax.tree.structure(shape)
     dtypes = [jnp.result_type(leaf) for leaf in jax.tree.leaves(examples)]
@@ -182,7 +190,7 @@ def _hoisted(function: Callable, *examples: PyTree) -> tuple[Callable, list[Any]
         flat = jaxpr_as_fun(ClosedJaxpr(closed.jaxpr, constants))(*leaves)
         return jax.tree.unflatten(structure, flat)
 
-    return call, list(closed.consts)
+    return call, closed
 
 
 def masked(update: Update, mask: Params | None) -> Update:

@@ -32,10 +32,13 @@ from jaxgeom.lanes import Points, lanes_engine
 from jaxgeom.loop import NEVER, Engine, Outcome, StepFunctions, TrainState, advance, run
 from jaxgeom.losses import PerPoint
 from jaxgeom.models import Model
-from jaxgeom.optimizers import Optimizer, check_optimizer, hoisted, initial_state, masked, update_by
+from jaxgeom.native import MOST_SNAPSHOTS, NativeRun, Split, named_results, native_run
+from jaxgeom.optimizers import Hoisted, Optimizer, check_optimizer, hoisted, initial_state, masked, update_by
 from jaxgeom.order import keys_of_epoch, shuffle_keys, shuffled
 from jaxgeom.padding import check_padding
 from jaxgeom.plan import Plan, check_data, plan_run
+from jaxgeom.scalar_graph import Unsupported
+from jaxgeom.train_primitive import Work, bind
 
 Loss = PerPoint
 """``loss(outputs, targets)`` gives one number a point, shape (points,); see :mod:`jaxgeom.losses`."""
@@ -207,10 +210,15 @@ def fit(
         by.init_settings,
         by.update_settings,
     )
-    keep = (lambda params: params) if keep is None else keep
+    keep = _everything if keep is None else keep
     task = _Task(model, loss, accuracy, keep, by.init, by.update, by.needs_loss, plan)
     one = partial(_run_one, task)
-    if not by.needs_loss and takes_lanes(model, params, loss, accuracy, keep, train):
+    native = _native(task, by, given) if model.is_mlp else None
+    if native is not None:
+        differentiable = jax.custom_jvp(partial(_run_native, task, native))
+        differentiable.defjvp(lambda primals, tangents: jax.jvp(one, primals, tangents))
+        outcome = differentiable(given)
+    elif not by.needs_loss and takes_lanes(model, params, loss, accuracy, keep, train):
         one_or_lanes = custom_vmap(one)
         one_or_lanes.def_vmap(partial(_run_many, task))
         differentiable = jax.custom_jvp(one_or_lanes)
@@ -304,6 +312,58 @@ def _run_one(task: _Task, given: _Given) -> Outcome:
         keep=task.keep,
     )
     return run(engine, task.plan, given.params, task.init(given.init_settings, given.params))
+
+
+def _native(task: _Task, by: Hoisted, given: _Given) -> NativeRun | None:
+    """The run as the compiled engine takes it; None if it does not."""
+    plan, test, keys = task.plan, given.test, given.shuffle_keys
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(given.params)) * len(plan.snapshot_steps)
+    if task.keep is not _everything and size > MOST_SNAPSHOTS:
+        return None
+    try:
+        return native_run(
+            plan,
+            given.params,
+            task.loss,
+            task.accuracy,
+            by,
+            Split(*given.train),
+            None if test is None else Split(*test),
+            uses_keys=keys is not None and plan.batch_size < plan.num_points,
+            num_rounds=0 if keys is None else keys.shape[0],
+            has_mask=given.mask is not None,
+        )
+    except Unsupported:
+        return None
+
+
+def _run_native(task: _Task, native: NativeRun, given: _Given) -> Outcome:
+    """The run by the compiled engine, where there is a CPU."""
+
+    def general(given: _Given, size: int | None, is_batched: _Given | None) -> list[Array]:
+        """The arrays that the engine returns, from the general path."""
+        raw = task._replace(keep=_everything)
+        if size is None or is_batched is None:
+            outcome = _run_one(raw, given)
+        else:
+            outcome, _ = _run_many(raw, size, (is_batched,), given)
+        records = outcome.records if native.num_records else ()
+        results = [*native.leaves(outcome.params), outcome.diverged_step, outcome.stopped_step]
+        results += [leaf for leaf in jax.tree.leaves(records)]
+        results += [outcome.batch_losses] if native.keeps_batch_losses else []
+        return results + (native.leaves(outcome.snapshots) if native.num_snapshots else [])
+
+    results = named_results(native, bind(Work(native, jax.tree.structure(given), general), given))
+    snapshots = results.snapshots
+    if snapshots is not None and task.keep is not _everything:
+        snapshots = jax.vmap(task.keep)(snapshots)
+    return Outcome(
+        results.params, results.diverged_step, results.stopped_step, results.records, snapshots, results.batch_losses
+    )
+
+
+def _everything(params: Params) -> Params:
+    return params
 
 
 def _without_batch(update: Callable) -> Callable:

@@ -19,10 +19,13 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 SOURCES = ("spaces.cc", "planes.cc", "lines.cc", "engine.cc", "handlers.cc")  # the slowest first
+TRAINING = ("training.cc",)
 SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
 
 # Error bounds hold for IEEE arithmetic as it is written: nothing that contracts or reorders operations.
 FLAGS = ("-std=c++17", "-O3", "-fno-fast-math", "-ffp-contract=off", "-fno-math-errno", "-pthread", "-Wno-psabi")
+# Training has no error bounds, and is a third faster with multiply-adds.
+TRAINING_FLAGS = ("-ffp-contract=fast", "-Wno-ignored-attributes")
 HIDDEN = ("-fvisibility=hidden", "-fvisibility-inlines-hidden")
 
 # What the sources ask of a compiler: one that lacks any of it is passed over.
@@ -77,11 +80,14 @@ def compile_engine(
     own += [] if system == "windows" else ["-fPIC", *HIDDEN]
     suffix = {"macos": ".dylib", "windows": ".dll"}.get(system, ".so")
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(os.cpu_count()) as threads:
-        objects = {name: [f"{scratch}/{name}-{source}.o" for source in SOURCES] for name in _instructions(machine)}
+        objects = {
+            name: [f"{scratch}/{name}-{source}.o" for source in sources]
+            for name, (sources, _) in libraries_of(machine).items()
+        }
         jobs = [
             threads.submit(_run, [*own, *extra, "-c", str(FOLDER / source), "-o", path])
-            for name, extra in _instructions(machine).items()
-            for source, path in zip(SOURCES, objects[name], strict=True)
+            for name, (sources, extra) in libraries_of(machine).items()
+            for source, path in zip(sources, objects[name], strict=True)
         ]
         for job in jobs:
             job.result()
@@ -97,7 +103,7 @@ def compile_engine(
 
 def is_up_to_date(folder: Path) -> bool:
     """Whether the libraries for this machine are in a folder, and newer than their sources."""
-    libraries = [folder / f"libjaxgeom_{name}{SUFFIX}" for name in _instructions(_machine(None))]
+    libraries = [folder / f"libjaxgeom_{name}{SUFFIX}" for name in libraries_of(_machine(None))]
     sources = [*FOLDER.glob("*.cc"), *FOLDER.glob("*.h"), Path(__file__)]
     if not all(library.exists() for library in libraries):
         return False
@@ -121,9 +127,17 @@ def _link(command: list[str], compiler: Sequence[str], system: str, scratch: str
         _run(command)
 
 
-def _instructions(machine: str) -> dict[str, list[str]]:
-    """The libraries of a machine, with the flags of each. Not -mfma: both give the same bits."""
-    return {"baseline": [], "avx2": ["-mavx2"]} if machine == "x86_64" else {"baseline": []}
+def libraries_of(machine: str) -> dict[str, tuple[Sequence[str], Sequence[str]]]:
+    """The libraries of a machine, by name: their sources, and the flags of each."""
+    libraries: dict[str, tuple[Sequence[str], Sequence[str]]] = {"baseline": (SOURCES, [])}
+    instructions: dict[str, list[str]] = {"baseline": []}
+    if machine == "x86_64":
+        libraries["avx2"] = SOURCES, ["-mavx2"]  # not -mfma: both give the same bits
+        instructions["avx2"] = ["-mavx2", "-mfma"]
+        instructions["avx512"] = ["-mavx512f", "-mavx512dq", "-mavx512vl", "-mfma"]
+    for name, flags in instructions.items():
+        libraries[f"training_{name}"] = TRAINING, [*TRAINING_FLAGS, *flags]
+    return libraries
 
 
 def _is_zig(compiler: Sequence[str]) -> bool:

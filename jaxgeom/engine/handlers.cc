@@ -2,40 +2,20 @@
 //
 // The arguments are the kernels and biases, float32 or float64 as they come, all with the same leading axes; the
 // results are counts (int32 or int64) and whether exact ties were met.
-#include <cstring>
-#include <new>
-
 #include "engine.h"
 #include "xla.h"
 
 namespace jaxgeom {
 namespace {
 
-template <class T>
-struct Span {
-    const T *start = nullptr;
-    size_t size = 0;
-};
-
-template <class T>
-Span<T> attribute(const xla::Attributes &all, const char *name, xla::Type type) {
-    for (int64_t i = 0; i < all.size; i++) {
-        const xla::Name &own = *all.names[i];
-        if (all.kinds[i] != xla::kArrayAttribute || own.size != std::strlen(name) || std::memcmp(own.start, name, own.size) != 0) continue;
-        const auto &array = *static_cast<const xla::Array *>(all.values[i]);
-        if (array.type == type) return {static_cast<const T *>(array.data), array.size};
-    }
-    return {};
-}
-
 // Null, or what is wrong with the call.
 const char *count(const xla::CallFrame &frame, xla::ErrorCode &code) {
     code = xla::kInvalidArgument;
-    const auto widths = attribute<int64_t>(frame.attributes, "widths", xla::kInt64);
-    const auto slopes = attribute<double>(frame.attributes, "slopes", xla::kFloat64);
-    const auto corners = attribute<double>(frame.attributes, "corners", xla::kFloat64);
-    const auto face_offsets = attribute<int64_t>(frame.attributes, "face_offsets", xla::kInt64);
-    const auto face_corners = attribute<int64_t>(frame.attributes, "face_corners", xla::kInt64);
+    const auto widths = xla::attribute<int64_t>(frame.attributes, "widths", xla::kInt64);
+    const auto slopes = xla::attribute<double>(frame.attributes, "slopes", xla::kFloat64);
+    const auto corners = xla::attribute<double>(frame.attributes, "corners", xla::kFloat64);
+    const auto face_offsets = xla::attribute<int64_t>(frame.attributes, "face_offsets", xla::kInt64);
+    const auto face_corners = xla::attribute<int64_t>(frame.attributes, "face_corners", xla::kInt64);
     const size_t num_arrays = frame.arguments.size;
     if (num_arrays < 2 || widths.size != num_arrays / 2 + 1 || corners.size < 9 || face_offsets.size < 2 || frame.results.size != 2)
         return "layers, domain and results do not fit together";
@@ -74,22 +54,5 @@ const char *count(const xla::CallFrame &frame, xla::ErrorCode &code) {
 }  // namespace jaxgeom
 
 JAXGEOM_EXPORT void *jaxgeom_count_handler(void *call) {
-    using namespace jaxgeom;
-    auto &frame = *static_cast<xla::CallFrame *>(call);
-    if (frame.extensions && frame.extensions->type == xla::kMetadataExtension) {  // asked for the version, not called
-        xla::Metadata &metadata = *reinterpret_cast<xla::MetadataExtension *>(frame.extensions)->metadata;
-        metadata.version = {sizeof(xla::Version), nullptr, xla::kMajorVersion, xla::kMinorVersion};
-        metadata.traits = 0;
-        return nullptr;
-    }
-    xla::ErrorCode code = xla::kResourceExhausted;
-    const char *message;
-    try {
-        message = count(frame, code);
-    } catch (const std::bad_alloc &) {
-        message = "out of memory while counting regions";
-    }
-    if (!message) return nullptr;
-    xla::NewError error{sizeof(xla::NewError), nullptr, message, code};
-    return frame.api->create_error(&error);
+    return jaxgeom::xla::respond(call, jaxgeom::count, "out of memory while counting regions");
 }

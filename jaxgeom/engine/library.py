@@ -390,16 +390,70 @@ def _copied(handle: int, index: int, num_units: int, num_outputs: int) -> Cells 
 @functools.cache
 def _library() -> ctypes.CDLL | None:
     """The library for this processor; None where the engine is not built."""
-    suffix = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
-
-    def load(name: str) -> ctypes.CDLL | None:
-        path = Path(__file__).with_name(f"libjaxgeom_{name}{suffix}")
-        return opened(path) if path.exists() else None
-
-    library = load("baseline")
-    if library is not None and platform.machine().lower() in ("x86_64", "amd64") and library.jaxgeom_has_avx2():
-        library = load("avx2") or library
+    baseline = _path_of("baseline")
+    if not baseline.exists():
+        return None
+    library = opened(baseline)
+    if platform.machine().lower() in ("x86_64", "amd64") and library.jaxgeom_has_avx2() and _path_of("avx2").exists():
+        library = opened(_path_of("avx2"))
     return library
+
+
+def _path_of(name: str) -> Path:
+    suffix = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
+    return Path(__file__).with_name(f"libjaxgeom_{name}{suffix}")
+
+
+class Machine(NamedTuple):
+    """The vector machine of training (``machine.h``): numbers of its operations, by name."""
+
+    operations: dict[str, int]
+    """Of vectors."""
+    shared: dict[str, int]
+    """Of single numbers."""
+
+
+@functools.cache
+def trainers() -> dict[str, ctypes.CDLL]:
+    """The libraries that train on this processor, by their sets of instructions, the widest vectors last; all but the
+    first give the same bits."""
+    found: dict[str, ctypes.CDLL] = {}
+    for level, name in enumerate(("baseline", "avx2", "avx512")):
+        path = _path_of(f"training_{name}")
+        if not path.exists() or (found and found["baseline"].jaxgeom_instructions() < level):
+            break
+        library = ctypes.CDLL(str(path))
+        library.jaxgeom_machine_operations.restype = library.jaxgeom_machine_shared.restype = ctypes.c_char_p
+        library.jaxgeom_machine_apply.argtypes = [ctypes.c_int, ctypes.c_int, *[ctypes.c_void_p] * 3]
+        found[name] = library
+    return found
+
+
+@functools.cache
+def machine() -> Machine | None:
+    """The vector machine of training; None where the engine is not built."""
+    if not trainers():
+        return None
+    library = trainers()["baseline"]
+    names = library.jaxgeom_machine_operations(), library.jaxgeom_machine_shared()
+    return Machine(*({name: number for number, name in enumerate(text.decode().split())} for text in names))
+
+
+def train_target(num_networks: int) -> str:
+    """The name by which programs of JAX call the training of so many networks on CPUs.
+
+    Few networks leave most of the widest vectors empty, which are slower then than narrower ones.
+    """
+    names = [name for name, library in trainers().items() if name != "avx512" or num_networks > 8]
+    return _registered_trainer(names[-1])
+
+
+@functools.cache
+def _registered_trainer(name: str) -> str:
+    target = f"jaxgeom_train_{name}"
+    handler = trainers()[name].jaxgeom_train_handler
+    jax.ffi.register_ffi_target(target, jax.ffi.pycapsule(handler), platform="cpu")
+    return target
 
 
 def opened(path: Path | str) -> ctypes.CDLL:

@@ -7,6 +7,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <new>
 
 namespace jaxgeom::xla {
 
@@ -97,5 +99,47 @@ struct CallFrame {
     Buffers arguments, results;
     Attributes attributes;
 };
+
+template <class T>
+struct Span {
+    const T *start = nullptr;
+    size_t size = 0;
+    const T &operator[](size_t i) const { return start[i]; }
+};
+
+// An attribute that is an array of this type; empty if there is none.
+template <class T>
+Span<T> attribute(const Attributes &all, const char *name, Type type) {
+    for (int64_t i = 0; i < all.size; i++) {
+        const Name &own = *all.names[i];
+        if (all.kinds[i] != kArrayAttribute || own.size != std::strlen(name) || std::memcmp(own.start, name, own.size) != 0) continue;
+        const auto &array = *static_cast<const Array *>(all.values[i]);
+        if (array.type == type) return {static_cast<const T *>(array.data), array.size};
+    }
+    return {};
+}
+
+// What a handler returns to XLA: answers its question for the version, else does the work, which gives null or what is
+// wrong with the call.
+inline void *respond(void *call, const char *(*work)(const CallFrame &, ErrorCode &), const char *out_of_memory) {
+    auto &frame = *static_cast<CallFrame *>(call);
+    if (frame.extensions && frame.extensions->type == kMetadataExtension) {  // asked for the version, not called
+        Metadata &metadata = *reinterpret_cast<MetadataExtension *>(frame.extensions)->metadata;
+        metadata.version = {sizeof(Version), nullptr, kMajorVersion, kMinorVersion};
+        metadata.traits = 0;
+        return nullptr;
+    }
+    ErrorCode code = kResourceExhausted;
+    const char *message;
+    try {
+        message = work(frame, code);
+    } catch (const std::bad_alloc &) {
+        code = kResourceExhausted;
+        message = out_of_memory;
+    }
+    if (!message) return nullptr;
+    NewError error{sizeof(NewError), nullptr, message, code};
+    return frame.api->create_error(&error);
+}
 
 }  // namespace jaxgeom::xla

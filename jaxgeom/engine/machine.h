@@ -1,0 +1,143 @@
+// A small vector machine: what is elementwise in training (the optimizer, the loss and its gradient, activations) comes
+// as a short program, compiled from JAX's own traces by jaxgeom/training/vector_code.py, and runs over vectors in cache.
+//
+// An instruction is six numbers: the operation, where its result goes, and up to four operands. A place is a class
+// (temporary 0, array 1, scalar 2) times 2^16 and an index. Arrays and temporaries are strips of vectors; a scalar is one
+// vector, a number for each network.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "lanes.h"
+
+namespace jaxgeom::training {
+
+constexpr int STRIP = 32;  // vectors of a temporary: all of a program's stay in the innermost cache
+constexpr int NUMBERS = 6; // of an instruction
+
+#define JAXGEOM_UNARY(X)                                                                                                                    \
+    X(NEG, -x) X(ABS, magnitude(x)) X(SQRT, root(x)) X(EXP, exponential(x)) X(LOG, logarithm(x)) X(LOG1P, logarithm_of_one_plus(x))         \
+    X(EXPM1, exponential_minus_one(x)) X(TANH, hyperbolic_tangent(x)) X(LOGISTIC, logistic(x)) X(COPY, x) X(SIGN, sign(x))                   \
+    X(NOT, (vec)~(ivec)x) X(CVT, to_float((ivec)x)) X(CVT_I, (vec)to_int(x)) X(FINITE, (vec)((x - x) == 0.0f)) X(SQUARE, x * x)             \
+    X(SIN, each<std::sin>(x)) X(COS, each<std::cos>(x)) X(ERF, each<std::erf>(x)) X(FLOOR, each<std::floor>(x))
+#define JAXGEOM_BINARY(X)                                                                                                                   \
+    X(ADD, x + y) X(SUB, x - y) X(MUL, x * y) X(DIV, x / y) X(MAX, maximum(x, y)) X(MIN, minimum(x, y)) X(POW, power(x, y))                  \
+    X(EQ, (vec)(x == y)) X(NE, (vec)(x != y)) X(LT, (vec)(x < y)) X(LE, (vec)(x <= y)) X(GT, (vec)(x > y)) X(GE, (vec)(x >= y))             \
+    X(AND, (vec)((ivec)x & (ivec)y)) X(OR, (vec)((ivec)x | (ivec)y)) X(EQ_I, (vec)((ivec)x == (ivec)y)) X(NE_I, (vec)((ivec)x != (ivec)y))  \
+    X(LT_I, (vec)((ivec)x < (ivec)y)) X(LE_I, (vec)((ivec)x <= (ivec)y)) X(GT_I, (vec)((ivec)x > (ivec)y))                                  \
+    X(GE_I, (vec)((ivec)x >= (ivec)y)) X(ADD_I, (vec)((ivec)x + (ivec)y)) X(SUB_I, (vec)((ivec)x - (ivec)y))                                \
+    X(MUL_I, (vec)((ivec)x * (ivec)y))
+#define JAXGEOM_TERNARY(X)                                                                                                                  \
+    X(FMA, x * y + z) X(FMS, x * y - z) X(FNMA, z - x * y) X(SELECT, pick((ivec)x, y, z)) X(ROOTADD, root(x * y) + z)
+#define JAXGEOM_QUATERNARY(X) X(EMA, x * y + z * u)
+
+typedef void (*Operation)(int, vec *, const vec *, const vec *, const vec *, const vec *);
+
+// One loop for each choice of which operands are strips (stride 1) and which are scalars (stride 0).
+#define JAXGEOM_LOOP _Pragma("GCC ivdep") for (int i = 0; i < n; i++)
+#define JAXGEOM_DEFINE1(N, E) \
+    template <int A, int B, int C, int D> void op_##N(int n, vec *d, const vec *a, const vec *, const vec *, const vec *) { JAXGEOM_LOOP { const vec x = a[i * A]; d[i] = E; } }
+#define JAXGEOM_DEFINE2(N, E) \
+    template <int A, int B, int C, int D> void op_##N(int n, vec *d, const vec *a, const vec *b, const vec *, const vec *) { JAXGEOM_LOOP { const vec x = a[i * A], y = b[i * B]; d[i] = E; } }
+#define JAXGEOM_DEFINE3(N, E) \
+    template <int A, int B, int C, int D> void op_##N(int n, vec *d, const vec *a, const vec *b, const vec *c, const vec *) { JAXGEOM_LOOP { const vec x = a[i * A], y = b[i * B], z = c[i * C]; d[i] = E; } }
+#define JAXGEOM_DEFINE4(N, E) \
+    template <int A, int B, int C, int D> void op_##N(int n, vec *d, const vec *a, const vec *b, const vec *c, const vec *e) { JAXGEOM_LOOP { const vec x = a[i * A], y = b[i * B], z = c[i * C], u = e[i * D]; d[i] = E; } }
+JAXGEOM_UNARY(JAXGEOM_DEFINE1)
+JAXGEOM_BINARY(JAXGEOM_DEFINE2)
+JAXGEOM_TERNARY(JAXGEOM_DEFINE3)
+JAXGEOM_QUATERNARY(JAXGEOM_DEFINE4)
+
+// By the operands that are strips: bit 0 for the first. What an operation does not read counts as a scalar.
+#define JAXGEOM_ROW1(N, E) {op_##N<0, 0, 0, 0>, op_##N<1, 0, 0, 0>},
+#define JAXGEOM_ROW2(N, E) {op_##N<0, 0, 0, 0>, op_##N<1, 0, 0, 0>, op_##N<0, 1, 0, 0>, op_##N<1, 1, 0, 0>},
+#define JAXGEOM_ROW3(N, E) \
+    {op_##N<0, 0, 0, 0>, op_##N<1, 0, 0, 0>, op_##N<0, 1, 0, 0>, op_##N<1, 1, 0, 0>, op_##N<0, 0, 1, 0>, op_##N<1, 0, 1, 0>, op_##N<0, 1, 1, 0>, op_##N<1, 1, 1, 0>},
+#define JAXGEOM_ROW4(N, E)                                                                                                                      \
+    {op_##N<0, 0, 0, 0>, op_##N<1, 0, 0, 0>, op_##N<0, 1, 0, 0>, op_##N<1, 1, 0, 0>, op_##N<0, 0, 1, 0>, op_##N<1, 0, 1, 0>, op_##N<0, 1, 1, 0>, \
+     op_##N<1, 1, 1, 0>, op_##N<0, 0, 0, 1>, op_##N<1, 0, 0, 1>, op_##N<0, 1, 0, 1>, op_##N<1, 1, 0, 1>, op_##N<0, 0, 1, 1>, op_##N<1, 0, 1, 1>, \
+     op_##N<0, 1, 1, 1>, op_##N<1, 1, 1, 1>},
+static const Operation OPERATIONS[][16] = {
+    JAXGEOM_UNARY(JAXGEOM_ROW1) JAXGEOM_BINARY(JAXGEOM_ROW2) JAXGEOM_TERNARY(JAXGEOM_ROW3) JAXGEOM_QUATERNARY(JAXGEOM_ROW4)};
+#define JAXGEOM_NAME(N, E) #N " "
+static const char *const OPERATION_NAMES =
+    JAXGEOM_UNARY(JAXGEOM_NAME) JAXGEOM_BINARY(JAXGEOM_NAME) JAXGEOM_TERNARY(JAXGEOM_NAME) JAXGEOM_QUATERNARY(JAXGEOM_NAME);
+
+struct Code {
+    int num = 0;
+    const int32_t *numbers = nullptr;
+};
+
+// A program with its places found.
+struct Bound {
+    struct Instruction {
+        Operation run;
+        vec *places[5];
+        int steps[5];
+    };
+    std::vector<Instruction> instructions;
+
+    Bound() = default;
+    Bound(const Code &code, vec *temporaries, const std::vector<vec *> &arrays, vec *scalars) {
+        for (int k = 0; k < code.num; k++) {
+            const int32_t *numbers = code.numbers + NUMBERS * k;
+            Instruction own;
+            int strips = 0;
+            for (int j = 0; j < 5; j++) {
+                const int kind = numbers[1 + j] >> 16, index = numbers[1 + j] & 0xffff;
+                own.places[j] = kind == 0 ? temporaries + index * STRIP : kind == 1 ? arrays[index] : scalars + index;
+                own.steps[j] = kind == 1;
+                if (j && kind < 2) strips |= 1 << (j - 1);
+            }
+            own.run = OPERATIONS[numbers[0]][strips];
+            instructions.push_back(own);
+        }
+    }
+    // On `n` vectors of the arrays from `at` on, at most STRIP.
+    void run(int n, int at = 0) const {
+        for (const Instruction &i : instructions)
+            i.run(n, i.places[0] + at * i.steps[0], i.places[1] + at * i.steps[1], i.places[2] + at * i.steps[2], i.places[3] + at * i.steps[3], i.places[4] + at * i.steps[4]);
+    }
+    void run_all(int total) const {
+        for (int at = 0; at < total; at += STRIP) run(std::min(STRIP, total - at), at);
+    }
+};
+
+// What all networks share (counts, schedules): plain numbers, computed for every step before training begins.
+union Number {
+    float f;
+    int32_t i;
+};
+#define JAXGEOM_SHARED(X)                                                                                                                  \
+    X(ADD, f, a.f + b.f) X(SUB, f, a.f - b.f) X(MUL, f, a.f * b.f) X(DIV, f, a.f / b.f) X(NEG, f, -a.f) X(ABS, f, std::fabs(a.f))           \
+    X(MAX, f, a.f != a.f ? a.f : a.f > b.f ? a.f : b.f) X(MIN, f, a.f != a.f ? a.f : a.f < b.f ? a.f : b.f) X(SQRT, f, std::sqrt(a.f))      \
+    X(POW, f, (float)std::pow((double)a.f, (double)b.f)) X(EXP, f, (float)std::exp((double)a.f)) X(LOG, f, (float)std::log((double)a.f))    \
+    X(LOG1P, f, (float)std::log1p((double)a.f)) X(EXPM1, f, (float)std::expm1((double)a.f)) X(TANH, f, (float)std::tanh((double)a.f))      \
+    X(COS, f, (float)std::cos((double)a.f)) X(SIN, f, (float)std::sin((double)a.f)) X(FLOOR, f, std::floor(a.f)) X(SQUARE, f, a.f * a.f)    \
+    X(SIGN, f, a.f > 0 ? 1.0f : a.f < 0 ? -1.0f : a.f) X(LOGISTIC, f, (float)(1 / (1 + std::exp(-(double)a.f)))) X(CVT, f, (float)a.i)      \
+    X(ERF, f, (float)std::erf((double)a.f)) X(CVT_I, i, (int32_t)a.f) X(COPY, i, a.i) X(SELECT, i, a.i ? b.i : c.i)                         \
+    X(FINITE, i, a.f - a.f == 0) X(EQ, i, a.f == b.f) X(NE, i, a.f != b.f) X(LT, i, a.f < b.f) X(LE, i, a.f <= b.f) X(GT, i, a.f > b.f)     \
+    X(GE, i, a.f >= b.f) X(AND, i, a.i & b.i) X(OR, i, a.i | b.i) X(NOT, i, !a.i) X(ADD_I, i, (int32_t)((uint32_t)a.i + (uint32_t)b.i))     \
+    X(SUB_I, i, (int32_t)((uint32_t)a.i - (uint32_t)b.i)) X(MUL_I, i, (int32_t)((uint32_t)a.i * (uint32_t)b.i))                             \
+    X(DIV_I, i, b.i == 0 ? -1 : (int32_t)((int64_t)a.i / b.i)) X(REM_I, i, b.i == 0 ? a.i : (int32_t)((int64_t)a.i % b.i))                  \
+    X(MIN_I, i, std::min(a.i, b.i)) X(MAX_I, i, std::max(a.i, b.i)) X(EQ_I, i, a.i == b.i) X(NE_I, i, a.i != b.i) X(LT_I, i, a.i < b.i)     \
+    X(LE_I, i, a.i <= b.i) X(GT_I, i, a.i > b.i) X(GE_I, i, a.i >= b.i)
+#define JAXGEOM_MEMBER(N, M, E) SHARED_##N,
+enum { JAXGEOM_SHARED(JAXGEOM_MEMBER) };
+#define JAXGEOM_SHARED_NAME(N, M, E) #N " "
+static const char *const SHARED_NAMES = JAXGEOM_SHARED(JAXGEOM_SHARED_NAME);
+
+inline void run_shared(const Code &code, std::vector<Number> &slots) {
+    for (int k = 0; k < code.num; k++) {
+        const int32_t *numbers = code.numbers + NUMBERS * k;
+        const Number a = slots[numbers[2]], b = slots[numbers[3]], c = slots[numbers[4]];
+        Number &to = slots[numbers[1]];
+        switch (numbers[0]) {
+#define JAXGEOM_CASE(N, M, E) case SHARED_##N: to.M = E; break;
+            JAXGEOM_SHARED(JAXGEOM_CASE)
+        }
+    }
+}
+
+}  // namespace jaxgeom::training
