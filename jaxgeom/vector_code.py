@@ -13,7 +13,7 @@ TEMPORARY, ARRAY, SCALAR = 0, 1 << 16, 2 << 16
 """Classes of places, to which an index is added."""
 _NUMBERS = 6
 
-Code = Int32[np.ndarray, "instructions six"]
+Code = Int32[np.ndarray, "_ 6"]
 
 
 class Scalars:
