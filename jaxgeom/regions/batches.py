@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from jaxgeom._typing import PyTree
-from jaxgeom.given import as_float64
-from jaxgeom.layers import Layers, check_finite, pad_widths
+from jaxgeom.host.given import as_float64
+from jaxgeom.networks.layers import Layers, check_finite, pad_widths
 
 NOT_COUNTED = -1
 """Stands in place of a count where a member of a population has NaN or infinite weights."""

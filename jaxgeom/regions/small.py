@@ -14,8 +14,8 @@ from jax.core import Tracer
 
 from jaxgeom.domains import Start
 from jaxgeom.engine import library
-from jaxgeom.given import is_plain
-from jaxgeom.layers import Dense
+from jaxgeom.host.given import is_plain
+from jaxgeom.networks.layers import Dense
 
 _MOST = 2**14  # numbers, which are copied, and whose regions are counted before Ctrl-C should be able to end it
 

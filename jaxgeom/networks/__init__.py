@@ -1,0 +1,1 @@
+"""Networks as arrays: models, their layers, affine maps and activation patterns, slices of input space."""

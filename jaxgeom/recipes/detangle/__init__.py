@@ -1,0 +1,1 @@
+"""[edge] Tangled classes and the layers that detangle them."""

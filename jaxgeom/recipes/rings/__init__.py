@@ -1,0 +1,1 @@
+"""[edge] Rings around a disk: which networks tell them apart."""

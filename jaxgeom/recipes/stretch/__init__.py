@@ -1,0 +1,1 @@
+"""[edge] How layers stretch, fold and shift the plane, step by step."""

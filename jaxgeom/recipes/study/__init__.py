@@ -1,0 +1,1 @@
+"""[edge] Studies from the command line, described by a TOML file."""

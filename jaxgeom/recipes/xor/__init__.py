@@ -1,0 +1,1 @@
+"""[edge] XOR: how many linear regions networks have that solve it."""

@@ -1,0 +1,1 @@
+"""Regions seen from a grid of points: distinct activation patterns, distinct affine maps, their counts."""
