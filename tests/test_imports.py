@@ -1,6 +1,7 @@
 """Who may import whom, and what importing jaxgeom loads."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,19 @@ def test_no_circle_on_a_floor() -> None:
         for name, neighbours in rooms.items():  # listed from the ground up
             assert neighbours <= seen
             seen.add(name)
+
+
+def test_the_page_on_architecture_says_what_is() -> None:
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text()
+    rows = re.findall(r"^\| (\d) \| (.*) \|$", page, re.MULTILINE)
+    assert {int(floor): set(re.findall(r"`(\w+)`", rooms)) for floor, rooms in rows} == {
+        number: set(rooms) for number, rooms in enumerate(FLOORS, 1)
+    }
+    mapped = {Path(place).stem for place in re.findall(r"^\| `jaxgeom/([\w./]+)` \|", page, re.MULTILINE)}
+    assert mapped == {*FLOOR_OF, "__init__"}
+    places = re.findall(r"`((?:jaxgeom|tests|examples|docs)/[\w./]*)`", page)
+    assert len(places) > 40
+    assert all((PACKAGE.parent / place).exists() for place in places)
 
 
 def test_recipes_are_loaded_when_first_used() -> None:

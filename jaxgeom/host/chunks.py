@@ -1,4 +1,4 @@
-"""[host] Apply a compiled function to a long leading axis, chunk by chunk, with progress.
+"""[host] Results of a compiled function along a long leading axis, chunk by chunk, with progress.
 
 Chunks bound the memory, stay in cache, and share one compiled program: the last one is filled up with copies of
 its last member, which are thrown away. On a CPU as many chunks are in flight as there are cores, since much of a

@@ -1,4 +1,4 @@
-"""Processes that were forked while JAX was running, in which its threads are missing and compiling waits for ever."""
+"""An error for processes forked while JAX was running, where its threads are missing and compiling waits for ever."""
 
 import os
 import sys

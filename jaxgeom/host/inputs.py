@@ -1,4 +1,4 @@
-"""What users hand in, as what JAX works with: random keys of both styles, and arrays from wherever."""
+"""Random keys of both styles, and arrays of any library, as what JAX works with; or an error that names the remedy."""
 
 from typing import Any
 

@@ -1,1 +1,1 @@
-"""Networks as arrays: models, their layers, affine maps and activation patterns, slices of input space."""
+"""Networks: models that train, their layers as geometry sees them, activation patterns, affine maps, slices."""

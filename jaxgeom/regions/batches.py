@@ -1,4 +1,4 @@
-"""Populations as the drivers of region counts take them: one leading axis, float64, widths that share programs."""
+"""Populations as counts on a grid take them: one leading axis, float64, widths rounded so that they share programs."""
 
 from collections.abc import Callable
 from typing import Any

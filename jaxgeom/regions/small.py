@@ -1,4 +1,4 @@
-"""[host] The short way from one small network to its count, which the checks of the long way take ten times as long as.
+"""[host] Counts of one small network without the checks for populations, which take ten times as long as the count.
 
 What is checked are shapes and types, once for each combination of them. Whatever is not an ordinary ReLU network goes
 the long way, to its count or to an error that says what is wrong.

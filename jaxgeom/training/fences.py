@@ -1,4 +1,4 @@
-"""Computing something once and keeping it, where XLA's CPU compiler would compute it anew in each of its consumers.
+"""Values that are computed once and kept, where XLA's CPU compiler would compute them anew in each of their consumers.
 
 The compiler fuses cheap elementwise operations into whatever uses them, sums of a hundred products included, and drops
 ``lax.optimization_barrier`` before it does so. What is to be computed once is therefore put into a branch of a

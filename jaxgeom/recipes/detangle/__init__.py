@@ -1,1 +1,1 @@
-"""[edge] Tangled classes and the layers that detangle them."""
+"""[edge] Layers that pull two tangled classes apart while they train, or die."""

@@ -1,1 +1,1 @@
-"""[edge] The linear regions of a network while it is trained, as a movie."""
+"""[edge] The exact regions of a network while it trains, frame by frame."""

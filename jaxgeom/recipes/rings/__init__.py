@@ -1,1 +1,1 @@
-"""[edge] Rings around a disk: which networks tell them apart."""
+"""[edge] A disk and a ring around it: lines, codes and hidden space of sigmoid units."""

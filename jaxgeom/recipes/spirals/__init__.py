@@ -1,1 +1,1 @@
-"""[edge] Two spirals: networks trained to tell them apart, and what each layer does to the plane."""
+"""[edge] Three spirals: four kinds of networks that learn them, and what their layers look like."""

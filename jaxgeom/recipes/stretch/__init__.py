@@ -1,1 +1,1 @@
-"""[edge] How layers stretch, fold and shift the plane, step by step."""
+"""[edge] Points on their way through networks that lift them by a dimension and bring them back."""

@@ -1,1 +1,1 @@
-"""[edge] Studies from the command line, described by a TOML file."""
+"""[edge] Studies described by TOML files."""

@@ -1,1 +1,1 @@
-"""[edge] XOR: how many linear regions networks have that solve it."""
+"""[edge] XOR: linear regions of networks that solve it, single networks looked at closely, pairs compared."""

@@ -1,1 +1,1 @@
-"""Regions seen from a grid of points: distinct activation patterns, distinct affine maps, their counts."""
+"""What a dense grid of points sees of regions: distinct activation patterns and affine maps, and their numbers."""
