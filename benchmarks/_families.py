@@ -12,7 +12,7 @@ import optax
 from exact_regions import population
 
 import jaxgeom as jg
-from jaxgeom.losses import side_is_right, squared_error
+from jaxgeom.data.losses import side_is_right, squared_error
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import engine_families as change

@@ -28,7 +28,7 @@ from flax import linen
 from jax import lax
 
 import jaxgeom as jg
-from jaxgeom.order import random_order
+from jaxgeom.training.shuffle import random_order
 
 # PyTorch's threads otherwise spin while they wait for each other: on cores that are shared with anything, JAX's threads
 # included, that makes two of them twenty times slower than one.

@@ -33,7 +33,7 @@ from _record import environment, write_json
 from exact_regions import member, population
 
 import jaxgeom as jg
-from jaxgeom.layers import pad_widths
+from jaxgeom.networks.layers import pad_widths
 
 SQUARE = of.SQUARE
 MOST_WORK = 5e6  # weights x layers x regions that rationals take at once: about a second

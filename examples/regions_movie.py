@@ -9,8 +9,8 @@ import argparse
 import jax
 
 from jaxgeom import plot
-from jaxgeom.recipes.movie import region_movie
-from jaxgeom.recipes.movie_pictures import movie_figure
+from jaxgeom.recipes.movie.experiment import region_movie
+from jaxgeom.recipes.movie.pictures import movie_figure
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--seeds", type=int, default=32, help="networks to train; the first one is shown")

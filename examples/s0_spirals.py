@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 import jaxgeom as jg
-from jaxgeom.recipes import spirals_pictures as pictures
+from jaxgeom.recipes.spirals import pictures
 
 
 def main() -> None:

@@ -7,8 +7,8 @@ import jax
 import numpy as np
 
 import jaxgeom as jg
-from jaxgeom.recipes import stretch
-from jaxgeom.recipes.stretch_pictures import draw_prefixes, morph
+from jaxgeom.recipes.stretch import experiment as stretch
+from jaxgeom.recipes.stretch.pictures import draw_prefixes, morph
 
 
 def main() -> None:

@@ -11,7 +11,8 @@ import jax
 import numpy as np
 
 import jaxgeom as jg
-from jaxgeom.recipes import detangle, detangle_pictures
+from jaxgeom.recipes.detangle import experiment as detangle
+from jaxgeom.recipes.detangle import pictures as detangle_pictures
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--seeds", type=int, default=200, help="networks to train")

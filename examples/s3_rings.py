@@ -9,7 +9,8 @@ import argparse
 import jax
 
 import jaxgeom as jg
-from jaxgeom.recipes import rings, rings_pictures
+from jaxgeom.recipes.rings import experiment as rings
+from jaxgeom.recipes.rings import pictures as rings_pictures
 from jaxgeom.recipes.sweep import loss_statistics, loss_table, median_member, network_of
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

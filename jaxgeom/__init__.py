@@ -2,24 +2,14 @@
 
 Train thousands of networks at once (:func:`mlp`, :func:`fit`, :func:`fit_population`), count the linear regions that
 ReLU networks cut their input space into (:func:`count_regions`, :func:`grid_regions`), and draw them
-(``jaxgeom.plot``, loaded at its first use). This file is the table of contents.
+(``jaxgeom.plot``). This file is the table of contents; pictures and recipes are loaded at their first use.
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from jaxgeom import convert, datasets, losses, study
-from jaxgeom.affine import AffineMaps, activation_words, affine_maps, affine_maps_of_patterns, unpack_patterns
-from jaxgeom.analysis.critical import CriticalPoints, critical_points
-from jaxgeom.analysis.estimate import RegionEstimate, estimate_regions
-from jaxgeom.analysis.functional_dimension import (
-    FunctionalDimension,
-    batch_functional_dimension,
-    functional_dimension,
-)
-from jaxgeom.analysis.surfaces import DecisionSurface, decision_surface
-from jaxgeom.analysis.topology import Topology, topology
-from jaxgeom.chunks import map_chunks
-from jaxgeom.comparison import (
+from jaxgeom import convert, study
+from jaxgeom.analysis.comparison import (
     AffineFit,
     Comparison,
     affine_triples,
@@ -28,7 +18,41 @@ from jaxgeom.comparison import (
     predict_affine,
     r_squared,
 )
-from jaxgeom.datasets import (
+from jaxgeom.analysis.critical import CriticalPoints, critical_points
+from jaxgeom.analysis.embeddings import (
+    Codes,
+    Hyperplanes,
+    PrincipalAxes,
+    Separability,
+    code_counts,
+    codes,
+    hyperplanes,
+    linear_separability,
+    pca,
+    pca_coordinates,
+    signed_distances,
+    step_output,
+    thresholds,
+)
+from jaxgeom.analysis.estimate import RegionEstimate, estimate_regions
+from jaxgeom.analysis.formula import latex_formula
+from jaxgeom.analysis.functional_dimension import FunctionalDimension, batch_functional_dimension, functional_dimension
+from jaxgeom.analysis.measures import (
+    NearestBoundary,
+    NearestOnDecisionBoundary,
+    boundary_length,
+    distance_to_boundary,
+    distance_to_decision_boundary,
+    edge_lengths,
+    image_lengths,
+    inradius,
+    local_complexity,
+    region_density,
+)
+from jaxgeom.analysis.surfaces import DecisionSurface, decision_surface
+from jaxgeom.analysis.topology import Topology, topology
+from jaxgeom.data import datasets, losses
+from jaxgeom.data.datasets import (
     Dataset,
     damped_sine,
     disk_with_holes,
@@ -52,42 +76,27 @@ from jaxgeom.domains import (
     polygon_vertices,
     whole_plane,
 )
-from jaxgeom.embeddings import (
-    Codes,
-    Hyperplanes,
-    PrincipalAxes,
-    Separability,
-    code_counts,
-    codes,
-    hyperplanes,
-    linear_separability,
-    pca,
-    pca_coordinates,
-    signed_distances,
-    step_output,
-    thresholds,
-)
-from jaxgeom.formula import latex_formula
-from jaxgeom.layers import Dense, Forward, Layers, forward, layers_of
-from jaxgeom.measures import (
-    NearestBoundary,
-    NearestOnDecisionBoundary,
-    boundary_length,
-    distance_to_boundary,
-    distance_to_decision_boundary,
-    edge_lengths,
-    image_lengths,
-    inradius,
-    local_complexity,
-    region_density,
-)
-from jaxgeom.models import Initializer, LayerState, Model, from_linen, from_nnx, he_init, hidden_states, mlp
-from jaxgeom.order import random_order
-from jaxgeom.population import Architectures, Solved, Trial, fit_architectures, fit_population, fit_until_solved
-from jaxgeom.recipes.spirals import spiral_data, train_spirals
-from jaxgeom.recipes.xor import XorStudy, train_xor, xor_statistics, xor_study, xor_table
+from jaxgeom.host.chunks import map_chunks
+from jaxgeom.networks.affine import AffineMaps, activation_words, affine_maps, affine_maps_of_patterns, unpack_patterns
+from jaxgeom.networks.layers import Dense, Forward, Layers, forward, layers_of
+from jaxgeom.networks.models import Initializer, LayerState, Model, from_linen, from_nnx, he_init, hidden_states, mlp
+from jaxgeom.networks.slices import Plane, Projection, box_on_plane, lift, on_plane, plane_through, project
 from jaxgeom.regions.boundary import Boundary, decision_boundary
-from jaxgeom.regions.bounds import (
+from jaxgeom.regions.breakpoints import breakpoints
+from jaxgeom.regions.certificates import check_complex
+from jaxgeom.regions.complex import PlanarComplex
+from jaxgeom.regions.count import RegionCounts, count_regions
+from jaxgeom.regions.enumerate import enumerate_population, enumerate_regions
+from jaxgeom.regions.grid.count import GridCounts, count_grid_regions
+from jaxgeom.regions.grid.regions import GridRegions, grid_regions
+from jaxgeom.regions.inscribed import InscribedCircles, inscribed_circles
+from jaxgeom.regions.lines import Breakpoints
+from jaxgeom.regions.locate import locate
+from jaxgeom.regions.merge import region_labels
+from jaxgeom.regions.paths import PathBreakpoints, polyline_breakpoints
+from jaxgeom.regions.space import SpatialComplex
+from jaxgeom.study import Study, run_study
+from jaxgeom.theory import (
     hanin_rolnick_2019,
     mean_count_ball,
     mean_count_one_layer,
@@ -100,25 +109,21 @@ from jaxgeom.regions.bounds import (
     zaslavsky,
     zaslavsky_central,
 )
-from jaxgeom.regions.breakpoints import breakpoints
-from jaxgeom.regions.certificates import check_complex
-from jaxgeom.regions.complex import PlanarComplex
-from jaxgeom.regions.count import RegionCounts, count_regions
-from jaxgeom.regions.enumerate import enumerate_population, enumerate_regions
-from jaxgeom.regions.grid import GridRegions, grid_regions
-from jaxgeom.regions.grid_count import GridCounts, count_grid_regions
-from jaxgeom.regions.inscribed import InscribedCircles, inscribed_circles
-from jaxgeom.regions.lines import Breakpoints
-from jaxgeom.regions.locate import locate
-from jaxgeom.regions.merge import region_labels
-from jaxgeom.regions.paths import PathBreakpoints, polyline_breakpoints
-from jaxgeom.regions.slices import Plane, Projection, box_on_plane, lift, on_plane, plane_through, project
-from jaxgeom.regions.space import SpatialComplex
-from jaxgeom.study import Study, run_study
-from jaxgeom.training import Fit, Trainer, TrainState, fit, trainer
+from jaxgeom.training.fit import Fit, Trainer, TrainState, fit, trainer
+from jaxgeom.training.population import (
+    Architectures,
+    Solved,
+    Trial,
+    fit_architectures,
+    fit_population,
+    fit_until_solved,
+)
+from jaxgeom.training.shuffle import random_order
 
 if TYPE_CHECKING:
     from jaxgeom import plot
+    from jaxgeom.recipes.spirals.experiment import spiral_data, train_spirals
+    from jaxgeom.recipes.xor.experiment import XorStudy, train_xor, xor_statistics, xor_study, xor_table
 
 __version__ = "0.1.0"
 
@@ -272,9 +277,17 @@ __all__ = [
 ]
 
 
+_OF_RECIPES = {
+    "jaxgeom.recipes.spirals.experiment": ("spiral_data", "train_spirals"),
+    "jaxgeom.recipes.xor.experiment": ("XorStudy", "train_xor", "xor_statistics", "xor_study", "xor_table"),
+}
+"""Names that are public here, by the module of recipes that holds them."""
+
+
 def __getattr__(name: str) -> Any:
     if name == "plot":
-        import importlib
-
         return importlib.import_module("jaxgeom.plot")
+    for module, names in _OF_RECIPES.items():
+        if name in names:
+            return getattr(importlib.import_module(module), name)
     raise AttributeError(f"module 'jaxgeom' has no attribute {name!r}")

@@ -12,12 +12,19 @@ import jax
 import matplotlib
 
 import jaxgeom
-from jaxgeom.commands import detangle, movie, reproduce, rings, spirals, stretch, study, xor
-from jaxgeom.commands.cache import VARIABLE, use_cache
-from jaxgeom.commands.interrupts import interruptible, listing, status_of, undisturbed, what_is_saved
-from jaxgeom.commands.numbers import MOST_KEY, check_numbers
-from jaxgeom.commands.terminal import occupy_descriptors, patient_output
+from jaxgeom.recipes.cache import VARIABLE, use_cache
+from jaxgeom.recipes.detangle import command as detangle
+from jaxgeom.recipes.interrupts import interruptible, listing, status_of, undisturbed, what_is_saved
+from jaxgeom.recipes.limits import MOST_KEY, check_numbers
+from jaxgeom.recipes.movie import command as movie
 from jaxgeom.recipes.output import FORMATS, check_formats
+from jaxgeom.recipes.reproduce import command as reproduce
+from jaxgeom.recipes.rings import command as rings
+from jaxgeom.recipes.spirals import command as spirals
+from jaxgeom.recipes.stretch import command as stretch
+from jaxgeom.recipes.study import command as study
+from jaxgeom.recipes.terminal import occupy_descriptors, patient_output
+from jaxgeom.recipes.xor import command as xor
 
 RECIPES = {
     "spirals": spirals,

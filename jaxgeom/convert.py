@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from jaxgeom.analysis.measures import edge_lengths
 from jaxgeom.analysis.surfaces import DecisionSurface
-from jaxgeom.files import whole_file
-from jaxgeom.measures import edge_lengths
+from jaxgeom.host.files import whole_file
 from jaxgeom.regions.boundary import check_bounded
 from jaxgeom.regions.colors import LAYER_COLORS, face_colors
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, check_is_planar

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxgeom._reprs import readable
-from jaxgeom.given import check_positive, float64_of
+from jaxgeom.host.given import check_positive, float64_of
 
 
 @readable

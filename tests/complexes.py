@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 from jaxgeom.domains import box, start_of
-from jaxgeom.layers import Dense, with_activation
+from jaxgeom.networks.layers import Dense, with_activation
 from jaxgeom.regions.cells import cell_counts, with_one_axis
 from jaxgeom.regions.complex import without_artificial_edges
 from jaxgeom.regions.exact import complex_of_cells, exact_cells

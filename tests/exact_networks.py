@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 
 from jaxgeom.domains import Start, box, start_of, whole_plane
-from jaxgeom.layers import Dense
+from jaxgeom.networks.layers import Dense
 
 SQUARE = start_of(box())
 PLANE = start_of(whole_plane())

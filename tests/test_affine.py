@@ -9,7 +9,7 @@ import pytest
 import reference
 
 from jaxgeom import Dense, activation_words, affine_maps, affine_maps_of_patterns, forward, unpack_patterns
-from jaxgeom.affine import WORD_BITS, num_words
+from jaxgeom.networks.affine import WORD_BITS, num_words
 
 NETWORKS = [(2, 1), (1, 31, 1), (2, 32, 2), (3, 33, 3), (2, 64, 1), (5, 65, 4), (4, 7, 3, 9, 2), (2, 32, 1, 33, 65, 2)]
 

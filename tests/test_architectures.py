@@ -8,10 +8,10 @@ import pytest
 from training_truth import EPS, member
 
 from jaxgeom import fit, fit_architectures, fit_population, mlp, parity, train_spirals
-from jaxgeom.chunks import in_threads
-from jaxgeom.losses import squared_error
-from jaxgeom.population import default_chunk_size, result_bytes
-from jaxgeom.recipes.spirals import SPIRAL_MODELS
+from jaxgeom.data.losses import squared_error
+from jaxgeom.host.chunks import in_threads
+from jaxgeom.recipes.spirals.experiment import SPIRAL_MODELS
+from jaxgeom.training.population import default_chunk_size, result_bytes
 
 KEY = jax.random.key(7)
 XOR = parity(2)

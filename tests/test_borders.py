@@ -13,8 +13,8 @@ from jax import lax
 import jaxgeom as jg
 from jaxgeom import Dense, box
 from jaxgeom.regions import spaces
-from jaxgeom.regions.distinct import first_kept
-from jaxgeom.regions.grid_host import first_columns, num_kept
+from jaxgeom.regions.grid.distinct_maps import first_kept
+from jaxgeom.regions.grid.host import first_columns, num_kept
 
 SQUARE = box()
 POINTS = np.random.default_rng(0).uniform(-1, 1, (40, 2))

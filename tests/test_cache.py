@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jaxgeom.__main__ import main
-from jaxgeom.commands import cache
+from jaxgeom.recipes import cache
 
 
 @pytest.mark.parametrize(

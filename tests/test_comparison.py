@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from complexes import network
 
-from jaxgeom import comparison
+from jaxgeom.analysis import comparison
 from jaxgeom.domains import box, corners, grid_points
-from jaxgeom.layers import Dense
+from jaxgeom.networks.layers import Dense
 
 RNG = np.random.default_rng(0)
 POINTS = grid_points(box(), 21, with_corners=True)

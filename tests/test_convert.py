@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from complexes import complex_of, network
 
+from jaxgeom.analysis.measures import edge_lengths
 from jaxgeom.convert import to_networkx, to_shapely, to_svg
 from jaxgeom.domains import box, polygon, whole_plane
-from jaxgeom.layers import Dense
-from jaxgeom.measures import edge_lengths
+from jaxgeom.networks.layers import Dense
 from jaxgeom.regions.colors import face_colors
 
 LAYERS = network(0, 6, 6, 1)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jaxgeom import datasets
-from jaxgeom.datasets import Dataset
+from jaxgeom.data.datasets import Dataset
 
 KEY = jax.random.key(7)
 

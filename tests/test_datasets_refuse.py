@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 from jaxgeom import datasets
-from jaxgeom.datasets import Dataset
+from jaxgeom.data.datasets import Dataset
 
 KEY = jax.random.key(7)
 DATASET = Dataset(jnp.zeros((10, 2)), jnp.zeros(10, jnp.int32))

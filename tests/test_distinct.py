@@ -7,8 +7,8 @@ import pytest
 import reference
 from test_regions_grid import sequential_rule
 
-from jaxgeom.regions import unique
-from jaxgeom.regions.distinct import first_kept
+from jaxgeom.regions.grid import distinct_patterns
+from jaxgeom.regions.grid.distinct_maps import first_kept
 
 # first_occurrence
 
@@ -33,7 +33,7 @@ def word_tables():
 
 
 def test_first_occurrence_is_numpys():
-    found = jax.jit(jax.vmap(unique.first_occurrence))(np.stack(list(word_tables().values())))
+    found = jax.jit(jax.vmap(distinct_patterns.first_occurrence))(np.stack(list(word_tables().values())))
     for words, first in zip(word_tables().values(), found, strict=True):
         np.testing.assert_array_equal(first, occurrences(words))
 
@@ -44,7 +44,7 @@ def test_first_occurrence_of_any_shape(shape):
     words = rng.integers(0, 2**32, shape, dtype=np.uint32)
     words = words[:, rng.integers(0, max(1, shape[1] // 2), shape[1])]
     expected = occurrences(words) if shape[0] else np.zeros(shape[1])
-    found = jax.jit(unique.first_occurrence)(words)
+    found = jax.jit(distinct_patterns.first_occurrence)(words)
     assert found.dtype == np.int32
     np.testing.assert_array_equal(found, expected)
 
@@ -52,22 +52,24 @@ def test_first_occurrence_of_any_shape(shape):
 @pytest.mark.parametrize("values", [1, 2, 5])
 def test_first_occurrence_whatever_the_hash(monkeypatch, values):
     # a bad hash for the first rounds: all columns collide, and the true one only later if at all
-    good = unique._mixed
+    good = distinct_patterns._mixed
 
     def bad(words, salt):
         return jnp.where(salt < 40, good(words, salt) % values, good(words, salt))
 
-    monkeypatch.setattr(unique, "_mixed", bad)
+    monkeypatch.setattr(distinct_patterns, "_mixed", bad)
     tables = np.stack(list(word_tables().values()))
-    found = jax.jit(jax.vmap(lambda words: unique.first_occurrence(words)))(tables)
+    found = jax.jit(jax.vmap(lambda words: distinct_patterns.first_occurrence(words)))(tables)
     for words, first in zip(tables, found, strict=True):
         np.testing.assert_array_equal(first, occurrences(words))
 
 
 def test_first_occurrence_with_a_constant_hash(monkeypatch):
-    monkeypatch.setattr(unique, "_mixed", lambda words, salt: jnp.zeros(words.shape[1], jnp.uint32))
+    monkeypatch.setattr(distinct_patterns, "_mixed", lambda words, salt: jnp.zeros(words.shape[1], jnp.uint32))
     words = word_tables()["there and back"]
-    np.testing.assert_array_equal(jax.jit(lambda words: unique.first_occurrence(words))(words), occurrences(words))
+    np.testing.assert_array_equal(
+        jax.jit(lambda words: distinct_patterns.first_occurrence(words))(words), occurrences(words)
+    )
 
 
 # first_kept

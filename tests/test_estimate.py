@@ -194,7 +194,7 @@ def test_upper_bound_sees_what_cannot_cut() -> None:
     second = jg.Dense(rng.normal(size=(2, 5)) + np.array([[1.0], [0.0]]), rng.normal(size=5) - 100)
     assert upper_bound((narrow, second, jg.Dense(np.ones((5, 1)), np.zeros(1))), domain) <= 1 + 5
     leaky = tuple(layer._replace(bias=0 * layer.bias) for layer in network(3, [6, 6], 0))
-    leaky = jg.layers.with_activation(leaky, "leaky_relu")
+    leaky = jg.networks.layers.with_activation(leaky, "leaky_relu")
     assert upper_bound(leaky, domain) == jg.zaslavsky(6, 3) ** 2
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from complexes import network
 
+from jaxgeom.analysis.formula import affine_text, latex_formula, latex_sum
 from jaxgeom.domains import box
-from jaxgeom.formula import affine_text, latex_formula, latex_sum
-from jaxgeom.layers import Dense
+from jaxgeom.networks.layers import Dense
 
 BY_HAND = (Dense(np.ones((2, 2)), np.array([1.0, 0.0])), Dense(np.array([[2.0], [-4.0]]), np.array([-1.0])))
 POINTS = np.random.default_rng(0).uniform(-1, 1, (20, 2))

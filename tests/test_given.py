@@ -10,7 +10,7 @@ import pytest
 import jaxgeom
 from jaxgeom import Dense, Polygon, box, count_regions
 from jaxgeom.domains import Box, WholePlane
-from jaxgeom.given import as_array, float64_of, points_of
+from jaxgeom.host.given import as_array, float64_of, points_of
 
 VALUES = [[0.5, -1.0, 3.0], [2.0, 0.25, -4.0]]
 LAST = Dense(np.ones((3, 1)), np.zeros(1))

@@ -1,6 +1,7 @@
 """Who may import whom, and what importing jaxgeom loads."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,50 +10,26 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "jaxgeom"
 
-# Each room and the rooms that it may import, as in the design. What is not listed may import anything.
-ALLOWED = {
-    "_typing": set(),
-    "_reprs": set(),
-    "files": set(),
-    "given": set(),
-    "contract": set(),
-    "memory": set(),
-    "layers": {"_typing", "same_network"},
-    "domains": {"_typing"},
-    "forks": set(),
-    "inputs": {"_typing", "forks"},
-    "signals": set(),
-    "threads": {"signals"},
-    "chunks": {"_typing", "forks", "signals", "threads"},
-    "affine": {"_typing", "layers", "domains"},
-    "comparison": {"_typing", "layers", "affine"},
-    "engine": {"signals", "engine"},
-    "regions": {"_typing", "layers", "domains", "affine", "chunks", "engine", "memory", "regions"},
-    "measures": {"_typing", "layers", "domains", "affine", "regions"},
-    "analysis": {"_typing", "layers", "domains", "inputs", "regions", "analysis"},
-    "datasets": {"_typing", "inputs"},
-    "losses": {"inputs"},
-    "models": {"_typing", "inputs", "layers"},
-    "embeddings": {"_typing", "layers", "models"},
-    "order": {"_typing", "inputs"},
-    "plan": {"datasets", "inputs", "losses", "models"},
-    "kernels": {"_typing"},
-    "optimizers": {"_typing"},
-    "padding": {"_typing", "kernels", "optimizers"},
-    "loop": {"_typing", "plan"},
-    "fences": {"_typing"},
-    "lane_losses": {"fences", "losses"},
-    "lanes": {"_typing", "fences", "lane_losses", "layers", "models", "loop"},
-    "training": {
-        *("_typing", "datasets", "inputs", "losses", "models", "optimizers", "order", "padding", "plan", "loop"),
-        *("lanes", "kernels"),
+# The staircase of docs/architecture.md, from the ground up: a room imports rooms of lower floors alone, and a neighbour
+# of its own floor only where it is listed beside it. `__init__` is the table of contents of what stands below recipes.
+FLOORS: tuple[dict[str, set[str]], ...] = (
+    {
+        "_typing": set(),
+        "_reprs": set(),
+        "host": {"_typing"},
+        "domains": {"_reprs", "host"},
+        "theory": {"domains", "host"},
     },
-    "population": {"_typing", "chunks", "datasets", "inputs", "losses", "models", "training"},
-    "study": {
-        *("_typing", "analysis", "chunks", "datasets", "domains", "inputs", "layers", "losses", "measures", "memory"),
-        *("models", "population", "regions", "study", "training"),
-    },
-}
+    {"networks": set(), "data": set(), "engine": set()},
+    {"regions": set(), "training": set()},
+    {"analysis": set()},
+    {"study": set(), "plot": set(), "convert": set()},
+    {"recipes": set()},
+    {"__main__": set()},
+)
+FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+# Lower floors that a room has nothing to do with.
+NEVER = {"engine": {"domains", "theory", "_typing"}, "analysis": {"training", "data"}, "plot": {"training", "engine"}}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -71,24 +48,61 @@ def imported_modules(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(PACKAGE)) for path in FILES])
-def test_rooms_import_only_what_they_may(path: Path) -> None:
+def imported_rooms(path: Path) -> set[str]:
+    """Rooms that a file imports, anywhere in it; its own and the package's version are no rooms."""
     own = {name.split(".")[1] for name in imported_modules(path) if name.startswith("jaxgeom.")}
-    if room(path) in ALLOWED:
-        assert own <= ALLOWED[room(path)] | {"_reprs", "given", "contract"}  # which stand below all others
-    if room(path) not in ("__init__", "recipes", "commands", "__main__"):
-        assert not own & ({"plot", "convert", "commands", "__main__"} - {room(path)})
+    return own - {room(path), "__version__"}
 
 
-@pytest.mark.parametrize(("library", "owner"), [("flax", "models"), ("optax", "optimizers")])
+@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(PACKAGE)) for path in FILES])
+def test_imports_go_down_the_staircase(path: Path) -> None:
+    own, found = room(path), imported_rooms(path)
+    if own == "__init__":
+        assert found <= {name for name in FLOOR_OF if name != "__main__"}
+        return
+    lower = {name for name, floor in FLOOR_OF.items() if floor < FLOOR_OF[own]}
+    assert found <= (lower | FLOORS[FLOOR_OF[own]][own]) - NEVER.get(own, set())
+
+
+def test_every_file_has_a_floor() -> None:
+    assert {room(path) for path in FILES} == {*FLOOR_OF, "__init__"}
+
+
+def test_no_circle_on_a_floor() -> None:
+    for rooms in FLOORS:
+        seen: set[str] = set()
+        for name, neighbours in rooms.items():  # listed from the ground up
+            assert neighbours <= seen
+            seen.add(name)
+
+
+def test_the_page_on_architecture_says_what_is() -> None:
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text()
+    rows = re.findall(r"^\| (\d) \| (.*) \|$", page, re.MULTILINE)
+    assert {int(floor): set(re.findall(r"`(\w+)`", rooms)) for floor, rooms in rows} == {
+        number: set(rooms) for number, rooms in enumerate(FLOORS, 1)
+    }
+    mapped = {Path(place).stem for place in re.findall(r"^\| `jaxgeom/([\w./]+)` \|", page, re.MULTILINE)}
+    assert mapped == {*FLOOR_OF, "__init__"}
+    places = re.findall(r"`((?:jaxgeom|tests|examples|docs)/[\w./]*)`", page)
+    assert len(places) > 40
+    assert all((PACKAGE.parent / place).exists() for place in places)
+
+
+def test_recipes_are_loaded_when_first_used() -> None:
+    code = (
+        "import sys, jaxgeom; before = {'jaxgeom.recipes', 'jaxgeom.plot'} & set(sys.modules); "
+        "jaxgeom.train_xor; print(before, 'jaxgeom.recipes' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set() True\n"
+
+
+@pytest.mark.parametrize(("library", "owner"), [("flax", "networks"), ("optax", "training")])
 def test_libraries_have_one_importer(library: str, owner: str) -> None:
     importers = {room(path) for path in FILES if any(n.split(".")[0] == library for n in imported_modules(path))}
     assert importers <= {owner, "recipes"}
     assert owner in importers
-
-
-def test_every_listed_room_exists() -> None:
-    assert set(ALLOWED) <= {room(path) for path in FILES}
 
 
 def test_importing_jaxgeom_is_light() -> None:

@@ -14,8 +14,8 @@ import optax
 import pytest
 
 import jaxgeom as jg
-from jaxgeom.chunks import in_threads
-from jaxgeom.inputs import as_array, as_key, as_keys
+from jaxgeom.host.chunks import in_threads
+from jaxgeom.host.inputs import as_array, as_key, as_keys
 
 KEY = jax.random.key(7)
 KEYS, OLD_KEYS = jax.random.split(KEY, 9), jax.random.split(jax.random.PRNGKey(7), 9)

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 import jaxgeom as jg
-from jaxgeom import chunks
-from jaxgeom.chunks import Interrupted, in_threads
 from jaxgeom.engine import library
-from jaxgeom.population import Trial
-from jaxgeom.signals import ENDING, deferred
-from jaxgeom.threads import _exit_status
+from jaxgeom.host import chunks
+from jaxgeom.host.chunks import Interrupted, in_threads
+from jaxgeom.host.signals import ENDING, deferred
+from jaxgeom.host.threads import _exit_status
+from jaxgeom.training.population import Trial
 
 KEYS = jax.random.split(jax.random.key(5), 12)
 
@@ -203,7 +203,7 @@ def test_networks_that_are_solved_are_kept(number):
     assert set(np.flatnonzero(whole.is_solved & (whole.tries <= number))) <= set(members)
     assert set(members) <= set(np.flatnonzero(whole.tries <= number + 1)) - {last}
     assert len(members) > 0
-    kept = jg.population.Solved(*whole[:5], found.first_try_rate, found.first_try_error)
+    kept = jg.Solved(*whole[:5], found.first_try_rate, found.first_try_error)
     for field in ("params", "initial_params", "is_solved", "tries", "diverged"):
         expected = jax.tree.map(lambda leaf: leaf[members], getattr(kept, field))
         jax.tree.map(np.testing.assert_array_equal, getattr(found, field), expected)
@@ -238,7 +238,7 @@ def test_chunks_of_architectures_are_kept():
 LEAVING = """
 import signal, sys, threading
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from jaxgeom.threads import Threads
+from jaxgeom.host.threads import Threads
 
 log = open(sys.argv[1], "w")
 log.write("written")

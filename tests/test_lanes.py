@@ -12,16 +12,16 @@ import pytest
 from training_truth import EPS, OPTIMIZERS, assert_close, assert_same, double, member, numpy, stacked
 
 from jaxgeom import fit, fit_population, mlp
-from jaxgeom.datasets import Dataset
-from jaxgeom.losses import (
+from jaxgeom.data.datasets import Dataset
+from jaxgeom.data.losses import (
     binary_cross_entropy,
     class_is_right,
     percentage_error,
     softmax_cross_entropy,
     squared_error,
 )
-from jaxgeom.order import random_order
-from jaxgeom.training import takes_lanes
+from jaxgeom.training.fit import takes_lanes
+from jaxgeom.training.shuffle import random_order
 
 NUM = 8
 KEYS = jax.random.split(jax.random.key(43), NUM)
@@ -410,7 +410,7 @@ def test_chunks_of_any_size_give_the_same_bits():
 
 def test_without_fences_it_is_the_same(monkeypatch):
     # On accelerators the compiler decides what to compute again.
-    monkeypatch.setattr("jaxgeom.fences.jax.default_backend", lambda: "gpu")
+    monkeypatch.setattr("jaxgeom.training.fences.jax.default_backend", lambda: "gpu")
     without = jax.make_jaxpr(jax.vmap(small_run))(MANY_KEYS)
     assert " cond" not in str(without)
     result = numpy(jax.jit(jax.vmap(lambda key: small_run(key)))(MANY_KEYS))

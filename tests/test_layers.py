@@ -11,8 +11,8 @@ from flax import linen, nnx
 
 import jaxgeom
 from jaxgeom import Dense, forward, layers_of
-from jaxgeom.layers import check_finite, check_layers, first_nonfinite_layer, pad_widths
-from jaxgeom.models import ACTIVATIONS
+from jaxgeom.networks.layers import check_finite, check_layers, first_nonfinite_layer, pad_widths
+from jaxgeom.networks.models import ACTIVATIONS
 
 KEY = jax.random.key(3)
 X = np.random.default_rng(0).uniform(-1, 1, (30, 2)).astype(np.float32)

@@ -10,8 +10,8 @@ import pytest
 from complexes import complex_in_box, complex_of
 
 import jaxgeom as jg
-from jaxgeom.layers import pad_widths
-from jaxgeom.recipes import xor_networks
+from jaxgeom.networks.layers import pad_widths
+from jaxgeom.recipes.xor import networks as xor_networks
 
 SQUARE = jg.box()
 POINTS = np.random.default_rng(0).uniform(-1, 1, (40, 2))

@@ -13,12 +13,12 @@ from complexes import complex_of
 
 import jaxgeom as jg
 from jaxgeom.__main__ import main
-from jaxgeom.embeddings import hyperplanes, step_output, thresholds
-from jaxgeom.losses import squared_error
-from jaxgeom.models import INITIALIZERS
-from jaxgeom.recipes import stretch
+from jaxgeom.analysis.embeddings import hyperplanes, step_output, thresholds
+from jaxgeom.data.losses import squared_error
+from jaxgeom.networks.models import INITIALIZERS
+from jaxgeom.recipes.stretch import experiment as stretch
 from jaxgeom.recipes.sweep import train_widths
-from jaxgeom.training import takes_lanes
+from jaxgeom.training.fit import takes_lanes
 
 KEY = jax.random.key(5)
 EPS = float(np.finfo(np.float32).eps)

@@ -10,9 +10,7 @@ import pytest
 import reference
 from complexes import complex_of, faces_of_corners, network, polygons
 
-from jaxgeom.domains import polygon, whole_plane
-from jaxgeom.layers import Dense
-from jaxgeom.measures import (
+from jaxgeom.analysis.measures import (
     boundary_length,
     distance_to_boundary,
     distance_to_decision_boundary,
@@ -22,6 +20,8 @@ from jaxgeom.measures import (
     local_complexity,
     region_density,
 )
+from jaxgeom.domains import polygon, whole_plane
+from jaxgeom.networks.layers import Dense
 from jaxgeom.regions.boundary import decision_boundary
 from jaxgeom.regions.inscribed import inscribed_circles
 
@@ -331,7 +331,7 @@ def test_the_decision_boundary_of_blocks_of_points_and_of_none(monkeypatch):
     complex_ = complex_of(network(10, 8, 8, 1))
     points = np.random.default_rng(0).uniform(-1, 1, (50, 2))
     expected = distance_to_decision_boundary(complex_, points)
-    monkeypatch.setattr("jaxgeom.measures._PAIRS_AT_ONCE", 100)
+    monkeypatch.setattr("jaxgeom.analysis.measures._PAIRS_AT_ONCE", 100)
     for one, other in zip(distance_to_decision_boundary(complex_, points), expected, strict=True):
         np.testing.assert_array_equal(one, other)
     positive = (*network(10, 8, 1)[:1], Dense(np.ones((8, 1)), np.ones(1)))

@@ -12,9 +12,9 @@ import pytest
 from flax import linen, nnx
 
 from jaxgeom import fit, from_linen, from_nnx, he_init, hidden_states, mlp
-from jaxgeom.datasets import Dataset
-from jaxgeom.losses import squared_error
-from jaxgeom.models import ACTIVATIONS, INITIALIZERS, Initializer, _small_dot_general
+from jaxgeom.data.datasets import Dataset
+from jaxgeom.data.losses import squared_error
+from jaxgeom.networks.models import ACTIVATIONS, INITIALIZERS, Initializer, _small_dot_general
 
 KEY = jax.random.key(11)
 EPS = float(np.finfo(np.float32).eps)

@@ -12,7 +12,7 @@ from optax import contrib
 from training_truth import EPS
 
 import jaxgeom as jg
-from jaxgeom.losses import squared_error
+from jaxgeom.data.losses import squared_error
 
 KEY = jax.random.key(31)
 RNG = np.random.default_rng(31)

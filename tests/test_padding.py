@@ -11,10 +11,10 @@ import pytest
 from training_truth import EPS, OPTIMIZERS, assert_close, assert_same, double, member, numpy, stacked
 
 from jaxgeom import fit, mlp
-from jaxgeom.datasets import Dataset
-from jaxgeom.losses import squared_error
-from jaxgeom.models import INITIALIZERS
-from jaxgeom.order import random_order
+from jaxgeom.data.datasets import Dataset
+from jaxgeom.data.losses import squared_error
+from jaxgeom.networks.models import INITIALIZERS
+from jaxgeom.training.shuffle import random_order
 
 MOST, SEEDS = 6, 3
 WIDTHS = np.tile(np.arange(1, MOST + 1, dtype=np.int32), SEEDS)

@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 
 from jaxgeom import plot
 from jaxgeom.domains import box, grid_points
-from jaxgeom.layers import Dense
+from jaxgeom.networks.layers import Dense
 from jaxgeom.plot import surfaces
 from jaxgeom.plot.surfaces import heights
 

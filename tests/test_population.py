@@ -10,9 +10,9 @@ import optax
 import pytest
 
 from jaxgeom import XorStudy, fit, fit_population, fit_until_solved, mlp, train_xor, xor_statistics, xor_study
-from jaxgeom.datasets import Dataset
-from jaxgeom.losses import binary_cross_entropy, squared_error
-from jaxgeom.population import Trial
+from jaxgeom.data.datasets import Dataset
+from jaxgeom.data.losses import binary_cross_entropy, squared_error
+from jaxgeom.training.population import Trial
 
 KEY = jax.random.key(31)
 KEYS = jax.random.split(KEY, 16)

@@ -11,8 +11,9 @@ from PIL import Image
 
 import jaxgeom as jg
 from jaxgeom.__main__ import main
-from jaxgeom.recipes import detangle, detangle_pictures
-from jaxgeom.recipes.detangle import Detangled, Recording
+from jaxgeom.recipes.detangle import experiment as detangle
+from jaxgeom.recipes.detangle import pictures as detangle_pictures
+from jaxgeom.recipes.detangle.experiment import Detangled, Recording
 
 KEY = jax.random.key(1)
 DATA = jg.line_segments(jax.random.key(0), num_negative=5, num_positive=5, length=0.2, num_per_segment=10)

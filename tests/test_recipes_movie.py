@@ -8,10 +8,10 @@ from complexes import complex_of
 from matplotlib.collections import PolyCollection
 from PIL import Image
 
-from jaxgeom.layers import Dense
+from jaxgeom.networks.layers import Dense
 from jaxgeom.plot.animate import save_animation
-from jaxgeom.recipes import movie_pictures
-from jaxgeom.recipes.movie import MOVIE_DOMAIN, movie_steps, region_movie
+from jaxgeom.recipes.movie import pictures as movie_pictures
+from jaxgeom.recipes.movie.experiment import MOVIE_DOMAIN, movie_steps, region_movie
 from jaxgeom.regions.colors import face_colors
 
 

@@ -13,7 +13,10 @@ from PIL import Image
 
 import jaxgeom as jg
 from jaxgeom.__main__ import main
-from jaxgeom.recipes import regression, regression_pictures, rings, rings_pictures
+from jaxgeom.recipes.regression import experiment as regression
+from jaxgeom.recipes.regression import pictures as regression_pictures
+from jaxgeom.recipes.rings import experiment as rings
+from jaxgeom.recipes.rings import pictures as rings_pictures
 from jaxgeom.recipes.sweep import Sweep, loss_statistics, loss_table, median_member, network_of, rows_of, train_widths
 
 # Lines that fence in the disk: a triangle of inner radius 1.2, every unit on towards the middle; and one with only two.

@@ -11,10 +11,10 @@ from PIL import Image
 
 from jaxgeom import Dataset, plot
 from jaxgeom.__main__ import main
-from jaxgeom.recipes import spirals
-from jaxgeom.recipes import spirals_pictures as pictures
-from jaxgeom.recipes.spirals import SPIRAL_MODELS, spiral_data, train_spirals
-from jaxgeom.training import Fit
+from jaxgeom.recipes.spirals import experiment as spirals
+from jaxgeom.recipes.spirals import pictures
+from jaxgeom.recipes.spirals.experiment import SPIRAL_MODELS, spiral_data, train_spirals
+from jaxgeom.training.fit import Fit
 
 KEY = jax.random.key(0)
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from jaxgeom import mlp
 from jaxgeom.__main__ import main
-from jaxgeom.recipes import stretch
+from jaxgeom.recipes.stretch import experiment as stretch
 
 KEY = jax.random.key(0)
 NUMPY = {"tanh": np.tanh, "relu": lambda z: np.maximum(z, 0)}

@@ -10,11 +10,12 @@ from complexes import complex_of, network
 from PIL import Image
 
 from jaxgeom.__main__ import main
-from jaxgeom.datasets import parity
+from jaxgeom.data.datasets import parity
 from jaxgeom.domains import box, grid_points
-from jaxgeom.layers import layers_of
-from jaxgeom.recipes import xor_networks, xor_pictures
-from jaxgeom.recipes.xor_networks import PairScores
+from jaxgeom.networks.layers import layers_of
+from jaxgeom.recipes.xor import networks as xor_networks
+from jaxgeom.recipes.xor import pictures as xor_pictures
+from jaxgeom.recipes.xor.networks import PairScores
 
 KEY = jax.random.key(0)
 

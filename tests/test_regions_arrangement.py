@@ -12,17 +12,8 @@ import numpy as np
 import pytest
 import reference
 
-from jaxgeom import (
-    Dense,
-    box,
-    count_regions,
-    grid_points,
-    grid_regions,
-    layers_of,
-    polygon,
-    polygon_vertices,
-)
-from jaxgeom.layers import pad_widths
+from jaxgeom import Dense, box, count_regions, grid_points, grid_regions, layers_of, polygon, polygon_vertices
+from jaxgeom.networks.layers import pad_widths
 
 SQUARE = polygon_vertices(box())
 

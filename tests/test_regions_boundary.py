@@ -6,7 +6,7 @@ import reference
 from complexes import network
 
 from jaxgeom.domains import box, polygon, whole_plane
-from jaxgeom.layers import Dense
+from jaxgeom.networks.layers import Dense
 from jaxgeom.regions.boundary import Boundary, decision_boundary
 from jaxgeom.regions.enumerate import enumerate_regions
 

@@ -10,7 +10,7 @@ import reference
 
 from jaxgeom import box
 from jaxgeom.domains import polygon, polygon_vertices, whole_plane
-from jaxgeom.regions.bounds import (
+from jaxgeom.theory import (
     hanin_rolnick_2019,
     mean_count_ball,
     mean_count_one_layer,

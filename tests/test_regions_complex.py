@@ -9,7 +9,7 @@ import pytest
 import reference
 
 from jaxgeom.domains import Start, WholePlane, box, polygon, polygon_vertices, start_of, whole_plane
-from jaxgeom.layers import Dense
+from jaxgeom.networks.layers import Dense
 from jaxgeom.regions.certificates import check_complex
 from jaxgeom.regions.complex import ARTIFICIAL, OUTSIDE, complex_of_cycles, without_artificial_edges
 from jaxgeom.regions.exact import complex_of_cells, exact_cells

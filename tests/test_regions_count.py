@@ -9,17 +9,9 @@ import numpy as np
 import pytest
 import reference
 
-from jaxgeom import (
-    Dense,
-    box,
-    count_grid_regions,
-    count_regions,
-    grid_points,
-    map_chunks,
-    polygon_vertices,
-)
-from jaxgeom.regions import grid_count
+from jaxgeom import Dense, box, count_grid_regions, count_regions, grid_points, map_chunks, polygon_vertices
 from jaxgeom.regions.cells import NOT_COUNTED
+from jaxgeom.regions.grid import count as grid_count
 
 VERTICES = polygon_vertices(box()).tolist()
 GRID = grid_points(box(), 9)

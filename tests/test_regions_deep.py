@@ -20,7 +20,7 @@ from jaxgeom import (
     whole_plane,
 )
 from jaxgeom.domains import start_of
-from jaxgeom.layers import pad_widths, with_activation
+from jaxgeom.networks.layers import pad_widths, with_activation
 from jaxgeom.regions.certificates import check_complex
 from jaxgeom.regions.exact import exact_cells
 

@@ -9,7 +9,7 @@ import reference
 from exact_networks import PLANE, SQUARE, lines, maps, network, sloped, small_integers, tent, turned, uniform, wedge
 
 from jaxgeom.domains import box, polygon, polygon_vertices, start_of
-from jaxgeom.layers import Dense
+from jaxgeom.networks.layers import Dense
 from jaxgeom.regions.certificates import check_complex
 from jaxgeom.regions.complex import OUTSIDE
 from jaxgeom.regions.exact import complex_of_cells, exact_cells, exact_count

@@ -12,8 +12,8 @@ import reference
 
 import jaxgeom
 from jaxgeom import Dense, box, forward, grid_points, grid_regions, layers_of, mlp, unpack_patterns
-from jaxgeom.layers import pad_widths
-from jaxgeom.regions.grid import NO_POINT
+from jaxgeom.networks.layers import pad_widths
+from jaxgeom.regions.grid.regions import NO_POINT
 
 GRID = grid_points(box(), 15, with_corners=True)
 

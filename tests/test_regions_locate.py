@@ -8,7 +8,7 @@ import reference
 from complexes import complex_of, network, polygons
 
 from jaxgeom.domains import box, polygon, whole_plane
-from jaxgeom.layers import Dense
+from jaxgeom.networks.layers import Dense
 from jaxgeom.regions import locate as module
 from jaxgeom.regions.enumerate import enumerate_regions
 from jaxgeom.regions.locate import locate

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from jaxgeom.domains import box
-from jaxgeom.layers import Dense, forward
+from jaxgeom.networks.layers import Dense, forward
+from jaxgeom.networks.slices import box_on_plane, lift, on_plane, plane_through, project
 from jaxgeom.regions.count import count_regions
-from jaxgeom.regions.slices import box_on_plane, lift, on_plane, plane_through, project
 
 RNG = np.random.default_rng(0)
 POINTS = RNG.normal(size=(3, 20))

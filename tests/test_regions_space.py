@@ -11,8 +11,8 @@ from spatial_truth import exact_num_faces, exact_spatial_regions, exact_volume
 
 from jaxgeom import Dense, box, check_complex, count_regions, enumerate_population, enumerate_regions, zaslavsky
 from jaxgeom.domains import corners
-from jaxgeom.regions.bounds import serra_2018, zaslavsky_central
 from jaxgeom.regions.complex import OUTSIDE
+from jaxgeom.theory import serra_2018, zaslavsky_central
 
 
 def random_network(rng, dim, widths, num_outputs=1):

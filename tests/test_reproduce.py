@@ -9,7 +9,7 @@ import pytest
 
 from jaxgeom import Dense, box, forward, whole_plane
 from jaxgeom.__main__ import main
-from jaxgeom.layers import with_activation
+from jaxgeom.networks.layers import with_activation
 from jaxgeom.recipes import reproduce
 from jaxgeom.recipes.reproduce.claims import Claim, at_most, exact, mean, table, within
 from jaxgeom.recipes.reproduce.curves import tent
@@ -18,8 +18,8 @@ from jaxgeom.recipes.reproduce.enclosures import num_bounded as bounded_of_class
 from jaxgeom.recipes.reproduce.maxout import example
 from jaxgeom.recipes.reproduce.narrow import num_bounded
 from jaxgeom.recipes.reproduce.networks import normal_networks
-from jaxgeom.regions.bounds import zaslavsky
 from jaxgeom.regions.enumerate import enumerate_regions
+from jaxgeom.theory import zaslavsky
 
 
 def test_agreement() -> None:

@@ -12,7 +12,7 @@ from complexes import complex_in_box, complex_of, counts_in_box
 from spatial_truth import exact_spatial_regions
 
 import jaxgeom as jg
-from jaxgeom.layers import named_layers, with_activation
+from jaxgeom.networks.layers import named_layers, with_activation
 
 SQUARE = jg.box()
 CORNERS = jg.polygon_vertices(SQUARE)

@@ -18,7 +18,7 @@ import study_program
 
 import jaxgeom as jg
 from jaxgeom.__main__ import main
-from jaxgeom.recipes.study_file import study_arguments
+from jaxgeom.recipes.study.file import study_arguments
 from jaxgeom.study import store
 
 ROOT = Path(__file__).parents[1]

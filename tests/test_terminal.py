@@ -18,10 +18,10 @@ import pytest
 
 from jaxgeom import __main__ as program
 from jaxgeom.__main__ import main
-from jaxgeom.chunks import map_chunks
-from jaxgeom.commands import numbers, terminal, xor
-from jaxgeom.files import whole_file
-from jaxgeom.recipes import output
+from jaxgeom.host.chunks import map_chunks
+from jaxgeom.host.files import whole_file
+from jaxgeom.recipes import limits, output, terminal
+from jaxgeom.recipes.xor import command as xor
 
 SMALL = ["xor", "--widths", "2", "--seeds", "4", "--grid", "5", "--table-only", "--quiet", "--out"]
 
@@ -224,8 +224,8 @@ CODE = """
 import signal, sys, threading
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from jaxgeom import __main__ as program
-from jaxgeom.commands import xor
-from jaxgeom.files import whole_file
+from jaxgeom.recipes.xor import command as xor
+from jaxgeom.host.files import whole_file
 from pathlib import Path
 
 def run(options):
@@ -324,9 +324,7 @@ def test_files_are_whole_or_not_there(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(np.__version__.startswith("2.0."), reason="NumPy 2.0 cannot be imported without standard error")
 def test_streams_that_are_closed_are_occupied() -> None:
-    code = (
-        "from jaxgeom.commands.terminal import occupy_descriptors as o; o(); f = open(__import__('sys').argv[1], 'w')"
-    )
+    code = "from jaxgeom.recipes.terminal import occupy_descriptors as o; o(); f = open(__import__('sys').argv[1], 'w')"
     check = "; assert f.fileno() > 2"
     closing = f'exec {sys.executable} -c "{code}{check}" {os.devnull} >&- 2>&-'
     assert subprocess.run(["/bin/sh", "-c", closing], check=False).returncode == 0
@@ -338,4 +336,4 @@ def test_other_attributes_are_the_streams_own() -> None:
     assert patient.write("±") == 1
     assert patient.getvalue() == "±"
     assert program.main is main
-    numbers.check_memory(1e3, "a little", "nothing")
+    limits.check_memory(1e3, "a little", "nothing")

@@ -37,10 +37,10 @@ from training_truth import (
 )
 
 from jaxgeom import fit, mlp, trainer
-from jaxgeom.datasets import Dataset
-from jaxgeom.loop import NEVER
-from jaxgeom.losses import class_is_right, side_is_right, softmax_cross_entropy, squared_error
-from jaxgeom.models import Model
+from jaxgeom.data.datasets import Dataset
+from jaxgeom.data.losses import class_is_right, side_is_right, softmax_cross_entropy, squared_error
+from jaxgeom.networks.models import Model
+from jaxgeom.training.loop import NEVER
 
 # One step
 

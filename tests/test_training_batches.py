@@ -29,8 +29,8 @@ from training_truth import (
 )
 
 from jaxgeom import fit
-from jaxgeom.datasets import Dataset
-from jaxgeom.losses import squared_error
+from jaxgeom.data.datasets import Dataset
+from jaxgeom.data.losses import squared_error
 
 # Batches, watched by a model that counts how often it is trained on each row
 

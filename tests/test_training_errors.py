@@ -13,8 +13,8 @@ from training_truth import (
 )
 
 from jaxgeom import fit, mlp
-from jaxgeom.datasets import Dataset
-from jaxgeom.losses import softmax_cross_entropy, squared_error
+from jaxgeom.data.datasets import Dataset
+from jaxgeom.data.losses import softmax_cross_entropy, squared_error
 
 LABELS = jnp.array([0, 1, 0, 1, 0, 1, 0])
 GOOD = {"model": NET, "optimizer": SGD, "loss": squared_error, "train": DATA, "num_epochs": 1}

@@ -8,8 +8,8 @@ import numpy as np
 import optax
 
 from jaxgeom import mlp
-from jaxgeom.datasets import Dataset
-from jaxgeom.models import Model
+from jaxgeom.data.datasets import Dataset
+from jaxgeom.networks.models import Model
 
 KEY = jax.random.key(23)
 EPS = float(np.finfo(np.float32).eps)

@@ -1,5 +1,5 @@
-"""Quantities of networks that are computed from their regions: topology, estimated counts, functional dimension.
+"""Quantities computed from networks and their regions: measures, topology, decision surfaces, estimates, comparisons.
 
-Functions of this package take layers (:data:`jaxgeom.layers.Layers`) of one network or of a population, and return
-named tuples of NumPy arrays whose first axes are those of the population.
+Most functions take layers (:data:`jaxgeom.networks.layers.Layers`) of one network or of a population, or a complex, and
+return named tuples of arrays whose first axes are those of the population.
 """

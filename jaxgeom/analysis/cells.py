@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 
 from jaxgeom.analysis.programs import maxima
 from jaxgeom.domains import Box
-from jaxgeom.layers import Layers, slope_of
+from jaxgeom.networks.layers import Layers, slope_of
 
 _ROUNDING = 1e-13
 _NEAR_ZERO = 1e-12

@@ -23,7 +23,7 @@ from jaxgeom.analysis.incidence import Incidence, incidence
 from jaxgeom.analysis.rises import rises
 from jaxgeom.analysis.topology import check_bounded
 from jaxgeom.domains import PlanarDomain
-from jaxgeom.layers import Activation, Layers, check_finite, with_activation
+from jaxgeom.networks.layers import Activation, Layers, check_finite, with_activation
 from jaxgeom.regions.cells import with_one_axis
 from jaxgeom.regions.complex import PlanarComplex, connected
 from jaxgeom.regions.enumerate import complexes_by_chunks

@@ -15,9 +15,9 @@ from jaxgeom.analysis.cells import Cells, cube_of
 from jaxgeom.analysis.tree import Walk, walk
 from jaxgeom.analysis.upper import rounded_up, upper_bound
 from jaxgeom.domains import Box, checked_box
-from jaxgeom.given import as_float64
-from jaxgeom.inputs import as_key, as_keys
-from jaxgeom.layers import Activation, Layers, check_finite, check_layers, slope_of, with_activation
+from jaxgeom.host.given import as_float64
+from jaxgeom.host.inputs import as_key, as_keys
+from jaxgeom.networks.layers import Activation, Layers, check_finite, check_layers, slope_of, with_activation
 from jaxgeom.regions.cells import check_inputs, with_one_axis
 
 TOLERANCE = 1e-9

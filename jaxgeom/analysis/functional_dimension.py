@@ -19,8 +19,16 @@ from tqdm.auto import tqdm
 from jaxgeom._reprs import readable
 from jaxgeom.analysis.fields import PRIMES, echelon, product, residues
 from jaxgeom.domains import PlanarDomain, cut_from
-from jaxgeom.given import as_float64, points_of
-from jaxgeom.layers import Activation, Layers, check_finite, check_layers, is_rewriting, slope_of, with_activation
+from jaxgeom.host.given import as_float64, points_of
+from jaxgeom.networks.layers import (
+    Activation,
+    Layers,
+    check_finite,
+    check_layers,
+    is_rewriting,
+    slope_of,
+    with_activation,
+)
 from jaxgeom.regions.cells import check_inputs, with_one_axis
 from jaxgeom.regions.enumerate import enumerate_regions
 

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Int, Int8
 
 from jaxgeom.analysis.incidence import Incidence
 from jaxgeom.domains import Box, PlanarDomain, Start, cut_from
-from jaxgeom.layers import Layers, slope_of
+from jaxgeom.networks.layers import Layers, slope_of
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex
 from jaxgeom.regions.exact import dyadic
 from jaxgeom.regions.space import SpatialComplex

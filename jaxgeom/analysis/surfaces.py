@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 
 from jaxgeom._reprs import readable
 from jaxgeom.domains import Box, checked_box
-from jaxgeom.layers import Activation, Layers, check_finite, check_layers, with_activation
+from jaxgeom.networks.layers import Activation, Layers, check_finite, check_layers, with_activation
 from jaxgeom.regions.cells import with_one_axis
 from jaxgeom.regions.complex import OUTSIDE, connected
 from jaxgeom.regions.count import with_output_cutting

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Int
 from jaxgeom._reprs import readable
 from jaxgeom.analysis.incidence import Incidence, characteristics, components, incidence
 from jaxgeom.domains import Box, PlanarDomain, cut_from
-from jaxgeom.layers import Activation, Layers, check_finite, with_activation
+from jaxgeom.networks.layers import Activation, Layers, check_finite, with_activation
 from jaxgeom.regions.cells import NOT_COUNTED, check_inputs, with_one_axis
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, connected
 from jaxgeom.regions.count import with_differences

@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxgeom.domains import Box
-from jaxgeom.layers import Layers, slope_of
-from jaxgeom.regions.bounds import zaslavsky
+from jaxgeom.networks.layers import Layers, slope_of
+from jaxgeom.theory import zaslavsky
 
 _EPS = np.finfo(np.float64).eps
 _TINY = 1e-300

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int64, UInt8
 
-from jaxgeom.signals import answer, deferred
+from jaxgeom.host.signals import answer, deferred
 
 _HANDLER = "jaxgeom_count"
 _LONG = 2_000_000  # networks x units², about 30 ms: work that Ctrl-C should be able to end

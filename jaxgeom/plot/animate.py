@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from tqdm.auto import tqdm
 
-from jaxgeom.files import whole_file
+from jaxgeom.host.files import whole_file
 
 MOVIE_FORMATS = (".gif", ".mp4", ".html")
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.quiver import Quiver
 
 from jaxgeom._reprs import readable
-from jaxgeom.embeddings import Hyperplanes
+from jaxgeom.analysis.embeddings import Hyperplanes
 from jaxgeom.plot.style import COLORS, new_axes
 
 

@@ -12,8 +12,8 @@ from matplotlib.image import AxesImage
 from matplotlib.text import Text
 
 from jaxgeom._reprs import readable
+from jaxgeom.analysis.formula import affine_text
 from jaxgeom.domains import Box
-from jaxgeom.formula import affine_text
 from jaxgeom.plot.regions import plot_regions
 from jaxgeom.plot.style import COLORS, new_axes
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, check_is_planar

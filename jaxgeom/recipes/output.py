@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgeom.files import whole_file
+from jaxgeom.host.files import whole_file
 
 FORMATS = ("png", "svg", "gif", "mp4", "html")
 """What pictures can be written as: figures as png and svg, animations as the others."""

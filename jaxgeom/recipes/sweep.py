@@ -16,13 +16,13 @@ from jaxtyping import Array, Float, Int
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Params, PyTree, RandomKey
-from jaxgeom.chunks import in_threads
-from jaxgeom.datasets import Dataset
-from jaxgeom.given import check_positive
-from jaxgeom.layers import check_one_piece
-from jaxgeom.models import mlp
-from jaxgeom.population import fit_population
-from jaxgeom.training import Fit, Loss, fit
+from jaxgeom.data.datasets import Dataset
+from jaxgeom.host.chunks import in_threads
+from jaxgeom.host.given import check_positive
+from jaxgeom.networks.layers import check_one_piece
+from jaxgeom.networks.models import mlp
+from jaxgeom.training.fit import Fit, Loss, fit
+from jaxgeom.training.population import fit_population
 
 MIN_PROGRAM = 48
 """Networks that are worth a program of their own."""

@@ -1,4 +1,4 @@
-"""Populations as the drivers of region counts take them: one leading axis, float64, widths that share programs."""
+"""Populations as counts on a grid take them: one leading axis, float64, widths rounded so that they share programs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from jaxgeom._typing import PyTree
-from jaxgeom.given import as_float64
-from jaxgeom.layers import Layers, check_finite, pad_widths
+from jaxgeom.host.given import as_float64
+from jaxgeom.networks.layers import Layers, check_finite, pad_widths
 
 NOT_COUNTED = -1
 """Stands in place of a count where a member of a population has NaN or infinite weights."""

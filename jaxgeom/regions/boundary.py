@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 
 from jaxgeom._reprs import readable
 from jaxgeom.domains import Start
-from jaxgeom.layers import Layers
+from jaxgeom.networks.layers import Layers
 from jaxgeom.regions.cells import complexes, with_one_axis
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, certify, check_is_planar
 from jaxgeom.regions.count import with_differences, with_output_cutting

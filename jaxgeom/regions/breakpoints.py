@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxgeom.chunks import check_chunk_size
-from jaxgeom.contract import times
-from jaxgeom.given import as_float64, check_positive
-from jaxgeom.layers import Activation, Layers, check_finite, slope_of, with_activation
+from jaxgeom.host.chunks import check_chunk_size
+from jaxgeom.host.contract import times
+from jaxgeom.host.given import as_float64, check_positive
+from jaxgeom.networks.layers import Activation, Layers, check_finite, slope_of, with_activation
 from jaxgeom.regions.cells import NOT_COUNTED, with_one_axis
 from jaxgeom.regions.lines import Breakpoints, as_breakpoints, check_kind, checked_points, in_chunks
 

@@ -19,8 +19,8 @@ from jaxtyping import Array, Bool, Float, Int, Int64
 
 from jaxgeom.domains import Box, Start
 from jaxgeom.engine import library, spaces
-from jaxgeom.layers import Dense, Layers, slope_of
-from jaxgeom.memory import free_memory, in_words
+from jaxgeom.host.memory import free_memory, in_words
+from jaxgeom.networks.layers import Dense, Layers, slope_of
 from jaxgeom.regions.complex import PlanarComplex, unbounded_faces, without_artificial_edges
 from jaxgeom.regions.exact import complex_of_cells, exact_cells
 from jaxgeom.regions.exact_space import exact_space_count

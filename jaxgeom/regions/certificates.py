@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Int
 
-from jaxgeom.layers import slope_of
+from jaxgeom.networks.layers import slope_of
 from jaxgeom.regions.complex import ARTIFICIAL, OUTSIDE, PlanarComplex, certify, faces_of_corners, next_corners
 from jaxgeom.regions.space import SpatialComplex
 

@@ -17,7 +17,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from jaxgeom._reprs import readable
-from jaxgeom.layers import Layers
+from jaxgeom.networks.layers import Layers
 
 OUTSIDE = -1
 """Stands for the face beyond the boundary of the domain, and for the layer of edges on that boundary."""

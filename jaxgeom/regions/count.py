@@ -16,9 +16,9 @@ from jaxtyping import Array, Bool, Float, Int
 from tqdm.auto import tqdm
 
 from jaxgeom._reprs import readable
-from jaxgeom.chunks import check_chunk_size
 from jaxgeom.domains import Box, PlanarDomain, Start, cut_from
-from jaxgeom.layers import Activation, Dense, Layers, as_arrays, check_finite, is_rewriting, with_activation
+from jaxgeom.host.chunks import check_chunk_size
+from jaxgeom.networks.layers import Activation, Dense, Layers, as_arrays, check_finite, is_rewriting, with_activation
 from jaxgeom.regions.cells import (
     NOT_COUNTED,
     cell_counts,

@@ -8,10 +8,10 @@ import jax
 import numpy as np
 from tqdm.auto import tqdm
 
-from jaxgeom.chunks import check_chunk_size
 from jaxgeom.domains import Box, PlanarDomain, Polygon, Start, WholePlane, cut_from
-from jaxgeom.given import check_positive
-from jaxgeom.layers import Activation, Dense, Layers, check_finite, with_activation
+from jaxgeom.host.chunks import check_chunk_size
+from jaxgeom.host.given import check_positive
+from jaxgeom.networks.layers import Activation, Dense, Layers, check_finite, with_activation
 from jaxgeom.regions.cells import cell_counts, check_inputs, complexes, with_one_axis
 from jaxgeom.regions.complex import PlanarComplex
 from jaxgeom.regions.count import with_output_cutting
@@ -62,7 +62,7 @@ def enumerate_regions(
             :func:`jaxgeom.polygon` or :func:`jaxgeom.whole_plane`.
         activation: what follows the hidden layers, if they do not say it themselves by their slopes: "relu",
             "leaky_relu", "abs", "hard_tanh", "maxout", "linear" or a slope; or one for each layer. See
-            :func:`jaxgeom.layers.with_activation`.
+            :func:`jaxgeom.networks.layers.with_activation`.
         cut_output: let the zero sets of the outputs cut as well, like units of one more hidden layer: the decision
             boundary then consists of edges (in space, facets) of the last layer.
         max_regions: stop before the layer that makes more regions than this, and return the complex of the layers

@@ -24,7 +24,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from jaxgeom.domains import Start
-from jaxgeom.layers import Dense, Layers, check_finite, check_layers, slope_of
+from jaxgeom.networks.layers import Dense, Layers, check_finite, check_layers, slope_of
 from jaxgeom.regions.complex import ARTIFICIAL, OUTSIDE, PlanarComplex, complex_of_cycles
 
 Vector: TypeAlias = tuple[int, int, int]

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from jaxgeom.engine import library
-from jaxgeom.layers import Dense, Layers, slope_of
+from jaxgeom.networks.layers import Dense, Layers, slope_of
 
 End = Fraction | None
 """A place on the line; None for the infinite one on that side."""

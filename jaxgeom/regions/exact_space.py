@@ -20,7 +20,7 @@ import numpy as np
 
 from jaxgeom.domains import Box
 from jaxgeom.engine.spaces import Spaces
-from jaxgeom.layers import Layers, slope_of
+from jaxgeom.networks.layers import Layers, slope_of
 from jaxgeom.regions.complex import OUTSIDE
 from jaxgeom.regions.exact import dyadic, rows_of
 

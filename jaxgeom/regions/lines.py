@@ -15,8 +15,8 @@ from tqdm.auto import tqdm
 
 from jaxgeom._reprs import readable
 from jaxgeom.engine import library
-from jaxgeom.given import check_finite_points, float64_of
-from jaxgeom.layers import Layers
+from jaxgeom.host.given import check_finite_points, float64_of
+from jaxgeom.networks.layers import Layers
 from jaxgeom.regions.cells import NOT_COUNTED, by_slopes, finite_member, warn_once, weights_of
 from jaxgeom.regions.exact_lines import exact_line
 

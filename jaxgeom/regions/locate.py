@@ -16,8 +16,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxgeom.given import as_float64, points_of
-from jaxgeom.layers import Activation, Layers, check_finite, check_layers, slope_of, with_activation
+from jaxgeom.host.given import as_float64, points_of
+from jaxgeom.networks.layers import Activation, Layers, check_finite, check_layers, slope_of, with_activation
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, check_is_planar
 
 _NUMBERS_AT_ONCE = 1 << 22

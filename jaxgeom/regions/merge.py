@@ -17,7 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxgeom.layers import Layers
+from jaxgeom.networks.layers import Layers
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, connected
 from jaxgeom.regions.space import SpatialComplex
 

@@ -12,10 +12,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxgeom._reprs import readable
-from jaxgeom.chunks import check_chunk_size
 from jaxgeom.engine.library import Lines
-from jaxgeom.given import float64_of
-from jaxgeom.layers import Activation, Layers, check_finite, with_activation
+from jaxgeom.host.chunks import check_chunk_size
+from jaxgeom.host.given import float64_of
+from jaxgeom.networks.layers import Activation, Layers, check_finite, with_activation
 from jaxgeom.regions.lines import checked_points, in_chunks
 
 

@@ -1,4 +1,4 @@
-"""[host] The short way from one small network to its count, which the checks of the long way take ten times as long as.
+"""[host] Counts of one small network without the checks for populations, which take ten times as long as the count.
 
 What is checked are shapes and types, once for each combination of them. Whatever is not an ordinary ReLU network goes
 the long way, to its count or to an error that says what is wrong.
@@ -14,8 +14,8 @@ from jax.core import Tracer
 
 from jaxgeom.domains import Start
 from jaxgeom.engine import library
-from jaxgeom.given import is_plain
-from jaxgeom.layers import Dense
+from jaxgeom.host.given import is_plain
+from jaxgeom.networks.layers import Dense
 
 _MOST = 2**14  # numbers, which are copied, and whose regions are counted before Ctrl-C should be able to end it
 

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int, Int8
 
 from jaxgeom._reprs import readable
 from jaxgeom.engine.spaces import Spaces
-from jaxgeom.layers import Layers
+from jaxgeom.networks.layers import Layers
 
 
 @readable

@@ -4,8 +4,8 @@ import math
 
 from jaxgeom.domains import Box
 from jaxgeom.engine import library, spaces
-from jaxgeom.layers import Layers
-from jaxgeom.memory import free_memory, in_words
+from jaxgeom.host.memory import free_memory, in_words
+from jaxgeom.networks.layers import Layers
 from jaxgeom.regions.cells import by_slopes, finite_member, member_of, warn_once, weights_of
 from jaxgeom.regions.exact_space import exact_space
 from jaxgeom.regions.space import SpatialComplex, space_of

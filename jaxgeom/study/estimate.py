@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from jaxgeom.memory import free_memory, in_words
+from jaxgeom.host.memory import free_memory, in_words
 
 MOST_LAYERS = 1000
 """Hidden layers of a program. Every one is compiled: about a second each with its training, on a busy core."""

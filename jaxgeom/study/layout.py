@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from jaxgeom.population import architecture_groups
 from jaxgeom.study.estimate import check_layers, check_size
+from jaxgeom.training.population import architecture_groups
 
 ARCHITECTURE = ("width", "depth", "hidden")
 """Axes that decide the hidden layers."""

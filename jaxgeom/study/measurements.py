@@ -24,22 +24,22 @@ from jaxgeom.analysis.critical import CriticalPoints
 from jaxgeom.analysis.critical import critical_points as critical_points_of
 from jaxgeom.analysis.estimate import estimate_regions
 from jaxgeom.analysis.functional_dimension import functional_dimension as dimension_of
+from jaxgeom.analysis.measures import boundary_length
 from jaxgeom.analysis.surfaces import check_has_surface, decision_surface
 from jaxgeom.analysis.topology import topology as topology_of
-from jaxgeom.datasets import Dataset
+from jaxgeom.data.datasets import Dataset
+from jaxgeom.data.losses import is_right as right_by_outputs
 from jaxgeom.domains import Box, PlanarDomain
-from jaxgeom.inputs import as_key
-from jaxgeom.layers import Layers
-from jaxgeom.losses import is_right as right_by_outputs
-from jaxgeom.measures import boundary_length
-from jaxgeom.models import hidden_states
+from jaxgeom.host.inputs import as_key
+from jaxgeom.networks.layers import Layers
+from jaxgeom.networks.models import hidden_states
 from jaxgeom.regions.breakpoints import breakpoints
 from jaxgeom.regions.cells import finite_member
 from jaxgeom.regions.count import count_regions
 from jaxgeom.regions.enumerate import enumerate_population
-from jaxgeom.regions.grid_count import count_grid_regions
+from jaxgeom.regions.grid.count import count_grid_regions
 from jaxgeom.study.missing import or_nan
-from jaxgeom.training import Loss
+from jaxgeom.training.fit import Loss
 
 
 @readable

@@ -13,14 +13,14 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxgeom._typing import Params, PyTree
-from jaxgeom.datasets import Dataset
-from jaxgeom.layers import layers_of
-from jaxgeom.losses import binary_cross_entropy
-from jaxgeom.models import Model
+from jaxgeom.data.datasets import Dataset
+from jaxgeom.data.losses import binary_cross_entropy
+from jaxgeom.networks.layers import layers_of
+from jaxgeom.networks.models import Model
 from jaxgeom.study.layout import SEED, Group, Layout
 from jaxgeom.study.measurements import Measurement
 from jaxgeom.study.missing import or_nan
-from jaxgeom.training import fit
+from jaxgeom.training.fit import fit
 
 
 class Recipe(NamedTuple):

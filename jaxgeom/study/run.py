@@ -17,10 +17,10 @@ import jax
 import numpy as np
 from tqdm.auto import tqdm
 
-from jaxgeom.models import mlp
+from jaxgeom.host.devices import over_devices, process, wait_for_all
+from jaxgeom.networks.models import mlp
 from jaxgeom.study import store
 from jaxgeom.study.describe import Found, described, differences
-from jaxgeom.study.devices import over_devices, process, wait_for_all
 from jaxgeom.study.estimate import check_data, check_network, check_results, least_bytes
 from jaxgeom.study.layout import SEED, Group, Layout, groups_of, layout_of
 from jaxgeom.study.measurements import Measurement, as_measurement
@@ -40,7 +40,7 @@ from jaxgeom.study.program import (
 )
 from jaxgeom.study.result import Part, Study, labelled, read_part, save
 from jaxgeom.study.versions import PYTHON, versions
-from jaxgeom.training import Loss
+from jaxgeom.training.fit import Loss
 
 _CHUNK_BYTES = 2**27
 """Results of a chunk's programs, snapshots included."""

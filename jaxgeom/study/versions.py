@@ -14,7 +14,7 @@ import jax
 PACKAGES = ("jaxgeom", "jax", "jaxlib", "flax", "optax", "numpy")
 """Packages that decide the numbers of every study."""
 PYTHON = "python"
-_NO_NUMBERS = ("commands", "plot", "recipes")
+_NO_NUMBERS = ("plot", "recipes")
 """Rooms of jaxgeom that no number of a study comes from."""
 _INSTALLED = {"site-packages", "dist-packages"}
 
@@ -85,7 +85,7 @@ def _distributions() -> dict[str, list[str]]:
 def _source_digest() -> str:
     root = Path(__file__).parents[1]
     found = hashlib.sha256()
-    for path in sorted(path for path in root.rglob("*") if path.suffix in (".py", ".cpp", ".h", ".hpp")):
+    for path in sorted(path for path in root.rglob("*") if path.suffix in (".py", ".cc", ".h")):
         name = path.relative_to(root)
         if name.parts[0] not in _NO_NUMBERS:
             found.update(f"{name.as_posix()}\n".encode() + path.read_bytes())

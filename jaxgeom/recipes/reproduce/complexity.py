@@ -9,10 +9,10 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from jaxgeom.analysis.measures import boundary_length, local_complexity
 from jaxgeom.domains import box
-from jaxgeom.layers import Layers, layers_of
-from jaxgeom.measures import boundary_length, local_complexity
-from jaxgeom.models import mlp
+from jaxgeom.networks.layers import Layers, layers_of
+from jaxgeom.networks.models import mlp
 from jaxgeom.recipes.reproduce.claims import Claim, mean
 from jaxgeom.regions.enumerate import enumerate_regions
 

@@ -7,13 +7,13 @@ import numpy as np
 from jaxtyping import Int
 
 from jaxgeom.domains import Polygon, box, polygon, whole_plane
-from jaxgeom.layers import Dense, Layers
+from jaxgeom.networks.layers import Dense, Layers
 from jaxgeom.recipes.reproduce.claims import Claim, exact, mean
-from jaxgeom.regions.bounds import mean_count_ball, mean_count_one_layer, montufar_2014, montufar_2017, serra_2018
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, connected
 from jaxgeom.regions.count import count_regions
 from jaxgeom.regions.enumerate import enumerate_regions
 from jaxgeom.regions.merge import region_labels
+from jaxgeom.theory import mean_count_ball, mean_count_one_layer, montufar_2014, montufar_2017, serra_2018
 
 _NEAR = 1e-6
 """Biases so small that all hyperplanes of a few units meet in a box of side 2."""

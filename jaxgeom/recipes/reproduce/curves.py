@@ -6,12 +6,12 @@ import jax
 import numpy as np
 from jaxtyping import Int
 
+from jaxgeom.analysis.measures import image_lengths
 from jaxgeom.domains import polygon
-from jaxgeom.layers import Dense, Layers
-from jaxgeom.measures import image_lengths
+from jaxgeom.networks.layers import Dense, Layers
 from jaxgeom.recipes.reproduce.claims import Claim, exact, mean, within
-from jaxgeom.regions.bounds import mean_length_ratio
 from jaxgeom.regions.count import count_regions
+from jaxgeom.theory import mean_length_ratio
 
 _FACTORS = {2: 0.712271, 16: 0.960212, 64: 0.990190}
 """c_n of one layer of n units."""

@@ -8,7 +8,7 @@ layer of n units has the same average degree 2 n r(n - 1, d - 1) / r(n, d), unle
 import numpy as np
 
 from jaxgeom.domains import Box, PlanarDomain, box, whole_plane
-from jaxgeom.layers import Layers
+from jaxgeom.networks.layers import Layers
 from jaxgeom.recipes.reproduce.claims import Claim, Row, at_most, exact, within
 from jaxgeom.recipes.reproduce.networks import normal_networks
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex

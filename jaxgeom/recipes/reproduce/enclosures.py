@@ -11,7 +11,7 @@ from jaxtyping import Int
 
 from jaxgeom.analysis.topology import topology
 from jaxgeom.domains import box
-from jaxgeom.layers import Layers
+from jaxgeom.networks.layers import Layers
 from jaxgeom.recipes.reproduce.claims import Claim, at_most, exact
 from jaxgeom.recipes.reproduce.networks import normal_networks
 

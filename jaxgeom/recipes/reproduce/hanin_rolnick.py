@@ -13,17 +13,17 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxgeom.datasets import Dataset
+from jaxgeom.data.datasets import Dataset
+from jaxgeom.data.losses import class_is_right, softmax_cross_entropy
 from jaxgeom.domains import whole_plane
-from jaxgeom.layers import Dense, Layers, layers_of
-from jaxgeom.losses import class_is_right, softmax_cross_entropy
-from jaxgeom.models import he_init, mlp
-from jaxgeom.population import fit_population
+from jaxgeom.networks.layers import Dense, Layers, layers_of
+from jaxgeom.networks.models import he_init, mlp
+from jaxgeom.networks.slices import on_plane, plane_through
 from jaxgeom.recipes.reproduce.claims import Claim, Row, exact, within
 from jaxgeom.regions.breakpoints import breakpoints
 from jaxgeom.regions.count import count_regions
-from jaxgeom.regions.slices import on_plane, plane_through
-from jaxgeom.training import fit
+from jaxgeom.training.fit import fit
+from jaxgeom.training.population import fit_population
 
 SHAPES = ((64,), (32, 32), (22, 21, 21), (16, 16, 16, 16))
 """Networks with 64 hidden units, of depth 1 to 4."""

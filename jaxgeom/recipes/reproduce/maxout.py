@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from jaxgeom.domains import box
-from jaxgeom.layers import Dense, Layers
+from jaxgeom.networks.layers import Dense, Layers
 from jaxgeom.recipes.reproduce.claims import Claim, exact
 from jaxgeom.regions.boundary import decision_boundary
 from jaxgeom.regions.count import count_regions

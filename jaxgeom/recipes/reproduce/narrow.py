@@ -12,16 +12,16 @@ import optax
 from jaxtyping import Bool, Float
 
 from jaxgeom._typing import RandomKey
-from jaxgeom.datasets import rings
+from jaxgeom.data.datasets import rings
+from jaxgeom.data.losses import binary_cross_entropy, side_is_right
 from jaxgeom.domains import whole_plane
-from jaxgeom.layers import Layers, layers_of
-from jaxgeom.losses import binary_cross_entropy, side_is_right
-from jaxgeom.models import mlp
-from jaxgeom.population import fit_population
+from jaxgeom.networks.layers import Layers, layers_of
+from jaxgeom.networks.models import mlp
 from jaxgeom.recipes.reproduce.claims import Claim, exact
 from jaxgeom.regions.complex import OUTSIDE, connected
 from jaxgeom.regions.enumerate import enumerate_regions
-from jaxgeom.training import Fit, fit
+from jaxgeom.training.fit import Fit, fit
+from jaxgeom.training.population import fit_population
 
 _WIDTHS, _DEPTHS = (2, 3, 4), (1, 2, 3)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxgeom.layers import Dense, Layers
+from jaxgeom.networks.layers import Dense, Layers
 
 
 def normal_networks(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from jaxgeom.files import whole_file
+from jaxgeom.host.files import whole_file
 from jaxgeom.recipes.output import save_figure, save_report
 from jaxgeom.recipes.reproduce.claims import Claim, table
 

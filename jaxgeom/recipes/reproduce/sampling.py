@@ -13,7 +13,7 @@ from jaxgeom.analysis.estimate import estimate_regions
 from jaxgeom.domains import box
 from jaxgeom.recipes.reproduce.claims import AGREEMENT, Claim, Row, at_most
 from jaxgeom.recipes.reproduce.networks import normal_networks
-from jaxgeom.regions.bounds import serra_2018, zaslavsky
+from jaxgeom.theory import serra_2018, zaslavsky
 
 _SHALLOW = (4, 40), (6, 20), (8, 24), (10, 20), (12, 40)
 """Input dimension and units of one hidden layer; the last has 9.1e9 regions."""

@@ -6,13 +6,13 @@ import optax
 from jaxtyping import Float
 
 from jaxgeom._typing import RandomKey
-from jaxgeom.datasets import parity
-from jaxgeom.losses import squared_error
-from jaxgeom.models import mlp
-from jaxgeom.population import fit_population
+from jaxgeom.data.datasets import parity
+from jaxgeom.data.losses import squared_error
+from jaxgeom.networks.models import mlp
 from jaxgeom.recipes.reproduce.claims import Claim, mean
-from jaxgeom.recipes.xor import LEARNING_RATE, train_xor
-from jaxgeom.training import Fit, fit
+from jaxgeom.recipes.xor.experiment import LEARNING_RATE, train_xor
+from jaxgeom.training.fit import Fit, fit
+from jaxgeom.training.population import fit_population
 
 _SOLVED = {2: 0.343, 3: 0.660, 4: 0.839, 5: 0.926, 6: 0.965, 8: 0.995}
 _SOLVED_ERROR = 0.006

@@ -1,0 +1,410 @@
+"""Toy datasets in a few dimensions, each a pure function of a random key.
+
+The point sets on which the geometry of small networks is usually studied: spirals, rings, a disk with holes,
+line segments, parity and a damped sine; grids and a Gaussian cloud without labels; scikit-learn's moons,
+circles and blobs; a checkerboard. Each function names its source.
+
+``key`` comes first where there is randomness, and is used up. Sizes and grid limits are Python numbers, fixed
+before tracing; noise, radii and lengths may also be array scalars, traced or not, whose values go unchecked.
+All functions run under ``jit``, and ``jax.vmap(spirals)(jax.random.split(key, 1000))`` makes a thousand
+datasets. Inputs are float32 ``(points, dim)``; targets are int32 class labels ``(points,)`` or float32
+``(points, 1)``. "Raises" below means ``TypeError`` for a wrong kind and ``ValueError`` for a wrong value.
+"""
+
+import math
+from numbers import Real
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float32, Int32, ScalarLike
+
+from jaxgeom._reprs import readable
+from jaxgeom._typing import RandomKey
+from jaxgeom.host.inputs import as_array, as_key
+
+Range: TypeAlias = tuple[ScalarLike, ScalarLike]
+
+UNPLACED = math.nan  # coordinates of points for which traced radii leave no room in disk_with_holes
+MAX_REJECTION_ROUNDS = 100  # radii that pass the checks leave a point unplaced with probability below 1e-55
+MAX_PARITY_DIM = 20  # about a million corners
+
+
+@readable
+class Dataset(NamedTuple):
+    """Inputs ``x`` and class labels or regression targets ``y``, row by row."""
+
+    x: Float32[Array, "points dim"]
+    """Inputs, one row a point."""
+    y: Int32[Array, " points"] | Float32[Array, "points 1"]
+    """Class labels, one a point, or targets of a regression, one row a point."""
+
+
+def spirals(
+    key: RandomKey,
+    *,
+    num_per_class: int = 1000,
+    num_classes: int = 3,
+    noise: ScalarLike = 0.2,
+    radius: Range = (0.2, 1.0),
+) -> Dataset:
+    """Interleaved spirals in the plane, ``num_classes · num_per_class`` points: class by class, inside out.
+
+    With ``t = linspace(0, 1, num_per_class)``, class ``k`` has the points ``r (sin a, cos a)``, where
+    ``r = radius[0] + (radius[1] - radius[0]) t`` and ``a = (2 t + k) 2π / num_classes + noise · normal``.
+
+    Raises unless the sizes are integers from 1 up and the noise and both radii at least 0.
+    Source: the code of Dan Lu's notebook "Spiraling out of Neural Nets", after Karpathy's CS231n notes.
+    """
+    key = as_key(key)
+    shape = (_size("num_classes", num_classes), _size("num_per_class", num_per_class))
+    noise = _scalar("noise", noise, is_zero_allowed=True)
+    inner, outer = _radius_range("radius", radius)
+    t = jnp.linspace(0.0, 1.0, num_per_class, dtype=jnp.float32)
+    k = jnp.arange(num_classes, dtype=jnp.float32)[:, None]
+    angle = (2 * t + k) * (2 * math.pi / num_classes) + noise * jax.random.normal(key, shape, jnp.float32)
+    x = _polar(inner + (outer - inner) * t, angle)[..., ::-1]  # (sin, cos): the angle starts at the y-axis
+    return Dataset(x.reshape(-1, 2), jnp.repeat(jnp.arange(num_classes, dtype=jnp.int32), num_per_class))
+
+
+def rings(
+    key: RandomKey, *, num_per_class: int = 1000, inner: Range = (0.0, 1.0), outer: Range = (3.0, 4.0)
+) -> Dataset:
+    """A disk inside a ring, ``2 · num_per_class`` points: even rows are of class 0, odd ones of class 1.
+
+    The angle is uniform and so is the radius (not the area), in ``[low, high)`` up to rounding, where
+    ``(low, high)`` is ``inner`` for class 0 and ``outer`` for class 1.
+
+    Raises unless ``num_per_class`` is an integer from 1 up and the radii are at least 0.
+    Source: two rings as in an introductory notebook on what hidden units do.
+    """
+    key = as_key(key)
+    shape = (_size("num_per_class", num_per_class), 2)
+    (low_0, high_0), (low_1, high_1) = _radius_range("inner", inner), _radius_range("outer", outer)
+    low, high = jnp.stack([low_0, low_1]), jnp.stack([high_0, high_1])
+    place, turn = _uniform(key, (2, *shape))
+    x = _polar(low + (high - low) * place, 2 * math.pi * turn)
+    return Dataset(x.reshape(-1, 2), jnp.tile(jnp.arange(2, dtype=jnp.int32), num_per_class))
+
+
+def disk_with_holes(
+    key: RandomKey,
+    *,
+    num_negative: int = 500,
+    num_positive: int = 500,
+    num_holes: int = 9,
+    radius: ScalarLike = 1.0,
+    hole_radius: ScalarLike = 0.1,
+    positive_radius: ScalarLike = 0.02,
+    center: bool = True,
+) -> Dataset:
+    """``num_negative`` points of class 0 fill a disk with holes; ``num_positive`` of class 1 sit within the holes.
+
+    The holes lie evenly on the circle of radius ``radius / 2``, the first at angle 0; with ``center`` the
+    last one is at the origin instead. Class 0 is exactly uniform on the disk minus the holes: every point
+    independently keeps the first of its uniform proposals that is in no hole, and a ``lax.while_loop`` goes
+    on until all have one (so no reverse-mode derivatives by the radii). Class 1 is uniform in
+    disks of ``positive_radius`` around the centres of the holes and shared out evenly, the first holes taking
+    the remainder. Rows are shuffled. If traced radii leave class 0 no room, its points are ``UNPLACED`` (NaN).
+
+    Raises unless the sizes are integers from 1 up, the radii are above 0, ``hole_radius <= radius / 6``,
+    ``positive_radius <= hole_radius`` and the holes on the circle do not touch.
+    Source: Naitzat, Zhitnikov and Lim, "Topology of deep neural networks" (2020), arXiv:2004.06093, with the
+    parameters of Matt Johnson's "Animating How Neural Networks Detangle Classes" (2022). His code fails if
+    too few of ``5 · num_negative`` points survive, and lets holes merge, which changes the topology.
+    """
+    key = as_key(key)
+    num_negative = _size("num_negative", num_negative)
+    num_positive = _size("num_positive", num_positive)
+    num_holes = _size("num_holes", num_holes, fix="Class 1 needs a hole to sit in.")
+    num_on_circle = num_holes - bool(center)
+    radius, hole_radius, positive_radius = _disk_radii(num_on_circle, radius, hole_radius, positive_radius)
+    in_the_middle = jnp.zeros((num_holes - num_on_circle, 2), jnp.float32)
+    centers = radius / 2 * jnp.concatenate([_unit_circle(num_on_circle), in_the_middle])
+    negative_key, positive_key, order_key = jax.random.split(key, 3)
+    negative = _uniform_outside_holes(negative_key, num_negative, radius, centers, hole_radius)
+    offsets = _uniform_in_disk(positive_key, num_positive, positive_radius)
+    return _shuffled_pair(order_key, negative, centers[np.arange(num_positive) % num_holes] + offsets)
+
+
+def line_segments(
+    key: RandomKey,
+    *,
+    num_negative: int = 10,
+    num_positive: int = 10,
+    length: ScalarLike = 0.1,
+    num_per_segment: int = 30,
+) -> Dataset:
+    """Points on random short segments in the plane: ``num_negative`` segments of class 0, ``num_positive`` of class 1.
+
+    A segment starts uniformly in ``[-1, 1)²`` and runs ``length`` in a uniform direction, perhaps out of the
+    square; ``num_per_segment`` points are uniform along it. Rows are grouped: row ``i`` is on segment
+    ``i // num_per_segment``. Which segments are of class 1 is random.
+
+    Raises unless the sizes are integers from 1 up and ``length > 0``.
+    Source: Matt Johnson, "Animating How Neural Networks Detangle Classes" (2022); his demonstration has 5 + 5
+    segments of length 0.2 with 50 points each.
+    """
+    key = as_key(key)
+    num_negative = _size("num_negative", num_negative)
+    num_segments = num_negative + _size("num_positive", num_positive)
+    num_per_segment = _size("num_per_segment", num_per_segment)
+    length = _scalar("length", length)
+    segment_key, along_key, label_key = jax.random.split(key, 3)
+    segments = _uniform(segment_key, (num_segments, 1, 3))
+    start, angle = 2 * segments[..., :2] - 1, 2 * math.pi * segments[..., 2]
+    x = start + _polar(length * _uniform(along_key, (num_segments, num_per_segment)), angle)
+    labels = jax.random.permutation(label_key, (np.arange(num_segments) >= num_negative).astype(np.int32))
+    return Dataset(x.reshape(-1, 2), jnp.repeat(labels, num_per_segment))
+
+
+def parity(dim: int = 2) -> Dataset:
+    """All ``2**dim`` corners of ``{-1, 1}^dim``, with the parity of the number of ones; ``parity(2)`` is XOR.
+
+    The target is +1 where an odd number of coordinates is +1, else -1; float32 of shape ``(points, 1)``. The
+    last coordinate changes fastest, as in ``itertools.product([-1, 1], repeat=dim)``.
+    Raises unless ``dim`` is an integer from 1 to ``MAX_PARITY_DIM``. Source: Minsky and Papert, "Perceptrons" (1969).
+    """
+    dim = _size("dim", dim)
+    _require(dim <= MAX_PARITY_DIM, "dim", dim, f"1 to {MAX_PARITY_DIM}", "Draw some corners at random.")
+    bits = np.arange(2**dim)[:, None] >> np.arange(dim)[::-1] & 1
+    is_odd = bits.sum(axis=1, keepdims=True) % 2
+    return Dataset(jnp.asarray(2 * bits - 1, jnp.float32), jnp.asarray(2 * is_odd - 1, jnp.float32))
+
+
+def damped_sine(*, low: float = -10.0, high: float = 10.0, step: float = 0.1, reverse: bool = False) -> Dataset:
+    """The curve ``y = sin(3x) exp(-x / 8)`` at ``x = low, low + step, ...`` below ``high``, for regression.
+
+    The defaults give exactly 200 points, -10 to 9.9; ``x`` and ``y`` have shape ``(points, 1)``, computed in
+    float64 and rounded once. ``reverse`` turns the targets round, not the inputs: large swings on the right.
+    Raises unless ``low < high`` and ``step > 0``, all finite.
+    Source: the regression data of an introductory notebook on what hidden units do.
+    """
+    x = _half_open(low, high, step)[:, None]
+    y = np.sin(3 * x) * np.exp(-x / 8)
+    return Dataset(jnp.asarray(x, jnp.float32), jnp.asarray(y[::-1] if reverse else y, jnp.float32))
+
+
+def mesh_grid(*, low: float = -5.0, high: float = 5.0, step: float = 0.1, dim: int = 2) -> Float32[Array, "points dim"]:
+    """A grid without labels: ``low, low + step, ...`` below ``high`` on each axis, first coordinate slowest.
+
+    The defaults give exactly 100 values an axis, 10,000 points; computed in float64 and rounded once.
+    Raises unless ``low < high`` and ``step > 0``, all finite, and ``dim`` is an integer from 1 up.
+    Source: the space-stretching demonstration, which follows points through the layers of a network.
+    """
+    axes = [_half_open(low, high, step)] * _size("dim", dim)
+    return jnp.asarray(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, dim), jnp.float32)
+
+
+def line_grid(*, low: float = -1.0, high: float = 1.0, num_points: int = 50) -> Float32[Array, "points 1"]:
+    """A column of evenly spaced points without labels, from ``low`` to ``high``, both included.
+
+    Raises unless ``low < high``, both finite, and ``num_points >= 2``. Source: the space-stretching demonstration.
+    """
+    _check_limits(low, high)
+    num_points = _size("num_points", num_points, minimum=2)
+    return jnp.asarray(np.linspace(low, high, num_points)[:, None], jnp.float32)
+
+
+def gaussian_cloud(key: RandomKey, *, num_points: int = 1000, dim: int = 2) -> Float32[Array, "points dim"]:
+    """Independent standard normal points without labels.
+
+    Raises unless the sizes are integers from 1 up. Source: the space-stretching demonstration.
+    """
+    key = as_key(key)
+    return jax.random.normal(key, (_size("num_points", num_points), _size("dim", dim)), jnp.float32)
+
+
+def moons(key: RandomKey, *, num_points: int = 100, noise: ScalarLike = 0.0) -> Dataset:
+    """Two interleaved half circles, plus ``noise · normal`` in each coordinate. Rows are shuffled.
+
+    With ``t`` evenly spaced from 0 to π, class 0 (``num_points // 2`` points) is ``(cos t, sin t)`` and class
+    1 ``(1 - cos t, 1/2 - sin t)``.
+    Raises unless ``num_points >= 2`` and ``noise >= 0``. Source: make_moons of scikit-learn.
+    """
+    key = as_key(key)
+    num_lower = _size("num_points", num_points, minimum=2) - num_points // 2
+    first, second = np.linspace(0, np.pi, num_points // 2), np.linspace(0, np.pi, num_lower)
+    upper = np.stack([np.cos(first), np.sin(first)], axis=-1)
+    lower = np.stack([1 - np.cos(second), 0.5 - np.sin(second)], axis=-1)
+    return _noisy_pair(key, jnp.asarray(upper, jnp.float32), jnp.asarray(lower, jnp.float32), noise)
+
+
+def circles(key: RandomKey, *, num_points: int = 100, noise: ScalarLike = 0.0, factor: ScalarLike = 0.8) -> Dataset:
+    """Evenly spaced points on two circles, plus ``noise · normal`` in each coordinate. Rows are shuffled.
+
+    Class 0 (``num_points // 2`` points) has radius 1, class 1 radius ``factor``.
+    Raises unless ``num_points >= 2``, ``noise >= 0`` and ``0 <= factor < 1``. Source: make_circles of scikit-learn.
+    """
+    key = as_key(key)
+    num_inner = _size("num_points", num_points, minimum=2) - num_points // 2
+    inner_radius = _scalar("factor", factor, is_zero_allowed=True)
+    _require(_known(factor, 0.0) < 1, "factor", factor, "numbers from 0 up and below 1")
+    return _noisy_pair(key, _unit_circle(num_points // 2), inner_radius * _unit_circle(num_inner), noise)
+
+
+def blobs(
+    key: RandomKey, *, num_points: int = 100, num_classes: int = 3, dim: int = 2, spread: ScalarLike = 1.0
+) -> Dataset:
+    """Normal clusters: points ``centre + spread · normal``, one centre a class, uniform in ``[-10, 10)^dim``.
+
+    Classes are as equal as possible, the first ones taking the remainder. Rows are shuffled.
+    Raises unless the sizes are integers from 1 up and ``spread >= 0``. Source: make_blobs of scikit-learn.
+    """
+    key = as_key(key)
+    shape = (_size("num_points", num_points), _size("dim", dim))
+    num_classes = _size("num_classes", num_classes)
+    spread = _scalar("spread", spread, is_zero_allowed=True)
+    center_key, noise_key, order_key = jax.random.split(key, 3)
+    centers = 20 * _uniform(center_key, (num_classes, dim)) - 10
+    y = jnp.arange(num_points, dtype=jnp.int32) % num_classes
+    return _shuffled(order_key, centers[y] + spread * jax.random.normal(noise_key, shape, jnp.float32), y)
+
+
+def checkerboard(key: RandomKey, *, num_points: int = 1000, num_cells: int = 4) -> Dataset:
+    """Uniform points in ``[-1, 1)²``, labelled by the colours of a board of ``num_cells · num_cells`` cells.
+
+    The label is the parity of column plus row, 0 in the corner at ``(-1, -1)``; two cells a side make XOR.
+    Raises unless the sizes are integers from 1 up. Source: common in the field, no one definition.
+    """
+    key = as_key(key)
+    num_cells = _size("num_cells", num_cells)
+    position = num_cells * _uniform(key, (_size("num_points", num_points), 2))
+    y = jnp.sum(jnp.floor(position), axis=-1).astype(jnp.int32) % 2
+    return Dataset(2 * position / num_cells - 1, y)
+
+
+def split(key: RandomKey, dataset: Dataset, *, train_fraction: float = 0.8) -> tuple[Dataset, Dataset]:
+    """Shuffles a dataset and cuts it into ``(train, test)``: 3000 points into 2400 and 600.
+
+    ``train`` gets ``train_fraction`` of the points, rounded to the nearest integer.
+    Raises when either part would be empty, or ``x`` and ``y`` differ in their number of rows.
+    """
+    key = as_key(key)
+    x, y = as_array("x", dataset[0]), as_array("y", dataset[1])
+    _require(x.ndim > 0 and y.ndim > 0, "(shape of x, shape of y)", (x.shape, y.shape), "arrays with a row a point")
+    sizes = (x.shape[0], y.shape[0])
+    _require(sizes[0] == sizes[1], "(rows of x, rows of y)", sizes, "equal numbers", "Check the axes.")
+    num_train = math.floor(train_fraction * sizes[0] + 0.5) if 0 < train_fraction < 1 else 0
+    allowed = f"between 0 and 1, so that of {sizes[0]} points some are for training and some for testing"
+    _require(0 < num_train < sizes[0], "train_fraction", train_fraction, allowed, "Change it or add points.")
+    x, y = _shuffled(key, jnp.asarray(x), jnp.asarray(y))
+    return Dataset(x[:num_train], y[:num_train]), Dataset(x[num_train:], y[num_train:])
+
+
+# Building blocks, then checks of arguments
+
+
+def _uniform(key: RandomKey, shape: tuple[int, ...]) -> Array:
+    return jax.random.uniform(key, shape, jnp.float32)
+
+
+def _polar(radius: Array, angle: Array) -> Array:
+    return radius[..., None] * jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=-1)
+
+
+def _unit_circle(num_points: int) -> Float32[Array, "points 2"]:
+    angle = 2 * np.pi * np.arange(num_points) / max(num_points, 1)
+    return jnp.asarray(np.stack([np.cos(angle), np.sin(angle)], axis=-1), jnp.float32)
+
+
+def _half_open(low: float, high: float, step: float) -> np.ndarray:
+    """Float64 grid; a last value within a millionth of a step of ``high`` is rounding and left out."""
+    _check_limits(low, high)
+    _require(0 < step < math.inf, "step", step, "finite numbers above 0")
+    return low + step * np.arange(math.ceil(max((high - low) / step - 1e-6, 0.5)))
+
+
+def _uniform_in_disk(key: RandomKey, num_points: int, radius: Array) -> Float32[Array, "points 2"]:
+    area, turn = _uniform(key, (2, num_points))
+    return _polar(radius * jnp.sqrt(area), 2 * math.pi * turn)
+
+
+def _uniform_outside_holes(
+    key: RandomKey, num_points: int, radius: Array, centers: Float32[Array, "holes 2"], hole_radius: Array
+) -> Float32[Array, "points 2"]:
+    """Rejection sampling of every point on its own; a placed point stays."""
+
+    def is_unfinished(state: tuple[Array, Array, Array]) -> Array:
+        return (state[0] < MAX_REJECTION_ROUNDS) & ~jnp.all(state[2])
+
+    def propose(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        round_number, points, is_placed = state
+        proposal = _uniform_in_disk(jax.random.fold_in(key, round_number), num_points, radius)
+        squared_distance = jnp.sum((proposal[:, None] - centers) ** 2, axis=-1)
+        is_free = jnp.all(squared_distance > hole_radius**2, axis=-1)
+        points = jnp.where((is_free & ~is_placed)[:, None], proposal, points)
+        return round_number + 1, points, is_placed | is_free
+
+    start = (jnp.int32(0), jnp.zeros((num_points, 2), jnp.float32), jnp.zeros(num_points, bool))
+    _, points, is_placed = jax.lax.while_loop(is_unfinished, propose, start)
+    return jnp.where(is_placed[:, None], points, UNPLACED)
+
+
+def _shuffled(key: RandomKey, x: Array, y: Array) -> Dataset:
+    order = jax.random.permutation(key, x.shape[0])
+    return Dataset(x[order], y[order])
+
+
+def _shuffled_pair(key: RandomKey, first: Array, second: Array) -> Dataset:
+    labels = np.repeat(np.arange(2, dtype=np.int32), [len(first), len(second)])
+    return _shuffled(key, jnp.concatenate([first, second]), jnp.asarray(labels))
+
+
+def _noisy_pair(key: RandomKey, first: Array, second: Array, noise: ScalarLike) -> Dataset:
+    noise = _scalar("noise", noise, is_zero_allowed=True)
+    noise_key, order_key = jax.random.split(key)
+    x, y = _shuffled_pair(order_key, first, second)
+    return Dataset(x + noise * jax.random.normal(noise_key, x.shape, jnp.float32), y)
+
+
+def _require(ok: bool, name: str, value: Any, allowed: str, fix: str = "", error: type = ValueError) -> None:
+    if not ok:
+        raise error(f"{name} is {value!r}; allowed: {allowed}. {fix}".rstrip())
+
+
+def _size(name: str, value: Any, minimum: int = 1, fix: str = "") -> int:
+    is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    static = "Sizes are Python integers; under jit bind them with functools.partial."
+    _require(is_integer, name, value, f"integers from {minimum} up", static, TypeError)
+    _require(value >= minimum, name, value, f"integers from {minimum} up", fix)
+    return int(value)
+
+
+def _check_limits(low: float, high: float) -> None:
+    ok = -math.inf < low < high < math.inf
+    _require(ok, "(low, high)", (low, high), "finite numbers, low < high", "Swap or widen them.")
+
+
+def _scalar(name: str, value: Any, *, is_zero_allowed: bool = False) -> Float32[Array, ""]:
+    ok = value.shape == () if isinstance(value, jax.Array) else isinstance(value, Real)
+    _require(ok, name, value, "numbers and array scalars", "Map with jax.vmap.", TypeError)
+    ok = 0 < _known(value, 1.0) < math.inf or (is_zero_allowed and _known(value, 1.0) == 0)
+    _require(ok, name, value, f"finite numbers {'from 0 up' if is_zero_allowed else 'above 0'}")
+    return jnp.asarray(value, jnp.float32)
+
+
+def _known(value: Any, otherwise: float) -> float:
+    """``otherwise`` takes the place of arrays, whose values may be traced."""
+    return otherwise if isinstance(value, jax.Array) else value
+
+
+def _radius_range(name: str, value: Any) -> tuple[Array, Array]:
+    is_pair = isinstance(value, tuple) and len(value) == 2
+    _require(is_pair, name, value, "pairs of radii, as in (0.2, 1.0)", error=TypeError)
+    low, high = (_scalar(f"{name}[{i}]", value[i], is_zero_allowed=True) for i in range(2))
+    return low, high
+
+
+def _disk_radii(num_on_circle: int, radius: Any, hole: Any, positive: Any) -> tuple[Array, Array, Array]:
+    scalars = _scalar("radius", radius), _scalar("hole_radius", hole), _scalar("positive_radius", positive)
+    limit = _known(radius, math.inf) * (1 + 1e-9) / 6  # forgives rounding, as in 0.3 / 6 < 0.05
+    allowed = f"up to radius / 6 = {limit:.6g}"
+    _require(_known(hole, 0.0) <= limit, "hole_radius", hole, allowed, "Use smaller holes or a larger disk.")
+    touching = 3 * limit * math.sin(math.pi / max(num_on_circle, 2))
+    allowed = f"below {touching:.6g}, where {num_on_circle} holes on a circle touch"
+    _require(_known(hole, 0.0) < touching, "hole_radius", hole, allowed, "Use fewer or smaller holes.")
+    ok = _known(positive, 0.0) <= _known(hole, math.inf) * (1 + 1e-9)
+    _require(ok, "positive_radius", positive, f"up to hole_radius = {hole}", "Class 1 must lie in the holes.")
+    return scalars

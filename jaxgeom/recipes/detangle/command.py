@@ -1,0 +1,138 @@
+"""[edge] ``python -m jaxgeom detangle``."""
+
+import argparse
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxgeom.host.chunks import in_threads
+from jaxgeom.host.programs import compiler_options
+from jaxgeom.plot.training import exponential_smoothing
+from jaxgeom.recipes.detangle import experiment as detangle
+from jaxgeom.recipes.limits import MOST_NETWORKS, MOST_STEPS, MOST_UNITS, check_memory, check_numbers
+from jaxgeom.recipes.output import check_writable, growing_arrays, movie_paths, save_figure, save_report
+
+SUMMARY = "how layers pull two classes apart while training, and how often networks die"
+DESCRIPTION = (
+    "Train networks with ReLU after every layer on line segments and on a disk with holes, many seeds at once: 2-2-2, "
+    "and a wider one that is seen through its principal axes. Prints how many die and what the others come to; draws "
+    "and animates the median one of those that live: loss and layers of the small one on the lines and of the wide one "
+    "on the holes. Writes detangle.json and detangle.npz."
+)
+
+
+MOST_BATCHES = 63
+"""In an epoch of the larger data set."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seeds", type=int, default=200, help="networks of each kind")
+    parser.add_argument("--epochs", type=int, default=100, help="passes over the data")
+    parser.add_argument(
+        "--wide", type=int, nargs="+", default=[8, 8], metavar="W", help="hidden units of the wider net"
+    )
+    parser.add_argument("--frames", type=int, default=90, help="of an animation")
+
+
+def run(options: argparse.Namespace) -> list:
+    """Train, print the table, and save everything."""
+    from jaxgeom.recipes.detangle import pictures as detangle_pictures
+
+    check_numbers(
+        options,
+        seeds=(1, MOST_NETWORKS),
+        epochs=(1, MOST_STEPS),
+        wide=(1, MOST_UNITS),
+        frames=(-MOST_STEPS, 100_000),
+    )
+    if options.frames < 2:
+        raise ValueError(f"an animation needs at least 2 frames, but {options.frames} was given.")
+    if options.quick:
+        options.seeds, options.epochs = min(options.seeds, 48), min(options.epochs, 100)
+        options.frames = min(options.frames, 12)
+    out = check_writable(options.out)
+    sizes = [2, *options.wide, 2]
+    size = sum((a + 1) * b for a, b in pairwise(sizes))
+    check_memory(
+        options.seeds * (options.epochs * MOST_BATCHES + options.frames * size),
+        f"{options.seeds:,} networks over {options.epochs:,} epochs with {options.frames:,} frames",
+        "take fewer seeds, epochs or frames, or smaller widths",
+    )
+    key = jax.random.key(options.key)
+    data = {
+        name: jax.jit(make, compiler_options=compiler_options())(jax.random.fold_in(key, i))
+        for i, (name, make) in enumerate(detangle.DATASETS.items())
+    }
+    wide = tuple(options.wide)
+    kinds = [("lines", (2,)), ("holes", wide)] if options.quick else [(n, w) for n in data for w in ((2,), wide)]
+    save_more = growing_arrays(out / "detangle.npz")
+
+    def train(name: str, hidden: tuple[int, ...]) -> detangle.Detangled:
+        population = detangle.train_detangle(
+            jax.random.fold_in(key, 2),
+            data[name],
+            options.seeds,
+            hidden=hidden,
+            num_epochs=options.epochs,
+            num_frames=options.frames,
+            progress=False if options.quiet else f"{name}, {len(hidden)} hidden",
+        )
+        kept = ("final_loss", "accuracy", "living_before", "living", "is_dead")
+        kind = f"{name}_{'_'.join(map(str, hidden))}"
+        save_more({f"{kind}_{field}": value for field, value in population._asdict().items() if field in kept})
+        return population
+
+    found = dict(zip(kinds, in_threads([partial(train, *kind) for kind in kinds]), strict=True))
+    rows = [(name, hidden, population) for (name, hidden), population in found.items()]
+    settings = {"seeds": options.seeds, "epochs": options.epochs, "wide": wide, "key": options.key}
+    statistics = [_statistics(*row) for row in rows]
+    written = [save_report(out / "detangle.json", settings, statistics), out / "detangle.npz"]
+    print(f"{options.seeds} networks of each kind, {options.epochs} epochs; losses and accuracies of those that live")
+    print(detangle.detangle_table(rows))
+
+    shown = [("lines", (2,)), ("holes", wide)]
+    members = [detangle.median_living(found[kind]) for kind in shown]
+    recordings = [
+        detangle.recording_of(found[kind], member, data[kind[0]].x) for member, kind in zip(members, shown, strict=True)
+    ]
+    for (name, hidden), member in zip(shown, members, strict=True):
+        net = "-".join(map(str, (2, *hidden, 2)))
+        alive = "/".join(map(str, found[name, hidden].living[member]))
+        print(f"Shown on {name}: network {member} ({net}), a median one; living units by layer {alive}")
+
+    for (name, _), recording in zip(shown, recordings, strict=True):
+        arrays: dict[str, Any] = {f"{name}_layer{i}": layer for i, layer in enumerate(recording.layers)}
+        arrays |= {f"{name}_labels": data[name].y, f"{name}_steps": recording.steps, f"{name}_loss": recording.loss}
+        arrays[f"{name}_smoothed_loss"] = exponential_smoothing(recording.loss)
+        save_more(arrays)
+    for (name, _), recording in zip(shown, recordings, strict=True):
+        labels = np.asarray(data[name].y)
+        for when, frame in (("before", 0), ("after", -1)):
+            figure = detangle_pictures.draw_layers(recording, labels, frame)
+            written += save_figure(figure, out / f"detangle_{name}_{when}", options.formats)
+        written += save_figure(
+            detangle_pictures.draw_loss(recording.loss), out / f"detangle_{name}_loss", options.formats
+        )
+    written += save_figure(detangle_pictures.draw_deaths(rows), out / "detangle_deaths", options.formats)
+    for (name, _), recording in zip(shown, recordings, strict=True):
+        if movies := movie_paths(out / f"detangle_{name}", options.formats):
+            progress = False if options.quiet else f"drawing {name}"
+            labels = np.asarray(data[name].y)
+            written += detangle_pictures.animate_detangle(recording, labels, movies, progress=progress)
+    return written
+
+
+def _statistics(name: str, hidden: tuple[int, ...], found: detangle.Detangled) -> dict[str, Any]:
+    alive = found.final_loss[~found.is_dead]
+    return {
+        "data": name,
+        "hidden": hidden,
+        "num_networks": len(found.is_dead),
+        "dead_before": float(np.mean(found.was_dead)),
+        "dead_after": float(np.mean(found.is_dead)),
+        "median_loss_of_living": float(np.median(alive)) if len(alive) else None,
+        "median_accuracy_of_living": float(np.median(found.accuracy[~found.is_dead])) if len(alive) else None,
+    }

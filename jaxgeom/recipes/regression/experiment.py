@@ -1,0 +1,122 @@
+"""[edge] Regression of a damped sine: thresholds, steps, and which half a network neglects.
+
+Networks 1-W-1 with sigmoid units, W = 1 to 10, learn y = sin(3x) exp(-x/8): full batches, Adam with learning rate
+1e-2, mean squared error, 20,000 epochs. Each unit switches at a threshold of its own; with units that are off or on,
+the prediction is piecewise constant. Large swings on the left make large errors, and networks fit them first; with the
+targets turned round it is the right half that is fitted. A loss in percent asks the same precision everywhere.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxgeom._typing import Params, RandomKey
+from jaxgeom.data.datasets import Dataset, damped_sine
+from jaxgeom.data.losses import percentage_error, squared_error
+from jaxgeom.host.chunks import in_threads
+from jaxgeom.networks.models import hidden_states
+from jaxgeom.recipes.sweep import Sweep, rows_of, train_widths
+
+REGRESSION_WIDTHS = tuple(range(1, 11))
+EXPERIMENTS = ("as it is", "reversed", "loss in percent")
+"""What :func:`train_regression` does."""
+
+
+def regression_data(experiment: str = "as it is") -> Dataset:
+    """The 200 points that an experiment trains on.
+
+    A percentage of zero is no measure: "loss in percent" goes without the point at x = 0, where the target vanishes.
+
+    Raises:
+        ValueError: for an unknown experiment.
+    """
+    if experiment not in EXPERIMENTS:
+        raise ValueError(f"experiment must be one of {', '.join(EXPERIMENTS)}, but {experiment!r} was given.")
+    data = damped_sine(reverse=experiment == "reversed")
+    if experiment == "loss in percent":
+        is_kept = np.abs(np.asarray(data.y)[:, 0]) > 1e-6
+        data = Dataset(data.x[is_kept], data.y[is_kept])
+    return data
+
+
+def train_regression(
+    key: RandomKey,
+    widths: Sequence[int] = REGRESSION_WIDTHS,
+    num_seeds: int = 24,
+    *,
+    num_epochs: int = 20_000,
+    activation: str = "sigmoid",
+    progress: bool | str = False,
+) -> dict[str, Sweep]:
+    """Train networks of several widths on the damped sine, many seeds of each, and the widest in all experiments.
+
+    Args:
+        key: decides the networks; those of one width and seed start from the same parameters in all experiments.
+        widths: hidden units.
+        num_seeds: networks of each width.
+        num_epochs: full-batch steps.
+        activation: of the hidden units, by name.
+        progress: show a progress bar; a string is its title.
+
+    Returns:
+        For each of :data:`EXPERIMENTS` the networks: of all widths "as it is"; of the largest width "reversed"
+        (targets turned round), and with the "loss in percent" (absolute error over the size of the target).
+
+    Raises:
+        ValueError: for no widths, repeated widths, or numbers below one.
+    """
+    if not widths:
+        raise ValueError("widths must be different positive integers, but none was given.")
+    widest = max(widths)
+    both = partial(
+        train_widths,
+        key,
+        regression_data(),
+        widths,
+        loss=squared_error,
+        also=(regression_data("reversed").y, widest),
+    )
+    in_percent = partial(train_widths, key, regression_data("loss in percent"), (widest,), loss=percentage_error)
+    settings: dict[str, Any] = {
+        "num_seeds": num_seeds,
+        "learning_rate": 1e-2,
+        "num_epochs": num_epochs,
+        "activation": activation,
+        "progress": progress,
+    }
+    found, last = in_threads([partial(both, **settings), partial(in_percent, **settings)])
+    num = len(widths) * num_seeds
+    return dict(
+        zip(EXPERIMENTS, (rows_of(found, slice(None, num)), rows_of(found, slice(num, None)), last), strict=True)
+    )
+
+
+def unexplained_by_half(
+    outputs: Float[Array | np.ndarray, "networks points 1"], data: Dataset
+) -> Float[np.ndarray, "networks 2"]:
+    """How much of the targets' variation a prediction leaves unexplained, left (x < 0) and right of zero.
+
+    The sum of squared errors over the sum of squared deviations from the mean, in each half by itself: 0 is a perfect
+    fit, 1 no better than a constant.
+    """
+    x, y = (np.asarray(array, np.float64)[:, 0] for array in data)
+    error = np.asarray(outputs, np.float64)[..., 0] - y
+    shares = []
+    for is_half in (x < 0, x >= 0):
+        variation = np.sum((y[is_half] - y[is_half].mean()) ** 2)
+        shares.append(np.sum(error[:, is_half] ** 2, axis=1) / variation)
+    return np.stack(shares, axis=1)
+
+
+def outputs_of(params: Params, x: Float[Array | np.ndarray, "points 1"]) -> Float[np.ndarray, "networks points 1"]:
+    """Predictions of a population; padding does not show."""
+    return np.asarray(_outputs_of(params, x))
+
+
+@jax.jit
+def _outputs_of(params: Params, x: Array) -> Array:
+    return jax.vmap(lambda params: hidden_states(params, x)[-1].activation)(params)

@@ -1,0 +1,181 @@
+"""[edge] ``python -m jaxgeom rings``."""
+
+import argparse
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from jaxgeom.host.chunks import in_threads
+from jaxgeom.recipes.limits import MOST_NETWORKS, MOST_STEPS, check_different, check_memory, check_numbers
+from jaxgeom.recipes.output import check_writable, growing_arrays, movie_paths, save_figure, save_report
+from jaxgeom.recipes.regression import experiment as regression
+from jaxgeom.recipes.rings import experiment as rings
+from jaxgeom.recipes.sweep import Sweep, loss_statistics, loss_table, median_member, network_of
+
+SUMMARY = "what hidden units do: lines, codes and thresholds, over widths and seeds"
+DESCRIPTION = (
+    "Train sigmoid networks 2-W-1 on a disk and a ring, and 1-W-1 on a damped sine, many seeds of several widths at "
+    "once: as it is, reversed, and with a loss in percent. Prints losses by width beside those of the notebook behind "
+    "it, the regions that the hidden units' lines cut and who lives there, and how much each half of the curve leaves "
+    "unexplained; draws learning curves, lines, codes, hidden space, thresholds and steps, and writes rings.json and "
+    "rings.npz."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--widths", type=int, nargs="+", default=[1, 2, 3, 5], metavar="W", help="units, rings")
+    parser.add_argument("--seeds", type=int, default=32, help="networks of each width, rings")
+    parser.add_argument("--epochs", type=int, default=10_000, help="full-batch steps, rings")
+    parser.add_argument(
+        "--regression-widths",
+        type=int,
+        nargs="+",
+        default=list(regression.REGRESSION_WIDTHS),
+        metavar="W",
+        help="units, regression; the largest one is compared in both directions",
+    )
+    parser.add_argument("--regression-seeds", type=int, default=24, help="networks of each width, regression")
+    parser.add_argument("--regression-epochs", type=int, default=20_000, help="full-batch steps, regression")
+
+
+def run(options: argparse.Namespace) -> list:
+    """Train, print the tables, and save everything."""
+    from jaxgeom.recipes.regression import pictures as regression_pictures
+    from jaxgeom.recipes.rings import pictures as rings_pictures
+
+    check_numbers(
+        options,
+        widths=(1, 16),  # for each has a code, one digit a unit
+        seeds=(1, MOST_NETWORKS),
+        epochs=(1, MOST_STEPS),
+        regression_widths=(1, 10_000),
+        regression_seeds=(1, MOST_NETWORKS),
+        regression_epochs=(1, MOST_STEPS),
+    )
+    check_different("widths", options.widths)
+    check_different("regression_widths", options.regression_widths)
+    if options.quick:
+        options.seeds, options.epochs = min(options.seeds, 4), min(options.epochs, 3000)
+        options.regression_widths = [width for width in options.regression_widths if width in (1, 3, 10)] or [3]
+        options.regression_seeds = min(options.regression_seeds, 4)
+        options.regression_epochs = min(options.regression_epochs, 4000)
+    out = check_writable(options.out)
+    for seeds, widths in ((options.seeds, options.widths), (options.regression_seeds, options.regression_widths)):
+        check_memory(
+            seeds * len(widths) * 100 * (4 * max(widths) + 1),
+            f"{seeds:,} networks of each width up to {max(widths):,}",
+            "take fewer seeds or smaller widths",
+        )
+    key = jax.random.key(options.key)
+    data = rings.ring_data(jax.random.fold_in(key, 0))
+    widest = max(options.regression_widths)
+    save_more = growing_arrays(out / "rings.npz")
+    save_more({"x": data.x, "y": data.y})
+
+    def of_the_rings() -> Sweep:
+        found = rings.train_rings(
+            key,
+            options.widths,
+            options.seeds,
+            num_epochs=options.epochs,
+            progress=False if options.quiet else "rings",
+        )
+        save_more({f"rings_{name}": value for name, value in _arrays(found).items()})
+        return found
+
+    def of_the_sine() -> dict[str, Sweep]:
+        found = regression.train_regression(
+            jax.random.fold_in(key, 2),
+            options.regression_widths,
+            options.regression_seeds,
+            num_epochs=options.regression_epochs,
+            progress=False if options.quiet else "sine",
+        )
+        save_more(
+            {f"{what.replace(' ', '_')}_{n}": v for what, each in found.items() for n, v in _arrays(each).items()}
+        )
+        return found
+
+    sweep, sweeps = in_threads([of_the_rings, of_the_sine])
+    lived = rings.inhabitants(sweep, data)
+    shares = {name: _shares(name, found, widest) for name, found in sweeps.items()}
+    of_rings = loss_statistics(sweep, rings.PUBLISHED_STEP, rings.PUBLISHED_LOSSES)
+    of_sine = loss_statistics(sweeps["as it is"], options.regression_epochs)
+    settings = {
+        name: value
+        for name, value in vars(options).items()
+        if name not in ("run", "out", "quiet", "command", "when_interrupted", "no_cache")
+    }
+    statistics = {
+        "rings": [row._asdict() for row in of_rings],
+        "regions": {name: column.tolist() for name, column in lived._asdict().items()},
+        "regression": [row._asdict() for row in of_sine],
+        "unexplained_left_right": {name: share.tolist() for name, share in shares.items()},
+    }
+    written = [save_report(out / "rings.json", settings, statistics), out / "rings.npz"]
+    print(f"Rings: cross-entropy of {options.seeds} networks of each width after {of_rings[0].step:,} steps")
+    print(loss_table(of_rings))
+    print("\nRings: regions that the lines make (within ±10,000), and those with points of the data; medians")
+    print(rings.inhabitants_table(lived, sweep))
+    print(f"\nDamped sine: mean squared error of {options.regression_seeds} networks of each width")
+    print(loss_table(of_sine))
+    print(f"\nDamped sine, {widest} units: variation left unexplained, median over the seeds")
+    for name, share in shares.items():
+        left, right = np.median(share, axis=0)
+        print(f"{name:>16}: left half {100 * left:4.0f} %, right half {100 * right:4.0f} %")
+
+    def save(figure, name: str) -> list[Path]:  # type: ignore[no-untyped-def]
+        return save_figure(figure, out / name, options.formats)
+
+    written += save(rings_pictures.draw_sweep(sweep), "rings_losses")
+    written += save(rings_pictures.draw_lines(sweep, data), "rings_lines")
+    shown = 3 if 3 in options.widths else max(options.widths)
+    member = median_member(sweep, shown)
+    figure, table = rings_pictures.draw_codes(network_of(sweep, member), data)
+    statistics["codes"] = {
+        code: count.tolist() for code, count in zip(table.codes, table.counts, strict=True)
+    }  # code -> [disk, ring]
+    save_report(out / "rings.json", settings, statistics)
+    written += save(figure, "rings_codes")
+    if shown == 3:
+        written += save(rings_pictures.draw_hidden(network_of(sweep, member), data), "rings_hidden")
+    if 3 <= max(options.widths) <= 10:
+        of_widest = network_of(sweep, median_member(sweep, max(options.widths)))
+        written += save(rings_pictures.draw_triples(of_widest, data), "rings_triples")
+    sine, as_it_is = regression.regression_data(), sweeps["as it is"]
+    what = "mean squared error"
+    written += save(rings_pictures.draw_sweep(as_it_is, {}, options.regression_epochs, what=what), "regression_losses")
+    few = sorted(options.regression_widths)
+    few = [few[i] for i in sorted({round(p * (len(few) - 1)) for p in (0, 0.12, 0.25, 0.45, 0.7, 1)})]
+    written += save(regression_pictures.draw_fits(as_it_is, sine, few), "regression_fits")
+    written += save(regression_pictures.draw_halves(sweeps, widest), "regression_halves")
+    frames = {"num_frames": 12} if options.quick else {}
+    if movies := movie_paths(out / "rings", options.formats):
+        progress = False if options.quiet else "drawing the rings"
+        written += rings_pictures.animate_rings(sweep, member, data, movies, progress=progress, **frames)
+    if movies := movie_paths(out / "regression", options.formats):
+        progress = False if options.quiet else "drawing the regression"
+        of_widest = median_member(as_it_is, widest)
+        written += regression_pictures.animate_regression(
+            as_it_is, of_widest, sine, movies, progress=progress, **frames
+        )
+    return written
+
+
+def _shares(name: str, sweep: Sweep, width: int) -> np.ndarray:
+    data = regression.regression_data(name)
+    members = sweep.width == width
+    params = jax.tree.map(lambda leaf: leaf[members], sweep.params)
+    return regression.unexplained_by_half(regression.outputs_of(params, data.x), data)
+
+
+def _arrays(sweep: Sweep) -> dict[str, np.ndarray]:
+    """What the file of arrays holds of a sweep."""
+    first, last = sorted(sweep.params)
+    arrays = {"width": sweep.width, "seed": sweep.seed, "steps": sweep.steps, "loss": sweep.loss}
+    if sweep.accuracy is not None:
+        arrays["accuracy"] = sweep.accuracy
+    for name, layer in (("first", first), ("last", last)):
+        arrays |= {f"{name}_{part}": value for part, value in sweep.params[layer].items()}
+    return arrays

@@ -1,0 +1,155 @@
+"""[edge] Rings: what hidden units do, and why three of them are needed to tell a disk from the ring around it.
+
+Networks 2-W-1 with sigmoid units, W = 1, 2, 3 and 5, learn the two classes: full batches, Adam with learning rate
+1e-3, binary cross-entropy of the logit, 10,000 epochs, many seeds of each width as one population. Every unit draws a
+line through the plane; its sides are the point's code. Two lines cannot fence in the disk, three can: they make seven
+regions, and the one in the middle belongs to the disk alone.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Int
+
+from jaxgeom._reprs import readable
+from jaxgeom._typing import Params, RandomKey
+from jaxgeom.analysis.embeddings import code_counts, codes, hyperplanes
+from jaxgeom.data.datasets import Dataset, rings
+from jaxgeom.data.losses import binary_cross_entropy, side_is_right
+from jaxgeom.domains import Box, box
+from jaxgeom.networks.layers import Dense, Layers, named_layers
+from jaxgeom.recipes.sweep import Sweep, train_widths
+from jaxgeom.regions.complex import PlanarComplex
+from jaxgeom.regions.count import count_regions
+from jaxgeom.regions.enumerate import enumerate_regions
+
+RING_WIDTHS = (1, 2, 3, 5)
+RING_NAMES = ("disk", "ring")
+"""The classes 0 and 1."""
+FAR = 1e4
+PUBLISHED_STEP = 9000
+PUBLISHED_LOSSES = {1: 0.525, 2: 0.236, 3: 0.043, 5: 0.006}
+"""Losses that the notebook behind this study reports after 9,000 epochs, for one network of each width."""
+
+
+@readable
+class Inhabitants(NamedTuple):
+    """Who lives in the regions that the first layer's lines cut; one entry a network."""
+
+    width: Int[np.ndarray, " networks"]
+    """Units of the first layer."""
+    num_regions: Int[np.ndarray, " networks"]
+    """Regions within ±10,000, where all lines have crossed that are not nearly parallel; exact."""
+    num_inhabited: Int[np.ndarray, " networks"]
+    """Regions with points of the data."""
+    num_mixed: Int[np.ndarray, " networks"]
+    """Regions with points of both classes."""
+
+
+@readable
+class RegionTable(NamedTuple):
+    """The regions of one network in a domain, and who lives there; one entry a region."""
+
+    complex_: PlanarComplex
+    """The regions themselves."""
+    codes: list[str]
+    """One digit a unit, unit 0 first: 1 on the side where it is on."""
+    counts: Int[np.ndarray, "faces classes"]
+    """Points of each class."""
+
+
+def ring_data(key: RandomKey) -> Dataset:
+    """A disk and a ring around it, 1,000 points each."""
+    return rings(key)
+
+
+def train_rings(
+    key: RandomKey,
+    widths: Sequence[int] = RING_WIDTHS,
+    num_seeds: int = 100,
+    *,
+    num_epochs: int = 10_000,
+    activation: str = "sigmoid",
+    progress: bool | str = False,
+) -> Sweep:
+    """Train networks of several widths on the rings, many seeds of each.
+
+    Args:
+        key: decides the data, :func:`ring_data` of ``jax.random.fold_in(key, 0)``, and the networks.
+        widths: hidden units.
+        num_seeds: networks of each width.
+        num_epochs: full-batch steps.
+        activation: of the hidden units, by name.
+        progress: show a progress bar; a string is its title.
+
+    Raises:
+        ValueError: for no widths, repeated widths, or numbers below one.
+    """
+    return train_widths(
+        jax.random.fold_in(key, 1),
+        ring_data(jax.random.fold_in(key, 0)),
+        widths,
+        num_seeds,
+        loss=binary_cross_entropy,
+        accuracy=side_is_right,
+        learning_rate=1e-3,
+        num_epochs=num_epochs,
+        activation=activation,
+        progress=progress,
+    )
+
+
+def first_layer(params: Params) -> Layers:
+    """The network that the lines of the first layer make by themselves, whatever the activations: for
+    :func:`jaxgeom.count_regions` and :func:`jaxgeom.enumerate_regions`."""
+    _, _, layer = named_layers(params)[0]
+    kernel, bias = np.asarray(layer.kernel), np.asarray(layer.bias)
+    ones = np.ones((*bias.shape, 1), kernel.dtype)
+    return Dense(kernel, bias), Dense(ones, np.zeros((*bias.shape[:-1], 1), kernel.dtype))
+
+
+def inhabitants(sweep: Sweep, data: Dataset) -> Inhabitants:
+    """Count the regions of every network, and those in which points of one or of both classes live.
+
+    Args:
+        sweep: networks with two inputs and at most 16 hidden units.
+        data: points and labels 0 and 1.
+    """
+    num_units = int(sweep.width.max())
+
+    def of_one(params: Params) -> Int[Array, "codes classes"]:
+        return code_counts(codes(hyperplanes(params), data.x).number, data.y, num_units, 2)
+
+    counts = np.asarray(jax.jit(jax.vmap(of_one))(sweep.params))
+    regions = count_regions(first_layer(sweep.params), box(-FAR, FAR))
+    is_inhabited, is_mixed = (counts > 0).any(axis=2), (counts > 0).all(axis=2)
+    return Inhabitants(sweep.width, regions.count, is_inhabited.sum(axis=1), is_mixed.sum(axis=1))
+
+
+def region_table(params: Params, data: Dataset, domain: Box) -> RegionTable:
+    """The regions that one network's first layer cuts a domain into, with their codes and who lives there."""
+    complex_ = enumerate_regions(first_layer(params), domain)
+    powers = 1 << np.arange(complex_.patterns.shape[1])
+    found = np.asarray(jax.jit(lambda params, x: codes(hyperplanes(params), x).number)(params, data.x))
+    labels = np.asarray(data.y)
+    counts = [
+        [int(np.sum((found == number) & (labels == label))) for label in (0, 1)]
+        for number in complex_.patterns @ powers
+    ]
+    names = ["".join("01"[int(bit)] for bit in pattern) for pattern in complex_.patterns]
+    return RegionTable(complex_, names, np.array(counts).reshape(-1, 2))
+
+
+def inhabitants_table(found: Inhabitants, sweep: Sweep) -> str:
+    """A table in plain text: medians over the networks of each width, and how many of them separate the classes."""
+    lines = [f"{'width':>6} {'regions':>8} {'inhabited':>10} {'by both':>8} {'all points right':>17}"]
+    for width in dict.fromkeys(found.width.tolist()):
+        member = found.width == width
+        regions, lived, mixed = (
+            np.median(column[member]) for column in (found.num_regions, found.num_inhabited, found.num_mixed)
+        )
+        right = "–" if sweep.accuracy is None else f"{100 * np.mean(sweep.accuracy[member, -1] == 1):.0f} %"
+        lines.append(f"{width:>6} {regions:>8.0f} {lived:>10.0f} {mixed:>8.0f} {right:>17}")
+    return "\n".join(lines)

@@ -1,0 +1,231 @@
+"""[edge] The pictures of the rings: learning curves, lines, codes, hidden space, and all of them while training."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Int
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from jaxgeom import plot
+from jaxgeom._typing import Params
+from jaxgeom.analysis.embeddings import hyperplanes
+from jaxgeom.data.datasets import Dataset
+from jaxgeom.domains import box
+from jaxgeom.networks.models import hidden_states
+from jaxgeom.plot.animate import Paths
+from jaxgeom.recipes.rings.experiment import PUBLISHED_LOSSES, PUBLISHED_STEP, RING_NAMES, RegionTable, region_table
+from jaxgeom.recipes.sweep import Sweep, median_member, network_of
+
+LIMITS = (-4.6, 4.6)
+"""Of the plane in all pictures; the ring ends at 4."""
+LINE_COLORS = ("#009e73", "#cc79a7", "black", "#e69f00", "#56b4e9")
+NUM_FRAMES = 60
+
+
+def draw_sweep(
+    sweep: Sweep, published: Mapping[int, float] = PUBLISHED_LOSSES, step: int = PUBLISHED_STEP, *, what: str = "loss"
+) -> Figure:
+    """Learning curves of every width, median and band over the seeds, and the losses after a step, one dot a network.
+
+    Args:
+        sweep: networks of several widths.
+        published: losses reported elsewhere, by width.
+        step: that they were reported after.
+        what: name of the loss.
+    """
+    curves, dots = plot.new_axes(2, size=4.8)
+    widths = list(dict.fromkeys(sweep.width.tolist()))
+    after = sweep.loss_after(step)
+    shades = _shades(len(widths))
+    for place, (width, color) in enumerate(zip(widths, shades, strict=True)):
+        member = sweep.width == width
+        plot.plot_curves(sweep.steps, sweep.loss[member], ax=curves, color=color, label=f"{width}")
+        golden = (np.arange(member.sum()) * 0.618 % 1 - 0.5) * 0.6
+        dots.plot(place + golden, after[member], ".", color=color, alpha=0.6, markersize=5, markeredgewidth=0)
+        dots.plot([place - 0.36, place + 0.36], [np.median(after[member])] * 2, color="black", linewidth=1.6)
+    known = {width: loss for width, loss in published.items() if width in widths and step <= sweep.steps[-1]}
+    cross: dict[str, Any] = {"color": "black", "markersize": 7, "markeredgewidth": 1.8, "zorder": 4}
+    if known:
+        curves.plot([step] * len(known), list(known.values()), "x", **cross)
+        dots.plot([widths.index(width) for width in known], list(known.values()), "x", **cross)
+    num = int((sweep.width == widths[0]).sum())
+    curves.set(yscale="log", ylabel=f"{what}, median and 10–90 % of {num} seeds")
+    curves.legend(title="hidden units", fontsize="small", title_fontsize="small", ncols=2 if len(widths) > 5 else 1)
+    shown = min(step, int(sweep.steps[-1]))
+    dots.set(yscale="log", xlabel="hidden units", ylabel=f"{what} after {shown:,} steps")
+    low, high = zip(curves.get_ylim(), dots.get_ylim(), strict=True)
+    for ax in (curves, dots):
+        ax.set_ylim(min(low), max(high))
+    curves.xaxis.set_major_locator(MaxNLocator(5))
+    dots.set_xticks(range(len(widths)), [str(width) for width in widths])
+    if known:
+        dots.legend([Line2D([], [], linestyle="", marker="x", **cross)], ["the notebook's network"], fontsize="small")
+    for ax in (curves, dots):
+        ax.grid(axis="y", color="0.9", linewidth=0.8)
+    assert isinstance(curves.figure, Figure)
+    return curves.figure
+
+
+def draw_lines(sweep: Sweep, data: Dataset) -> Figure:
+    """The lines of the median network of every width, over the data."""
+    widths = list(dict.fromkeys(sweep.width.tolist()))
+    axes = plot.new_axes(len(widths), size=3.6, num_columns=min(4, len(widths)))
+    for width, ax in zip(widths, axes, strict=True):
+        member = median_member(sweep, width)
+        _draw_data(data, ax)
+        plot.plot_hyperplanes(
+            _planes(network_of(sweep, member)), limits=LIMITS, colors=LINE_COLORS, ax=ax, linewidths=2.2
+        )
+        ax.set_title(f"{width} hidden unit{'s' * (width > 1)}: loss {sweep.loss[member, -1]:.3f}")
+    figure = axes[0].figure
+    assert isinstance(figure, Figure)
+    figure.draw_without_rendering()  # where axes keep their aspect, the layout needs a second pass
+    return figure
+
+
+def draw_codes(params: Params, data: Dataset) -> tuple[Figure, RegionTable]:
+    """The regions that the lines of one network cut, with their codes and how many points of each class live there."""
+    table = region_table(params, data, box(*LIMITS))
+    (ax,) = plot.new_axes(size=6.0)
+    plot.plot_regions(table.complex_, edges=False, ax=ax)
+    _draw_data(data, ax, s=5)
+    plot.plot_hyperplanes(_planes(params), limits=LIMITS, colors=LINE_COLORS, ax=ax, linewidths=2.4)
+    for name, (disk, ring), place in zip(table.codes, table.counts, table.complex_.centroid, strict=True):
+        ax.annotate(
+            f"{name}\n{disk:,} | {ring:,}",
+            place,
+            ha="center",
+            va="center",
+            fontsize="small",
+            fontweight="bold",
+            bbox={"boxstyle": "round,pad=0.25", "facecolor": "white", "alpha": 0.85, "linewidth": 0},
+            zorder=5,
+        )
+    units = len(table.codes[0])
+    handles = [Line2D([], [], color=LINE_COLORS[u % len(LINE_COLORS)], linewidth=2.4) for u in range(units)]
+    ax.legend(
+        handles,
+        [f"unit {u}" for u in range(units)],
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.1),
+        ncols=units,
+        frameon=False,
+    )
+    ax.set_title(f"{units} lines, {len(table.codes)} regions: their codes, and points of disk | ring")
+    assert isinstance(ax.figure, Figure)
+    return ax.figure, table
+
+
+def draw_hidden(params: Params, data: Dataset) -> Figure:
+    """The hidden space of one network with three units, with the plane that decides."""
+    (ax,) = plot.new_axes(dim=3, size=5.6)
+    plot.plot_hidden(_hidden(params, data), np.asarray(data.y), names=RING_NAMES, ax=ax)
+    _draw_plane(params, ax)
+    ax.set_title("three hidden units as coordinates, and the plane that decides")
+    assert isinstance(ax.figure, Figure)
+    return ax.figure
+
+
+def draw_triples(params: Params, data: Dataset) -> Figure:
+    """All choices of three hidden units of one network as coordinates."""
+    axes = plot.plot_hidden_triples(_hidden(params, data), np.asarray(data.y), names=RING_NAMES)
+    assert isinstance(axes[0].figure, Figure)
+    return axes[0].figure
+
+
+def animate_rings(
+    sweep: Sweep,
+    member: int,
+    data: Dataset,
+    paths: Paths,
+    *,
+    num_frames: int = NUM_FRAMES,
+    progress: bool | str = False,
+) -> list[Path]:
+    """One network while it trains: its loss so far, the lines over the data, and, for three units, the hidden space."""
+    records = shown_records(len(sweep.steps), num_frames)
+    networks = [network_of(sweep, member, record) for record in records]
+    is_cube = int(sweep.width[member]) == 3
+    axes = plot.new_axes(2 + is_cube, dim=[2, 2, 3][: 2 + is_cube], size=4.0)
+    curve, plane, *cubes = axes
+    steps, loss = sweep.steps, sweep.loss[member]
+    show = loss_so_far(steps, loss, curve)
+    _draw_data(data, plane)
+    drawn: list[Any] = []
+
+    def draw(frame: int) -> None:
+        record, params = records[frame], networks[frame]
+        show(record)
+        while drawn:
+            drawn.pop().remove()
+        drawn.extend(
+            plot.plot_hyperplanes(_planes(params), limits=LIMITS, colors=LINE_COLORS, ax=plane, linewidths=2.2)
+        )
+        plane.set_title(f"after {steps[record]:,} steps")
+        for cube in cubes:
+            drawn.extend(plot.plot_hidden(_hidden(params, data), np.asarray(data.y), ax=cube, s=5))
+            drawn.append(cube.collections[-1])
+            drawn.append(_draw_plane(params, cube))
+            cube.set_title("hidden units")
+
+    figure = curve.figure
+    assert isinstance(figure, Figure)
+    return plot.save_animation(figure, draw, len(records), paths, frames_per_second=12, progress=progress)
+
+
+def shown_records(num_records: int, num_frames: int) -> list[int]:
+    """Which records a movie shows: most of them early, when most happens."""
+    return np.unique(np.round((num_records - 1) * np.linspace(0, 1, num_frames) ** 2).astype(int)).tolist()
+
+
+def loss_so_far(
+    steps: Int[np.ndarray, " records"], loss: Float[np.ndarray, " records"], ax: Axes, *, what: str = "loss"
+) -> Callable[[int], None]:
+    """Prepare axes for a loss that grows to the right: the function draws it up to a record."""
+    ax.set(xlim=(0, steps[-1]), ylim=(0, 1.05 * loss.max()), xlabel="step", ylabel=what, title="loss so far")
+    ax.xaxis.set_major_locator(MaxNLocator(4))
+    (line,) = ax.plot([], [], color="black", linewidth=1.8)
+    (tip,) = ax.plot([], [], "o", color="black", markersize=5, clip_on=False)
+
+    def show(record: int) -> None:
+        line.set_data(steps[: record + 1], loss[: record + 1])
+        tip.set_data(steps[record : record + 1], loss[record : record + 1])
+
+    return show
+
+
+def _shades(num: int) -> list[Any]:
+    """Colours for ordered things: those of classes, or more of them along a colour map."""
+    if num <= len(plot.COLORS) - 1:
+        return list(plot.COLORS[:num])
+    return list(colormaps["viridis"](np.linspace(0, 0.9, num)))
+
+
+def _draw_data(data: Dataset, ax: Axes, **style: Any) -> None:
+    plot.plot_points(data.x, np.asarray(data.y), ax=ax, **{"s": 4, "alpha": 0.5, "zorder": 2} | style)
+    ax.set_aspect("equal", adjustable="box")
+    ax.set(xlim=LIMITS, ylim=LIMITS, xlabel="$x_1$", ylabel="$x_2$")
+
+
+_planes = jax.jit(hyperplanes)
+
+
+def _hidden(params: Params, data: Dataset) -> np.ndarray:
+    return np.asarray(_first_activation(params, data.x))
+
+
+@jax.jit
+def _first_activation(params: Params, x: Array) -> Array:
+    return hidden_states(params, x)[0].activation
+
+
+def _draw_plane(params: Params, ax: Axes) -> Any:
+    last = params[sorted(params)[-1]]
+    return plot.plot_cube_plane(np.asarray(last["kernel"])[:, 0], float(last["bias"][0]), ax=ax)

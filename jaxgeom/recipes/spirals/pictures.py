@@ -1,0 +1,379 @@
+"""[edge] Pictures of the spirals: data, predictions, bottlenecks, learning curves, rainbow sandwiches, and a movie.
+
+Of each kind of network the picture shows the median seed: the middle one by test accuracy at the end, ties broken by
+test loss. The movie is made of that network's snapshots.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+from jaxtyping import Array, Int
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap, to_rgb
+from matplotlib.figure import Figure
+
+from jaxgeom import plot
+from jaxgeom._reprs import readable
+from jaxgeom._typing import Params, RandomKey
+from jaxgeom.data.datasets import Dataset
+from jaxgeom.domains import box, grid_lines, grid_points
+from jaxgeom.networks.models import hidden_states
+from jaxgeom.plot.sandwich import ATTRIBUTES, NORMALIZATIONS
+from jaxgeom.plot.stages import Morph
+from jaxgeom.recipes.output import check_writable, movie_paths, save_arrays, save_figure, save_report
+from jaxgeom.recipes.spirals.experiment import SPIRAL_MODELS, spiral_data
+from jaxgeom.training.fit import Fit
+
+SANDWICHES = (
+    ((5, 4, 1, 2, 3, 0), False),
+    ((5, 4, 1, 2, 3, 0), True),
+    ((5, 0, 1, 4, 3, 2), False),
+    ((0, 5, 1, 4, 3, 2), True),
+)
+"""Orders of the units, and whether all layers have one scale, in the notebook that these pictures follow."""
+
+SQUARE = box(-1.15, 1.15)
+_NAMES = ("spiral 0", "spiral 1", "spiral 2")
+_NUM_GRID = 241
+
+
+@readable
+class SpiralFacts(NamedTuple):
+    """Test accuracies of one kind of network at the end of training, over seeds."""
+
+    median: float
+    """Median of the accuracies."""
+    min: float
+    """The lowest accuracy."""
+    max: float
+    """The highest accuracy."""
+    median_seed: int
+    """The network that pictures show."""
+    num_diverged: int
+    """Number of networks that met NaN or infinity."""
+
+
+@readable
+class Course(NamedTuple):
+    """One network at some epochs of its training."""
+
+    epoch: Int[np.ndarray, " snapshots"]
+    """Epochs trained at each snapshot."""
+    params: Params
+    """With a leading axis (snapshots)."""
+
+
+def median_seed(run: Fit) -> int:
+    """The middle network of a population by test accuracy at the end, ties broken by test loss; of an even number the
+    better one of the two in the middle."""
+    worst_first = np.lexsort((-np.asarray(run.test_loss)[:, -1], np.asarray(run.test_accuracy)[:, -1]))
+    return int(worst_first[len(worst_first) // 2])
+
+
+def spiral_facts(runs: Mapping[str, Fit]) -> dict[str, SpiralFacts]:
+    """What the networks have learnt: test accuracies of each kind."""
+    facts = {}
+    for name, run in runs.items():
+        last = np.asarray(run.test_accuracy)[:, -1]
+        numbers = (float(np.median(last)), float(last.min()), float(last.max()))
+        facts[name] = SpiralFacts(*numbers, median_seed(run), int(np.sum(run.diverged)))
+    return facts
+
+
+def spiral_table(facts: Mapping[str, SpiralFacts]) -> str:
+    """The facts as a table in plain text."""
+    lines = [f"{'test accuracy':<16} {'median':>8} {'min':>8} {'max':>8}   median seed"]
+    for name, fact in facts.items():
+        lines.append(f"{name:<16} {fact.median:8.1%} {fact.min:8.1%} {fact.max:8.1%}   {fact.median_seed:>11}")
+    return "\n".join(lines)
+
+
+def course_of(run: Fit, seed: int) -> Course:
+    """The snapshots of one network of a population."""
+    steps_of_epoch = int(np.asarray(run.record_steps)[seed, 1])
+    return Course(np.asarray(run.snapshot_steps)[seed] // steps_of_epoch, _member(run.snapshots, seed))
+
+
+def predicted(name: str, params: Params, x: Any) -> Int[np.ndarray, " points"]:
+    """The class that a network predicts for each point."""
+    return np.asarray(_outputs(name, params, x)).argmax(axis=1)
+
+
+@partial(jax.jit, static_argnums=0)
+def _outputs(name: str, params: Params, x: Any) -> Array:
+    return SPIRAL_MODELS[name].apply(params, x)
+
+
+def draw_data(data: Dataset) -> Figure:
+    """The points, coloured by class."""
+    (ax,) = plot.new_axes(size=5)
+    plot.plot_points(data.x, np.asarray(data.y), names=_NAMES, ax=ax)
+    _frame(ax, f"{len(data.x):,} points on three spirals")
+    return _figure(ax)
+
+
+def draw_predictions(data: Dataset, shown: Sequence[tuple[str, Params, str]]) -> Figure:
+    """Points coloured by what networks predict, over their decision regions, side by side.
+
+    Args:
+        data: points.
+        shown: name, parameters and title of each network.
+    """
+    axes = plot.new_axes(len(shown), size=5)
+    _more_room(axes[0])
+    for ax, (name, params, title) in zip(axes, shown, strict=True):
+        _draw_decision(ax, name, params)
+        plot.plot_points(data.x, predicted(name, params, data.x), ax=ax)
+        _frame(ax, title)
+    return _figure(axes[0])
+
+
+def draw_truth(data: Dataset, name: str, params: Params, title: str) -> Figure:
+    """The classes beside what a network predicts."""
+    left, right = plot.new_axes(2, size=5)
+    _more_room(left)
+    plot.plot_points(data.x, np.asarray(data.y), names=_NAMES, ax=left)
+    _frame(left, "truth")
+    _draw_decision(right, name, params)
+    plot.plot_points(data.x, predicted(name, params, data.x), ax=right)
+    _frame(right, title)
+    return _figure(left)
+
+
+def draw_embeddings(data: Dataset, params: Params, title: str) -> Figure:
+    """The data and their places in both bottlenecks; below, a grid on the input, bent by the network."""
+    axes = plot.new_axes(6, size=4.4, num_columns=3)
+    lines = grid_lines(SQUARE, 24, num_points=231)
+    points = [np.asarray(data.x), *_embeddings(params, data.x)]
+    bent = [lines, *_embeddings(params, lines.reshape(-1, 2))]
+    titles = ("input", "first bottleneck", "second bottleneck")
+    for place, (ax, below) in enumerate(zip(axes[:3], axes[3:], strict=True)):
+        plot.plot_points(points[place], np.asarray(data.y), names=_NAMES if place == 0 else None, ax=ax)
+        plot.plot_warped_grid(bent[place].reshape(lines.shape), lines[..., 0], ax=below, cmap="cividis")
+        _frame(ax, titles[place]) if place == 0 else _label(ax, titles[place])
+        _label(below, "a grid on the input" if place == 0 else "and where it goes", unit="$x$" if place == 0 else "$h$")
+    _figure(axes[0]).suptitle(title)
+    return _figure(axes[0])
+
+
+def draw_curves(runs: Mapping[str, Fit]) -> Figure:
+    """Test loss and accuracy against epochs: the median over seeds, the middle half, and the range of all."""
+    figure = plt.figure(figsize=(11, 4.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for color, (name, run) in zip(plot.COLORS, runs.items(), strict=False):
+        epochs = np.arange(np.asarray(run.record_steps).shape[1])
+        for ax, curves in ((left, run.test_loss), (right, run.test_accuracy)):
+            low, lower, middle, upper, high = np.quantile(np.asarray(curves), [0, 0.25, 0.5, 0.75, 1], axis=0)
+            ax.fill_between(epochs[1:], low[1:], high[1:], color=color, alpha=0.07, linewidth=0)
+            ax.fill_between(epochs[1:], lower[1:], upper[1:], color=color, alpha=0.3, linewidth=0)
+            ax.plot(epochs[1:], middle[1:], color=color, linewidth=1.4, label=name)
+    left.set(xscale="log", yscale="log", xlabel="epoch", ylabel="test loss (cross-entropy)")
+    right.set(xscale="log", xlabel="epoch", ylabel="test accuracy", ylim=(0, 1.02))
+    right.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    right.legend(loc="lower right", fontsize="small")
+    num = len(np.asarray(next(iter(runs.values())).record_steps))
+    figure.suptitle(f"median, middle half and range of {num} seeds")
+    return figure
+
+
+def draw_sandwich(layers: Mapping[str, Sequence[Any]], order: Sequence[int], *, common_scale: bool) -> Figure:
+    """Rainbow sandwiches, one a row: layers by what they are called, such as "before ReLU"."""
+    num_layers = len(next(iter(layers.values())))
+    places = np.concatenate([array[:, list(order[:2])] for hidden in layers.values() for array in hidden])
+    wide, high = np.ptp(places, axis=0)
+    # panels fit the scale that they share, unless that is very long and thin
+    aspect = float(np.clip(high / max(wide, 1e-9), 0.25, 4.0)) if common_scale else 0.8
+    width, height = (3.4, 3.4 * aspect) if aspect <= 1 else (4.4 / aspect, 4.4)
+    with plot.dark():
+        size = ((width + 0.9) * num_layers, (height + 1.0) * len(layers) + 0.5)
+        figure = plt.figure(figsize=size, layout="constrained")
+        figure.set_facecolor("black")
+        rows = figure.subplots(len(layers), num_layers, squeeze=False)
+        for axes, (name, hidden) in zip(rows, layers.items(), strict=True):
+            titles = [f"hidden layer {number + 1}\n{name}" for number in range(num_layers)]
+            base = 20.0 * (min(width, height) / 3.4) ** 2
+            plot.sandwich(hidden, order, common_scale=common_scale, base=base, names=titles, axes=list(axes))
+        colors = ", ".join(f"{what}: unit {unit}" for what, unit in zip(ATTRIBUTES[2:], order[2:], strict=True))
+        figure.suptitle(colors + (", one scale" if common_scale else ""))
+    return figure
+
+
+def draw_normalizations(hidden: Sequence[Any], order: Sequence[int]) -> Figure:
+    """The rainbow sandwich with each normalisation, one a row."""
+    with plot.dark():
+        figure = plt.figure(figsize=(2.9 * len(hidden), 2.8 * len(NORMALIZATIONS)), layout="constrained")
+        figure.set_facecolor("black")
+        for axes, how in zip(figure.subplots(len(NORMALIZATIONS), len(hidden)), NORMALIZATIONS, strict=True):
+            titles = [f"layer {number + 1}, {how or 'as it is'}" for number in range(len(hidden))]
+            plot.sandwich(hidden, order, normalization=how, base=14.0, names=titles, axes=list(axes))
+    return figure
+
+
+def course_movie(data: Dataset, course: Course) -> Morph:
+    """The decision regions and both bottlenecks during training, with limits that hold for all frames."""
+    embeddings = jax.jit(jax.vmap(lambda params: _embeddings(params, data.x)))(course.params)
+    grid = jnp.asarray(grid_points(SQUARE, 121))
+    outputs = jax.jit(jax.vmap(lambda params: SPIRAL_MODELS["bottleneck MLP"].apply(params, grid)))(course.params)
+    classes = np.asarray(outputs).argmax(axis=2).reshape(len(course.epoch), 121, 121)
+    axes = plot.new_axes(3, size=3.9)
+    image = _show_classes(axes[0], classes[0])
+    labels = np.asarray(data.y)
+    plot.plot_points(data.x, labels, ax=axes[0], s=4)
+    _frame(axes[0], "input")
+    places = [np.asarray(points) for points in embeddings]
+    for ax, points, title in zip(axes[1:], places, ("first bottleneck", "second bottleneck"), strict=True):
+        _label(ax, title)
+        low, high = points.min(axis=(0, 1)), points.max(axis=(0, 1))
+        middle, half = (low + high) / 2, 0.54 * float((high - low).max())
+        ax.set_aspect("equal", adjustable="box")
+        ax.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half))
+    last: list[Any] = []
+
+    def draw(frame: int) -> None:
+        for artist in last:
+            artist.remove()
+        last.clear()
+        image.set_data(classes[frame])
+        axes[0].set_title(f"input, epoch {course.epoch[frame]:,}")
+        for ax, points in zip(axes[1:], places, strict=True):
+            last.extend(plot.plot_points(points[frame], labels, ax=ax, s=4))
+            ax.set_aspect("equal", adjustable="box")
+
+    return Morph(_figure(axes[0]), draw, len(course.epoch))
+
+
+def save_spirals(
+    key: RandomKey,
+    runs: Mapping[str, Fit],
+    directory: str | os.PathLike[str],
+    settings: dict[str, Any],
+    *,
+    formats: Sequence[str] = ("png", "gif"),
+    num_sandwiches: int = len(SANDWICHES),
+    progress: bool = False,
+) -> list[Path]:
+    """Write ``spirals.json``, ``spirals.npz``, all pictures and the movie.
+
+    Args:
+        key, runs: what :func:`jaxgeom.train_spirals` took and gave. Without snapshots there is no movie.
+        directory: where to; created if need be.
+        settings: recorded in the JSON file.
+        formats: of pictures.
+        num_sandwiches: how many of :data:`SANDWICHES` are drawn.
+        progress: show progress bars.
+
+    Returns:
+        The paths written.
+
+    Raises:
+        ValueError: if the directory cannot be written.
+    """
+    path = check_writable(directory)
+    facts = spiral_facts(runs)
+    train, test = spiral_data(jax.random.fold_in(key, 0))
+    data = Dataset(*(jnp.concatenate(parts) for parts in zip(train, test, strict=True)))
+    members = {name: _member(run.params, facts[name].median_seed) for name, run in runs.items()}
+
+    def title(name: str) -> str:
+        seed = facts[name].median_seed
+        accuracy = np.asarray(runs[name].test_accuracy)[seed, -1]
+        return f"{name}, median seed ({seed})\n{accuracy:.1%} of test points right"
+
+    states = hidden_states(members["deep MLP"], data.x)[:-1]
+    layers = {
+        "before ReLU": [np.asarray(state.pre_activation) for state in states],
+        "ReLU": [np.asarray(state.activation) for state in states],
+    }
+    figures: dict[str, Callable[[], Figure]] = {
+        "data": lambda: draw_data(data),
+        "predictions": lambda: draw_predictions(
+            data, [(name, members[name], title(name)) for name in ("deep linear", "MLP")]
+        ),
+        "truth": lambda: draw_truth(data, "deep MLP", members["deep MLP"], title("deep MLP")),
+        "embeddings": lambda: draw_embeddings(
+            data, members["bottleneck MLP"], title("bottleneck MLP").replace("\n", ": ")
+        ),
+        "curves": lambda: draw_curves(runs),
+        "normalizations": lambda: draw_normalizations(layers["ReLU"], SANDWICHES[0][0]),
+    }
+    for number, (order, common_scale) in enumerate(SANDWICHES[:num_sandwiches]):
+        figures[f"sandwich{number + 1}"] = partial(draw_sandwich, layers, order, common_scale=common_scale)
+    arrays: dict[str, Any] = {"x": data.x, "y": data.y, "is_test": np.arange(len(data.x)) >= len(train.x)}
+    for name, run in runs.items():
+        arrays |= spiral_arrays(name, run)
+    report = save_report(path / "spirals.json", settings, {name: fact._asdict() for name, fact in facts.items()})
+    written = [report, save_arrays(path / "spirals.npz", arrays)]
+    for name, draw in figures.items():
+        written += save_figure(draw(), path / f"spirals_{name}", formats, dpi=100)
+    movies = movie_paths(path / "spirals_training", formats)
+    if movies and runs["bottleneck MLP"].snapshots is not None:
+        movie = course_movie(data, course_of(runs["bottleneck MLP"], facts["bottleneck MLP"].median_seed))
+        bar = "drawing the movie" if progress else False
+        plot.save_animation(movie.figure, movie.draw, movie.num_frames, movies, frames_per_second=8, progress=bar)
+        plt.close(movie.figure)
+        written += movies
+    return written
+
+
+def spiral_arrays(name: str, run: Fit) -> dict[str, Any]:
+    """What the file of arrays holds of one kind of network."""
+    curves = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+    return {f"{name}/{field}": getattr(run, field) for field in curves} | {
+        f"{name}/{layer}/{what}": array for layer, entries in run.params.items() for what, array in entries.items()
+    }
+
+
+def _member(params: Params, seed: int) -> Params:
+    return jax.tree.map(lambda leaf: leaf[seed], params)
+
+
+@jax.jit
+def _embeddings(params: Params, x: Any) -> tuple[Any, Any]:
+    """The places of points in both bottlenecks."""
+    states = hidden_states(params, x)
+    return states[1].activation, states[3].activation
+
+
+def _draw_decision(ax: Axes, name: str, params: Params) -> None:
+    """The regions of the predicted classes, in pale colours."""
+    classes = predicted(name, params, grid_points(SQUARE, _NUM_GRID)).reshape(_NUM_GRID, _NUM_GRID)
+    _show_classes(ax, classes)
+
+
+def _show_classes(ax: Axes, classes: Int[np.ndarray, "rows columns"]) -> Any:
+    pale = ListedColormap([tuple(0.72 + 0.28 * np.array(to_rgb(color))) for color in plot.COLORS[:3]])
+    (left, bottom), (right, top) = SQUARE
+    extent = (float(left), float(right), float(bottom), float(top))
+    return ax.imshow(classes, cmap=pale, vmin=-0.5, vmax=2.5, origin="lower", extent=extent, zorder=0.5)
+
+
+def _figure(ax: Axes) -> Figure:
+    figure: Any = ax.figure  # get_figure(root=True) came with matplotlib 3.10
+    return figure.figure
+
+
+def _more_room(ax: Axes) -> None:
+    """Above titles of two lines."""
+    engine: Any = _figure(ax).get_layout_engine()
+    engine.set(h_pad=0.12)
+
+
+def _label(ax: Axes, title: str, unit: str = "$h$") -> None:
+    ax.set_title(title)
+    name = unit.strip("$")
+    ax.set(xlabel=f"${name}_1$", ylabel=f"${name}_2$")
+
+
+def _frame(ax: Axes, title: str) -> None:
+    """The input square, always the same."""
+    _label(ax, title, "$x$")
+    (left, bottom), (right, top) = SQUARE
+    ax.set_aspect("equal", adjustable="box")
+    ax.set(xlim=(left, right), ylim=(bottom, top), xticks=[-1, -0.5, 0, 0.5, 1], yticks=[-1, -0.5, 0, 0.5, 1])

@@ -1,0 +1,200 @@
+"""[edge] Pictures and animations of stretching: all stages of both networks, and points on their way between them."""
+
+import os
+import textwrap
+from collections.abc import Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import matplotlib.pyplot as plt
+import numpy as np
+from jaxtyping import Array, Float
+from matplotlib.figure import Figure
+
+from jaxgeom import plot
+from jaxgeom._reprs import readable
+from jaxgeom._typing import Params, RandomKey
+from jaxgeom.domains import box, grid_lines
+from jaxgeom.networks.layers import named_layers
+from jaxgeom.plot.stages import Morph, morph_stages, plot_stages
+from jaxgeom.recipes.output import check_writable, movie_paths, save_arrays, save_figure, save_report
+from jaxgeom.recipes.stretch import experiment as stretch
+
+
+@readable
+class Case(NamedTuple):
+    """Points and the networks that they go through."""
+
+    dim: int
+    """Number of coordinates of the points, 1 or 2."""
+    kind: str
+    """Arrangement of the points: "mesh" or "cloud"."""
+    activation: str
+    """Name of the activation of all hidden layers."""
+    weights: str
+    """Name of the kind of weights."""
+    x: Float[np.ndarray, "points dim"]
+    """The points."""
+    networks: tuple[Params, ...]
+    """Both networks in the plane, the short one on the line."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.dim}d_{self.kind}_{self.activation}_{self.weights}"
+
+    @property
+    def title(self) -> str:
+        where = "on the line" if self.dim == 1 else "in the plane"
+        how = "by hand" if self.weights == "manual" else "random"
+        return f"A {self.kind} {where}, {self.activation}, first layer {how}"
+
+
+def stretch_cases(
+    key: RandomKey,
+    *,
+    kinds: Sequence[str] = stretch.INPUTS,
+    activations: Sequence[str] = ("tanh", "relu"),
+    weights: Sequence[str] = ("manual",),
+    hidden: int = 3,
+    scale: float = stretch.SCALE,
+    use_bias: bool = False,
+) -> Iterator[Case]:
+    """All combinations of these in the plane, through 2-hidden-2 and 2-hidden-hidden-2; then on the line, through 1-2-1
+    with random weights.
+
+    Raises:
+        ValueError: for what :func:`jaxgeom.recipes.stretch.experiment.stretch_networks` and its like refuse.
+    """
+    input_key, plane_key, line_key = (jax.random.fold_in(key, place) for place in (3, 4, 0))
+    for kind, activation, by in product(kinds, activations, weights):
+        networks = stretch.stretch_networks(
+            plane_key, hidden=hidden, activation=activation, weights=by, scale=scale, use_bias=use_bias
+        )
+        yield Case(2, kind, activation, by, np.asarray(stretch.stretch_inputs(input_key, kind)), tuple(networks))
+    for kind, activation in product(kinds, activations):
+        network = stretch.stretch_networks(
+            line_key, dim=1, hidden=2, activation=activation, weights="random", use_bias=use_bias
+        ).short
+        x = np.asarray(stretch.stretch_inputs(input_key, kind, dim=1))
+        yield Case(1, kind, activation, "random", x, (network,))
+
+
+def carried_lines(x: Float[Array | np.ndarray, "points dim"], num: int) -> Float[np.ndarray, "lines _ dim"]:
+    """Grid lines over the square around zero that holds the points; in one dimension the line itself."""
+    extent = float(np.ceil(np.abs(np.asarray(x)).max()))
+    return grid_lines(box(-extent, extent, dim=np.shape(x)[1]), num, num_points=6 * num + 1)
+
+
+def draw_prefixes(networks: Sequence[Params], x: Float[Array | np.ndarray, "points in"], *, title: str = "") -> Figure:
+    """Draw the input and the outputs of all prefixes of networks, coloured by the first input coordinate, on dark.
+
+    The upper row leads through the first network. The lower one leads through the second, from where they part; beside
+    it stand the weights.
+    """
+    lines = carried_lines(x, 21)
+    found, carried = stretch.prefixes(networks, x), stretch.prefixes(networks, lines)
+    columns, rows = len(stretch.stages(networks[0], x)), len(networks)
+    places = [*range(columns), *range(rows * columns - len(found) + columns, rows * columns)]
+    with plot.dark():
+        width, height = 4.2 * columns, 4.3 * rows + 0.6
+        figure = plt.figure(figsize=(width, height))
+        figure.suptitle(title, fontsize="x-large", y=1 - 0.2 / height)
+        edges = {"left": 0.6 / width, "right": 1 - 0.2 / width, "bottom": 0.6 / height, "top": 1 - 1.15 / height}
+        grid = figure.add_gridspec(rows, columns, wspace=0.36, hspace=0.36, **edges)
+        axes = []
+        for place, stage in zip(places, found.values(), strict=True):
+            kind: Any = "3d" if stage.points.shape[1] >= 3 else None
+            axes.append(figure.add_subplot(grid[place // columns, place % columns], projection=kind))
+        if rows > 1:
+            _write_weights(figure.add_subplot(grid[1, 0]), networks[-1])
+    plot_stages(
+        [stage.points for stage in found.values()],
+        np.asarray(x)[:, 0],
+        [textwrap.fill(name, 24) for name in found],
+        lines=[stage.points for stage in carried.values()],
+        line_color=lines[..., 0],
+        axes=axes,
+        s=22.0 if np.shape(x)[1] == 1 else 6.0,
+    )
+    return figure
+
+
+def morph(params: Params, x: Float[Array | np.ndarray, "points in"], *, frames_per_step: int = 16) -> Morph:
+    """The points on their way through a network, step after step, with grid lines carried along."""
+    x = np.asarray(x)
+    lines = carried_lines(x, 13)
+    found = stretch.stages(params, x)
+    return morph_stages(
+        [stage.points for stage in found],
+        x[:, 0],
+        stretch.step_names(found),
+        lines=[stage.points for stage in stretch.stages(params, lines)],
+        line_color=lines[..., 0],
+        frames_per_step=frames_per_step,
+        frames_of_rest=max(1, frames_per_step // 2),
+        s=26.0 if x.shape[1] == 1 else 7.0,
+    )
+
+
+def save_stretch(
+    cases: Sequence[Case],
+    directory: str | os.PathLike[str],
+    settings: dict[str, Any],
+    *,
+    formats: Sequence[str] = ("png", "gif"),
+    frames_per_step: int = 16,
+    progress: bool = False,
+) -> list[Path]:
+    """Write ``stretch.json``, ``stretch.npz``, and for each case a figure and an animation of its longest network.
+
+    Args:
+        cases: as :func:`stretch_cases` gives them.
+        directory: where to; created if need be.
+        settings: recorded in the JSON file.
+        formats: of pictures.
+        frames_per_step: frames of the animations from stage to stage.
+        progress: show progress bars.
+
+    Returns:
+        The paths written.
+
+    Raises:
+        ValueError: if the directory cannot be written.
+    """
+    path = check_writable(directory)
+    arrays: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
+    for case in cases:
+        for name, stage in stretch.prefixes(case.networks, case.x).items():
+            arrays[f"{case.name}/{name}"] = stage.points
+        facts[case.name] = {
+            "weights": jax.tree.map(np.asarray, case.networks[-1]),
+            "steps": [step._asdict() for step in stretch.step_facts(case.networks[-1], case.x)],
+        }
+    written = [save_report(path / "stretch.json", settings, facts), save_arrays(path / "stretch.npz", arrays)]
+    for case in cases:
+        where = path / f"stretch_{case.name}"
+        written += save_figure(draw_prefixes(case.networks, case.x, title=case.title), where, formats, dpi=90)
+        movies = movie_paths(where, formats)
+        if movies:
+            # a mesh of 10,000 points is as well seen by every second one along each axis
+            x = case.x.reshape(100, 100, 2)[::2, ::2].reshape(-1, 2) if len(case.x) == 10_000 else case.x
+            moving = morph(case.networks[-1], x, frames_per_step=frames_per_step)
+            title = f"drawing {case.name}" if progress else False
+            plot.save_animation(moving.figure, moving.draw, moving.num_frames, movies, progress=title)
+            plt.close(moving.figure)
+            written += movies
+    return written
+
+
+def _write_weights(ax: Any, params: Params) -> None:
+    """The weights of a network, rows for inputs, as a text."""
+    lines = []
+    for index, (_, activation, layer) in enumerate(named_layers(params)):
+        lines.append(f"layer {index + 1}" + ("" if activation == "linear" else f", {activation}"))
+        rows = [*np.asarray(layer.kernel), *([np.asarray(layer.bias)] if np.any(layer.bias) else [])]
+        lines += ["  " + " ".join(f"{value:6.2f}" for value in row) for row in rows] + [""]
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, "\n".join(lines).rstrip(), family="monospace", ha="center", va="center", transform=ax.transAxes)

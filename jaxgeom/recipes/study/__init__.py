@@ -1,0 +1,1 @@
+"""[edge] Studies described by TOML files."""

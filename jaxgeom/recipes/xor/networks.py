@@ -1,0 +1,216 @@
+"""[edge] XOR: single networks, looked at closely, and pairs of networks, compared.
+
+The network that solves XOR by hand; networks that learn it, with snapshots every ten steps; and how far the affine maps
+of one network are an affine image of those of another, for two networks and for many pairs.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import optax
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxgeom._reprs import readable
+from jaxgeom._typing import RandomKey
+from jaxgeom.analysis.comparison import affine_triples, fit_affine, predict_affine, r_squared
+from jaxgeom.data.datasets import parity
+from jaxgeom.data.losses import side_is_right, squared_error
+from jaxgeom.domains import box, corners, grid_points
+from jaxgeom.host.chunks import map_chunks
+from jaxgeom.networks.layers import Dense, Layers, layers_of, slope_of
+from jaxgeom.networks.models import mlp
+from jaxgeom.recipes.xor.experiment import LEARNING_RATE, NUM_STEPS
+from jaxgeom.regions.batches import in_float64
+from jaxgeom.training.fit import Fit, fit
+from jaxgeom.training.population import Solved
+
+SNAPSHOT_EVERY = 10
+DATA = corners(box())
+"""The four points, with the targets of ``parity(2)``."""
+
+
+@readable
+class Pair(NamedTuple):
+    """Two networks on a grid of points, and their affine maps sent onto each other."""
+
+    points: Float[np.ndarray, "points 2"]
+    """The grid."""
+    triples: tuple[Float[np.ndarray, "points 3"], Float[np.ndarray, "points 3"]]
+    """Gradient and intercept of network 1 and of network 2 at each point."""
+    images: tuple[Float[np.ndarray, "points 3"], Float[np.ndarray, "points 3"]]
+    """What the fit of 1 to 2 makes of the first, and that of 2 to 1 of the second."""
+    distinct: tuple[Bool[np.ndarray, " points"], Bool[np.ndarray, " points"]]
+    """The first point of each distinct affine map, of network 1 and of network 2."""
+    r_squared: tuple[float, float]
+    """Of both fits, over all points."""
+
+
+@readable
+class PairScores(NamedTuple):
+    """R² of many pairs."""
+
+    widths: tuple[int, int]
+    """Hidden units of the first and the second networks."""
+    all_points: Float[np.ndarray, " pairs"]
+    """R² over the grid, of the map fitted there."""
+    data_points: Float[np.ndarray, " pairs"]
+    """R² over the grid, of the map fitted at the four data points only."""
+    members: Int[np.ndarray, "pairs 2"]
+    """Numbers of the two networks in their populations."""
+
+
+def xor_by_hand() -> Layers:
+    """f(x, y) = 2 relu(x + y + 1) - 4 relu(x + y) - 1, whose sign is XOR on {-1, 1}²: it is 1 where x + y = 0, -1 at
+    (-1, -1) and -3 at (1, 1)."""
+    return (
+        Dense(np.ones((2, 2)), np.array([1.0, 0.0])),
+        Dense(np.array([[2.0], [-4.0]]), np.array([-1.0])),
+    )
+
+
+def xor_training(key: RandomKey, width: int, seed: int, try_number: int, *, every: int = SNAPSHOT_EVERY) -> Fit:
+    """One network of :func:`jaxgeom.train_xor` trained once more, with its loss at every step and snapshots.
+
+    Args:
+        key, width: as given to :func:`jaxgeom.train_xor`.
+        seed: number of the network.
+        try_number: which of its tries, from 0; ``tries - 1`` is the one that solved XOR.
+        every: steps between snapshots.
+    """
+    own_key = jax.random.fold_in(jax.random.fold_in(key, width), seed)
+
+    @jax.jit
+    def run(key: RandomKey) -> Fit:
+        return fit(
+            key,
+            mlp((2, width, 1)),
+            optax.sgd(LEARNING_RATE),
+            squared_error,
+            parity(2),
+            num_epochs=NUM_STEPS,
+            accuracy=side_is_right,
+            snapshot_every=every,
+        )
+
+    return jax.tree.map(np.asarray, run(jax.random.fold_in(own_key, try_number)))
+
+
+def xor_values(layers: Layers, points: Float[np.ndarray, "points 2"]) -> Float[np.ndarray, "*networks points"]:
+    """The output at each point, of one network or a population, by NumPy in float64."""
+    h = np.asarray(points, np.float64)
+    for index, layer in enumerate(layers):
+        if index:
+            h = np.where(h > 0, h, np.asarray(slope_of(layers[index - 1]))[..., None, :] * h)
+        h = h @ np.asarray(layer.kernel, np.float64) + np.asarray(layer.bias)[..., None, :]
+    return h[..., 0]
+
+
+def xor_pair(first: Layers, second: Layers, *, num_grid: int = 101) -> Pair:
+    """Compare two networks in both directions, over a grid on [-1, 1]² and the four data points."""
+    points = grid_points(box(), num_grid, with_corners=True)
+    triples = in_float64(_triples, points=points)
+    x, y = (np.asarray(triples(jax.tree.map(lambda array: array[None], layers)))[0] for layers in (first, second))
+    with jax.enable_x64(True):
+        there, back = (tuple(map(np.asarray, _image(*each))) for each in ((x, y), (y, x)))
+    scores = float(there[1]), float(back[1])
+    return Pair(points, (x, y), (there[0], back[0]), (_is_distinct(x), _is_distinct(y)), scores)
+
+
+@jax.jit
+def _image(x: Array | np.ndarray, y: Array | np.ndarray) -> tuple[Array, Array]:
+    image = predict_affine(fit_affine(x, y), x)
+    return image, r_squared(y, image)
+
+
+def _is_distinct(triples: Float[np.ndarray, "points 3"], atol: float = 1e-3) -> Bool[np.ndarray, " points"]:
+    """The rows of which no kept one before is within ``atol``."""
+    is_kept = np.zeros(len(triples), bool)
+    kept = np.empty((0, 3))
+    for row in np.sort(np.unique(triples, axis=0, return_index=True)[1]):
+        if not len(kept) or np.square(kept - triples[row]).sum(axis=1).min() >= atol**2:
+            kept = np.concatenate([kept, triples[row][None]])
+            is_kept[row] = True
+    return is_kept
+
+
+def compare_pairs(first: Layers, second: Layers, *, num_grid: int = 101, progress: bool | str = False) -> PairScores:
+    """R² of network i of the first population against network i of the second, for all i at once.
+
+    Args:
+        first, second: populations of as many networks, one leading axis.
+        num_grid: grid points along each axis, on [-1, 1]².
+        progress: show a progress bar; a string is its title.
+    """
+    points = grid_points(box(), num_grid, with_corners=True)
+    triples = in_float64(_triples, points=points)
+
+    def scores(pairs: tuple[Layers, Layers]) -> tuple[Array, Array]:
+        return in_float64(_scores)(tuple(triples(layers) for layers in pairs))
+
+    on_grid, at_data = map_chunks(scores, (first, second), chunk_size=16, progress=progress)
+    widths = (first[0].bias.shape[-1], second[0].bias.shape[-1])
+    return PairScores(widths, on_grid, at_data, np.repeat(np.arange(len(on_grid))[:, None], 2, axis=1))
+
+
+def _members(layers: Layers, numbers: Int[np.ndarray, " chosen"]) -> Layers:
+    return jax.tree.map(lambda array: np.asarray(array)[numbers], layers)
+
+
+@jax.jit
+def _triples(layers: Layers, *, points: Array) -> Array:
+    return jax.vmap(affine_triples, in_axes=(0, None))(layers, points)
+
+
+@jax.jit
+def _scores(triples: tuple[Array, Array]) -> tuple[Array, Array]:
+    """Apart from the networks, so that pairs of any widths share the program. The last rows are the data points."""
+
+    def one(x: Array, y: Array) -> tuple[Array, Array]:
+        fits = fit_affine(x, y), fit_affine(x[-len(DATA) :], y[-len(DATA) :])
+        over_all, at_data = (r_squared(y, predict_affine(fit, x)) for fit in fits)
+        return over_all, at_data
+
+    return jax.vmap(one)(*triples)
+
+
+def xor_pair_scores(
+    trained: dict[int, Solved], *, num_pairs: int = 100, num_grid: int = 101, progress: bool = False
+) -> list[PairScores]:
+    """R² of pairs of networks that solve XOR: of each width with its like, and of each width with the next one.
+
+    Networks with even numbers are compared with those with odd numbers, so that no network is in two pairs of a kind.
+
+    Args:
+        trained: networks by width, as :func:`jaxgeom.train_xor` gives them.
+        num_pairs: at most so many of each kind.
+        num_grid: grid points along each axis.
+        progress: show progress bars.
+    """
+    layers = {width: layers_of(networks.params) for width, networks in trained.items()}
+    solved = {width: np.flatnonzero(each.is_solved & ~each.diverged) for width, each in trained.items()}
+    found = []
+    for a, b in [(width, width) for width in trained] + list(pairwise(trained)):
+        first, second = solved[a][::2][:num_pairs], solved[b][1::2][:num_pairs]
+        num = min(len(first), len(second))
+        if num:
+            one, other = _members(layers[a], first[:num]), _members(layers[b], second[:num])
+            title = f"pairs {a} and {b}" if progress else False
+            scores = compare_pairs(one, other, num_grid=num_grid, progress=title)
+            found.append(scores._replace(members=np.stack([first[:num], second[:num]], axis=1)))
+    return found
+
+
+def chosen_pairs(scores: Sequence[PairScores]) -> dict[str, tuple[PairScores, int]]:
+    """Pairs to look at: "similar" and "dissimilar", those with the highest and the lowest R² among the networks of
+    the first width, and "unlike", the median one of the first kind with two different widths."""
+    found: dict[str, tuple[PairScores, int]] = {}
+    for each in scores:
+        order = np.argsort(each.all_points, kind="stable")
+        if each.widths[0] != each.widths[1]:
+            found.setdefault("unlike", (each, int(order[len(order) // 2])))
+        elif "similar" not in found and len(order) > 1:
+            found |= {"similar": (each, int(order[-1])), "dissimilar": (each, int(order[0]))}
+    return found

@@ -1,0 +1,132 @@
+"""[host] What a grid of points sees of the regions of whole populations: capacities sized from the data, in chunks.
+
+Drives :mod:`jaxgeom.regions.grid.regions`, and on a CPU its parts one by one; nothing is cut off.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int64
+
+from jaxgeom._reprs import readable
+from jaxgeom.host.chunks import check_chunk_size, map_chunks
+from jaxgeom.networks.affine import activation_words, affine_maps_of_patterns
+from jaxgeom.networks.layers import Layers, check_layers
+from jaxgeom.regions.batches import NOT_COUNTED, flattened, in_float64
+from jaxgeom.regions.grid.host import first_columns, num_kept
+from jaxgeom.regions.grid.regions import checked_points, flat_maps, grid_regions
+from jaxgeom.theory import zaslavsky
+
+_CHUNK_BYTES = 2**26
+_FIRST_CAPACITY = 2048
+
+
+@readable
+class GridCounts(NamedTuple):
+    """What a grid of points sees of each network's regions; shapes are the leading axes of the layers."""
+
+    num_patterns: Int64[np.ndarray, "*networks"]
+    """Distinct activation patterns over the points."""
+    num_maps: Int64[np.ndarray, "*networks"]
+    """Distinct affine maps over the points, by the rule of the XOR study."""
+
+
+def count_grid_regions(
+    layers: Layers,
+    points: Float[Array | np.ndarray, "points in"],
+    atol: float = 1e-3,
+    *,
+    chunk_size: int | None = None,
+    progress: bool | str = False,
+) -> GridCounts:
+    """Count the activation patterns and affine maps that many networks show on a grid of points.
+
+    The counts of :func:`jaxgeom.grid_regions` for one network or a population of any size, on the host: never
+    truncated, in bounded memory, in float64.
+
+    Args:
+        layers: one network, or a population with any leading axes.
+        points: where to look, for instance :func:`jaxgeom.grid_points`.
+        atol: tolerance on the distance between affine maps.
+        chunk_size: networks computed at once; default by memory.
+        progress: show a progress bar; a string is its title.
+
+    Raises:
+        ValueError: as :func:`jaxgeom.grid_regions`. In a population, members with NaN or infinite weights do not
+            raise but get the count -1.
+    """
+    check_chunk_size(chunk_size)
+    points = np.asarray(checked_points(points, atol))
+    layers, leading, is_finite = flattened(check_layers(layers, dim=points.shape[1]))
+    num_points = len(points)
+    counts = np.full((2, len(is_finite)), NOT_COUNTED, np.int64)
+    pending = np.flatnonzero(is_finite)
+    capacity = min(num_points, _FIRST_CAPACITY, _most_regions_of_one_layer(layers) or _FIRST_CAPACITY)
+    is_cpu = jax.default_backend() == "cpu"
+    while len(pending):
+        units = sum(layer.bias.shape[-1] for layer in layers[:-1])
+        bytes_each = num_points * (units // 4 + 64) + capacity * units * 8 * (points.shape[1] + 2)
+        size = chunk_size or int(np.clip(_CHUNK_BYTES // bytes_each, 1, 16))
+        if is_cpu:
+            function = in_float64(_counts_by_numpy, points=points, atol=float(atol), rooms=[0])
+        else:
+            function = in_float64(_grid_counts, points=points, atol=atol, capacity=capacity)
+        members = jax.tree.map(lambda array, pending=pending: array[pending], layers)
+        found, maps = map_chunks(function, members, chunk_size=size, progress=progress)
+        is_complete = (found <= capacity) | is_cpu
+        counts[:, pending[is_complete]] = found[is_complete], maps[is_complete]
+        pending = pending[~is_complete]
+        if len(pending):
+            capacity = min(num_points, 1 << int(found.max() - 1).bit_length())
+    return GridCounts(*counts.reshape(2, *leading))
+
+
+def _counts_by_numpy(
+    layers: Layers, *, points: np.ndarray, atol: float, rooms: list[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The counts of some networks: two small programs for patterns and maps, and NumPy for what is distinct.
+
+    Args:
+        layers: one leading axis.
+        points, atol: as for :func:`count_grid_regions`.
+        rooms: how many cells there was room for so far, which grows at need, so that few sizes are compiled.
+    """
+    words = np.asarray(_words(layers, points))
+    cells = [first_columns(own) for own in words]
+    rooms[0] = room = max(rooms[0], 1 << (max(map(len, cells)) - 1).bit_length())
+    patterns = np.zeros((*words.shape[:2], room), np.uint32)
+    for own, found, some in zip(patterns, words, cells, strict=True):
+        own[:, : len(some)] = found[:, some]
+    rows = np.asarray(_maps(layers, patterns))
+    kept = [num_kept(own[: len(some)], atol) for own, some in zip(rows, cells, strict=True)]
+    return np.array([len(some) for some in cells]), np.array(kept)
+
+
+@jax.jit
+def _words(layers: Layers, points: Array) -> Array:
+    return jax.vmap(lambda network: activation_words(network, points.astype(jnp.float64)))(layers)
+
+
+@jax.jit
+def _maps(layers: Layers, patterns: Array) -> Array:
+    return jax.vmap(lambda network, words: flat_maps(*affine_maps_of_patterns(network, words)))(layers, patterns)
+
+
+@partial(jax.jit, static_argnames="capacity")
+def _grid_counts(layers: Layers, points: Array, atol: float | Array, *, capacity: int) -> tuple[Array, Array]:
+    def single(layers: Layers) -> tuple[Array, Array]:
+        regions = grid_regions(layers, points, atol, capacity=capacity)
+        return regions.num_patterns, regions.num_maps
+
+    return jax.vmap(single)(layers)
+
+
+def _most_regions_of_one_layer(layers: Layers) -> int | None:
+    """Zaslavsky's bound on the patterns of one hidden layer; None for deeper networks."""
+    if len(layers) > 2:
+        return None
+    dim, units = layers[0].kernel.shape[-2:]
+    return zaslavsky(units, dim) if len(layers) == 2 else 1

@@ -1,0 +1,497 @@
+"""Training one network as a pure function of a random key.
+
+:func:`trainer` pairs a model, an optax optimizer and a loss as ``(init, step)``; :func:`fit` is a whole run:
+initialisation, epochs of minibatches or full-batch steps, records and snapshots. Both work under ``jit`` and
+``vmap``: a population is ``jax.vmap(lambda key: fit(key, ...))(keys)``, and settings such as learning rates are
+arguments of the function that is mapped.
+
+Under ``vmap``, networks made by :func:`jaxgeom.mlp` are trained with the networks along the last axis
+(:mod:`jaxgeom.training.lanes`), which is many times faster; see :func:`takes_lanes` for when. Everything else goes the
+general way, with the same results to rounding.
+
+A step that produces NaN or infinity is not taken: the network stays at its last finite parameters, and ``diverged``
+and ``diverged_step`` say so.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.custom_batching import custom_vmap
+from jaxtyping import Array, Bool, Float, Int, Int32, Shaped
+
+from jaxgeom._reprs import readable
+from jaxgeom._typing import Params, PyTree, RandomKey
+from jaxgeom.data.datasets import Dataset
+from jaxgeom.data.losses import PerPoint
+from jaxgeom.host.inputs import as_array, as_key
+from jaxgeom.networks.models import Model
+from jaxgeom.training.cpu_kernel import one_kernel
+from jaxgeom.training.lanes import Points, lanes_engine
+from jaxgeom.training.loop import NEVER, Engine, Outcome, StepFunctions, TrainState, advance, run
+from jaxgeom.training.native import MOST_SNAPSHOTS, NativeRun, Split, named_results, native_run
+from jaxgeom.training.optimizers import Hoisted, Optimizer, check_optimizer, hoisted, initial_state, masked, update_by
+from jaxgeom.training.padding import check_padding
+from jaxgeom.training.plan import Plan, check_data, plan_run
+from jaxgeom.training.primitive import Work, bind
+from jaxgeom.training.scalar_graph import Unsupported
+from jaxgeom.training.shuffle import keys_of_epoch, shuffle_keys, shuffled
+
+Loss = PerPoint
+"""``loss(outputs, targets)`` gives one number a point, shape (points,); see :mod:`jaxgeom.losses`."""
+
+MIN_LANES = 8
+"""Smaller populations are filled up to so many, with copies of their last network."""
+MAX_FEW = 512
+"""Parameters of a network up to which that is faster than the general path, for a population of one."""
+MAX_WIDTH = 128
+"""So do wider networks, which are better served by matrix products."""
+
+
+@readable
+class Trainer(NamedTuple):
+    """Training as two pure functions."""
+
+    init: Callable[[RandomKey], TrainState]
+    """``init(key)`` draws the parameters."""
+    step: Callable[..., tuple[TrainState, Array]]
+    """``step(state, x, y, weight=None)`` gives the next state, and the loss before the step. ``weight`` (points,)
+    weights the points of the batch; zeros leave points out."""
+
+
+@readable
+class Fit(NamedTuple):
+    """A finished run. Records and snapshots include the state before training, at step 0."""
+
+    params: Params
+    """Parameters at the end, or the last finite ones."""
+    initial_params: Params
+    """Parameters before training."""
+    record_steps: Int[Array, " records"] | None
+    """Steps taken at each record; None if nothing was recorded."""
+    train_loss: Float[Array, " records"] | None
+    """Mean loss over the whole training split at each record; None if nothing was recorded."""
+    train_accuracy: Float[Array, " records"] | None
+    """Fraction of points of the training split that are right; None if no ``accuracy`` was given."""
+    test_loss: Float[Array, " records"] | None
+    """Mean loss over the test split; None without one."""
+    test_accuracy: Float[Array, " records"] | None
+    """Fraction of points of the test split that are right; None without ``accuracy`` or test split."""
+    batch_losses: Float[Array, " steps"] | None
+    """Loss of each batch, before the step that it leads to; nan once the network has stopped or diverged; None if not
+    asked for."""
+    snapshot_steps: Int[Array, " snapshots"] | None
+    """Steps taken at each snapshot; None if none was asked for."""
+    snapshots: PyTree | None
+    """Parameters at those steps (or what ``keep`` makes of them), stacked along a leading axis; None if not asked
+    for."""
+    diverged: Bool[Array, ""]
+    """Whether training met NaN or infinity and stopped there."""
+    diverged_step: Int32[Array, ""]
+    """The step that did, counted from 1; -1 if none."""
+    stopped_step: Int32[Array, ""] | None
+    """Steps taken until ``stop_accuracy`` was reached; -1 if it never was, None if it was not asked for."""
+
+
+def trainer(model: Model, optimizer: Optimizer, loss: Loss) -> Trainer:
+    """Pair a model, an optimizer and a loss as pure functions ``init`` and ``step``.
+
+    Args:
+        model: what to train.
+        optimizer: any optax optimizer that takes plain parameters and mean gradients; ``value``, ``grad`` and
+            ``value_fn`` are passed on to those that ask for them, such as line searches.
+        loss: one number a point; see :mod:`jaxgeom.losses`.
+
+    Raises:
+        TypeError: for what is no optimizer.
+    """
+    optimizer, mean_loss = check_optimizer(optimizer), _mean_loss(model, loss)
+    functions = _functions_of_one(mean_loss, masked(update_by(optimizer, mean_loss), model.mask))
+
+    def init(key: RandomKey) -> TrainState:
+        params = model.init(as_key(key))
+        return TrainState(params, initial_state(optimizer, params), jnp.int32(0), jnp.int32(NEVER))
+
+    def step(
+        state: TrainState,
+        x: Shaped[Array | np.ndarray, "points in"],
+        y: Shaped[Array | np.ndarray, "points *out"],
+        weight: Array | None = None,
+    ) -> tuple[TrainState, Array]:
+        x, y = jnp.asarray(as_array("x", x)), jnp.asarray(as_array("y", y))
+        goes_on = state.diverged_step == NEVER
+        return advance(functions, state, x, y, weight, goes_on, goes_on)
+
+    return Trainer(init, step)
+
+
+def fit(
+    key: RandomKey,
+    model: Model,
+    optimizer: Optimizer,
+    loss: Loss,
+    train: Dataset,
+    *,
+    num_epochs: int,
+    batch_size: int | None = None,
+    drop_last: bool = True,
+    shuffle: bool = True,
+    test: Dataset | None = None,
+    accuracy: Loss | None = None,
+    record: str | int | None = "epoch",
+    batch_losses: bool = False,
+    snapshot_every: int | None = None,
+    snapshot_steps: Sequence[int] | None = None,
+    keep: Callable[[Params], PyTree] | None = None,
+    stop_accuracy: float | None = None,
+    order_key: RandomKey | None = None,
+) -> Fit:
+    """Train one network: a pure function of its key.
+
+    Args:
+        key: decides the initial parameters and the order of the points.
+        model, optimizer, loss: as for :func:`trainer`.
+        train: points and targets.
+        num_epochs: passes over the data; with full batches, steps.
+        batch_size: points a step; default is the full batch.
+        drop_last: leave out the incomplete batch at the end of an epoch, or else take it as a smaller one.
+        shuffle: draw a new order of the points for every epoch (minibatches only).
+        test: a second split, only evaluated.
+        accuracy: which points are right, such as :func:`jaxgeom.losses.class_is_right`.
+        record: evaluate the whole splits before training and after every "epoch", every "step" or so many steps, or
+            never (None).
+        batch_losses: keep the loss of every batch, which costs nothing.
+        snapshot_every: take a snapshot every so many steps, starting with step 0.
+        snapshot_steps: or after these steps, ascending.
+        keep: what to keep in a snapshot, a pure function of the parameters; default is the parameters themselves.
+        stop_accuracy: stop a network (keep its parameters as they are) once a record finds this accuracy on the
+            training split. Once all networks of a chunk have stopped, the remaining steps compute nothing.
+        order_key: decides the order of the points instead of ``key``. Networks that share it see the same batches.
+
+    Raises:
+        ValueError: for sizes below one, data of different lengths, a batch larger than the data, labels outside the
+            classes, an unknown ``record``, snapshots at steps that do not occur, or an optimizer that padding
+            would disturb.
+    """
+    key, optimizer = as_key(key), check_optimizer(optimizer)
+    train = check_data(model, loss, accuracy, train, "train")
+    test = None if test is None else check_data(model, loss, accuracy, test, "test")
+    num_points = train.x.shape[0]
+    if stop_accuracy is not None and (accuracy is None or record is None):
+        raise ValueError("stop_accuracy needs an accuracy, and records to find it in.")
+    plan = plan_run(
+        num_points,
+        num_epochs=num_epochs,
+        batch_size=batch_size,
+        drop_last=drop_last,
+        record=record,
+        batch_losses=batch_losses,
+        snapshot_every=snapshot_every,
+        snapshot_steps=snapshot_steps,
+        stop_accuracy=stop_accuracy,
+    )
+    init_key, own_order_key = jax.random.split(key)
+    params = model.init(init_key)
+    mean_loss = _mean_loss(model, loss)
+    by = hoisted(optimizer, mean_loss, params, _batch_shapes(plan, train))
+    if model.mask is not None:
+        check_padding(by, params)
+    if order_key is not None:
+        own_order_key = as_key(order_key)
+    given = _Given(
+        params,
+        shuffle_keys(own_order_key, num_points) if shuffle else None,
+        train,
+        test,
+        model.mask,
+        by.init_settings,
+        by.update_settings,
+    )
+    keep = _everything if keep is None else keep
+    task = _Task(model, loss, accuracy, keep, by.init, by.update, by.needs_loss, plan)
+    one = partial(_run_one, task)
+    native = _native(task, by, given) if model.is_mlp else None
+    if native is not None:
+        differentiable = jax.custom_jvp(partial(_run_native, task, native))
+        differentiable.defjvp(lambda primals, tangents: jax.jvp(one, primals, tangents))
+        outcome = differentiable(given)
+    elif not by.needs_loss and takes_lanes(model, params, loss, accuracy, keep, train):
+        one_or_lanes = custom_vmap(one)
+        one_or_lanes.def_vmap(partial(_run_many, task))
+        differentiable = jax.custom_jvp(one_or_lanes)
+        differentiable.defjvp(lambda primals, tangents: jax.jvp(one, primals, tangents))
+        outcome = differentiable(given)
+    else:
+        outcome = one(given)
+    is_recorded = len(plan.record_steps) > 0
+    (train_loss, train_accuracy), (test_loss, test_accuracy) = outcome.records if is_recorded else ((None,) * 2,) * 2
+    return Fit(
+        params=outcome.params,
+        initial_params=params,
+        record_steps=_steps(plan.record_steps),
+        train_loss=train_loss,
+        train_accuracy=train_accuracy,
+        test_loss=test_loss,
+        test_accuracy=test_accuracy,
+        batch_losses=outcome.batch_losses,
+        snapshot_steps=_steps(plan.snapshot_steps),
+        snapshots=outcome.snapshots if len(plan.snapshot_steps) else None,
+        diverged=outcome.diverged_step != NEVER,
+        diverged_step=outcome.diverged_step,
+        stopped_step=None if stop_accuracy is None else outcome.stopped_step,
+    )
+
+
+def _steps(steps: Sequence[int]) -> Int32[Array, " steps"] | None:
+    return jnp.asarray(np.array(steps, np.int32)) if len(steps) else None
+
+
+def _batch_shapes(plan: Plan, train: Dataset) -> tuple[Any, ...]:
+    """Shapes of the points, targets and weights of a batch."""
+    shapes = [jax.ShapeDtypeStruct((plan.batch_size, *leaf.shape[1:]), leaf.dtype) for leaf in train]
+    is_weighted = plan.num_batches * plan.batch_size > plan.num_points
+    return (*shapes, jax.ShapeDtypeStruct((plan.batch_size,), jnp.float32) if is_weighted else None)
+
+
+class _Given(NamedTuple):
+    """The arrays that a run starts from."""
+
+    params: Params
+    shuffle_keys: Array | None
+    """What decides the order of the points; None for no shuffling."""
+    train: Dataset
+    test: Dataset | None
+    mask: Params | None
+    """``model.mask``, which may be traced."""
+    init_settings: list[Array]
+    """What ``optimizer.init`` closes over."""
+    update_settings: list[Array]
+    """What ``optimizer.update`` closes over, such as a learning rate."""
+
+
+class _Task(NamedTuple):
+    """What a run does with them."""
+
+    model: Model
+    loss: Loss
+    accuracy: Loss | None
+    keep: Callable[[Params], PyTree]
+    init: Callable[..., PyTree]
+    """``init(settings, params)``: the state of the optimizer."""
+    update: Callable[..., tuple[Params, PyTree]]
+    """``update(settings, gradient, opt_state, params, value, batch)``: the next parameters and state."""
+    needs_loss: bool
+    """Whether ``update`` takes the batch, on which it evaluates the loss."""
+    plan: Plan
+
+    def rows(self, keys: Array | None, positions: Array) -> Array:
+        return positions if keys is None else shuffled(keys, positions, self.plan.num_points)
+
+
+def _run_one(task: _Task, given: _Given) -> Outcome:
+    """The general path: one network, any model."""
+    train = given.train
+
+    def batch(keys: Array | None, positions: Array | None, _: Array) -> tuple[Array, Array]:
+        if positions is None:
+            return train.x, train.y
+        rows = task.rows(keys, positions)
+        return train.x[rows], train.y[rows]
+
+    update: Callable[..., tuple[Params, PyTree]] = partial(task.update, given.update_settings)
+    if not task.needs_loss:
+        update = _without_batch(update)
+    engine = Engine(
+        _functions_of_one(_mean_loss(task.model, task.loss), masked(update, given.mask)),
+        shuffle=partial(_keys_of_epoch, given.shuffle_keys),
+        batch=batch,
+        evaluate=lambda params, _: tuple(_evaluate(task, params, split) for split in (train, given.test)),
+        keep=task.keep,
+    )
+    return run(engine, task.plan, given.params, task.init(given.init_settings, given.params))
+
+
+def _native(task: _Task, by: Hoisted, given: _Given) -> NativeRun | None:
+    """The run as the compiled engine takes it; None if it does not."""
+    plan, test, keys = task.plan, given.test, given.shuffle_keys
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(given.params)) * len(plan.snapshot_steps)
+    if task.keep is not _everything and size > MOST_SNAPSHOTS:
+        return None
+    try:
+        return native_run(
+            plan,
+            given.params,
+            task.loss,
+            task.accuracy,
+            by,
+            Split(*given.train),
+            None if test is None else Split(*test),
+            uses_keys=keys is not None and plan.batch_size < plan.num_points,
+            num_rounds=0 if keys is None else keys.shape[0],
+            has_mask=given.mask is not None,
+        )
+    except Unsupported:
+        return None
+
+
+def _run_native(task: _Task, native: NativeRun, given: _Given) -> Outcome:
+    """The run by the compiled engine, where there is a CPU."""
+
+    def general(given: _Given, size: int | None, is_batched: _Given | None) -> list[Array]:
+        """The arrays that the engine returns, from the general path."""
+        raw = task._replace(keep=_everything)
+        if size is None or is_batched is None:
+            outcome = _run_one(raw, given)
+        else:
+            outcome, _ = _run_many(raw, size, (is_batched,), given)
+        records = outcome.records if native.num_records else ()
+        results = [*native.leaves(outcome.params), outcome.diverged_step, outcome.stopped_step]
+        results += jax.tree.leaves(records)
+        results += [outcome.batch_losses] if native.keeps_batch_losses else []
+        return results + (native.leaves(outcome.snapshots) if native.num_snapshots else [])
+
+    results = named_results(native, bind(Work(native, jax.tree.structure(given), general), given))
+    snapshots = results.snapshots
+    if snapshots is not None and task.keep is not _everything:
+        snapshots = jax.vmap(task.keep)(snapshots)
+    return Outcome(
+        results.params, results.diverged_step, results.stopped_step, results.records, snapshots, results.batch_losses
+    )
+
+
+def _everything(params: Params) -> Params:
+    return params
+
+
+def _without_batch(update: Callable) -> Callable:
+    return lambda gradient, opt_state, params, value, batch: update(gradient, opt_state, params, value)
+
+
+def _keys_of_epoch(keys: Array | None, epoch: Array) -> Array | None:
+    return None if keys is None else keys_of_epoch(keys, epoch)
+
+
+def _run_many(task: _Task, size: int, batched: Sequence[_Given], given: _Given) -> tuple[Outcome, PyTree]:
+    """What ``vmap`` makes of it: networks in lanes, or the general path for few of them that are not tiny."""
+    (is_batched,) = batched
+    leaves = zip(jax.tree.leaves(given.params), jax.tree.leaves(is_batched.params), strict=True)
+    num_params = sum(leaf.size // max(size, 1) if batched else leaf.size for leaf, batched in leaves)
+    if size >= MIN_LANES:
+        outcome = _run_lanes(task, size, is_batched, given)
+    elif size > 0 and num_params <= MAX_FEW:
+        members = np.minimum(np.arange(MIN_LANES), size - 1)
+        filled = jax.tree.map(lambda leaf, batched: leaf[members] if batched else leaf, given, is_batched)
+        outcome = jax.tree.map(lambda leaf: leaf[:size], _run_lanes(task, MIN_LANES, is_batched, filled))
+    else:
+        axes = jax.tree.map(lambda batched: 0 if batched else None, is_batched)
+        outcome = jax.vmap(partial(_run_one, task), in_axes=(axes,), axis_size=size)(given)
+    return outcome, jax.tree.map(lambda _: True, outcome)
+
+
+def _run_lanes(task: _Task, size: int, is_batched: _Given, given: _Given) -> Outcome:
+    """A population, computed with the networks along the last axis."""
+
+    def last(leaf: Array, is_batched: bool) -> Array:
+        return jnp.moveaxis(leaf, 0, -1) if is_batched else leaf[..., None]
+
+    def axes(tree: PyTree) -> PyTree:
+        return jax.tree.map(lambda batched: 0 if batched else None, tree)
+
+    def points(data: Dataset, is_batched: PyTree) -> Points:
+        return Points(*jax.tree.map(last, tuple(data), tuple(is_batched)))
+
+    params = jax.tree.map(
+        lambda leaf, batched: jnp.broadcast_to(last(leaf, batched), (*leaf.shape[batched:], size)),
+        given.params,
+        is_batched.params,
+    )
+    mask = jax.tree.map(last, given.mask, is_batched.mask)
+    init = jax.vmap(task.init, in_axes=(axes(is_batched.init_settings), -1), out_axes=-1, axis_size=size)
+    update = jax.vmap(task.update, in_axes=(axes(is_batched.update_settings), -1, -1, -1, -1), out_axes=-1)
+    keys, rows = given.shuffle_keys, task.rows
+    if keys is not None and is_batched.shuffle_keys:
+        keys, rows = jnp.moveaxis(keys, 0, -1), jax.vmap(rows, in_axes=(-1, None), out_axes=-1)
+    engine = lanes_engine(
+        params,
+        loss=task.loss,
+        accuracy=task.accuracy,
+        update=masked(_without_batch(partial(update, given.update_settings)), mask),
+        shuffle=partial(_keys_of_epoch, keys),
+        rows=rows,
+        keep=task.keep,
+        train=points(given.train, is_batched.train),
+        test=None if given.test is None else points(given.test, is_batched.test),
+    )
+    opt_state = init(given.init_settings, params)
+    outcome = one_kernel(lambda params, opt_state: run(engine, task.plan, params, opt_state, size), params, opt_state)
+    return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), outcome)
+
+
+def takes_lanes(
+    model: Model, params: Params, loss: Loss, accuracy: Loss | None, keep: Callable[[Params], PyTree], data: Dataset
+) -> bool:
+    """Whether populations are trained with the networks in the lanes.
+
+    That is so for models made by :func:`jaxgeom.mlp` whose layers have at most 128 inputs and outputs, in populations
+    of 8 or more, or of any size if the networks have at most 512 parameters, with any optax optimizer. The loss, the
+    accuracy and ``keep`` must not close over traced values (learning rates and other settings of the optimizer may be
+    traced).
+    """
+    if not model.is_mlp or max(max(leaf.shape) for leaf in jax.tree.leaves(params)) > MAX_WIDTH:
+        return False
+    outputs = jax.eval_shape(model.apply, params, data.x)
+    calls: list[tuple] = [(loss, outputs, data.y), (keep, params)]
+    calls += [] if accuracy is None else [(accuracy, outputs, data.y)]
+    return not any(isinstance(c, jax.core.Tracer) for f, *args in calls for c in jax.make_jaxpr(f)(*args).consts)
+
+
+def _mean_loss(model: Model, loss: Loss) -> Callable[..., Array]:
+    """``mean_loss(params, x, y, weight)``: the weighted mean of the loss of one network on a batch."""
+
+    def mean_loss(params: Params, x: Array, y: Array, weight: Array | None) -> Array:
+        losses = loss(model.apply(params, x), y)
+        if losses.shape != x.shape[:1]:
+            raise ValueError(
+                f"the loss must give one number a point, shape {x.shape[:1]}, but gives shape {losses.shape}."
+            )
+        if weight is None:
+            return jnp.mean(losses)
+        total = jnp.sum(weight)
+        return jnp.sum(losses * weight) / jnp.where(total > 0, total, 1)
+
+    return mean_loss
+
+
+def _functions_of_one(mean_loss: Callable[..., Array], update: Callable) -> StepFunctions:
+    """A step of one network, whatever the model."""
+
+    def all_finite(params: Params, _: Array) -> Bool[Array, ""]:
+        return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(params)]))
+
+    return StepFunctions(
+        loss_and_gradient=lambda params, x, y, weight, _: jax.value_and_grad(mean_loss)(params, x, y, weight),
+        update=lambda _, *arguments: update(*arguments),
+        all_finite=all_finite,
+        choose=lambda is_taken, *trees: jax.tree.map(partial(jnp.where, is_taken), *trees),
+    )
+
+
+def _evaluate(task: _Task, params: Params, split: Dataset | None) -> tuple[Array | None, Array | None]:
+    """Mean loss and accuracy on a split."""
+    if split is None:
+        return None, None
+    outputs = task.model.apply(params, split.x)
+    loss, accuracy = (
+        None if function is None else jnp.mean(function(outputs, split.y), dtype=_dtype(params))
+        for function in (task.loss, task.accuracy)
+    )
+    return loss, accuracy
+
+
+def _dtype(params: Params) -> Any:
+    """That of the parameters, in which means are taken; float32 for parameters that are no floats."""
+    dtype = jnp.result_type(*jax.tree.leaves(params))
+    return dtype if dtype == jnp.float64 else jnp.float32

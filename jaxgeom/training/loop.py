@@ -1,0 +1,198 @@
+"""The training loop: steps, epochs, records and snapshots, for one network or for the lanes of a population.
+
+What is computed is an :class:`Engine`. That of one network (:mod:`jaxgeom.training.fit`) takes any model; that of a
+population (:mod:`jaxgeom.training.lanes`) has the networks along the last axis of every array. The loop is the same
+for both, since everything it does with their results is elementwise.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int, Int32
+
+from jaxgeom._reprs import readable
+from jaxgeom._typing import Params, PyTree
+from jaxgeom.training.plan import Plan
+
+NEVER = -1
+"""``diverged_step`` of a network that did not diverge."""
+
+
+@readable
+class TrainState(NamedTuple):
+    """What the next step of training needs."""
+
+    params: Params
+    """Parameters of the network."""
+    opt_state: PyTree
+    """State of the optimizer."""
+    step: Int32[Array, ""]
+    """Steps taken so far."""
+    diverged_step: Int32[Array, " *lanes"]
+    """The first step that gave NaN or infinity, counted from 1; -1 if none did."""
+
+
+class StepFunctions(NamedTuple):
+    """What a step computes, of one network or of the lanes of a population (then all arrays end in lanes)."""
+
+    loss_and_gradient: Callable[..., tuple[Array, Params]]
+    """``(params, x, y, weight, is_training)``: the weighted mean loss of a batch and its gradient."""
+    update: Callable[..., tuple[Params, PyTree]]
+    """``(is_training, gradient, opt_state, params, loss, (x, y, weight))``: the next parameters and state of the
+    optimizer."""
+    all_finite: Callable[[Params, Array], Bool[Array, " *lanes"]]
+    """``(params, is_training)``: whether a network's parameters have neither NaN nor infinity."""
+    choose: Callable[[Bool[Array, " *lanes"], PyTree, PyTree], PyTree]
+    """``(is_taken, new, old)``: the new arrays of the networks whose step is taken, and the old ones of the others."""
+
+
+class Engine(NamedTuple):
+    """What a whole run computes."""
+
+    functions: StepFunctions
+    shuffle: Callable[[Array], PyTree]
+    """``(epoch)``: the order of the points, in whatever form ``batch`` wants."""
+    batch: Callable[..., tuple[Array, Array]]
+    """``(order, positions, is_training)``: the points at some positions of the order; all of them for None."""
+    evaluate: Callable[[Params, Array], PyTree]
+    """``(params, is_training)``: what is recorded, (loss, accuracy) on the training split first."""
+    keep: Callable[[Params], PyTree]
+    """``(params)``: what a snapshot holds."""
+
+
+class Outcome(NamedTuple):
+    """What a run leaves."""
+
+    params: Params
+    diverged_step: Int32[Array, " *lanes"]
+    stopped_step: Int32[Array, " *lanes"]
+    """The step before which a network's accuracy was good enough; -1 if it never was."""
+    records: PyTree
+    """Results of ``evaluate`` at the record steps, stacked."""
+    snapshots: PyTree
+    batch_losses: Float[Array, "steps *lanes"] | None
+
+
+def advance(
+    functions: StepFunctions,
+    state: TrainState,
+    x: Array,
+    y: Array,
+    weight: Array | None,
+    goes_on: Bool[Array, " *lanes"],
+    is_training: Bool[Array, ""],
+) -> tuple[TrainState, Array]:
+    """One step of the networks that go on, not taken where it gives NaN or infinity; and the loss before it."""
+    loss, gradient = functions.loss_and_gradient(state.params, x, y, weight, is_training)
+    new = functions.update(is_training, gradient, state.opt_state, state.params, loss, (x, y, weight))
+    is_finite = jnp.isfinite(loss) & functions.all_finite(new[0], is_training)
+    params, opt_state = functions.choose(is_finite & goes_on, new, (state.params, state.opt_state))
+    diverged_step = jnp.where(goes_on & ~is_finite, state.step + 1, state.diverged_step)
+    return TrainState(params, opt_state, state.step + 1, diverged_step), loss
+
+
+def run(engine: Engine, plan: Plan, params: Params, opt_state: PyTree, num_lanes: int | None = None) -> Outcome:
+    """Train from given parameters, as planned.
+
+    Args:
+        engine: what to compute.
+        plan: when.
+        params, opt_state: of one network, or with the networks along their last axis.
+        num_lanes: how many those are; None for one network without that axis.
+    """
+    never = jnp.full(() if num_lanes is None else (num_lanes,), NEVER, jnp.int32)
+    state = TrainState(params, opt_state, jnp.int32(0), never)
+    recorders = (
+        _Recorder(plan.record_steps, engine.evaluate),
+        _Recorder(plan.snapshot_steps, lambda params, _: engine.keep(params)),
+    )
+    stacks = [_empty_stack(recorder, params) for recorder in recorders]
+
+    def observe(stacks: list[PyTree], state: TrainState, stopped_step: Array) -> tuple[list[PyTree], Array]:
+        rows = [_due_row(recorder, stack, state) for recorder, stack in zip(recorders, stacks, strict=True)]
+        record = rows[0]
+        if plan.stop_accuracy is not None and record is not None:
+            (_, accuracy), _ = record.values
+            is_good = record.is_due & (accuracy >= plan.stop_accuracy) & (state.diverged_step == NEVER)
+            stopped_step = jnp.where(is_good & (stopped_step == NEVER), state.step, stopped_step)
+        return [_with_row(stack, row) for stack, row in zip(stacks, rows, strict=True)], stopped_step
+
+    def turn(carry: tuple, step: Array) -> tuple[tuple, Array | None]:
+        """Observe, then take the step if it is not the end: so the loop has the code that observes but once."""
+        state, stacks, stopped_step = carry
+        stacks, stopped_step = observe(stacks, state, stopped_step)
+        goes_on = (state.diverged_step == NEVER) & (stopped_step == NEVER) & (step < plan.num_steps)
+        is_training = jnp.any(goes_on)
+        order, positions, weight = None, None, None
+        if plan.batch_size < plan.num_points:
+            order = engine.shuffle(step // plan.num_batches)
+            positions, weight = _batch(plan, step % plan.num_batches)
+        x, y = engine.batch(order, positions, is_training)
+        state, loss = advance(engine.functions, state, x, y, weight, goes_on, is_training)
+        return (state, stacks, stopped_step), jnp.where(goes_on, loss, jnp.nan) if plan.keeps_batch_losses else None
+
+    carry: tuple = (state, stacks, never)
+    (state, stacks, stopped_step), losses = lax.scan(turn, carry, jnp.arange(plan.num_steps + 1, dtype=jnp.int32))
+    records, snapshots = jax.tree.map(lambda stack: stack[:-1], stacks)
+    losses = None if losses is None else losses[:-1]
+    return Outcome(state.params, state.diverged_step, stopped_step, records, snapshots, losses)
+
+
+def _batch(plan: Plan, number: Int[Array, ""]) -> tuple[Int[Array, " batch"], Float[Array, " batch"] | None]:
+    """Positions of a batch in the order of its epoch, and weights if the last batch is incomplete."""
+    positions = number * plan.batch_size + jnp.arange(plan.batch_size)
+    if plan.num_batches * plan.batch_size <= plan.num_points:
+        return positions, None
+    # Filled up with the last point of the order, so that what has no weight cannot bring in a new infinity.
+    weight = (positions < plan.num_points).astype(jnp.float32)
+    return jnp.minimum(positions, plan.num_points - 1), weight
+
+
+class _Recorder(NamedTuple):
+    steps: Sequence[int]
+    function: Callable[[Params, Array], PyTree]
+
+
+def _empty_stack(recorder: _Recorder, params: Params) -> PyTree:
+    """Rows for all that will be recorded, and one more, where what is not due is written."""
+    num = len(recorder.steps)
+    if num == 0:
+        return None
+    row = jax.eval_shape(recorder.function, params, jnp.bool_(True))
+    return jax.tree.map(lambda leaf: jnp.zeros((num + 1, *leaf.shape), leaf.dtype), row)
+
+
+class _Row(NamedTuple):
+    is_due: Bool[Array, ""]
+    place: Int[Array, ""]
+    values: PyTree
+
+
+def _due_row(recorder: _Recorder, stack: PyTree, state: TrainState) -> _Row | None:
+    """What is recorded at the present step, and where; None if nothing ever is."""
+    steps = recorder.steps
+    if not jax.tree.leaves(stack):
+        return None
+    if isinstance(steps, range):
+        is_due, place = state.step % steps.step == 0, state.step // steps.step
+    else:
+        is_due, place = jnp.any(np.asarray(steps) == state.step), jnp.sum(np.asarray(steps) < state.step)
+    values = lax.cond(
+        is_due,
+        lambda params: recorder.function(params, is_due),
+        lambda params: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape[1:], leaf.dtype), stack),
+        state.params,
+    )
+    return _Row(is_due, jnp.where(is_due, place, len(steps)), values)
+
+
+def _with_row(stack: PyTree, row: _Row | None) -> PyTree:
+    if row is None:
+        return stack
+    return jax.tree.map(
+        lambda rows, values: lax.dynamic_update_index_in_dim(rows, values, row.place, 0), stack, row.values
+    )

@@ -1,0 +1,138 @@
+"""What a run of training will do, checked before it starts."""
+
+import operator
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxgeom.data.datasets import Dataset
+from jaxgeom.data.losses import PerPoint, check_per_point
+from jaxgeom.host.given import check_positive
+from jaxgeom.host.inputs import as_array
+from jaxgeom.networks.models import Model
+
+
+class Plan(NamedTuple):
+    """The steps of a run, known before it starts."""
+
+    num_epochs: int
+    num_batches: int
+    """Steps in an epoch."""
+    batch_size: int
+    num_points: int
+    record_steps: Sequence[int]
+    """Steps after which the records are taken, ascending: a range that starts with 0, or any tuple."""
+    snapshot_steps: Sequence[int]
+    keeps_batch_losses: bool = False
+    stop_accuracy: float | None = None
+    """Networks stop once a record of their accuracy reaches this."""
+
+    @property
+    def num_steps(self) -> int:
+        return self.num_epochs * self.num_batches
+
+
+def plan_run(
+    num_points: int,
+    *,
+    num_epochs: int,
+    batch_size: int | None,
+    drop_last: bool,
+    record: str | int | None,
+    batch_losses: bool,
+    snapshot_every: int | None,
+    snapshot_steps: Sequence[int] | None,
+    stop_accuracy: float | None,
+) -> Plan:
+    """The steps of a run; the arguments are those of :func:`jaxgeom.fit`.
+
+    Raises:
+        ValueError: for what cannot be done.
+    """
+    for name, value in (("num_epochs", num_epochs), ("batch_size", batch_size), ("snapshot_every", snapshot_every)):
+        if value is not None:
+            check_positive(name, value)
+    if batch_size is not None and batch_size > num_points and drop_last:
+        raise ValueError(
+            f"batch_size = {batch_size} is larger than the {num_points} points, so that dropping the last incomplete "
+            "batch would leave none. Use batch_size=None for full batches, or drop_last=False."
+        )
+    batch = num_points if batch_size is None else min(batch_size, num_points)
+    num_batches = num_points // batch if drop_last else -(-num_points // batch)
+    num_steps = num_epochs * num_batches
+    return Plan(
+        num_epochs,
+        num_batches,
+        batch,
+        num_points,
+        _record_steps(num_steps, num_batches, record),
+        _snapshot_steps(num_steps, snapshot_every, snapshot_steps),
+        batch_losses,
+        stop_accuracy,
+    )
+
+
+def _record_steps(num_steps: int, num_batches: int, record: str | int | None) -> Sequence[int]:
+    if record is None:
+        return ()
+    every = {"epoch": num_batches, "step": 1}.get(record) if isinstance(record, str) else operator.index(record)
+    if every is None or every < 1:
+        raise ValueError(f"record must be 'epoch', 'step' or None, or a number of steps, but {record!r} was given.")
+    return range(0, num_steps + 1, every)
+
+
+def _snapshot_steps(num_steps: int, every: int | None, at: Sequence[int] | None) -> Sequence[int]:
+    if at is None:
+        return range(0, num_steps + 1, every) if every else ()
+    steps = [operator.index(step) for step in at]
+    if every is not None or not steps or steps != sorted(set(steps)) or steps[0] < 0 or steps[-1] > num_steps:
+        raise ValueError(
+            f"snapshot_steps must be ascending steps from 0 to {num_steps}, instead of snapshot_every, but {steps} was "
+            f"given with snapshot_every = {every}."
+        )
+    return tuple(steps)
+
+
+def check_data(model: Model, loss: PerPoint, accuracy: PerPoint | None, data: Any, name: str) -> Dataset:
+    """The data as arrays of JAX, after checking that points, targets, model, loss and accuracy fit together.
+
+    Points of an :func:`jaxgeom.mlp`, and targets that are floats, get the dtype of its parameters, float32.
+
+    Raises:
+        ValueError: for shapes that do not fit, or labels that are no classes.
+        TypeError: for what are no numbers, and for losses that are no functions.
+    """
+    try:
+        x, y = data
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{name} must be a Dataset, or a pair of points and targets, but {data!r} was given."
+        ) from error
+    x, y = as_array(f"{name}.x", x), as_array(f"{name}.y", y)
+    if x.ndim != 2 or y.ndim < 1 or x.shape[0] != y.shape[0] or x.shape[0] == 0:
+        raise ValueError(
+            f"{name} needs points x of shape (points, in) and as many targets y, but x has shape {x.shape} and y "
+            f"has shape {y.shape}."
+        )
+    if not isinstance(model, Model):
+        raise TypeError(f"the model must be a jaxgeom.Model, such as jaxgeom.mlp((2, 20, 1)), but {model!r} was given.")
+    params = jax.eval_shape(model.init, jax.random.key(0))
+    if model.is_mlp:
+        dtype = jnp.result_type(*jax.tree.leaves(params))
+        x = jnp.asarray(x).astype(dtype)
+        y = jnp.asarray(y).astype(dtype) if jnp.issubdtype(y.dtype, jnp.floating) else y
+    try:
+        outputs = jax.eval_shape(model.apply, params, x)
+    except Exception as error:  # of Flax, JAX or the user's own model
+        raise ValueError(f"the model does not take points with {x.shape[1]} coordinates: {error}") from error
+    if getattr(outputs, "ndim", None) != 2 or outputs.shape[0] != x.shape[0]:
+        raise ValueError(f"the model must give outputs of shape (points, out), but gives {outputs}.")
+    for kind, function in (("loss", loss), ("accuracy", accuracy)):
+        if function is not None or kind == "loss":
+            try:
+                check_per_point(kind, function, outputs, y)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{name}: {error}") from error.__cause__
+    return Dataset(jnp.asarray(x), jnp.asarray(y))

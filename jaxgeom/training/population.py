@@ -1,0 +1,313 @@
+"""[host] Training whole populations: one key, one network; chunked, spread over the cores, with progress.
+
+:func:`fit_population` runs any pure function of a key (and of settings) for many keys, and
+:func:`fit_architectures` does so for networks of many widths and depths. :func:`fit_until_solved` is the procedure of
+the XOR study: train, and draw a new network where that failed, up to a number of tries.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+from tqdm.auto import tqdm
+
+from jaxgeom._reprs import readable
+from jaxgeom._typing import Keys, Params, PyTree, RandomKey
+from jaxgeom.host.chunks import Interrupted, check_chunk_size, in_threads, interrupted, map_chunks, num_workers
+from jaxgeom.host.given import check_positive
+from jaxgeom.host.inputs import as_keys
+from jaxgeom.host.programs import compiler_options
+
+
+@readable
+class Solved(NamedTuple):
+    """Networks trained until they solve their task."""
+
+    params: Params
+    """Parameters of the last try of each network, NumPy arrays with a leading axis (networks)."""
+    initial_params: Params
+    """Parameters before that try."""
+    is_solved: Bool[np.ndarray, " networks"]
+    """Whether the last try solved the task; where not, the cap on tries was reached."""
+    tries: Int[np.ndarray, " networks"]
+    """Tries used."""
+    diverged: Bool[np.ndarray, " networks"]
+    """Whether the last try met NaN or infinity."""
+    first_try_rate: Float[np.ndarray, ""]
+    """Fraction of networks solved by their first try: an unbiased estimate of the probability of success."""
+    first_try_error: Float[np.ndarray, ""]
+    """Standard error of that fraction (binomial)."""
+
+
+@readable
+class Architectures(NamedTuple):
+    """Networks of one depth and similar width, trained by one program."""
+
+    members: Int[np.ndarray, " networks"]
+    """Which of all networks they are."""
+    features: tuple[int, ...]
+    """Numbers of units from input to output, of the widest in each layer."""
+    widths: Int[np.ndarray, "networks hidden"]
+    """Numbers of units that each network really has; the others are zero in ``result``."""
+    result: PyTree
+    """What ``run`` gave, NumPy arrays with a leading axis (networks)."""
+
+
+@readable
+class Trial(NamedTuple):
+    """One try of :func:`fit_until_solved`."""
+
+    params: Params
+    """Parameters after training."""
+    initial_params: Params
+    """Parameters before training."""
+    is_solved: Bool[Array, ""]
+    """Whether the try solved the task."""
+    diverged: Bool[Array, ""]
+    """Whether training met NaN or infinity."""
+
+
+def fit_population(
+    keys: Keys,
+    run: Callable[..., PyTree],
+    *settings: PyTree,
+    chunk_size: int | None = None,
+    in_haste: bool = False,
+    progress: bool | str = False,
+) -> PyTree:
+    """Train one network for each key.
+
+    Args:
+        keys: random keys (networks,), such as ``jax.random.split(jax.random.key(0), 1000)``.
+        run: a pure function of one key, such as ``lambda key: jaxgeom.fit(key, ...)``, and of one network's settings.
+            Define it once and call this often: programs are kept by the function that they were compiled from.
+        settings: arrays with a leading axis (networks), or pytrees of such: learning rates, widths, data of its own.
+        chunk_size: networks trained at once; by default as many as stay in cache, or fill an accelerator.
+        in_haste: compile without optimization, in a third of the time (on CPUs): for trainings shorter than that.
+        progress: say how much memory the results will take, and show a progress bar; a string is its title.
+
+    Returns:
+        The results of ``run`` as NumPy arrays with a leading axis (networks).
+
+    Raises:
+        ValueError: if there are no keys, or another number of settings.
+    """
+    keys = as_keys(keys)
+    population = (keys, *jax.tree.map(jnp.asarray, settings))
+    num = keys.shape[0]
+    member = jax.tree.map(lambda leaf: leaf[0], population)
+    if chunk_size is None:
+        chunk_size = default_chunk_size(run, *member, num=num)
+    if progress:
+        megabytes = num * result_bytes(run, *member) / 1e6
+        tqdm.write(
+            f"{num:,} networks, {min(chunk_size, num)} at once; results take {megabytes:,.1f} MB", file=sys.stderr
+        )
+    return map_chunks(_compiled(run, in_haste), population, chunk_size=chunk_size, progress=progress)
+
+
+def fit_architectures(
+    keys: Keys,
+    architectures: Sequence[Sequence[int]],
+    run: Callable[..., PyTree],
+    *settings: PyTree,
+    chunk_size: int | None = None,
+    progress: bool | str = False,
+) -> list[Architectures]:
+    """Train networks of several widths and depths, with one compiled program for each group of similar ones.
+
+    Networks of one depth are trained together, narrow ones padded with zero units. The rule: hidden widths are rounded
+    up to a power of two, at least 8, and networks that round to the same sizes form a group. So padding at most
+    quadruples a step of networks that are not tiny, and usually adds half, while each program costs some seconds of
+    compilation. A group whose networks are all alike is not padded.
+
+    Args:
+        keys: random keys (networks,).
+        architectures: for each network its numbers of units from input to output, such as (2, 20, 1).
+        run: ``run(key, features, widths, *settings)`` trains one network made by
+            ``jaxgeom.mlp(features, widths=widths, ...)``.
+        settings: arrays with a leading axis (networks), or pytrees of such.
+        chunk_size, progress: as for :func:`fit_population`.
+
+    Returns:
+        The groups, by depth and width.
+
+    Raises:
+        ValueError: if there is not one architecture for each key, or one has a size below one.
+        Interrupted: after Ctrl-C; its ``members`` are the networks that were finished, and its ``results`` the groups,
+            of which some are without those that were not.
+    """
+    keys = as_keys(keys)
+    if len(architectures) != keys.shape[0]:
+        raise ValueError(
+            f"each network needs a key and an architecture, but there are {keys.shape[0]} keys and "
+            f"{len(architectures)} architectures."
+        )
+    for features in architectures:
+        if len(features) < 2 or min(features) < 1:
+            raise ValueError(f"an architecture has at least two positive sizes, but {tuple(features)} was given.")
+
+    def train(members: np.ndarray) -> Architectures:
+        inputs, *_, outputs = architectures[members[0]]
+        hidden = np.array([tuple(architectures[member])[1:-1] for member in members], np.int32)
+        features = (int(inputs), *hidden.max(axis=0).tolist(), int(outputs))
+        group_keys, *group_settings = jax.tree.map(lambda leaf: leaf[members], (keys, *settings))
+        try:
+            result = fit_population(
+                group_keys,
+                _of_architecture(run, features, bool((hidden == hidden[0]).all())),
+                hidden,
+                *group_settings,
+                chunk_size=chunk_size,
+                progress=f"{progress if isinstance(progress, str) else ''} {features}".strip() if progress else False,
+            )
+        except Interrupted as stopped:
+            if stopped.results is None:
+                raise
+            members, hidden, result = members[stopped.members], hidden[stopped.members], stopped.results
+        return Architectures(members, features, hidden, result)
+
+    try:
+        return in_threads([partial(train, members) for members in architecture_groups(architectures)])
+    except Interrupted as stopped:
+        groups = stopped.results
+        raise interrupted([group.members for group in groups], len(architectures), groups) from None
+
+
+def architecture_groups(architectures: Sequence[Sequence[int]]) -> list[Int[np.ndarray, " members"]]:
+    """Which networks share a program, by the rule of :func:`fit_architectures`: by depth, then by width."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for member, features in enumerate(architectures):
+        rounded_up = (max(8, 1 << (int(width) - 1).bit_length()) for width in features[1:-1])
+        groups.setdefault((int(features[0]), *rounded_up, int(features[-1])), []).append(member)
+    return [np.array(groups[rounded]) for rounded in sorted(groups, key=lambda rounded: (len(rounded), rounded))]
+
+
+@lru_cache(maxsize=256)
+def _of_architecture(run: Callable[..., PyTree], features: tuple[int, ...], is_one: bool) -> Callable[..., PyTree]:
+    """The run of one network of a group; the same function for the same group, so that it is compiled once."""
+
+    def run_padded(key: RandomKey, widths: Array, *settings: PyTree) -> PyTree:
+        return run(key, features, None if is_one else tuple(widths), *settings)
+
+    return run_padded
+
+
+def fit_until_solved(
+    keys: Keys,
+    trial: Callable[[RandomKey], Trial],
+    *,
+    max_tries: int = 100,
+    chunk_size: int | None = None,
+    progress: bool | str = False,
+) -> Solved:
+    """Train each network, and train it anew from another initialisation until it solves its task.
+
+    Try number t of a network uses the key ``jax.random.fold_in(key, t)`` (from 0), so that its result depends on
+    nothing but its key (to rounding: programs compiled for chunks of another size may round otherwise). Only unsolved
+    networks take part in the next try.
+
+    Args:
+        keys: random keys (networks,).
+        trial: a pure function of one key that trains and judges one network.
+        max_tries: networks that are still unsolved after so many tries stay so and are marked.
+        chunk_size: networks trained at once; by default as many as stay in cache, or fill an accelerator.
+        progress: show a progress bar; a string is its title.
+
+    Raises:
+        ValueError: if there are no keys, or ``max_tries`` is below one.
+        Interrupted: after Ctrl-C; its ``members`` are the networks that are solved or out of tries, and its ``results``
+            what is returned for these. The rate of first tries is that of all networks tried.
+    """
+    keys = as_keys(keys)
+    check_positive("max_tries", max_tries)
+    num = keys.shape[0]
+    check_chunk_size(chunk_size)
+    if chunk_size is None:
+        chunk_size = default_chunk_size(trial, keys[0], num=num)
+    chunk_size = min(chunk_size, num)
+    compiled = _compiled_trial(trial)
+    tries = np.zeros(num, np.int64)
+    is_solved, is_first = np.zeros(num, bool), np.zeros(num, bool)
+    pending = np.arange(num)
+    last: list[PyTree] = []
+
+    def take(members: np.ndarray, results: PyTree) -> None:
+        """The results of the next try of some members."""
+        if not last:
+            last.append(jax.tree.map(lambda leaf: np.zeros((num, *leaf.shape[1:]), leaf.dtype), results))
+        jax.tree.map(lambda kept, new: kept.__setitem__(members, new), last[0], results)
+        is_solved[members] = results.is_solved
+        is_first[members] = results.is_solved & (tries[members] == 0)
+        tries[members] += 1
+
+    def solved(members: np.ndarray) -> Solved:
+        params, initial_params, _, diverged = jax.tree.map(lambda leaf: leaf[members], last[0])
+        rate = np.mean(is_first[tries > 0])
+        error = np.sqrt(rate * (1 - rate) / np.sum(tries > 0))
+        return Solved(params, initial_params, is_solved[members], tries[members], diverged, np.asarray(rate), error)
+
+    title = progress if isinstance(progress, str) else None
+    with tqdm(total=num, unit="net", desc=title, disable=not progress) as bar:
+        for number in range(max_tries):
+            # Filled up to whole chunks with members that are thrown away, so that one program serves every round.
+            members = np.resize(pending, -(-len(pending) // chunk_size) * chunk_size)
+            population = (keys[members], np.full(len(members), number, np.uint32))
+            try:
+                results = map_chunks(compiled, population, chunk_size=chunk_size)
+            except Interrupted as stopped:
+                is_own = stopped.members < len(pending)
+                if is_own.any():
+                    own = jax.tree.map(lambda leaf: leaf[is_own], stopped.results)  # noqa: B023
+                    take(pending[stopped.members[is_own]], own)
+                done = np.flatnonzero(is_solved | (tries == max_tries))
+                raise interrupted([done], num, solved(done) if len(done) else None) from None
+            take(pending, jax.tree.map(lambda leaf: leaf[: len(pending)], results))  # noqa: B023
+            pending = pending[~is_solved[pending]]
+            bar.update(num - len(pending) - bar.n)
+            if len(pending) == 0:
+                break
+    return solved(np.arange(num))
+
+
+def default_chunk_size(run: Callable[..., PyTree], *member: PyTree, num: int) -> int:
+    """How many networks are trained at once.
+
+    On a CPU 96, whose working set stays in cache, or up to 512 if the results are so small that the networks must be,
+    too; but fewer if all cores can then share in the work, in multiples of 16, the width of a vector. On an
+    accelerator up to 65,536. And never more than leave results of 1 GB.
+
+    Args:
+        run: as for :func:`fit_population`.
+        member: key and settings of one network.
+        num: size of the population.
+    """
+    bytes_each = max(1, result_bytes(run, *member))
+    of_each_worker = -(-num // (16 * num_workers())) * 16
+    in_cache = min(512, max(96, 2**16 // bytes_each // 16 * 16))
+    most = min(in_cache, of_each_worker) if jax.default_backend() == "cpu" else 2**16
+    return max(1, min(most, 2**30 // bytes_each))
+
+
+def result_bytes(run: Callable[..., PyTree], *member: PyTree) -> int:
+    """Bytes of the results of one network, known without training it. A whole population takes as many times more."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(jax.eval_shape(run, *member)))
+
+
+@lru_cache(maxsize=32)
+def _compiled(run: Callable[..., PyTree], in_haste: bool) -> Callable[[tuple], PyTree]:
+    """One program for each ``run``, kept for the next call with the same function."""
+    options = compiler_options()
+    if in_haste and options is not None:
+        options = options | {"xla_backend_optimization_level": 0}
+    return jax.jit(lambda population: jax.vmap(run)(*population), compiler_options=options)
+
+
+@lru_cache(maxsize=32)
+def _compiled_trial(trial: Callable[[RandomKey], Trial]) -> Callable[[tuple[Keys, Array]], Trial]:
+    return jax.jit(jax.vmap(lambda member: trial(jax.random.fold_in(*member))), compiler_options=compiler_options())

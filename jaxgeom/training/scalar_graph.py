@@ -1,0 +1,398 @@
+"""Traces of JAX as graphs of single numbers, for what is elementwise: each node is one operation, met once.
+
+An array of a trace becomes a NumPy array of nodes, and every operation on arrays many operations on numbers. Where all
+elements of an array are treated alike (parameters, by an optimizer), one node stands for all of them.
+
+What a graph cannot express raises :class:`Unsupported`, with the reason.
+"""
+
+import dataclasses
+import functools
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+CONSTANT, SHARED, LANE, STRIP = range(4)
+"""Kinds of nodes, each a function of those before: constants; what is the same for all networks of a population, such
+as the number of steps; one number a network; and one a parameter, a point, or whatever a program runs over."""
+
+
+class Unsupported(Exception):
+    """A computation that is no elementwise one on float32 numbers, or has an operation that is not known."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class Node:  # no tuple, which NumPy would take apart
+    """One number."""
+
+    number: int
+    """Nodes are numbered as they are made, after their arguments."""
+    op: str
+    """The operation, "CONST" or "INPUT"."""
+    args: tuple["Node", ...]
+    kind: int
+    dtype: str
+    """f, i or b."""
+    value: Any
+    """Of constants; the names of inputs."""
+
+
+class Graph:
+    """Nodes, none of them twice."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[Any, Node] = {}
+
+    def constant(self, value: Any, dtype: str) -> Node:
+        own = float(np.float32(value)) if dtype == "f" else int(value) if dtype == "i" else bool(value)
+        return self._node("CONST", (), CONSTANT, dtype, own)
+
+    def input(self, name: tuple, kind: int, dtype: str = "f") -> Node:
+        return self._node("INPUT", (), kind, dtype, name)
+
+    def apply(self, op: str, *args: Node) -> Node:
+        """An operation on numbers, simplified where that is exact (but for the sign of zero)."""
+        if op == "POW" and args[1].dtype == "i":
+            args = (args[0], self.apply("CVT", args[1]))
+        is_int = args[-1].dtype == "i" and op in _ON_INTEGERS
+        dtype = "b" if op in _CONDITIONS else {"CVT": "f", "CVT_I": "i"}.get(op, args[-1].dtype)
+        if all(arg.kind == CONSTANT for arg in args):
+            with np.errstate(all="ignore"):
+                return self.constant(_FOLDED[op](*[_numpy(arg) for arg in args]), dtype)
+        simpler = self._simplified(op, args, is_int)
+        if simpler is not None:
+            return simpler
+        if op in ("ADD", "MUL") and args[0].number > args[1].number:
+            args = args[::-1]
+        return self._node(f"{op}_I" if is_int else op, args, max(arg.kind for arg in args), dtype, None)
+
+    def _simplified(self, op: str, args: Sequence[Node], is_int: bool) -> Node | None:
+        known = [arg.value if arg.kind == CONSTANT else None for arg in args]
+        if op == "MUL" and not is_int:
+            for one, other in ((0, 1), (1, 0)):
+                if known[one] == 1:
+                    return args[other]
+                if known[one] == -1:
+                    return self.apply("NEG", args[other])
+        if op == "ADD":
+            for one, other in ((0, 1), (1, 0)):
+                if known[one] == 0:
+                    return args[other]
+        if op == "SUB" and known[1] == 0:
+            return args[0]
+        if op == "DIV" and not is_int:
+            if known[1] == 1:
+                return args[0]
+            if args[1].kind < args[0].kind:  # one rounding more, and no division for each parameter
+                return self.apply("MUL", args[0], self.apply("DIV", self.constant(1, "f"), args[1]))
+        if op == "NEG" and args[0].op == "NEG":
+            return args[0].args[0]
+        if op == "SELECT":
+            if known[0] is not None:
+                return args[1] if known[0] else args[2]
+            if args[1] is args[2]:
+                return args[1]
+        if op == "MAX" and -np.inf in known:
+            return args[1 - known.index(-np.inf)]
+        return None
+
+    def _node(self, op: str, args: tuple[Node, ...], kind: int, dtype: str, value: Any) -> Node:
+        exact = value.hex() if isinstance(value, float) else value  # NaN, and zeros of either sign
+        key = (op, tuple(arg.number for arg in args), dtype, type(value).__name__, exact)
+        if key not in self.nodes:
+            self.nodes[key] = Node(len(self.nodes), op, args, kind, dtype, value)
+        return self.nodes[key]
+
+
+_ON_INTEGERS = {"ADD", "SUB", "MUL", "DIV", "REM", "MAX", "MIN", "EQ", "NE", "LT", "LE", "GT", "GE"}
+_CONDITIONS = {"EQ", "NE", "LT", "LE", "GT", "GE", "AND", "OR", "NOT", "FINITE"}
+
+
+def _numpy(node: Node) -> Any:
+    return {"f": np.float32, "i": int, "b": bool}[node.dtype](node.value)
+
+
+def _erf(x: Any) -> Any:
+    from scipy.special import erf
+
+    return erf(np.float64(x))
+
+
+_FOLDED: dict[str, Callable[..., Any]] = {
+    "ADD": operator.add,
+    "SUB": operator.sub,
+    "MUL": operator.mul,
+    "DIV": lambda x, y: x / y if isinstance(x, np.float32) else int(x / y),
+    "REM": np.fmod,
+    "MAX": np.maximum,
+    "MIN": np.minimum,
+    "NEG": operator.neg,
+    "ABS": abs,
+    "SQRT": np.sqrt,
+    "POW": lambda x, y: np.float64(x) ** np.float64(y),
+    "EXP": lambda x: np.exp(np.float64(x)),
+    "EXPM1": lambda x: np.expm1(np.float64(x)),
+    "LOG": lambda x: np.log(np.float64(x)),
+    "LOG1P": lambda x: np.log1p(np.float64(x)),
+    "TANH": lambda x: np.tanh(np.float64(x)),
+    "SIN": lambda x: np.sin(np.float64(x)),
+    "COS": lambda x: np.cos(np.float64(x)),
+    "ERF": _erf,
+    "LOGISTIC": lambda x: 1 / (1 + np.exp(-np.float64(x))),
+    "FLOOR": np.floor,
+    "SIGN": np.sign,
+    "SQUARE": lambda x: x * x,
+    "SELECT": lambda mask, yes, no: yes if mask else no,
+    "EQ": operator.eq,
+    "NE": operator.ne,
+    "LT": operator.lt,
+    "LE": operator.le,
+    "GT": operator.gt,
+    "GE": operator.ge,
+    "AND": lambda x, y: x and y,
+    "OR": lambda x, y: x or y,
+    "NOT": operator.not_,
+    "CVT": float,
+    "CVT_I": int,
+    "FINITE": np.isfinite,
+}
+
+_OPERATIONS = {
+    **{"add": "ADD", "add_any": "ADD", "sub": "SUB", "mul": "MUL", "div": "DIV", "max": "MAX", "min": "MIN"},
+    **{"neg": "NEG", "abs": "ABS", "sqrt": "SQRT", "exp": "EXP", "expm1": "EXPM1", "log": "LOG", "log1p": "LOG1P"},
+    **{"tanh": "TANH", "logistic": "LOGISTIC", "sin": "SIN", "cos": "COS", "erf": "ERF", "sign": "SIGN"},
+    **{"eq": "EQ", "ne": "NE", "lt": "LT", "le": "LE", "gt": "GT", "ge": "GE", "and": "AND", "or": "OR", "not": "NOT"},
+    **{"is_finite": "FINITE", "floor": "FLOOR", "rem": "REM", "square": "SQUARE", "pow": "POW"},
+}
+"""Operations of JAX on single numbers, and their names here."""
+_COPIES = {"copy", "copy_p", "stop_gradient", "optimization_barrier", "reduce_precision"}
+_CALLS = {"jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "remat", "checkpoint"}
+_REDUCTIONS = {"reduce_sum": "ADD", "reduce_max": "MAX", "reduce_min": "MIN", "reduce_or": "OR", "reduce_and": "AND"}
+_SCALARS_ONLY = {"broadcast_in_dim", "reshape", "squeeze", "expand_dims"}
+
+
+def dtype_of(dtype: Any) -> str:
+    """f, i or b for the dtypes that a graph knows.
+
+    Raises:
+        Unsupported: for others.
+    """
+    dtype = np.dtype(dtype)
+    if dtype == np.float32:
+        return "f"
+    if dtype == np.bool_:
+        return "b"
+    if dtype.kind == "i" or (dtype.kind == "u" and dtype.itemsize < 4):
+        return "i"
+    raise Unsupported(f"numbers of type {dtype}")
+
+
+def cell(node: Node) -> np.ndarray:
+    """An array without axes that holds a node."""
+    array = np.empty((), object)
+    array[()] = node
+    return array
+
+
+def interpret(
+    graph: Graph, jaxpr: Any, constants: Sequence[Any], arguments: Sequence[np.ndarray], *, is_alike: bool
+) -> list[Any]:
+    """The results of a trace as arrays of nodes.
+
+    Args:
+        graph: where nodes are made.
+        jaxpr: the trace.
+        constants: values of its constants, arrays or arrays of nodes.
+        arguments: arrays of nodes; without axes where one node stands for all elements of an array.
+        is_alike: whether one node stands for all elements of every array.
+
+    Raises:
+        Unsupported: for operations that are unknown, or would mix elements that one node stands for.
+    """
+
+    def array_of(value: Any) -> np.ndarray:
+        if isinstance(value, np.ndarray) and value.dtype == object:
+            return value
+        if isinstance(value, jax.core.Tracer):
+            raise Unsupported("a traced value")
+        numbers = np.asarray(value)
+        dtype = dtype_of(numbers.dtype)
+        if is_alike and numbers.ndim:
+            if numbers.size == 0 or not (numbers == numbers.flat[0]).all():
+                raise Unsupported("an array of different constants")
+            numbers = np.asarray(numbers.flat[0])
+        nodes = np.empty(numbers.shape, object)
+        for index in np.ndindex(numbers.shape):
+            nodes[index] = graph.constant(numbers[index], dtype)
+        return nodes
+
+    def read(variable: Any) -> np.ndarray:
+        return array_of(np.asarray(variable.val, variable.aval.dtype)) if hasattr(variable, "val") else known[variable]
+
+    known: dict[Any, np.ndarray] = dict(zip(jaxpr.constvars, map(array_of, constants), strict=True))
+    known.update(zip(jaxpr.invars, arguments, strict=True))
+    for equation in jaxpr.eqns:
+        arrays = [read(variable) for variable in equation.invars]
+        known.update(zip(equation.outvars, _results(graph, equation, arrays, is_alike), strict=True))
+    return [read(variable) for variable in jaxpr.outvars]
+
+
+def _results(graph: Graph, equation: Any, arrays: list[np.ndarray], is_alike: bool) -> Sequence[np.ndarray]:
+    """The results of one operation on arrays."""
+    name, params = equation.primitive.name, equation.params
+    inner = next((params[key] for key in ("jaxpr", "call_jaxpr", "fun_jaxpr") if key in params), None)
+    if name in _CALLS and inner is not None:
+        return interpret(graph, getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), arrays, is_alike=is_alike)
+    if name in _OPERATIONS:
+        return [_each(functools.partial(graph.apply, _OPERATIONS[name]), *arrays)]
+    if name in _COPIES:
+        return arrays
+    one = _elementwise(graph, name, equation)
+    if one is not None:
+        return [_each(one, *arrays)]
+    if is_alike:
+        if name in _SCALARS_ONLY and equation.invars[0].aval.shape == ():
+            return arrays
+        raise Unsupported(f"the operation {name} on parameters")
+    if name in _MOVES:
+        return [_MOVES[name](equation, *arrays)]
+    if name == "iota":
+        return [_constants(graph, np.indices(params["shape"], params["dtype"])[params["dimension"]])]
+    if name in _REDUCTIONS:
+        return [_folded(functools.partial(graph.apply, _REDUCTIONS[name]), arrays[0], params["axes"])]
+    if name == "argmax":
+        return [_argmax(graph, arrays[0], params["axes"])]
+    raise Unsupported(f"the operation {name}")
+
+
+def _elementwise(graph: Graph, name: str, equation: Any) -> Callable[..., Node] | None:
+    """What an operation does to single numbers, if it is not one of the machine's own."""
+    apply, params = graph.apply, equation.params
+    if name == "convert_element_type":
+        dtype = dtype_of(equation.outvars[0].aval.dtype)
+        return lambda x: converted(graph, x, dtype)
+    if name == "integer_pow":
+        return lambda x: _power(graph, x, params["y"])
+    if name == "rsqrt":
+        return lambda x: apply("DIV", graph.constant(1, "f"), apply("SQRT", x))
+    if name == "exp2":
+        return lambda x: apply("EXP", apply("MUL", x, graph.constant(np.log(2), "f")))
+    if name == "select_n" and len(equation.invars) == 3 and equation.invars[0].aval.dtype == bool:
+        return lambda mask, no, yes: apply("SELECT", mask, yes, no)
+    if name == "clamp":
+        return lambda low, x, high: apply("MIN", apply("MAX", x, low), high)
+    return None
+
+
+def converted(graph: Graph, x: Node, dtype: str) -> Node:
+    """A number as one of another type."""
+    if x.dtype == dtype:
+        return x
+    if x.dtype == "b":
+        return graph.apply("SELECT", x, graph.constant(1, dtype), graph.constant(0, dtype))
+    if dtype == "b":
+        return graph.apply("NE", x, graph.constant(0, x.dtype))
+    return graph.apply("CVT" if dtype == "f" else "CVT_I", x)
+
+
+def _power(graph: Graph, x: Node, exponent: int) -> Node:
+    if exponent < 0:
+        return graph.apply("DIV", graph.constant(1, "f"), _power(graph, x, -exponent))
+    result = graph.constant(1, "f")
+    while exponent:
+        if exponent & 1:
+            result = graph.apply("MUL", result, x)
+        exponent >>= 1
+        x = graph.apply("SQUARE", x) if exponent else x
+    return result
+
+
+def _each(function: Callable[..., Node], *arrays: np.ndarray) -> np.ndarray:
+    same = np.broadcast_arrays(*arrays)
+    result = np.empty(same[0].shape, object)
+    for index in np.ndindex(result.shape):
+        result[index] = function(*[array[index] for array in same])
+    return result
+
+
+def _constants(graph: Graph, numbers: np.ndarray) -> np.ndarray:
+    dtype = dtype_of(numbers.dtype)
+    return _each(lambda value: graph.constant(value, dtype), numbers.astype(object))
+
+
+def _folded(function: Callable[[Node, Node], Node], array: np.ndarray, axes: Sequence[int]) -> np.ndarray:
+    rows = np.moveaxis(array, axes, range(len(axes)))
+    rows = rows.reshape(-1, *rows.shape[len(axes) :])
+    return functools.reduce(lambda a, b: _each(function, a, b), [np.asarray(rows[i, ...]) for i in range(len(rows))])
+
+
+def _argmax(graph: Graph, array: np.ndarray, axes: Sequence[int]) -> np.ndarray:
+    """The place of the first of the largest numbers; NaN is larger than all others."""
+    apply = graph.apply
+    rows = np.moveaxis(array, axes[0], 0)
+    largest, place = np.asarray(rows[0, ...]), _constants(graph, np.zeros(rows.shape[1:], np.int32))
+    for number in range(1, len(rows)):
+        own = np.asarray(rows[number, ...])
+
+        def is_larger(x: Node, y: Node) -> Node:
+            only_x_is_nan = apply("AND", apply("NE", x, x), apply("EQ", y, y))
+            return apply("OR", apply("GT", x, y), only_x_is_nan)
+
+        mask = _each(is_larger, own, largest)
+        largest = _each(functools.partial(apply, "SELECT"), mask, own, largest)
+        this = _constants(graph, np.full(place.shape, number, np.int32))
+        place = _each(functools.partial(apply, "SELECT"), mask, this, place)
+    return place
+
+
+def _broadcast(equation: Any, array: np.ndarray) -> np.ndarray:
+    shape, dimensions = equation.params["shape"], equation.params["broadcast_dimensions"]
+    sizes = [1] * len(shape)
+    for axis, dimension in enumerate(dimensions):
+        sizes[dimension] = array.shape[axis]
+    return np.broadcast_to(array.reshape(sizes), shape)
+
+
+def _slice(equation: Any, array: np.ndarray) -> np.ndarray:
+    params = equation.params
+    steps = params["strides"] or [1] * array.ndim
+    return array[tuple(map(slice, params["start_indices"], params["limit_indices"], steps))]
+
+
+_MOVES: dict[str, Callable[..., np.ndarray]] = {
+    "broadcast_in_dim": _broadcast,
+    "slice": _slice,
+    "reshape": lambda equation, array: array.reshape(equation.outvars[0].aval.shape),
+    "squeeze": lambda equation, array: array.reshape(equation.outvars[0].aval.shape),
+    "expand_dims": lambda equation, array: array.reshape(equation.outvars[0].aval.shape),
+    "transpose": lambda equation, array: np.transpose(array, equation.params["permutation"]),
+    "rev": lambda equation, array: np.flip(array, equation.params["dimensions"]),
+    "concatenate": lambda equation, *arrays: np.concatenate(arrays, equation.params["dimension"]),
+}
+"""Operations that move numbers about."""
+
+
+def shape_of(node: Node, place: Any, known: dict[int, Any]) -> Any:
+    """What a node computes, but for the places of its inputs, which are the last items of their names.
+
+    Args:
+        node: what to describe.
+        place: the only place that its inputs may come from.
+        known: descriptions of other nodes by number, which are added to.
+
+    Raises:
+        Unsupported: if the node depends on inputs of another place.
+    """
+    if node.number not in known:
+        if node.op == "INPUT" and node.kind == STRIP:
+            if node.value[-1] != place:
+                raise Unsupported("what differs between parameters or points depends on others of them")
+            known[node.number] = hash(("INPUT", node.value[:-1]))
+        else:
+            args = [shape_of(arg, place, known) for arg in node.args]
+            ordered = sorted(args) if node.op in ("ADD", "MUL") else args
+            known[node.number] = hash((node.op, node.dtype, repr(node.value), tuple(ordered)))
+    return known[node.number]
