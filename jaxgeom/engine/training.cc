@@ -22,7 +22,7 @@ namespace {
 
 constexpr int MOST_POINTS = 16;  // that are worked on at once
 constexpr int NEVER = -1;
-enum Activation { LINEAR, RELU, PROGRAM };
+enum Activation { LINEAR, RELU, PROGRAM, MAXOUT };
 
 // A buffer whose leading axes count networks: as many as there are, or 1 for what they share.
 struct Argument {
@@ -85,9 +85,9 @@ struct Split {
 };
 
 struct Layer {
-    int in, out, rows;           // numbers of each unit: in, and its bias
-    int weights, states, slopes; // where the layer's numbers begin among all: of its parameters, its units' values, their slopes
-    Activation activation;       // that follows
+    int in, width, out, rows;         // columns of the kernel, units (half as many for maxout); numbers of a column, its bias included
+    int weights, states, sums, slopes; // where the layer's numbers begin among all: its parameters, its units, their pre-activations, slopes
+    Activation activation;            // that follows
     Code program;
 };
 
@@ -176,7 +176,11 @@ struct Job {
     Results results;
     // Programs and their scalars.
     Code optimizer, lane, lane_after, start, lane_start, loss, shared;  // lane_after: what depends on the loss
-    int num_state = 0, num_temporaries = 0, share_at = -1, value_at = -1;
+    struct Sum { int array, leaf, place; };
+    struct Round { Code summed, lane; std::vector<Sum> sums; };  // sums of something over the parameters of a leaf
+    std::vector<Round> rounds;
+    std::vector<int> classes;  // of the leaves
+    int num_state = 0, num_classes = 1, num_arrays = 3, num_temporaries = 0, share_at = -1, value_at = -1;
     xla::Span<int32_t> scalars;
     xla::Span<int64_t> setting_at, shared_at, lane_carry;
     std::vector<float> schedule;  // (steps, shared scalars)
@@ -196,12 +200,12 @@ struct Job {
             const Layer &layer = layers[l];
             const bool first = l == 0 && is_shared;
             const int step = first ? row : block;
-            own->forward.emplace_back(layer.activation == RELU ? FORWARD_RELU : FORWARD, layer.out, size, layer.in, layer.rows, 1, 1, step, first, block, 0, has_bias);
-            own->gradient.emplace_back(GRADIENT, layer.out, layer.rows, size, block, 1, step, 1, first, layer.rows);
+            own->forward.emplace_back(layer.activation == RELU ? FORWARD_RELU : FORWARD, layer.width, size, layer.in, layer.rows, 1, 1, step, first, block, 0, has_bias);
+            own->gradient.emplace_back(GRADIENT, layer.width, layer.rows, size, block, 1, step, 1, first, layer.rows);
             if (l == 0) { own->back.emplace_back(); continue; }
             const Layer &before = layers[l - 1];
             const Kind kind = before.activation == RELU ? BACK_RELU : before.activation == PROGRAM ? BACK_SLOPE : BACK_LINEAR;
-            own->back.emplace_back(kind, layer.in, size, layer.out, 1, layer.rows, 1, block, false, block, before.slopes - before.states);
+            own->back.emplace_back(kind, layer.in, size, layer.width, 1, layer.rows, 1, block, false, block, before.slopes - before.states);
         }
         products.push_back(std::move(own));
     }
@@ -262,13 +266,13 @@ class Group {
     explicit Group(const Job &job) : job_(job), num_layers_(static_cast<int>(job.layers.size())) {
         most_targets_ = std::max(job.splits[0].num_targets, job.splits[1].num_targets);
         const size_t block = job.block, num = job.num_params;
-        const size_t total = num * (4 + job.num_state) + job.num_states + (most_targets_ + 1) * block + job.scalars.size + size_t(job.num_temporaries) * STRIP + (job.chooses ? job.batch : block) + 4 * job.num_rounds + 8;
+        const size_t total = num * (1 + job.num_arrays) + job.num_states + (most_targets_ + 1) * block + job.scalars.size + size_t(job.num_temporaries) * STRIP + (job.chooses ? job.batch : block) + 4 * job.num_rounds + 8;
         memory_.reset(static_cast<vec *>(::operator new(total * sizeof(vec), std::align_val_t(64))));
         std::memset(static_cast<void *>(memory_.get()), 0, total * sizeof(vec));
         vec *at = memory_.get();
         const auto take = [&](size_t size) { vec *start = at; at += size; return start; };
         weights_[0] = take(num), weights_[1] = take(num), gradient_ = take(num), mask_ = take(num);
-        state_ = take(num * job.num_state), states_ = take(job.num_states), targets_ = take(most_targets_ * block), losses_ = take(block);
+        arrays_ = take(num * (job.num_arrays - 3)), states_ = take(job.num_states), targets_ = take(most_targets_ * block), losses_ = take(block);
         scalars_ = take(job.scalars.size), temporaries_ = take(size_t(job.num_temporaries) * STRIP);
         rows_ = reinterpret_cast<int32_t *>(take(job.chooses ? job.batch : block));
         keys_ = reinterpret_cast<uvec *>(take(2 * job.num_rounds)), epoch_keys_ = reinterpret_cast<uvec *>(take(2 * job.num_rounds));
@@ -278,7 +282,8 @@ class Group {
         }
         for (int t = 0; t < 2; t++) {
             std::vector<vec *> arrays{weights_[1 - t], weights_[t], gradient_};
-            for (int k = 0; k < job.num_state; k++) arrays.push_back(state_ + k * num);
+            for (int k = 0; k < job.num_arrays - 3; k++) arrays.push_back(arrays_ + k * num);
+            for (const Job::Round &round : job.rounds) rounds_[t].push_back({Bound(round.summed, temporaries_, arrays, scalars_), Bound(round.lane, temporaries_, {}, scalars_)});
             optimizer_[t] = Bound(job.optimizer, temporaries_, arrays, scalars_);
             if (t == 0) start_ = Bound(job.start, temporaries_, arrays, scalars_);
         }
@@ -307,13 +312,14 @@ class Group {
     const int num_layers_;
     int most_targets_;
     std::unique_ptr<vec, Free> memory_;
-    vec *weights_[2], *gradient_, *mask_, *state_, *states_, *targets_, *losses_, *scalars_, *temporaries_;
+    vec *weights_[2], *gradient_, *mask_, *arrays_, *states_, *targets_, *losses_, *scalars_, *temporaries_;
     int32_t *rows_;
     uvec *keys_, *epoch_keys_;
     std::vector<float> own_rows_[2];
     const float *bases_[2][LANES] = {};
     Bound optimizer_[2], lane_, lane_after_, start_, lane_start_, loss_, value_[2], right_[2];
     std::vector<Bound> activations_;
+    std::vector<std::pair<Bound, Bound>> rounds_[2];
     int64_t first_ = 0, epoch_ = -1;
     int num_ = 0, now_ = 0;
     bool are_targets_there_ = false;
@@ -338,10 +344,10 @@ class Group {
         int leaf = 0;
         for (const Layer &layer : job_.layers) {
             for (int i = 0; i < layer.in; i++)
-                for (int j = 0; j < layer.out; j++) fn(leaf, layer.weights + j * layer.rows + i, i * layer.out + j);
+                for (int j = 0; j < layer.width; j++) fn(leaf, layer.weights + j * layer.rows + i, i * layer.width + j);
             leaf++;
             if (!job_.has_bias) continue;
-            for (int j = 0; j < layer.out; j++) fn(leaf, layer.weights + j * layer.rows + layer.in, j);
+            for (int j = 0; j < layer.width; j++) fn(leaf, layer.weights + j * layer.rows + layer.in, j);
             leaf++;
         }
     }
@@ -376,6 +382,8 @@ class Group {
         for (size_t i = 0; i < job_.scalars.size; i++) scalars_[i] = (vec)all_bits(job_.scalars[i]);
         for (size_t i = 0; i < job_.settings.size(); i++)
             for (int l = 0; l < LANES; l++) std::memcpy(reinterpret_cast<char *>(scalars_ + job_.setting_at[i]) + 4 * l, job_.settings[i].of(network(l)), 4);
+        for (int c = 1; c < job_.num_classes; c++)
+            for_each_parameter([&](int leaf, int to, int) { arrays_[size_t(job_.num_state + c - 1) * job_.num_params + to] = (vec)all_bits(-(job_.classes[leaf] == c)); });
         lane_start_.run(1);
         start_.run_all(job_.num_params);
     }
@@ -384,8 +392,13 @@ class Group {
     void forward(const Products &products, const void *x) {
         for (int l = 0; l < num_layers_; l++) {
             const Layer &layer = job_.layers[l];
-            products.forward[l].run(weights_[now_] + layer.weights, l ? states_ + job_.layers[l - 1].states : x, states_ + layer.states);
+            products.forward[l].run(weights_[now_] + layer.weights, l ? states_ + job_.layers[l - 1].states : x, states_ + layer.sums);
             if (layer.activation == PROGRAM) activations_[l].run_all(layer.out * job_.block);
+            if (layer.activation == MAXOUT) {
+                vec *h = states_ + layer.states;
+                const vec *first = states_ + layer.sums, *second = first + layer.out * job_.block;
+                for (int i = 0; i < layer.out * job_.block; i++) h[i] = pick(first[i] > second[i], first[i], second[i]);
+            }
         }
     }
     // Inputs and targets of the points from `start` on, `rows` apart for every lane, or in turn.
@@ -494,7 +507,15 @@ class Group {
             sum += sum_of(loss_, size);
             for (int l = num_layers_ - 1; l >= 0; l--) {
                 const Layer &layer = job_.layers[l];
-                vec *delta = states_ + layer.states;
+                vec *delta = states_ + layer.sums;
+                if (layer.activation == MAXOUT) {  // to the piece that is the larger one; at ties the second
+                    const vec *h = states_ + layer.states;
+                    vec *second = delta + layer.out * job_.block;
+                    for (int i = 0; i < layer.out * job_.block; i++) {
+                        const ivec is_first = delta[i] > second[i];
+                        delta[i] = pick(is_first, h[i], vec{}), second[i] = pick(is_first, vec{}, h[i]);
+                    }
+                }
                 products.gradient[l].run(delta, l ? states_ + job_.layers[l - 1].states : x, gradient_ + layer.weights, start > 0);
                 if (l) products.back[l].run(weights_[now_] + layer.weights, delta, states_ + job_.layers[l - 1].states);
             }
@@ -505,6 +526,16 @@ class Group {
             for (int l = 0; l < num_; l++) job_.results.batch_losses[(first_ + l) * job_.num_steps + step] = ended_[l] ? NAN : sum[l];
         if (job_.value_at >= 0) scalars_[job_.value_at] = sum;
         lane_after_.run(1);
+        for (size_t k = 0; k < job_.rounds.size(); k++) {
+            rounds_[now_][k].first.run_all(num);
+            for (const Job::Sum &own : job_.rounds[k].sums) {
+                const vec *summed = arrays_ + size_t(own.array - 3) * num;
+                vec total = {};
+                for_each_parameter([&](int leaf, int from, int) { if (leaf == own.leaf) total += summed[from]; });
+                scalars_[own.place] = total;
+            }
+            rounds_[now_][k].second.run(1);
+        }
         vec *old = weights_[now_], *next = weights_[1 - now_], finite = sum * 0.0f;
         for (int at = 0; at < num; at += STRIP) {
             const int size = std::min(STRIP, num - at);
@@ -557,7 +588,7 @@ const char *run(const xla::CallFrame &frame, xla::ErrorCode &code) {
     const auto sizes = integers("sizes"), widths = integers("widths"), kinds = integers("kinds"), snapshot_steps = integers("snapshot_steps"), code_sizes = integers("code_sizes");
     const auto stop = xla::attribute<double>(frame.attributes, "stop", xla::kFloat64);
     const auto numbers = words("code");
-    if (sizes.size != 20 || widths.size < 2 || kinds.size + 1 != widths.size || stop.size != 1 || code_sizes.size != 11 + kinds.size) return "the sizes of the run do not fit together";
+    if (sizes.size != 22 || widths.size < 2 || kinds.size + 1 != widths.size || stop.size != 1 || code_sizes.size < 11 + kinds.size) return "the sizes of the run do not fit together";
     Job job;
     size_t at = 0;
     const auto next = [&] { return sizes[at++]; };
@@ -571,7 +602,7 @@ const char *run(const xla::CallFrame &frame, xla::ErrorCode &code) {
     job.num_rounds = static_cast<int>(next());
     job.has_mask = next();
     const int64_t num_settings = next();
-    job.num_state = static_cast<int>(next()), job.num_temporaries = static_cast<int>(next());
+    job.num_state = static_cast<int>(next()), job.num_classes = static_cast<int>(next()), job.num_arrays = static_cast<int>(next()), job.num_temporaries = static_cast<int>(next());
     job.share_at = static_cast<int>(next()), job.value_at = static_cast<int>(next());
     const int64_t threads = next();
     job.stop_accuracy = stop[0];
@@ -622,6 +653,13 @@ const char *run(const xla::CallFrame &frame, xla::ErrorCode &code) {
     job.scalars = words("scalars"), job.setting_at = integers("setting_at"), job.shared_at = integers("shared_at"), job.lane_carry = integers("lane_carry");
     run_schedule(job, words("shared_slots"), integers("shared_from"), integers("shared_carry"));
 
+    const auto classes = integers("classes"), sums = integers("sums");
+    job.classes.assign(classes.start, classes.start + classes.size);
+    for (size_t k = 0; k < sums.size;) {
+        Job::Round own;
+        for (int64_t count = sums[k++]; count > 0; count--, k += 3) own.sums.push_back({static_cast<int>(sums[k]), static_cast<int>(sums[k + 1]), static_cast<int>(sums[k + 2])});
+        job.rounds.push_back(std::move(own));
+    }
     // Layers, in blocks of points of one size.
     const int num_points = job.splits[0].num_points;
     job.chooses = job.batch < num_points;
@@ -632,11 +670,13 @@ const char *run(const xla::CallFrame &frame, xla::ErrorCode &code) {
     for (int l = 0; l < num_layers; l++) {
         const int in = static_cast<int>(widths[l]), out = static_cast<int>(widths[l + 1]), rows = in + job.has_bias;
         const auto kind = static_cast<Activation>(kinds[l]);
-        job.layers.push_back({in, out, rows, job.num_params, states, states + (out + 1) * job.block, kind, program(11 + l)});
-        job.num_params += rows * out;
-        states += (out + 1) * job.block + (kind == PROGRAM ? out * job.block : 0);
+        const int width = kind == MAXOUT ? 2 * out : out, after = states + (out + 1) * job.block;
+        job.layers.push_back({in, width, out, rows, job.num_params, states, kind == MAXOUT ? after : states, after, kind, program(11 + l)});
+        job.num_params += rows * width;
+        states = after + (kind == PROGRAM ? out : kind == MAXOUT ? width : 0) * job.block;
     }
     job.num_states = states;
+    for (size_t k = 0; k < job.rounds.size(); k++) job.rounds[k].summed = program(11 + num_layers + 2 * k), job.rounds[k].lane = program(12 + num_layers + 2 * k);
     for (int s = 0; s < num_splits; s++) {
         Split &split = job.splits[s];
         split.prepare(s == 0 && job.chooses);

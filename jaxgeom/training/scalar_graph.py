@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -57,7 +57,13 @@ class Graph:
         """An operation on numbers, simplified where that is exact (but for the sign of zero)."""
         if op == "POW" and args[1].dtype == "i":
             args = (args[0], self.apply("CVT", args[1]))
-        is_int = args[-1].dtype == "i" and op in _ON_INTEGERS
+        number = args[-1].dtype
+        if number == "i" and op in _OF_INTEGERS:
+            return _OF_INTEGERS[op](self, args[0])
+        is_int = op in (_ON_INTEGERS if number == "i" else _ON_CONDITIONS if number == "b" else ())
+        allowed = _ON_CONDITIONS | _CHOICES if number == "b" else _ON_INTEGERS | _CHOICES | {"CVT"}
+        if number != "f" and op not in allowed - ({"NOT", "AND", "OR"} if number == "i" else set()):
+            raise Unsupported(f"the operation {op.lower()} on {'conditions' if number == 'b' else 'integers'}")
         dtype = "b" if op in _CONDITIONS else {"CVT": "f", "CVT_I": "i"}.get(op, args[-1].dtype)
         if all(arg.kind == CONSTANT for arg in args):
             with np.errstate(all="ignore"):
@@ -68,6 +74,40 @@ class Graph:
         if op in ("ADD", "MUL") and args[0].number > args[1].number:
             args = args[::-1]
         return self._node(f"{op}_I" if is_int else op, args, max(arg.kind for arg in args), dtype, None)
+
+    def total(self, node: Node) -> Node:
+        """The sum of a number over all parameters of the leaf that it belongs to: one number a network."""
+        places = {each.value[-1] for each in inputs_of(node) if each.kind == STRIP}
+        if node.kind != STRIP or len(places) != 1:
+            raise Unsupported("a sum over parameters of more than one leaf, or of none")
+        (place,) = places
+        return self._node("SUM", (self.moved(node, place),), LANE, "f", place)
+
+    def moved(self, node: Node, place: Any, known: dict[int, Node] | None = None) -> Node:
+        """A node with its inputs taken from place 0: the last items of their names are places.
+
+        Args:
+            node: what to move.
+            place: the only place that its inputs may come from.
+            known: nodes that were moved before, by number, which are added to.
+
+        Raises:
+            Unsupported: if the node depends on inputs of another place.
+        """
+        known = {} if known is None else known
+        if node.kind < STRIP or node.number in known:
+            return known.get(node.number, node)
+        if node.op == "INPUT":
+            if node.value[-1] != place:
+                raise Unsupported("what differs between parameters or points depends on others of them")
+            moved = self.input((*node.value[:-1], 0), STRIP, node.dtype)
+        else:
+            args = tuple(self.moved(arg, place, known) for arg in node.args)
+            if node.op in ("ADD", "MUL"):
+                args = tuple(sorted(args, key=lambda arg: arg.number))  # as apply does
+            moved = self._node(node.op, args, STRIP, node.dtype, node.value)
+        known[node.number] = moved
+        return moved
 
     def _simplified(self, op: str, args: Sequence[Node], is_int: bool) -> Node | None:
         known = [arg.value if arg.kind == CONSTANT else None for arg in args]
@@ -108,6 +148,26 @@ class Graph:
 
 
 _ON_INTEGERS = {"ADD", "SUB", "MUL", "DIV", "REM", "MAX", "MIN", "EQ", "NE", "LT", "LE", "GT", "GE"}
+_ON_CONDITIONS = {"EQ", "NE"}
+_CHOICES = {"AND", "OR", "NOT", "SELECT", "COPY"}
+_OF_INTEGERS: dict[str, Callable[["Graph", "Node"], "Node"]] = {
+    "NEG": lambda graph, x: graph.apply("SUB", graph.constant(0, "i"), x),
+    "SQUARE": lambda graph, x: graph.apply("MUL", x, x),
+    "ABS": lambda graph, x: graph.apply("SELECT", _is_negative(graph, x), graph.apply("NEG", x), x),
+    "SIGN": lambda graph, x: graph.apply(
+        "SELECT",
+        _is_negative(graph, x),
+        graph.constant(-1, "i"),
+        graph.apply("SELECT", graph.apply("EQ", x, graph.constant(0, "i")), x, graph.constant(1, "i")),
+    ),
+}
+"""What the machine does not do to integers itself."""
+
+
+def _is_negative(graph: "Graph", x: "Node") -> "Node":
+    return graph.apply("LT", x, graph.constant(0, "i"))
+
+
 _CONDITIONS = {"EQ", "NE", "LT", "LE", "GT", "GE", "AND", "OR", "NOT", "FINITE"}
 
 
@@ -250,12 +310,16 @@ def _results(graph: Graph, equation: Any, arrays: list[np.ndarray], is_alike: bo
         return [_each(functools.partial(graph.apply, _OPERATIONS[name]), *arrays)]
     if name in _COPIES:
         return arrays
+    if name == "cond":
+        return _chosen(graph, equation, arrays, is_alike)
     one = _elementwise(graph, name, equation)
     if one is not None:
         return [_each(one, *arrays)]
     if is_alike:
-        if name in _SCALARS_ONLY and equation.invars[0].aval.shape == ():
+        if name in _SCALARS_ONLY and (equation.invars[0].aval.shape == () or arrays[0][()].kind < STRIP):
             return arrays
+        if name == "reduce_sum" and equation.outvars[0].aval.shape == ():
+            return [cell(graph.total(arrays[0][()]))]
         raise Unsupported(f"the operation {name} on parameters")
     if name in _MOVES:
         return [_MOVES[name](equation, *arrays)]
@@ -265,6 +329,14 @@ def _results(graph: Graph, equation: Any, arrays: list[np.ndarray], is_alike: bo
         return [_folded(functools.partial(graph.apply, _REDUCTIONS[name]), arrays[0], params["axes"])]
     if name == "argmax":
         return [_argmax(graph, arrays[0], params["axes"])]
+    if name == "gather":
+        return [_gather(graph, equation, *arrays)]
+    if name == "scatter-add":
+        return [_scatter_add(graph, equation, *arrays)]
+    if name == "unstack":
+        return list(np.moveaxis(arrays[0], _axis(equation), 0))
+    if name == "split":
+        return np.split(arrays[0], np.cumsum(params["sizes"])[:-1], params["axis"])
     raise Unsupported(f"the operation {name}")
 
 
@@ -300,8 +372,8 @@ def converted(graph: Graph, x: Node, dtype: str) -> Node:
 
 def _power(graph: Graph, x: Node, exponent: int) -> Node:
     if exponent < 0:
-        return graph.apply("DIV", graph.constant(1, "f"), _power(graph, x, -exponent))
-    result = graph.constant(1, "f")
+        return graph.apply("DIV", graph.constant(1, x.dtype), _power(graph, x, -exponent))
+    result = graph.constant(1, x.dtype)
     while exponent:
         if exponent & 1:
             result = graph.apply("MUL", result, x)
@@ -348,12 +420,115 @@ def _argmax(graph: Graph, array: np.ndarray, axes: Sequence[int]) -> np.ndarray:
     return place
 
 
+def _chosen(graph: Graph, equation: Any, arrays: list[np.ndarray], is_alike: bool) -> list[np.ndarray]:
+    """The results of the branch that a number chooses; all branches are computed, unless the number is known."""
+    index, *operands = arrays
+    number = index[()]
+    branches = [
+        interpret(graph, branch.jaxpr, branch.consts, operands, is_alike=is_alike)
+        for branch in equation.params["branches"]
+    ]
+    results = branches[-1]
+    for place, branch in reversed(list(enumerate(branches[:-1]))):
+        is_this = graph.apply("NOT", number) if number.dtype == "b" else None
+        if is_this is None:  # numbers below zero choose the first
+            is_this = graph.apply("LE" if place == 0 else "EQ", number, graph.constant(place, "i"))
+        select = functools.partial(graph.apply, "SELECT", is_this)
+        results = [_each(select, yes, no) for yes, no in zip(branch, results, strict=True)]
+    return results
+
+
+class _Place(NamedTuple):
+    """A number of an operand that is chosen by an index, if a condition holds (None: always)."""
+
+    condition: Node | None
+    place: tuple[int, ...]
+
+
+def _places(
+    graph: Graph, fixed: dict[int, int], starts: dict[int, Any], window: dict[int, int], largest: dict[int, int]
+) -> list[_Place]:
+    """Where an index may point, along axes: fixed places, starts that are numbers, and offsets from these."""
+    places = [_Place(None, ())]
+    for axis in sorted({*fixed, *starts, *window}):
+        offset = fixed.get(axis, 0) + window.get(axis, 0)
+        longer = []
+        for condition, index in places:
+            if axis not in starts:
+                longer.append(_Place(condition, (*index, offset)))
+                continue
+            for start in range(largest[axis] + 1):
+                own = graph.apply("EQ", starts[axis], graph.constant(start, "i"))
+                if own.kind == CONSTANT:
+                    if own.value:
+                        longer.append(_Place(condition, (*index, start + offset)))
+                    continue
+                both = own if condition is None else graph.apply("AND", condition, own)
+                longer.append(_Place(both, (*index, start + offset)))
+        places = longer
+    return places
+
+
+def _gather(graph: Graph, equation: Any, operand: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    numbers, sizes = equation.params["dimension_numbers"], equation.params["slice_sizes"]
+    if not str(equation.params["mode"]).endswith(("FILL_OR_DROP", "PROMISE_IN_BOUNDS")):
+        raise Unsupported("indices that are clipped")
+    nothing = graph.constant(*((np.nan, "f") if equation.outvars[0].aval.dtype == np.float32 else (0, "i")))
+    result = np.empty(equation.outvars[0].aval.shape, object)
+    batch_axes = [axis for axis in range(result.ndim) if axis not in numbers.offset_dims]
+    hidden = (*numbers.collapsed_slice_dims, *numbers.operand_batching_dims)
+    window_axes = [axis for axis in range(operand.ndim) if axis not in hidden]
+    largest = {axis: operand.shape[axis] - sizes[axis] for axis in range(operand.ndim)}
+    for out in np.ndindex(result.shape):
+        batch = tuple(out[axis] for axis in batch_axes)
+        pairs = zip(numbers.operand_batching_dims, numbers.start_indices_batching_dims, strict=True)
+        fixed = dict.fromkeys(numbers.collapsed_slice_dims, 0) | {axis: batch[own] for axis, own in pairs}
+        starts = {axis: indices[(*batch, k)] for k, axis in enumerate(numbers.start_index_map)}
+        window = {axis: out[own] for axis, own in zip(window_axes, numbers.offset_dims, strict=True)}
+        value = nothing
+        for condition, place in _places(graph, fixed, starts, window, largest):
+            own: Any = operand[place]
+            value = own if condition is None else graph.apply("SELECT", condition, own, value)
+        result[out] = value
+    return result
+
+
+def _scatter_add(
+    graph: Graph, equation: Any, operand: np.ndarray, indices: np.ndarray, updates: np.ndarray
+) -> np.ndarray:
+    numbers = equation.params["dimension_numbers"]
+    if str(equation.params["mode"]).endswith("CLIP"):
+        raise Unsupported("indices that are clipped")
+    result: Any = operand.copy()
+    zero = graph.constant(0, "f")
+    batch_axes = [axis for axis in range(updates.ndim) if axis not in numbers.update_window_dims]
+    hidden = (*numbers.inserted_window_dims, *numbers.operand_batching_dims)
+    window_axes = [axis for axis in range(operand.ndim) if axis not in hidden]
+    largest = {axis: operand.shape[axis] - 1 for axis in range(operand.ndim)}
+    for axis, own in zip(window_axes, numbers.update_window_dims, strict=True):
+        largest[axis] = operand.shape[axis] - updates.shape[own]
+    for out in np.ndindex(updates.shape):
+        batch = tuple(out[axis] for axis in batch_axes)
+        pairs = zip(numbers.operand_batching_dims, numbers.scatter_indices_batching_dims, strict=True)
+        fixed = dict.fromkeys(numbers.inserted_window_dims, 0) | {axis: batch[own] for axis, own in pairs}
+        starts = {axis: indices[(*batch, k)] for k, axis in enumerate(numbers.scatter_dims_to_operand_dims)}
+        window = {axis: out[own] for axis, own in zip(window_axes, numbers.update_window_dims, strict=True)}
+        for condition, index in _places(graph, fixed, starts, window, largest):
+            own = updates[out] if condition is None else graph.apply("SELECT", condition, updates[out], zero)
+            result[index] = graph.apply("ADD", result[index], own)
+    return result
+
+
 def _broadcast(equation: Any, array: np.ndarray) -> np.ndarray:
     shape, dimensions = equation.params["shape"], equation.params["broadcast_dimensions"]
     sizes = [1] * len(shape)
     for axis, dimension in enumerate(dimensions):
         sizes[dimension] = array.shape[axis]
     return np.broadcast_to(array.reshape(sizes), shape)
+
+
+def _axis(equation: Any) -> int:
+    return next(equation.params[name] for name in ("axis", "dimension") if name in equation.params)
 
 
 def _slice(equation: Any, array: np.ndarray) -> np.ndarray:
@@ -370,29 +545,27 @@ _MOVES: dict[str, Callable[..., np.ndarray]] = {
     "expand_dims": lambda equation, array: array.reshape(equation.outvars[0].aval.shape),
     "transpose": lambda equation, array: np.transpose(array, equation.params["permutation"]),
     "rev": lambda equation, array: np.flip(array, equation.params["dimensions"]),
+    "stack": lambda equation, *arrays: np.stack(
+        arrays, equation.params.get("axis", equation.params.get("dimension", 0))
+    ),
     "concatenate": lambda equation, *arrays: np.concatenate(arrays, equation.params["dimension"]),
 }
 """Operations that move numbers about."""
 
 
-def shape_of(node: Node, place: Any, known: dict[int, Any]) -> Any:
-    """What a node computes, but for the places of its inputs, which are the last items of their names.
+def inputs_of(node: Node) -> list[Node]:
+    """The inputs that a node depends on, but for those of sums over parameters."""
+    found: dict[int, Node] = {}
+    seen: set[int] = set()
 
-    Args:
-        node: what to describe.
-        place: the only place that its inputs may come from.
-        known: descriptions of other nodes by number, which are added to.
+    def visit(each: Node) -> None:
+        if each.number in seen or each.op == "SUM":
+            return
+        seen.add(each.number)
+        if each.op == "INPUT":
+            found[each.number] = each
+        for arg in each.args:
+            visit(arg)
 
-    Raises:
-        Unsupported: if the node depends on inputs of another place.
-    """
-    if node.number not in known:
-        if node.op == "INPUT" and node.kind == STRIP:
-            if node.value[-1] != place:
-                raise Unsupported("what differs between parameters or points depends on others of them")
-            known[node.number] = hash(("INPUT", node.value[:-1]))
-        else:
-            args = [shape_of(arg, place, known) for arg in node.args]
-            ordered = sorted(args) if node.op in ("ADD", "MUL") else args
-            known[node.number] = hash((node.op, node.dtype, repr(node.value), tuple(ordered)))
-    return known[node.number]
+    visit(node)
+    return list(found.values())

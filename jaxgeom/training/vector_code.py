@@ -183,8 +183,14 @@ def schedule_code(machine: Machine, scalars: Scalars, state: Iterable[tuple[Node
                 code.append(own + [0] * (_NUMBERS - len(own)))
         return places[node.number]
 
+    def negated(place: int) -> int:
+        """A condition as vectors have it, all ones."""
+        slots.extend([0, 0])
+        code.append([machine.shared["SUB_I"], len(slots) - 1, len(slots) - 2, place, 0, 0])
+        return len(slots) - 1
+
     shared = [node for node in scalars.nodes if node.kind == SHARED]
-    sources = [slot(node) for node in shared]
+    sources = [negated(slot(node)) if node.dtype == "b" else slot(node) for node in shared]
     carry = []
     for before, after, start in state:
         own = slot(before)
@@ -195,12 +201,12 @@ def schedule_code(machine: Machine, scalars: Scalars, state: Iterable[tuple[Node
 
 
 def in_order(nodes: Iterable[Node]) -> list[Node]:
-    """Nodes and all that they depend on, each after its arguments."""
+    """Nodes and all that they depend on, each after its arguments; of sums over parameters only the sums."""
     order: dict[int, Node] = {}
 
     def visit(node: Node) -> None:
         if node.number not in order:
-            for arg in node.args:
+            for arg in node.args if node.op != "SUM" else ():
                 visit(arg)
             order[node.number] = node
 
