@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 import optax
-from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxtyping import Array
 
 from jaxgeom._typing import Params, PyTree
+from jaxgeom.training.traced import evaluated
 
 Optimizer: TypeAlias = Any
 """What optax calls a gradient transformation: an object with the functions ``init`` and ``update``."""
@@ -179,7 +179,7 @@ def _hoisted(function: Callable, *examples: PyTree) -> tuple[Callable, list[Any]
             leaf if leaf.dtype == dtype else leaf.astype(dtype)
             for leaf, dtype in zip(jax.tree.leaves(arguments), dtypes, strict=True)
         ]
-        flat = jaxpr_as_fun(ClosedJaxpr(closed.jaxpr, constants))(*leaves)
+        flat = evaluated(closed, constants, leaves)
         return jax.tree.unflatten(structure, flat)
 
     return call, list(closed.consts)
