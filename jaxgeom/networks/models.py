@@ -166,7 +166,7 @@ def _one_over_root(fan_in: Any) -> Any:
     return fan_in**-0.5
 
 
-def _constant(value: float, fan_in: Any) -> float:
+def _constant(value: float, _: Any) -> float:
     return value
 
 

@@ -84,7 +84,7 @@ def update_by(optimizer: Any, mean_loss: Callable[..., Array]) -> Update:
         gradient: Params, opt_state: PyTree, params: Params, value: Array, batch: tuple | None = None
     ) -> tuple[Params, PyTree]:
         # The names are those of arguments that line searches would otherwise complain about.
-        def loss(params: Params, obj_fn: Any = None, grad_fn: Any = None) -> Array:
+        def loss(params: Params, obj_fn: Any = None, grad_fn: Any = None) -> Array:  # noqa: ARG001
             if batch is None:
                 raise _LossNeeded
             return mean_loss(params, *batch)
