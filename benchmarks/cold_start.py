@@ -1,7 +1,7 @@
 """How long until a newcomer sees something? Import time, and the default command from nothing.
 
 Every run is a process of its own, with no compilation cache. The import is compared with that of the libraries that
-jaxgeom stands on, in turns. The command is ``python -m jaxgeom xor``: 1,000 networks of each of the widths 2, 20 and
+its import needs, in turns. The command is ``python -m jaxgeom xor``: 1,000 networks of each of the widths 2, 20 and
 100, trained and counted twice, table and files written.
 
     python benchmarks/cold_start.py            writes benchmarks/results/cold_start.json
@@ -16,7 +16,7 @@ import tempfile
 
 from _record import environment, interleaved, write_json
 
-LIBRARIES = "import jax, flax, optax"
+LIBRARIES = "import jax, optax"
 
 
 def run(*arguments: str) -> None:

@@ -2,13 +2,12 @@
 
 Train thousands of networks at once (:func:`mlp`, :func:`fit`, :func:`fit_population`), count the linear regions that
 ReLU networks cut their input space into (:func:`count_regions`, :func:`grid_regions`), and draw them
-(``jaxgeom.plot``). This file is the table of contents; pictures and recipes are loaded at their first use.
+(``jaxgeom.plot``). This file is the table of contents; Flax, studies, pictures and recipes are loaded when first used.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from jaxgeom import convert, study
 from jaxgeom.analysis.comparison import (
     AffineFit,
     Comparison,
@@ -79,7 +78,7 @@ from jaxgeom.domains import (
 from jaxgeom.host.chunks import map_chunks
 from jaxgeom.networks.affine import AffineMaps, activation_words, affine_maps, affine_maps_of_patterns, unpack_patterns
 from jaxgeom.networks.layers import Dense, Forward, Layers, forward, layers_of
-from jaxgeom.networks.models import Initializer, LayerState, Model, from_linen, from_nnx, he_init, hidden_states, mlp
+from jaxgeom.networks.models import Initializer, LayerState, Model, he_init, hidden_states, mlp
 from jaxgeom.networks.slices import Plane, Projection, box_on_plane, lift, on_plane, plane_through, project
 from jaxgeom.regions.boundary import Boundary, decision_boundary
 from jaxgeom.regions.breakpoints import breakpoints
@@ -95,7 +94,6 @@ from jaxgeom.regions.locate import locate
 from jaxgeom.regions.merge import region_labels
 from jaxgeom.regions.paths import PathBreakpoints, polyline_breakpoints
 from jaxgeom.regions.space import SpatialComplex
-from jaxgeom.study import Study, run_study
 from jaxgeom.theory import (
     hanin_rolnick_2019,
     mean_count_ball,
@@ -121,9 +119,11 @@ from jaxgeom.training.population import (
 from jaxgeom.training.shuffle import random_order
 
 if TYPE_CHECKING:
-    from jaxgeom import plot
+    from jaxgeom import convert, plot, study
+    from jaxgeom.networks.flax_modules import from_linen, from_nnx
     from jaxgeom.recipes.spirals.experiment import spiral_data, train_spirals
     from jaxgeom.recipes.xor.experiment import XorStudy, train_xor, xor_statistics, xor_study, xor_table
+    from jaxgeom.study import Study, run_study
 
 __version__ = "0.1.0"
 
@@ -277,17 +277,19 @@ __all__ = [
 ]
 
 
-_OF_RECIPES = {
+_LATER = {
+    "jaxgeom.networks.flax_modules": ("from_linen", "from_nnx"),
     "jaxgeom.recipes.spirals.experiment": ("spiral_data", "train_spirals"),
     "jaxgeom.recipes.xor.experiment": ("XorStudy", "train_xor", "xor_statistics", "xor_study", "xor_table"),
+    "jaxgeom.study": ("Study", "run_study"),
 }
-"""Names that are public here, by the module of recipes that holds them."""
+"""Names whose modules are imported when they are first used."""
 
 
 def __getattr__(name: str) -> Any:
-    if name == "plot":
-        return importlib.import_module("jaxgeom.plot")
-    for module, names in _OF_RECIPES.items():
+    if name in ("convert", "plot", "study"):
+        return importlib.import_module(f"jaxgeom.{name}")
+    for module, names in _LATER.items():
         if name in names:
             return getattr(importlib.import_module(module), name)
     raise AttributeError(f"module 'jaxgeom' has no attribute {name!r}")

@@ -89,13 +89,18 @@ def test_the_page_on_architecture_says_what_is() -> None:
     assert all((PACKAGE.parent / place).exists() for place in places)
 
 
-def test_recipes_are_loaded_when_first_used() -> None:
-    code = (
-        "import sys, jaxgeom; before = {'jaxgeom.recipes', 'jaxgeom.plot'} & set(sys.modules); "
-        "jaxgeom.train_xor; print(before, 'jaxgeom.recipes' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "set() True\n"
+def printed(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_what_takes_long_to_import_is_loaded_when_first_used() -> None:
+    late = {"flax", "scipy.sparse", "matplotlib", "jax.extend", "jaxgeom.recipes", "jaxgeom.plot", "jaxgeom.study"}
+    assert printed(f"import sys, jaxgeom; print({late} & set(sys.modules))") == "set()"
+    evaluated = "model = jaxgeom.mlp((2, 3, 1)); model.apply(model.init(jax.random.key(0)), [[0.0, 1.0]])"
+    later = printed(f"import sys, jax, jaxgeom; {evaluated}; print({late} & set(sys.modules) - {{'jax.extend'}})")
+    assert later == "{'flax'}"  # which imports jax.extend itself
+    assert printed("import sys, jaxgeom; jaxgeom.from_linen; print('flax' in sys.modules)") == "True"
+    assert printed("import sys, jaxgeom; jaxgeom.train_xor; print('jaxgeom.recipes' in sys.modules)") == "True"
 
 
 @pytest.mark.parametrize(("library", "owner"), [("flax", "networks"), ("optax", "training")])
@@ -106,15 +111,10 @@ def test_libraries_have_one_importer(library: str, owner: str) -> None:
 
 
 def test_importing_jaxgeom_is_light() -> None:
-    heavy = ("matplotlib", "xarray", "orbax.checkpoint", "torch", "pandas")
-
-    def loaded(modules: str) -> str:
-        code = f"import sys, {modules}; print([name for name in {heavy} if name in sys.modules])"
-        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-
-    own = loaded("jaxgeom")
-    assert own == loaded("jax, flax, optax")
-    assert "matplotlib" not in own
+    heavy = ("matplotlib", "xarray", "orbax.checkpoint", "torch", "pandas", "flax", "scipy")
+    question = f"print([name for name in {heavy} if name in sys.modules])"
+    own = printed(f"import sys, jaxgeom; {question}")
+    assert own == printed(f"import sys, jax, optax; {question}")
 
 
 def test_table_of_contents_is_complete() -> None:

@@ -14,7 +14,8 @@ from flax import linen, nnx
 from jaxgeom import fit, from_linen, from_nnx, he_init, hidden_states, mlp
 from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import squared_error
-from jaxgeom.networks.models import ACTIVATIONS, INITIALIZERS, Initializer, _small_dot_general
+from jaxgeom.networks.flax_modules import small_dot_general
+from jaxgeom.networks.models import ACTIVATIONS, INITIALIZERS, Initializer
 
 KEY = jax.random.key(11)
 EPS = float(np.finfo(np.float32).eps)
@@ -192,7 +193,7 @@ def test_tiny_products_are_products(num_in, num_out):
 
     @jax.jit
     def product_and_gradients(x, kernel):
-        product, pull = jax.vjp(lambda x, kernel: _small_dot_general(x, kernel, dimensions, precision=None), x, kernel)
+        product, pull = jax.vjp(lambda x, kernel: small_dot_general(x, kernel, dimensions, precision=None), x, kernel)
         return product, *pull(jnp.ones_like(product))
 
     product, of_x, of_kernel = product_and_gradients(x, kernel)

@@ -56,3 +56,20 @@ def test_pictures_of_the_readme_exist() -> None:
     pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", (ROOT / "README.md").read_text())
     assert pictures
     assert all((ROOT / picture).is_file() for picture in pictures)
+
+
+def test_the_page_on_tests_names_all_of_them() -> None:
+    page = (ROOT / "tests" / "README.md").read_text()
+    patterns = [name for name in re.findall(r"`([\w*]+\.(?:py|cc))`", page) if name != "convert.py"]
+    found = {path.name for pattern in patterns for path in (ROOT / "tests").glob(pattern)}
+    files = {path.name for path in (ROOT / "tests").iterdir() if path.suffix in (".py", ".cc")}
+    assert found == files - {"conftest.py"}
+
+
+def test_pages_name_files_that_exist() -> None:
+    for page in (ROOT / "CONTRIBUTING.md", ROOT / "README.md", ROOT / "tests" / "README.md"):
+        text = page.read_text()
+        places = re.findall(r"`((?:jaxgeom|tests|examples|docs|benchmarks)/[\w./]*)`", text)
+        links = [place for place in re.findall(r"\]\(([^)]+)\)", text) if "://" not in place]
+        assert all((ROOT / place).exists() for place in places), places
+        assert all((page.parent / link).exists() for link in links), links

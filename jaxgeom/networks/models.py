@@ -1,4 +1,4 @@
-"""Multilayer perceptrons as pairs of pure functions, built on Flax, and adapters for Flax modules of one's own.
+"""Multilayer perceptrons as pairs of pure functions, built on Flax, which is loaded when the first one is evaluated.
 
 ``Model(init, apply)`` holds no state: ``params = init(key)`` is a plain dictionary of arrays, and
 ``apply(params, x)`` evaluates a batch. A population is ``jax.vmap(init)(keys)``.
@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen, nnx
 from jaxtyping import Array, Float, Int32
 
 from jaxgeom._reprs import readable
@@ -167,7 +166,7 @@ def _one_over_root(fan_in: Any) -> Any:
     return fan_in**-0.5
 
 
-def _constant(value: float, fan_in: Any) -> float:
+def _constant(value: float, _: Any) -> float:
     return value
 
 
@@ -254,7 +253,9 @@ class _Network(NamedTuple):
         return _drawn(as_key(key), *self)
 
     def apply(self, params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
-        return _MLP(self.features, self.activations, self.use_bias).apply({"params": params}, x)
+        from jaxgeom.networks.flax_modules import MLP
+
+        return MLP(self.features, self.activations, self.use_bias).apply({"params": params}, x)
 
     def mask(self) -> Params:
         """Which parameters belong to units that are really there."""
@@ -268,24 +269,8 @@ class _Network(NamedTuple):
         return mask
 
 
-class _MLP(linen.Module):
-    features: tuple[int, ...]
-    activations: tuple[str, ...]
-    use_bias: bool
-
-    @linen.compact
-    def __call__(self, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
-        x = jnp.asarray(as_array("x", x))
-        _check_inputs(x, self.features[0])
-        for index, (width, activation) in enumerate(zip(self.features[1:], self.activations, strict=True)):
-            name = layer_name(index, activation)
-            columns = width * num_pieces(activation)
-            dense = linen.Dense(columns, use_bias=self.use_bias, dot_general=_small_dot_general, name=name)
-            x = activation_function(activation)(dense(x))
-        return x
-
-
-def _check_inputs(x: Array, inputs: int) -> None:
+def check_inputs(x: Array, inputs: int) -> None:
+    """A ValueError for points that have another dimension than the network's inputs."""
     if x.shape[-1:] != (inputs,):
         raise ValueError(f"the network takes points of shape (points, {inputs}), but {x.shape} was given.")
 
@@ -335,13 +320,6 @@ def _drawn(
     return params
 
 
-def _small_dot_general(x: Array, kernel: Array, dimensions: Any, **options: Any) -> Array:
-    """``x @ kernel``; as multiply-adds where one side is tiny, since batches of such products are slow on CPUs."""
-    if x.ndim == 2 and min(kernel.shape) <= 4:
-        return jnp.sum(x[:, :, None] * kernel, axis=1)
-    return jax.lax.dot_general(x, kernel, dimensions, **options)
-
-
 def hidden_states(params: Params, x: Float[Array | np.ndarray, "points in"]) -> tuple[LayerState, ...]:
     """What every layer of an :func:`mlp` does to a batch of points, from first to last.
 
@@ -355,83 +333,12 @@ def hidden_states(params: Params, x: Float[Array | np.ndarray, "points in"]) -> 
     states = []
     x = jnp.asarray(as_array("x", x))
     layers = named_layers(params)
-    _check_inputs(x, layers[0][-1].kernel.shape[-2])
+    check_inputs(x, layers[0][-1].kernel.shape[-2])
     for _, activation, layer in layers:
         z = jnp.matmul(x, layer.kernel) + layer.bias
         x = activation_function(activation)(z) if layer.slope is None else activated(z, layer.slope)
         states.append(LayerState(z, x))
     return tuple(states)
-
-
-def from_linen(module: linen.Module, example: Float[Array | np.ndarray, "points in"]) -> Model:
-    """A model from a Flax Linen module.
-
-    Args:
-        module: maps a batch (points, in) to (points, out), with parameters only (no batch statistics, no dropout).
-        example: a batch of the right shape, used for initialisation only.
-
-    Raises:
-        ValueError: if the module has other variables than parameters.
-    """
-    example = jnp.asarray(as_array("example", example))
-    collections = set(jax.eval_shape(module.init, jax.random.key(0), example))
-    if not collections <= {"params"}:
-        raise ValueError(
-            f"the module keeps variables besides its parameters: {sorted(collections - {'params'})}. jaxgeom trains "
-            "pure functions of parameters; take out batch statistics and the like."
-        )
-
-    network = _Linen(module, example)
-    return Model(network.init, network.apply)
-
-
-class _Linen(NamedTuple):
-    module: linen.Module
-    example: Float[Array, "points in"]
-
-    def init(self, key: RandomKey) -> Params:
-        return self.module.init(as_key(key), self.example)["params"]
-
-    def apply(self, params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
-        return self.module.apply({"params": params}, x)
-
-
-def from_nnx(build: Callable[[nnx.Rngs], nnx.Module]) -> Model:
-    """A model from a Flax NNX module.
-
-    Args:
-        build: makes the module from random streams, for instance ``lambda rngs: Net(2, 20, 1, rngs=rngs)``.
-
-    Returns:
-        A model whose parameters are the module's ``nnx.Param`` state as nested dictionaries.
-
-    Raises:
-        ValueError: if the module has other state than parameters.
-    """
-    abstract = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
-    graph, template, rest = nnx.split(abstract, nnx.Param, ...)
-    if jax.tree.leaves(rest):
-        raise ValueError(
-            f"the module keeps state besides its parameters: {sorted(map(str, rest))}. jaxgeom trains pure functions "
-            "of parameters; take out batch statistics, dropout and the like."
-        )
-
-    network = _Nnx(build, graph, template)
-    return Model(network.init, network.apply)
-
-
-class _Nnx(NamedTuple):
-    build: Callable[[nnx.Rngs], nnx.Module]
-    graph: Any
-    template: Any
-
-    def init(self, key: RandomKey) -> Params:
-        return nnx.to_pure_dict(nnx.state(self.build(nnx.Rngs(as_key(key))), nnx.Param))
-
-    def apply(self, params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
-        state = jax.tree.map(lambda leaf: leaf, self.template)
-        nnx.replace_by_pure_dict(state, params)
-        return nnx.merge(self.graph, state)(x)
 
 
 def _check_widths(widths: Sequence[int | Array], features: tuple[int, ...]) -> tuple:

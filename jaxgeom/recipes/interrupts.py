@@ -109,7 +109,7 @@ def undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _terminate(number: int, frame: FrameType | None) -> Any:
+def _terminate(number: int, _: FrameType | None) -> Any:
     raise Terminated(number)
 
 

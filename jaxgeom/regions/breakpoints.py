@@ -149,11 +149,11 @@ def _traced(
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _differentiable(
-    kind: str,
+    _kind: str,
     found: tuple[Array, Array, Array],
-    discrete: tuple[Array, Array, Array],
-    layers: Layers,
-    ends: tuple[Array, Array],
+    _discrete: tuple[Array, Array, Array],
+    _layers: Layers,
+    _ends: tuple[Array, Array],
 ) -> tuple[Array, Array, Array]:
     """Positions, slopes and intercepts as they were found, with derivatives. Of the positions, one more is given than
     is returned: where the last piece ends, if the capacity was too small."""

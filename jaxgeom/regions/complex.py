@@ -13,8 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from jaxgeom._reprs import readable
 from jaxgeom.networks.layers import Layers
@@ -279,6 +277,9 @@ def _labels(complex_: PlanarComplex) -> np.ndarray:
 
 def connected(num: int, pairs: np.ndarray) -> np.ndarray:
     """For each of ``num`` things, the first of those that it is connected with through the pairs."""
+    from scipy.sparse import coo_array  # importing scipy.sparse takes longer than all of jaxgeom
+    from scipy.sparse.csgraph import connected_components
+
     links = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(num, num))
     _, label = connected_components(links, directed=False)
     return np.unique(label, return_index=True)[1][label]

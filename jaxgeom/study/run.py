@@ -139,7 +139,7 @@ def run_study(
         operator.index(key),
         {name: as_measurement(item) for name, item in measure.items()},
     )
-    _check(recipe, layout, out, chunk_size)
+    _check(recipe, layout, out)
     groups = groups_of(layout, is_padded="widths" in taken)
     found = Found(set(), [])
     description = {
@@ -223,7 +223,7 @@ def _is_name(name: Any) -> bool:
     return is_text and bool(name) and name[0] != "." and not {"/", "\\"} & set(name)
 
 
-def _check(recipe: Recipe, layout: Layout, out: Any, chunk_size: int | None) -> None:
+def _check(recipe: Recipe, layout: Layout, out: Any) -> None:
     if not recipe.measure:
         raise ValueError("a study measures something: pass measure={'regions': jaxgeom.study.exact_regions(domain)}.")
     for name in recipe.measure:

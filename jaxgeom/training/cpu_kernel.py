@@ -19,10 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.experimental.xla_metadata import set_xla_metadata
-from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxtyping import Array, UInt32
 
 from jaxgeom._typing import PyTree
+from jaxgeom.training.traced import evaluated
 
 NEXT_VERSION = (0, 13)
 """The first version of JAX that has not been tried."""
@@ -54,7 +54,7 @@ def one_kernel(function: Callable[..., PyTree], *arrays: PyTree) -> PyTree:
     inputs = [jnp.asarray(leaf) for leaf in (*closed.consts, *jax.tree.leaves(arrays))]
 
     def evaluate(inputs: list[Array]) -> list[Array]:
-        return jaxpr_as_fun(ClosedJaxpr(closed.jaxpr, inputs[:num]))(*inputs[num:])
+        return evaluated(closed, inputs[:num], inputs[num:])
 
     @jax.jit
     def kernel(words: Array) -> list[Array]:

@@ -13,10 +13,10 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.extend.core import jaxpr_as_fun
 from jaxtyping import Array, Bool
 
 from jaxgeom._typing import PyTree
+from jaxgeom.training.traced import evaluated
 
 Once: TypeAlias = Callable[..., Any]
 """``once(function, *arrays)`` is ``function(*arrays)``, computed once and kept for all who need it."""
@@ -31,7 +31,10 @@ def once_while(is_training: Bool[Array, ""]) -> Once:
         # Traced here once, for the shapes of its results and for the branch.
         closed, shapes = jax.make_jaxpr(function, return_shape=True)(*arrays)
         structure = jax.tree.structure(shapes)
-        compute = lambda *given: jax.tree.unflatten(structure, jaxpr_as_fun(closed)(*jax.tree.leaves(given)))  # noqa: E731
+
+        def compute(*given: PyTree) -> PyTree:
+            return jax.tree.unflatten(structure, evaluated(closed, closed.consts, jax.tree.leaves(given)))
+
         zeros = lambda *_: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)  # noqa: E731
         return lax.cond(is_training, compute, zeros, *arrays)
 

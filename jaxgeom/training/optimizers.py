@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 import optax
-from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxtyping import Array
 
 from jaxgeom._typing import Params, PyTree
+from jaxgeom.training.traced import evaluated
 
 Optimizer: TypeAlias = Any
 """What optax calls a gradient transformation: an object with the functions ``init`` and ``update``."""
@@ -90,7 +90,7 @@ def update_by(optimizer: Any, mean_loss: Callable[..., Array]) -> Update:
         gradient: Params, opt_state: PyTree, params: Params, value: Array, batch: tuple | None = None
     ) -> tuple[Params, PyTree]:
         # The names are those of arguments that line searches would otherwise complain about.
-        def loss(params: Params, obj_fn: Any = None, grad_fn: Any = None) -> Array:
+        def loss(params: Params, obj_fn: Any = None, grad_fn: Any = None) -> Array:  # noqa: ARG001
             if batch is None:
                 raise _LossNeeded
             return mean_loss(params, *batch)
@@ -187,7 +187,7 @@ def _hoisted(function: Callable, *examples: PyTree) -> tuple[Callable, Any]:
             leaf if leaf.dtype == dtype else leaf.astype(dtype)
             for leaf, dtype in zip(jax.tree.leaves(arguments), dtypes, strict=True)
         ]
-        flat = jaxpr_as_fun(ClosedJaxpr(closed.jaxpr, constants))(*leaves)
+        flat = evaluated(closed, constants, leaves)
         return jax.tree.unflatten(structure, flat)
 
     return call, closed

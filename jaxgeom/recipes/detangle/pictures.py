@@ -23,7 +23,7 @@ def draw_layers(recording: Recording, labels: Int[Any, " points"], frame: int = 
     shown, axes = shown_layers(recording)
     places = plot.new_axes(len(shown), size=3.5)
     for layer, ax in enumerate(places):
-        _prepare(ax, shown[layer], layer, axes[layer])
+        _prepare(ax, layer, axes[layer])
         plot.plot_points(shown[layer][frame], np.asarray(labels), ax=ax, **_POINTS)
         _limit(ax, shown[layer])
     figure = places[0].figure
@@ -93,7 +93,7 @@ def animate_detangle(
     labels = np.asarray(labels)
     clouds = []
     for layer, ax in enumerate(places):
-        _prepare(ax, shown[layer], layer, axes[layer])
+        _prepare(ax, layer, axes[layer])
         clouds.append(plot.plot_points(shown[layer][0], labels, ax=ax, **_POINTS))
         _limit(ax, shown[layer])
     classes = np.unique(labels)
@@ -112,7 +112,7 @@ def animate_detangle(
     return plot.save_animation(figure, draw, len(recording.steps), paths, frames_per_second=15, progress=progress)
 
 
-def _prepare(ax: Axes, points: np.ndarray, layer: int, axes: PrincipalAxes | None) -> None:
+def _prepare(ax: Axes, layer: int, axes: PrincipalAxes | None) -> None:
     ax.set_title(f"layer {layer}" if layer else "input")
     if axes is None:
         name = "unit" if layer else "$x_1$"

@@ -78,7 +78,7 @@ def disc(key: int, quick: bool) -> Claim:
     )
 
 
-def bounds(key: int, quick: bool) -> Claim:
+def bounds(_key: int, _quick: bool) -> Claim:
     """Upper and lower bounds on the number of regions, as printed."""
     rows = [
         exact("Serra 2018, 2-[4, 4]", 121, serra_2018(2, (4, 4))),
@@ -91,7 +91,7 @@ def bounds(key: int, quick: bool) -> Claim:
     return Claim("Bounds", "Montúfar et al. (2014), Montúfar (2017), Serra et al. (2018)", rows, "Exact integers.")
 
 
-def definitions(key: int, quick: bool) -> Claim:
+def definitions(_key: int, _quick: bool) -> Claim:
     """One function with four numbers of regions, one for each definition."""
     # max(-y, min(0, -x)): h = relu(x, y, -y), g = relu(h1 - h2 + h3, h1), f = g1 - g2
     layers = (

@@ -21,7 +21,7 @@ _PIECES = 2
 _SEED = 123
 
 
-def maxout(key: int, quick: bool) -> Claim:
+def maxout(_key: int, _quick: bool) -> Claim:
     """Linear regions of the example, and pieces of its decision boundary; neither depends on the key."""
     layers, domain = example(), box(-3, 3)
     regions = enumerate_regions(layers, domain, activation="maxout")

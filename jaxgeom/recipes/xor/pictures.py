@@ -143,7 +143,7 @@ def triples_figure(pair: Pair, names: tuple[str, str]) -> Figure:
     plot.plot_triples(sets, ax=space)
     flat.set_title("gradients")
     space.set_title("gradients and intercepts")
-    _suptitle(flat.figure, "Affine maps", pair, names)
+    _suptitle(flat.figure, "Affine maps", names)
     return flat.figure
 
 
@@ -153,7 +153,7 @@ def maps_figure(pair: Pair, names: tuple[str, str]) -> Figure:
     for ax, (title, values) in zip(axes, _four(pair, names), strict=True):
         _draw_map(ax, values)
         ax.set_title(title)
-    _suptitle(axes[0].figure, "Decision maps", pair, names)
+    _suptitle(axes[0].figure, "Decision maps", names)
     return axes[0].figure
 
 
@@ -165,7 +165,7 @@ def surfaces_figure(pair: Pair, names: tuple[str, str]) -> Figure:
     for ax, (title, values) in zip(axes, four, strict=True):
         _draw_wires(ax, values, limits)
         ax.set_title(title)
-    _suptitle(axes[0].figure, "Surfaces", pair, names)
+    _suptitle(axes[0].figure, "Surfaces", names)
     return axes[0].figure
 
 
@@ -296,7 +296,7 @@ def _triples_by_name(pair: Pair) -> dict[str, Float[np.ndarray, "_ 3"]]:
     }
 
 
-def _suptitle(figure: Any, what: str, pair: Pair, names: tuple[str, str]) -> None:
+def _suptitle(figure: Any, what: str, names: tuple[str, str]) -> None:
     figure.suptitle(f"{what} of two networks, {names[0]} and {names[1]}", fontsize="large")
 
 

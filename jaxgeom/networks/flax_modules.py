@@ -1,0 +1,115 @@
+"""Models from Flax modules: the one behind :func:`jaxgeom.mlp`, and modules of one's own, of Linen and of NNX.
+
+Importing this file loads Flax, which takes longer than all of jaxgeom; nothing imports it before it is needed.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen, nnx
+from jaxtyping import Array, Float
+
+from jaxgeom._typing import Params, RandomKey
+from jaxgeom.host.inputs import as_array, as_key
+from jaxgeom.networks.layers import layer_name, num_pieces
+from jaxgeom.networks.models import Model, activation_function, check_inputs
+
+
+class MLP(linen.Module):
+    """The module behind :func:`jaxgeom.mlp`."""
+
+    features: tuple[int, ...]
+    activations: tuple[str, ...]
+    use_bias: bool
+
+    @linen.compact
+    def __call__(self, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
+        x = jnp.asarray(as_array("x", x))
+        check_inputs(x, self.features[0])
+        for index, (width, activation) in enumerate(zip(self.features[1:], self.activations, strict=True)):
+            name = layer_name(index, activation)
+            columns = width * num_pieces(activation)
+            dense = linen.Dense(columns, use_bias=self.use_bias, dot_general=small_dot_general, name=name)
+            x = activation_function(activation)(dense(x))
+        return x
+
+
+def small_dot_general(x: Array, kernel: Array, dimensions: Any, **options: Any) -> Array:
+    """``x @ kernel``; as multiply-adds where one side is tiny, since batches of such products are slow on CPUs."""
+    if x.ndim == 2 and min(kernel.shape) <= 4:
+        return jnp.sum(x[:, :, None] * kernel, axis=1)
+    return jax.lax.dot_general(x, kernel, dimensions, **options)
+
+
+def from_linen(module: linen.Module, example: Float[Array | np.ndarray, "points in"]) -> Model:
+    """A model from a Flax Linen module.
+
+    Args:
+        module: maps a batch (points, in) to (points, out), with parameters only (no batch statistics, no dropout).
+        example: a batch of the right shape, used for initialisation only.
+
+    Raises:
+        ValueError: if the module has other variables than parameters.
+    """
+    example = jnp.asarray(as_array("example", example))
+    collections = set(jax.eval_shape(module.init, jax.random.key(0), example))
+    if not collections <= {"params"}:
+        raise ValueError(
+            f"the module keeps variables besides its parameters: {sorted(collections - {'params'})}. jaxgeom trains "
+            "pure functions of parameters; take out batch statistics and the like."
+        )
+
+    network = _Linen(module, example)
+    return Model(network.init, network.apply)
+
+
+class _Linen(NamedTuple):
+    module: linen.Module
+    example: Float[Array, "points in"]
+
+    def init(self, key: RandomKey) -> Params:
+        return self.module.init(as_key(key), self.example)["params"]
+
+    def apply(self, params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
+        return self.module.apply({"params": params}, x)
+
+
+def from_nnx(build: Callable[[nnx.Rngs], nnx.Module]) -> Model:
+    """A model from a Flax NNX module.
+
+    Args:
+        build: makes the module from random streams, for instance ``lambda rngs: Net(2, 20, 1, rngs=rngs)``.
+
+    Returns:
+        A model whose parameters are the module's ``nnx.Param`` state as nested dictionaries.
+
+    Raises:
+        ValueError: if the module has other state than parameters.
+    """
+    abstract = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
+    graph, template, rest = nnx.split(abstract, nnx.Param, ...)
+    if jax.tree.leaves(rest):
+        raise ValueError(
+            f"the module keeps state besides its parameters: {sorted(map(str, rest))}. jaxgeom trains pure functions "
+            "of parameters; take out batch statistics, dropout and the like."
+        )
+
+    network = _Nnx(build, graph, template)
+    return Model(network.init, network.apply)
+
+
+class _Nnx(NamedTuple):
+    build: Callable[[nnx.Rngs], nnx.Module]
+    graph: Any
+    template: Any
+
+    def init(self, key: RandomKey) -> Params:
+        return nnx.to_pure_dict(nnx.state(self.build(nnx.Rngs(as_key(key))), nnx.Param))
+
+    def apply(self, params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
+        state = jax.tree.map(lambda leaf: leaf, self.template)
+        nnx.replace_by_pure_dict(state, params)
+        return nnx.merge(self.graph, state)(x)
