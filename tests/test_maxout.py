@@ -18,7 +18,6 @@ from jaxgeom.data.losses import squared_error
 from jaxgeom.networks.models import INITIALIZERS
 from jaxgeom.recipes.stretch import experiment as stretch
 from jaxgeom.recipes.sweep import train_widths
-from jaxgeom.training.fit import takes_lanes
 
 KEY = jax.random.key(5)
 EPS = float(np.finfo(np.float32).eps)
@@ -219,9 +218,9 @@ def test_padded_networks_are_those_without_padding(is_mlp):
 # Training and counting
 
 
-def test_populations_are_trained_in_lanes(trained):
+def test_populations_are_trained_by_the_engine(trained):
     model, result = trained
-    assert takes_lanes(model, member(result.params, 0), squared_error, None, lambda params: params, DATA)
+    assert np.asarray(result.by_engine).all()
     general = model._replace(is_mlp=False)
     run = partial(jg.fit, model=general, optimizer=optax.adam(0.03), loss=squared_error, train=DATA, num_epochs=60)
     expected = jax.jit(jax.vmap(run))(jax.random.split(KEY, 6))

@@ -18,7 +18,7 @@ from jaxgeom._reprs import WIDTH, readable, short, short_html
 
 # Modules whose named tuples go from function to function inside and are no results.
 INTERNAL = re.compile(
-    r"jaxgeom\.(training\.(lanes|plan|optimizers)|engine\.(library|spaces)|regions\.(exact|exact_lines)"
+    r"jaxgeom\.(training\.(native|optimizer_code|optimizers|plan|primitive|scalar_graph|vector_code)|engine\.(library|spaces)|regions\.(exact|exact_lines)"
     r"|analysis\.(cells|programs|tree|fields|incidence)|study\.(layout|run|program|describe|code))"
 )
 INTERNAL_CLASSES = {"Start", "StepFunctions", "Engine", "Outcome"}

@@ -158,7 +158,7 @@ struct Order {
 
 struct Results {
     std::vector<float *> params, snapshots, masks;
-    int32_t *diverged_step = nullptr, *stopped_step = nullptr;
+    int32_t *diverged_step = nullptr, *stopped_step = nullptr, *by_engine = nullptr;
     float *losses[2] = {}, *rights[2] = {}, *batch_losses = nullptr;
 };
 
@@ -562,7 +562,7 @@ class Group {
 
     void finish() const {
         write_params(job_.results.params, 1, 0);
-        for (int l = 0; l < num_; l++) job_.results.diverged_step[first_ + l] = diverged_step_[l], job_.results.stopped_step[first_ + l] = stopped_step_[l];
+        for (int l = 0; l < num_; l++) job_.results.diverged_step[first_ + l] = diverged_step_[l], job_.results.stopped_step[first_ + l] = stopped_step_[l], job_.results.by_engine[first_ + l] = 1;
     }
 };
 
@@ -613,7 +613,7 @@ const char *run(const xla::CallFrame &frame, xla::ErrorCode &code) {
     const int num_layers = static_cast<int>(kinds.size), num_leaves = num_layers * (1 + job.has_bias);
     const int64_t num_splits = 1 + job.has_test;
     const int64_t num_arguments = (job.num_rounds > 0) + 2 * num_splits + num_leaves * (1 + job.has_mask) + num_settings;
-    const int64_t num_results = num_leaves + 2 + (job.records.num ? num_splits * (1 + job.has_accuracy) : 0) + keeps_batch_losses + (job.snapshots.num ? num_leaves : 0);
+    const int64_t num_results = num_leaves + 3 + (job.records.num ? num_splits * (1 + job.has_accuracy) : 0) + keeps_batch_losses + (job.snapshots.num ? num_leaves : 0);
     if (frame.arguments.size != num_arguments || frame.results.size != num_results) return "the arrays of the run do not fit together";
     std::vector<int64_t> leading(result(0).shape, result(0).shape + depth);
     for (int64_t size : leading) job.num *= size;
@@ -632,7 +632,7 @@ const char *run(const xla::CallFrame &frame, xla::ErrorCode &code) {
     for (int64_t k = 0; k < num_settings; k++) job.settings.push_back(argument(4));
     i = 0;
     for (int k = 0; k < num_leaves; k++) job.results.params.push_back(static_cast<float *>(result(i++).data));
-    job.results.diverged_step = static_cast<int32_t *>(result(i++).data), job.results.stopped_step = static_cast<int32_t *>(result(i++).data);
+    job.results.diverged_step = static_cast<int32_t *>(result(i++).data), job.results.stopped_step = static_cast<int32_t *>(result(i++).data), job.results.by_engine = static_cast<int32_t *>(result(i++).data);
     for (int s = 0; s < num_splits && job.records.num; s++) {
         job.results.losses[s] = static_cast<float *>(result(i++).data);
         if (job.has_accuracy) job.results.rights[s] = static_cast<float *>(result(i++).data);

@@ -5,14 +5,15 @@ initialisation, epochs of minibatches or full-batch steps, records and snapshots
 ``vmap``: a population is ``jax.vmap(lambda key: fit(key, ...))(keys)``, and settings such as learning rates are
 arguments of the function that is mapped.
 
-Under ``vmap``, networks made by :func:`jaxgeom.mlp` are trained with the networks along the last axis
-(:mod:`jaxgeom.training.lanes`), which is many times faster; see :func:`takes_lanes` for when. Everything else goes the
-general way, with the same results to rounding.
+On CPUs, networks made by :func:`jaxgeom.mlp` are trained by the compiled engine, without compiling anything
+(:mod:`jaxgeom.training.native` says which runs it takes). Everything else goes the general path, a ``scan``, with the
+same results to rounding; ``Fit.by_engine`` says which it was, and the logger ``jaxgeom`` why.
 
 A step that produces NaN or infinity is not taken: the network stays at its last finite parameters, and ``diverged``
 and ``diverged_step`` say so.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -20,7 +21,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Bool, Float, Int, Int32, Shaped
 
 from jaxgeom._reprs import readable
@@ -29,8 +29,6 @@ from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import PerPoint
 from jaxgeom.host.inputs import as_array, as_key
 from jaxgeom.networks.models import Model
-from jaxgeom.training.cpu_kernel import one_kernel
-from jaxgeom.training.lanes import Points, lanes_engine
 from jaxgeom.training.loop import NEVER, Engine, Outcome, StepFunctions, TrainState, advance, run
 from jaxgeom.training.native import MOST_SNAPSHOTS, NativeRun, Split, named_results, native_run
 from jaxgeom.training.optimizers import Hoisted, Optimizer, check_optimizer, hoisted, initial_state, masked, update_by
@@ -43,12 +41,7 @@ from jaxgeom.training.shuffle import keys_of_epoch, shuffle_keys, shuffled
 Loss = PerPoint
 """``loss(outputs, targets)`` gives one number a point, shape (points,); see :mod:`jaxgeom.losses`."""
 
-MIN_LANES = 8
-"""Smaller populations are filled up to so many, with copies of their last network."""
-MAX_FEW = 512
-"""Parameters of a network up to which that is faster than the general path, for a population of one."""
-MAX_WIDTH = 128
-"""So do wider networks, which are better served by matrix products."""
+_LOG = logging.getLogger("jaxgeom")
 
 
 @readable
@@ -94,6 +87,8 @@ class Fit(NamedTuple):
     """The step that did, counted from 1; -1 if none."""
     stopped_step: Int32[Array, ""] | None
     """Steps taken until ``stop_accuracy`` was reached; -1 if it never was, None if it was not asked for."""
+    by_engine: Bool[Array, ""]
+    """Whether the compiled engine trained the network, and not the general path."""
 
 
 def trainer(model: Model, optimizer: Optimizer, loss: Loss) -> Trainer:
@@ -123,7 +118,7 @@ def trainer(model: Model, optimizer: Optimizer, loss: Loss) -> Trainer:
     ) -> tuple[TrainState, Array]:
         x, y = jnp.asarray(as_array("x", x)), jnp.asarray(as_array("y", y))
         goes_on = state.diverged_step == NEVER
-        return advance(functions, state, x, y, weight, goes_on, goes_on)
+        return advance(functions, state, x, y, weight, goes_on)
 
     return Trainer(init, step)
 
@@ -213,19 +208,13 @@ def fit(
     keep = _everything if keep is None else keep
     task = _Task(model, loss, accuracy, keep, by.init, by.update, by.needs_loss, plan)
     one = partial(_run_one, task)
-    native = _native(task, by, given) if model.is_mlp else None
+    native = _native(task, by, given)
     if native is not None:
         differentiable = jax.custom_jvp(partial(_run_native, task, native))
-        differentiable.defjvp(lambda primals, tangents: jax.jvp(one, primals, tangents))
-        outcome = differentiable(given)
-    elif not by.needs_loss and takes_lanes(model, params, loss, accuracy, keep, train):
-        one_or_lanes = custom_vmap(one)
-        one_or_lanes.def_vmap(partial(_run_many, task))
-        differentiable = jax.custom_jvp(one_or_lanes)
-        differentiable.defjvp(lambda primals, tangents: jax.jvp(one, primals, tangents))
-        outcome = differentiable(given)
+        differentiable.defjvp(lambda *of: jax.jvp(lambda given: (one(given), jnp.bool_(False)), *of))
+        outcome, by_engine = differentiable(given)
     else:
-        outcome = one(given)
+        outcome, by_engine = one(given), jnp.bool_(False)
     is_recorded = len(plan.record_steps) > 0
     (train_loss, train_accuracy), (test_loss, test_accuracy) = outcome.records if is_recorded else ((None,) * 2,) * 2
     return Fit(
@@ -242,6 +231,7 @@ def fit(
         diverged=outcome.diverged_step != NEVER,
         diverged_step=outcome.diverged_step,
         stopped_step=None if stop_accuracy is None else outcome.stopped_step,
+        by_engine=by_engine,
     )
 
 
@@ -295,7 +285,7 @@ def _run_one(task: _Task, given: _Given) -> Outcome:
     """The general path: one network, any model."""
     train = given.train
 
-    def batch(keys: Array | None, positions: Array | None, _: Array) -> tuple[Array, Array]:
+    def batch(keys: Array | None, positions: Array | None) -> tuple[Array, Array]:
         if positions is None:
             return train.x, train.y
         rows = task.rows(keys, positions)
@@ -308,7 +298,7 @@ def _run_one(task: _Task, given: _Given) -> Outcome:
         _functions_of_one(_mean_loss(task.model, task.loss), masked(update, given.mask)),
         shuffle=partial(_keys_of_epoch, given.shuffle_keys),
         batch=batch,
-        evaluate=lambda params, _: tuple(_evaluate(task, params, split) for split in (train, given.test)),
+        evaluate=lambda params: tuple(_evaluate(task, params, split) for split in (train, given.test)),
         keep=task.keep,
     )
     return run(engine, task.plan, given.params, task.init(given.init_settings, given.params))
@@ -317,10 +307,12 @@ def _run_one(task: _Task, given: _Given) -> Outcome:
 def _native(task: _Task, by: Hoisted, given: _Given) -> NativeRun | None:
     """The run as the compiled engine takes it; None if it does not."""
     plan, test, keys = task.plan, given.test, given.shuffle_keys
-    size = sum(leaf.nbytes for leaf in jax.tree.leaves(given.params)) * len(plan.snapshot_steps)
-    if task.keep is not _everything and size > MOST_SNAPSHOTS:
-        return None
     try:
+        if not task.model.is_mlp:
+            raise Unsupported("a model that is not made by jaxgeom.mlp")
+        size = sum(leaf.nbytes for leaf in jax.tree.leaves(given.params)) * len(plan.snapshot_steps)
+        if task.keep is not _everything and size > MOST_SNAPSHOTS:
+            raise Unsupported(f"{size / 1e6:.0f} MB of parameters in snapshots, before `keep` makes less of them")
         return native_run(
             plan,
             given.params,
@@ -333,23 +325,19 @@ def _native(task: _Task, by: Hoisted, given: _Given) -> NativeRun | None:
             num_rounds=0 if keys is None else keys.shape[0],
             has_mask=given.mask is not None,
         )
-    except Unsupported:
+    except Unsupported as reason:
+        _LOG.info("fit takes the general path: the compiled engine does not take %s", reason)
         return None
 
 
-def _run_native(task: _Task, native: NativeRun, given: _Given) -> Outcome:
-    """The run by the compiled engine, where there is a CPU."""
+def _run_native(task: _Task, native: NativeRun, given: _Given) -> tuple[Outcome, Array]:
+    """The run by the compiled engine if a CPU computes it, and whether that is so."""
 
-    def general(given: _Given, size: int | None, is_batched: _Given | None) -> list[Array]:
+    def general(given: _Given) -> list[Array]:
         """The arrays that the engine returns, from the general path."""
-        raw = task._replace(keep=_everything)
-        if size is None or is_batched is None:
-            outcome = _run_one(raw, given)
-        else:
-            outcome, _ = _run_many(raw, size, (is_batched,), given)
-        records = outcome.records if native.num_records else ()
-        results = [*native.leaves(outcome.params), outcome.diverged_step, outcome.stopped_step]
-        results += jax.tree.leaves(records)
+        outcome = _run_one(task._replace(keep=_everything), given)
+        results = [*native.leaves(outcome.params), outcome.diverged_step, outcome.stopped_step, jnp.int32(0)]
+        results += jax.tree.leaves(outcome.records if native.num_records else ())
         results += [outcome.batch_losses] if native.keeps_batch_losses else []
         return results + (native.leaves(outcome.snapshots) if native.num_snapshots else [])
 
@@ -357,9 +345,10 @@ def _run_native(task: _Task, native: NativeRun, given: _Given) -> Outcome:
     snapshots = results.snapshots
     if snapshots is not None and task.keep is not _everything:
         snapshots = jax.vmap(task.keep)(snapshots)
-    return Outcome(
+    outcome = Outcome(
         results.params, results.diverged_step, results.stopped_step, results.records, snapshots, results.batch_losses
     )
+    return outcome, results.by_engine != 0
 
 
 def _everything(params: Params) -> Params:
@@ -372,80 +361,6 @@ def _without_batch(update: Callable) -> Callable:
 
 def _keys_of_epoch(keys: Array | None, epoch: Array) -> Array | None:
     return None if keys is None else keys_of_epoch(keys, epoch)
-
-
-def _run_many(task: _Task, size: int, batched: Sequence[_Given], given: _Given) -> tuple[Outcome, PyTree]:
-    """What ``vmap`` makes of it: networks in lanes, or the general path for few of them that are not tiny."""
-    (is_batched,) = batched
-    leaves = zip(jax.tree.leaves(given.params), jax.tree.leaves(is_batched.params), strict=True)
-    num_params = sum(leaf.size // max(size, 1) if batched else leaf.size for leaf, batched in leaves)
-    if size >= MIN_LANES:
-        outcome = _run_lanes(task, size, is_batched, given)
-    elif size > 0 and num_params <= MAX_FEW:
-        members = np.minimum(np.arange(MIN_LANES), size - 1)
-        filled = jax.tree.map(lambda leaf, batched: leaf[members] if batched else leaf, given, is_batched)
-        outcome = jax.tree.map(lambda leaf: leaf[:size], _run_lanes(task, MIN_LANES, is_batched, filled))
-    else:
-        axes = jax.tree.map(lambda batched: 0 if batched else None, is_batched)
-        outcome = jax.vmap(partial(_run_one, task), in_axes=(axes,), axis_size=size)(given)
-    return outcome, jax.tree.map(lambda _: True, outcome)
-
-
-def _run_lanes(task: _Task, size: int, is_batched: _Given, given: _Given) -> Outcome:
-    """A population, computed with the networks along the last axis."""
-
-    def last(leaf: Array, is_batched: bool) -> Array:
-        return jnp.moveaxis(leaf, 0, -1) if is_batched else leaf[..., None]
-
-    def axes(tree: PyTree) -> PyTree:
-        return jax.tree.map(lambda batched: 0 if batched else None, tree)
-
-    def points(data: Dataset, is_batched: PyTree) -> Points:
-        return Points(*jax.tree.map(last, tuple(data), tuple(is_batched)))
-
-    params = jax.tree.map(
-        lambda leaf, batched: jnp.broadcast_to(last(leaf, batched), (*leaf.shape[batched:], size)),
-        given.params,
-        is_batched.params,
-    )
-    mask = jax.tree.map(last, given.mask, is_batched.mask)
-    init = jax.vmap(task.init, in_axes=(axes(is_batched.init_settings), -1), out_axes=-1, axis_size=size)
-    update = jax.vmap(task.update, in_axes=(axes(is_batched.update_settings), -1, -1, -1, -1), out_axes=-1)
-    keys, rows = given.shuffle_keys, task.rows
-    if keys is not None and is_batched.shuffle_keys:
-        keys, rows = jnp.moveaxis(keys, 0, -1), jax.vmap(rows, in_axes=(-1, None), out_axes=-1)
-    engine = lanes_engine(
-        params,
-        loss=task.loss,
-        accuracy=task.accuracy,
-        update=masked(_without_batch(partial(update, given.update_settings)), mask),
-        shuffle=partial(_keys_of_epoch, keys),
-        rows=rows,
-        keep=task.keep,
-        train=points(given.train, is_batched.train),
-        test=None if given.test is None else points(given.test, is_batched.test),
-    )
-    opt_state = init(given.init_settings, params)
-    outcome = one_kernel(lambda params, opt_state: run(engine, task.plan, params, opt_state, size), params, opt_state)
-    return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), outcome)
-
-
-def takes_lanes(
-    model: Model, params: Params, loss: Loss, accuracy: Loss | None, keep: Callable[[Params], PyTree], data: Dataset
-) -> bool:
-    """Whether populations are trained with the networks in the lanes.
-
-    That is so for models made by :func:`jaxgeom.mlp` whose layers have at most 128 inputs and outputs, in populations
-    of 8 or more, or of any size if the networks have at most 512 parameters, with any optax optimizer. The loss, the
-    accuracy and ``keep`` must not close over traced values (learning rates and other settings of the optimizer may be
-    traced).
-    """
-    if not model.is_mlp or max(max(leaf.shape) for leaf in jax.tree.leaves(params)) > MAX_WIDTH:
-        return False
-    outputs = jax.eval_shape(model.apply, params, data.x)
-    calls: list[tuple] = [(loss, outputs, data.y), (keep, params)]
-    calls += [] if accuracy is None else [(accuracy, outputs, data.y)]
-    return not any(isinstance(c, jax.core.Tracer) for f, *args in calls for c in jax.make_jaxpr(f)(*args).consts)
 
 
 def _mean_loss(model: Model, loss: Loss) -> Callable[..., Array]:
@@ -467,16 +382,7 @@ def _mean_loss(model: Model, loss: Loss) -> Callable[..., Array]:
 
 def _functions_of_one(mean_loss: Callable[..., Array], update: Callable) -> StepFunctions:
     """A step of one network, whatever the model."""
-
-    def all_finite(params: Params, _: Array) -> Bool[Array, ""]:
-        return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(params)]))
-
-    return StepFunctions(
-        loss_and_gradient=lambda params, x, y, weight, _: jax.value_and_grad(mean_loss)(params, x, y, weight),
-        update=lambda _, *arguments: update(*arguments),
-        all_finite=all_finite,
-        choose=lambda is_taken, *trees: jax.tree.map(partial(jnp.where, is_taken), *trees),
-    )
+    return StepFunctions(jax.value_and_grad(mean_loss), update)
 
 
 def _evaluate(task: _Task, params: Params, split: Dataset | None) -> tuple[Array | None, Array | None]:

@@ -1,11 +1,11 @@
-"""The training loop: steps, epochs, records and snapshots, for one network or for the lanes of a population.
+"""The training loop of one network, whatever its model: steps, epochs, records and snapshots.
 
-What is computed is an :class:`Engine`. That of one network (:mod:`jaxgeom.training.fit`) takes any model; that of a
-population (:mod:`jaxgeom.training.lanes`) has the networks along the last axis of every array. The loop is the same
-for both, since everything it does with their results is elementwise.
+What is computed is an :class:`Engine`, which :mod:`jaxgeom.training.fit` makes. The compiled engine has a loop of its
+own for MLPs (``engine/training.cc``), with the same results to rounding.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -32,22 +32,17 @@ class TrainState(NamedTuple):
     """State of the optimizer."""
     step: Int32[Array, ""]
     """Steps taken so far."""
-    diverged_step: Int32[Array, " *lanes"]
+    diverged_step: Int32[Array, ""]
     """The first step that gave NaN or infinity, counted from 1; -1 if none did."""
 
 
 class StepFunctions(NamedTuple):
-    """What a step computes, of one network or of the lanes of a population (then all arrays end in lanes)."""
+    """What a step computes."""
 
     loss_and_gradient: Callable[..., tuple[Array, Params]]
-    """``(params, x, y, weight, is_training)``: the weighted mean loss of a batch and its gradient."""
+    """``(params, x, y, weight)``: the weighted mean loss of a batch and its gradient."""
     update: Callable[..., tuple[Params, PyTree]]
-    """``(is_training, gradient, opt_state, params, loss, (x, y, weight))``: the next parameters and state of the
-    optimizer."""
-    all_finite: Callable[[Params, Array], Bool[Array, " *lanes"]]
-    """``(params, is_training)``: whether a network's parameters have neither NaN nor infinity."""
-    choose: Callable[[Bool[Array, " *lanes"], PyTree, PyTree], PyTree]
-    """``(is_taken, new, old)``: the new arrays of the networks whose step is taken, and the old ones of the others."""
+    """``(gradient, opt_state, params, loss, (x, y, weight))``: the next parameters and state of the optimizer."""
 
 
 class Engine(NamedTuple):
@@ -56,10 +51,10 @@ class Engine(NamedTuple):
     functions: StepFunctions
     shuffle: Callable[[Array], PyTree]
     """``(epoch)``: the order of the points, in whatever form ``batch`` wants."""
-    batch: Callable[..., tuple[Array, Array]]
-    """``(order, positions, is_training)``: the points at some positions of the order; all of them for None."""
-    evaluate: Callable[[Params, Array], PyTree]
-    """``(params, is_training)``: what is recorded, (loss, accuracy) on the training split first."""
+    batch: Callable[[PyTree, Array | None], tuple[Array, Array]]
+    """``(order, positions)``: the points at some positions of the order; all of them for None."""
+    evaluate: Callable[[Params], PyTree]
+    """``(params)``: what is recorded, (loss, accuracy) on the training split first."""
     keep: Callable[[Params], PyTree]
     """``(params)``: what a snapshot holds."""
 
@@ -68,48 +63,39 @@ class Outcome(NamedTuple):
     """What a run leaves."""
 
     params: Params
-    diverged_step: Int32[Array, " *lanes"]
-    stopped_step: Int32[Array, " *lanes"]
+    diverged_step: Int32[Array, ""]
+    stopped_step: Int32[Array, ""]
     """The step before which a network's accuracy was good enough; -1 if it never was."""
     records: PyTree
     """Results of ``evaluate`` at the record steps, stacked."""
     snapshots: PyTree
-    batch_losses: Float[Array, "steps *lanes"] | None
+    batch_losses: Float[Array, " steps"] | None
 
 
 def advance(
-    functions: StepFunctions,
-    state: TrainState,
-    x: Array,
-    y: Array,
-    weight: Array | None,
-    goes_on: Bool[Array, " *lanes"],
-    is_training: Bool[Array, ""],
+    functions: StepFunctions, state: TrainState, x: Array, y: Array, weight: Array | None, goes_on: Bool[Array, ""]
 ) -> tuple[TrainState, Array]:
-    """One step of the networks that go on, not taken where it gives NaN or infinity; and the loss before it."""
-    loss, gradient = functions.loss_and_gradient(state.params, x, y, weight, is_training)
-    new = functions.update(is_training, gradient, state.opt_state, state.params, loss, (x, y, weight))
-    is_finite = jnp.isfinite(loss) & functions.all_finite(new[0], is_training)
-    params, opt_state = functions.choose(is_finite & goes_on, new, (state.params, state.opt_state))
+    """One step of a network that goes on, not taken where it gives NaN or infinity; and the loss before it."""
+    loss, gradient = functions.loss_and_gradient(state.params, x, y, weight)
+    new = functions.update(gradient, state.opt_state, state.params, loss, (x, y, weight))
+    is_finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in (loss, *jax.tree.leaves(new[0]))]))
+    is_taken = is_finite & goes_on
+    params, opt_state = jax.tree.map(partial(jnp.where, is_taken), new, (state.params, state.opt_state))
     diverged_step = jnp.where(goes_on & ~is_finite, state.step + 1, state.diverged_step)
     return TrainState(params, opt_state, state.step + 1, diverged_step), loss
 
 
-def run(engine: Engine, plan: Plan, params: Params, opt_state: PyTree, num_lanes: int | None = None) -> Outcome:
+def run(engine: Engine, plan: Plan, params: Params, opt_state: PyTree) -> Outcome:
     """Train from given parameters, as planned.
 
     Args:
         engine: what to compute.
         plan: when.
-        params, opt_state: of one network, or with the networks along their last axis.
-        num_lanes: how many those are; None for one network without that axis.
+        params, opt_state: where to start.
     """
-    never = jnp.full(() if num_lanes is None else (num_lanes,), NEVER, jnp.int32)
+    never = jnp.int32(NEVER)
     state = TrainState(params, opt_state, jnp.int32(0), never)
-    recorders = (
-        _Recorder(plan.record_steps, engine.evaluate),
-        _Recorder(plan.snapshot_steps, lambda params, _: engine.keep(params)),
-    )
+    recorders = _Recorder(plan.record_steps, engine.evaluate), _Recorder(plan.snapshot_steps, engine.keep)
     stacks = [_empty_stack(recorder, params) for recorder in recorders]
 
     def observe(stacks: list[PyTree], state: TrainState, stopped_step: Array) -> tuple[list[PyTree], Array]:
@@ -126,13 +112,12 @@ def run(engine: Engine, plan: Plan, params: Params, opt_state: PyTree, num_lanes
         state, stacks, stopped_step = carry
         stacks, stopped_step = observe(stacks, state, stopped_step)
         goes_on = (state.diverged_step == NEVER) & (stopped_step == NEVER) & (step < plan.num_steps)
-        is_training = jnp.any(goes_on)
         order, positions, weight = None, None, None
         if plan.batch_size < plan.num_points:
             order = engine.shuffle(step // plan.num_batches)
             positions, weight = _batch(plan, step % plan.num_batches)
-        x, y = engine.batch(order, positions, is_training)
-        state, loss = advance(engine.functions, state, x, y, weight, goes_on, is_training)
+        x, y = engine.batch(order, positions)
+        state, loss = advance(engine.functions, state, x, y, weight, goes_on)
         return (state, stacks, stopped_step), jnp.where(goes_on, loss, jnp.nan) if plan.keeps_batch_losses else None
 
     carry: tuple = (state, stacks, never)
@@ -154,7 +139,7 @@ def _batch(plan: Plan, number: Int[Array, ""]) -> tuple[Int[Array, " batch"], Fl
 
 class _Recorder(NamedTuple):
     steps: Sequence[int]
-    function: Callable[[Params, Array], PyTree]
+    function: Callable[[Params], PyTree]
 
 
 def _empty_stack(recorder: _Recorder, params: Params) -> PyTree:
@@ -162,7 +147,7 @@ def _empty_stack(recorder: _Recorder, params: Params) -> PyTree:
     num = len(recorder.steps)
     if num == 0:
         return None
-    row = jax.eval_shape(recorder.function, params, jnp.bool_(True))
+    row = jax.eval_shape(recorder.function, params)
     return jax.tree.map(lambda leaf: jnp.zeros((num + 1, *leaf.shape), leaf.dtype), row)
 
 
@@ -183,7 +168,7 @@ def _due_row(recorder: _Recorder, stack: PyTree, state: TrainState) -> _Row | No
         is_due, place = jnp.any(np.asarray(steps) == state.step), jnp.sum(np.asarray(steps) < state.step)
     values = lax.cond(
         is_due,
-        lambda params: recorder.function(params, is_due),
+        recorder.function,
         lambda params: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape[1:], leaf.dtype), stack),
         state.params,
     )

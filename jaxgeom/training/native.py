@@ -63,6 +63,7 @@ class NativeRun(NamedTuple):
     num_records: int
     num_snapshots: int
     num_steps: int
+    batch_size: int
     uses_keys: bool
 
     def leaves(self, params: PyTree) -> list[Any]:
@@ -210,6 +211,7 @@ def native_run(
         len(plan.record_steps),
         len(plan.snapshot_steps),
         plan.num_steps,
+        plan.batch_size,
         uses_keys and num_rounds > 0,
     )
 
@@ -223,6 +225,8 @@ class NativeResults(NamedTuple):
     params: Params
     diverged_step: Array
     stopped_step: Array
+    by_engine: Array
+    """1, or 0 from the general path."""
     records: Any
     """((loss, accuracy) on the training split, the same on the test split), each None if there is none."""
     batch_losses: Array | None
@@ -233,7 +237,7 @@ def result_shapes(run: NativeRun, params: PyTree, leading: tuple[int, ...]) -> l
     """Shapes of what the kernel returns, in its order, for parameters without leading axes."""
     leaves = [leaf.shape for leaf in run.leaves(params)]
     num_recorded = (1 + run.has_test) * (1 + run.has_accuracy) if run.num_records else 0
-    shapes = [(shape, jnp.float32) for shape in leaves] + [((), jnp.int32)] * 2
+    shapes = [(shape, jnp.float32) for shape in leaves] + [((), jnp.int32)] * 3
     shapes += [((run.num_records,), jnp.float32)] * num_recorded
     shapes += [((run.num_steps,), jnp.float32)] * run.keeps_batch_losses
     shapes += [((run.num_snapshots, *shape), jnp.float32) for shape in leaves if run.num_snapshots]
@@ -245,14 +249,16 @@ def named_results(run: NativeRun, results: Sequence[Array]) -> NativeResults:
     each = iter(results)
     num_leaves = len(run.layers) * (1 + run.has_bias)
     params = run.named([next(each) for _ in range(num_leaves)])
-    diverged_step, stopped_step = next(each), next(each)
+    diverged_step, stopped_step, by_engine = (next(each) for _ in range(3))
     records = [[None, None], [None, None]]
     for split in range(1 + run.has_test if run.num_records else 0):
         for column in range(1 + run.has_accuracy):
             records[split][column] = next(each)  # type: ignore[call-overload]
     batch_losses = next(each) if run.keeps_batch_losses else None
     snapshots = run.named([next(each) for _ in range(num_leaves)]) if run.num_snapshots else None
-    return NativeResults(params, diverged_step, stopped_step, tuple(map(tuple, records)), batch_losses, snapshots)
+    return NativeResults(
+        params, diverged_step, stopped_step, by_engine, tuple(map(tuple, records)), batch_losses, snapshots
+    )
 
 
 def call_kernel(run: NativeRun, depth: int, given: Any, shapes: Sequence[jax.ShapeDtypeStruct]) -> Sequence[Array]:

@@ -131,7 +131,7 @@ def optimizer_code(graph: Graph, machine: Machine, scalars: Scalars, by: Hoisted
         scalars.place(node)
     for _, node in settings:
         scalars.place(node)
-    sums, most_of_sums = _sums(graph, machine, scalars, inputs)
+    sums, most_of_sums = _sums(machine, scalars, inputs)
     return OptimizerCode(
         step,
         start,
@@ -173,7 +173,7 @@ def _role(path: tuple, leaf: Any, paths: Sequence[tuple[tuple, Any]]) -> tuple[s
 
 
 def _sums(
-    graph: Graph, machine: Machine, scalars: Scalars, inputs: Sequence[tuple | None]
+    machine: Machine, scalars: Scalars, inputs: Sequence[tuple | None]
 ) -> tuple[tuple[tuple[Code, tuple[tuple[int, int, Node], ...]], ...], int]:
     """The rounds of sums over parameters that the scalars need, and how many temporaries their programs do."""
     rounds: dict[int, list[Node]] = {}

@@ -14,10 +14,15 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxgeom._typing import Params, PyTree
-from jaxgeom.training.cpu_kernel import ELEMENTWISE, is_jaxpr
 from jaxgeom.training.optimizers import Hoisted
 
 _CALL = re.compile("closed_call|cond|custom_jvp_call|custom_vjp_call|jit|pjit")
+_ELEMENTWISE = re.compile(
+    "abs|add|add_any|and|clamp|convert_element_type|copy|cos|div|eq|erf|exp|exp2|expm1|floor|ge|gt|integer_pow|"
+    "is_finite|le|log|log1p|logistic|lt|max|min|mul|ne|neg|not|or|pow|rem|round|rsqrt|select_n|sign|sin|sqrt|square|"
+    "stop_gradient|sub|tanh|xor"
+)
+"""Operations on single numbers, by name."""
 _NUM_STEPS = 3
 
 
@@ -40,7 +45,7 @@ def check_padding(by: Hoisted, params: Params) -> None:
     settings, value = (by.init_settings, by.update_settings), jnp.zeros((), jnp.result_type(*jax.tree.leaves(params)))
     opt_state = jax.eval_shape(by.init, settings[0], params)
     jaxpr = jax.make_jaxpr(by.update)(settings[1], params, opt_state, params, value).jaxpr
-    mixing = sorted({name for name in _primitives(jaxpr) if not ELEMENTWISE.fullmatch(name)})
+    mixing = sorted({name for name in _primitives(jaxpr) if not _ELEMENTWISE.fullmatch(name)})
     if mixing:
         raise ValueError(
             "networks padded with zero units need an optimizer that treats every parameter by itself, such as SGD "
@@ -67,7 +72,7 @@ def _primitives(jaxpr: Any) -> Iterator[str]:
     """Names of all operations, but for calls and for copies of scalars."""
     for equation in jaxpr.eqns:
         name = equation.primitive.name
-        inner = [leaf for leaf in jax.tree.leaves(equation.params, is_leaf=is_jaxpr) if is_jaxpr(leaf)]
+        inner = [leaf for leaf in jax.tree.leaves(equation.params, is_leaf=_is_jaxpr) if _is_jaxpr(leaf)]
         for each in inner:
             yield from _primitives(getattr(each, "jaxpr", each))
         is_copy_of_scalar = name == "broadcast_in_dim" and not equation.invars[0].aval.shape
@@ -77,3 +82,8 @@ def _primitives(jaxpr: Any) -> Iterator[str]:
 
 def _is_traced(leaf: Any) -> bool:
     return isinstance(leaf, jax.core.Tracer)
+
+
+def _is_jaxpr(leaf: Any) -> bool:
+    """Whether a parameter of an operation is a computation of its own."""
+    return hasattr(leaf, "eqns") or hasattr(getattr(leaf, "jaxpr", None), "eqns")

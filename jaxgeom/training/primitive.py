@@ -8,18 +8,23 @@ length 1 for what these share.
 """
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import Primitive
 from jax.interpreters import batching, mlir
 from jaxtyping import Array
 
 from jaxgeom._typing import PyTree
 from jaxgeom.training.native import NativeRun, call_kernel, result_shapes
+
+MIN_POPULATION = 8
+"""Networks from which on the engine, which has a network in each lane of its vectors, is faster for all sizes."""
+LITTLE_WORK = 2**13
+"""Parameters times points a step, up to which it is for a single network."""
 
 
 class Work(NamedTuple):
@@ -28,9 +33,8 @@ class Work(NamedTuple):
     run: NativeRun
     structure: Any
     """Of what its arrays are the leaves of."""
-    general: Callable[[Any, int | None, Any], list[Array]]
-    """``general(given, size, is_batched)``: the same results without the engine, of a population, or of one network for
-    a size of None. ``is_batched`` says of which leaves."""
+    general: Callable[[Any], list[Array]]
+    """The same results of one network without the engine, from those leaves in their structure."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Work) and (self.run, self.structure) == (other.run, other.structure)
@@ -41,11 +45,37 @@ class Work(NamedTuple):
 
 def bind(work: Work, given: PyTree) -> list[Array]:
     """The results of a run (:func:`jaxgeom.training.native.result_shapes`) of one network."""
-    return train_p.bind(*map(jnp.asarray, jax.tree.leaves(given)), work=work, depth=0)
+    return _primitive().bind(*map(jnp.asarray, jax.tree.leaves(given)), work=work, depth=0)
 
 
-train_p = Primitive("jaxgeom_train")
-train_p.multiple_results = True
+@functools.cache
+def _primitive() -> Any:
+    from jax.extend.core import Primitive  # imports Pallas, and takes half as long to import as all of jaxgeom
+
+    primitive = Primitive("jaxgeom_train")
+    primitive.multiple_results = True
+
+    def batched(
+        arrays: Sequence[Array], axes: Sequence[int | None], *, work: Work, depth: int
+    ) -> tuple[list[Array], list[int]]:
+        moved = [
+            jnp.expand_dims(array, 0) if axis is None else jnp.moveaxis(array, axis, 0)
+            for array, axis in zip(arrays, axes, strict=True)
+        ]
+        results = primitive.bind(*moved, work=work, depth=depth + 1)
+        return results, [0] * len(results)
+
+    primitive.def_impl(lambda *arrays, work, depth: _compiled(work, depth)(*arrays))
+    primitive.def_abstract_eval(_abstract)
+    batching.primitive_batchers[primitive] = batched
+    mlir.register_lowering(primitive, mlir.lower_fun(_in_general, multiple_results=True))
+    mlir.register_lowering(primitive, mlir.lower_fun(_by_engine, multiple_results=True), platform="cpu")
+    return primitive
+
+
+@functools.lru_cache(maxsize=64)
+def _compiled(work: Work, depth: int) -> Callable[..., list[Array]]:
+    return jax.jit(lambda *arrays: _primitive().bind(*arrays, work=work, depth=depth))
 
 
 def _leading(arrays: Sequence[Any], depth: int) -> tuple[int, ...]:
@@ -53,57 +83,35 @@ def _leading(arrays: Sequence[Any], depth: int) -> tuple[int, ...]:
     return np.broadcast_shapes(*[array.shape[:depth] for array in arrays])
 
 
-def _shapes(arrays: Sequence[Any], work: Work, depth: int) -> list[jax.ShapeDtypeStruct]:
+def _params(arrays: Sequence[Any], work: Work, depth: int) -> PyTree:
+    """Shapes of the parameters of one network."""
     of_one = [jax.ShapeDtypeStruct(array.shape[depth:], array.dtype) for array in arrays]
-    params = jax.tree.unflatten(work.structure, of_one).params
-    return result_shapes(work.run, params, _leading(arrays, depth))
+    return jax.tree.unflatten(work.structure, of_one).params
 
 
-@train_p.def_abstract_eval
+def _shapes(arrays: Sequence[Any], work: Work, depth: int) -> list[jax.ShapeDtypeStruct]:
+    return result_shapes(work.run, _params(arrays, work, depth), _leading(arrays, depth))
+
+
 def _abstract(*arrays: Any, work: Work, depth: int) -> list[Any]:
     return [jax.core.ShapedArray(each.shape, each.dtype) for each in _shapes(arrays, work, depth)]
 
 
-@functools.lru_cache(maxsize=64)
-def _compiled(work: Work, depth: int) -> Callable[..., list[Array]]:
-    return jax.jit(lambda *arrays: train_p.bind(*arrays, work=work, depth=depth))
-
-
-@train_p.def_impl
-def _immediate(*arrays: Array, work: Work, depth: int) -> list[Array]:
-    return _compiled(work, depth)(*arrays)
-
-
-def _batched(arrays: Sequence[Array], axes: Sequence[int | None], *, work: Work, depth: int) -> tuple[list, list[int]]:
-    moved = [
-        jnp.expand_dims(array, 0) if axis is None else jnp.moveaxis(array, axis, 0)
-        for array, axis in zip(arrays, axes, strict=True)
-    ]
-    results = train_p.bind(*moved, work=work, depth=depth + 1)
-    return results, [0] * len(results)
-
-
-batching.primitive_batchers[train_p] = _batched
-
-
 def _by_engine(*arrays: Array, work: Work, depth: int) -> Sequence[Array]:
+    """By the engine, unless there is but a handful of networks, and each takes long enough for matrix products."""
+    params = sum(leaf.size for leaf in jax.tree.leaves(_params(arrays, work, depth)))
+    if math.prod(_leading(arrays, depth)) < MIN_POPULATION and params * work.run.batch_size > LITTLE_WORK:
+        return _in_general(*arrays, work=work, depth=depth)
     given = jax.tree.unflatten(work.structure, arrays)
     return call_kernel(work.run, depth, given, _shapes(arrays, work, depth))
 
 
 def _in_general(*arrays: Array, work: Work, depth: int) -> list[Array]:
-    """Without the engine: a ``vmap`` for each leading axis, the innermost by the general computation itself."""
+    """Without the engine: a ``vmap`` for each leading axis."""
     if depth == 0:
-        return work.general(jax.tree.unflatten(work.structure, arrays), None, None)
+        return work.general(jax.tree.unflatten(work.structure, arrays))
     (size, *_) = _leading(arrays, depth)
     is_batched = [array.shape[0] == size for array in arrays]
     own = [array if batched else array[0] for array, batched in zip(arrays, is_batched, strict=True)]
-    if depth == 1:
-        flags = jax.tree.unflatten(work.structure, is_batched)
-        return work.general(jax.tree.unflatten(work.structure, own), size, flags)
     inner = functools.partial(_in_general, work=work, depth=depth - 1)
     return jax.vmap(inner, in_axes=tuple(0 if batched else None for batched in is_batched), axis_size=size)(*own)
-
-
-mlir.register_lowering(train_p, mlir.lower_fun(_in_general, multiple_results=True))
-mlir.register_lowering(train_p, mlir.lower_fun(_by_engine, multiple_results=True), platform="cpu")

@@ -316,10 +316,10 @@ def _results(graph: Graph, equation: Any, arrays: list[np.ndarray], is_alike: bo
     if one is not None:
         return [_each(one, *arrays)]
     if is_alike:
-        if name in _SCALARS_ONLY and (equation.invars[0].aval.shape == () or arrays[0][()].kind < STRIP):
+        if name in _SCALARS_ONLY and (equation.invars[0].aval.shape == () or arrays[0].item().kind < STRIP):
             return arrays
         if name == "reduce_sum" and equation.outvars[0].aval.shape == ():
-            return [cell(graph.total(arrays[0][()]))]
+            return [cell(graph.total(arrays[0].item()))]
         raise Unsupported(f"the operation {name} on parameters")
     if name in _MOVES:
         return [_MOVES[name](equation, *arrays)]
@@ -423,7 +423,7 @@ def _argmax(graph: Graph, array: np.ndarray, axes: Sequence[int]) -> np.ndarray:
 def _chosen(graph: Graph, equation: Any, arrays: list[np.ndarray], is_alike: bool) -> list[np.ndarray]:
     """The results of the branch that a number chooses; all branches are computed, unless the number is known."""
     index, *operands = arrays
-    number = index[()]
+    number = index.item()
     branches = [
         interpret(graph, branch.jaxpr, branch.consts, operands, is_alike=is_alike)
         for branch in equation.params["branches"]
@@ -469,7 +469,7 @@ def _places(
     return places
 
 
-def _gather(graph: Graph, equation: Any, operand: np.ndarray, indices: np.ndarray) -> np.ndarray:
+def _gather(graph: Graph, equation: Any, operand: Any, indices: Any) -> np.ndarray:
     numbers, sizes = equation.params["dimension_numbers"], equation.params["slice_sizes"]
     if not str(equation.params["mode"]).endswith(("FILL_OR_DROP", "PROMISE_IN_BOUNDS")):
         raise Unsupported("indices that are clipped")
@@ -493,9 +493,7 @@ def _gather(graph: Graph, equation: Any, operand: np.ndarray, indices: np.ndarra
     return result
 
 
-def _scatter_add(
-    graph: Graph, equation: Any, operand: np.ndarray, indices: np.ndarray, updates: np.ndarray
-) -> np.ndarray:
+def _scatter_add(graph: Graph, equation: Any, operand: np.ndarray, indices: Any, updates: Any) -> np.ndarray:
     numbers = equation.params["dimension_numbers"]
     if str(equation.params["mode"]).endswith("CLIP"):
         raise Unsupported("indices that are clipped")

@@ -1,4 +1,4 @@
-"""Populations with the networks in the lanes, against NumPy: every layer, loss, optimizer and way to make batches."""
+"""Populations trained by the compiled engine, against NumPy: every layer, loss, optimizer and way to make batches."""
 
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -20,7 +20,6 @@ from jaxgeom.data.losses import (
     softmax_cross_entropy,
     squared_error,
 )
-from jaxgeom.training.fit import takes_lanes
 from jaxgeom.training.shuffle import random_order
 
 NUM = 8
@@ -257,7 +256,10 @@ def test_every_field_is_that_of_the_general_path(name):
         assert jax.tree.map(lambda a: (a.shape, a.dtype), mine) == jax.tree.map(
             lambda a: (a.shape, a.dtype), desired
         ), field
-        if field in ("train_accuracy", "test_accuracy", "stopped_step", "diverged_step", "record_steps"):
+        if field == "by_engine":
+            assert mine.all()
+            assert not desired.any()
+        elif field in ("train_accuracy", "test_accuracy", "stopped_step", "diverged_step", "record_steps"):
             jax.tree.map(partial(np.testing.assert_allclose, rtol=2 * EPS), mine, desired)
         else:
             assert_close(mine, desired, 18 * 20 * 10 * EPS)
@@ -383,16 +385,11 @@ def small_population():
     return numpy(jax.jit(jax.vmap(small_run))(MANY_KEYS))
 
 
-def has_products(run, *arguments):
-    """Whether matrices are multiplied, which the lanes never do."""
-    return "dot_general" in str(jax.make_jaxpr(jax.vmap(run))(*arguments))
-
-
-def test_eight_networks_take_the_lanes_and_seven_only_if_they_are_small():
-    larger = partial(small_run, features=(2, 24, 24, 1))
-    assert has_products(larger, MANY_KEYS[:7])
-    assert not has_products(larger, MANY_KEYS[:8])
-    assert not has_products(small_run, MANY_KEYS[:7])
+def test_eight_networks_are_trained_by_the_engine_and_seven_only_if_they_take_little_work():
+    larger = partial(small_run, features=(2, 50, 50, 1))
+    for run, num, expected in ((larger, 7, False), (larger, 8, True), (small_run, 7, True), (small_run, 1, True)):
+        assert (numpy(jax.jit(jax.vmap(run))(MANY_KEYS[:num])).by_engine == expected).all()
+    assert numpy(jax.jit(small_run)(MANY_KEYS[0])).by_engine
 
 
 @pytest.mark.parametrize("chunk_size", [7, 8])
@@ -406,15 +403,6 @@ def test_chunks_of_any_size_give_the_same_bits():
     every = fit_population(MANY_KEYS, small_run, chunk_size=16)
     for chunk_size in (8, 11):
         assert_same(fit_population(MANY_KEYS, small_run, chunk_size=chunk_size), every)
-
-
-def test_without_fences_it_is_the_same(monkeypatch):
-    # On accelerators the compiler decides what to compute again.
-    monkeypatch.setattr("jaxgeom.training.fences.jax.default_backend", lambda: "gpu")
-    without = jax.make_jaxpr(jax.vmap(small_run))(MANY_KEYS)
-    assert " cond" not in str(without)
-    result = numpy(jax.jit(jax.vmap(lambda key: small_run(key)))(MANY_KEYS))
-    assert_close(result, small_population(), SMALL_ATOL)
 
 
 def test_vmap_of_vmap_is_one_vmap():
@@ -431,22 +419,22 @@ def test_initial_parameters_are_the_models():
     assert_same(numpy(init(MANY_KEYS)), small_population().initial_params)
 
 
-def test_wide_networks_and_losses_that_close_over_traced_values_take_the_general_path():
-    calls = [(mlp((2, width, 1)), jax.eval_shape(mlp((2, width, 1)).init, KEYS[0])) for width in (128, 129)]
-    same = lambda params: params  # noqa: E731
-    assert [takes_lanes(*call, squared_error, None, same, SMALL) for call in calls] == [True, False]
-    constant = jnp.ones(4)
-    assert takes_lanes(*calls[0], lambda outputs, y: constant * squared_error(outputs, y), None, same, SMALL)
-    assert not takes_lanes(calls[0][0]._replace(is_mlp=False), calls[0][1], squared_error, None, same, SMALL)
-
+def test_losses_that_close_over_traced_values_and_other_models_take_the_general_path(caplog):
     def scaled(key, factor):
         return small_run(key, 0.1, (2, 5, 5, 1), lambda outputs, y: factor * squared_error(outputs, y))
 
     factors = np.linspace(0.5, 2, 8, dtype=np.float32)
-    assert has_products(scaled, KEYS, factors)
+    with caplog.at_level("INFO", "jaxgeom"):
+        by_loss = jax.jit(jax.vmap(scaled))(KEYS, factors)
+    assert "a traced value" in caplog.text
+    assert not by_loss.by_engine.any()
     # A factor of the loss is one of the learning rate.
-    by_loss = jax.jit(jax.vmap(scaled))(KEYS, factors)
-    assert_close(by_loss, jax.jit(jax.vmap(small_run))(KEYS, 0.1 * factors), 2 * SMALL_ATOL)
+    by_rate = jax.jit(jax.vmap(small_run))(KEYS, 0.1 * factors)
+    assert by_rate.by_engine.all()
+    assert_close(by_loss._replace(by_engine=by_rate.by_engine), by_rate, 2 * SMALL_ATOL)
+    other = mlp((2, 5, 5, 1))._replace(is_mlp=False)
+    result = jax.jit(jax.vmap(lambda key: fit(key, other, optax.sgd(0.1), squared_error, SMALL, num_epochs=1)))(KEYS)
+    assert not result.by_engine.any()
 
 
 # Derivatives
