@@ -89,10 +89,10 @@ from jaxgeom.regions.enumerate import enumerate_population, enumerate_regions
 from jaxgeom.regions.grid.count import GridCounts, count_grid_regions
 from jaxgeom.regions.grid.regions import GridRegions, grid_regions
 from jaxgeom.regions.inscribed import InscribedCircles, inscribed_circles
+from jaxgeom.regions.labels import region_labels
 from jaxgeom.regions.lines import Breakpoints
 from jaxgeom.regions.locate import locate
-from jaxgeom.regions.merge import region_labels
-from jaxgeom.regions.paths import PathBreakpoints, polyline_breakpoints
+from jaxgeom.regions.polylines import PathBreakpoints, polyline_breakpoints
 from jaxgeom.regions.space import SpatialComplex
 from jaxgeom.theory import (
     hanin_rolnick_2019,

@@ -8,9 +8,9 @@ import pytest
 from scipy.optimize import linprog
 
 import jaxgeom as jg
-from jaxgeom.analysis.programs import maxima
-from jaxgeom.analysis.tree import _probabilities
-from jaxgeom.analysis.upper import rounded_up, upper_bound
+from jaxgeom.analysis.cell_tree import _probabilities
+from jaxgeom.analysis.linear_programs import maxima
+from jaxgeom.analysis.upper_bounds import rounded_up, upper_bound
 
 
 def network(dim: int, widths: list[int], seed: int, *, zero_bias: bool = False) -> jg.Layers:

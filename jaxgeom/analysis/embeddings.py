@@ -156,8 +156,13 @@ def codes(planes: Hyperplanes, x: Float[Array | np.ndarray, "points dim"]) -> Co
             "signed_distances(planes, x) > 0 for the bits, or jaxgeom.activation_words."
         )
     bits = _floats(x) @ planes.weight.T + planes.bias > 0
-    powers = np.uint32(1) << np.arange(num_units, dtype=np.uint32)
-    return Codes(bits, jnp.sum(jnp.where(bits, powers, np.uint32(0)), axis=1, dtype=jnp.uint32))
+    return Codes(bits, code_numbers(bits))
+
+
+def code_numbers(bits: Bool[Array | np.ndarray, "points units"]) -> UInt32[Array, " points"]:
+    """Codes of at most 32 units as integers: unit n is bit n."""
+    powers = np.uint32(1) << np.arange(bits.shape[1], dtype=np.uint32)
+    return jnp.sum(jnp.where(bits, powers, np.uint32(0)), axis=1, dtype=jnp.uint32)
 
 
 def code_counts(

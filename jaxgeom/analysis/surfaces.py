@@ -14,7 +14,7 @@ from jaxgeom.regions.complex import OUTSIDE, connected
 from jaxgeom.regions.count import with_output_cutting
 from jaxgeom.regions.enumerate import enumerate_regions
 from jaxgeom.regions.space import SpatialComplex
-from jaxgeom.regions.spaces import space_complexes
+from jaxgeom.regions.space_cells import space_complexes
 
 
 @readable

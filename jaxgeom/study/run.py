@@ -20,8 +20,8 @@ from tqdm.auto import tqdm
 from jaxgeom.host.devices import over_devices, process, wait_for_all
 from jaxgeom.networks.models import mlp
 from jaxgeom.study import store
+from jaxgeom.study.demand import check_data, check_network, check_results, least_bytes
 from jaxgeom.study.describe import Found, described, differences
-from jaxgeom.study.estimate import check_data, check_network, check_results, least_bytes
 from jaxgeom.study.layout import SEED, Group, Layout, groups_of, layout_of
 from jaxgeom.study.measurements import Measurement, as_measurement
 from jaxgeom.study.program import (

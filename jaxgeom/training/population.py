@@ -77,7 +77,7 @@ def fit_population(
     run: Callable[..., PyTree],
     *settings: PyTree,
     chunk_size: int | None = None,
-    in_haste: bool = False,
+    fast_compile: bool = False,
     progress: bool | str = False,
 ) -> PyTree:
     """Train one network for each key.
@@ -88,7 +88,7 @@ def fit_population(
             Define it once and call this often: programs are kept by the function that they were compiled from.
         settings: arrays with a leading axis (networks), or pytrees of such: learning rates, widths, data of its own.
         chunk_size: networks trained at once; by default as many as stay in cache, or fill an accelerator.
-        in_haste: compile without optimization, in a third of the time (on CPUs): for trainings shorter than that.
+        fast_compile: compile without optimization, in a third of the time (on CPUs): for trainings shorter than that.
         progress: say how much memory the results will take, and show a progress bar; a string is its title.
 
     Returns:
@@ -108,7 +108,7 @@ def fit_population(
         tqdm.write(
             f"{num:,} networks, {min(chunk_size, num)} at once; results take {megabytes:,.1f} MB", file=sys.stderr
         )
-    return map_chunks(_compiled(run, in_haste), population, chunk_size=chunk_size, progress=progress)
+    return map_chunks(_compiled(run, fast_compile), population, chunk_size=chunk_size, progress=progress)
 
 
 def fit_architectures(
@@ -300,10 +300,10 @@ def result_bytes(run: Callable[..., PyTree], *member: PyTree) -> int:
 
 
 @lru_cache(maxsize=32)
-def _compiled(run: Callable[..., PyTree], in_haste: bool) -> Callable[[tuple], PyTree]:
+def _compiled(run: Callable[..., PyTree], fast_compile: bool) -> Callable[[tuple], PyTree]:
     """One program for each ``run``, kept for the next call with the same function."""
     options = compiler_options()
-    if in_haste and options is not None:
+    if fast_compile and options is not None:
         options = options | {"xla_backend_optimization_level": 0}
     return jax.jit(lambda population: jax.vmap(run)(*population), compiler_options=options)
 

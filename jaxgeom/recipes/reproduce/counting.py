@@ -12,7 +12,7 @@ from jaxgeom.recipes.reproduce.claims import Claim, exact, mean
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, connected
 from jaxgeom.regions.count import count_regions
 from jaxgeom.regions.enumerate import enumerate_regions
-from jaxgeom.regions.merge import region_labels
+from jaxgeom.regions.labels import region_labels
 from jaxgeom.theory import mean_count_ball, mean_count_one_layer, montufar_2014, montufar_2017, serra_2018
 
 _NEAR = 1e-6

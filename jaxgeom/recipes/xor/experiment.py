@@ -28,7 +28,7 @@ from jaxgeom.host.given import check_positive
 from jaxgeom.networks.layers import layers_of
 from jaxgeom.networks.models import mlp
 from jaxgeom.recipes.output import check_writable, save_arrays, save_figure, save_report
-from jaxgeom.regions.batches import NOT_COUNTED
+from jaxgeom.regions.cells import NOT_COUNTED
 from jaxgeom.regions.count import count_regions
 from jaxgeom.regions.grid.count import count_grid_regions
 from jaxgeom.theory import mean_count_one_layer

@@ -15,7 +15,8 @@ from jaxgeom._reprs import readable
 from jaxgeom.host.chunks import check_chunk_size, map_chunks
 from jaxgeom.networks.affine import activation_words, affine_maps_of_patterns
 from jaxgeom.networks.layers import Layers, check_layers
-from jaxgeom.regions.batches import NOT_COUNTED, flattened, in_float64
+from jaxgeom.regions.cells import NOT_COUNTED
+from jaxgeom.regions.grid.batches import flattened, in_float64
 from jaxgeom.regions.grid.host import first_columns, num_kept
 from jaxgeom.regions.grid.regions import checked_points, flat_maps, grid_regions
 from jaxgeom.theory import zaslavsky
