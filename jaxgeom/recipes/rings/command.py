@@ -18,8 +18,8 @@ DESCRIPTION = (
     "Train sigmoid networks 2-W-1 on a disk and a ring, and 1-W-1 on a damped sine, many seeds of several widths at "
     "once: as it is, reversed, and with a loss in percent. Prints losses by width beside those of the notebook behind "
     "it, the regions that the hidden units' lines cut and the points in them, and how much each half of the curve "
-    "leaves unexplained; draws learning curves, lines, codes, hidden space, thresholds and steps, and writes rings.json and "
-    "rings.npz."
+    "leaves unexplained; draws learning curves, lines, codes, hidden space, thresholds and steps, and writes "
+    "rings.json and rings.npz."
 )
 
 

@@ -129,7 +129,7 @@ def occupancy(sweep: Sweep, data: Dataset) -> Occupancy:
 
 
 def region_table(params: Params, data: Dataset, domain: Box) -> RegionTable:
-    """The regions of one network's first layer in a domain, their codes, and how many points of each class they hold."""
+    """The regions of one network's first layer in a domain, their codes, and the points of each class in them."""
     complex_ = enumerate_regions(first_layer(params), domain)
     found = np.asarray(jax.jit(lambda params, x: codes(hyperplanes(params), x).number)(params, data.x))
     labels = np.asarray(data.y)
