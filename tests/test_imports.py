@@ -1,6 +1,7 @@
 """Who may import whom, and what importing jaxgeom loads."""
 
 import ast
+import inspect
 import re
 import subprocess
 import sys
@@ -125,6 +126,17 @@ def test_table_of_contents_is_complete() -> None:
     assert sorted(jaxgeom.__all__) == jaxgeom.__all__
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = jaxgeom.nonsense
+
+
+def test_docstrings_of_the_table_of_contents_begin_with_what_is_returned() -> None:
+    import jaxgeom
+
+    verbs = "Build|Certify|Compute|Count|Draw|Evaluate|Find|Fit|Give|Look|Make|Measure|Return|Summarise|Train|Write"
+    for room in (jaxgeom, jaxgeom.plot):
+        for name in room.__all__:
+            documented = inspect.getdoc(getattr(room, name)) or ""
+            assert documented, name
+            assert not re.match(rf"({verbs})(es|s)? ", documented), name
 
 
 def test_version_is_the_same_everywhere() -> None:

@@ -99,7 +99,7 @@ def disk_with_holes(
     positive_radius: ScalarLike = 0.02,
     center: bool = True,
 ) -> Dataset:
-    """``num_negative`` points of class 0 fill a disk with holes; ``num_positive`` of class 1 sit within the holes.
+    """A disk with holes: ``num_negative`` points of class 0 fill it, ``num_positive`` of class 1 sit in the holes.
 
     The holes lie evenly on the circle of radius ``radius / 2``, the first at angle 0; with ``center`` the
     last one is at the origin instead. Class 0 is exactly uniform on the disk minus the holes: every point
@@ -276,7 +276,7 @@ def checkerboard(key: RandomKey, *, num_points: int = 1000, num_cells: int = 4) 
 
 
 def split(key: RandomKey, dataset: Dataset, *, train_fraction: float = 0.8) -> tuple[Dataset, Dataset]:
-    """Shuffles a dataset and cuts it into ``(train, test)``: 3000 points into 2400 and 600.
+    """A shuffled dataset cut into ``(train, test)``: 3000 points into 2400 and 600.
 
     ``train`` gets ``train_fraction`` of the points, rounded to the nearest integer.
     Raises when either part would be empty, or ``x`` and ``y`` differ in their number of rows.

@@ -52,7 +52,7 @@ def plot_stages(
     axes: Sequence[Axes] | None = None,
     **style: Any,
 ) -> list[PathCollection]:
-    """Draw the same points at every stage, each on axes of its own, which show as much in every direction.
+    """The same points at every stage, each on axes of its own, which show as much in every direction.
 
     Args:
         stages: the points at each stage.
@@ -104,7 +104,7 @@ def morph_stages(
     rotation: float = 40.0,
     **style: Any,
 ) -> Morph:
-    """Prepare an animation in which points move from stage to stage, easing in and out, on one set of axes.
+    """An animation in which points move from stage to stage, easing in and out, on one set of axes.
 
     If any stage has three coordinates (or more), all are shown in space, the others as sheets at height zero, while the
     camera turns slowly; otherwise in the plane. Stages differ in scale by far, for instance around a tanh. So every

@@ -27,7 +27,7 @@ from jaxgeom.regions.count import with_differences, with_output_cutting
 
 @readable
 class Boundary(NamedTuple):
-    """Where a network changes its decision, piece by piece."""
+    """The decision boundary of a network, in straight pieces."""
 
     segments: Float[np.ndarray, "pieces 2 2"]
     """The two ends of each piece."""

@@ -62,7 +62,7 @@ def count_regions(
     chunk_size: int | None = None,
     progress: bool | str = False,
 ) -> RegionCounts:
-    """Count the linear regions of networks on a convex domain of the plane, or on a box of any few dimensions, exactly.
+    """Exact numbers of linear regions of networks on a convex domain of the plane or a box of a few dimensions.
 
     A region is a full-dimensional cell of the domain's interior with one activation pattern of the hidden units,
     however small; the sign of the output does not cut, unless ``cut_output`` says so. The count is that of real

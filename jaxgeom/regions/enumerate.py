@@ -51,7 +51,7 @@ def enumerate_regions(
     cut_output: bool = False,
     max_regions: int | None = None,
 ) -> PlanarComplex | SpatialComplex:
-    """The linear regions of one network on a domain, and how they hang together.
+    """The complex of linear regions of one network on a domain: vertices, edges, faces or cells, and their maps.
 
     Signs are decided in float64 with bounds of every error, and exactly where these do not suffice; ``degenerate``
     says whether an exact zero was met (several lines through one point, duplicate units, lines through corners).

@@ -80,7 +80,7 @@ def run_study(
     any_versions: bool = False,
     progress: bool | str = True,
 ) -> Study:
-    """Measure networks for every combination of named settings, at chosen steps of their training.
+    """Measurements of networks for every combination of named settings, at chosen steps of their training.
 
     Axes find their way by their names. ``width`` and ``depth`` (or ``hidden``, tuples of widths) are the hidden layers;
     ``seed`` decides the random key; every other axis goes to the data, the model, the optimizer and the measurements

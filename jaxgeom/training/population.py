@@ -80,7 +80,7 @@ def fit_population(
     fast_compile: bool = False,
     progress: bool | str = False,
 ) -> PyTree:
-    """Train one network for each key.
+    """Trained networks, one for each key: results of ``run`` with a leading axis (networks).
 
     Args:
         keys: random keys (networks,), such as ``jax.random.split(jax.random.key(0), 1000)``.
@@ -119,7 +119,7 @@ def fit_architectures(
     chunk_size: int | None = None,
     progress: bool | str = False,
 ) -> list[Architectures]:
-    """Train networks of several widths and depths, with one compiled program for each group of similar ones.
+    """Trained networks of several widths and depths, with one compiled program for each group of similar ones.
 
     Networks of one depth are trained together, narrow ones padded with zero units. The rule: hidden widths are rounded
     up to a power of two, at least 8, and networks that round to the same sizes form a group. So padding at most
@@ -206,7 +206,7 @@ def fit_until_solved(
     chunk_size: int | None = None,
     progress: bool | str = False,
 ) -> Solved:
-    """Train each network, and train it anew from another initialisation until it solves its task.
+    """Networks that solve their task: trained, and trained anew from other initialisations until they do.
 
     Try number t of a network uses the key ``jax.random.fold_in(key, t)`` (from 0), so that its result depends on
     nothing but its key (to rounding: programs compiled for chunks of another size may round otherwise). Only unsolved

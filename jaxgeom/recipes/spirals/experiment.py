@@ -48,7 +48,7 @@ def train_spirals(
     num_snapshots: int = 0,
     progress: bool = False,
 ) -> dict[str, Fit]:
-    """Train the four networks, many seeds of each at once, on one data set.
+    """The four networks of the spirals, many seeds of each trained at once on one data set.
 
     Args:
         key: decides the data, :func:`spiral_data` of ``jax.random.fold_in(key, 0)``, and the networks.

@@ -27,7 +27,7 @@ _FIRST_CAPACITY = 2048
 
 @readable
 class GridCounts(NamedTuple):
-    """What a grid of points sees of each network's regions; shapes are the leading axes of the layers."""
+    """Numbers of patterns and maps seen from a grid of points; shapes are the leading axes of the layers."""
 
     num_patterns: Int64[np.ndarray, "*networks"]
     """Distinct activation patterns over the points."""
@@ -43,7 +43,7 @@ def count_grid_regions(
     chunk_size: int | None = None,
     progress: bool | str = False,
 ) -> GridCounts:
-    """Count the activation patterns and affine maps that many networks show on a grid of points.
+    """Numbers of activation patterns and affine maps that networks show on a grid of points.
 
     The counts of :func:`jaxgeom.grid_regions` for one network or a population of any size, on the host: never
     truncated, in bounded memory, in float64.
