@@ -82,7 +82,7 @@ def wide(name: str, layers: jg.Layers, num_samples: int) -> dict[str, Any]:
         "relative": float(found.standard_error / found.estimate),
         "lower": int(found.lower),
         "upper": float(found.upper),
-        "serra_2018": jg.serra_2018(dim, [len(layer.bias) for layer in layers[:-1]]),
+        "serra_2018": jg.serra_2018([len(layer.bias) for layer in layers[:-1]], dim),
         "seconds": seconds,
         "programs": int(found.num_programs),
     }

@@ -36,8 +36,8 @@ import numpy as np
 from _record import environment, interleaved, write_json
 
 import jaxgeom as jg
-from jaxgeom.domains import start_of
-from jaxgeom.regions.exact import exact_count
+from jaxgeom.domains import projective_domain
+from jaxgeom.regions.exact_plane import exact_count
 
 BOX = jg.box(-1, 1)
 # hidden widths, networks of jaxgeom, networks of regioncam, ratio aimed at
@@ -164,7 +164,7 @@ def compare(
     counts, their_counts = timings["jaxgeom"].result, timings["regioncam"].result
     differ = [i for i in range(rivals) if counts[i] != their_counts[i]]
     referee = {
-        i: exact_count(jax.tree.map(np.float64, member(layers, i)), start_of(BOX))
+        i: exact_count(jax.tree.map(np.float64, member(layers, i)), projective_domain(BOX))
         for i in differ[:3]
         if counts[i] < 3000
     }

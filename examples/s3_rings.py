@@ -1,4 +1,4 @@
-"""Why three hidden units tell a disk from the ring around it, and two do not: lines, codes and who lives where.
+"""Why three hidden units tell a disk from the ring around it, and two do not: lines, codes and points in regions.
 
 python examples/s3_rings.py            writes s3_losses.png, s3_lines.png and s3_codes.png
 python examples/s3_rings.py --seeds 8  fewer networks
@@ -22,7 +22,7 @@ key = jax.random.key(0)
 data = rings.ring_data(jax.random.fold_in(key, 0))
 sweep = rings.train_rings(key, (1, 2, 3), options.seeds, num_epochs=options.epochs)
 print(loss_table(loss_statistics(sweep, options.epochs)))
-print(rings.inhabitants_table(rings.inhabitants(sweep, data), sweep))
+print(rings.occupancy_table(rings.occupancy(sweep, data), sweep))
 
 # One network of width 3: its lines, the codes of all points, and its regions.
 params = network_of(sweep, median_member(sweep, 3))

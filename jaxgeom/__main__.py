@@ -74,7 +74,7 @@ def entry() -> NoReturn:
     """The program: runs the command of the process's arguments and ends it."""
     occupy_descriptors()
     if "--quick" in sys.argv and sys.argv[1] in RECIPES:
-        _compile_in_haste()
+        _compile_fast()
     status = main(owns_process=True)
     if status > 128:  # threads that compute would be waited for
         os._exit(status)
@@ -157,7 +157,7 @@ def _line(error: BaseException) -> str:
     return first + (" " if first.endswith(":") else "; ") * bool(others) + "; ".join(others)
 
 
-def _compile_in_haste() -> None:
+def _compile_fast() -> None:
     """To be called before JAX starts: what runs for moments is compiled without optimization, as XLA_FLAGS can say only
     then. Trainings ask for theirs themselves."""
     flags = ["--xla_backend_optimization_level=0"]

@@ -108,8 +108,8 @@ def whole_plane() -> WholePlane:
     return WholePlane(np.array([0.0173492431640625, -0.0318450927734375]))
 
 
-class Start(NamedTuple):
-    """A domain as homogeneous points (x, y, w) and the convex faces that they span; see :func:`start_of`."""
+class ProjectiveDomain(NamedTuple):
+    """A domain as homogeneous points (x, y, w) and the convex faces that they span; see :func:`projective_domain`."""
 
     vertices: Float[np.ndarray, "vertices 3"]
     """The finite points (x/w, y/w), and for w = 0 points at infinity in direction (x, y)."""
@@ -117,15 +117,15 @@ class Start(NamedTuple):
     """The vertices of each face, counter-clockwise."""
 
 
-def cut_from(domain: PlanarDomain) -> Start | Box:
-    """What regions are cut from: the start of a domain of the plane, or a checked box in any other dimension.
+def exact_domain(domain: PlanarDomain) -> ProjectiveDomain | Box:
+    """The domain as cells are cut from it: homogeneous points in the plane, a checked box in any other dimension.
 
     Raises:
         TypeError: for anything that is not a domain.
         ValueError: for a box in more than 10 dimensions.
     """
     if not isinstance(domain, Box) or np.size(domain.low) == 2:
-        return start_of(domain)
+        return projective_domain(domain)
     domain = checked_box(domain)
     if len(domain.low) > MOST_DIMENSIONS:
         raise ValueError(
@@ -149,7 +149,7 @@ _DIRECTIONS = np.array(
 )
 
 
-def start_of(domain: PlanarDomain) -> Start:
+def projective_domain(domain: PlanarDomain) -> ProjectiveDomain:
     """The domain as one convex face; the whole plane as three, which meet along rays from its centre.
 
     On homogeneous points a ReLU network is a network without biases, and so the faces at infinity are faces like
@@ -167,7 +167,7 @@ def start_of(domain: PlanarDomain) -> Start:
         if type(field) is not np.ndarray or field.dtype != np.float64 or field.size > _FEW:
             return _start(domain)
         numbers.append((field.shape, field.tobytes()))
-    return _start_again(kind, *numbers)
+    return _remembered(kind, *numbers)
 
 
 _KINDS = frozenset([Box, Polygon, WholePlane])
@@ -175,23 +175,23 @@ _FEW = 256  # numbers, of which domains are short enough to be remembered
 
 
 @functools.lru_cache(maxsize=64)
-def _start_again(kind: Any, *fields: tuple[tuple[int, ...], bytes]) -> Start:
-    """The start of a domain of these numbers: checked once, since the checks take longer than a small network."""
+def _remembered(kind: Any, *fields: tuple[tuple[int, ...], bytes]) -> ProjectiveDomain:
+    """The domain of these numbers in homogeneous points, checked once: that takes longer than a small network."""
     start = _start(kind(*(np.frombuffer(numbers).reshape(shape) for shape, numbers in fields)))
     start.vertices.setflags(write=False)
     return start
 
 
-def _start(domain: PlanarDomain) -> Start:
+def _start(domain: PlanarDomain) -> ProjectiveDomain:
     if isinstance(domain, WholePlane):
         center = float64_of(domain.center, "the centre of the whole plane")
         if np.shape(center) != (2,) or not np.isfinite(center).all():
             raise ValueError(f"the centre of the whole plane must be a finite point, but {center} was given.")
         finite = np.append(center, 1.0)
         ideal = np.concatenate([_DIRECTIONS, np.zeros((3, 1))], axis=1)
-        return Start(np.concatenate([finite[None], ideal]), ((0, 1, 2), (0, 2, 3), (0, 3, 1)))
+        return ProjectiveDomain(np.concatenate([finite[None], ideal]), ((0, 1, 2), (0, 2, 3), (0, 3, 1)))
     points = polygon_vertices(domain)
-    return Start(np.concatenate([points, np.ones((len(points), 1))], axis=1), (tuple(range(len(points))),))
+    return ProjectiveDomain(np.concatenate([points, np.ones((len(points), 1))], axis=1), (tuple(range(len(points))),))
 
 
 def checked_box(domain: Box) -> Box:

@@ -52,7 +52,7 @@ def zaslavsky_central(num_hyperplanes: int, dim: int) -> int:
     return 2 * zaslavsky(num_hyperplanes - 1, dim - 1) if num_hyperplanes else 1
 
 
-def montufar_2014(dim: int, widths: Sequence[int]) -> int:
+def montufar_2014(widths: Sequence[int], dim: int) -> int:
     """Lower bound on the most linear regions that a network of this shape can have in R^dim.
 
     (Π_{l < L} ⌊n_l / dim⌋^dim) · Σ_{k ≤ dim} C(n_L, k) for hidden widths n_1, …, n_L; Montúfar, Pascanu, Cho &
@@ -61,13 +61,13 @@ def montufar_2014(dim: int, widths: Sequence[int]) -> int:
     random and trained networks have far fewer.
 
     Args:
-        dim: number of inputs.
         widths: of the hidden layers, each at least ``dim``.
+        dim: number of inputs.
 
     Raises:
         ValueError: for a shape that is none, or widths below ``dim``.
     """
-    widths = _checked_shape(dim, widths)
+    widths = _checked_shape(widths, dim)
     if widths and min(widths) < dim:
         raise ValueError(
             f"this bound needs hidden layers of at least dim = {dim} units, but the widths {widths} were given. "
@@ -76,7 +76,7 @@ def montufar_2014(dim: int, widths: Sequence[int]) -> int:
     return math.prod((n // dim) ** dim for n in widths[:-1]) * (zaslavsky(widths[-1], dim) if widths else 1)
 
 
-def raghu_2017(dim: int, widths: Sequence[int]) -> int:
+def raghu_2017(widths: Sequence[int], dim: int) -> int:
     """Upper bound on the activation regions of a network of this shape in R^dim: a product of Zaslavsky's.
 
     Π_l Σ_{k ≤ dim} C(n_l, k). Every layer cuts each region of the layers before it by n_l hyperplanes at most; the
@@ -84,33 +84,33 @@ def raghu_2017(dim: int, widths: Sequence[int]) -> int:
     expressive power of deep neural networks".
 
     Args:
-        dim: number of inputs.
         widths: of the hidden layers.
+        dim: number of inputs.
 
     Raises:
         ValueError: for a shape that is none.
     """
-    return math.prod(zaslavsky(n, dim) for n in _checked_shape(dim, widths))
+    return math.prod(zaslavsky(n, dim) for n in _checked_shape(widths, dim))
 
 
-def montufar_2017(dim: int, widths: Sequence[int]) -> int:
+def montufar_2017(widths: Sequence[int], dim: int) -> int:
     """Upper bound on the activation regions of a network of this shape in R^dim, which sees narrow layers.
 
     Π_l Σ_{k ≤ d_l} C(n_l, k) with d_l = min(dim, n_1, …, n_{l-1}), the most dimensions that can reach layer l;
     Montúfar 2017, "Notes on the number of linear regions of deep neural networks".
 
     Args:
-        dim: number of inputs.
         widths: of the hidden layers.
+        dim: number of inputs.
 
     Raises:
         ValueError: for a shape that is none.
     """
-    widths = _checked_shape(dim, widths)
+    widths = _checked_shape(widths, dim)
     return math.prod(zaslavsky(n, min([dim, *widths[:index]])) for index, n in enumerate(widths))
 
 
-def serra_2018(dim: int, widths: Sequence[int]) -> int:
+def serra_2018(widths: Sequence[int], dim: int) -> int:
     """Upper bound on the activation regions of a network of this shape in R^dim, the tightest of the three.
 
     Σ Π_l C(n_l, j_l) over all (j_1, …, j_L) with 0 ≤ j_l ≤ min(dim, n_1 - j_1, …, n_{l-1} - j_{l-1}, n_l); Serra,
@@ -120,14 +120,15 @@ def serra_2018(dim: int, widths: Sequence[int]) -> int:
     L · dim · width steps.
 
     Args:
-        dim: number of inputs.
         widths: of the hidden layers.
+        dim: number of inputs.
 
     Raises:
         ValueError: for a shape that is none.
     """
+    widths = _checked_shape(widths, dim)
     ways = {dim: 1}  # the regions so far, by the dimensions that are left of them
-    for n in _checked_shape(dim, widths):
+    for n in widths:
         following: dict[int, int] = {}
         for left, number in ways.items():
             for j in range(min(left, n) + 1):
@@ -234,7 +235,7 @@ def mean_count_ball(width: int, dim: int, radius: float = 1.0, bias_scale: float
     return 1 + sum(terms)
 
 
-def mean_length_ratio(dim: int, widths: Sequence[int]) -> float:
+def mean_length_ratio(widths: Sequence[int], dim: int) -> float:
     """Expected factor by which the length of a curve changes on its way through hidden layers at He's initialisation.
 
     Π_l √(2 / n_{l-1}) E χ(B_l) with n_0 = dim, where B_l ~ Bin(n_l, ½) is the number of active units and χ(k) the
@@ -244,20 +245,22 @@ def mean_length_ratio(dim: int, widths: Sequence[int]) -> float:
     stretches. For n inputs and d layers of n units it is c_n^d, with c_2 = .712…, c_16 = .960… and c_64 = .990….
 
     Args:
-        dim: number of inputs.
         widths: of the layers that the curve has gone through, ReLU included.
+        dim: number of inputs.
 
     Raises:
         ValueError: for a shape that is none.
     """
-    widths = _checked_shape(dim, widths)
+    widths = _checked_shape(widths, dim)
     ratio = 1.0
     for before, n in zip([dim, *widths], widths, strict=False):
         ratio *= math.sqrt(2 / before) * sum(comb(n, k) / 2**n * _mean_chi(k) for k in range(1, n + 1))
     return ratio
 
 
-def _checked_shape(dim: int, widths: Sequence[int]) -> list[int]:
+def _checked_shape(widths: Sequence[int], dim: int) -> list[int]:
+    if not np.iterable(widths) or np.iterable(dim):
+        raise TypeError(f"the widths of the hidden layers and then dim are needed, but {widths} and {dim} were given.")
     if dim < 1 or any(n < 1 for n in widths):
         raise ValueError(f"dim and all widths must be at least 1, but {dim} and {list(widths)} were given.")
     return list(widths)

@@ -4,12 +4,12 @@ import itertools
 
 import numpy as np
 
-from jaxgeom.domains import box, start_of
+from jaxgeom.domains import box, projective_domain
 from jaxgeom.networks.layers import Dense, with_activation
 from jaxgeom.regions.cells import cell_counts, with_one_axis
 from jaxgeom.regions.complex import without_artificial_edges
-from jaxgeom.regions.exact import complex_of_cells, exact_cells
-from jaxgeom.regions.spaces import space_complexes
+from jaxgeom.regions.exact_plane import complex_of_cells, exact_cells
+from jaxgeom.regions.space_cells import space_complexes
 
 
 def network(seed, *widths, num_inputs=2, values=None):
@@ -38,7 +38,7 @@ def complex_of(layers, domain=None, *, activation=None, cut_output=False):
     if cut_output:
         width = layers[-1].bias.shape[0]
         layers = (*layers, Dense(np.eye(width), np.zeros(width)))
-    start = start_of(box() if domain is None else domain)
+    start = projective_domain(box() if domain is None else domain)
     return without_artificial_edges(complex_of_cells(exact_cells(layers, start)))
 
 

@@ -5,13 +5,13 @@ from fractions import Fraction
 
 import numpy as np
 
-from jaxgeom.domains import Start, box, start_of, whole_plane
+from jaxgeom.domains import ProjectiveDomain, box, projective_domain, whole_plane
 from jaxgeom.networks.layers import Dense
 
-SQUARE = start_of(box())
-PLANE = start_of(whole_plane())
+SQUARE = projective_domain(box())
+PLANE = projective_domain(whole_plane())
 # a centre and rays that lines with small integer coefficients run through
-SYMMETRIC_PLANE = Start(np.array([[0.0, 0, 1], [1, 0, 0], [-1, 1, 0], [-1, -1, 0]]), PLANE.cycles)
+SYMMETRIC_PLANE = ProjectiveDomain(np.array([[0.0, 0, 1], [1, 0, 0], [-1, 1, 0], [-1, -1, 0]]), PLANE.cycles)
 
 
 def network(*pairs):

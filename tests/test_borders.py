@@ -12,7 +12,7 @@ from jax import lax
 
 import jaxgeom as jg
 from jaxgeom import Dense, box
-from jaxgeom.regions import spaces
+from jaxgeom.regions import space_cells
 from jaxgeom.regions.grid.distinct_maps import first_kept
 from jaxgeom.regions.grid.host import first_columns, num_kept
 
@@ -93,7 +93,7 @@ def test_populations_of_none_give_empty_arrays():
 
 @pytest.mark.parametrize(("dim", "widths"), [(8, (32,)), (8, (16, 16)), (3, (1400, 1400)), (4, (8,))])
 def test_spatial_complexes_that_would_take_too_much_are_refused(dim, widths, monkeypatch):
-    monkeypatch.setattr(spaces, "free_memory", lambda: 10**6)
+    monkeypatch.setattr(space_cells, "free_memory", lambda: 10**6)
     layers = random(dim, *widths, 1)
     with pytest.raises(ValueError, match=r"more than [\d,]+ regions, of which complexes take more than the 1 MB"):
         jg.enumerate_regions(layers, box(dim=dim))

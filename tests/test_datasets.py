@@ -110,7 +110,7 @@ def test_float32_and_int32_whatever_the_default(use_x64):
         (datasets.moons, "noise"),
         (datasets.circles, "noise"),
         (datasets.circles, "factor"),
-        (datasets.blobs, "spread"),
+        (datasets.blobs, "cluster_std"),
     ],
 )
 def test_scalars_may_be_traced(make, name):
@@ -343,7 +343,7 @@ def test_noise_has_its_standard_deviation():
 
 
 def test_blobs():
-    x, y = run(datasets.blobs, KEY, num_points=10_001, num_classes=3, dim=2, spread=0.5)
+    x, y = run(datasets.blobs, KEY, num_points=10_001, num_classes=3, dim=2, cluster_std=0.5)
     x, y = np.asarray(x, np.float64), np.asarray(y)
     np.testing.assert_array_equal(np.bincount(y), [3334, 3334, 3333])
     centers = np.stack([x[y == k].mean(axis=0) for k in range(3)])

@@ -62,7 +62,7 @@ DATASET = Dataset(jnp.zeros((10, 2)), jnp.zeros(10, jnp.int32))
         (partial(datasets.gaussian_cloud, KEY, dim=0), "dim is 0; allowed: integers from 1 up"),
         (partial(datasets.moons, KEY, num_points=1), "num_points is 1; allowed: integers from 2 up"),
         (partial(datasets.circles, KEY, factor=1.0), "factor is 1.0; allowed: numbers from 0 up and below 1"),
-        (partial(datasets.blobs, KEY, spread=-1.0), "spread is -1.0; allowed: finite numbers from 0 up"),
+        (partial(datasets.blobs, KEY, cluster_std=-1.0), "cluster_std is -1.0; allowed: finite numbers from 0 up"),
         (partial(datasets.checkerboard, KEY, num_cells=0), "num_cells is 0; allowed: integers from 1 up"),
         (
             partial(datasets.split, KEY, DATASET, train_fraction=1.5),

@@ -14,7 +14,7 @@ import pytest
 import reference
 from engine_families import FAMILIES, lattice, mixed, network, no_biases, of_family, seeded
 
-from jaxgeom.domains import box, polygon, polygon_vertices, start_of, whole_plane
+from jaxgeom.domains import box, polygon, polygon_vertices, projective_domain, whole_plane
 from jaxgeom.engine import library
 
 pytestmark = pytest.mark.skipif(not library.is_available(), reason="the engine is not compiled here")
@@ -29,7 +29,7 @@ def slopes_of(layers, slope=0.0):
 
 def arguments(layers, slopes, domain, dtype=np.float64):
     arrays = [np.asarray(array, dtype)[None] for layer in layers for array in layer]
-    start = start_of(domain)
+    start = projective_domain(domain)
     return arrays, np.concatenate([np.zeros(0), *slopes]), start.vertices, start.cycles
 
 
@@ -259,7 +259,7 @@ def test_whole_plane(change):
 
 
 def test_lines_along_the_artificial_rays_and_through_their_centre():
-    center, *directions = start_of(whole_plane()).vertices
+    center, *directions = projective_domain(whole_plane()).vertices
     x, y = center[:2]
     normals = [np.array([-d[1], d[0]]) for d in directions]
     normals += [np.array([1.0, 0.0]), np.array([0.0, 1.0]), np.array([1.0, 1.0])]
@@ -373,7 +373,7 @@ def test_populations_and_threads():
     members = [of_family(FAMILIES[seed % len(FAMILIES)], 18, 4 * seed + 1) for seed in range(60)]
     members = [[(k, b) for k, b, *_ in layers[:-1]] + [(np.ones((5, 1)), np.zeros(1))] for layers in members]
     arrays = [np.stack([layers[i][part] for layers in members]) for i in range(3) for part in (0, 1)]
-    start = start_of(SQUARE)
+    start = projective_domain(SQUARE)
     alone = [count(layers, slopes_of(layers), SQUARE) for layers in members]
     for threads in (1, 2, 5):
         counts, ties = library.count(arrays, np.zeros(11), start.vertices, start.cycles, threads=threads)

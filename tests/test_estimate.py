@@ -8,9 +8,9 @@ import pytest
 from scipy.optimize import linprog
 
 import jaxgeom as jg
-from jaxgeom.analysis.programs import maxima
-from jaxgeom.analysis.tree import _probabilities
-from jaxgeom.analysis.upper import rounded_up, upper_bound
+from jaxgeom.analysis.cell_tree import _probabilities
+from jaxgeom.analysis.linear_programs import maxima
+from jaxgeom.analysis.upper_bounds import rounded_up, upper_bound
 
 
 def network(dim: int, widths: list[int], seed: int, *, zero_bias: bool = False) -> jg.Layers:
@@ -177,7 +177,7 @@ def test_no_hidden_layer_is_one_region() -> None:
 )
 def test_upper_bound_is_serras_where_all_units_may_cut(dim: int, widths: list[int]) -> None:
     layers = tuple(layer._replace(bias=0 * layer.bias) for layer in network(dim, widths, 0))
-    assert upper_bound(layers, jg.box(-1, 1, dim=dim)) == jg.serra_2018(dim, widths)
+    assert upper_bound(layers, jg.box(-1, 1, dim=dim)) == jg.serra_2018(widths, dim)
 
 
 def test_upper_bound_sees_what_cannot_cut() -> None:

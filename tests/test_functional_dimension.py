@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxgeom as jg
-from jaxgeom.analysis.fields import PRIMES, echelon, product, residues
+from jaxgeom.analysis.finite_fields import PRIMES, echelon, product, residues
 from jaxgeom.analysis.functional_dimension import _patterns_at
 
 

@@ -1,6 +1,7 @@
 """Who may import whom, and what importing jaxgeom loads."""
 
 import ast
+import inspect
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "jaxgeom"
 
 # The staircase of docs/architecture.md, from the ground up: a room imports rooms of lower floors alone, and a neighbour
-# of its own floor only where it is listed beside it. `__init__` is the table of contents of what stands below recipes.
+# of its own floor only where it is listed beside it. `__init__` names modules and imports one.
 FLOORS: tuple[dict[str, set[str]], ...] = (
     {
         "_typing": set(),
@@ -58,7 +59,7 @@ def imported_rooms(path: Path) -> set[str]:
 def test_imports_go_down_the_staircase(path: Path) -> None:
     own, found = room(path), imported_rooms(path)
     if own == "__init__":
-        assert found <= {name for name in FLOOR_OF if name != "__main__"}
+        assert found == {"host"}
         return
     lower = {name for name, floor in FLOOR_OF.items() if floor < FLOOR_OF[own]}
     assert found <= (lower | FLOORS[FLOOR_OF[own]][own]) - NEVER.get(own, set())
@@ -93,14 +94,32 @@ def printed(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_what_takes_long_to_import_is_loaded_when_first_used() -> None:
-    late = {"flax", "scipy.sparse", "matplotlib", "jax.extend", "jaxgeom.recipes", "jaxgeom.plot", "jaxgeom.study"}
-    assert printed(f"import sys, jaxgeom; print({late} & set(sys.modules))") == "set()"
+def test_importing_jaxgeom_loads_nothing_else() -> None:
+    assert printed("import sys; import jaxgeom; print({'jax', 'numpy'} & set(sys.modules))") == "set()"
+    late = {"flax", "scipy.sparse", "matplotlib", "tqdm.notebook", "jax.extend"}
+    daily = "jaxgeom.mlp, jaxgeom.fit, jaxgeom.fit_population, jaxgeom.count_regions, jaxgeom.losses, jaxgeom.parity"
+    loaded = printed(f"import sys, jaxgeom; {daily}; print({late} & set(sys.modules))")
+    assert loaded == "set()"
     evaluated = "model = jaxgeom.mlp((2, 3, 1)); model.apply(model.init(jax.random.key(0)), [[0.0, 1.0]])"
     later = printed(f"import sys, jax, jaxgeom; {evaluated}; print({late} & set(sys.modules) - {{'jax.extend'}})")
     assert later == "{'flax'}"  # which imports jax.extend itself
-    assert printed("import sys, jaxgeom; jaxgeom.from_linen; print('flax' in sys.modules)") == "True"
-    assert printed("import sys, jaxgeom; jaxgeom.train_xor; print('jaxgeom.recipes' in sys.modules)") == "True"
+
+
+def test_the_table_of_contents_is_that_of_type_checkers() -> None:
+    import jaxgeom
+
+    stub = ast.parse((PACKAGE / "__init__.pyi").read_text())
+    homes = {}
+    for node in ast.walk(stub):
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                assert alias.name == alias.asname  # which makes it public
+                homes[alias.name] = node.module
+    modules = {name: home.rpartition(".")[0] for name, home in jaxgeom._MODULES.items()}
+    assert homes == jaxgeom._HOMES | modules
+    for name, home in jaxgeom._HOMES.items():  # the first module that has it, and not one that imports it from there
+        defined = getattr(getattr(jaxgeom, name), "__module__", home)
+        assert defined == home or not defined.startswith("jaxgeom"), name
 
 
 @pytest.mark.parametrize(("library", "owner"), [("flax", "networks"), ("optax", "training")])
@@ -108,13 +127,6 @@ def test_libraries_have_one_importer(library: str, owner: str) -> None:
     importers = {room(path) for path in FILES if any(n.split(".")[0] == library for n in imported_modules(path))}
     assert importers <= {owner, "recipes"}
     assert owner in importers
-
-
-def test_importing_jaxgeom_is_light() -> None:
-    heavy = ("matplotlib", "xarray", "orbax.checkpoint", "torch", "pandas", "flax", "scipy")
-    question = f"print([name for name in {heavy} if name in sys.modules])"
-    own = printed(f"import sys, jaxgeom; {question}")
-    assert own == printed(f"import sys, jax, optax; {question}")
 
 
 def test_table_of_contents_is_complete() -> None:
@@ -125,6 +137,17 @@ def test_table_of_contents_is_complete() -> None:
     assert sorted(jaxgeom.__all__) == jaxgeom.__all__
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = jaxgeom.nonsense
+
+
+def test_docstrings_of_the_table_of_contents_begin_with_what_is_returned() -> None:
+    import jaxgeom
+
+    verbs = "Build|Certify|Compute|Count|Draw|Evaluate|Find|Fit|Give|Look|Make|Measure|Return|Summarise|Train|Write"
+    for room in (jaxgeom, jaxgeom.plot):
+        for name in room.__all__:
+            documented = inspect.getdoc(getattr(room, name)) or ""
+            assert documented, name
+            assert not re.match(rf"({verbs})(es|s)? ", documented), name
 
 
 def test_version_is_the_same_everywhere() -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxgeom import plot
-from jaxgeom.regions.batches import NOT_COUNTED
+from jaxgeom.regions.cells import NOT_COUNTED
 
 WIDTH = np.repeat([2, 20], 30)
 RANDOM = np.random.default_rng(0)

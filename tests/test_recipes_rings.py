@@ -91,7 +91,7 @@ def test_statistics_are_those_of_the_losses() -> None:
 
 def test_three_lines_seven_regions_and_the_disk_lives_alone() -> None:
     sweep = sweep_by_hand()
-    found = rings.inhabitants(sweep, DATA)
+    found = rings.occupancy(sweep, DATA)
     np.testing.assert_array_equal(found.num_regions, [7, 4])
     codes = [
         np.asarray(DATA.x) @ kernel[0] + bias[0] > 0
@@ -100,10 +100,10 @@ def test_three_lines_seven_regions_and_the_disk_lives_alone() -> None:
     labels = np.asarray(DATA.y)
     for member, bits in enumerate(codes):
         of_disk, of_ring = ({tuple(row) for row in bits[labels == label]} for label in (0, 1))
-        assert found.num_inhabited[member] == len(of_disk | of_ring)
+        assert found.num_occupied[member] == len(of_disk | of_ring)
         assert found.num_mixed[member] == len(of_disk & of_ring)
     np.testing.assert_array_equal(found.num_mixed, [0, 1])
-    assert "100 %" in rings.inhabitants_table(found, sweep)
+    assert "100 %" in rings.occupancy_table(found, sweep)
 
     table = rings.region_table(network_of(sweep, 0), DATA, jg.box(-4.6, 4.6))
     assert sorted(table.codes) == ["001", "010", "011", "100", "101", "110", "111"]
@@ -167,7 +167,7 @@ def test_the_command_writes_what_it_says(tmp_path: Path, capsys: pytest.CaptureF
     small = ["--epochs", "40", "--regression-widths", "1", "3", "--regression-seeds", "2", "--regression-epochs", "40"]
     assert main([*arguments, *small]) == 0
     printed = capsys.readouterr().out
-    assert "inhabited" in printed
+    assert "occupied" in printed
     assert "left half" in printed
     pictures = {"rings_losses", "rings_lines", "rings_codes", "rings_hidden", "rings_triples"}
     pictures |= {"regression_losses", "regression_fits", "regression_halves"}

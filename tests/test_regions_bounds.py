@@ -53,12 +53,12 @@ def is_mean(samples, expected, error=math.inf):
 
 
 def test_published_values():
-    assert serra_2018(2, [4, 4]) == 121
-    assert serra_2018(4, [4, 4]) == 163
-    assert serra_2018(2, [20, 20, 20]) == 9_393_931
-    assert serra_2018(784, [11, 11]) == 2_449_868
-    assert montufar_2017(4, [4, 4]) == 256
-    assert montufar_2014(2, [4, 4]) == 44
+    assert serra_2018([4, 4], 2) == 121
+    assert serra_2018([4, 4], 4) == 163
+    assert serra_2018([20, 20, 20], 2) == 9_393_931
+    assert serra_2018([11, 11], 784) == 2_449_868
+    assert montufar_2017([4, 4], 4) == 256
+    assert montufar_2014([4, 4], 2) == 44
 
 
 def serra_by_tuples(dim, widths):
@@ -79,47 +79,47 @@ def small_subsets(num, most):
 @dims
 def test_formulas_written_out(dim):
     for widths in WIDTHS:
-        assert serra_2018(dim, widths) == serra_by_tuples(dim, widths)
+        assert serra_2018(widths, dim) == serra_by_tuples(dim, widths)
         product = bottleneck = folds = 1
         for index, n in enumerate(widths):
             product *= small_subsets(n, dim)
             bottleneck *= small_subsets(n, min([dim, *widths[:index]]))
             is_last = index == len(widths) - 1
             folds *= small_subsets(n, dim) if is_last else len(range(dim, n + 1, dim)) ** dim
-        assert raghu_2017(dim, widths) == product
-        assert montufar_2017(dim, widths) == bottleneck
+        assert raghu_2017(widths, dim) == product
+        assert montufar_2017(widths, dim) == bottleneck
         if min(widths, default=dim) >= dim:
-            assert montufar_2014(dim, widths) == folds
+            assert montufar_2014(widths, dim) == folds
 
 
 @dims
 def test_order_and_growth_of_the_bounds(dim):
     for widths in WIDTHS:
-        assert 1 <= serra_2018(dim, widths) <= montufar_2017(dim, widths) <= raghu_2017(dim, widths) <= 2 ** sum(widths)
+        assert 1 <= serra_2018(widths, dim) <= montufar_2017(widths, dim) <= raghu_2017(widths, dim) <= 2 ** sum(widths)
         if min(widths, default=dim) >= dim:
-            assert montufar_2014(dim, widths) <= serra_2018(dim, widths)
+            assert montufar_2014(widths, dim) <= serra_2018(widths, dim)
         for bound in UPPER:
-            assert isinstance(bound(dim, widths), int)
-            assert bound(dim, widths) <= bound(dim + 1, widths)
-            assert bound(dim, widths) <= bound(dim, [*widths, 1])
+            assert isinstance(bound(widths, dim), int)
+            assert bound(widths, dim) <= bound(widths, dim + 1)
+            assert bound(widths, dim) <= bound([*widths, 1], dim)
             for index in range(len(widths)):
                 wider = [n + (i == index) for i, n in enumerate(widths)]
-                assert bound(dim, widths) < bound(dim, wider)
+                assert bound(widths, dim) < bound(wider, dim)
     # narrow layers let the three differ
-    assert serra_2018(3, [4, 5]) < montufar_2017(3, [4, 5]) == raghu_2017(3, [4, 5])
-    assert montufar_2017(4, [2, 5]) < raghu_2017(4, [2, 5])
+    assert serra_2018([4, 5], 3) < montufar_2017([4, 5], 3) == raghu_2017([4, 5], 3)
+    assert montufar_2017([2, 5], 4) < raghu_2017([2, 5], 4)
 
 
 def test_one_hidden_layer_has_one_bound():
     for dim, n in itertools.product(range(1, 6), range(1, 12)):
-        assert {bound(dim, [n]) for bound in UPPER} == {zaslavsky(n, dim)}
+        assert {bound([n], dim) for bound in UPPER} == {zaslavsky(n, dim)}
         if n >= dim:
-            assert montufar_2014(dim, [n]) == zaslavsky(n, dim)
+            assert montufar_2014([n], dim) == zaslavsky(n, dim)
 
 
 def test_large_numbers_stay_exact():
-    assert serra_2018(300, [300]) == raghu_2017(700, [500, 200]) // 2**400 == 2**300
-    assert montufar_2017(784, [64, 64, 64]) == 2**192 > serra_2018(784, [64, 64, 64]) > 2**64
+    assert serra_2018([300], 300) == raghu_2017([500, 200], 700) // 2**400 == 2**300
+    assert montufar_2017([64, 64, 64], 784) == 2**192 > serra_2018([64, 64, 64], 784) > 2**64
     assert hanin_rolnick_2019(1536, 784) * math.factorial(784) == 1536**784
 
 
@@ -128,7 +128,7 @@ def test_large_numbers_stay_exact():
 def test_no_network_has_more_regions_than_the_bounds(widths, draw):
     rng = np.random.default_rng(sum(widths))
     counts = [reference.exact_region_count(random_network(rng, 2, widths, draw), 1000 * SQUARE) for _ in range(15)]
-    assert serra_2018(2, widths) / 20 < max(counts) <= serra_2018(2, widths)
+    assert serra_2018(widths, 2) / 20 < max(counts) <= serra_2018(widths, 2)
 
 
 @pytest.mark.parametrize(("dim", "widths"), [(1, (5, 4)), (3, (4, 4)), (5, (3, 4)), (4, (2, 6))])
@@ -136,7 +136,7 @@ def test_no_more_patterns_among_random_points_than_the_bounds(dim, widths):
     rng = np.random.default_rng(dim)
     points = rng.normal(size=(4000, dim)) * rng.choice([0.3, 1, 10], (4000, 1))
     most = max(reference.num_distinct_patterns(random_network(rng, dim, widths), points) for _ in range(20))
-    assert serra_2018(dim, widths) / 10 < most <= serra_2018(dim, widths)
+    assert serra_2018(widths, dim) / 10 < most <= serra_2018(widths, dim)
 
 
 def test_the_upper_bound_is_reached_on_the_line():
@@ -144,7 +144,7 @@ def test_the_upper_bound_is_reached_on_the_line():
     # next layer's three thresholds is passed four times
     zigzag = np.array([[1.0, 1, -1], [0, 0, 0]]), np.array([0.0, -2, 6])
     thresholds = np.outer([-4.0, 3, -2], np.ones(3)), np.array([13.0, 14, 15])
-    assert reference.exact_region_count([zigzag, thresholds, summed(3)], 100 * SQUARE) == serra_2018(1, [3, 3]) == 16
+    assert reference.exact_region_count([zigzag, thresholds, summed(3)], 100 * SQUARE) == serra_2018([3, 3], 1) == 16
 
 
 def test_the_lower_bound_is_reached():
@@ -157,7 +157,7 @@ def test_the_lower_bound_is_reached():
     assert reference.exact_region_count([lines, summed(4)], unit_square) == zaslavsky(4, 2) == 11
     layers = [folding, (fold @ lines[0], lines[1]), (np.array([[1.0], [2], [3], [5]]), np.zeros(1))]
     cells = reference.exact_regions(layers, unit_square)
-    assert len(cells) == reference.num_linear_regions(cells) == montufar_2014(2, [4, 4]) == 44
+    assert len(cells) == reference.num_linear_regions(cells) == montufar_2014([4, 4], 2) == 44
 
 
 # Hyperplanes through one point; the yardstick of Hanin and Rolnick
@@ -286,13 +286,13 @@ def test_mean_at_pytorchs_initialisation():
 
 def test_published_length_ratios():
     for width, ratio in {2: 0.712271, 16: 0.960212, 64: 0.990190}.items():
-        assert mean_length_ratio(width, [width]) == pytest.approx(ratio, abs=5e-7)
-        assert mean_length_ratio(width, [width] * 5) == pytest.approx(ratio**5, rel=1e-5)
-    assert mean_length_ratio(7, []) == 1
+        assert mean_length_ratio([width], width) == pytest.approx(ratio, abs=5e-7)
+        assert mean_length_ratio([width] * 5, width) == pytest.approx(ratio**5, rel=1e-5)
+    assert mean_length_ratio([], 7) == 1
     # one unit: half of the time √(2/m) |w·u|, whose mean is √(4/(π m)) / 2 for weights of variance 1
-    assert mean_length_ratio(3, [1]) == pytest.approx(math.sqrt(2 / 3) * math.sqrt(2 / math.pi) / 2, rel=1e-14)
+    assert mean_length_ratio([1], 3) == pytest.approx(math.sqrt(2 / 3) * math.sqrt(2 / math.pi) / 2, rel=1e-14)
     # lengths are kept on average as layers grow wide: E χ(k) ≈ √(k - ½)
-    assert mean_length_ratio(1000, [1000]) == pytest.approx(1 - 5 / 8000, abs=1e-6)
+    assert mean_length_ratio([1000], 1000) == pytest.approx(1 - 5 / 8000, abs=1e-6)
 
 
 @pytest.mark.parametrize("bias", ["zero", "uniform"])
@@ -308,7 +308,7 @@ def test_length_ratios_of_random_networks(dim, widths, bias):
         z = np.einsum("si,sio->so", h, kernel) + offset
         direction = np.einsum("si,sio->so", direction, kernel) * (z > 0)
         h = np.maximum(z, 0)
-    assert is_mean(np.linalg.norm(direction, axis=1), mean_length_ratio(dim, widths), error=0.01)
+    assert is_mean(np.linalg.norm(direction, axis=1), mean_length_ratio(widths, dim), error=0.01)
 
 
 # Bad input
@@ -318,13 +318,15 @@ def test_length_ratios_of_random_networks(dim, widths, bias):
 def test_shapes_that_are_none(function):
     for dim, widths in ((0, [3]), (2, [3, 0]), (2, [-1])):
         with pytest.raises(ValueError, match=rf"must be at least 1, but {dim} and \[{', '.join(map(str, widths))}\]"):
-            function(dim, widths)
-    assert function(2, []) == function(2, ()) == 1
+            function(widths, dim)
+    assert function([], 2) == function((), 2) == 1
+    with pytest.raises(TypeError):
+        function(2, [3, 3])  # which once was the order
 
 
 def test_bad_arguments():
     with pytest.raises(ValueError, match=r"at least dim = 3 units, but the widths \[4, 2\] were given. Use dim = 2"):
-        montufar_2014(3, [4, 2])
+        montufar_2014([4, 2], 3)
     with pytest.raises(ValueError, match="at least 0, but -1 and 2"):
         hanin_rolnick_2019(-1, 2)
     with pytest.raises(ValueError, match="dim at least 1, but 2 and 0"):

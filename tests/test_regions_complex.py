@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import reference
 
-from jaxgeom.domains import Start, WholePlane, box, polygon, polygon_vertices, start_of, whole_plane
+from jaxgeom.domains import ProjectiveDomain, WholePlane, box, polygon, polygon_vertices, projective_domain, whole_plane
 from jaxgeom.networks.layers import Dense
 from jaxgeom.regions.certificates import check_complex
 from jaxgeom.regions.complex import ARTIFICIAL, OUTSIDE, complex_of_cycles, without_artificial_edges
-from jaxgeom.regions.exact import complex_of_cells, exact_cells
+from jaxgeom.regions.exact_plane import complex_of_cells, exact_cells
 
-PLANE = start_of(whole_plane())
+PLANE = projective_domain(whole_plane())
 # rays with directions (1, 0), (-1, 1), (-1, -1) from the origin
-RAYS = Start(np.array([[0.0, 0, 1], [1, 0, 0], [-1, 1, 0], [-1, -1, 0]]), PLANE.cycles)
+RAYS = ProjectiveDomain(np.array([[0.0, 0, 1], [1, 0, 0], [-1, 1, 0], [-1, -1, 0]]), PLANE.cycles)
 
 
 def complex_of(points, cycles, labels, patterns, degenerate=False):
@@ -38,7 +38,7 @@ def network_complex(rng, *widths, start=None, degenerate=False):
     layers = tuple(
         Dense(rng.uniform(-1, 1, (a, b)), rng.uniform(-1, 1, b)) for a, b in itertools.pairwise((2, *widths, 1))
     )
-    cells = exact_cells(layers, start or start_of(box()))
+    cells = exact_cells(layers, start or projective_domain(box()))
     return complex_of_cells(cells)._replace(degenerate=degenerate), cells
 
 
@@ -137,7 +137,7 @@ def test_exact_areas_of_slivers():
     rng = np.random.default_rng(1)
     normals, point = rng.uniform(-1, 1, (6, 2)), rng.uniform(-1, 1, 2)
     layers = (Dense(normals.T.copy(), -(normals @ point)), Dense(np.ones((6, 1)), np.zeros(1)))
-    cells = exact_cells(layers, start_of(box()))
+    cells = exact_cells(layers, projective_domain(box()))
     found = complex_of_cells(cells)
     check_complex(found)
     assert 0 < found.area.min() < 1e-30
@@ -177,7 +177,7 @@ def test_what_leaves_areas_and_centroids_alone():
 @pytest.mark.parametrize("scale", [1.0, 2.0**-70, 2.0**70, 0.0])
 def test_unbounded_faces(scale):
     rows = np.random.default_rng(4).uniform(-1, 1, (8, 3)) * [1, 1, scale]
-    start = start_of(WholePlane(scale * np.array([0.3, 0.2]))) if scale else RAYS
+    start = projective_domain(WholePlane(scale * np.array([0.3, 0.2]))) if scale else RAYS
     parted = lines_in_the_plane(*rows, start=start)
     for complex_ in (parted, without_artificial_edges(parted)):
         ideal = complex_.is_ideal
@@ -216,7 +216,7 @@ def test_faces_without_area_keep_a_centroid():
     assert found.centroid.tolist() == [[1, 1]]
     for size in (1e-200, 1e200):  # the area is beyond the smallest or largest number
         affine = (Dense(np.ones((2, 1)), np.zeros(1)),)
-        found = complex_of_cells(exact_cells(affine, start_of(box(size, 2 * size))))
+        found = complex_of_cells(exact_cells(affine, projective_domain(box(size, 2 * size))))
         assert found.area.tolist() == [0 if size < 1 else np.inf]
         np.testing.assert_allclose(found.centroid, [[1.5 * size, 1.5 * size]], rtol=1e-15, atol=0)
         points = np.column_stack([found.vertices, np.ones(4)])
@@ -444,7 +444,7 @@ def test_patterns_of_degenerate_complexes():
     # two equal units: both change across their line, at which one of them stands
     rows = np.random.default_rng(7).uniform(-1, 1, (4, 3))
     layers = (Dense(rows[[0, 1, 0, 2], :2].T.copy(), rows[[0, 1, 0, 2], 2]), Dense(np.ones((4, 1)), np.zeros(1)))
-    found = complex_of_cells(exact_cells(layers, start_of(box(-9.0, 9.0))))
+    found = complex_of_cells(exact_cells(layers, projective_domain(box(-9.0, 9.0))))
     assert set(found.edge_unit[found.edge_layer == 0].tolist()) == {0, 1, 3}
     check_complex(found)
     with pytest.raises(RuntimeError, match="do not differ in exactly one unit"):
@@ -475,7 +475,7 @@ def test_certificates_hold(domain, widths):
     kernels = [rng.uniform(-1, 1, (a, b)) for a, b in itertools.pairwise((2, *widths, 1))]
     layers = [Dense(kernel, rng.uniform(-1, 1, kernel.shape[1])) for kernel in kernels]
     layers[0] = Dense(kernels[0] / (high - low)[:, None], layers[0].bias - (low + high) / 2 / (high - low) @ kernels[0])
-    cells = exact_cells(tuple(layers), start_of(domain))
+    cells = exact_cells(tuple(layers), projective_domain(domain))
     found = complex_of_cells(cells)._replace(degenerate=False)
     check_complex(found)
     assert math.fsum(found.area) == pytest.approx(float(reference.polygon_area(vertices)), rel=1e-13)

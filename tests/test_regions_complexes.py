@@ -9,9 +9,9 @@ from complexes import network
 
 import jaxgeom as jg
 from jaxgeom import box, count_regions, enumerate_population, enumerate_regions
-from jaxgeom.domains import start_of
+from jaxgeom.domains import projective_domain
 from jaxgeom.regions import cells
-from jaxgeom.regions.exact import exact_count
+from jaxgeom.regions.exact_plane import exact_count
 
 
 def population(widths, num):
@@ -73,7 +73,7 @@ def test_no_warnings_on_the_whole_plane_at_any_scale(widths, kernel_size, bias_s
     layers = [jg.Dense(kernel_size * rng.normal(size=first), bias_size * rng.normal(size=first[1]))]
     layers += [jg.Dense(rng.normal(size=shape), bias_size * rng.normal(size=shape[1])) for shape in others]
     complex_ = jg.enumerate_regions(tuple(layers), jg.whole_plane())
-    assert complex_.num_faces == exact_count(tuple(layers), start_of(jg.whole_plane()))
+    assert complex_.num_faces == exact_count(tuple(layers), projective_domain(jg.whole_plane()))
 
 
 def test_complexes_that_do_not_fit_into_memory_are_refused_with_the_figure(monkeypatch):

@@ -19,10 +19,10 @@ from jaxgeom import (
     region_labels,
     whole_plane,
 )
-from jaxgeom.domains import start_of
+from jaxgeom.domains import projective_domain
 from jaxgeom.networks.layers import pad_widths, with_activation
 from jaxgeom.regions.certificates import check_complex
-from jaxgeom.regions.exact import exact_cells
+from jaxgeom.regions.exact_plane import exact_cells
 
 
 def exact_count(network, start):
@@ -210,7 +210,7 @@ def test_padding_changes_nothing(shallow):
 
 def test_the_whole_plane(shallow):
     complexes = enumerate_population(shallow.layers, whole_plane())
-    exact = [exact_count(network, start_of(whole_plane())) for network in map(as_float64, shallow.networks)]
+    exact = [exact_count(network, projective_domain(whole_plane())) for network in map(as_float64, shallow.networks)]
     assert [complex_.num_faces for complex_ in complexes] == exact
     assert (exact >= shallow.counts).all()
     assert not all(complex_.degenerate for complex_ in complexes[:7])
@@ -230,7 +230,7 @@ def test_the_whole_plane(shallow):
 def test_counts_in_the_plane_need_no_complex(shallow):
     found = count_regions(shallow.layers, whole_plane())
     some = [0, 1, 2, 7, 15]
-    exact = [exact_count(as_float64(shallow.networks[i]), start_of(whole_plane())) for i in some]
+    exact = [exact_count(as_float64(shallow.networks[i]), projective_domain(whole_plane())) for i in some]
     np.testing.assert_array_equal(found.count[some], exact)
 
 
@@ -293,7 +293,7 @@ def test_other_kinks_at_zero(activation):
     network = random_network(rng, (8, 8), out=2)
     complex_ = enumerate_regions(network, box(), activation=activation)
     check_complex(complex_)
-    assert complex_.num_faces == exact_count(with_activation(as_float64(network), slope), start_of(box()))
+    assert complex_.num_faces == exact_count(with_activation(as_float64(network), slope), projective_domain(box()))
     assert complex_.num_faces == count_regions(network, box(), activation=activation).count
     points = complex_.centroid
     value = points

@@ -8,11 +8,11 @@ import pytest
 import reference
 from exact_networks import PLANE, SQUARE, lines, maps, network, sloped, small_integers, tent, turned, uniform, wedge
 
-from jaxgeom.domains import box, polygon, polygon_vertices, start_of
+from jaxgeom.domains import box, polygon, polygon_vertices, projective_domain
 from jaxgeom.networks.layers import Dense
 from jaxgeom.regions.certificates import check_complex
 from jaxgeom.regions.complex import OUTSIDE
-from jaxgeom.regions.exact import complex_of_cells, exact_cells, exact_count
+from jaxgeom.regions.exact_plane import complex_of_cells, exact_cells, exact_count
 
 
 def as_set(cells):
@@ -25,9 +25,9 @@ def as_set(cells):
 def check(layers, domain):
     """The cells are the reference's, are counted right, and hang together."""
     vertices = polygon_vertices(domain).tolist()
-    found, expected = exact_cells(layers, start_of(domain)), reference.exact_regions(layers, vertices)
+    found, expected = exact_cells(layers, projective_domain(domain)), reference.exact_regions(layers, vertices)
     assert as_set(found) == as_set(expected)
-    assert len(found) == len(expected) == exact_count(layers, start_of(domain))
+    assert len(found) == len(expected) == exact_count(layers, projective_domain(domain))
     complex_ = complex_of_cells(found)
     check_complex(complex_)
     check_labels(layers, found, len(vertices))
@@ -142,7 +142,7 @@ def test_counts_by_hand():
         return exact_count(layers, domain)
 
     for depth in (1, 2, 5):
-        assert count(tent(depth), start_of(box(0.0, 1.0))) == 2**depth
+        assert count(tent(depth), projective_domain(box(0.0, 1.0))) == 2**depth
     assert count(lines([1, 0, 0], [2, 0, 0], [-3, 0, 0])) == 2
     assert count(lines([1, 0, 0], [0, 1, 0], [1, 1, 0], [1, -1, 0])) == 8
     assert count(wedge()) == 5

@@ -8,10 +8,10 @@ import pytest
 import reference
 from exact_networks import PLANE, SYMMETRIC_PLANE, lines, maps, relu, sloped, small_integers, turned, uniform, wedge
 
-from jaxgeom.domains import WholePlane, box, start_of
+from jaxgeom.domains import WholePlane, box, projective_domain
 from jaxgeom.regions.certificates import check_complex
 from jaxgeom.regions.complex import ARTIFICIAL, without_artificial_edges
-from jaxgeom.regions.exact import complex_of_cells, exact_cells, exact_count
+from jaxgeom.regions.exact_plane import complex_of_cells, exact_cells, exact_count
 
 
 def in_the_plane(layers, start=PLANE, slopes=None):
@@ -95,7 +95,7 @@ def test_the_plane_is_a_box_around_all_vertices(widths, draw):
         layers = draw(rng, *widths)
         slopes = relu(layers) if index % 2 else [rng.choice([0.0, 0.25, -1, 1], width) for width in widths]
         plane, cells = in_the_plane(layers, slopes=slopes)
-        around = start_of(finite_box(cells))
+        around = projective_domain(finite_box(cells))
         bounded = complex_of_cells(exact_cells(sloped(layers, slopes), around))
         assert plane.num_faces == bounded.num_faces == exact_count(sloped(layers, slopes), around)
         inside = faces_of(bounded)
@@ -121,7 +121,7 @@ def test_the_centre_and_its_rays_do_not_matter(draw):
     for _ in range(5):
         layers = draw(rng, 5, 5)
         expected, _ = in_the_plane(layers)
-        for start in (SYMMETRIC_PLANE, *map(start_of, centers)):
+        for start in (SYMMETRIC_PLANE, *map(projective_domain, centers)):
             found, _ = in_the_plane(layers, start)
             assert summary(found) == summary(expected)
 

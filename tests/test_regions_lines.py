@@ -16,7 +16,7 @@ from jaxgeom import Dense
 from jaxgeom.engine import library
 from jaxgeom.regions.breakpoints import breakpoints
 from jaxgeom.regions.lines import lines_of
-from jaxgeom.regions.paths import polyline_breakpoints
+from jaxgeom.regions.polylines import polyline_breakpoints
 
 KINDS = ("segment", "line")
 WIDTHS = (2, 8, 8, 2)

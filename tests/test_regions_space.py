@@ -151,7 +151,7 @@ def test_points_and_cells_agree(dim, widths):
     domain = box(-1.5, 2, dim=dim)
     found = enumerate_regions(layers, domain)
     check_structure(layers, found, is_generic=True)
-    assert found.num_cells <= serra_2018(dim, widths)
+    assert found.num_cells <= serra_2018(widths, dim)
     number = {pattern.tobytes(): cell for cell, pattern in enumerate(found.patterns)}
     points = rng.uniform(-1.5, 2, (5000, dim))
     cells = np.array([number[pattern.tobytes()] for pattern in reference.activation_patterns(layers, points)])

@@ -8,8 +8,8 @@ import pytest
 from complexes import network
 
 from jaxgeom import Dense, box, decision_boundary, enumerate_regions
-from jaxgeom.domains import start_of
-from jaxgeom.regions.exact import exact_cells
+from jaxgeom.domains import projective_domain
+from jaxgeom.regions.exact_plane import exact_cells
 
 
 def value(row, point):
@@ -33,7 +33,7 @@ def truth(layers):
     """Line pieces on which two outputs with different maps tie for the largest, and areas where outputs with one map
     are the largest."""
     pieces, flat = set(), []
-    for cell in exact_cells(layers, start_of(box())):
+    for cell in exact_cells(layers, projective_domain(box())):
         polygon = [(Fraction(x, w), Fraction(y, w)) for x, y, w in cell.vertices]
         for a, b in combinations(range(len(cell.rows)), 2):
             difference = [p - q for p, q in zip(cell.rows[a], cell.rows[b], strict=True)]
@@ -177,7 +177,7 @@ def check_pieces(layers, size=1.0):
     domain = box(-size, size)
     found = decision_boundary(enumerate_regions(layers, domain))
     pieces = set()
-    for cell in exact_cells(layers, start_of(domain)):
+    for cell in exact_cells(layers, projective_domain(domain)):
         polygon = [(Fraction(x, w), Fraction(y, w)) for x, y, w in cell.vertices]
         for a, b in combinations(range(len(cell.rows)), 2):
             difference = [p - q for p, q in zip(cell.rows[a], cell.rows[b], strict=True)]
@@ -256,7 +256,9 @@ def test_pieces_of_random_and_quantised_networks(num):
         shapes = ((2, 5), (5, num))
         layers = tuple(Dense(rng.integers(-7, 8, s) * 2.0**-3, rng.integers(-7, 8, s[1]) * 2.0**-3) for s in shapes)
         _, flat = truth(layers)
-        if not flat and all(any(np.diff(cell.rows, axis=0).ravel()) for cell in exact_cells(layers, start_of(box()))):
+        if not flat and all(
+            any(np.diff(cell.rows, axis=0).ravel()) for cell in exact_cells(layers, projective_domain(box()))
+        ):
             check_pieces_with_ties(layers)
 
 

@@ -18,10 +18,10 @@ from jaxgeom._reprs import WIDTH, readable, short, short_html
 
 # Modules whose named tuples go from function to function inside and are no results.
 INTERNAL = re.compile(
-    r"jaxgeom\.(training\.(native|optimizer_code|optimizers|plan|primitive|scalar_graph|vector_code)|engine\.(library|spaces)|regions\.(exact|exact_lines)"
-    r"|analysis\.(cells|programs|tree|fields|incidence)|study\.(layout|run|program|describe|code))"
+    r"jaxgeom\.(training\.(native|optimizer_code|optimizers|plan|primitive|scalar_graph|vector_code)|engine\.(library|spaces)|regions\.(exact_plane|exact_lines)"
+    r"|analysis\.(polytopes|linear_programs|cell_tree|finite_fields|incidence)|study\.(layout|run|program|describe|code))"
 )
-INTERNAL_CLASSES = {"Start", "StepFunctions", "Engine", "Outcome"}
+INTERNAL_CLASSES = {"ProjectiveDomain", "StepFunctions", "Engine", "Outcome"}
 
 
 def named_tuples() -> Iterator[Any]:

@@ -13,7 +13,7 @@ import pytest
 import study_program
 
 import jaxgeom as jg
-from jaxgeom.study import estimate, store
+from jaxgeom.study import demand, store
 from jaxgeom.study import run as study_run
 from jaxgeom.study.missing import filled, or_nan
 
@@ -247,11 +247,9 @@ def test_numbers_out_of_range(changes: dict[str, Any]) -> None:
 
 
 def test_too_little_memory_is_said_with_the_figure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimate, "free_memory", lambda: 100_000)
+    monkeypatch.setattr(demand, "free_memory", lambda: 100_000)
     with pytest.raises(ValueError, match=r"variables of 4 networks take 160 kB, but 100 kB of memory are free"):
-        run({"m": lambda params: jnp.zeros(10_000)}, chunk_size=1) if estimate.check_results(
-            4, 40_000
-        ) is None else None
+        run({"m": lambda params: jnp.zeros(10_000)}, chunk_size=1) if demand.check_results(4, 40_000) is None else None
     with pytest.raises(ValueError, match="1,000 networks"):
         run({"m": lambda params: 1.0}, {"width": 2, "seed": range(1000)})
 

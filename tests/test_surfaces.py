@@ -10,7 +10,7 @@ import reference
 import jaxgeom as jg
 from jaxgeom import plot
 from jaxgeom.convert import save_surface, to_trimesh
-from jaxgeom.regions import spaces
+from jaxgeom.regions import space_cells
 
 BOX = jg.box(-2, 2, dim=3)
 
@@ -194,6 +194,6 @@ def test_what_is_refused(unchecked, monkeypatch):
         jg.decision_surface(jax.tree.map(lambda array: array[None], octahedron()), BOX)
     with pytest.raises(TypeError, match=r"jaxgeom\.box"):
         jg.decision_surface(octahedron(), jg.whole_plane())
-    monkeypatch.setattr(spaces, "free_memory", lambda: 10**5)
+    monkeypatch.setattr(space_cells, "free_memory", lambda: 10**5)
     with pytest.raises(ValueError, match="of which complexes take more than the 100 kB"):
         jg.decision_surface(random_network(0, 20, 20), BOX)

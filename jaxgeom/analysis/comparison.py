@@ -169,7 +169,7 @@ def compare_networks(
     fit_points: Float[Array | np.ndarray, "fitted in"] | None = None,
     decimals: int | None = None,
 ) -> Comparison:
-    """Fit the affine maps of one network to those of another, and say how well that works.
+    """The affine maps of one network fitted to those of another, and how well they fit.
 
     Works under ``jit`` and ``vmap``: ``jax.vmap(jaxgeom.compare_networks, in_axes=(0, 0, None))`` takes many pairs.
 

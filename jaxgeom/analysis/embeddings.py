@@ -40,7 +40,7 @@ class PrincipalAxes(NamedTuple):
 
 @readable
 class Hyperplanes(NamedTuple):
-    """Where the first layer's pre-activations vanish: ``weight @ x + bias = 0``, one hyperplane a unit."""
+    """Zero sets of the first layer's pre-activations: ``weight @ x + bias = 0``, one hyperplane a unit."""
 
     weight: Float[Array, "units dim"]
     """Normals, one row a unit: the columns of the first kernel."""
@@ -55,7 +55,7 @@ class Hyperplanes(NamedTuple):
 
 @readable
 class Codes(NamedTuple):
-    """On which side of every hyperplane each point lies."""
+    """The side of every hyperplane on which each point lies."""
 
     bits: Bool[Array, "points units"]
     """Whether the pre-activation is positive."""
@@ -65,7 +65,7 @@ class Codes(NamedTuple):
 
 @readable
 class Separability(NamedTuple):
-    """Whether a hyperplane separates two classes, with what proves it."""
+    """A hyperplane that separates two classes, or not, with what proves it."""
 
     is_separated: Bool[Array, ""]
     """Whether ``weight @ x + bias`` is positive at all points of class 1 and negative at all of class 0. False says
@@ -133,7 +133,7 @@ def hyperplanes(params: Params) -> Hyperplanes:
 
 
 def signed_distances(planes: Hyperplanes, x: Float[Array | np.ndarray, "points dim"]) -> Float[Array, "points units"]:
-    """How far each point is from each hyperplane, positive where the unit's pre-activation is.
+    """Distances of points from hyperplanes, positive where the unit's pre-activation is, (points, units).
 
     Infinite or nan where there is no hyperplane, as in ``planes.distance``.
     """
@@ -142,7 +142,7 @@ def signed_distances(planes: Hyperplanes, x: Float[Array | np.ndarray, "points d
 
 
 def codes(planes: Hyperplanes, x: Float[Array | np.ndarray, "points dim"]) -> Codes:
-    """On which side of every hyperplane each point lies.
+    """The codes of points: on which side of every hyperplane they lie, as bits and as one integer.
 
     A point on a hyperplane, and every point for a unit without one and with a bias of zero, is on the negative side.
 
@@ -156,14 +156,19 @@ def codes(planes: Hyperplanes, x: Float[Array | np.ndarray, "points dim"]) -> Co
             "signed_distances(planes, x) > 0 for the bits, or jaxgeom.activation_words."
         )
     bits = _floats(x) @ planes.weight.T + planes.bias > 0
-    powers = np.uint32(1) << np.arange(num_units, dtype=np.uint32)
-    return Codes(bits, jnp.sum(jnp.where(bits, powers, np.uint32(0)), axis=1, dtype=jnp.uint32))
+    return Codes(bits, code_numbers(bits))
+
+
+def code_numbers(bits: Bool[Array | np.ndarray, "points units"]) -> UInt32[Array, " points"]:
+    """Codes of at most 32 units as integers: unit n is bit n."""
+    powers = np.uint32(1) << np.arange(bits.shape[1], dtype=np.uint32)
+    return jnp.sum(jnp.where(bits, powers, np.uint32(0)), axis=1, dtype=jnp.uint32)
 
 
 def code_counts(
     number: UInt32[Array, " points"], labels: Int[Array | np.ndarray, " points"], num_units: int, num_classes: int
 ) -> Int[Array, "codes classes"]:
-    """Who lives where: for each of the ``2**num_units`` codes, how many points of each class have it.
+    """Numbers of points of each class with each of the ``2**num_units`` codes, (codes, classes).
 
     Raises:
         ValueError: for more than 16 units: list the codes that occur instead, by ``numpy.unique``.
@@ -178,7 +183,7 @@ def code_counts(
 
 
 def thresholds(params: Params) -> Float[Array, " units"]:
-    """Where the units of the first layer switch, for networks with one input: -bias/weight.
+    """Thresholds of the first layer's units, -bias/weight, for networks with one input.
 
     A unit with weight zero never switches: its threshold is infinite (positive, whatever the bias), and nan if its
     bias is zero, too, as it is for units that are padding.
@@ -196,7 +201,7 @@ def thresholds(params: Params) -> Float[Array, " units"]:
 
 
 def step_output(params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
-    """What an MLP would say if its hidden units could only be off or on: a piecewise constant function.
+    """Outputs of an MLP whose hidden units can only be off or on: a piecewise constant function.
 
     Every hidden activation is replaced by its side: 1 where the pre-activation is positive, else 0; and ±1 for tanh.
     These are the values that sigmoid and tanh saturate at. The last layer stays as it is.
@@ -220,7 +225,7 @@ def step_output(params: Params, x: Float[Array | np.ndarray, "points in"]) -> Fl
 def linear_separability(
     x: Float[Array | np.ndarray, "points dim"], labels: Int[Array | np.ndarray, " points"], *, num_steps: int = 2000
 ) -> Separability:
-    """Look for a hyperplane that separates two classes.
+    """A hyperplane that separates two classes, or a bound on the margin that any could have.
 
     What is found is checked at every point; what is not found comes with a bound on the margin that any hyperplane
     could have. Margins much below 1/√num_steps of the points' size may stay undecided.

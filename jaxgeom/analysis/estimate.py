@@ -11,9 +11,9 @@ from tqdm.auto import tqdm
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Keys, RandomKey
-from jaxgeom.analysis.cells import Cells, cube_of
-from jaxgeom.analysis.tree import Walk, walk
-from jaxgeom.analysis.upper import rounded_up, upper_bound
+from jaxgeom.analysis.cell_tree import Walk, walk
+from jaxgeom.analysis.polytopes import Cells, cube_of
+from jaxgeom.analysis.upper_bounds import rounded_up, upper_bound
 from jaxgeom.domains import Box, checked_box
 from jaxgeom.host.given import as_float64
 from jaxgeom.host.inputs import as_key, as_keys

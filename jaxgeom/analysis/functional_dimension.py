@@ -17,8 +17,8 @@ from jaxtyping import Bool, Float, Int64
 from tqdm.auto import tqdm
 
 from jaxgeom._reprs import readable
-from jaxgeom.analysis.fields import PRIMES, echelon, product, residues
-from jaxgeom.domains import PlanarDomain, cut_from
+from jaxgeom.analysis.finite_fields import PRIMES, echelon, product, residues
+from jaxgeom.domains import PlanarDomain, exact_domain
 from jaxgeom.host.given import as_float64, points_of
 from jaxgeom.networks.layers import (
     Activation,
@@ -93,7 +93,7 @@ def functional_dimension(
         (25, 33, True)
     """
 
-    start = cut_from(domain)
+    start = exact_domain(domain)
 
     def patterns(network: Layers) -> Bool[np.ndarray, "regions units"]:
         return enumerate_regions(network, domain).patterns

@@ -43,7 +43,7 @@ def edge_lengths(complex_: PlanarComplex) -> Float[np.ndarray, " edges"]:
 def boundary_length(
     complex_: PlanarComplex, widths: Sequence[int] | None = None
 ) -> tuple[Float[np.ndarray, " _"], ...]:
-    """How long the boundary is that each unit makes: the length of its bent line inside the domain.
+    """Lengths of the boundaries that the units of each layer make inside the domain: one array (units,) a layer.
 
     Edges that several units share belong to the one that :func:`jaxgeom.enumerate_regions` names.
 
@@ -91,7 +91,7 @@ def inradius(complex_: PlanarComplex) -> Float[np.ndarray, " faces"]:
 
 @readable
 class NearestOnDecisionBoundary(NamedTuple):
-    """Where the decision boundary is nearest to each point."""
+    """Distance of each point to the decision boundary, and its nearest point there."""
 
     distance: Float[np.ndarray, " points"]
     """Infinite if there is no boundary."""
@@ -140,7 +140,7 @@ def _nearest_on_segments(
 
 @readable
 class NearestBoundary(NamedTuple):
-    """How far the nearest boundary of a region is from each point, and which unit makes it."""
+    """Distance of each point to the nearest boundary of a region, and the unit that makes it."""
 
     distance: Float[Array, " points"]
     """Euclidean distance in input space; infinite if there is none."""

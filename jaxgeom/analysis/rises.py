@@ -6,10 +6,10 @@ import numpy as np
 from jaxtyping import Bool, Int, Int8
 
 from jaxgeom.analysis.incidence import Incidence
-from jaxgeom.domains import Box, PlanarDomain, Start, cut_from
+from jaxgeom.domains import Box, PlanarDomain, ProjectiveDomain, exact_domain
 from jaxgeom.networks.layers import Layers, slope_of
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex
-from jaxgeom.regions.exact import dyadic
+from jaxgeom.regions.exact_plane import dyadic
 from jaxgeom.regions.space import SpatialComplex
 
 _DIGITS = 1e-7
@@ -49,7 +49,7 @@ def rises(
     sign = np.sign(np.where(is_certain, rise, 0)).astype(np.int8)
     is_flat = np.concatenate([_dead(complex_) for complex_ in complexes])[region]
     sign[is_flat] = 0
-    start = cut_from(domain)
+    start = exact_domain(domain)
     network = cells.network[cells.of_dimension(1)]
     begins = np.searchsorted(network, np.arange(len(complexes)))
     exact: dict[int, Callable[[int], int]] = {}
@@ -103,9 +103,9 @@ def _sign(number: int) -> int:
     return (number > 0) - (number < 0)
 
 
-def _in_plane(complex_: PlanarComplex, start: Start | Box) -> Callable[[int], int]:
+def _in_plane(complex_: PlanarComplex, start: ProjectiveDomain | Box) -> Callable[[int], int]:
     """The exact sign of the rise along an edge of a complex in the plane."""
-    assert isinstance(start, Start)
+    assert isinstance(start, ProjectiveDomain)
     layers = _layers_of(complex_)
     gradients = _gradients(layers)
     starts = np.cumsum([0, *(len(layer.bias) for layer in layers)])
@@ -127,7 +127,7 @@ def _in_plane(complex_: PlanarComplex, start: Start | Box) -> Callable[[int], in
     return rise
 
 
-def _sides(start: Start) -> list[tuple[int, int]]:
+def _sides(start: ProjectiveDomain) -> list[tuple[int, int]]:
     (cycle,) = start.cycles
     return list(zip(cycle, (*cycle[1:], cycle[0]), strict=True))
 

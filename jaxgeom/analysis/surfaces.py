@@ -14,12 +14,12 @@ from jaxgeom.regions.complex import OUTSIDE, connected
 from jaxgeom.regions.count import with_output_cutting
 from jaxgeom.regions.enumerate import enumerate_regions
 from jaxgeom.regions.space import SpatialComplex
-from jaxgeom.regions.spaces import space_complexes
+from jaxgeom.regions.space_cells import space_complexes
 
 
 @readable
 class DecisionSurface(NamedTuple):
-    """Where a network f with one output parts f > 0 from f ≤ 0 in a box: flat polygons, with normals towards f ≤ 0."""
+    """The border of f > 0 in a box, f a network's output: flat polygons, with normals towards f ≤ 0."""
 
     vertices: Float[np.ndarray, "vertices 3"]
     """Positions."""

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Int
 
 from jaxgeom._reprs import readable
 from jaxgeom.analysis.incidence import Incidence, characteristics, components, incidence
-from jaxgeom.domains import Box, PlanarDomain, cut_from
+from jaxgeom.domains import Box, PlanarDomain, exact_domain
 from jaxgeom.networks.layers import Activation, Layers, check_finite, with_activation
 from jaxgeom.regions.cells import NOT_COUNTED, check_inputs, with_one_axis
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, connected
@@ -126,7 +126,7 @@ def check_bounded(layers: Layers, domain: PlanarDomain) -> Layers:
         TypeError: for anything that is not a domain.
         ValueError: for other inputs and domains.
     """
-    start = cut_from(domain)
+    start = exact_domain(domain)
     if isinstance(start, Box):
         if len(start.low) != 3:
             raise ValueError(

@@ -99,7 +99,7 @@ def disk_with_holes(
     positive_radius: ScalarLike = 0.02,
     center: bool = True,
 ) -> Dataset:
-    """``num_negative`` points of class 0 fill a disk with holes; ``num_positive`` of class 1 sit within the holes.
+    """A disk with holes: ``num_negative`` points of class 0 fill it, ``num_positive`` of class 1 sit in the holes.
 
     The holes lie evenly on the circle of radius ``radius / 2``, the first at angle 0; with ``center`` the
     last one is at the origin instead. Class 0 is exactly uniform on the disk minus the holes: every point
@@ -245,21 +245,21 @@ def circles(key: RandomKey, *, num_points: int = 100, noise: ScalarLike = 0.0, f
 
 
 def blobs(
-    key: RandomKey, *, num_points: int = 100, num_classes: int = 3, dim: int = 2, spread: ScalarLike = 1.0
+    key: RandomKey, *, num_points: int = 100, num_classes: int = 3, dim: int = 2, cluster_std: ScalarLike = 1.0
 ) -> Dataset:
-    """Normal clusters: points ``centre + spread · normal``, one centre a class, uniform in ``[-10, 10)^dim``.
+    """Normal clusters: points ``centre + cluster_std · normal``, one centre a class, uniform in ``[-10, 10)^dim``.
 
     Classes are as equal as possible, the first ones taking the remainder. Rows are shuffled.
-    Raises unless the sizes are integers from 1 up and ``spread >= 0``. Source: make_blobs of scikit-learn.
+    Raises unless the sizes are integers from 1 up and ``cluster_std >= 0``. Source: make_blobs of scikit-learn.
     """
     key = as_key(key)
     shape = (_size("num_points", num_points), _size("dim", dim))
     num_classes = _size("num_classes", num_classes)
-    spread = _scalar("spread", spread, is_zero_allowed=True)
+    cluster_std = _scalar("cluster_std", cluster_std, is_zero_allowed=True)
     center_key, noise_key, order_key = jax.random.split(key, 3)
     centers = 20 * _uniform(center_key, (num_classes, dim)) - 10
     y = jnp.arange(num_points, dtype=jnp.int32) % num_classes
-    return _shuffled(order_key, centers[y] + spread * jax.random.normal(noise_key, shape, jnp.float32), y)
+    return _shuffled(order_key, centers[y] + cluster_std * jax.random.normal(noise_key, shape, jnp.float32), y)
 
 
 def checkerboard(key: RandomKey, *, num_points: int = 1000, num_cells: int = 4) -> Dataset:
@@ -276,7 +276,7 @@ def checkerboard(key: RandomKey, *, num_points: int = 1000, num_cells: int = 4) 
 
 
 def split(key: RandomKey, dataset: Dataset, *, train_fraction: float = 0.8) -> tuple[Dataset, Dataset]:
-    """Shuffles a dataset and cuts it into ``(train, test)``: 3000 points into 2400 and 600.
+    """A shuffled dataset cut into ``(train, test)``: 3000 points into 2400 and 600.
 
     ``train`` gets ``train_fraction`` of the points, rounded to the nearest integer.
     Raises when either part would be empty, or ``x`` and ``y`` differ in their number of rows.

@@ -45,7 +45,7 @@ def map_chunks(
     progress: bool | str = False,
     compiled: bool = True,
 ) -> PyTree:
-    """``function`` over a population, chunk by chunk.
+    """Results of ``function`` over a population, chunk by chunk.
 
     Args:
         function: takes and returns pytrees whose leaves have a leading axis of one length.

@@ -60,7 +60,7 @@ def activation_words(layers: Layers, points: Float[Array, "points in"]) -> UInt3
 
 
 def unpack_patterns(words: UInt32[Array, "words points"], widths: Sequence[int]) -> list[Bool[Array, "width points"]]:
-    """The activation patterns in packed words: for each hidden layer, which units are active where.
+    """Activation patterns unpacked from words: for each hidden layer, which units are active where.
 
     Args:
         words: as :func:`activation_words` gives them.

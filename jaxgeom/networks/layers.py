@@ -61,7 +61,7 @@ class Forward(NamedTuple):
 
 
 def forward(layers: Layers, x: Float[Array | np.ndarray, "points in"]) -> Forward:
-    """Evaluate one network on a batch of points, keeping all hidden states.
+    """Outputs and all hidden states of one network on a batch of points.
 
     Args:
         layers: one network, as :func:`layers_of` gives it.

@@ -62,7 +62,7 @@ class Model(NamedTuple):
 
 @readable
 class LayerState(NamedTuple):
-    """What one layer does to a batch of points."""
+    """Values of one layer on a batch of points, before and after its activation."""
 
     pre_activation: Float[Array, "points width"]
     """Values before the activation; of maxout units, twice as many as there are units."""
@@ -321,7 +321,7 @@ def _drawn(
 
 
 def hidden_states(params: Params, x: Float[Array | np.ndarray, "points in"]) -> tuple[LayerState, ...]:
-    """What every layer of an :func:`mlp` does to a batch of points, from first to last.
+    """Pre-activations and activations of every layer of an :func:`mlp` on a batch of points, first to last.
 
     Args:
         params: parameters of one network made by :func:`mlp`, or its layers.

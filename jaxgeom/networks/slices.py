@@ -30,7 +30,7 @@ class Plane(NamedTuple):
 
 @readable
 class Projection(NamedTuple):
-    """Points of input space, seen from a plane."""
+    """Points of input space as a plane sees them."""
 
     coordinates: Float[np.ndarray, "points 2"]
     """The point of the plane that is nearest to each."""
@@ -91,7 +91,7 @@ def on_plane(layers: Layers, plane: Plane) -> Layers:
 
 
 def project(plane: Plane, points: Float[Array | np.ndarray, "points in"]) -> Projection:
-    """Where points of input space lie on a plane, and how far from it."""
+    """Coordinates of points of input space on a plane, and their distances from it."""
     offset = np.asarray(points_of(points, len(plane.origin))) - plane.origin
     coordinates = offset @ plane.directions.T
     return Projection(coordinates, np.linalg.norm(offset - coordinates @ plane.directions, axis=1))

@@ -74,7 +74,7 @@ def save_animation(
     dpi: float = 80.0,
     progress: bool | str = False,
 ) -> Animation:
-    """Draw the frames of an animation and write it.
+    """An animation, drawn frame by frame and written to files.
 
     The layout of the figure is settled with the first frame and then stays; limits and colours are up to ``draw``.
 

@@ -48,7 +48,7 @@ def region_counts(
     ax: Axes | None = None,
     **style: Any,
 ) -> CountArtists:
-    """Draw how region counts are distributed at each width: one dot a network, a bar at the median.
+    """Distributions of region counts at each width: one dot a network, a bar at the median.
 
     Args:
         width: hidden units of each network.

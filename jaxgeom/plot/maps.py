@@ -50,7 +50,7 @@ def plot_map(
     ax: Axes | None = None,
     **style: Any,
 ) -> AxesImage:
-    """Draw a decision map: which side each point of a grid is on, and how far.
+    """A decision map: which side each point of a grid is on, and how far.
 
     Args:
         values: outputs on a grid over the domain, one row for each second coordinate, from below; for instance at
@@ -87,7 +87,7 @@ def plot_formulas(
     ax: Axes | None = None,
     **style: Any,
 ) -> list[Text]:
-    """Write the affine function of each region into it, along its level lines.
+    """The affine function of each region written into it, along its level lines.
 
     Args:
         complex_: regions with one output; for few of them.
@@ -123,7 +123,7 @@ def plot_grid_view(
     ax: Axes | None = None,
     **style: Any,
 ) -> GridViewArtists:
-    """Draw what a grid sees of a network's regions, and what it misses: faces without a point stand out.
+    """What a grid sees of a network's regions, and what it misses: faces without a point stand out.
 
     Args:
         complex_: the exact regions.

@@ -19,7 +19,7 @@ def plot_points(
     ax: Axes | None = None,
     **style: Any,
 ) -> list[PathCollection]:
-    """Scatter points, with equal scales on all axes.
+    """Points as dots, with equal scales on all axes.
 
     Args:
         x: points with one coordinate (drawn along a horizontal line), two, or three (on axes of a space).

@@ -40,7 +40,7 @@ def plot_regions(
     ax: Axes | None = None,
     **style: Any,
 ) -> RegionArtists:
-    """Draw the linear regions of a network in the plane, and their edges in the colours of the layers that made them.
+    """The linear regions of a network in the plane, their edges in the colours of the layers that made them.
 
     Args:
         complex_: regions on a bounded domain, as :func:`jaxgeom.enumerate_regions` gives them.
@@ -77,7 +77,7 @@ def plot_regions(
 
 
 def plot_boundary(boundary: Boundary, *, ax: Axes | None = None, **style: Any) -> LineCollection:
-    """Draw the decision boundary as a thick line, over whatever is there.
+    """The decision boundary as a thick line, over whatever is there.
 
     Args:
         boundary: as :func:`jaxgeom.decision_boundary` gives it.

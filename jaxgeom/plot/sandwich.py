@@ -100,7 +100,7 @@ def sandwich(
     axes: Sequence[Axes] | None = None,
     **style: Any,
 ) -> list[PathCollection]:
-    """Draw each layer as dots on a dark panel; large dots lie below small ones.
+    """Layers as dots on dark panels; large dots lie below small ones.
 
     Args:
         layers: values of six units of each layer, for the same points.

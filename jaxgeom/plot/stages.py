@@ -52,7 +52,7 @@ def plot_stages(
     axes: Sequence[Axes] | None = None,
     **style: Any,
 ) -> list[PathCollection]:
-    """Draw the same points at every stage, each on axes of its own, which show as much in every direction.
+    """The same points at every stage, each on axes of its own, which show as much in every direction.
 
     Args:
         stages: the points at each stage.
@@ -101,10 +101,10 @@ def morph_stages(
     line_color: Float[Any, "lines _"] | None = None,
     frames_per_step: int = 18,
     frames_of_rest: int = 8,
-    turn: float = 40.0,
+    rotation: float = 40.0,
     **style: Any,
 ) -> Morph:
-    """Prepare an animation in which points move from stage to stage, easing in and out, on one set of axes.
+    """An animation in which points move from stage to stage, easing in and out, on one set of axes.
 
     If any stage has three coordinates (or more), all are shown in space, the others as sheets at height zero, while the
     camera turns slowly; otherwise in the plane. Stages differ in scale by far, for instance around a tanh. So every
@@ -119,7 +119,7 @@ def morph_stages(
         line_color: a number for each of their points.
         frames_per_step: frames from one stage to the next.
         frames_of_rest: frames at each stage.
-        turn: degrees by which the camera turns in all.
+        rotation: degrees by which the camera turns in all.
         style: passed on to ``scatter``.
 
     Raises:
@@ -164,7 +164,7 @@ def morph_stages(
         arrived = after if share > 0 else step
         ax.set_title(f"{names[arrived]}   ({arrived} of {len(shown) - 1})", fontsize="large")
         if dim == 3:
-            ax.view_init(elev=24, azim=-70 + turn * frame / max(len(schedule) - 1, 1))
+            ax.view_init(elev=24, azim=-70 + rotation * frame / max(len(schedule) - 1, 1))
 
     return Morph(figure, draw, len(schedule))
 

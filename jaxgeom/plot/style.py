@@ -20,7 +20,7 @@ _INK, _NIGHT, _FAINT = "#e8e8e8", "#0e1116", "#30363d"
 
 @contextmanager
 def dark() -> Iterator[None]:
-    """Figures and axes made inside are dark, with light text: ``with jaxgeom.plot.dark(): ...``."""
+    """A context whose figures and axes are dark, with light text: ``with jaxgeom.plot.dark(): ...``."""
     look: Any = dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _INK)
     look |= dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor", "legend.facecolor"), _NIGHT)
     look |= dict.fromkeys(("grid.color", "legend.edgecolor"), _FAINT)

@@ -24,7 +24,7 @@ def plot_surface(
     ax: Any = None,
     **style: Any,
 ) -> Poly3DCollection:
-    """Draw the graph of a network's output: every region as a flat piece, exactly.
+    """The graph of a network's output: every region as a flat piece, exactly.
 
     Args:
         complex_: regions on a bounded domain, with one output.
@@ -63,7 +63,7 @@ def plot_decision_surface(
     ax: Any = None,
     **style: Any,
 ) -> Poly3DCollection:
-    """Draw the decision surface of a network with three inputs: every flat piece, lit from above.
+    """The decision surface of a network with three inputs: every flat piece, lit from above.
 
     Args:
         surface: as :func:`jaxgeom.decision_surface` gives it.
@@ -122,7 +122,7 @@ def plot_wireframe(
     ax: Any = None,
     **style: Any,
 ) -> Line3DCollection:
-    """Draw sampled values as a wireframe: some lines along both coordinates, through all samples.
+    """Sampled values as a wireframe: some lines along both coordinates, through all samples.
 
     Args:
         values: on a grid over the domain, as for :func:`plot_map`.
@@ -157,7 +157,7 @@ def plot_lifted(
     ax: Any = None,
     **style: Any,
 ) -> Line3DCollection:
-    """Draw line pieces in space: their ends in the plane, and how high these are."""
+    """Line pieces in space: their ends in the plane, and their heights."""
     if ax is None:
         (ax,) = new_axes(dim=3)
     lines = Line3DCollection(list(np.concatenate([segments, height[..., None]], axis=-1)), **style)

@@ -35,7 +35,7 @@ class CurveArtists(NamedTuple):
 def exponential_smoothing(
     values: Float[Any, "*runs steps"], smoothing: float = 0.95
 ) -> Float[np.ndarray, "*runs steps"]:
-    """Smooth along the last axis: ``s[0] = v[0]`` and ``s[t] = smoothing · s[t-1] + (1 - smoothing) · v[t]``.
+    """Values smoothed along the last axis: ``s[0] = v[0]``, ``s[t] = smoothing · s[t-1] + (1 - smoothing) · v[t]``.
 
     Raises:
         ValueError: unless ``0 <= smoothing < 1``.

@@ -21,7 +21,7 @@ _LOOKS: tuple[dict[str, Any], ...] = (
 def plot_triples(
     triples: Mapping[str, Float[np.ndarray, "_ 3"]], *, ax: Axes | None = None, **style: Any
 ) -> list[PathCollection]:
-    """Draw the affine maps of two networks, and their images, as points.
+    """The affine maps of two networks, and their images, as points.
 
     Args:
         triples: by the name that the legend shows: rows (∂f/∂x, ∂f/∂y, c). The first two sets are networks (large open

@@ -41,7 +41,7 @@ def plot_units(
     ax: Axes | None = None,
     **style: Any,
 ) -> UnitArtists:
-    """Draw every hidden unit as a small picture: its activation over the input plane, and the line where it bends.
+    """Every hidden unit as a small picture: its activation over the input plane, and the line where it bends.
 
     Args:
         values: for each layer, the activations of its units on a grid over the domain (see :func:`plot_map`).

@@ -21,7 +21,7 @@ def plot_warped_grid(
     ax: Axes | None = None,
     **style: Any,
 ) -> LineCollection | Line3DCollection:
-    """Draw lines that a network has bent, with equal scales on all axes.
+    """Lines that a network has bent, with equal scales on all axes.
 
     Args:
         lines: polygonal lines with one coordinate (drawn along a horizontal line), two, or three: those of

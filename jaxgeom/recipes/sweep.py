@@ -148,7 +148,7 @@ def train_widths(
             )
 
         result = fit_population(
-            keys[members], run, width[members], is_other[members], in_haste=num_epochs < 100, progress=progress
+            keys[members], run, width[members], is_other[members], fast_compile=num_epochs < 100, progress=progress
         )
         return result._replace(snapshots=_filled_up(result.snapshots, max(widths)))
 

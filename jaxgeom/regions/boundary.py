@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jaxgeom._reprs import readable
-from jaxgeom.domains import Start
+from jaxgeom.domains import ProjectiveDomain
 from jaxgeom.networks.layers import Layers
 from jaxgeom.regions.cells import complexes, with_one_axis
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, certify, check_is_planar
@@ -27,7 +27,7 @@ from jaxgeom.regions.count import with_differences, with_output_cutting
 
 @readable
 class Boundary(NamedTuple):
-    """Where a network changes its decision, piece by piece."""
+    """The decision boundary of a network, in straight pieces."""
 
     segments: Float[np.ndarray, "pieces 2 2"]
     """The two ends of each piece."""
@@ -152,7 +152,7 @@ def _layers_of(complex_: PlanarComplex) -> Layers:
     return with_output_cutting(layers) if has_cut else layers
 
 
-def _start_of(complex_: PlanarComplex) -> Start:
+def _start_of(complex_: PlanarComplex) -> ProjectiveDomain:
     """The bounded domain of a complex: its corners, where one side ends and another begins."""
     sides = np.flatnonzero(complex_.edge_layer == OUTSIDE)
     number = complex_.edge_unit[sides]
@@ -160,7 +160,7 @@ def _start_of(complex_: PlanarComplex) -> Start:
     ends = complex_.edges[sides]  # counter-clockwise, with the face to the left
     corners = [np.setdiff1d(ends[number == side, 0], ends[number == side, 1]).item() for side in range(num)]
     points = np.concatenate([complex_.vertices[corners], np.ones((num, 1))], axis=1)
-    return Start(points, (tuple(range(num)),))
+    return ProjectiveDomain(points, (tuple(range(num)),))
 
 
 def _classes(compared: _Compared, is_left: Bool[np.ndarray, "faces classes"]) -> _Classes:

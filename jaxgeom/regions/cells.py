@@ -1,6 +1,6 @@
 """[host] Counts and complexes of stacked networks: by the compiled engine or, where it is not built, in integers.
 
-Both give the same answers. The recursions in Python integers (:mod:`jaxgeom.regions.exact` in the plane,
+Both give the same answers. The recursions in Python integers (:mod:`jaxgeom.regions.exact_plane` in the plane,
 :mod:`jaxgeom.regions.exact_space` on boxes of other dimensions) are the engine's specification: the same rules, written
 out for reading, and some ten thousand times slower.
 """
@@ -17,12 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int64
 
-from jaxgeom.domains import Box, Start
+from jaxgeom.domains import Box, ProjectiveDomain
 from jaxgeom.engine import library, spaces
 from jaxgeom.host.memory import free_memory, in_words
 from jaxgeom.networks.layers import Dense, Layers, slope_of
 from jaxgeom.regions.complex import PlanarComplex, unbounded_faces, without_artificial_edges
-from jaxgeom.regions.exact import complex_of_cells, exact_cells
+from jaxgeom.regions.exact_plane import complex_of_cells, exact_cells
 from jaxgeom.regions.exact_space import exact_space_count
 
 _SURELY_FITS = 2**28
@@ -43,9 +43,9 @@ def check_planar(layers: Layers) -> Layers:
     return layers
 
 
-def check_inputs(layers: Layers, start: Start | Box) -> Layers:
+def check_inputs(layers: Layers, start: ProjectiveDomain | Box) -> Layers:
     """The network or population, if it has as many inputs as what it cuts has dimensions; else a ValueError."""
-    if isinstance(start, Start):
+    if isinstance(start, ProjectiveDomain):
         return check_planar(layers)
     dim, inputs = len(start.low), layers[0].kernel.shape[-2]
     if inputs != dim:
@@ -71,13 +71,13 @@ def with_one_axis(layers: Layers) -> Layers:
 
 
 def cell_counts(
-    networks: Layers, start: Start | Box
+    networks: Layers, start: ProjectiveDomain | Box
 ) -> tuple[Int64[np.ndarray, " networks"], Bool[np.ndarray, " networks"]]:
     """Numbers of regions of networks, -1 where weights are not finite; and who met an exact zero.
 
     Args:
         networks: arrays with one leading axis. The last layer is the affine output, which cuts nothing.
-        start: the domain; see :func:`jaxgeom.domains.cut_from`.
+        start: the domain; see :func:`jaxgeom.domains.exact_domain`.
     """
     if library.is_available() and (shared := shared_slopes(networks)) is not None:
         return _counts(weights_of(networks), shared, start)
@@ -100,14 +100,16 @@ def cell_counts(
     return counts, degenerate
 
 
-def _counts(arrays: list[np.ndarray], slopes: np.ndarray, start: Start | Box) -> tuple[np.ndarray, np.ndarray]:
+def _counts(
+    arrays: list[np.ndarray], slopes: np.ndarray, start: ProjectiveDomain | Box
+) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(start, Box):
         return spaces.count_in_box(arrays, slopes, *start)
     return library.count(arrays, slopes, *start)
 
 
 def traced_cell_counts(
-    networks: Layers, slopes: Float[np.ndarray, " units"], start: Start, integer: Any
+    networks: Layers, slopes: Float[np.ndarray, " units"], start: ProjectiveDomain, integer: Any
 ) -> tuple[Int[Array, "*networks"], Bool[Array, "*networks"]]:
     """:func:`cell_counts` inside programs that JAX compiles.
 
@@ -130,7 +132,7 @@ def traced_cell_counts(
     return library.traced_count(arrays, slopes, *start, otherwise, integer)
 
 
-def complexes(networks: Layers, start: Start) -> list[PlanarComplex | None]:
+def complexes(networks: Layers, start: ProjectiveDomain) -> list[PlanarComplex | None]:
     """The complexes of networks with two inputs, None where weights are not finite; arguments as for
     :func:`cell_counts`.
 
@@ -157,7 +159,7 @@ def complexes(networks: Layers, start: Start) -> list[PlanarComplex | None]:
     ]
 
 
-def _check_memory(networks: Layers, start: Start) -> None:
+def _check_memory(networks: Layers, start: ProjectiveDomain) -> None:
     """Raise a ValueError if large complexes take more memory than is free: their faces are counted before."""
     units, num_outputs = sum(layer.bias.shape[-1] for layer in networks[:-1]), networks[-1].bias.shape[-1]
     bytes_each = _COPIES * (216 + units + 32 * num_outputs)  # of a face, with two edges and a vertex

@@ -9,7 +9,7 @@ from jaxgeom.regions.space import SpatialComplex
 
 
 def check_complex(complex_: PlanarComplex | SpatialComplex) -> None:
-    """Certify that a complex hangs together.
+    """A check that a complex hangs together, whose ValueError says where it does not.
 
     In the plane, checked are Euler's V - E + F = 1; that the cycles are closed, and every edge has a face on each side
     of which it is not on the boundary; that all areas are positive and add up to the domain's; and that the faces on

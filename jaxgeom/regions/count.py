@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 from tqdm.auto import tqdm
 
 from jaxgeom._reprs import readable
-from jaxgeom.domains import Box, PlanarDomain, Start, cut_from
+from jaxgeom.domains import Box, PlanarDomain, ProjectiveDomain, exact_domain
 from jaxgeom.host.chunks import check_chunk_size
 from jaxgeom.networks.layers import Activation, Dense, Layers, as_arrays, check_finite, is_rewriting, with_activation
 from jaxgeom.regions.cells import (
@@ -28,10 +28,10 @@ from jaxgeom.regions.cells import (
     traced_cell_counts,
     with_one_axis,
 )
-from jaxgeom.regions.merge import KINDS, region_labels
-from jaxgeom.regions.small import small_count
+from jaxgeom.regions.count_small import small_count
+from jaxgeom.regions.labels import KINDS, region_labels
 from jaxgeom.regions.space import SpatialComplex
-from jaxgeom.regions.spaces import space_complexes
+from jaxgeom.regions.space_cells import space_complexes
 
 _CHUNK_BYTES = 2**26
 _COMPLEX_WORK = 2**24  # networks x units³ of which complexes are held at once
@@ -62,7 +62,7 @@ def count_regions(
     chunk_size: int | None = None,
     progress: bool | str = False,
 ) -> RegionCounts:
-    """Count the linear regions of networks on a convex domain of the plane, or on a box of any few dimensions, exactly.
+    """Exact numbers of linear regions of networks on a convex domain of the plane or a box of a few dimensions.
 
     A region is a full-dimensional cell of the domain's interior with one activation pattern of the hidden units,
     however small; the sign of the output does not cut, unless ``cut_output`` says so. The count is that of real
@@ -109,7 +109,7 @@ def count_regions(
     if min_area is not None and not min_area >= 0:
         raise ValueError(f"min_area must be at least 0, but {min_area} was given.")
     check_chunk_size(chunk_size)
-    start = cut_from(domain)
+    start = exact_domain(domain)
     needs_complexes = kind != "activation" or min_area is not None
     if not (needs_complexes or cut_output or progress or isinstance(start, Box)) and activation is None:
         small = small_count(layers, start)
@@ -135,7 +135,7 @@ def count_regions(
 
 
 def _in_chunks(
-    networks: Layers, start: Start | Box, size: int, progress: bool | str, options: dict
+    networks: Layers, start: ProjectiveDomain | Box, size: int, progress: bool | str, options: dict
 ) -> tuple[np.ndarray, ...]:
     """Counts and flags of a population, chunk by chunk."""
     num = len(networks[0].bias)
@@ -160,7 +160,7 @@ def _chunk_size(networks: Layers, *, needs_complexes: bool) -> int:
 
 def _counts_of(
     networks: Layers,
-    start: Start | Box,
+    start: ProjectiveDomain | Box,
     *,
     kind: str,
     cut_output: bool,
@@ -222,12 +222,12 @@ def with_differences(
     return (*layers, Dense(signs, np.zeros((*leading, len(pairs))))), pairs
 
 
-def _traced(layers: Layers, domain: PlanarDomain, start: Start | Box, options: dict) -> RegionCounts:
+def _traced(layers: Layers, domain: PlanarDomain, start: ProjectiveDomain | Box, options: dict) -> RegionCounts:
     """The counts as part of the program that is being traced."""
     min_area = options["min_area"]
     integer, real = (jax.dtypes.canonicalize_dtype(dtype) for dtype in (np.int64, np.float64))
     slopes, plain = shared_slopes(layers), {"kind": "activation", "cut_output": False, "min_area": None}
-    if slopes is not None and options == plain and isinstance(start, Start):
+    if slopes is not None and options == plain and isinstance(start, ProjectiveDomain):
         with jax.enable_x64(True):  # what is float64 in the program stays it
             floats = tuple(Dense(_as_float(layer.kernel), _as_float(layer.bias)) for layer in layers)
             return RegionCounts(*traced_cell_counts(floats, slopes, start, integer))  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from tqdm.auto import tqdm
 
-from jaxgeom.domains import Box, PlanarDomain, Polygon, Start, WholePlane, cut_from
+from jaxgeom.domains import Box, PlanarDomain, Polygon, ProjectiveDomain, WholePlane, exact_domain
 from jaxgeom.host.chunks import check_chunk_size
 from jaxgeom.host.given import check_positive
 from jaxgeom.networks.layers import Activation, Dense, Layers, check_finite, with_activation
@@ -16,7 +16,7 @@ from jaxgeom.regions.cells import cell_counts, check_inputs, complexes, with_one
 from jaxgeom.regions.complex import PlanarComplex
 from jaxgeom.regions.count import with_output_cutting
 from jaxgeom.regions.space import SpatialComplex
-from jaxgeom.regions.spaces import space_complexes
+from jaxgeom.regions.space_cells import space_complexes
 
 _COMPLEX_WORK = 2**24  # networks x units³ that are held beside the results
 
@@ -51,7 +51,7 @@ def enumerate_regions(
     cut_output: bool = False,
     max_regions: int | None = None,
 ) -> PlanarComplex | SpatialComplex:
-    """The linear regions of one network on a domain, and how they hang together.
+    """The complex of linear regions of one network on a domain: vertices, edges, faces or cells, and their maps.
 
     Signs are decided in float64 with bounds of every error, and exactly where these do not suffice; ``degenerate``
     says whether an exact zero was met (several lines through one point, duplicate units, lines through corners).
@@ -85,7 +85,7 @@ def enumerate_regions(
     """
     if max_regions is not None:
         check_positive("max_regions", max_regions)
-    start = cut_from(domain)
+    start = exact_domain(domain)
     network = tuple(Dense(*map(_as_numpy, layer)) for layer in with_activation(layers, activation))
     if network[0].bias.ndim != 1:
         raise ValueError(
@@ -119,7 +119,7 @@ def _as_numpy(array: Any) -> Any:
     return array if array is None else np.asarray(array)
 
 
-def _complexes(networks: Layers, start: Start | Box) -> Sequence[PlanarComplex | SpatialComplex | None]:
+def _complexes(networks: Layers, start: ProjectiveDomain | Box) -> Sequence[PlanarComplex | SpatialComplex | None]:
     return space_complexes(networks, start) if isinstance(start, Box) else complexes(networks, start)
 
 
@@ -135,7 +135,7 @@ def _without_copies(complex_: PlanarComplex | SpatialComplex) -> PlanarComplex |
     return complex_
 
 
-def _layers_within(networks: Layers, start: Start | Box, max_regions: int) -> int:
+def _layers_within(networks: Layers, start: ProjectiveDomain | Box, max_regions: int) -> int:
     """How many hidden layers together make no more regions than this."""
     for depth in range(1, len(networks)):
         counts, _ = cell_counts((*networks[:depth], networks[depth]._replace(slope=None)), start)
@@ -184,7 +184,7 @@ def complexes_by_chunks(
 ) -> Iterator[list[Any]]:
     """:func:`enumerate_population` chunk by chunk, of which one is held at a time."""
     check_chunk_size(chunk_size)
-    start = cut_from(domain)
+    start = exact_domain(domain)
     layers = check_inputs(with_activation(layers, activation), start)
     if np.ndim(layers[0].bias) != 2:
         raise ValueError(

@@ -22,7 +22,7 @@ from jaxgeom.domains import Box
 from jaxgeom.engine.spaces import Spaces
 from jaxgeom.networks.layers import Layers, slope_of
 from jaxgeom.regions.complex import OUTSIDE
-from jaxgeom.regions.exact import dyadic, rows_of
+from jaxgeom.regions.exact_plane import dyadic, rows_of
 
 Point: TypeAlias = tuple[int, ...]
 

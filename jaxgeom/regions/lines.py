@@ -32,7 +32,7 @@ Ends = tuple[Float[np.ndarray, "sets lines in"], Float[np.ndarray, "sets lines i
 
 @readable
 class Breakpoints(NamedTuple):
-    """Where networks bend along lines x(t) = start + t (stop - start), and their affine maps in between.
+    """Breakpoints of networks along lines x(t) = start + t (stop - start), and the affine maps in between.
 
     A breakpoint is a point of the line, no end of it, where the activation pattern changes. Several units that change
     in one point make one breakpoint. NumPy arrays, or JAX arrays where the layers or points are traced.

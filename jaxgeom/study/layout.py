@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from jaxgeom.study.estimate import check_layers, check_size
+from jaxgeom.study.demand import check_layers, check_size
 from jaxgeom.training.population import architecture_groups
 
 ARCHITECTURE = ("width", "depth", "hidden")

@@ -214,7 +214,7 @@ def save(study: Study, path: str | os.PathLike[str]) -> Path:
 
 
 def load(path: str | os.PathLike[str]) -> Study:
-    """Load a study: a file that :func:`save` wrote, or the directory of a study, even of an unfinished one.
+    """A study read from a file that :func:`save` wrote, or from the directory of a study, even of an unfinished one.
 
     Raises:
         ValueError: for anything else.

@@ -20,8 +20,8 @@ from tqdm.auto import tqdm
 from jaxgeom.host.devices import over_devices, process, wait_for_all
 from jaxgeom.networks.models import mlp
 from jaxgeom.study import store
+from jaxgeom.study.demand import check_data, check_network, check_results, least_bytes
 from jaxgeom.study.describe import Found, described, differences
-from jaxgeom.study.estimate import check_data, check_network, check_results, least_bytes
 from jaxgeom.study.layout import SEED, Group, Layout, groups_of, layout_of
 from jaxgeom.study.measurements import Measurement, as_measurement
 from jaxgeom.study.program import (
@@ -80,7 +80,7 @@ def run_study(
     any_versions: bool = False,
     progress: bool | str = True,
 ) -> Study:
-    """Measure networks for every combination of named settings, at chosen steps of their training.
+    """Measurements of networks for every combination of named settings, at chosen steps of their training.
 
     Axes find their way by their names. ``width`` and ``depth`` (or ``hidden``, tuples of widths) are the hidden layers;
     ``seed`` decides the random key; every other axis goes to the data, the model, the optimizer and the measurements

@@ -92,7 +92,7 @@ class Fit(NamedTuple):
 
 
 def trainer(model: Model, optimizer: Optimizer, loss: Loss) -> Trainer:
-    """Pair a model, an optimizer and a loss as pure functions ``init`` and ``step``.
+    """Training as two pure functions, ``init`` and ``step``, of a model, an optimizer and a loss.
 
     Args:
         model: what to train.
@@ -144,7 +144,7 @@ def fit(
     stop_accuracy: float | None = None,
     order_key: RandomKey | None = None,
 ) -> Fit:
-    """Train one network: a pure function of its key.
+    """A trained network, with records and snapshots of the run: a pure function of its key.
 
     Args:
         key: decides the initial parameters and the order of the points.

@@ -77,10 +77,10 @@ def fit_population(
     run: Callable[..., PyTree],
     *settings: PyTree,
     chunk_size: int | None = None,
-    in_haste: bool = False,
+    fast_compile: bool = False,
     progress: bool | str = False,
 ) -> PyTree:
-    """Train one network for each key.
+    """Trained networks, one for each key: results of ``run`` with a leading axis (networks).
 
     Args:
         keys: random keys (networks,), such as ``jax.random.split(jax.random.key(0), 1000)``.
@@ -88,7 +88,7 @@ def fit_population(
             Define it once and call this often: programs are kept by the function that they were compiled from.
         settings: arrays with a leading axis (networks), or pytrees of such: learning rates, widths, data of its own.
         chunk_size: networks trained at once; by default as many as stay in cache, or fill an accelerator.
-        in_haste: compile without optimization, in a third of the time (on CPUs): for trainings shorter than that.
+        fast_compile: compile without optimization, in a third of the time (on CPUs): for trainings shorter than that.
         progress: say how much memory the results will take, and show a progress bar; a string is its title.
 
     Returns:
@@ -108,7 +108,7 @@ def fit_population(
         tqdm.write(
             f"{num:,} networks, {min(chunk_size, num)} at once; results take {megabytes:,.1f} MB", file=sys.stderr
         )
-    return map_chunks(_compiled(run, in_haste), population, chunk_size=chunk_size, progress=progress)
+    return map_chunks(_compiled(run, fast_compile), population, chunk_size=chunk_size, progress=progress)
 
 
 def fit_architectures(
@@ -119,7 +119,7 @@ def fit_architectures(
     chunk_size: int | None = None,
     progress: bool | str = False,
 ) -> list[Architectures]:
-    """Train networks of several widths and depths, with one compiled program for each group of similar ones.
+    """Trained networks of several widths and depths, with one compiled program for each group of similar ones.
 
     Networks of one depth are trained together, narrow ones padded with zero units. The rule: hidden widths are rounded
     up to a power of two, at least 8, and networks that round to the same sizes form a group. So padding at most
@@ -206,7 +206,7 @@ def fit_until_solved(
     chunk_size: int | None = None,
     progress: bool | str = False,
 ) -> Solved:
-    """Train each network, and train it anew from another initialisation until it solves its task.
+    """Networks that solve their task: trained, and trained anew from other initialisations until they do.
 
     Try number t of a network uses the key ``jax.random.fold_in(key, t)`` (from 0), so that its result depends on
     nothing but its key (to rounding: programs compiled for chunks of another size may round otherwise). Only unsolved
@@ -300,10 +300,10 @@ def result_bytes(run: Callable[..., PyTree], *member: PyTree) -> int:
 
 
 @lru_cache(maxsize=32)
-def _compiled(run: Callable[..., PyTree], in_haste: bool) -> Callable[[tuple], PyTree]:
+def _compiled(run: Callable[..., PyTree], fast_compile: bool) -> Callable[[tuple], PyTree]:
     """One program for each ``run``, kept for the next call with the same function."""
     options = compiler_options()
-    if in_haste and options is not None:
+    if fast_compile and options is not None:
         options = options | {"xla_backend_optimization_level": 0}
     return jax.jit(lambda population: jax.vmap(run)(*population), compiler_options=options)
 

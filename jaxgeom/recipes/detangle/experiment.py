@@ -145,7 +145,7 @@ def train_detangle(
 
     keys = jax.random.split(key, num_seeds)
     loss, final_loss, accuracy, before, living, snapshots = fit_population(
-        keys, run, in_haste=num_steps < 100, progress=progress
+        keys, run, fast_compile=num_steps < 100, progress=progress
     )
     return Detangled(loss, final_loss, accuracy, before, living, (living == 0).any(axis=1), steps, snapshots)
 

@@ -18,8 +18,8 @@ from jaxgeom.networks.layers import forward
 from jaxgeom.plot.maps import SIDES
 from jaxgeom.recipes.movie.experiment import RegionMovie
 from jaxgeom.regions.colors import LAYER_COLORS, face_colors
+from jaxgeom.regions.labels import region_labels
 from jaxgeom.regions.locate import locate
-from jaxgeom.regions.merge import region_labels
 
 _NAMES = ("class 0", "class 1")
 

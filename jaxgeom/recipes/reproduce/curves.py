@@ -36,7 +36,7 @@ def length(key: int, quick: bool) -> Claim:
             lengths = np.asarray(jax.jit(jax.vmap(lambda network, curve=circle: image_lengths(network, curve)))(layers))
         ratios = lengths[:, 1 : depth + 1] / lengths[:, :1]
         rows.append(mean(f"one layer of {width}: c_{width}", factor, ratios[:, 0]))
-        expected = mean_length_ratio(width, (width,) * depth)
+        expected = mean_length_ratio((width,) * depth, width)
         rows.append(mean(f"{depth} layers of {width}: c_{width}^{depth}", factor**depth, ratios[:, -1]))
         drawn[width] = (ratios.mean(axis=0), ratios.std(axis=0) / np.sqrt(seeds), expected)
 

@@ -43,7 +43,7 @@ def sampling(key: int, quick: bool) -> Claim:
             estimates.append(estimate)
             errors.append(error)
         else:
-            rows.append(at_most(f"{shape}: regions, by Serra et al. at most", serra_2018(dim, widths[1:]), estimate))
+            rows.append(at_most(f"{shape}: regions, by Serra et al. at most", serra_2018(widths[1:], dim), estimate))
 
     def draw(ax) -> None:  # type: ignore[no-untyped-def]
         order = np.argsort(published)

@@ -17,9 +17,9 @@ SUMMARY = "what hidden units do: lines, codes and thresholds, over widths and se
 DESCRIPTION = (
     "Train sigmoid networks 2-W-1 on a disk and a ring, and 1-W-1 on a damped sine, many seeds of several widths at "
     "once: as it is, reversed, and with a loss in percent. Prints losses by width beside those of the notebook behind "
-    "it, the regions that the hidden units' lines cut and who lives there, and how much each half of the curve leaves "
-    "unexplained; draws learning curves, lines, codes, hidden space, thresholds and steps, and writes rings.json and "
-    "rings.npz."
+    "it, the regions that the hidden units' lines cut and the points in them, and how much each half of the curve "
+    "leaves unexplained; draws learning curves, lines, codes, hidden space, thresholds and steps, and writes "
+    "rings.json and rings.npz."
 )
 
 
@@ -98,7 +98,7 @@ def run(options: argparse.Namespace) -> list:
         return found
 
     sweep, sweeps = in_threads([of_the_rings, of_the_sine])
-    lived = rings.inhabitants(sweep, data)
+    lived = rings.occupancy(sweep, data)
     shares = {name: _shares(name, found, widest) for name, found in sweeps.items()}
     of_rings = loss_statistics(sweep, rings.PUBLISHED_STEP, rings.PUBLISHED_LOSSES)
     of_sine = loss_statistics(sweeps["as it is"], options.regression_epochs)
@@ -117,7 +117,7 @@ def run(options: argparse.Namespace) -> list:
     print(f"Rings: cross-entropy of {options.seeds} networks of each width after {of_rings[0].step:,} steps")
     print(loss_table(of_rings))
     print("\nRings: regions that the lines make (within ±10,000), and those with points of the data; medians")
-    print(rings.inhabitants_table(lived, sweep))
+    print(rings.occupancy_table(lived, sweep))
     print(f"\nDamped sine: mean squared error of {options.regression_seeds} networks of each width")
     print(loss_table(of_sine))
     print(f"\nDamped sine, {widest} units: variation left unexplained, median over the seeds")

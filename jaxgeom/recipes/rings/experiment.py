@@ -15,7 +15,7 @@ from jaxtyping import Array, Int
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Params, RandomKey
-from jaxgeom.analysis.embeddings import code_counts, codes, hyperplanes
+from jaxgeom.analysis.embeddings import code_counts, code_numbers, codes, hyperplanes
 from jaxgeom.data.datasets import Dataset, rings
 from jaxgeom.data.losses import binary_cross_entropy, side_is_right
 from jaxgeom.domains import Box, box
@@ -35,14 +35,14 @@ PUBLISHED_LOSSES = {1: 0.525, 2: 0.236, 3: 0.043, 5: 0.006}
 
 
 @readable
-class Inhabitants(NamedTuple):
-    """Who lives in the regions that the first layer's lines cut; one entry a network."""
+class Occupancy(NamedTuple):
+    """Regions that the first layer's lines cut, and how many of them hold points; one entry a network."""
 
     width: Int[np.ndarray, " networks"]
     """Units of the first layer."""
     num_regions: Int[np.ndarray, " networks"]
     """Regions within ±10,000, where all lines have crossed that are not nearly parallel; exact."""
-    num_inhabited: Int[np.ndarray, " networks"]
+    num_occupied: Int[np.ndarray, " networks"]
     """Regions with points of the data."""
     num_mixed: Int[np.ndarray, " networks"]
     """Regions with points of both classes."""
@@ -50,7 +50,7 @@ class Inhabitants(NamedTuple):
 
 @readable
 class RegionTable(NamedTuple):
-    """The regions of one network in a domain, and who lives there; one entry a region."""
+    """The regions of one network's first layer in a domain, and the points in them; one entry a region."""
 
     complex_: PlanarComplex
     """The regions themselves."""
@@ -110,7 +110,7 @@ def first_layer(params: Params) -> Layers:
     return Dense(kernel, bias), Dense(ones, np.zeros((*bias.shape[:-1], 1), kernel.dtype))
 
 
-def inhabitants(sweep: Sweep, data: Dataset) -> Inhabitants:
+def occupancy(sweep: Sweep, data: Dataset) -> Occupancy:
     """Count the regions of every network, and those in which points of one or of both classes live.
 
     Args:
@@ -124,31 +124,30 @@ def inhabitants(sweep: Sweep, data: Dataset) -> Inhabitants:
 
     counts = np.asarray(jax.jit(jax.vmap(of_one))(sweep.params))
     regions = count_regions(first_layer(sweep.params), box(-FAR, FAR))
-    is_inhabited, is_mixed = (counts > 0).any(axis=2), (counts > 0).all(axis=2)
-    return Inhabitants(sweep.width, regions.count, is_inhabited.sum(axis=1), is_mixed.sum(axis=1))
+    is_occupied, is_mixed = (counts > 0).any(axis=2), (counts > 0).all(axis=2)
+    return Occupancy(sweep.width, regions.count, is_occupied.sum(axis=1), is_mixed.sum(axis=1))
 
 
 def region_table(params: Params, data: Dataset, domain: Box) -> RegionTable:
-    """The regions that one network's first layer cuts a domain into, with their codes and who lives there."""
+    """The regions of one network's first layer in a domain, their codes, and the points of each class in them."""
     complex_ = enumerate_regions(first_layer(params), domain)
-    powers = 1 << np.arange(complex_.patterns.shape[1])
     found = np.asarray(jax.jit(lambda params, x: codes(hyperplanes(params), x).number)(params, data.x))
     labels = np.asarray(data.y)
     counts = [
         [int(np.sum((found == number) & (labels == label))) for label in (0, 1)]
-        for number in complex_.patterns @ powers
+        for number in np.asarray(code_numbers(complex_.patterns)).tolist()
     ]
     names = ["".join("01"[int(bit)] for bit in pattern) for pattern in complex_.patterns]
     return RegionTable(complex_, names, np.array(counts).reshape(-1, 2))
 
 
-def inhabitants_table(found: Inhabitants, sweep: Sweep) -> str:
+def occupancy_table(found: Occupancy, sweep: Sweep) -> str:
     """A table in plain text: medians over the networks of each width, and how many of them separate the classes."""
-    lines = [f"{'width':>6} {'regions':>8} {'inhabited':>10} {'by both':>8} {'all points right':>17}"]
+    lines = [f"{'width':>6} {'regions':>8} {'occupied':>10} {'by both':>8} {'all points right':>17}"]
     for width in dict.fromkeys(found.width.tolist()):
         member = found.width == width
         regions, lived, mixed = (
-            np.median(column[member]) for column in (found.num_regions, found.num_inhabited, found.num_mixed)
+            np.median(column[member]) for column in (found.num_regions, found.num_occupied, found.num_mixed)
         )
         right = "–" if sweep.accuracy is None else f"{100 * np.mean(sweep.accuracy[member, -1] == 1):.0f} %"
         lines.append(f"{width:>6} {regions:>8.0f} {lived:>10.0f} {mixed:>8.0f} {right:>17}")

@@ -30,7 +30,7 @@ SPIRAL_MODELS: dict[str, Model] = {
 }
 """The four networks; the bottleneck's second and fourth layers are linear maps down to the plane."""
 
-MOST_EPOCHS_IN_HASTE = 40
+MOST_EPOCHS_COMPILED_FAST = 40
 """Longer trainings are worth optimized programs."""
 
 
@@ -48,7 +48,7 @@ def train_spirals(
     num_snapshots: int = 0,
     progress: bool = False,
 ) -> dict[str, Fit]:
-    """Train the four networks, many seeds of each at once, on one data set.
+    """The four networks of the spirals, many seeds of each trained at once on one data set.
 
     Args:
         key: decides the data, :func:`spiral_data` of ``jax.random.fold_in(key, 0)``, and the networks.
@@ -94,7 +94,7 @@ def train_spirals(
             keys,
             runs_of(name, model),
             chunk_size=chunk_size,
-            in_haste=num_epochs <= MOST_EPOCHS_IN_HASTE,
+            fast_compile=num_epochs <= MOST_EPOCHS_COMPILED_FAST,
             progress=name if progress else False,
         )
 

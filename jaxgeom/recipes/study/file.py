@@ -20,7 +20,7 @@ from jaxgeom.data import datasets, losses
 from jaxgeom.domains import box, grid_points, polygon, whole_plane
 from jaxgeom.networks.models import mlp
 from jaxgeom.study import measurements
-from jaxgeom.study.estimate import check_data
+from jaxgeom.study.demand import check_data
 from jaxgeom.study.result import Study
 from jaxgeom.study.run import run_study
 

@@ -28,7 +28,7 @@ from jaxgeom.host.given import check_positive
 from jaxgeom.networks.layers import layers_of
 from jaxgeom.networks.models import mlp
 from jaxgeom.recipes.output import check_writable, save_arrays, save_figure, save_report
-from jaxgeom.regions.batches import NOT_COUNTED
+from jaxgeom.regions.cells import NOT_COUNTED
 from jaxgeom.regions.count import count_regions
 from jaxgeom.regions.grid.count import count_grid_regions
 from jaxgeom.theory import mean_count_one_layer
@@ -89,7 +89,7 @@ class XorStatistics(NamedTuple):
 def train_xor(
     key: RandomKey, width: int, num_seeds: int, *, max_tries: int = 100, progress: bool | str = False
 ) -> Solved:
-    """Train networks 2-width-1 on XOR until they solve it.
+    """Networks 2-width-1 trained on XOR until they solve it.
 
     Args:
         key: random key; network i of a width has a key of its own, whatever the number of networks.
@@ -134,7 +134,7 @@ def xor_study(
     max_tries: int = 100,
     progress: bool = False,
 ) -> XorStudy:
-    """Train networks of several widths on XOR and count their linear regions, on a grid and exactly.
+    """Networks of several widths trained on XOR, their linear regions counted on a grid and exactly.
 
     Args:
         widths: numbers of hidden units.
@@ -181,7 +181,7 @@ def xor_study(
 
 
 def xor_statistics(study: XorStudy) -> list[XorStatistics]:
-    """Summarise a study, width by width."""
+    """Means, deviations and ranges of a study's counts, width by width."""
 
     def moments(counts: Int[np.ndarray, " networks"]) -> dict[str, float]:
         if len(counts) == 0:

@@ -23,7 +23,7 @@ from jaxgeom.host.chunks import map_chunks
 from jaxgeom.networks.layers import Dense, Layers, layers_of, slope_of
 from jaxgeom.networks.models import mlp
 from jaxgeom.recipes.xor.experiment import LEARNING_RATE, NUM_STEPS
-from jaxgeom.regions.batches import in_float64
+from jaxgeom.regions.grid.batches import in_float64
 from jaxgeom.training.fit import Fit, fit
 from jaxgeom.training.population import Solved
 

@@ -21,8 +21,8 @@ from jaxgeom.plot.maps import SIDES
 from jaxgeom.recipes.xor.networks import SNAPSHOT_EVERY, Pair, PairScores, xor_by_hand, xor_values
 from jaxgeom.regions.boundary import decision_boundary
 from jaxgeom.regions.enumerate import enumerate_regions
+from jaxgeom.regions.labels import region_labels
 from jaxgeom.regions.locate import locate
-from jaxgeom.regions.merge import region_labels
 from jaxgeom.training.fit import Fit
 
 DOMAIN = box(-1, 1)

@@ -15,7 +15,8 @@ from jaxgeom._reprs import readable
 from jaxgeom.host.chunks import check_chunk_size, map_chunks
 from jaxgeom.networks.affine import activation_words, affine_maps_of_patterns
 from jaxgeom.networks.layers import Layers, check_layers
-from jaxgeom.regions.batches import NOT_COUNTED, flattened, in_float64
+from jaxgeom.regions.cells import NOT_COUNTED
+from jaxgeom.regions.grid.batches import flattened, in_float64
 from jaxgeom.regions.grid.host import first_columns, num_kept
 from jaxgeom.regions.grid.regions import checked_points, flat_maps, grid_regions
 from jaxgeom.theory import zaslavsky
@@ -26,7 +27,7 @@ _FIRST_CAPACITY = 2048
 
 @readable
 class GridCounts(NamedTuple):
-    """What a grid of points sees of each network's regions; shapes are the leading axes of the layers."""
+    """Numbers of patterns and maps seen from a grid of points; shapes are the leading axes of the layers."""
 
     num_patterns: Int64[np.ndarray, "*networks"]
     """Distinct activation patterns over the points."""
@@ -42,7 +43,7 @@ def count_grid_regions(
     chunk_size: int | None = None,
     progress: bool | str = False,
 ) -> GridCounts:
-    """Count the activation patterns and affine maps that many networks show on a grid of points.
+    """Numbers of activation patterns and affine maps that networks show on a grid of points.
 
     The counts of :func:`jaxgeom.grid_regions` for one network or a population of any size, on the host: never
     truncated, in bounded memory, in float64.

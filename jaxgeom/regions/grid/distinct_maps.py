@@ -2,7 +2,7 @@
 
 A map is kept iff no map kept before it is closer than ``atol`` (Euclidean distance of the flattened rows). Read
 as written this is a sequential double loop over all maps. Most maps, however, have no other one near them: they
-are kept, and keep nobody out. So the rows with a neighbour are found first, all at once, and the rule is then
+are kept, and exclude no other. So the rows with a neighbour are found first, all at once, and the rule is then
 followed among those alone, one kept row after the other. The result equals the sequential one exactly.
 
 Neighbours are found by sorting the rows along their widest coordinate in bins of width ``atol``. Two rows that are

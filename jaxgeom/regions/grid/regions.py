@@ -33,7 +33,7 @@ _SMALLEST_ATOL = 1e-150  # whose square is a normal number
 
 @readable
 class GridRegions(NamedTuple):
-    """What a grid sees of one network's linear regions. A *cell* is a set of points with one pattern.
+    """Patterns and maps of one network seen from a grid. A *cell* is a set of points with one pattern.
 
     Cells are in the order of their first points and padded to the capacity; ``valid`` marks the true ones.
     """
@@ -70,7 +70,7 @@ def grid_regions(
     *,
     capacity: int | None = None,
 ) -> GridRegions:
-    """Patterns and affine maps of one network over many points, distinct ones counted.
+    """Distinct activation patterns and affine maps of one network over many points, and their numbers.
 
     ``num_maps`` equals the sequential rule "keep a map iff no kept one is within ``atol``", over all points in
     their order, exactly. Signs and maps are evaluated in float64 whatever the x64 setting: float32 leaves

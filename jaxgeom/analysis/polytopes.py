@@ -3,7 +3,7 @@
 A cell is given by a pattern of the units that were decided so far. On it the next unit is an affine function, found by
 going backwards through the layers; two cells come of it if the function has both signs inside. One sign is that at the
 cell's point. Whether there is the other one is asked first of the range on the whole box, and then of a linear program
-(:mod:`jaxgeom.analysis.programs`), whose answer is a point with the other sign: the new cell's, moved inside.
+(:mod:`jaxgeom.analysis.linear_programs`), whose answer is a point with the other sign: the new cell's, moved inside.
 
 The box is scaled to the cube [-1, 1]^dim. Where the first layer has fewer units than the network has inputs, functions
 are written as those of the first layer's pre-activations, which are few.
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from jaxgeom.analysis.programs import maxima
+from jaxgeom.analysis.linear_programs import maxima
 from jaxgeom.domains import Box
 from jaxgeom.networks.layers import Layers, slope_of
 

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from jaxgeom.domains import Start
+from jaxgeom.domains import ProjectiveDomain
 from jaxgeom.engine import library
 from jaxgeom.host.given import is_plain
 from jaxgeom.networks.layers import Dense
@@ -20,7 +20,7 @@ from jaxgeom.networks.layers import Dense
 _MOST = 2**14  # numbers, which are copied, and whose regions are counted before Ctrl-C should be able to end it
 
 
-def small_count(layers: Any, start: Start) -> tuple[int, bool] | None:
+def small_count(layers: Any, start: ProjectiveDomain) -> tuple[int, bool] | None:
     """The number of regions, and whether an exact zero was met, of one small ReLU network in contiguous arrays of
     one type, float32 or float64; None for everything else, weights that are not finite included."""
     if not isinstance(layers, tuple | list) or not library.is_available():

@@ -11,9 +11,6 @@ from jaxgeom._typing import PyTree
 from jaxgeom.host.given import as_float64
 from jaxgeom.networks.layers import Layers, check_finite, pad_widths
 
-NOT_COUNTED = -1
-"""Stands in place of a count where a member of a population has NaN or infinite weights."""
-
 
 def flattened(layers: Layers) -> tuple[Layers, tuple[int, ...], Bool[np.ndarray, " networks"]]:
     """The population with one leading axis and rounded widths, as NumPy; its leading axes; who is finite."""

@@ -23,7 +23,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from jaxgeom.domains import Start
+from jaxgeom.domains import ProjectiveDomain
 from jaxgeom.networks.layers import Dense, Layers, check_finite, check_layers, slope_of
 from jaxgeom.regions.complex import ARTIFICIAL, OUTSIDE, PlanarComplex, complex_of_cycles
 
@@ -63,7 +63,7 @@ class _Cell(NamedTuple):
     is_tied: bool
 
 
-def exact_cells(layers: Layers, start: Start) -> list[ExactCell]:
+def exact_cells(layers: Layers, start: ProjectiveDomain) -> list[ExactCell]:
     """All cells of one activation pattern of a network with two inputs, without any rounding.
 
     Args:
@@ -83,7 +83,7 @@ def exact_cells(layers: Layers, start: Start) -> list[ExactCell]:
     return _relabelled(found, [layer.bias.shape[0] for layer in layers[:-1]])
 
 
-def exact_count(layers: Layers, start: Start) -> int:
+def exact_count(layers: Layers, start: ProjectiveDomain) -> int:
     """Number of regions of a network with two inputs, without any rounding; arguments as for :func:`exact_cells`.
 
     A pattern's cell is convex, so its parts in several faces of the start are one region.
@@ -102,7 +102,7 @@ def _checked(layers: Layers) -> Layers:
     return layers
 
 
-def _cells_of_hidden_layers(layers: Layers, start: Start) -> tuple[list[_Cell], int]:
+def _cells_of_hidden_layers(layers: Layers, start: ProjectiveDomain) -> tuple[list[_Cell], int]:
     """The cells that all layers but the last make, with the functions of the last one, and their denominator."""
     together, denominator = dyadic(rows_of(layers[0]))
     cells = [face._replace(rows=together) for face in _faces(start)]
@@ -143,7 +143,7 @@ def dyadic(array: np.ndarray) -> tuple[np.ndarray, int]:
     return scaled.reshape(array.shape), scale
 
 
-def _faces(start: Start) -> Iterator[_Cell]:
+def _faces(start: ProjectiveDomain) -> Iterator[_Cell]:
     """The faces of the start, without functions."""
     points = [reduced(integers(vertex)) for vertex in np.asarray(start.vertices, np.float64).tolist()]
     sides = [[frozenset(side) for side in pairwise((*cycle, cycle[0]))] for cycle in start.cycles]

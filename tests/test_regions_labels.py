@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxgeom as jg
-from jaxgeom.regions.merge import _PRIMES, residues
+from jaxgeom.regions.labels import _PRIMES, residues
 
 SQUARE = jg.box()
 

@@ -1,6 +1,6 @@
 """[host] Numbers of leaves of a network's tree of cells, by a walk that samples: Knuth 1975, in many steps at once.
 
-Unit after unit, in order, every cell has one child or two (:mod:`jaxgeom.analysis.cells`); the leaves are the
+Unit after unit, in order, every cell has one child or two (:mod:`jaxgeom.analysis.polytopes`); the leaves are the
 activation regions. As long as there are few cells, all of them go on: the top of the tree is known exactly. From then
 on there are independent replicates, which keep ``num_cells // num_replicates`` of the cells each: at random, with
 chosen probabilities, by systematic sampling in the order of the tree, so that its branches are all seen. A cell that is
@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from jaxgeom.analysis.cells import Cells, Cube, base_of, centered, first_cell, off_zero, other_side, unit_functions
+from jaxgeom.analysis.polytopes import Cells, Cube, base_of, centered, first_cell, off_zero, other_side, unit_functions
 
 _DECIMALS = 6  # replicates that agree do so in spite of rounding
 _EXACT = -1  # the replicate of cells before the first sampling

@@ -9,7 +9,7 @@ from complexes import network
 
 from jaxgeom import Dense
 from jaxgeom.regions.breakpoints import breakpoints
-from jaxgeom.regions.paths import polyline_breakpoints
+from jaxgeom.regions.polylines import polyline_breakpoints
 
 
 def test_a_path_along_a_segment_bends_where_the_segment_does():

@@ -21,7 +21,7 @@ from jaxgeom.regions.lines import checked_points, in_chunks
 
 @readable
 class PathBreakpoints(NamedTuple):
-    """Where a network bends along a path of straight segments, all as NumPy arrays.
+    """Breakpoints of a network along a path of straight segments, all as NumPy arrays.
 
     Breakpoints are the points where the activation pattern changes, at corners or in between; the ends of the path are
     none. Pieces end at breakpoints and at corners.
