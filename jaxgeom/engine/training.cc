@@ -731,10 +731,12 @@ JAXGEOM_EXPORT int jaxgeom_instructions() {
 JAXGEOM_EXPORT const char *jaxgeom_machine_operations() { return jaxgeom::training::OPERATION_NAMES; }
 JAXGEOM_EXPORT const char *jaxgeom_machine_shared() { return jaxgeom::training::SHARED_NAMES; }
 JAXGEOM_EXPORT int jaxgeom_machine_lanes() { return jaxgeom::training::LANES; }
-// One operation of two operands on vectors (n, lanes), for tests.
+// One operation on vectors (n, lanes), for tests: of x, and of y where it has more operands.
 JAXGEOM_EXPORT void jaxgeom_machine_apply(int operation, int n, void *to, const void *x, const void *y) {
     using namespace jaxgeom::training;
     const vec *a = static_cast<const vec *>(x), *b = static_cast<const vec *>(y);
-    const Operation run = OPERATIONS[operation][3] ? OPERATIONS[operation][3] : OPERATIONS[operation][1];
+    int strips = 15;
+    while (!OPERATIONS[operation][strips]) strips /= 2;
+    const Operation run = OPERATIONS[operation][strips];
     run(n, static_cast<vec *>(to), a, b, b, b);
 }

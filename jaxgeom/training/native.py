@@ -33,6 +33,8 @@ from jaxgeom.training.vector_code import Code, Scalars
 MOST_SNAPSHOTS = 2**22
 """Bytes of the parameters of all snapshots of a network, of which ``keep`` makes something smaller."""
 MOST_STEPS = 2**31 - 2
+THREADS = 0
+"""Of one call of the kernel; 0 for as many as there are cores. The results are the same for any number."""
 
 LINEAR, RELU, PROGRAM, MAXOUT = range(4)
 """What follows a layer, as the kernel numbers it."""
@@ -280,6 +282,6 @@ def call_kernel(run: NativeRun, depth: int, given: Any, shapes: Sequence[jax.Sha
     arrays += [settings[is_update][place] for is_update, place in run.settings]
     num = math.prod(shapes[0].shape[:depth])
     attributes = {name: np.frombuffer(data, dtype) for name, dtype, data in run.attributes}
-    sizes = np.array([depth, *run.sizes, 0], np.int64)
+    sizes = np.array([depth, *run.sizes, THREADS], np.int64)
     call = jax.ffi.ffi_call(library.train_target(num), shapes)
     return call(*arrays, sizes=sizes, **attributes)
