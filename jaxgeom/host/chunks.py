@@ -17,9 +17,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 from tqdm.auto import tqdm
 
-from jaxgeom._typing import PyTree
 from jaxgeom.host.forks import check_not_forked
 from jaxgeom.host.given import check_positive
 from jaxgeom.host.signals import deferred

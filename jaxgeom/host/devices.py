@@ -14,8 +14,8 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import PyTree
 
-from jaxgeom._typing import PyTree
 from jaxgeom.host.chunks import in_threads, map_chunks
 from jaxgeom.host.programs import compiler_options
 

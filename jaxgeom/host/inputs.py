@@ -5,13 +5,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Key, PRNGKeyArray
 
-from jaxgeom._typing import Keys, RandomKey
 from jaxgeom.host.forks import check_not_forked
 
 
-def as_key(key: Any) -> RandomKey:
+def as_key(key: Any) -> PRNGKeyArray:
     """One random key of the new style, from one of either style.
 
     Raises:
@@ -29,7 +28,7 @@ def as_key(key: Any) -> RandomKey:
     return found
 
 
-def as_keys(keys: Any) -> Keys:
+def as_keys(keys: Any) -> Key[Array, " networks"]:
     """Keys of a population (networks,) of the new style, from keys of either style.
 
     Raises:
