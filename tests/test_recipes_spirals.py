@@ -36,7 +36,7 @@ def a_run(accuracy: list, loss: list) -> Fit:
     curves = [np.column_stack([np.full((len(last), 2), 0.3), last]) for last in (loss, accuracy)]
     steps = np.tile([0, 75, 150], (len(loss), 1))
     diverged = np.arange(len(loss)) == 1
-    return Fit({}, {}, steps, curves[0], curves[1], *curves, None, empty, None, diverged, empty, None)
+    return Fit({}, {}, steps, curves[0], curves[1], *curves, None, empty, None, diverged, empty, None, empty)
 
 
 def test_the_median_seed_is_in_the_middle() -> None:
@@ -147,7 +147,7 @@ def test_the_movie_shows_the_median_network_at_each_snapshot() -> None:
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves).reshape(2, 3, *leaves[0].shape), *inits)
     empty = np.zeros(0)
     steps = np.tile([0, 75, 150], (2, 1))
-    course = pictures.course_of(Fit({}, {}, steps, *[empty] * 4, None, steps, stacked, empty, empty, None), 1)
+    course = pictures.course_of(Fit({}, {}, steps, *[empty] * 4, None, steps, stacked, empty, empty, None, empty), 1)
     np.testing.assert_array_equal(course.epoch, [0, 1, 2])
     movie = pictures.course_movie(train, course)
     axes = movie.figure.axes

@@ -278,6 +278,8 @@ def interpret(
             return value
         if isinstance(value, jax.core.Tracer):
             raise Unsupported("a traced value")
+        if jax.dtypes.issubdtype(getattr(value, "dtype", np.float32), jax.dtypes.prng_key):
+            raise Unsupported("random numbers")
         numbers = np.asarray(value)
         dtype = dtype_of(numbers.dtype)
         if is_alike and numbers.ndim:
@@ -354,6 +356,15 @@ def _elementwise(graph: Graph, name: str, equation: Any) -> Callable[..., Node] 
         return lambda x: apply("EXP", apply("MUL", x, graph.constant(np.log(2), "f")))
     if name == "select_n" and len(equation.invars) == 3 and equation.invars[0].aval.dtype == bool:
         return lambda mask, no, yes: apply("SELECT", mask, yes, no)
+    if name == "select_n" and equation.invars[0].aval.dtype != bool:
+
+        def chosen(index: Node, *cases: Node) -> Node:
+            result = cases[-1]
+            for number, case in reversed(list(enumerate(cases[:-1]))):
+                result = apply("SELECT", apply("EQ", index, graph.constant(number, "i")), case, result)
+            return result
+
+        return chosen
     if name == "clamp":
         return lambda low, x, high: apply("MIN", apply("MAX", x, low), high)
     return None
@@ -525,6 +536,22 @@ def _broadcast(equation: Any, array: np.ndarray) -> np.ndarray:
     return np.broadcast_to(array.reshape(sizes), shape)
 
 
+def _padded(array: np.ndarray, value: Node, config: Sequence[Any]) -> np.ndarray:
+    """An array with edges of a value; where their width is negative, without its own edges."""
+    for axis, (low, high, between) in enumerate(config):
+        if between:
+            raise Unsupported("values between those of an array")
+        numbers = range(max(0, -low), array.shape[axis] - max(0, -high))
+        array = np.take(array, numbers, axis)
+        edges = []
+        for width in (low, high):
+            edge = np.empty((*array.shape[:axis], max(0, width), *array.shape[axis + 1 :]), object)
+            edge[...] = value
+            edges.append(edge)
+        array = np.concatenate([edges[0], array, edges[1]], axis)
+    return array
+
+
 def _axis(equation: Any) -> int:
     return next(equation.params[name] for name in ("axis", "dimension") if name in equation.params)
 
@@ -543,6 +570,7 @@ _MOVES: dict[str, Callable[..., np.ndarray]] = {
     "expand_dims": lambda equation, array: array.reshape(equation.outvars[0].aval.shape),
     "transpose": lambda equation, array: np.transpose(array, equation.params["permutation"]),
     "rev": lambda equation, array: np.flip(array, equation.params["dimensions"]),
+    "pad": lambda equation, array, value: _padded(array, value.item(), equation.params["padding_config"]),
     "stack": lambda equation, *arrays: np.stack(
         arrays, equation.params.get("axis", equation.params.get("dimension", 0))
     ),
