@@ -48,8 +48,9 @@ def in_ulps(found, exact):
     with np.errstate(over="ignore", invalid="ignore"):
         spacing = np.spacing(np.maximum(np.abs(exact.astype(np.float32)), np.float32(2**-126)))
         difference = np.abs(found.astype(np.float64) - exact) / spacing
+        is_same = found == exact.astype(np.float32)
     largest = np.abs(exact) > np.finfo(np.float32).max
-    return np.where((found == exact.astype(np.float32)) | (largest & np.isinf(found)), 0, difference)
+    return np.where(is_same | (largest & np.isinf(found)), 0, difference)
 
 
 def logistic(x):
@@ -169,6 +170,9 @@ def trained(optimizer, loss, data, num_outputs, activation="tanh", **options):
     return numpy(jax.jit(jax.vmap(run))(KEYS))
 
 
+order_of = jax.jit(lambda key, epoch: random_order(key, 10, epoch))  # one program, not one for each call
+
+
 def by_optax(result, optimizer, loss, data, num_outputs, activation="tanh", num_epochs=5):
     """The same from the same parameters on the same batches, a loop of optax; last parameters of each network."""
     model = jg.mlp((2, 4, 3, num_outputs), activation=activation)
@@ -184,7 +188,7 @@ def by_optax(result, optimizer, loss, data, num_outputs, activation="tanh", num_
         state = optimizer.init(params)
         order_key = jax.random.split(key)[1]
         for epoch in range(num_epochs):
-            order = random_order(order_key, 10, epoch)
+            order = order_of(order_key, epoch)
             for rows in (order[:4], order[4:8], order[8:]):
                 params, state = step(params, state, rows)
         yield member, params

@@ -27,7 +27,8 @@ constexpr int NUMBERS = 6; // of an instruction
     X(AND, (vec)((ivec)x & (ivec)y)) X(OR, (vec)((ivec)x | (ivec)y)) X(EQ_I, (vec)((ivec)x == (ivec)y)) X(NE_I, (vec)((ivec)x != (ivec)y))  \
     X(LT_I, (vec)((ivec)x < (ivec)y)) X(LE_I, (vec)((ivec)x <= (ivec)y)) X(GT_I, (vec)((ivec)x > (ivec)y))                                  \
     X(GE_I, (vec)((ivec)x >= (ivec)y)) X(ADD_I, (vec)((ivec)x + (ivec)y)) X(SUB_I, (vec)((ivec)x - (ivec)y))                                \
-    X(MUL_I, (vec)((ivec)x * (ivec)y))
+    X(MUL_I, (vec)((ivec)x * (ivec)y))                                                                                                     \
+    X(MAX_I, pick((ivec)x > (ivec)y, x, y)) X(MIN_I, pick((ivec)x < (ivec)y, x, y))
 #define JAXGEOM_TERNARY(X)                                                                                                                  \
     X(FMA, x * y + z) X(FMS, x * y - z) X(FNMA, z - x * y) X(SELECT, pick((ivec)x, y, z)) X(ROOTADD, root(x * y) + z)
 #define JAXGEOM_QUATERNARY(X) X(EMA, x * y + z * u)
