@@ -352,6 +352,8 @@ def _elementwise(graph: Graph, name: str, equation: Any) -> Callable[..., Node] 
         return lambda x: _power(graph, x, params["y"])
     if name == "rsqrt":
         return lambda x: apply("DIV", graph.constant(1, "f"), apply("SQRT", x))
+    if name == "one_minus_square":  # in derivatives of tanh, from JAX 0.12 on
+        return lambda x: apply("SUB", graph.constant(1, "f"), apply("SQUARE", x))
     if name == "exp2":
         return lambda x: apply("EXP", apply("MUL", x, graph.constant(np.log(2), "f")))
     if name == "select_n" and len(equation.invars) == 3 and equation.invars[0].aval.dtype == bool:
