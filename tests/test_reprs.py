@@ -21,7 +21,7 @@ INTERNAL = re.compile(
     r"jaxgeom\.(training\.(native|optimizer_code|optimizers|plan|primitive|scalar_graph|vector_code)|engine\.(library|spaces)|regions\.(exact_plane|exact_lines)"
     r"|analysis\.(polytopes|linear_programs|cell_tree|finite_fields|incidence)|study\.(layout|run|program|describe|code))"
 )
-INTERNAL_CLASSES = {"ProjectiveDomain", "StepFunctions", "Engine", "Outcome"}
+INTERNAL_CLASSES = {"ProjectiveDomain", "StepFunctions", "RunFunctions", "Outcome"}
 
 
 def named_tuples() -> Iterator[Any]:

@@ -1,7 +1,6 @@
 """The vector machine of training: its functions on all sizes of numbers, optimizers and losses as its programs against
 loops of optax, what it refuses, and the same bits whatever the instructions, the threads and the population."""
 
-import ctypes
 import warnings
 from functools import partial
 
@@ -149,6 +148,9 @@ LOSSES = {
     "focal": (lambda z, y: optax.sigmoid_focal_loss(z[:, 0], y[:, 0] > 0, gamma=2.0), DATA, 2),
     "signed labels": (lambda z, y: (z[:, 0] - jnp.where(y == 2, -1, 1) * y) ** 2, LABELS, 3),
     "whole numbers": (lambda z, y: (z[:, 0] - (y**2 - abs(-y) + jnp.sign(1 - y))) ** 2, LABELS, 3),
+    "powers of two": (lambda z, y: jnp.exp2(3 * z[:, 0]) * 0.01 + (z[:, 1] - y[:, 1]) ** 2, DATA, 2),
+    "labels of 8 bits": (jg.losses.softmax_cross_entropy, jg.Dataset(DATA.x, LABELS.y.astype(jnp.uint8)), 3),
+    "labels that are bool": (jg.losses.softmax_cross_entropy, jg.Dataset(DATA.x, LABELS.y == 1), 2),
     "chosen branch": (
         lambda z, y: jax.vmap(lambda z, y: jax.lax.switch(y, [lambda z: z**2, lambda z: z**4, jnp.abs], z[0]))(z, y),
         LABELS,
@@ -266,6 +268,13 @@ UNKNOWN = {
     "other points": (optax.sgd(0.1), lambda z, y: ((z - jnp.roll(z, 1, axis=0) - y) ** 2).mean(1), DATA, 2),
     "number of points": (optax.sgd(0.1), lambda z, y: ((z - y) ** 2).mean(1) / z.shape[0], DATA, 2),
     "places": (optax.sgd(0.1), lambda z, y: ((z - y) ** 2).mean(1) * jnp.arange(z.shape[0]), DATA, 2),
+    "numbers that wrap around": (
+        optax.sgd(0.1),
+        lambda z, y: (z[:, 0] - (y - 1).astype(jnp.float32) / 255) ** 2,
+        jg.Dataset(DATA.x, LABELS.y.astype(jnp.uint8)),
+        3,
+    ),
+    "fewer bits": (optax.sgd(0.1), lambda z, y: ((jax.lax.reduce_precision(z, 8, 7) - y) ** 2).mean(1), DATA, 2),
     "sorted outputs": (optax.sgd(0.1), lambda z, y: ((jnp.sort(z, axis=1) - y) ** 2).mean(1), DATA, 2),
 }
 
@@ -353,11 +362,19 @@ def test_without_multiply_adds_it_is_the_same_to_rounding(monkeypatch):
     assert plain.by_engine.all()
 
 
-def test_subnormal_numbers_are_as_before_after_training():
-    jax.block_until_ready(jax.jit(jax.vmap(population_run))(MANY))
-    tiny = np.float32(2**-140)
-    assert tiny * np.float32(0.5) > 0
-    assert ctypes.c_float(tiny).value > 0
+def test_subnormal_numbers_are_as_before_after_training(monkeypatch):
+    monkeypatch.setattr(native, "THREADS", 1)  # on the thread that calls, whose mode would stay changed
+    jax.block_until_ready(jax.jit(jax.vmap(lambda key: population_run(key)))(MANY))
+    assert np.float32(2**-140) * np.float32(0.5) > 0
+
+
+def test_wide_integers_take_the_general_path(caplog):
+    with jax.enable_x64(True), caplog.at_level("INFO", "jaxgeom"):
+        data = jg.Dataset(DATA.x, jnp.arange(10, dtype=jnp.int32) % 3)
+        loss = lambda z, y: (z[:, 0] - (y.astype(jnp.int64) * 3_000_000_000 % 7)) ** 2  # noqa: E731
+        result = trained(optax.sgd(0.1), loss, data, 3)
+    assert not result.by_engine.any()
+    assert "wider than 32 bits" in caplog.text
 
 
 # Other devices

@@ -29,7 +29,7 @@ from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import PerPoint
 from jaxgeom.host.inputs import as_array, as_key
 from jaxgeom.networks.models import Model
-from jaxgeom.training.loop import NEVER, Engine, Outcome, StepFunctions, TrainState, advance, run
+from jaxgeom.training.loop import NEVER, Outcome, RunFunctions, StepFunctions, TrainState, advance, run
 from jaxgeom.training.native import MOST_SNAPSHOTS, NativeRun, Split, named_results, native_run
 from jaxgeom.training.optimizers import Hoisted, Optimizer, check_optimizer, hoisted, initial_state, masked, update_by
 from jaxgeom.training.padding import check_padding
@@ -294,14 +294,14 @@ def _run_one(task: _Task, given: _Given) -> Outcome:
     update: Callable[..., tuple[Params, PyTree]] = partial(task.update, given.update_settings)
     if not task.needs_loss:
         update = _without_batch(update)
-    engine = Engine(
+    functions = RunFunctions(
         _functions_of_one(_mean_loss(task.model, task.loss), masked(update, given.mask)),
         shuffle=partial(_keys_of_epoch, given.shuffle_keys),
         batch=batch,
         evaluate=lambda params: tuple(_evaluate(task, params, split) for split in (train, given.test)),
         keep=task.keep,
     )
-    return run(engine, task.plan, given.params, task.init(given.init_settings, given.params))
+    return run(functions, task.plan, given.params, task.init(given.init_settings, given.params))
 
 
 def _native(task: _Task, by: Hoisted, given: _Given) -> NativeRun | None:

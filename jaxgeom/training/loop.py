@@ -1,6 +1,6 @@
 """The training loop of one network, whatever its model: steps, epochs, records and snapshots.
 
-What is computed is an :class:`Engine`, which :mod:`jaxgeom.training.fit` makes. The compiled engine has a loop of its
+What is computed, :class:`RunFunctions`, comes from :mod:`jaxgeom.training.fit`. The compiled engine has a loop of its
 own for MLPs (``engine/training.cc``), with the same results to rounding.
 """
 
@@ -45,10 +45,10 @@ class StepFunctions(NamedTuple):
     """``(gradient, opt_state, params, loss, (x, y, weight))``: the next parameters and state of the optimizer."""
 
 
-class Engine(NamedTuple):
+class RunFunctions(NamedTuple):
     """What a whole run computes."""
 
-    functions: StepFunctions
+    step: StepFunctions
     shuffle: Callable[[Array], PyTree]
     """``(epoch)``: the order of the points, in whatever form ``batch`` wants."""
     batch: Callable[[PyTree, Array | None], tuple[Array, Array]]
@@ -85,17 +85,17 @@ def advance(
     return TrainState(params, opt_state, state.step + 1, diverged_step), loss
 
 
-def run(engine: Engine, plan: Plan, params: Params, opt_state: PyTree) -> Outcome:
+def run(functions: RunFunctions, plan: Plan, params: Params, opt_state: PyTree) -> Outcome:
     """Train from given parameters, as planned.
 
     Args:
-        engine: what to compute.
+        functions: what to compute.
         plan: when.
         params, opt_state: where to start.
     """
     never = jnp.int32(NEVER)
     state = TrainState(params, opt_state, jnp.int32(0), never)
-    recorders = _Recorder(plan.record_steps, engine.evaluate), _Recorder(plan.snapshot_steps, engine.keep)
+    recorders = _Recorder(plan.record_steps, functions.evaluate), _Recorder(plan.snapshot_steps, functions.keep)
     stacks = [_empty_stack(recorder, params) for recorder in recorders]
 
     def observe(stacks: list[PyTree], state: TrainState, stopped_step: Array) -> tuple[list[PyTree], Array]:
@@ -114,10 +114,10 @@ def run(engine: Engine, plan: Plan, params: Params, opt_state: PyTree) -> Outcom
         goes_on = (state.diverged_step == NEVER) & (stopped_step == NEVER) & (step < plan.num_steps)
         order, positions, weight = None, None, None
         if plan.batch_size < plan.num_points:
-            order = engine.shuffle(step // plan.num_batches)
+            order = functions.shuffle(step // plan.num_batches)
             positions, weight = _batch(plan, step % plan.num_batches)
-        x, y = engine.batch(order, positions)
-        state, loss = advance(engine.functions, state, x, y, weight, goes_on)
+        x, y = functions.batch(order, positions)
+        state, loss = advance(functions.step, state, x, y, weight, goes_on)
         return (state, stacks, stopped_step), jnp.where(goes_on, loss, jnp.nan) if plan.keeps_batch_losses else None
 
     carry: tuple = (state, stacks, never)

@@ -15,17 +15,8 @@ from jaxgeom._typing import Params
 from jaxgeom.engine.library import Machine
 from jaxgeom.training import vector_code
 from jaxgeom.training.optimizers import Hoisted
-from jaxgeom.training.scalar_graph import (
-    LANE,
-    SHARED,
-    STRIP,
-    Graph,
-    Node,
-    Unsupported,
-    cell,
-    dtype_of,
-    interpret,
-)
+from jaxgeom.training.scalar_graph import LANE, SHARED, STRIP, Graph, Node, Unsupported
+from jaxgeom.training.trace_graph import cell, dtype_of, interpret
 from jaxgeom.training.vector_code import Code, Scalars
 
 VALUE = ("value",)

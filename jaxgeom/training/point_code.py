@@ -13,7 +13,8 @@ from jaxgeom.data.losses import OWN, PerPoint
 from jaxgeom.engine.library import Machine
 from jaxgeom.networks.models import activation_function
 from jaxgeom.training import vector_code
-from jaxgeom.training.scalar_graph import LANE, STRIP, Graph, Node, Unsupported, cell, converted, dtype_of, interpret
+from jaxgeom.training.scalar_graph import LANE, STRIP, Graph, Node, Unsupported
+from jaxgeom.training.trace_graph import cell, converted, dtype_of, interpret
 from jaxgeom.training.vector_code import Code, Scalars
 
 SHARE = ("share",)
@@ -64,12 +65,15 @@ def per_point_code(
     Raises:
         Unsupported: for what is not the same function of each point.
     """
-    if jnp.issubdtype(y.dtype, jnp.floating):
-        dtype = dtype_of(y.dtype)
-    elif y.dtype == bool or np.dtype(y.dtype).itemsize <= 4 or function in OWN:
-        dtype = "i"
+    is_condition = y.dtype == bool
+    if is_condition or jnp.issubdtype(y.dtype, jnp.floating):
+        dtype, y_dtype = "i" if is_condition else dtype_of(y.dtype), y.dtype
+    elif y.dtype == jnp.int32 or function in OWN:  # those do not mind how wide labels are
+        dtype, y_dtype = "i", np.dtype(np.int32)
     else:
         raise Unsupported(f"targets of type {y.dtype}")
+    if dtype == "i" and function not in OWN and jnp.asarray(0).dtype == jnp.int64:
+        raise Unsupported("whole numbers that may become wider than 32 bits")
     num_targets = math.prod(y.shape[1:])
 
     def value(outputs: Array, y: Array) -> Array:
@@ -86,9 +90,9 @@ def per_point_code(
             outputs[p, j] = graph.input(("output", j, p), STRIP)
         for p, j in np.ndindex(targets.shape):
             node = graph.input(("target", dtype, j, p), STRIP, dtype)
-            targets[p, j] = converted(graph, node, "b") if y.dtype == bool else node
+            targets[p, j] = converted(graph, node, "b") if is_condition else node
         arrays = [outputs, targets.reshape(num_points, *y.shape[1:])]
-        dtypes = [jnp.float32, y.dtype]
+        dtypes = [jnp.float32, y_dtype]
         if with_gradient:
             arrays.append(cell(graph.input(SHARE, LANE)))
             dtypes.append(jnp.float32)
