@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NoReturn
 
 # Of each program from the cache XLA says in 2,000 characters that the processor may be another one, which the cache's
-# directory rules out. It reads this once, when JAX is imported.
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3")
+# directory rules out. It reads this once, when JAX is imported; 1 is what a parent leaves that has imported JAX.
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1").replace("1", "3")
 
 import jax
 import matplotlib

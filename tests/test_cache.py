@@ -63,7 +63,6 @@ def run(*arguments: str, place: Path) -> subprocess.CompletedProcess[str]:
     environ = os.environ | {"JAXGEOM_CACHE": str(place), "MPLBACKEND": "Agg"}
     # Small programs are kept, too, which commands would rather compile again.
     program = "import jaxgeom.__main__ as m; from jaxgeom.recipes import cache; cache.LEAST_SECONDS = 0; m.entry()"
-    environ.pop("TF_CPP_MIN_LOG_LEVEL", None)  # importing JAX has set it here
     return subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, env=environ)
 
 
