@@ -55,6 +55,22 @@ uint64_t hash_of(const T *numbers, size_t n, uint64_t seed = 0x9e3779b97f4a7c15u
     return hash * 0x94d049bb133111ebull ^ hash >> 29;
 }
 
+// A set of vertices under 128 bits, the sum of its members': whatever order they come in, and equal sets only by these.
+struct SetKey {
+    uint64_t first = 0, second = 0;
+    void add(uint64_t id) {
+        first += mixed(id + 1, 0xbf58476d1ce4e5b9ull, 0x94d049bb133111ebull);
+        second += mixed(id + 1, 0xff51afd7ed558ccdull, 0xc4ceb9fe1a85ec53ull);
+    }
+    void add(const SetKey &other) { first += other.first, second += other.second; }
+    static uint64_t mixed(uint64_t n, uint64_t a, uint64_t b) {
+        n *= 0x9e3779b97f4a7c15ull;
+        n = (n ^ n >> 30) * a;
+        n = (n ^ n >> 27) * b;
+        return n ^ n >> 31;
+    }
+};
+
 template <int D, int W>
 class Faces {
   public:
@@ -62,7 +78,7 @@ class Faces {
 
     Faces(const Network &net, const Box &box, Shape<D, W> shape, int64_t max_cells, SpaceArrays &out)
         : out(out), net_(net), box_(box), shape_(shape), max_cells_(max_cells),
-          active_(shape.words()), nowhere_(shape.words()), always_(shape.words()), middle_(shape.dim() + 1) {
+          active_(shape.words()), nowhere_(shape.words()), always_(shape.words()), middle_(shape.dim() + 1), middle_seconds_(shape.dim() + 1) {
         out.cell_offsets.push_back(0), out.facet_offsets.push_back(0);
         for (int l = 0; l < net.depth; l++) {  // units that are zero everywhere
             const Layer &layer = net.layers[l];
@@ -100,8 +116,11 @@ class Faces {
             for (int i = 0; i < dim(); i++) positions_[v * dim() + i] = out.vertices[ids_[v] * dim() + i] / net_.unit;
         find_facets(cell);
         if (dim() == 3) go_around(cell), measure_by_fans();
+        keys_.resize(cell.num_vertices);
+        for (int v = 0; v < cell.num_vertices; v++) keys_[v] = SetKey(), keys_[v].add(ids_[v]);
         for (int f = 0; f < num_facets(); f++) facet(index, f);
-        if (dim() != 3) find_lattice(cell.num_vertices), measure(cell.num_vertices);
+        if (dim() > 3 && is_simple_) measure_simple(cell);
+        else if (dim() != 3) find_lattice(cell.num_vertices), measure(cell.num_vertices);
     }
     // What is known once all cells are there.
     void finish() {
@@ -139,8 +158,10 @@ class Faces {
     std::vector<uint64_t> zero_, positive_;            // of all vertices
     std::vector<Table> middle_;                        // faces of dimensions between those of edges and facets
     std::vector<std::vector<uint64_t>> middle_seconds_;
+    std::vector<uint64_t> facet_seconds_;
     // of the cell at hand:
-    std::vector<int64_t> ids_, key_, around_;
+    std::vector<int64_t> ids_, around_;
+    std::vector<SetKey> keys_;
     std::vector<double> positions_;
     std::vector<int> facet_begin_, facet_corners_, facet_plane_;  // the vertices of each facet, in three dimensions around it
     std::vector<uint64_t> seen_;
@@ -232,18 +253,14 @@ class Faces {
     }
     void facet(int64_t index, int f) {
         around_.clear();
-        for (int k = facet_begin_[f]; k < facet_begin_[f + 1]; k++) around_.push_back(ids_[facet_corners_[k]]);
-        key_ = around_;
-        std::sort(key_.begin(), key_.end());
+        SetKey key;
+        for (int k = facet_begin_[f]; k < facet_begin_[f + 1]; k++) around_.push_back(ids_[facet_corners_[k]]), key.add(keys_[facet_corners_[k]]);
         bool is_new;
-        const int64_t id = facet_table_.find(hash_of(key_.data(), key_.size()), is_new, [&](int64_t other) {
-            return sorted_facets_offsets_[other + 1] - sorted_facets_offsets_[other] == static_cast<int64_t>(key_.size()) && std::equal(key_.begin(), key_.end(), sorted_facets_.begin() + sorted_facets_offsets_[other]);
-        });
+        const int64_t id = facet_table_.find(key.first, is_new, [&](int64_t other) { return facet_seconds_[other] == key.second; });
         if (is_new) {
-            sorted_facets_.insert(sorted_facets_.end(), key_.begin(), key_.end());
-            sorted_facets_offsets_.push_back(static_cast<int64_t>(sorted_facets_.size()));
-            const auto &listed = dim() == 3 ? around_ : key_;
-            out.facet_vertices.insert(out.facet_vertices.end(), listed.begin(), listed.end());
+            facet_seconds_.push_back(key.second);
+            if (dim() != 3) std::sort(around_.begin(), around_.end());
+            out.facet_vertices.insert(out.facet_vertices.end(), around_.begin(), around_.end());
             out.facet_offsets.push_back(static_cast<int64_t>(out.facet_vertices.size()));
             out.facet_cells.push_back(index), out.facet_cells.push_back(-1);
             are_opposite_.push_back(1);
@@ -292,8 +309,6 @@ class Faces {
         for (int64_t f = 0; f < num_facets; f++)
             if (turn[out.facet_cells[2 * f]] < 0) std::reverse(out.facet_vertices.begin() + out.facet_offsets[f], out.facet_vertices.begin() + out.facet_offsets[f + 1]);
     }
-    std::vector<int64_t> sorted_facets_, sorted_facets_offsets_{0};
-
     // Which unit made a facet, and on which side of it that is active.
     void label(int64_t f, uint64_t *zero) {
         const int words = shape_.words(), first = 2 * dim();
@@ -424,7 +439,7 @@ class Faces {
     // Faces of all dimensions as sets of vertices: those of a face are the largest that it shares with facets.
     void find_lattice(int n) {
         const int d = dim(), words = (n + 63) >> 6;
-        lattice_.resize(d + 1), middle_seconds_.resize(d + 1);
+        lattice_.resize(d + 1);
         for (Level &level : lattice_) level.sets.clear(), level.child_begin.assign(1, 0), level.children.clear();
         lattice_[d].sets.assign(words, 0);
         for (int v = 0; v < n; v++) set(lattice_[d].sets.data(), v);
@@ -458,7 +473,7 @@ class Faces {
                     const int number = static_cast<int>(own_.find(hash_of(one, words), is_new, [&](int64_t other) { return std::equal(one, one + words, level.sets.data() + other * words); }));
                     if (is_new) {
                         level.sets.insert(level.sets.end(), one, one + words);
-                        if (k > 1) count_face(k, one, n);
+                        if (k > 1) count_face(k, one, words);
                     }
                     const auto begin = above.children.begin() + above.child_begin.back();
                     if (is_simple_ || std::find(begin, above.children.end(), number) == above.children.end()) above.children.push_back(number);
@@ -476,14 +491,13 @@ class Faces {
         }
         return true;
     }
-    void count_face(int k, const uint64_t *face, int n) {
-        key_.clear();
-        for (int v = 0; v < n; v++) if (has(face, v)) key_.push_back(ids_[v]);
-        std::sort(key_.begin(), key_.end());
-        const uint64_t second = hash_of(key_.data(), key_.size(), 0x2545f4914f6cdd1dull);  // 128 bits are enough
+    void count_face(int k, const uint64_t *face, int words) {
+        SetKey key;
+        for (int w = 0; w < words; w++)
+            for (uint64_t m = face[w]; m; m &= m - 1) key.add(keys_[64 * w + __builtin_ctzll(m)]);
         bool is_new;
-        middle_[k].find(hash_of(key_.data(), key_.size()), is_new, [&](int64_t other) { return middle_seconds_[k][other] == second; });
-        if (is_new) middle_seconds_[k].push_back(second);
+        middle_[k].find(key.first, is_new, [&](int64_t other) { return middle_seconds_[k][other] == key.second; });
+        if (is_new) middle_seconds_[k].push_back(key.second);
     }
     // Volume and centre from simplices: from the first vertex of a face, pyramids over its faces that do not have it. On
     // the way down, the spokes from the first vertex are made orthogonal to one another.
@@ -521,6 +535,54 @@ class Faces {
             if (!has(lattice_[k - 1].sets.data() + child * words, apex)) pyramids(k - 1, child, words, part, all);
         }
     }
+    // Of a simple cell, whose facets share a face of the dimension that is left, or nothing: each set of facets one face.
+    void measure_simple(const Polytope &cell) {
+        const int d = dim(), n = cell.num_vertices, words = (n + 63) >> 6;
+        sets_.assign(static_cast<size_t>(num_facets()) * words, 0), scratch_.resize(static_cast<size_t>(d + 1) * words);
+        for (int f = 0; f < num_facets(); f++)
+            for (int k = facet_begin_[f]; k < facet_begin_[f + 1]; k++) set(sets_.data() + f * words, facet_corners_[k]);
+        for (int f = 0; f < num_facets(); f++) count_faces_of(d - 1, sets_.data() + f * words, f + 1, words);
+        uint64_t *whole = scratch_.data() + d * words;
+        std::fill(whole, whole + words, 0);
+        for (int v = 0; v < n; v++) set(whole, v);
+        Pyramids all;
+        std::fill(all.sum[0], all.sum[0] + d, 0.0);
+        simple_pyramids(cell, d, whole, words, 1, all);
+        measured(all.volume, all.moment, n);
+    }
+    // What a face has in common with a facet, at the scratch of the dimension below; whether that is anything.
+    bool share_of(const uint64_t *face, int f, int k, int words) {
+        uint64_t *both = scratch_.data() + (k - 1) * words, any = 0;
+        for (int w = 0; w < words; w++) any |= both[w] = face[w] & sets_[f * words + w];
+        return any != 0;
+    }
+    void count_faces_of(int k, const uint64_t *face, int first, int words) {
+        for (int f = first; f < num_facets(); f++) {
+            if (!share_of(face, f, k, words)) continue;
+            const uint64_t *both = scratch_.data() + (k - 1) * words;
+            count_face(k - 1, both, words);
+            if (k > 3) count_faces_of(k - 1, both, f + 1, words);
+        }
+    }
+    void simple_pyramids(const Polytope &cell, int k, const uint64_t *face, int words, double part, Pyramids &all) {
+        const int d = dim(), apex = first_of(face, words);
+        if (k < d) part = with_spoke(d - k, apex, part, all);
+        if (part == 0) return;
+        if (k > 2) {
+            for (int f = 0; f < num_facets(); f++)
+                if (!has(sets_.data() + f * words, apex) && share_of(face, f, k, words)) simple_pyramids(cell, k - 1, scratch_.data() + (k - 1) * words, words, part, all);
+            return;
+        }
+        for (int edge = 0; edge < cell.num_edges; edge++) {
+            const int a = cell.edges[2 * edge], b = cell.edges[2 * edge + 1];
+            if (a == apex || b == apex || !has(face, a) || !has(face, b)) continue;
+            const double volume = with_spoke(d, b, with_spoke(d - 1, a, part, all), all);
+            all.volume += volume;
+            for (int i = 0; i < d; i++) all.moment[i] += volume / (d + 1) * all.sum[d][i];
+        }
+    }
+    std::vector<uint64_t> sets_, scratch_;  // the vertices of each facet; a face of each dimension
+
     // The share of a volume with one more corner, the number-th: its distance from the span of those before, over number.
     double with_spoke(int number, int vertex, double part, Pyramids &all) const {
         const int d = dim();
