@@ -37,6 +37,11 @@ def box(
 
     Raises:
         ValueError: if the bounds are not finite, not in order, or not ``dim`` many.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> jg.box(-1, [1, 2]).high.tolist(), len(jg.box(0, 1, dim=3).low)
+        ([1.0, 2.0], 3)
     """
     check_positive("dim", dim)
     try:
@@ -83,6 +88,13 @@ def polygon(vertices: Sequence[Sequence[float]] | np.ndarray) -> Polygon:
 
     Raises:
         ValueError: if the vertices are not finite, not convex, or span no area.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> triangle = jg.polygon([(0, 0), (1, 0), (0, 1)])
+        >>> network = jg.Dense(np.eye(2), -np.full(2, 0.25)), jg.Dense(np.ones((2, 1)), np.zeros(1))
+        >>> int(jg.count_regions(network, triangle).count)
+        4
     """
     points = np.array(float64_of(vertices, "the vertices of a polygon"))
     if points.ndim != 2 or points.shape[0] < 3 or points.shape[1] != 2:
@@ -104,7 +116,14 @@ def polygon(vertices: Sequence[Sequence[float]] | np.ndarray) -> Polygon:
 
 
 def whole_plane() -> WholePlane:
-    """The whole plane as a domain: regions and bounded regions of all of R^2."""
+    """The whole plane as a domain: regions and bounded regions of all of R^2.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.full(2, 9.0)), jg.Dense(np.ones((2, 1)), np.zeros(1))
+        >>> int(jg.count_regions(network, jg.whole_plane()).count), int(jg.count_regions(network, jg.box(-1, 1)).count)
+        (4, 1)
+    """
     return WholePlane(np.array([0.0173492431640625, -0.0318450927734375]))
 
 
@@ -207,7 +226,13 @@ def checked_box(domain: Box) -> Box:
 
 
 def corners(domain: Box) -> Float[np.ndarray, "corners dim"]:
-    """The 2^dim corners of a box, float64, the last coordinate changing fastest."""
+    """The 2^dim corners of a box, float64, the last coordinate changing fastest.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> jg.corners(jg.box(0, [1, 2])).tolist()
+        [[0.0, 0.0], [0.0, 2.0], [1.0, 0.0], [1.0, 2.0]]
+    """
     domain = checked_box(domain)
     return np.array(list(itertools.product(*zip(domain.low, domain.high, strict=True))))
 
@@ -218,6 +243,11 @@ def polygon_vertices(domain: Box | Polygon) -> Float[np.ndarray, "vertices 2"]:
     Raises:
         TypeError: for anything that is not a bounded domain.
         ValueError: if the domain is not two-dimensional.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> jg.polygon_vertices(jg.box(0, 1)).tolist()
+        [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
     """
     if isinstance(domain, Polygon):
         return polygon(domain.vertices).vertices
@@ -252,6 +282,11 @@ def grid_points(domain: Box, num: int = 101, *, with_corners: bool = False) -> F
     Raises:
         TypeError: for anything that is not a box.
         ValueError: if ``num`` is below 2.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> jg.grid_points(jg.box(0, 1), 2).tolist()
+        [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]
     """
     if num < 2:
         raise ValueError(f"a grid needs at least 2 points along each axis, but num = {num} was given.")
@@ -279,6 +314,11 @@ def grid_lines(domain: Box, num: int = 21, *, num_points: int = 201) -> Float[np
 
     Raises:
         ValueError: for numbers below 2.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> jg.grid_lines(jg.box(-1, 1), 3, num_points=5).shape
+        (6, 5, 2)
     """
     if num < 2 or num_points < 2:
         raise ValueError(f"grid lines take at least 2 lines and 2 points, but {num} and {num_points} were given.")

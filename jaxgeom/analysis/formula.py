@@ -28,6 +28,12 @@ def latex_formula(params: Params, *, unit_box: Box | None = None, digits: int = 
     Raises:
         ValueError: for populations, digits below one, a box of another dimension, or activations other than ReLU, the
             absolute value, and none.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.array([[2.0]]), np.zeros(1)), jg.Dense(np.array([[1.0]]), np.array([-0.5]))
+        >>> print(jg.latex_formula(network))
+        f(x) = 1 \\max\\left\\{ 2 \\begin{bmatrix} x_{1} \\end{bmatrix},\\ 0 \\right\\} - 0.5
     """
     layers = _checked(params, digits)
     if unit_box is not None:

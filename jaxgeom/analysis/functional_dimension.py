@@ -127,6 +127,13 @@ def batch_functional_dimension(
 
     Raises:
         TypeError, ValueError: as :func:`functional_dimension`, and for points of another dimension, or not finite.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> points = np.array([[0.5, 0.5], [0.5, -0.5]])
+        >>> int(jg.batch_functional_dimension(network, points).dimension)  # at most one for each point, here
+        2
     """
     at = np.asarray(points_of(points, None))
 

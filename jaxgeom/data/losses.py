@@ -36,6 +36,12 @@ def softmax_cross_entropy(
     Raises:
         ValueError: for other shapes, one-hot targets, or labels that are no classes.
         TypeError: for targets that are neither integers nor bool.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> loss = jg.losses.softmax_cross_entropy(np.zeros((5, 2)), [0, 1, 1, 0, 1])
+        >>> loss.shape, round(float(loss.mean()), 3)  # log 2
+        ((5,), 0.693)
     """
     outputs, labels = _classes("softmax_cross_entropy", "binary_cross_entropy", outputs, targets)
     log_probabilities = jax.nn.log_softmax(outputs)
@@ -55,6 +61,12 @@ def binary_cross_entropy(
 
     Raises:
         ValueError: for other shapes, one-hot targets, or other values.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> signs, labels = (jg.losses.binary_cross_entropy(np.array([[3.0], [-1.0]]), y) for y in ([1, -1], [1, 0]))
+        >>> signs.shape, bool((signs == labels).all())
+        ((2,), True)
     """
     outputs, is_positive = _sides("binary_cross_entropy", "softmax_cross_entropy", outputs, targets)
     logits = outputs[:, 0]
@@ -72,6 +84,11 @@ def squared_error(
 
     Raises:
         ValueError: for other shapes, such as class labels of several outputs.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> jg.losses.squared_error(np.array([[1.0, 3.0]]), np.array([[1.0, 1.0]])).tolist()
+        [2.0]
     """
     outputs, targets = _numbers("squared_error", outputs, targets)
     return jnp.mean((outputs - targets) ** 2, axis=1)
@@ -83,6 +100,11 @@ def percentage_error(
     """Absolute error over the size of the target, averaged over the outputs (1 is 100 %).
 
     Targets smaller than 1e-8 in size are taken as 1e-8. Arguments and errors are those of :func:`squared_error`.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> jg.losses.percentage_error(np.array([[3.0], [1.0]]), np.array([[2.0], [-1.0]])).tolist()
+        [0.5, 2.0]
     """
     outputs, targets = _numbers("percentage_error", outputs, targets)
     return jnp.mean(jnp.abs(outputs - targets) / jnp.maximum(jnp.abs(targets), _SMALLEST_TARGET), axis=1)
@@ -94,6 +116,11 @@ def class_is_right(
     """Whether the largest output is that of the label; never where an output is NaN.
 
     Arguments and errors are those of :func:`softmax_cross_entropy`; see :func:`side_is_right` for a single output.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> jg.losses.class_is_right(np.array([[0.1, 0.9], [0.8, 0.2]]), [1, 1]).tolist()
+        [True, False]
     """
     outputs, labels = _classes("class_is_right", "side_is_right", outputs, targets)
     return (jnp.argmax(outputs, axis=1) == labels) & ~jnp.any(jnp.isnan(outputs), axis=1)
@@ -110,6 +137,11 @@ def side_is_right(
 
     Raises:
         ValueError: for other shapes, several outputs, or integers other than 0 and 1, or -1 and 1.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> jg.losses.side_is_right(np.array([[0.3], [-2.0], [1.0]]), [1, 0, 0]).tolist()
+        [True, True, False]
     """
     outputs, is_positive = _sides("side_is_right", "class_is_right", outputs, targets)
     return jnp.where(is_positive, outputs[:, 0] > 0, outputs[:, 0] <= 0)
@@ -118,7 +150,14 @@ def side_is_right(
 def is_right(
     outputs: Float[Array | np.ndarray, "points out"], targets: Shaped[Array | np.ndarray, "..."]
 ) -> Bool[Array, " points"]:
-    """Which points are right: :func:`side_is_right` for one output, :func:`class_is_right` for several."""
+    """Which points are right: :func:`side_is_right` for one output, :func:`class_is_right` for several.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> one, two = np.array([[0.3]]), np.array([[0.3, 0.7]])
+        >>> jg.losses.is_right(one, [1]).tolist(), jg.losses.is_right(two, [0]).tolist()
+        ([True], [False])
+    """
     outputs = _outputs("is_right", outputs)
     return side_is_right(outputs, targets) if outputs.shape[1] == 1 else class_is_right(outputs, targets)
 

@@ -43,6 +43,13 @@ def activation_words(layers: Layers, points: Float[Array, "points in"]) -> UInt3
 
     The points are the last axis throughout: compilers then run along them with vector instructions. Layers are
     padded to whole words with zero units, which are never active.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> words = jg.activation_words(network, np.array([[0.5, 0.5], [-0.5, 0.5]]))
+        >>> words.shape, jg.unpack_patterns(words, [2])[0][:, 1].tolist()
+        ((1, 2), [False, True])
     """
     words = []
     layers = check_layers(layers)
@@ -65,6 +72,13 @@ def unpack_patterns(words: UInt32[Array, "words points"], widths: Sequence[int])
     Args:
         words: as :func:`activation_words` gives them.
         widths: width of each hidden layer.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> words = jg.activation_words(network, np.array([[0.5, 0.5], [-0.5, 0.5], [-1.0, -1.0]]))
+        >>> [pattern.sum(axis=0).tolist() for pattern in jg.unpack_patterns(words, [2])]  # active units at each point
+        [[2, 1, 0]]
     """
     patterns, start = [], 0
     for width in widths:
@@ -84,6 +98,13 @@ def affine_maps_of_patterns(layers: Layers, words: UInt32[Array, "words cells"])
 
     Returns:
         Gradients (cells, out, in) and intercepts (cells, out) in the dtype of the weights.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> maps = jg.affine_maps_of_patterns(network, jg.activation_words(network, np.array([[0.5, -0.5]])))
+        >>> maps.gradient.tolist(), maps.intercept.tolist()
+        ([[[1.0, 0.0]]], [[-1.0]])
     """
     cells = words.shape[-1]
     layers = check_layers(layers)
@@ -121,6 +142,12 @@ def affine_maps(apply: Callable[[Array], Array], points: Float[Array, "points in
     Returns:
         Gradient of each output, and intercept ``f(x) - gradient @ x``. Kinks follow JAX's rules: the gradient
         of ReLU at zero is zero.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxgeom as jg
+        >>> maps = jg.affine_maps(lambda x: jax.nn.relu(x).sum(axis=1, keepdims=True), jnp.array([[2.0, -3.0]]))
+        >>> maps.gradient.tolist(), maps.intercept.tolist()
+        ([[[1.0, 0.0]]], [[0.0]])
     """
 
     def single(x: Float[Array, " in"]) -> tuple[Float[Array, " out"], Float[Array, " out"]]:

@@ -53,6 +53,13 @@ def from_linen(module: linen.Module, example: Float[Array | np.ndarray, "points 
 
     Raises:
         ValueError: if the module has other variables than parameters.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxgeom as jg
+        >>> from flax import linen
+        >>> model = jg.from_linen(linen.Dense(3), jnp.zeros((1, 2)))
+        >>> model.apply(model.init(jax.random.key(0)), jnp.ones((5, 2))).shape
+        (5, 3)
     """
     example = jnp.asarray(as_array("example", example))
     collections = set(jax.eval_shape(module.init, jax.random.key(0), example))
@@ -88,6 +95,13 @@ def from_nnx(build: Callable[[nnx.Rngs], nnx.Module]) -> Model:
 
     Raises:
         ValueError: if the module has other state than parameters.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxgeom as jg
+        >>> from flax import nnx
+        >>> model = jg.from_nnx(lambda rngs: nnx.Linear(2, 3, rngs=rngs))
+        >>> model.apply(model.init(jax.random.key(0)), jnp.ones((5, 2))).shape
+        (5, 3)
     """
     abstract = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
     graph, template, rest = nnx.split(abstract, nnx.Param, ...)

@@ -73,6 +73,13 @@ def forward(layers: Layers, x: Float[Array | np.ndarray, "points in"]) -> Forwar
 
     Raises:
         ValueError: for a population, or points of another shape or dimension.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> values = jg.forward(network, [[0.5, -2.0], [3.0, 4.0]])
+        >>> values.output.tolist(), values.activations[0].tolist()
+        ([[-0.5], [6.0]], [[0.5, 0.0], [3.0, 4.0]])
     """
     pre_activations, activations = [], []
     with jax.enable_x64(True):
@@ -156,6 +163,13 @@ def layers_of(params: Params, *, order: Sequence[str] | None = None, model: Any 
     Raises:
         ValueError: if the parameters are not those of an MLP, or hold an activation that is not piecewise linear; if
             the layers compute something else than the model; or if there is an ``order`` without a ``model``.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> model = jg.mlp((2, 8, 1), activation="relu")
+        >>> networks = jg.layers_of(jax.vmap(model.init)(jax.random.split(jax.random.key(0), 100)))
+        >>> [layer.kernel.shape for layer in networks]
+        [(100, 2, 8), (100, 8, 1)]
     """
     with jax.enable_x64(True):  # float64 weights stay float64
         named = [(name, after, as_arrays([layer])[0]) for name, after, layer in named_layers(params, order)]

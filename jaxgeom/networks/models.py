@@ -142,7 +142,14 @@ def _name_of(activation: Any) -> str:
 
 
 def he_init(bias_scale: float = 0.0) -> Initializer:
-    """He initialisation: normal weights of variance 2/fan_in, normal biases of standard deviation ``bias_scale``."""
+    """He initialisation: normal weights of variance 2/fan_in, normal biases of standard deviation ``bias_scale``.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> params = jg.mlp((2, 8, 1), init=jg.he_init(bias_scale=0.1)).init(jax.random.key(0))
+        >>> bool((params["dense0_relu"]["bias"] != 0).all())
+        True
+    """
     return Initializer(_normal, _root_of_two_over, partial(_constant, bias_scale))
 
 
@@ -214,6 +221,13 @@ def mlp(
     Raises:
         ValueError: for fewer than two features, sizes below one, unknown names, a wrong number of activations, or
             widths out of bounds.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> model = jg.mlp((2, 10, 1), activation="relu", init="he")
+        >>> params = model.init(jax.random.key(0))
+        >>> {name: layer["kernel"].shape for name, layer in params.items()}
+        {'dense0_relu': (2, 10), 'dense1_linear': (10, 1)}
     """
     features = tuple(int(n) if isinstance(n, np.integer) else n for n in features)
     if len(features) < 2 or any(not isinstance(n, int) or isinstance(n, bool) or n < 1 for n in features):
@@ -329,6 +343,13 @@ def hidden_states(params: Params, x: Float[Array | np.ndarray, "points in"]) -> 
 
     Raises:
         ValueError: if the parameters are not those of an MLP, or the points have another dimension than its inputs.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> params = jg.mlp((2, 3, 1), activation="relu").init(jax.random.key(0))
+        >>> states = jg.hidden_states(params, [[0.0, 1.0], [1.0, 0.0]])
+        >>> [state.activation.shape for state in states]
+        [(2, 3), (2, 1)]
     """
     states = []
     x = jnp.asarray(as_array("x", x))

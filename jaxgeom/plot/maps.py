@@ -60,6 +60,14 @@ def plot_map(
             comparable.
         ax: where to draw; default is a new figure.
         style: passed on to ``imshow``.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> domain = jg.box(-1, 1)
+        >>> values = jg.forward(network, jg.grid_points(domain, 21)).output.reshape(21, 21)
+        >>> jg.plot.plot_map(np.asarray(values), domain).get_array().shape
+        (21, 21)
     """
     if ax is None:
         (ax,) = new_axes()

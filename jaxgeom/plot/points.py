@@ -35,6 +35,12 @@ def plot_points(
     Raises:
         ValueError: for more than three coordinates (project them first, see :func:`jaxgeom.pca`), or colours that do
             not fit.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> data = jg.spirals(jax.random.key(0), num_per_class=20)
+        >>> len(jg.plot.plot_points(data.x, data.y, names=["a", "b", "c"]))
+        3
     """
     x = np.asarray(x)
     if x.ndim != 2 or not 1 <= x.shape[1] <= 3:

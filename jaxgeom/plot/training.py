@@ -39,6 +39,11 @@ def exponential_smoothing(
 
     Raises:
         ValueError: unless ``0 <= smoothing < 1``.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> jg.plot.exponential_smoothing([4.0, 0.0, 0.0], smoothing=0.5).tolist()
+        [4.0, 2.0, 1.0]
     """
     if not 0 <= smoothing < 1:
         raise ValueError(f"smoothing must be at least 0 and below 1, but {smoothing} was given.")
@@ -65,6 +70,12 @@ def plot_loss(
         ylabel: what the values are.
         ax: where to draw; default is a new figure.
         style: passed on to ``Axes.plot`` for the smoothed line.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> artists = jg.plot.plot_loss(np.exp(-np.arange(50) / 10))
+        >>> artists.smooth.axes.get_ylabel()
+        'loss'
     """
     if ax is None:
         (ax,) = new_axes()

@@ -87,6 +87,14 @@ def decision_boundary(complex_: PlanarComplex) -> Boundary:
     Raises:
         ValueError: if the complex covers the whole plane, is not complete and so has no maps, or has several outputs
             and no ``layers``.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> complex_ = jg.enumerate_regions(network, jg.box(-1, 1))
+        >>> boundary = jg.decision_boundary(complex_)  # relu(x) + relu(y) = 1
+        >>> boundary.segments.shape, float(boundary.length.sum().round(4))
+        ((3, 2, 2), 3.4142)
     """
     check_bounded(complex_, "the decision boundary")
     if not complex_.complete:

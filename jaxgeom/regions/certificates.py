@@ -26,6 +26,12 @@ def check_complex(complex_: PlanarComplex | SpatialComplex) -> None:
     Raises:
         RuntimeError: says which certificate failed.
         TypeError: for anything but a complex.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> complex_ = jg.enumerate_regions(network, jg.box(-1, 1))
+        >>> jg.check_complex(complex_)
     """
     if isinstance(complex_, SpatialComplex):
         _check_space(complex_)

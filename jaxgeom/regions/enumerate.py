@@ -166,6 +166,13 @@ def enumerate_population(
 
     Raises:
         TypeError, ValueError: as :func:`enumerate_regions`, and if there is not one leading axis.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> init = jg.mlp((2, 6, 1), activation="relu").init
+        >>> networks = jg.layers_of(jax.vmap(init)(jax.random.split(jax.random.key(0), 5)))
+        >>> [round(float(found.area.sum()), 6) for found in jg.enumerate_population(networks, jg.box(-1, 1))]
+        [4.0, 4.0, 4.0, 4.0, 4.0]
     """
     chunks = complexes_by_chunks(
         layers, domain, activation=activation, cut_output=cut_output, chunk_size=chunk_size, progress=progress

@@ -74,6 +74,13 @@ def polyline_breakpoints(
         TypeError: for anything that is not a network.
         ValueError: for a population, for fewer than two points, equal neighbours, or other bad input as for
             :func:`jaxgeom.breakpoints`.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> found = jg.polyline_breakpoints(network, [[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0]])
+        >>> found.position.tolist(), found.segment.tolist(), found.unit.tolist()  # distances from the start of the path
+        ([1.0, 3.0], [0, 1], [0, 1])
     """
     check_chunk_size(chunk_size)
     network = with_activation(layers, activation)

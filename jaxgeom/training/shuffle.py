@@ -28,6 +28,11 @@ def random_order(key: RandomKey, num_points: int, epoch: int | Int[Array, ""] = 
         key: decides the permutations.
         num_points: at least one, at most 2^31 - 1.
         epoch: which of the permutations.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> sorted(jg.random_order(jax.random.key(0), 5, epoch=1).tolist())
+        [0, 1, 2, 3, 4]
     """
     keys = keys_of_epoch(shuffle_keys(as_key(key), num_points), epoch)
     return shuffled(keys, np.arange(num_points), num_points)

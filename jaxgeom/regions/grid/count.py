@@ -58,6 +58,13 @@ def count_grid_regions(
     Raises:
         ValueError: as :func:`jaxgeom.grid_regions`. In a population, members with NaN or infinite weights do not
             raise but get the count -1.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> counts = jg.count_grid_regions(network, jg.grid_points(jg.box(-1, 1), 10))
+        >>> int(counts.num_patterns), int(counts.num_maps)
+        (4, 4)
     """
     check_chunk_size(chunk_size)
     points = np.asarray(checked_points(points, atol))

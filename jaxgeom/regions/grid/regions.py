@@ -91,6 +91,13 @@ def grid_regions(
         ValueError: for points of the wrong dimension, no points, a capacity or tolerance that is not positive,
             or NaN in the weights (naming the layer).
         TypeError: if the first argument is neither layers nor a function.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> found = jg.grid_regions(network, jg.grid_points(jg.box(-1, 1), 10), capacity=8)
+        >>> int(found.num_maps), int(found.count), bool(found.overflow)
+        (4, 4, False)
     """
     with jax.enable_x64(True):
         points = checked_points(points, atol)
