@@ -453,7 +453,7 @@ def test_any_number_of_threads(dim, widths, draw, at_surface):
         spaces.spaces(arrays, np.zeros(sum(widths)), *ends, at_surface=at_surface, threads=threads)[0]
         for threads in (1, 2, 5)
     )
-    assert len(one.volume) > 20
+    assert at_surface or len(one.volume) > 20
     for other in others:
         for array, same in zip(one, other, strict=True):
             np.testing.assert_array_equal(array, same)
