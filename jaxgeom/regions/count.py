@@ -24,6 +24,7 @@ from jaxgeom.regions.cells import (
     cell_counts,
     check_inputs,
     complexes,
+    complexes_at_once,
     shared_slopes,
     traced_cell_counts,
     with_one_axis,
@@ -34,7 +35,6 @@ from jaxgeom.regions.space import SpatialComplex
 from jaxgeom.regions.space_cells import space_complexes
 
 _CHUNK_BYTES = 2**26
-_COMPLEX_WORK = 2**24  # networks x units³ of which complexes are held at once
 
 
 @readable
@@ -151,10 +151,9 @@ def _in_chunks(
 
 def _chunk_size(networks: Layers, *, needs_complexes: bool) -> int:
     """Networks whose weights in float64, or whose complexes, are held at once."""
-    numbers = sum((kernel.shape[1] + 1) * kernel.shape[2] for kernel, _, _ in networks)
     if needs_complexes:
-        units = sum(layer.bias.shape[-1] for layer in networks[:-1])
-        return min(max(_COMPLEX_WORK // max(1, units) ** 3, 1), 256)
+        return complexes_at_once(networks)
+    numbers = sum((kernel.shape[1] + 1) * kernel.shape[2] for kernel, _, _ in networks)
     return max(1, _CHUNK_BYTES // (8 * max(1, numbers)))
 
 
