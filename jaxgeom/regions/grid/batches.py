@@ -9,6 +9,7 @@ from jaxtyping import Bool
 
 from jaxgeom._typing import PyTree
 from jaxgeom.host.given import as_float64
+from jaxgeom.host.sizes import round_up
 from jaxgeom.networks.layers import Layers, check_finite, pad_widths
 
 
@@ -29,7 +30,7 @@ def flattened(layers: Layers) -> tuple[Layers, tuple[int, ...], Bool[np.ndarray,
 def round_width(width: int) -> int:
     """Up to the next of 4, 8, …, 32, 48, …, 128, 192, …: so few widths are compiled, and little work is added."""
     step = 4 if width <= 32 else 16 if width <= 128 else 64
-    return max(step, -(-width // step) * step)
+    return max(step, round_up(width, step))
 
 
 def in_float64(function: Callable[..., PyTree], **constants: Any) -> Callable[[PyTree], PyTree]:
