@@ -22,6 +22,7 @@ from jaxgeom.host.chunks import Interrupted, check_chunk_size, in_threads, inter
 from jaxgeom.host.given import check_positive
 from jaxgeom.host.inputs import as_keys
 from jaxgeom.host.programs import compiler_options
+from jaxgeom.networks.models import LEAST_FEATURES
 
 
 @readable
@@ -141,7 +142,8 @@ def fit_architectures(
         run: ``run(key, features, widths, *settings)`` trains one network made by
             ``jaxgeom.mlp(features, widths=widths, ...)``.
         settings: arrays with a leading axis (networks), or pytrees of such.
-        chunk_size, progress: as for :func:`fit_population`.
+        chunk_size: networks trained at once; by default as many as stay in cache, or fill an accelerator.
+        progress: show a progress bar; a string is its title.
 
     Returns:
         The groups, by depth and width.
@@ -168,7 +170,7 @@ def fit_architectures(
             f"{len(architectures)} architectures."
         )
     for features in architectures:
-        if len(features) < 2 or min(features) < 1:
+        if len(features) < LEAST_FEATURES or min(features) < 1:
             raise ValueError(f"an architecture has at least two positive sizes, but {tuple(features)} was given.")
 
     def train(members: np.ndarray) -> Architectures:

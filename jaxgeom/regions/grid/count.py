@@ -21,6 +21,9 @@ from jaxgeom.regions.grid.host import first_columns, num_kept
 from jaxgeom.regions.grid.regions import checked_points, flat_maps, grid_regions
 from jaxgeom.theory import zaslavsky
 
+ONE_HIDDEN = 2
+"""Affine layers of a network with one hidden layer."""
+
 _CHUNK_BYTES = 2**26
 _FIRST_CAPACITY = 2048
 
@@ -99,7 +102,8 @@ def _counts_by_numpy(
 
     Args:
         layers: one leading axis.
-        points, atol: as for :func:`count_grid_regions`.
+        points: where to look.
+        atol: tolerance on the distance between affine maps.
         rooms: how many cells there was room for so far, which grows at need, so that few sizes are compiled.
     """
     words = np.asarray(_words(layers, points))
@@ -134,7 +138,7 @@ def _grid_counts(layers: Layers, points: Array, atol: float | Array, *, capacity
 
 def _most_regions_of_one_layer(layers: Layers) -> int | None:
     """Zaslavsky's bound on the patterns of one hidden layer; None for deeper networks."""
-    if len(layers) > 2:
+    if len(layers) > ONE_HIDDEN:
         return None
     dim, units = layers[0].kernel.shape[-2:]
-    return zaslavsky(units, dim) if len(layers) == 2 else 1
+    return zaslavsky(units, dim) if len(layers) == ONE_HIDDEN else 1
