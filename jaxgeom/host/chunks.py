@@ -71,6 +71,11 @@ def map_chunks(
         ValueError: for an empty population, leaves of different length, or a chunk size below 1.
         Interrupted: after Ctrl-C, within a second or so; its ``members`` and ``results`` are what was finished.
         RuntimeError: in a process that was forked while JAX was running.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> jg.map_chunks(lambda x: x**2, np.arange(5), chunk_size=2).tolist()
+        [0, 1, 4, 9, 16]
     """
     check_not_forked()
     lengths = {leaf.shape[0] if leaf.ndim else 0 for leaf in jax.tree.leaves(population)}

@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, Int
 from tqdm.auto import tqdm
 
 from jaxgeom._reprs import readable
+from jaxgeom._typing import MATRIX
 from jaxgeom.engine import library
 from jaxgeom.host.given import check_finite_points, float64_of
 from jaxgeom.host.sizes import fitting
@@ -74,7 +75,7 @@ def checked_points(
         )
     xp = jnp if any(isinstance(array, jax.core.Tracer) for array in points) else np
     points = [array if array.ndim > 1 else array[None] for array in points]
-    axes = leading if max(array.ndim for array in points) > 2 else ()
+    axes = leading if max(array.ndim for array in points) > MATRIX else ()
     lines = max(array.shape[-2] for array in points)
     try:
         shape = (*axes, lines, dim)

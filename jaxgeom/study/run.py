@@ -101,16 +101,20 @@ def run_study(
         axes: values by name; a single value instead of a list is a setting and makes no axis.
         measure: what to measure, by name: measurements of :mod:`jaxgeom.study`, or pure functions of arguments such as
             ``params``, see :mod:`jaxgeom.study.measurements`.
-        data, test: a :class:`jaxgeom.Dataset`, or a function that makes one, such as :func:`jaxgeom.spirals`; an
-            argument ``key`` gets a key that depends on the seed alone.
+        data: a :class:`jaxgeom.Dataset`, or a function that makes one, such as :func:`jaxgeom.spirals`; an argument
+            ``key`` gets a key that depends on the seed alone.
+        test: a second split, only evaluated, given likewise.
         model: makes the model from ``features`` and ``widths``, such as :func:`jaxgeom.mlp`; without ``widths``, every
             architecture has its own program. Or a :class:`jaxgeom.Model` or function without these, and no axes of
             architecture.
         optimizer: an optax optimizer, or what makes one from axes, such as ``optax.sgd`` with the axis learning_rate.
             None measures networks before training.
-        loss, num_epochs, batch_size: as for :func:`jaxgeom.fit`.
+        loss: one number a point; see :mod:`jaxgeom.losses`.
+        num_epochs: passes over the data; with full batches, steps.
+        batch_size: points a step; default is the full batch.
         at_steps: numbers of training steps after which to measure, ascending.
-        inputs, outputs: sizes of the networks; by default those of the data (classes for labels, one for
+        inputs: inputs of the networks; by default those of the data.
+        outputs: outputs of the networks; by default those of the data (classes for labels, one for
             ``binary_cross_entropy``).
         key: seed of the whole study.
         static: axes of numbers that are Python numbers for the functions that take them.

@@ -23,6 +23,7 @@ from jaxgeom.host.given import check_positive
 from jaxgeom.host.inputs import as_keys
 from jaxgeom.host.programs import for_population
 from jaxgeom.host.sizes import power_of_two, round_up, size_of_chunks
+from jaxgeom.networks.models import LEAST_FEATURES
 from jaxgeom.training.primitive import engine_work
 
 
@@ -98,6 +99,15 @@ def fit_population(
 
     Raises:
         ValueError: if there are no keys, or another number of settings.
+
+    Example:
+        >>> import jax, optax, jaxgeom as jg
+        >>> def run(key, rate):
+        ...     model, data = jg.mlp((2, 4, 1), activation="relu"), jg.parity(2)
+        ...     return jg.fit(key, model, optax.sgd(rate), jg.losses.squared_error, data, num_epochs=10)
+        >>> runs = jg.fit_population(jax.random.split(jax.random.key(0), 3), run, jax.numpy.array([0.1, 0.2, 0.3]))
+        >>> runs.train_loss.shape  # networks, records
+        (3, 11)
     """
     keys = as_keys(keys)
     population = (keys, *jax.tree.map(jnp.asarray, settings))
@@ -135,7 +145,8 @@ def fit_architectures(
         run: ``run(key, features, widths, *settings)`` trains one network made by
             ``jaxgeom.mlp(features, widths=widths, ...)``.
         settings: arrays with a leading axis (networks), or pytrees of such.
-        chunk_size, progress: as for :func:`fit_population`.
+        chunk_size: networks trained at once; by default as many as stay in cache, or fill an accelerator.
+        progress: show a progress bar; a string is its title.
 
     Returns:
         The groups, by depth and width.
@@ -144,6 +155,16 @@ def fit_architectures(
         ValueError: if there is not one architecture for each key, or one has a size below one.
         Interrupted: after Ctrl-C; its ``members`` are the networks that were finished, and its ``results`` the groups,
             of which some are without those that were not.
+
+    Example:
+        >>> import jax, optax, jaxgeom as jg
+        >>> def run(key, features, widths):
+        ...     model = jg.mlp(features, activation="relu", widths=widths)
+        ...     return jg.fit(key, model, optax.sgd(0.1), jg.losses.squared_error, jg.parity(2), num_epochs=2)
+        >>> keys = jax.random.split(jax.random.key(0), 3)
+        >>> groups = jg.fit_architectures(keys, [(2, 3, 1), (2, 4, 1), (2, 5, 5, 1)], run)
+        >>> [group.members.tolist() for group in groups]
+        [[0, 1], [2]]
     """
     keys = as_keys(keys)
     if len(architectures) != keys.shape[0]:
@@ -152,7 +173,7 @@ def fit_architectures(
             f"{len(architectures)} architectures."
         )
     for features in architectures:
-        if len(features) < 2 or min(features) < 1:
+        if len(features) < LEAST_FEATURES or min(features) < 1:
             raise ValueError(f"an architecture has at least two positive sizes, but {tuple(features)} was given.")
 
     def train(members: np.ndarray) -> Architectures:
@@ -226,6 +247,16 @@ def fit_until_solved(
         ValueError: if there are no keys, or ``max_tries`` is below one.
         Interrupted: after Ctrl-C; its ``members`` are the networks that are solved or out of tries, and its ``results``
             what is returned for these. The rate of first tries is that of all networks tried.
+
+    Example:
+        >>> import jax, optax, jaxgeom as jg
+        >>> def trial(key):
+        ...     model, data, right = jg.mlp((2, 4, 1), activation="relu"), jg.parity(2), jg.losses.side_is_right
+        ...     run = jg.fit(key, model, optax.adam(0.1), jg.losses.squared_error, data, num_epochs=50, accuracy=right)
+        ...     return jg.Trial(run.params, run.initial_params, run.train_accuracy[-1] == 1, run.diverged)
+        >>> solved = jg.fit_until_solved(jax.random.split(jax.random.key(0), 4), trial)
+        >>> solved.is_solved.tolist()
+        [True, True, True, True]
     """
     keys = as_keys(keys)
     check_positive("max_tries", max_tries)

@@ -22,6 +22,9 @@ from jaxgeom.regions.grid.host import first_columns, num_kept
 from jaxgeom.regions.grid.regions import checked_points, flat_maps, grid_regions
 from jaxgeom.theory import zaslavsky
 
+ONE_HIDDEN = 2
+"""Affine layers of a network with one hidden layer."""
+
 _CHUNK_BYTES = 2**26
 _FIRST_CAPACITY = 2048
 
@@ -59,6 +62,13 @@ def count_grid_regions(
     Raises:
         ValueError: as :func:`jaxgeom.grid_regions`. In a population, members with NaN or infinite weights do not
             raise but get the count -1.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> counts = jg.count_grid_regions(network, jg.grid_points(jg.box(-1, 1), 10))
+        >>> int(counts.num_patterns), int(counts.num_maps)
+        (4, 4)
     """
     check_chunk_size(chunk_size)
     points = np.asarray(checked_points(points, atol))
@@ -93,7 +103,8 @@ def _counts_by_numpy(
 
     Args:
         layers: one leading axis.
-        points, atol: as for :func:`count_grid_regions`.
+        points: where to look.
+        atol: tolerance on the distance between affine maps.
         rooms: how many cells there was room for so far, which grows at need, so that few sizes are compiled.
     """
     words = np.asarray(_words(layers, points))
@@ -128,7 +139,7 @@ def _grid_counts(layers: Layers, points: Array, atol: float | Array, *, capacity
 
 def _most_regions_of_one_layer(layers: Layers) -> int | None:
     """Zaslavsky's bound on the patterns of one hidden layer; None for deeper networks."""
-    if len(layers) > 2:
+    if len(layers) > ONE_HIDDEN:
         return None
     dim, units = layers[0].kernel.shape[-2:]
-    return zaslavsky(units, dim) if len(layers) == 2 else 1
+    return zaslavsky(units, dim) if len(layers) == ONE_HIDDEN else 1
