@@ -10,7 +10,15 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxgeom._reprs import readable
+from jaxgeom._typing import MATRIX, PLANE
 from jaxgeom.host.given import check_positive, float64_of
+
+LEAST_VERTICES = 3
+"""Vertices of a triangle."""
+ONCE_AROUND = 2
+"""How often the sides of a convex polygon change from one half of all directions to the other."""
+LEAST_OF_LINE = 2
+"""Points of a line that has both of its ends."""
 
 
 @readable
@@ -32,7 +40,8 @@ def box(
     """The box from ``low`` to ``high``; by default the square [-1, 1]².
 
     Args:
-        low, high: one number for all coordinates, or one for each.
+        low: lower ends, one number for all coordinates, or one for each.
+        high: upper ends, likewise.
         dim: number of coordinates.
 
     Raises:
@@ -97,7 +106,7 @@ def polygon(vertices: Sequence[Sequence[float]] | np.ndarray) -> Polygon:
         4
     """
     points = np.array(float64_of(vertices, "the vertices of a polygon"))
-    if points.ndim != 2 or points.shape[0] < 3 or points.shape[1] != 2:
+    if points.ndim != MATRIX or points.shape[0] < LEAST_VERTICES or points.shape[1] != PLANE:
         raise ValueError(f"a polygon needs an array (vertices, 2) of at least 3 vertices, but got {points.shape}.")
     if not np.isfinite(points).all():
         raise ValueError(f"the vertices of a polygon must be finite, but {points.tolist()} were given.")
@@ -107,7 +116,7 @@ def polygon(vertices: Sequence[Sequence[float]] | np.ndarray) -> Polygon:
     nowhere = (Fraction(0), Fraction(0))
     orientation = 1 if max(turns) > 0 else -1
     rounds = sum((a > nowhere) != (b > nowhere) for a, b in zip(sides, sides[1:] + sides[:1], strict=True))
-    if any(turn * orientation < 0 for turn in turns) or not any(turns) or rounds != 2 or nowhere in sides:
+    if any(turn * orientation < 0 for turn in turns) or not any(turns) or rounds != ONCE_AROUND or nowhere in sides:
         raise ValueError(
             f"the vertices {points.tolist()} are not those of a convex polygon in order, each given once. Take their "
             "convex hull (scipy.spatial.ConvexHull) or split the polygon into convex ones."
@@ -143,7 +152,7 @@ def exact_domain(domain: PlanarDomain) -> ProjectiveDomain | Box:
         TypeError: for anything that is not a domain.
         ValueError: for a box in more than 10 dimensions.
     """
-    if not isinstance(domain, Box) or np.size(domain.low) == 2:
+    if not isinstance(domain, Box) or np.size(domain.low) == PLANE:
         return projective_domain(domain)
     domain = checked_box(domain)
     if len(domain.low) > MOST_DIMENSIONS:
@@ -256,7 +265,7 @@ def polygon_vertices(domain: Box | Polygon) -> Float[np.ndarray, "vertices 2"]:
             f"a bounded domain is needed, a jaxgeom.box or jaxgeom.polygon, but {type(domain).__name__} was given."
         )
     domain = checked_box(domain)
-    if len(domain.low) != 2:
+    if len(domain.low) != PLANE:
         raise ValueError(
             f"a two-dimensional domain is needed, but a box in {len(domain.low)} dimensions was given. Use "
             "box(low, high, dim=2)."
@@ -288,7 +297,7 @@ def grid_points(domain: Box, num: int = 101, *, with_corners: bool = False) -> F
         >>> jg.grid_points(jg.box(0, 1), 2).tolist()
         [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]
     """
-    if num < 2:
+    if num < LEAST_OF_LINE:
         raise ValueError(f"a grid needs at least 2 points along each axis, but num = {num} was given.")
     domain = checked_box(domain)
     steps = np.arange(num)
@@ -320,7 +329,7 @@ def grid_lines(domain: Box, num: int = 21, *, num_points: int = 201) -> Float[np
         >>> jg.grid_lines(jg.box(-1, 1), 3, num_points=5).shape
         (6, 5, 2)
     """
-    if num < 2 or num_points < 2:
+    if min(num, num_points) < LEAST_OF_LINE:
         raise ValueError(f"grid lines take at least 2 lines and 2 points, but {num} and {num_points} were given.")
     domain = checked_box(domain)
     dim = len(domain.low)

@@ -91,7 +91,8 @@ def fit_affine(
     Works under ``jit`` and ``vmap``.
 
     Args:
-        x, y: as many rows each.
+        x: rows to be mapped.
+        y: as many rows, their images.
         decimals: both are rounded to so many decimals before the fit; None for no rounding. The notebook that compares
             networks so rounds to 5, which hides the noise of float32. But it also moves rows of deficient rank apart:
             a network whose units do not meet has maps a, b, c and b + c - a, and after rounding a fourth direction of
@@ -200,11 +201,12 @@ def compare_networks(
     Works under ``jit`` and ``vmap``: ``jax.vmap(jaxgeom.compare_networks, in_axes=(0, 0, None))`` takes many pairs.
 
     Args:
-        first, second: one network each, of any widths and depths, with the same inputs.
+        first: one network.
+        second: another one with the same inputs, of any widths and depths.
         points: where R² is taken, for instance a grid.
         fit_points: where the map is fitted, for instance at the data only; default is ``points``. R² can then be
             negative.
-        decimals: as for :func:`fit_affine`.
+        decimals: round maps to so many decimals before the fit; see :func:`fit_affine`.
 
     Example:
         >>> import jax, numpy as np, jaxgeom as jg

@@ -15,10 +15,13 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from jaxgeom._reprs import readable
-from jaxgeom._typing import Params
+from jaxgeom._typing import MATRIX, Params
 from jaxgeom.host.given import as_array
 from jaxgeom.networks.layers import Dense, check_one_piece, named_layers
 from jaxgeom.networks.models import activation_function
+
+MOST_UNITS_OF_TABLE = 16
+"""Hidden units whose codes all have a row in a table, of 65,536 rows at most."""
 
 MAX_CODE_UNITS = 32
 """Units whose sides fit into one integer."""
@@ -100,7 +103,7 @@ def pca(x: Float[Array | np.ndarray, "points dim"], num_components: int = 2) -> 
         ((1, 3), 1.0)
     """
     x = _floats(x)
-    if x.ndim != 2:
+    if x.ndim != MATRIX:
         raise ValueError(f"points must have shape (points, dim), but {x.shape} was given.")
     if not 1 <= num_components <= min(x.shape):
         raise ValueError(
@@ -214,7 +217,7 @@ def code_counts(
         >>> jg.code_counts(sides.number, (y[:, 0] > 0).astype(int), num_units=2, num_classes=2).tolist()
         [[1, 0], [0, 1], [0, 1], [1, 0]]
     """
-    if not 0 <= num_units <= 16:
+    if not 0 <= num_units <= MOST_UNITS_OF_TABLE:
         raise ValueError(
             f"a table of all codes is for 0 to 16 units, but {num_units} were given; numpy.unique(number) lists the "
             "codes that occur."
@@ -300,7 +303,7 @@ def linear_separability(
         False
     """
     x, labels = _floats(x), labels if isinstance(labels, jax.Array) else np.asarray(labels)
-    if x.ndim != 2 or np.shape(labels) != x.shape[:1]:
+    if x.ndim != MATRIX or np.shape(labels) != x.shape[:1]:
         raise ValueError(
             f"points of shape (points, dim) and a label for each are needed, but shapes {x.shape} and "
             f"{np.shape(labels)} were given."

@@ -123,7 +123,8 @@ def batch_functional_dimension(
     Args:
         layers: one network, or a population with any leading axes.
         points: (points, in).
-        activation, progress: as for :func:`functional_dimension`.
+        activation: what follows the hidden layers, if they do not say it: names or slopes of units of one kink.
+        progress: show a progress bar; a string is its title.
 
     Raises:
         TypeError, ValueError: as :func:`functional_dimension`, and for points of another dimension, or not finite.

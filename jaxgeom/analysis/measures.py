@@ -237,8 +237,10 @@ def local_complexity(
     to those.
 
     Args:
-        layers, x, activation: as for :func:`distance_to_boundary`.
+        layers: one network with inputs of any dimension. For populations, ``vmap``.
+        x: points, shape (points, in).
         radius: Euclidean, in input space.
+        activation: what follows the hidden layers, if they do not say it; see :func:`jaxgeom.enumerate_regions`.
 
     Example:
         >>> import numpy as np, jaxgeom as jg
@@ -266,7 +268,7 @@ def image_lengths(
     Args:
         layers: one network; for populations, ``vmap``.
         curve: the vertices in order, shape (points, in).
-        activation: as for :func:`distance_to_boundary`.
+        activation: what follows the hidden layers, if they do not say it; see :func:`jaxgeom.enumerate_regions`.
 
     Returns:
         The lengths of the polyline itself, of its image after each hidden layer, and of that under the whole network.

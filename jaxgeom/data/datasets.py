@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float32, Int32, ScalarLike
 
 from jaxgeom._reprs import readable
-from jaxgeom._typing import RandomKey
+from jaxgeom._typing import PAIR, RandomKey
 from jaxgeom.host.inputs import as_array, as_key
 
 Range: TypeAlias = tuple[ScalarLike, ScalarLike]
@@ -472,7 +472,7 @@ def _known(value: Any, otherwise: float) -> float:
 
 
 def _radius_range(name: str, value: Any) -> tuple[Array, Array]:
-    is_pair = isinstance(value, tuple) and len(value) == 2
+    is_pair = isinstance(value, tuple) and len(value) == PAIR
     _require(is_pair, name, value, "pairs of radii, as in (0.2, 1.0)", error=TypeError)
     low, high = (_scalar(f"{name}[{i}]", value[i], is_zero_allowed=True) for i in range(2))
     return low, high

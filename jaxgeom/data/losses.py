@@ -16,7 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Num, Shaped
 
+from jaxgeom._typing import MATRIX
 from jaxgeom.host.inputs import as_array
+
+MOST_SHOWN = 4
+"""Wrong values that a message lists."""
 
 PerPoint: TypeAlias = Callable[[Any, Any], Array]
 """A loss or an accuracy: from outputs (points, out) and targets to numbers (points,)."""
@@ -239,7 +243,7 @@ def _check_no_pairs(kind: str, function: PerPoint, outputs: Any, targets: Any) -
 
 def _outputs(name: str, outputs: Any) -> Array:
     outputs = jnp.asarray(as_array(f"the outputs of {name}", outputs))
-    if outputs.ndim != 2 or outputs.shape[1] < 1:
+    if outputs.ndim != MATRIX or outputs.shape[1] < 1:
         raise ValueError(
             f"{name} needs outputs of shape (points, out), but they have shape {outputs.shape}. Use outputs[:, None] "
             "for one output a point, and jax.vmap for populations."
@@ -262,7 +266,7 @@ def _column(name: str, outputs: Array, targets: Array | np.ndarray) -> Array | n
     """Labels (points,) from (points,) or (points, 1)."""
     num = outputs.shape[0]
     if targets.shape not in ((num,), (num, 1)):
-        is_one_hot = targets.ndim == 2
+        is_one_hot = targets.ndim == MATRIX
         remedy = "Use jnp.argmax(targets, axis=1) for one-hot targets." if is_one_hot else "Use one label a point."
         raise ValueError(
             f"{name} needs labels of shape ({num},) or ({num}, 1), but targets have shape {targets.shape}. {remedy}"
@@ -274,7 +278,7 @@ def _classes(name: str, other: str, outputs: Any, targets: Any) -> tuple[Array, 
     """Outputs of at least two classes, and their labels (points,)."""
     outputs = _outputs(name, outputs)
     num_classes = outputs.shape[1]
-    if num_classes < 2:
+    if num_classes == 1:
         raise ValueError(f"{name} needs an output for each class, but there is one output; use {other} for that.")
     labels = _column(name, outputs, _targets(name, outputs, targets))
     if jnp.issubdtype(labels.dtype, jnp.floating):
@@ -340,4 +344,4 @@ def _check_labels(name: str, num_classes: int, labels: Any) -> None:
 
 
 def _some(values: np.ndarray) -> str:
-    return ", ".join(f"{value:g}" for value in values[:4]) + (", …" if len(values) > 4 else "")
+    return ", ".join(f"{value:g}" for value in values[:MOST_SHOWN]) + (", …" if len(values) > MOST_SHOWN else "")

@@ -16,8 +16,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Shaped, UInt32
 
 from jaxgeom._reprs import readable
+from jaxgeom._typing import MATRIX
 from jaxgeom.host.contract import contracted, times
 from jaxgeom.networks.layers import Dense, Layers, activated, check_layers, slope_of
+
+FEW_INPUTS = 4
+"""So many inputs or fewer are summed up one after the other: batches of such products are slow on CPUs."""
 
 WORD_BITS = 32
 _SHIFTS = np.arange(WORD_BITS, dtype=np.uint32)
@@ -126,7 +130,7 @@ def affine_maps_of_patterns(layers: Layers, words: UInt32[Array, "words cells"])
         else:
             carried = jnp.swapaxes(contracted(carried * pattern, layer.kernel, 1, 0), 1, 2)
         carried = carried.at[-1].add(layer.bias[:, None])
-    if carried.ndim == 2:  # no hidden layer
+    if carried.ndim == MATRIX:  # no hidden layer
         carried = jnp.broadcast_to(carried[:, :, None], (*carried.shape, cells))
     gradient, intercept = carried[:-1], carried[-1]
     return AffineMaps(jnp.transpose(gradient, (2, 1, 0)), intercept.T)
@@ -177,7 +181,7 @@ def _padded(row: Shaped[Array | np.ndarray, " width"], num: int) -> Shaped[Array
 
 def _product(kernel: Float[Array | np.ndarray, "in out"], h: Float[Array, "in points"]) -> Float[Array, "out points"]:
     """``kernel.T @ h``; with few inputs as multiply-adds, since batched products that short are slow."""
-    if kernel.shape[0] > 4 or kernel.shape[0] == 0:
+    if kernel.shape[0] > FEW_INPUTS or kernel.shape[0] == 0:
         return times(kernel.T, h)
     terms = [kernel[d][:, None] * h[d] for d in range(kernel.shape[0])]
     return sum(terms[1:], terms[0])

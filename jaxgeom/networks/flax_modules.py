@@ -12,8 +12,9 @@ import numpy as np
 from flax import linen, nnx
 from jaxtyping import Array, Float
 
-from jaxgeom._typing import Params, RandomKey
+from jaxgeom._typing import MATRIX, Params, RandomKey
 from jaxgeom.host.inputs import as_array, as_key
+from jaxgeom.networks.affine import FEW_INPUTS
 from jaxgeom.networks.layers import layer_name, num_pieces
 from jaxgeom.networks.models import Model, activation_function, check_inputs
 
@@ -39,7 +40,7 @@ class MLP(linen.Module):
 
 def small_dot_general(x: Array, kernel: Array, dimensions: Any, **options: Any) -> Array:
     """``x @ kernel``; as multiply-adds where one side is tiny, since batches of such products are slow on CPUs."""
-    if x.ndim == 2 and min(kernel.shape) <= 4:
+    if x.ndim == MATRIX and min(kernel.shape) <= FEW_INPUTS:
         return jnp.sum(x[:, :, None] * kernel, axis=1)
     return jax.lax.dot_general(x, kernel, dimensions, **options)
 

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxgeom._reprs import readable
-from jaxgeom._typing import Params
+from jaxgeom._typing import MATRIX, Params
 from jaxgeom.host.contract import times
 from jaxgeom.host.given import as_array, as_float64, is_plain
 from jaxgeom.networks.same_network import check_computes
@@ -85,7 +85,7 @@ def forward(layers: Layers, x: Float[Array | np.ndarray, "points in"]) -> Forwar
     with jax.enable_x64(True):
         x = jnp.asarray(as_array(x, "points"))
         layers = check_layers(layers, dim=x.shape[-1] if x.ndim else None)
-        if np.ndim(layers[0].bias) != 1 or x.ndim != 2:
+        if np.ndim(layers[0].bias) != 1 or x.ndim != MATRIX:
             raise ValueError(
                 "forward takes one network and points of shape (points, in), but the layers have leading axes "
                 f"{np.shape(layers[0].bias)[:-1]}, and the points shape {x.shape}. For populations, use jax.vmap."
@@ -320,7 +320,7 @@ def check_layers(layers: Any, *, dim: int | None = None) -> Layers:
     leading = layers[0].kernel.shape[:-2]
     for index, (kernel, bias, _) in enumerate(layers):
         shape = kernel.shape
-        if len(shape) < 2 or bias.shape != (*leading, shape[-1]) or shape[:-2] != leading:
+        if len(shape) < MATRIX or bias.shape != (*leading, shape[-1]) or shape[:-2] != leading:
             raise ValueError(
                 f"layer {index} has a kernel of shape {shape} and a bias of shape {bias.shape}; needed are "
                 "(*networks, in, out) and (*networks, out), with the same leading axes in all layers."
@@ -441,7 +441,7 @@ def named_layers(params: Params, order: Sequence[str] | None = None) -> list[tup
 
 def _dense(name: str, entry: Any) -> Dense:
     allowed = isinstance(entry, Mapping) and set(entry) in ({"kernel"}, {"kernel", "bias"})
-    if not allowed or np.ndim(entry["kernel"]) < 2:
+    if not allowed or np.ndim(entry["kernel"]) < MATRIX:
         held = sorted(entry) if isinstance(entry, Mapping) else type(entry).__name__
         raise ValueError(_not_an_mlp(f"module {name!r} holds {held} instead of kernel and bias"))
     kernel, bias = (

@@ -25,6 +25,9 @@ from jaxgeom._typing import Apply, Params, RandomKey
 from jaxgeom.host.inputs import as_array, as_key
 from jaxgeom.networks.layers import activated, layer_name, named_layers, num_pieces, slope_in_name
 
+LEAST_FEATURES = 2
+"""Numbers of units of a network without hidden layers: inputs and outputs."""
+
 
 @readable
 class Model(NamedTuple):
@@ -230,7 +233,7 @@ def mlp(
         {'dense0_relu': (2, 10), 'dense1_linear': (10, 1)}
     """
     features = tuple(int(n) if isinstance(n, np.integer) else n for n in features)
-    if len(features) < 2 or any(not isinstance(n, int) or isinstance(n, bool) or n < 1 for n in features):
+    if len(features) < LEAST_FEATURES or any(not isinstance(n, int) or isinstance(n, bool) or n < 1 for n in features):
         raise ValueError(
             f"features must be at least two positive integers, from input to output, but {features} was given, "
             "for instance (2, 20, 1)."

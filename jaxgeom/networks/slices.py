@@ -13,9 +13,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxgeom._reprs import readable
+from jaxgeom._typing import PAIR, PLANE
 from jaxgeom.domains import Polygon, polygon
 from jaxgeom.host.given import as_float64, float64_of, points_of
 from jaxgeom.networks.layers import Dense, Layers, check_layers
+
+_ROUNDING = 1e-10
+"""Three points whose triangle is flatter than this lie on one line."""
 
 
 @readable
@@ -48,7 +52,9 @@ def plane_through(
     The first point has the coordinates (0, 0), the second lies on the positive first axis, the third above it.
 
     Args:
-        a, b, c: points; without ``c``, the plane goes through the origin, ``a`` and ``b``.
+        a: a point of the plane, which gets the coordinates (0, 0).
+        b: a second point.
+        c: a third point, not on their line. Without it, the plane goes through the origin, ``a`` and ``b``.
 
     Raises:
         ValueError: if the points differ in dimension, have fewer than two, are not finite, or lie on one line.
@@ -62,7 +68,7 @@ def plane_through(
     given = [np.zeros_like(float64_of(a, "points")), a, b] if c is None else [a, b, c]
     points = [np.asarray(float64_of(point, "points")) for point in given]
     shapes = [point.shape for point in points]
-    if len(set(shapes)) > 1 or len(shapes[0]) != 1 or shapes[0][0] < 2:
+    if len(set(shapes)) > 1 or len(shapes[0]) != 1 or shapes[0][0] < PLANE:
         raise ValueError(
             f"three points of one input space are needed, with at least 2 inputs, but got shapes {shapes}."
         )
@@ -76,7 +82,7 @@ def plane_through(
         for _ in range(2):  # the second time takes out what rounding left
             rest = rest - (rest @ first) * first
         size = np.linalg.norm(rest)
-        if size > 1e-10:
+        if size > _ROUNDING:
             return Plane(points[0], np.stack([first, rest / size]))
     raise ValueError(
         "three points span a plane unless they lie on one line, but these do, up to rounding. Take another third point."
@@ -151,7 +157,7 @@ def box_on_plane(plane: Plane, low: float, high: float) -> Polygon:
         for sign, bound in ((1.0, low), (-1.0, high)):
             corners = _clipped(corners, sign * direction, sign * (offset - bound))
     area = 0.0
-    if len(corners) > 2:
+    if len(corners) > PAIR:
         x, y = (corners - corners[0]).T
         area = 0.5 * float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)))
     if not area > 0:

@@ -9,6 +9,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 
 from jaxgeom._reprs import readable
+from jaxgeom._typing import MATRIX
 from jaxgeom.plot.style import new_axes
 
 
@@ -115,7 +116,7 @@ def plot_curves(
     low, high = quantiles
     if not 0 <= low <= high <= 1:
         raise ValueError(f"quantiles must be in order between 0 and 1, but {quantiles} was given.")
-    if values.ndim != 2 or len(values) == 0 or values.shape[1:] != steps.shape:
+    if values.ndim != MATRIX or len(values) == 0 or values.shape[1:] != steps.shape:
         raise ValueError(
             f"{steps.shape[0]} steps need values of shape (members, {steps.shape[0]}), but {values.shape} was given."
         )

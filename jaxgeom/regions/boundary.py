@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jaxgeom._reprs import readable
+from jaxgeom._typing import PAIR
 from jaxgeom.domains import ProjectiveDomain
 from jaxgeom.networks.layers import Layers
 from jaxgeom.regions.cells import complexes, with_one_axis
@@ -201,7 +202,7 @@ def _largest(compared: _Compared, classes: _Classes) -> tuple[np.ndarray, np.nda
 def _is_open(compared: _Compared, classes: _Classes) -> bool:
     """Whether signs at vertices do not tell where classes change: on a face where three are left, or along an edge
     where classes tie and two change places."""
-    if (classes.is_left.sum(axis=1) > 2).any():
+    if (classes.is_left.sum(axis=1) > PAIR).any():
         return True
     first, last, pair = _largest(compared, classes)
     ends = np.sign(compared.difference)[compared.complex_.edges]

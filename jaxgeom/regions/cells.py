@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int64
 
+from jaxgeom._typing import PLANE
 from jaxgeom.domains import Box, ProjectiveDomain
 from jaxgeom.engine import library, spaces
 from jaxgeom.host.memory import free_memory, in_words
@@ -38,7 +39,7 @@ NOT_COUNTED = -1
 
 def check_planar(layers: Layers) -> Layers:
     """The network or population, if it has two inputs; a ValueError that says what to do if not."""
-    if layers[0].kernel.shape[-2] != 2:
+    if layers[0].kernel.shape[-2] != PLANE:
         raise ValueError(
             f"two inputs are needed, but the first layer takes {layers[0].kernel.shape[-2]}. Use "
             "jaxgeom.on_plane for a slice through networks with more, or a jaxgeom.box with dim as many as inputs."

@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 from jaxgeom._reprs import readable
 from jaxgeom.domains import Box, PlanarDomain, ProjectiveDomain, exact_domain
 from jaxgeom.host.chunks import check_chunk_size
+from jaxgeom.host.sizes import fitting
 from jaxgeom.networks.layers import Activation, Dense, Layers, as_arrays, check_finite, is_rewriting, with_activation
 from jaxgeom.regions.cells import (
     NOT_COUNTED,
@@ -151,10 +152,8 @@ def _in_chunks(
 
 def _chunk_size(networks: Layers, *, needs_complexes: bool) -> int:
     """Networks whose weights in float64, or whose complexes, are held at once."""
-    if needs_complexes:
-        return complexes_at_once(networks)
     numbers = sum((kernel.shape[1] + 1) * kernel.shape[2] for kernel, _, _ in networks)
-    return max(1, _CHUNK_BYTES // (8 * max(1, numbers)))
+    return complexes_at_once(networks) if needs_complexes else fitting(8 * numbers, _CHUNK_BYTES)
 
 
 def _counts_of(

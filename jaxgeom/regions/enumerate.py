@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from tqdm.auto import tqdm
 
+from jaxgeom._typing import MATRIX
 from jaxgeom.domains import Box, PlanarDomain, Polygon, ProjectiveDomain, WholePlane, exact_domain
 from jaxgeom.host.chunks import check_chunk_size
 from jaxgeom.host.given import check_positive
@@ -155,7 +156,10 @@ def enumerate_population(
 
     Args:
         layers: a population with one leading axis.
-        domain, activation, cut_output: as for :func:`enumerate_regions`.
+        domain: a :func:`jaxgeom.box` of as many dimensions as inputs, up to 8; with two inputs also
+            :func:`jaxgeom.polygon` or :func:`jaxgeom.whole_plane`.
+        activation: what follows the hidden layers, if they do not say it themselves by their slopes.
+        cut_output: let the zero sets of the outputs cut as well, like units of one more hidden layer.
         chunk_size: networks cut at once; default by memory.
         progress: show a progress bar; a string is its title.
 
@@ -191,7 +195,7 @@ def complexes_by_chunks(
     check_chunk_size(chunk_size)
     start = exact_domain(domain)
     layers = check_inputs(with_activation(layers, activation), start)
-    if np.ndim(layers[0].bias) != 2:
+    if np.ndim(layers[0].bias) != MATRIX:
         raise ValueError(
             f"a population with one leading axis is needed, but the biases have shape {np.shape(layers[0].bias)}."
         )

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxgeom._reprs import readable
+from jaxgeom._typing import MATRIX, PAIR
 from jaxgeom.engine.library import Lines
 from jaxgeom.host.chunks import check_chunk_size
 from jaxgeom.host.given import float64_of
@@ -85,7 +86,7 @@ def polyline_breakpoints(
     check_chunk_size(chunk_size)
     network = with_activation(layers, activation)
     leading = np.shape(network[0].bias)[:-1]
-    if leading or np.ndim(points) != 2 or len(points) < 2:
+    if leading or np.ndim(points) != MATRIX or len(points) < PAIR:
         raise ValueError(
             "one network and an array (points, in) of at least two points are needed, but the layers have leading axes "
             f"{leading}, and the points shape {np.shape(points)}."

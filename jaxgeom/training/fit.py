@@ -156,7 +156,9 @@ def fit(
 
     Args:
         key: decides the initial parameters and the order of the points.
-        model, optimizer, loss: as for :func:`trainer`.
+        model: what to train.
+        optimizer: any optax optimizer that takes plain parameters and mean gradients, such as ``optax.adam(1e-3)``.
+        loss: one number a point; see :mod:`jaxgeom.losses`.
         train: points and targets.
         num_epochs: passes over the data; with full batches, steps.
         batch_size: points a step; default is the full batch.

@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int32, UInt32
 
 from jaxgeom._reprs import readable
+from jaxgeom._typing import MATRIX
 from jaxgeom.host.given import as_array, as_float64, check_finite_points, check_positive, float64_of
 from jaxgeom.networks.affine import activation_words, affine_maps, affine_maps_of_patterns, num_words
 from jaxgeom.networks.layers import Layers, check_finite, check_layers
@@ -109,7 +110,7 @@ def grid_regions(
         if callable(layers_or_apply):
             points = jnp.asarray(points)
             outputs = jax.eval_shape(layers_or_apply, points)
-            if getattr(outputs, "ndim", 0) != 2 or outputs.shape[0] != shape[0]:
+            if getattr(outputs, "ndim", 0) != MATRIX or outputs.shape[0] != shape[0]:
                 raise ValueError(f"the function must map {shape} to ({shape[0]}, out), but gives {outputs}.")
             return _regions_of_function(layers_or_apply, points, atol, capacity=capacity)
         layers = check_layers(layers_or_apply, dim=shape[1])
@@ -126,7 +127,7 @@ def checked_points(points: Array | np.ndarray, atol: float | Array) -> Array | n
     """The points in float64, or an error if they or the tolerance make no sense; where x64 is enabled."""
     points = float64_of(points, "points")
     shape = np.shape(points)
-    if len(shape) != 2 or shape[0] == 0:
+    if len(shape) != MATRIX or shape[0] == 0:
         raise ValueError(f"points must have shape (points, in) with at least one point, but {shape} was given.")
     check_finite_points(points)
     given = as_array(atol, "atol")
