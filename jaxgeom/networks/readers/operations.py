@@ -1,0 +1,169 @@
+"""[edge] What formats call add, multiply or where, on symbolic tensors and constant arrays alike."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from jaxgeom.networks.readers.expressions import (
+    Tape,
+    Values,
+    constant,
+    is_constant,
+    minus,
+    multiplied,
+    plus,
+    rearranged,
+    scaled,
+    summed,
+    unit,
+)
+
+_EQUAL = 1e-6
+"""Two affine functions are taken for multiples of each other if their weights agree to this part of the largest."""
+
+
+class NotLinear(ValueError):
+    """An operation that no piecewise linear layers compute; the message is the reason."""
+
+
+def lifted(value: Any) -> Values:
+    """A symbolic tensor as it is, and a constant as one."""
+    return value if isinstance(value, Values) else constant(value)
+
+
+def numbers_of(value: Any, what: str = "this operand") -> np.ndarray:
+    """A constant as an array.
+
+    Raises:
+        NotLinear: if it depends on the inputs.
+    """
+    if not isinstance(value, Values):
+        return np.asarray(value, np.float64)
+    if not is_constant(value):
+        raise NotLinear(f"{what} depends on the inputs")
+    return value.const.reshape(value.shape)
+
+
+def add(a: Any, b: Any) -> Values:
+    """The sum of two tensors or constants."""
+    return plus(lifted(a), lifted(b))
+
+
+def subtract(a: Any, b: Any) -> Values:
+    """The difference of two tensors or constants."""
+    return minus(lifted(a), lifted(b))
+
+
+def multiply(a: Any, b: Any) -> Values:
+    """The product, one factor of which is constant."""
+    a, b = lifted(a), lifted(b)
+    if is_constant(b):
+        return scaled(a, numbers_of(b))
+    if is_constant(a):
+        return scaled(b, numbers_of(a))
+    raise NotLinear("both factors depend on the inputs")
+
+
+def divide(a: Any, b: Any) -> Values:
+    """The quotient by a constant."""
+    divisor = numbers_of(b, "the divisor")
+    if (divisor == 0).any():
+        raise NotLinear("the divisor is zero")
+    a = lifted(a)
+    shape = np.broadcast_shapes(a.shape, divisor.shape)
+    found = scaled(a, np.ones(shape))
+    rows = np.broadcast_to(divisor, shape).ravel()
+    found.matrix.data = found.matrix.data / np.repeat(rows, np.diff(found.matrix.indptr))  # rounded once
+    return found._replace(const=found.const / rows)
+
+
+def matmul(a: Any, b: Any) -> Values:
+    """The matrix product, one factor of which is a constant matrix."""
+    if isinstance(b, Values) and not is_constant(b):
+        left = numbers_of(a, "a factor")
+        while left.ndim > 2 and left.shape[0] == 1:
+            left = left[0]
+        if left.ndim == 1 or len(b.shape) == 1:
+            column = b if len(b.shape) > 1 else b._replace(shape=(*b.shape, 1))
+            found = matmul(np.atleast_2d(left), column)
+            shape = found.shape[:-1] if len(b.shape) == 1 else found.shape
+            shape = tuple(np.delete(shape, len(found.shape) - 2)) if left.ndim == 1 else shape
+            return found._replace(shape=tuple(int(n) for n in shape))
+        turned = multiplied(swapped(b), left.T)
+        return swapped(turned)
+    right = numbers_of(b)
+    while right.ndim > 2 and right.shape[0] == 1:
+        right = right[0]
+    if right.ndim > 2:
+        raise NotLinear("it multiplies by a stack of matrices")
+    a = lifted(a)
+    if right.ndim == 1:
+        found = multiplied(a, right[:, None])
+        return found._replace(shape=found.shape[:-1])
+    return multiplied(a, right)
+
+
+def swapped(values: Values) -> Values:
+    """The tensor with its last two axes exchanged."""
+    return rearranged(values, lambda places: places.swapaxes(-1, -2))
+
+
+def mean(values: Values, axes: Sequence[int], *, keepdims: bool = False) -> Values:
+    """Means along axes."""
+    found = summed(values, axes, keepdims=keepdims)
+    return divide(found, float(len(values.const) / max(len(found.const), 1)))
+
+
+def normalised(values: Values, mean_: Any, variance: Any, weight: Any, bias: Any, epsilon: float, axis: int) -> Values:
+    """Batch normalisation at inference: (values - mean) / sqrt(variance + epsilon) · weight + bias, along an axis."""
+    shape = [1] * len(values.shape)
+    shape[axis] = -1
+    mean_, variance = (np.asarray(array, np.float64).reshape(shape) for array in (mean_, variance))
+    factor = 1.0 / np.sqrt(variance + epsilon)
+    factor = factor if weight is None else factor * np.asarray(weight, np.float64).reshape(shape)
+    offset = -mean_ * factor
+    offset = offset if bias is None else offset + np.asarray(bias, np.float64).reshape(shape)
+    return add(scaled(values, factor), offset)
+
+
+def chosen(tape: Tape, condition: Values, above: Any, below: Any, name: str) -> Values:
+    """``above`` where the condition is positive and ``below`` elsewhere, if this is continuous: if the two differ by
+    a multiple of the condition, below + multiple · relu(condition).
+
+    Raises:
+        NotLinear: if it is not.
+    """
+    above, below = lifted(above), lifted(below)
+    shape = np.broadcast_shapes(condition.shape, above.shape, below.shape)
+    if condition.shape != shape:
+        condition = rearranged(condition, lambda places: np.broadcast_to(places, shape))
+    step = minus(above, below)
+    step = rearranged(step, lambda places: np.broadcast_to(places, shape))
+    columns = max(step.matrix.shape[1], condition.matrix.shape[1])
+    parts = [
+        scipy.sparse.hstack(
+            [
+                scipy.sparse.csr_array((v.matrix.data, v.matrix.indices, v.matrix.indptr), shape=(len(v.const), columns)),
+                scipy.sparse.csr_array(v.const[:, None]),
+            ],
+            format="csr",
+        )
+        for v in (condition, step)
+    ]
+    size = np.asarray(parts[0].multiply(parts[0]).sum(axis=1)).ravel()
+    product = np.asarray(parts[0].multiply(parts[1]).sum(axis=1)).ravel()
+    multiple = product / np.where(size > 0, size, 1.0)
+    multiple = _round(multiple)
+    rest = parts[1] - scipy.sparse.csr_array(scipy.sparse.diags_array(multiple) @ parts[0])
+    largest = abs(parts[1]).max() if parts[1].nnz else 0.0
+    if (abs(rest).max() if rest.nnz else 0.0) > _EQUAL * largest:
+        raise NotLinear("it jumps where its condition changes")
+    return add(below, scaled(unit(tape, condition, 0.0, name), multiple.reshape(shape)))
+
+
+def _round(multiple: np.ndarray) -> np.ndarray:
+    """Multiples that are 1 but for rounding, as in where(z > 0, z, 0)."""
+    nearest = np.rint(multiple)
+    return np.where(np.abs(multiple - nearest) < 1e-12, nearest, multiple)
