@@ -12,12 +12,14 @@ from jaxgeom import plot
 from jaxgeom.recipes.movie.experiment import region_movie
 from jaxgeom.recipes.movie.pictures import movie_figure
 
+FEW_SEEDS = 8  # or fewer are for a quick look
+
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--seeds", type=int, default=32, help="networks to train; the first one is shown")
 parser.add_argument("--data", default="circles", help="moons, circles or checkerboard")
 parser.add_argument("--out", default="regions_movie.gif", help="animation to write: .gif, .mp4 or .html")
 options = parser.parse_args()
-is_small = options.seeds <= 8
+is_small = options.seeds <= FEW_SEEDS
 
 movie = region_movie(
     jax.random.key(0),

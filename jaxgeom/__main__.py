@@ -30,6 +30,9 @@ from jaxgeom.recipes.study import command as study
 from jaxgeom.recipes.terminal import occupy_descriptors, patient_output
 from jaxgeom.recipes.xor import command as xor
 
+BY_SIGNAL = 128
+"""Exit codes above are those of signals, for shells."""
+
 RECIPES = {
     "spirals": spirals,
     "stretch": stretch,
@@ -80,7 +83,7 @@ def entry() -> NoReturn:
     if "--quick" in sys.argv and sys.argv[1] in RECIPES:
         _compile_fast()
     status = main(owns_process=True)
-    if status > 128:  # threads that compute would be waited for
+    if status > BY_SIGNAL:  # threads that compute would be waited for
         os._exit(status)
     sys.exit(status)
 

@@ -1,4 +1,4 @@
-"""Types that several rooms share."""
+"""Types that several rooms share, and names of small numbers."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -21,3 +21,12 @@ Keys: TypeAlias = Key[Array, " networks"] | UInt32[Array | np.ndarray, "networks
 
 Apply: TypeAlias = Callable[[Params, Array], Array]
 """``apply(params, x)`` maps a batch ``(points, in)`` to outputs ``(points, out)``."""
+
+MATRIX = 2
+"""Axes of an array of points (points, dim), or of a kernel (in, out)."""
+
+PLANE, SPACE = 2, 3
+"""Dimensions of domains that can be drawn."""
+
+PAIR = 2
+"""Length of what has two members, such as a vertex (x, y), the ends of an edge or (low, high)."""

@@ -24,6 +24,13 @@ def to_shapely(complex_: PlanarComplex) -> list[Any]:
     Raises:
         ImportError: without shapely 2.
         ValueError: if the complex covers the whole plane.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> complex_ = jg.enumerate_regions(network, jg.box(-1, 1))
+        >>> [round(polygon.area, 6) for polygon in jg.convert.to_shapely(complex_)]
+        [1.0, 1.0, 1.0, 1.0]
     """
     shapely = _optional("shapely")
     check_bounded(complex_, "a list of polygons")
@@ -40,6 +47,14 @@ def to_networkx(complex_: PlanarComplex) -> Any:
 
     Raises:
         ImportError: without networkx.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> complex_ = jg.enumerate_regions(network, jg.box(-1, 1))
+        >>> graph = jg.convert.to_networkx(complex_)
+        >>> graph.number_of_nodes(), graph.number_of_edges()
+        (4, 4)
     """
     check_is_planar(complex_, "a graph of neighbours")
     graph = _optional("networkx").Graph()
@@ -112,6 +127,13 @@ def to_svg(
 
     Raises:
         ValueError: if the complex covers the whole plane, or for other colours.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> complex_ = jg.enumerate_regions(network, jg.box(-1, 1))
+        >>> jg.convert.to_svg(complex_).count('<path color="')
+        4
     """
     check_bounded(complex_, "a picture")
     low, high = complex_.vertices.min(axis=0), complex_.vertices.max(axis=0)

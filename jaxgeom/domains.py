@@ -10,7 +10,15 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxgeom._reprs import readable
+from jaxgeom._typing import MATRIX, PLANE
 from jaxgeom.host.given import check_positive, float64_of
+
+LEAST_VERTICES = 3
+"""Vertices of a triangle."""
+ONCE_AROUND = 2
+"""How often the sides of a convex polygon change from one half of all directions to the other."""
+LEAST_OF_LINE = 2
+"""Points of a line that has both of its ends."""
 
 
 @readable
@@ -32,11 +40,17 @@ def box(
     """The box from ``low`` to ``high``; by default the square [-1, 1]².
 
     Args:
-        low, high: one number for all coordinates, or one for each.
+        low: lower ends, one number for all coordinates, or one for each.
+        high: upper ends, likewise.
         dim: number of coordinates.
 
     Raises:
         ValueError: if the bounds are not finite, not in order, or not ``dim`` many.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> jg.box(-1, [1, 2]).high.tolist(), len(jg.box(0, 1, dim=3).low)
+        ([1.0, 2.0], 3)
     """
     check_positive("dim", dim)
     try:
@@ -83,9 +97,16 @@ def polygon(vertices: Sequence[Sequence[float]] | np.ndarray) -> Polygon:
 
     Raises:
         ValueError: if the vertices are not finite, not convex, or span no area.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> triangle = jg.polygon([(0, 0), (1, 0), (0, 1)])
+        >>> network = jg.Dense(np.eye(2), -np.full(2, 0.25)), jg.Dense(np.ones((2, 1)), np.zeros(1))
+        >>> int(jg.count_regions(network, triangle).count)
+        4
     """
     points = np.array(float64_of(vertices, "the vertices of a polygon"))
-    if points.ndim != 2 or points.shape[0] < 3 or points.shape[1] != 2:
+    if points.ndim != MATRIX or points.shape[0] < LEAST_VERTICES or points.shape[1] != PLANE:
         raise ValueError(f"a polygon needs an array (vertices, 2) of at least 3 vertices, but got {points.shape}.")
     if not np.isfinite(points).all():
         raise ValueError(f"the vertices of a polygon must be finite, but {points.tolist()} were given.")
@@ -95,7 +116,7 @@ def polygon(vertices: Sequence[Sequence[float]] | np.ndarray) -> Polygon:
     nowhere = (Fraction(0), Fraction(0))
     orientation = 1 if max(turns) > 0 else -1
     rounds = sum((a > nowhere) != (b > nowhere) for a, b in zip(sides, sides[1:] + sides[:1], strict=True))
-    if any(turn * orientation < 0 for turn in turns) or not any(turns) or rounds != 2 or nowhere in sides:
+    if any(turn * orientation < 0 for turn in turns) or not any(turns) or rounds != ONCE_AROUND or nowhere in sides:
         raise ValueError(
             f"the vertices {points.tolist()} are not those of a convex polygon in order, each given once. Take their "
             "convex hull (scipy.spatial.ConvexHull) or split the polygon into convex ones."
@@ -104,7 +125,14 @@ def polygon(vertices: Sequence[Sequence[float]] | np.ndarray) -> Polygon:
 
 
 def whole_plane() -> WholePlane:
-    """The whole plane as a domain: regions and bounded regions of all of R^2."""
+    """The whole plane as a domain: regions and bounded regions of all of R^2.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.full(2, 9.0)), jg.Dense(np.ones((2, 1)), np.zeros(1))
+        >>> int(jg.count_regions(network, jg.whole_plane()).count), int(jg.count_regions(network, jg.box(-1, 1)).count)
+        (4, 1)
+    """
     return WholePlane(np.array([0.0173492431640625, -0.0318450927734375]))
 
 
@@ -124,7 +152,7 @@ def exact_domain(domain: PlanarDomain) -> ProjectiveDomain | Box:
         TypeError: for anything that is not a domain.
         ValueError: for a box in more than 10 dimensions.
     """
-    if not isinstance(domain, Box) or np.size(domain.low) == 2:
+    if not isinstance(domain, Box) or np.size(domain.low) == PLANE:
         return projective_domain(domain)
     domain = checked_box(domain)
     if len(domain.low) > MOST_DIMENSIONS:
@@ -207,7 +235,13 @@ def checked_box(domain: Box) -> Box:
 
 
 def corners(domain: Box) -> Float[np.ndarray, "corners dim"]:
-    """The 2^dim corners of a box, float64, the last coordinate changing fastest."""
+    """The 2^dim corners of a box, float64, the last coordinate changing fastest.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> jg.corners(jg.box(0, [1, 2])).tolist()
+        [[0.0, 0.0], [0.0, 2.0], [1.0, 0.0], [1.0, 2.0]]
+    """
     domain = checked_box(domain)
     return np.array(list(itertools.product(*zip(domain.low, domain.high, strict=True))))
 
@@ -218,6 +252,11 @@ def polygon_vertices(domain: Box | Polygon) -> Float[np.ndarray, "vertices 2"]:
     Raises:
         TypeError: for anything that is not a bounded domain.
         ValueError: if the domain is not two-dimensional.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> jg.polygon_vertices(jg.box(0, 1)).tolist()
+        [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
     """
     if isinstance(domain, Polygon):
         return polygon(domain.vertices).vertices
@@ -226,7 +265,7 @@ def polygon_vertices(domain: Box | Polygon) -> Float[np.ndarray, "vertices 2"]:
             f"a bounded domain is needed, a jaxgeom.box or jaxgeom.polygon, but {type(domain).__name__} was given."
         )
     domain = checked_box(domain)
-    if len(domain.low) != 2:
+    if len(domain.low) != PLANE:
         raise ValueError(
             f"a two-dimensional domain is needed, but a box in {len(domain.low)} dimensions was given. Use "
             "box(low, high, dim=2)."
@@ -252,8 +291,13 @@ def grid_points(domain: Box, num: int = 101, *, with_corners: bool = False) -> F
     Raises:
         TypeError: for anything that is not a box.
         ValueError: if ``num`` is below 2.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> jg.grid_points(jg.box(0, 1), 2).tolist()
+        [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]
     """
-    if num < 2:
+    if num < LEAST_OF_LINE:
         raise ValueError(f"a grid needs at least 2 points along each axis, but num = {num} was given.")
     domain = checked_box(domain)
     steps = np.arange(num)
@@ -279,8 +323,13 @@ def grid_lines(domain: Box, num: int = 21, *, num_points: int = 201) -> Float[np
 
     Raises:
         ValueError: for numbers below 2.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> jg.grid_lines(jg.box(-1, 1), 3, num_points=5).shape
+        (6, 5, 2)
     """
-    if num < 2 or num_points < 2:
+    if min(num, num_points) < LEAST_OF_LINE:
         raise ValueError(f"grid lines take at least 2 lines and 2 points, but {num} and {num_points} were given.")
     domain = checked_box(domain)
     dim = len(domain.low)

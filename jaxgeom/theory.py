@@ -29,6 +29,11 @@ def zaslavsky(num_hyperplanes: int, dim: int) -> int:
 
     Raises:
         ValueError: for negative arguments.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> jg.zaslavsky(3, 2)  # three lines in the plane
+        7
     """
     if num_hyperplanes < 0 or dim < 0:
         raise ValueError(f"both numbers must be at least 0, but {num_hyperplanes} and {dim} were given.")
@@ -44,6 +49,11 @@ def zaslavsky_central(num_hyperplanes: int, dim: int) -> int:
 
     Raises:
         ValueError: for a negative number of hyperplanes, or ``dim`` below 1.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> jg.zaslavsky_central(3, 2)  # three lines through one point
+        6
     """
     if num_hyperplanes < 0 or dim < 1:
         raise ValueError(
@@ -66,6 +76,11 @@ def montufar_2014(widths: Sequence[int], dim: int) -> int:
 
     Raises:
         ValueError: for a shape that is none, or widths below ``dim``.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> jg.montufar_2014((4, 4), 2)
+        44
     """
     widths = _checked_shape(widths, dim)
     if widths and min(widths) < dim:
@@ -89,6 +104,11 @@ def raghu_2017(widths: Sequence[int], dim: int) -> int:
 
     Raises:
         ValueError: for a shape that is none.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> jg.raghu_2017((4, 4), 2)
+        121
     """
     return math.prod(zaslavsky(n, dim) for n in _checked_shape(widths, dim))
 
@@ -105,6 +125,11 @@ def montufar_2017(widths: Sequence[int], dim: int) -> int:
 
     Raises:
         ValueError: for a shape that is none.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> jg.montufar_2017((1, 4), 2), jg.raghu_2017((1, 4), 2)  # one unit hands on one dimension
+        (10, 22)
     """
     widths = _checked_shape(widths, dim)
     return math.prod(zaslavsky(n, min([dim, *widths[:index]])) for index, n in enumerate(widths))
@@ -125,6 +150,11 @@ def serra_2018(widths: Sequence[int], dim: int) -> int:
 
     Raises:
         ValueError: for a shape that is none.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> jg.serra_2018((3, 6), 3), jg.montufar_2017((3, 6), 3), jg.raghu_2017((3, 6), 3)
+        (130, 336, 336)
     """
     widths = _checked_shape(widths, dim)
     ways = {dim: 1}  # the regions so far, by the dimensions that are left of them
@@ -156,6 +186,11 @@ def hanin_rolnick_2019(num_units: int, dim: int) -> Fraction:
 
     Raises:
         ValueError: for negative arguments.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> jg.hanin_rolnick_2019(20, 2)
+        Fraction(200, 1)
     """
     if num_units < 0 or dim < 0:
         raise ValueError(f"both numbers must be at least 0, but {num_units} and {dim} were given.")
@@ -171,6 +206,11 @@ def mean_count_one_layer(width: int) -> float:
 
     Raises:
         ValueError: for a negative width.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> round(jg.mean_count_one_layer(10), 2)
+        24.33
     """
     if width < 0:
         raise ValueError(f"width must be at least 0, but {width} was given.")
@@ -195,6 +235,11 @@ def mean_count_polygon(width: int, domain: Box | Polygon, bias_scale: float = 1.
     Raises:
         ValueError: for a negative width, a scale that is not positive, or a domain that is not two-dimensional.
         TypeError: for anything that is not a box or polygon.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> round(jg.mean_count_polygon(10, jg.box(-1, 1), bias_scale=0.5), 1)
+        36.9
     """
     _check_mean(width, bias_scale=bias_scale)
     points = polygon_vertices(domain)
@@ -226,6 +271,11 @@ def mean_count_ball(width: int, dim: int, radius: float = 1.0, bias_scale: float
 
     Raises:
         ValueError: for a negative width, ``dim`` below 1, or a radius or scale that is not positive.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> round(jg.mean_count_ball(10, 2, radius=1.0, bias_scale=1.0), 1)
+        21.3
     """
     _check_mean(width, radius=radius, bias_scale=bias_scale)
     check_positive("dim", dim)
@@ -250,6 +300,11 @@ def mean_length_ratio(widths: Sequence[int], dim: int) -> float:
 
     Raises:
         ValueError: for a shape that is none.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> round(jg.mean_length_ratio((16,), 16), 3), round(jg.mean_length_ratio((16, 16), 16), 3)
+        (0.96, 0.922)
     """
     widths = _checked_shape(widths, dim)
     ratio = 1.0

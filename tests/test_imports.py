@@ -17,8 +17,8 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
     {
         "_typing": set(),
         "_reprs": set(),
-        "host": set(),
-        "domains": {"_reprs", "host"},
+        "host": {"_typing"},
+        "domains": {"_typing", "_reprs", "host"},
         "theory": {"domains", "host"},
     },
     {"networks": set(), "data": set(), "engine": set()},

@@ -11,6 +11,8 @@ from spatial_truth import exact_num_faces, exact_spatial_regions, exact_volume
 
 from jaxgeom import Dense, box, check_complex, count_regions, enumerate_population, enumerate_regions, zaslavsky
 from jaxgeom.domains import corners
+from jaxgeom.engine import library, spaces
+from jaxgeom.regions.cells import weights_of, with_one_axis
 from jaxgeom.regions.complex import OUTSIDE
 from jaxgeom.theory import serra_2018, zaslavsky_central
 
@@ -438,6 +440,23 @@ def test_box_in_parts():
 
 
 # Populations, no hidden layers
+
+
+@pytest.mark.skipif(not library.is_available(), reason="threads are the engine's")
+@pytest.mark.parametrize("at_surface", [False, True])
+@pytest.mark.parametrize("draw", [random_network, integer_network])
+@pytest.mark.parametrize(("dim", "widths"), [(3, [40]), (3, [14, 9, 5]), (4, [9, 6]), (5, [8])])
+def test_any_number_of_threads(dim, widths, draw, at_surface):
+    layers = draw(np.random.default_rng(dim), dim, widths)
+    arrays, ends = weights_of(with_one_axis(layers)), (np.full(dim, -1.5), np.full(dim, 1.0))
+    one, *others = (
+        spaces.spaces(arrays, np.zeros(sum(widths)), *ends, at_surface=at_surface, threads=threads)[0]
+        for threads in (1, 2, 5)
+    )
+    assert at_surface or len(one.volume) > 20
+    for other in others:
+        for array, same in zip(one, other, strict=True):
+            np.testing.assert_array_equal(array, same)
 
 
 def test_populations():

@@ -40,6 +40,7 @@ def folded(dim, folds, corner, num_shells, *, axes=None, sign=1):
         corner: of the cube, where the shells are: 0 or 1 for each axis.
         num_shells: around each lattice point.
         axes: along which distances from the corner are added up, so that there are tubes along the others; default all.
+        sign: -1 for a network that is negative there.
     """
     axes = range(dim) if axes is None else axes
     layers = []

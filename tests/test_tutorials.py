@@ -1,7 +1,6 @@
-"""The notebooks of docs/ run as they stand, and hold what they check; examples of docstrings print what they show."""
+"""The notebooks of docs/ run as they stand, and hold what they check."""
 
 import ast
-import doctest
 import re
 from pathlib import Path
 from typing import Any
@@ -9,25 +8,8 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pytest
 
-import jaxgeom as jg
-
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "{code-cell}" in path.read_text() and "_build" not in path.parts)
-OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
-EXAMPLES = {
-    f"{value.__module__}.{name}": value
-    for name in jg.__all__
-    if callable(value := getattr(jg, name)) and ">>>" in (value.__doc__ or "")
-}
-
-
-def run(text: str, name: str) -> None:
-    """Run the examples of a text in order, with the same names."""
-    test = doctest.DocTestParser().get_doctest(text, {"__name__": "__main__"}, name, name, 0)
-    assert test.examples
-    report: list[str] = []
-    doctest.DocTestRunner(optionflags=OPTIONS, verbose=False).run(test, out=report.append)
-    assert not report, "".join(report)
 
 
 def cells(page: Path) -> list[str]:
@@ -69,9 +51,3 @@ def test_the_indices_have_every_notebook() -> None:
             r"^```\{toctree\}\n(.*?)^```$", (folder / "index.md").read_text(), re.DOTALL | re.MULTILINE
         )
         assert {line for line in listed.splitlines() if line and line[0] != ":"} == pages
-
-
-@pytest.mark.usefixtures("unchecked")
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_examples_of_docstrings(name: str) -> None:
-    run(EXAMPLES[name].__doc__, name)

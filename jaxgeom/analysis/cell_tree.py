@@ -57,7 +57,8 @@ def walk(
     """Walk down the tree of cells once.
 
     Args:
-        cube, dim: the network, and the number of its inputs.
+        cube: the network on the cube [-1, 1]^d.
+        dim: number of its inputs.
         random: source of all choices.
         num_cells: how many cells all replicates keep together, after each unit.
         num_replicates: of which the spread is the standard error.

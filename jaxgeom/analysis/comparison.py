@@ -59,6 +59,12 @@ def affine_triples(layers: Layers, points: Float[Array | np.ndarray, "points in"
 
     Returns:
         Float64, whatever the x64 setting.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> jg.affine_triples(network, [[0.5, 0.5], [-0.5, 0.5]]).tolist()  # ∂f/∂x, ∂f/∂y, c
+        [[1.0, 1.0, -1.0], [0.0, 1.0, -1.0]]
     """
     with jax.enable_x64(True):
         points = jnp.asarray(points_of(points))
@@ -85,7 +91,8 @@ def fit_affine(
     Works under ``jit`` and ``vmap``.
 
     Args:
-        x, y: as many rows each.
+        x: rows to be mapped.
+        y: as many rows, their images.
         decimals: both are rounded to so many decimals before the fit; None for no rounding. The notebook that compares
             networks so rounds to 5, which hides the noise of float32. But it also moves rows of deficient rank apart:
             a network whose units do not meet has maps a, b, c and b + c - a, and after rounding a fourth direction of
@@ -94,6 +101,13 @@ def fit_affine(
 
     Raises:
         ValueError: if there are no rows, or not as many of both.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> x = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [2.0, 2.0]])
+        >>> fit = jg.fit_affine(x, x @ [[3.0], [-1.0]] + 5)
+        >>> fit.kernel.round(6).tolist(), fit.intercept.round(6).tolist(), int(fit.rank)
+        ([[3.0], [-1.0]], [5.0], 2)
     """
     if np.shape(x)[0] != np.shape(y)[0] or np.shape(x)[0] == 0:
         raise ValueError(
@@ -138,7 +152,14 @@ def _qr(x: Float[Array, "points features"], least: Array) -> tuple[Array, Array]
 
 
 def predict_affine(fit: AffineFit, x: Float[Array | np.ndarray, "points features"]) -> Float[Array, "points targets"]:
-    """The images of rows of ``x`` under a fitted map."""
+    """The images of rows of ``x`` under a fitted map.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> x = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [2.0, 2.0]])
+        >>> jg.predict_affine(jg.fit_affine(x, x @ [[3.0], [-1.0]] + 5), x).round(6).ravel().tolist()
+        [5.0, 8.0, 4.0, 9.0]
+    """
     with jax.enable_x64(True):
         return times(_float64(x), fit.kernel) + fit.intercept
 
@@ -150,6 +171,12 @@ def r_squared(
 
     A target that is constant over the points (to rounding) has no variance to explain: it counts as 1 where the
     prediction meets it to rounding, and as 0 elsewhere.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> y = np.array([[0.0], [1.0], [1.0], [2.0]])
+        >>> float(jg.r_squared(y, y)), float(jg.r_squared(y, np.ones((4, 1))))
+        (1.0, 0.0)
     """
     with jax.enable_x64(True):
         y, predicted = _float64(y), _float64(predicted)
@@ -174,11 +201,21 @@ def compare_networks(
     Works under ``jit`` and ``vmap``: ``jax.vmap(jaxgeom.compare_networks, in_axes=(0, 0, None))`` takes many pairs.
 
     Args:
-        first, second: one network each, of any widths and depths, with the same inputs.
+        first: one network.
+        second: another one with the same inputs, of any widths and depths.
         points: where R² is taken, for instance a grid.
         fit_points: where the map is fitted, for instance at the data only; default is ``points``. R² can then be
             negative.
-        decimals: as for :func:`fit_affine`.
+        decimals: round maps to so many decimals before the fit; see :func:`fit_affine`.
+
+    Example:
+        >>> import jax, numpy as np, jaxgeom as jg
+        >>> hidden = jg.Dense(np.eye(2), np.zeros(2))
+        >>> first = hidden, jg.Dense(np.ones((2, 1)), np.ones(1))
+        >>> second = hidden, jg.Dense(np.full((2, 1), -3.0), np.ones(1))
+        >>> points = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
+        >>> round(float(jax.jit(jg.compare_networks)(first, second, points).r_squared), 6)
+        1.0
     """
     x, y = affine_triples(first, points), affine_triples(second, points)
     if fit_points is None:

@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jaxgeom._reprs import readable
+from jaxgeom._typing import PLANE
 from jaxgeom.analysis.incidence import Incidence, incidence
 from jaxgeom.analysis.rises import rises
 from jaxgeom.analysis.topology import check_bounded
@@ -141,7 +142,7 @@ def _critical(
     np.maximum.at(flat_dimension, highest[is_flat], dimension[is_flat])
     multiplicity = np.zeros((num_vertices, dim + 1), np.int64)
     multiplicity[:, 0], multiplicity[:, dim] = is_minimum, is_maximum & ~is_on_border
-    if dim == 2:
+    if dim == PLANE:
         multiplicity[:, 1] = multiplicity[:, 0] + multiplicity[:, 2] - index
     else:
         # parts of the cells below that a level joins; where it is no single vertex, by elimination

@@ -15,10 +15,13 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from jaxgeom._reprs import readable
-from jaxgeom._typing import Params
+from jaxgeom._typing import MATRIX, Params
 from jaxgeom.host.given import as_array
 from jaxgeom.networks.layers import Dense, check_one_piece, named_layers
 from jaxgeom.networks.models import activation_function
+
+MOST_UNITS_OF_TABLE = 16
+"""Hidden units whose codes all have a row in a table, of 65,536 rows at most."""
 
 MAX_CODE_UNITS = 32
 """Units whose sides fit into one integer."""
@@ -92,9 +95,15 @@ def pca(x: Float[Array | np.ndarray, "points dim"], num_components: int = 2) -> 
 
     Raises:
         ValueError: for fewer than one axis, or more than there are coordinates or points.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> axes = jg.pca(np.array([[0.0, 0.0, 0.0], [3.0, 3.0, 0.0], [6.0, 6.0, 0.0]]), 1)
+        >>> axes.components.shape, float(axes.explained_ratio[0].round(3))  # on one line
+        ((1, 3), 1.0)
     """
     x = _floats(x)
-    if x.ndim != 2:
+    if x.ndim != MATRIX:
         raise ValueError(f"points must have shape (points, dim), but {x.shape} was given.")
     if not 1 <= num_components <= min(x.shape):
         raise ValueError(
@@ -113,7 +122,14 @@ def pca(x: Float[Array | np.ndarray, "points dim"], num_components: int = 2) -> 
 def pca_coordinates(
     axes: PrincipalAxes, x: Float[Array | np.ndarray, "*frames points dim"]
 ) -> Float[Array, "*frames points _"]:
-    """Coordinates of points along principal axes; any number of frames with the same axes."""
+    """Coordinates of points along principal axes; any number of frames with the same axes.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> points = np.array([[0.0, 1.0], [2.0, 1.0], [4.0, 1.0]])
+        >>> abs(jg.pca_coordinates(jg.pca(points, 1), points)).round(4).tolist()
+        [[2.0], [0.0], [2.0]]
+    """
     return (_floats(x) - axes.mean) @ axes.components.T
 
 
@@ -125,6 +141,13 @@ def hyperplanes(params: Params) -> Hyperplanes:
 
     Raises:
         ValueError: for maxout units, which have two pieces.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> planes = jg.hyperplanes(network)
+        >>> planes.weight.tolist(), planes.bias.tolist()
+        ([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0])
     """
     first = _first_layer(params, "hyperplanes")
     weight, bias = jnp.asarray(first.kernel).T, jnp.asarray(first.bias)
@@ -136,6 +159,12 @@ def signed_distances(planes: Hyperplanes, x: Float[Array | np.ndarray, "points d
     """Distances of points from hyperplanes, positive where the unit's pre-activation is, (points, units).
 
     Infinite or nan where there is no hyperplane, as in ``planes.distance``.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.array([[3.0], [4.0]]), np.array([5.0])), jg.Dense(np.ones((1, 1)), np.zeros(1))
+        >>> jg.signed_distances(jg.hyperplanes(network), np.array([[0.0, 0.0]])).tolist()
+        [[1.0]]
     """
     value = _floats(x) @ planes.weight.T + planes.bias
     return _quotient(value, jnp.linalg.norm(planes.weight, axis=1))
@@ -148,6 +177,13 @@ def codes(planes: Hyperplanes, x: Float[Array | np.ndarray, "points dim"]) -> Co
 
     Raises:
         ValueError: for more than 32 units, whose sides are no longer one integer.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> sides = jg.codes(jg.hyperplanes(network), np.array([[0.5, -0.5], [0.5, 0.5]]))
+        >>> sides.bits.tolist(), sides.number.tolist()
+        ([[True, False], [True, True]], [1, 3])
     """
     num_units = planes.bias.shape[0]
     if num_units > MAX_CODE_UNITS:
@@ -172,8 +208,16 @@ def code_counts(
 
     Raises:
         ValueError: for more than 16 units: list the codes that occur instead, by ``numpy.unique``.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> x, y = jg.parity(2)
+        >>> sides = jg.codes(jg.hyperplanes(network), x)
+        >>> jg.code_counts(sides.number, (y[:, 0] > 0).astype(int), num_units=2, num_classes=2).tolist()
+        [[1, 0], [0, 1], [0, 1], [1, 0]]
     """
-    if not 0 <= num_units <= 16:
+    if not 0 <= num_units <= MOST_UNITS_OF_TABLE:
         raise ValueError(
             f"a table of all codes is for 0 to 16 units, but {num_units} were given; numpy.unique(number) lists the "
             "codes that occur."
@@ -190,6 +234,12 @@ def thresholds(params: Params) -> Float[Array, " units"]:
 
     Raises:
         ValueError: if the network has several inputs, or maxout units, which have two pieces.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.array([[2.0, -1.0]]), np.array([-1.0, 3.0])), jg.Dense(np.ones((2, 1)), np.zeros(1))
+        >>> jg.thresholds(network).tolist()
+        [0.5, 3.0]
     """
     first = _first_layer(params, "thresholds")
     if first.kernel.shape[-2] != 1:
@@ -212,6 +262,12 @@ def step_output(params: Params, x: Float[Array | np.ndarray, "points in"]) -> Fl
 
     Raises:
         ValueError: for hidden maxout units, which have no side.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> jg.step_output(network, np.array([[0.1, 9.0], [-1.0, 5.0], [-1.0, -1.0]]))[:, 0].tolist()
+        [1.0, 0.0, -1.0]
     """
     x = _floats(x)
     *hidden, (_, activation, last) = named_layers(params)
@@ -238,9 +294,16 @@ def linear_separability(
     Raises:
         TypeError: for anything that is not numbers.
         ValueError: for shapes that do not fit, or labels other than 0 and 1.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> x, y = jg.parity(2)
+        >>> found = jg.linear_separability(x, (y[:, 0] > 0).astype(int))  # XOR
+        >>> bool(found.is_separated)
+        False
     """
     x, labels = _floats(x), labels if isinstance(labels, jax.Array) else np.asarray(labels)
-    if x.ndim != 2 or np.shape(labels) != x.shape[:1]:
+    if x.ndim != MATRIX or np.shape(labels) != x.shape[:1]:
         raise ValueError(
             f"points of shape (points, dim) and a label for each are needed, but shapes {x.shape} and "
             f"{np.shape(labels)} were given."

@@ -20,6 +20,9 @@ from jaxgeom.host.inputs import as_key, as_keys
 from jaxgeom.networks.layers import Activation, Layers, check_finite, check_layers, slope_of, with_activation
 from jaxgeom.regions.cells import check_inputs, with_one_axis
 
+LEAST_REPLICATES = 10
+"""Fewer replicates say too little about their spread, from which the standard error is computed."""
+
 TOLERANCE = 1e-9
 """How deep a region must reach beyond the zero set of a unit that it is cut off by, in half widths of the box."""
 _EPS = np.finfo(np.float64).eps
@@ -127,7 +130,7 @@ def estimate_regions(
 
 
 def _check_numbers(num_samples: int, num_replicates: int) -> None:
-    if num_replicates < 10:
+    if num_replicates < LEAST_REPLICATES:
         raise ValueError(
             f"num_replicates must be at least 10, but {num_replicates} was given: the standard error is their spread."
         )

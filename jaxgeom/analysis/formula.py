@@ -14,6 +14,9 @@ from jaxgeom._typing import Params
 from jaxgeom.domains import Box
 from jaxgeom.networks.layers import Dense, layers_of, slope_of
 
+ONE_HIDDEN = 2
+"""Affine layers of a network with one hidden layer."""
+
 
 def latex_formula(params: Params, *, unit_box: Box | None = None, digits: int = 3) -> str:
     """The whole network with its numbers: ``f(x) = \\begin{bmatrix} … \\end{bmatrix} \\max\\left\\{ …, 0\\right\\} …``
@@ -28,6 +31,12 @@ def latex_formula(params: Params, *, unit_box: Box | None = None, digits: int = 
     Raises:
         ValueError: for populations, digits below one, a box of another dimension, or activations other than ReLU, the
             absolute value, and none.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.array([[2.0]]), np.zeros(1)), jg.Dense(np.array([[1.0]]), np.array([-0.5]))
+        >>> print(jg.latex_formula(network))
+        f(x) = 1 \\max\\left\\{ 2 \\begin{bmatrix} x_{1} \\end{bmatrix},\\ 0 \\right\\} - 0.5
     """
     layers = _checked(params, digits)
     if unit_box is not None:
@@ -52,7 +61,7 @@ def latex_sum(params: Params, *, digits: int = 3) -> str:
     """The same of a network with one hidden layer and one output as a sum over its units, which needs no amsmath:
     ``f(x) = 2 \\max(x_1 + x_2 + 1, 0) - …``, as matplotlib can show it."""
     layers = _checked(params, digits)
-    if len(layers) != 2 or len(layers[1].bias) != 1:
+    if len(layers) != ONE_HIDDEN or len(layers[1].bias) != 1:
         raise ValueError("a sum over units is written for one hidden layer and one output; use latex_formula.")
     (kernel, bias, _), (out, constant, _) = layers
     before, after = {0.0: (r"\max(", ", 0)"), -1.0: ("|", "|"), 1.0: ("(", ")")}[_slope(layers[0])]

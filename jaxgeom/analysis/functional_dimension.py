@@ -123,10 +123,18 @@ def batch_functional_dimension(
     Args:
         layers: one network, or a population with any leading axes.
         points: (points, in).
-        activation, progress: as for :func:`functional_dimension`.
+        activation: what follows the hidden layers, if they do not say it: names or slopes of units of one kink.
+        progress: show a progress bar; a string is its title.
 
     Raises:
         TypeError, ValueError: as :func:`functional_dimension`, and for points of another dimension, or not finite.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> points = np.array([[0.5, 0.5], [0.5, -0.5]])
+        >>> int(jg.batch_functional_dimension(network, points).dimension)  # at most one for each point, here
+        2
     """
     at = np.asarray(points_of(points, None))
 

@@ -33,7 +33,16 @@ _PAIRS_AT_ONCE = 1 << 20
 
 
 def edge_lengths(complex_: PlanarComplex) -> Float[np.ndarray, " edges"]:
-    """Length of each edge of a complex; infinite for edges with an end at infinity."""
+    """Length of each edge of a complex; infinite for edges with an end at infinity.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> complex_ = jg.enumerate_regions(network, jg.box(-1, 1))
+        >>> lengths = jg.edge_lengths(complex_)  # eight edges on the border of the square, four inside
+        >>> lengths.shape, float(lengths.sum().round(6))
+        ((12,), 12.0)
+    """
     check_is_planar(complex_, "the length of edges")
     start, stop = np.moveaxis(complex_.vertices[complex_.edges], 1, 0)
     length = np.hypot(*(stop - start).T)
@@ -57,6 +66,13 @@ def boundary_length(
 
     Raises:
         ValueError: if the widths leave out units that make edges.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> complex_ = jg.enumerate_regions(network, jg.box(-1, 1))
+        >>> [lengths.round(6).tolist() for lengths in jg.boundary_length(complex_)]  # of two units in one layer
+        [[2.0, 2.0]]
     """
     check_is_planar(complex_, "the length of boundaries")
     inner = complex_.edge_layer >= 0
@@ -78,6 +94,13 @@ def region_density(complex_: PlanarComplex) -> float:
 
     Raises:
         ValueError: if the complex covers the whole plane.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> complex_ = jg.enumerate_regions(network, jg.box(-1, 1))
+        >>> jg.region_density(complex_)
+        1.0
     """
     check_bounded(complex_, "the density of regions")
     return complex_.num_faces / float(complex_.area.sum())
@@ -85,7 +108,15 @@ def region_density(complex_: PlanarComplex) -> float:
 
 def inradius(complex_: PlanarComplex) -> Float[np.ndarray, " faces"]:
     """Radius of the largest circle in each face; NaN for unbounded faces. For the centres, see
-    :func:`jaxgeom.regions.inscribed.inscribed_circles`."""
+    :func:`jaxgeom.regions.inscribed.inscribed_circles`.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> complex_ = jg.enumerate_regions(network, jg.box(-1, 1))
+        >>> jg.inradius(complex_).round(6).tolist()
+        [0.5, 0.5, 0.5, 0.5]
+    """
     return inscribed_circles(complex_).radius
 
 
@@ -114,6 +145,14 @@ def distance_to_decision_boundary(
     Args:
         complex_: regions of one network on a bounded domain, or their :func:`jaxgeom.decision_boundary`.
         points: any number of points.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> complex_ = jg.enumerate_regions(network, jg.box(-1, 1))
+        >>> found = jg.distance_to_decision_boundary(complex_, [[0.5, 0.5], [0.0, 0.0]])
+        >>> found.distance.round(4).tolist()
+        [0.0, 0.7071]
     """
     boundary = complex_ if isinstance(complex_, Boundary) else decision_boundary(complex_)
     points = np.asarray(points_of(points, 2))
@@ -164,6 +203,13 @@ def distance_to_boundary(
         layers: one network with inputs of any dimension. For populations, ``vmap``.
         x: points, shape (points, in).
         activation: what follows the hidden layers, if they do not say it; see :func:`jaxgeom.enumerate_regions`.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> found = jg.distance_to_boundary(network, [[0.5, 0.25], [-3.0, 4.0]])
+        >>> found.distance.tolist(), found.unit.tolist()
+        ([0.25, 3.0], [1, 0])
     """
     with jax.enable_x64(True):
         x = points_of(x)
@@ -191,8 +237,16 @@ def local_complexity(
     to those.
 
     Args:
-        layers, x, activation: as for :func:`distance_to_boundary`.
+        layers: one network with inputs of any dimension. For populations, ``vmap``.
+        x: points, shape (points, in).
         radius: Euclidean, in input space.
+        activation: what follows the hidden layers, if they do not say it; see :func:`jaxgeom.enumerate_regions`.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> jg.local_complexity(network, [[0.1, 0.1], [0.1, 3.0], [2.0, 2.0]], 0.5).tolist()
+        [2, 1, 0]
     """
     with jax.enable_x64(True):
         given = as_array(radius, "the radius")
@@ -214,10 +268,16 @@ def image_lengths(
     Args:
         layers: one network; for populations, ``vmap``.
         curve: the vertices in order, shape (points, in).
-        activation: as for :func:`distance_to_boundary`.
+        activation: what follows the hidden layers, if they do not say it; see :func:`jaxgeom.enumerate_regions`.
 
     Returns:
         The lengths of the polyline itself, of its image after each hidden layer, and of that under the whole network.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> jg.image_lengths(network, [[-1.0, 0.5], [0.0, 0.5], [1.0, 0.5]]).tolist()  # input, hidden layer, output
+        [2.0, 1.0, 1.0]
     """
     with jax.enable_x64(True):
         curve = points_of(curve, what="the vertices of the curve")

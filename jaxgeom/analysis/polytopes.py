@@ -171,7 +171,8 @@ def other_side(
     """Whether functions have, inside cells, the sign that they do not have at the cells' points.
 
     Args:
-        cube, cells: the network, and cells.
+        cube: the network on the cube [-1, 1]^d.
+        cells: some of its cells.
         row: one function for each cell.
         is_asked: for which cells to find out.
         tol: how far, on the cube, the part must reach beyond the function's zero set.
@@ -232,7 +233,12 @@ def _by_first_layer(
     positive within a few steps of affine scaling.
 
     Args:
-        exists, points: as in :class:`OtherSide`; answers are written there.
+        cube: the network on the cube [-1, 1]^d.
+        cells: some of its cells.
+        objective: for each cell, the function that is to be positive somewhere.
+        asked: the cells for which to find out.
+        exists: where answers are written: whether there is such a part.
+        points: where a point of each such part is written.
 
     Returns:
         Those of the cells that are left.

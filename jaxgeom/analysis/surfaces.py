@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jaxgeom._reprs import readable
+from jaxgeom._typing import PAIR, SPACE
 from jaxgeom.domains import Box, checked_box
 from jaxgeom.networks.layers import Activation, Layers, check_finite, check_layers, with_activation
 from jaxgeom.regions.cells import with_one_axis
@@ -137,7 +138,7 @@ def decision_surface(
 def check_has_surface(networks: Layers, domain: Box) -> None:
     """A ValueError for networks that have no decision surface in a box: with other than three inputs or one output."""
     inputs, outputs, dim = networks[0].kernel.shape[-2], networks[-1].bias.shape[-1], len(domain.low)
-    if not inputs == dim == 3:
+    if not inputs == dim == SPACE:
         raise ValueError(
             f"a decision surface needs three inputs and a box with dim=3, but the first layer takes {inputs} inputs "
             f"and the box has {dim} dimensions."
@@ -193,7 +194,7 @@ def _components(
     num_edges = np.bincount(component[polygon[order[np.append(True, ~is_same)[: len(order)]]]], minlength=count)
     num_polygons = np.bincount(component, minlength=count)
     is_closed = np.bincount(component[polygon], times[edge] == 1, minlength=count) == 0
-    is_plain = np.bincount(component[polygon], times[edge] > 2, minlength=count) == 0
+    is_plain = np.bincount(component[polygon], times[edge] > PAIR, minlength=count) == 0
     return component, num_vertices - num_edges + num_polygons, is_closed, is_plain
 
 

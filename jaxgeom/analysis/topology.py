@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from jaxgeom._reprs import readable
+from jaxgeom._typing import PAIR, SPACE
 from jaxgeom.analysis.incidence import Incidence, characteristics, components, incidence
 from jaxgeom.domains import Box, PlanarDomain, exact_domain
 from jaxgeom.networks.layers import Activation, Layers, check_finite, with_activation
@@ -128,7 +129,7 @@ def check_bounded(layers: Layers, domain: PlanarDomain) -> Layers:
     """
     start = exact_domain(domain)
     if isinstance(start, Box):
-        if len(start.low) != 3:
+        if len(start.low) != SPACE:
             raise ValueError(
                 f"a domain of two or three dimensions is needed, but the box has {len(start.low)}. Take a slice: "
                 "jaxgeom.on_plane for planes."
@@ -177,8 +178,8 @@ def _topologies(complexes: list[PlanarComplex] | list[SpatialComplex], num_outpu
     num_components = numbers(own[np.unique(component)])
     euler = numbers(own, characteristics(cells, own))
     num_cavities = np.zeros_like(num_components)
-    if cells.dim == 3:
-        if num_classes == 2:  # what the one class leaves is the other
+    if cells.dim == SPACE:
+        if num_classes == PAIR:  # what the one class leaves is the other
             num_cavities = numbers(own[_inner(cells, component)])[:, ::-1]
         else:
             for index in range(num_classes):

@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float32, Int32, ScalarLike
 
 from jaxgeom._reprs import readable
-from jaxgeom._typing import RandomKey
+from jaxgeom._typing import PAIR, RandomKey
 from jaxgeom.host.inputs import as_array, as_key
 
 Range: TypeAlias = tuple[ScalarLike, ScalarLike]
@@ -56,6 +56,12 @@ def spirals(
 
     Raises unless the sizes are integers from 1 up and the noise and both radii at least 0.
     Source: the code of Dan Lu's notebook "Spiraling out of Neural Nets", after Karpathy's CS231n notes.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> x, y = jg.spirals(jax.random.key(0), num_per_class=50)
+        >>> x.shape, y.shape, int(y.max())
+        ((150, 2), (150,), 2)
     """
     key = as_key(key)
     shape = (_size("num_classes", num_classes), _size("num_per_class", num_per_class))
@@ -78,6 +84,12 @@ def rings(
 
     Raises unless ``num_per_class`` is an integer from 1 up and the radii are at least 0.
     Source: two rings as in an introductory notebook on what hidden units do.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> x, y = jg.rings(jax.random.key(0), num_per_class=50)
+        >>> x.shape, bool((x[y == 0] ** 2).sum(axis=1).max() < (x[y == 1] ** 2).sum(axis=1).min())
+        ((100, 2), True)
     """
     key = as_key(key)
     shape = (_size("num_per_class", num_per_class), 2)
@@ -113,6 +125,12 @@ def disk_with_holes(
     Source: Naitzat, Zhitnikov and Lim, "Topology of deep neural networks" (2020), arXiv:2004.06093, with the
     parameters of Matt Johnson's "Animating How Neural Networks Detangle Classes" (2022). His code fails if
     too few of ``5 · num_negative`` points survive, and lets holes merge, which changes the topology.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> x, y = jg.disk_with_holes(jax.random.key(0), num_negative=60, num_positive=40, num_holes=4)
+        >>> x.shape, int(y.sum())
+        ((100, 2), 40)
     """
     key = as_key(key)
     num_negative = _size("num_negative", num_negative)
@@ -145,6 +163,12 @@ def line_segments(
     Raises unless the sizes are integers from 1 up and ``length > 0``.
     Source: Matt Johnson, "Animating How Neural Networks Detangle Classes" (2022); his demonstration has 5 + 5
     segments of length 0.2 with 50 points each.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> x, y = jg.line_segments(jax.random.key(0), num_negative=2, num_positive=1, num_per_segment=5)
+        >>> x.shape, int(y.sum())
+        ((15, 2), 5)
     """
     key = as_key(key)
     num_negative = _size("num_negative", num_negative)
@@ -165,6 +189,12 @@ def parity(dim: int = 2) -> Dataset:
     The target is +1 where an odd number of coordinates is +1, else -1; float32 of shape ``(points, 1)``. The
     last coordinate changes fastest, as in ``itertools.product([-1, 1], repeat=dim)``.
     Raises unless ``dim`` is an integer from 1 to ``MAX_PARITY_DIM``. Source: Minsky and Papert, "Perceptrons" (1969).
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> x, y = jg.parity(2)
+        >>> x.tolist(), y[:, 0].tolist()
+        ([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]], [-1.0, 1.0, 1.0, -1.0])
     """
     dim = _size("dim", dim)
     _require(dim <= MAX_PARITY_DIM, "dim", dim, f"1 to {MAX_PARITY_DIM}", "Draw some corners at random.")
@@ -180,6 +210,12 @@ def damped_sine(*, low: float = -10.0, high: float = 10.0, step: float = 0.1, re
     float64 and rounded once. ``reverse`` turns the targets round, not the inputs: large swings on the right.
     Raises unless ``low < high`` and ``step > 0``, all finite.
     Source: the regression data of an introductory notebook on what hidden units do.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> x, y = jg.damped_sine(low=0, high=2, step=0.5)
+        >>> x[:, 0].tolist(), y.shape
+        ([0.0, 0.5, 1.0, 1.5], (4, 1))
     """
     x = _half_open(low, high, step)[:, None]
     y = np.sin(3 * x) * np.exp(-x / 8)
@@ -192,6 +228,11 @@ def mesh_grid(*, low: float = -5.0, high: float = 5.0, step: float = 0.1, dim: i
     The defaults give exactly 100 values an axis, 10,000 points; computed in float64 and rounded once.
     Raises unless ``low < high`` and ``step > 0``, all finite, and ``dim`` is an integer from 1 up.
     Source: the space-stretching demonstration, which follows points through the layers of a network.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> jg.mesh_grid(low=0, high=1, step=0.5).tolist()
+        [[0.0, 0.0], [0.0, 0.5], [0.5, 0.0], [0.5, 0.5]]
     """
     axes = [_half_open(low, high, step)] * _size("dim", dim)
     return jnp.asarray(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, dim), jnp.float32)
@@ -201,6 +242,11 @@ def line_grid(*, low: float = -1.0, high: float = 1.0, num_points: int = 50) -> 
     """A column of evenly spaced points without labels, from ``low`` to ``high``, both included.
 
     Raises unless ``low < high``, both finite, and ``num_points >= 2``. Source: the space-stretching demonstration.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> jg.datasets.line_grid(num_points=5)[:, 0].tolist()
+        [-1.0, -0.5, 0.0, 0.5, 1.0]
     """
     _check_limits(low, high)
     num_points = _size("num_points", num_points, minimum=2)
@@ -211,6 +257,11 @@ def gaussian_cloud(key: RandomKey, *, num_points: int = 1000, dim: int = 2) -> F
     """Independent standard normal points without labels.
 
     Raises unless the sizes are integers from 1 up. Source: the space-stretching demonstration.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> jg.gaussian_cloud(jax.random.key(0), num_points=10, dim=3).shape
+        (10, 3)
     """
     key = as_key(key)
     return jax.random.normal(key, (_size("num_points", num_points), _size("dim", dim)), jnp.float32)
@@ -222,6 +273,12 @@ def moons(key: RandomKey, *, num_points: int = 100, noise: ScalarLike = 0.0) -> 
     With ``t`` evenly spaced from 0 to π, class 0 (``num_points // 2`` points) is ``(cos t, sin t)`` and class
     1 ``(1 - cos t, 1/2 - sin t)``.
     Raises unless ``num_points >= 2`` and ``noise >= 0``. Source: make_moons of scikit-learn.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> x, y = jg.datasets.moons(jax.random.key(0), num_points=11)
+        >>> x.shape, int(y.sum())
+        ((11, 2), 6)
     """
     key = as_key(key)
     num_lower = _size("num_points", num_points, minimum=2) - num_points // 2
@@ -236,6 +293,12 @@ def circles(key: RandomKey, *, num_points: int = 100, noise: ScalarLike = 0.0, f
 
     Class 0 (``num_points // 2`` points) has radius 1, class 1 radius ``factor``.
     Raises unless ``num_points >= 2``, ``noise >= 0`` and ``0 <= factor < 1``. Source: make_circles of scikit-learn.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> x, y = jg.datasets.circles(jax.random.key(0), num_points=10, factor=0.5)
+        >>> sorted({round(float(radius), 3) for radius in (x**2).sum(axis=1) ** 0.5})
+        [0.5, 1.0]
     """
     key = as_key(key)
     num_inner = _size("num_points", num_points, minimum=2) - num_points // 2
@@ -251,6 +314,12 @@ def blobs(
 
     Classes are as equal as possible, the first ones taking the remainder. Rows are shuffled.
     Raises unless the sizes are integers from 1 up and ``cluster_std >= 0``. Source: make_blobs of scikit-learn.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> x, y = jg.datasets.blobs(jax.random.key(0), num_points=7, dim=4)
+        >>> x.shape, sorted(y.tolist())
+        ((7, 4), [0, 0, 0, 1, 1, 2, 2])
     """
     key = as_key(key)
     shape = (_size("num_points", num_points), _size("dim", dim))
@@ -267,6 +336,12 @@ def checkerboard(key: RandomKey, *, num_points: int = 1000, num_cells: int = 4) 
 
     The label is the parity of column plus row, 0 in the corner at ``(-1, -1)``; two cells a side make XOR.
     Raises unless the sizes are integers from 1 up. Source: common in the field, no one definition.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> x, y = jg.datasets.checkerboard(jax.random.key(0), num_points=20, num_cells=2)
+        >>> bool(((x[:, 0] * x[:, 1] < 0) == y).all())
+        True
     """
     key = as_key(key)
     num_cells = _size("num_cells", num_cells)
@@ -280,6 +355,12 @@ def split(key: RandomKey, dataset: Dataset, *, train_fraction: float = 0.8) -> t
 
     ``train`` gets ``train_fraction`` of the points, rounded to the nearest integer.
     Raises when either part would be empty, or ``x`` and ``y`` differ in their number of rows.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> train, test = jg.split(jax.random.key(0), jg.parity(4), train_fraction=0.75)
+        >>> train.x.shape, test.x.shape
+        ((12, 4), (4, 4))
     """
     key = as_key(key)
     x, y = as_array("x", dataset[0]), as_array("y", dataset[1])
@@ -391,7 +472,7 @@ def _known(value: Any, otherwise: float) -> float:
 
 
 def _radius_range(name: str, value: Any) -> tuple[Array, Array]:
-    is_pair = isinstance(value, tuple) and len(value) == 2
+    is_pair = isinstance(value, tuple) and len(value) == PAIR
     _require(is_pair, name, value, "pairs of radii, as in (0.2, 1.0)", error=TypeError)
     low, high = (_scalar(f"{name}[{i}]", value[i], is_zero_allowed=True) for i in range(2))
     return low, high

@@ -16,7 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Num, Shaped
 
+from jaxgeom._typing import MATRIX
 from jaxgeom.host.inputs import as_array
+
+MOST_SHOWN = 4
+"""Wrong values that a message lists."""
 
 PerPoint: TypeAlias = Callable[[Any, Any], Array]
 """A loss or an accuracy: from outputs (points, out) and targets to numbers (points,)."""
@@ -36,6 +40,12 @@ def softmax_cross_entropy(
     Raises:
         ValueError: for other shapes, one-hot targets, or labels that are no classes.
         TypeError: for targets that are neither integers nor bool.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> loss = jg.losses.softmax_cross_entropy(np.zeros((5, 2)), [0, 1, 1, 0, 1])
+        >>> loss.shape, round(float(loss.mean()), 3)  # log 2
+        ((5,), 0.693)
     """
     outputs, labels = _classes("softmax_cross_entropy", "binary_cross_entropy", outputs, targets)
     log_probabilities = jax.nn.log_softmax(outputs)
@@ -55,6 +65,12 @@ def binary_cross_entropy(
 
     Raises:
         ValueError: for other shapes, one-hot targets, or other values.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> signs, labels = (jg.losses.binary_cross_entropy(np.array([[3.0], [-1.0]]), y) for y in ([1, -1], [1, 0]))
+        >>> signs.shape, bool((signs == labels).all())
+        ((2,), True)
     """
     outputs, is_positive = _sides("binary_cross_entropy", "softmax_cross_entropy", outputs, targets)
     logits = outputs[:, 0]
@@ -72,6 +88,11 @@ def squared_error(
 
     Raises:
         ValueError: for other shapes, such as class labels of several outputs.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> jg.losses.squared_error(np.array([[1.0, 3.0]]), np.array([[1.0, 1.0]])).tolist()
+        [2.0]
     """
     outputs, targets = _numbers("squared_error", outputs, targets)
     return jnp.mean((outputs - targets) ** 2, axis=1)
@@ -83,6 +104,11 @@ def percentage_error(
     """Absolute error over the size of the target, averaged over the outputs (1 is 100 %).
 
     Targets smaller than 1e-8 in size are taken as 1e-8. Arguments and errors are those of :func:`squared_error`.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> jg.losses.percentage_error(np.array([[3.0], [1.0]]), np.array([[2.0], [-1.0]])).tolist()
+        [0.5, 2.0]
     """
     outputs, targets = _numbers("percentage_error", outputs, targets)
     return jnp.mean(jnp.abs(outputs - targets) / jnp.maximum(jnp.abs(targets), _SMALLEST_TARGET), axis=1)
@@ -94,6 +120,11 @@ def class_is_right(
     """Whether the largest output is that of the label; never where an output is NaN.
 
     Arguments and errors are those of :func:`softmax_cross_entropy`; see :func:`side_is_right` for a single output.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> jg.losses.class_is_right(np.array([[0.1, 0.9], [0.8, 0.2]]), [1, 1]).tolist()
+        [True, False]
     """
     outputs, labels = _classes("class_is_right", "side_is_right", outputs, targets)
     return (jnp.argmax(outputs, axis=1) == labels) & ~jnp.any(jnp.isnan(outputs), axis=1)
@@ -110,6 +141,11 @@ def side_is_right(
 
     Raises:
         ValueError: for other shapes, several outputs, or integers other than 0 and 1, or -1 and 1.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> jg.losses.side_is_right(np.array([[0.3], [-2.0], [1.0]]), [1, 0, 0]).tolist()
+        [True, True, False]
     """
     outputs, is_positive = _sides("side_is_right", "class_is_right", outputs, targets)
     return jnp.where(is_positive, outputs[:, 0] > 0, outputs[:, 0] <= 0)
@@ -118,7 +154,14 @@ def side_is_right(
 def is_right(
     outputs: Float[Array | np.ndarray, "points out"], targets: Shaped[Array | np.ndarray, "..."]
 ) -> Bool[Array, " points"]:
-    """Which points are right: :func:`side_is_right` for one output, :func:`class_is_right` for several."""
+    """Which points are right: :func:`side_is_right` for one output, :func:`class_is_right` for several.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> one, two = np.array([[0.3]]), np.array([[0.3, 0.7]])
+        >>> jg.losses.is_right(one, [1]).tolist(), jg.losses.is_right(two, [0]).tolist()
+        ([True], [False])
+    """
     outputs = _outputs("is_right", outputs)
     return side_is_right(outputs, targets) if outputs.shape[1] == 1 else class_is_right(outputs, targets)
 
@@ -200,7 +243,7 @@ def _check_no_pairs(kind: str, function: PerPoint, outputs: Any, targets: Any) -
 
 def _outputs(name: str, outputs: Any) -> Array:
     outputs = jnp.asarray(as_array(f"the outputs of {name}", outputs))
-    if outputs.ndim != 2 or outputs.shape[1] < 1:
+    if outputs.ndim != MATRIX or outputs.shape[1] < 1:
         raise ValueError(
             f"{name} needs outputs of shape (points, out), but they have shape {outputs.shape}. Use outputs[:, None] "
             "for one output a point, and jax.vmap for populations."
@@ -223,7 +266,7 @@ def _column(name: str, outputs: Array, targets: Array | np.ndarray) -> Array | n
     """Labels (points,) from (points,) or (points, 1)."""
     num = outputs.shape[0]
     if targets.shape not in ((num,), (num, 1)):
-        is_one_hot = targets.ndim == 2
+        is_one_hot = targets.ndim == MATRIX
         remedy = "Use jnp.argmax(targets, axis=1) for one-hot targets." if is_one_hot else "Use one label a point."
         raise ValueError(
             f"{name} needs labels of shape ({num},) or ({num}, 1), but targets have shape {targets.shape}. {remedy}"
@@ -235,7 +278,7 @@ def _classes(name: str, other: str, outputs: Any, targets: Any) -> tuple[Array, 
     """Outputs of at least two classes, and their labels (points,)."""
     outputs = _outputs(name, outputs)
     num_classes = outputs.shape[1]
-    if num_classes < 2:
+    if num_classes == 1:
         raise ValueError(f"{name} needs an output for each class, but there is one output; use {other} for that.")
     labels = _column(name, outputs, _targets(name, outputs, targets))
     if jnp.issubdtype(labels.dtype, jnp.floating):
@@ -301,4 +344,4 @@ def _check_labels(name: str, num_classes: int, labels: Any) -> None:
 
 
 def _some(values: np.ndarray) -> str:
-    return ", ".join(f"{value:g}" for value in values[:4]) + (", …" if len(values) > 4 else "")
+    return ", ".join(f"{value:g}" for value in values[:MOST_SHOWN]) + (", …" if len(values) > MOST_SHOWN else "")

@@ -29,27 +29,6 @@ int64_t cost(const Source &source) {
 
 constexpr int64_t kDeep = 256;  // units; the recursion of larger networks only runs on the pool's stacks
 
-// job(i) for all i below num, on the threads of the pool. Errors of jobs are those of the call.
-template <class Job>
-void for_all(int64_t num, int threads, int64_t block, bool needs_stack, const Job &job) {
-    std::atomic<int64_t> following{0};
-    std::atomic<bool> is_out_of_memory{false};
-    const std::function<void(int)> work = [&](int) {
-        try {
-            for (;;) {
-                const int64_t first = following.fetch_add(block), last = std::min(num, first + block);
-                if (first >= num) return;
-                for (int64_t i = first; i < last; i++) job(i);
-            }
-        } catch (const std::bad_alloc &) {
-            is_out_of_memory = true;
-        }
-    };
-    const int useful = static_cast<int>(std::min<int64_t>(threads, (num + block - 1) / block));
-    if ((useful <= 1 && !needs_stack) || !pool().run(std::max(useful, 1), work)) work(0);
-    if (is_out_of_memory) throw std::bad_alloc();
-}
-
 // Counts by alone(i) for each network or, where these are few, by together(i), which is false if threads cannot share it.
 template <class Alone, class Together>
 void count_all(const Source &source, int64_t num, int threads, bool are_small, int64_t *counts, uint8_t *degenerate, const std::atomic<int> *stop, const Alone &alone, const Together &together) {
@@ -66,21 +45,6 @@ void count_all(const Source &source, int64_t num, int threads, bool are_small, i
         note(i, together(i, counted) ? counted : alone(i));
     }
 }
-// job() on so many threads at once; false if the pool cannot.
-template <class Job>
-bool share_among(int threads, const Job &job) {
-    std::atomic<bool> is_out_of_memory{false};
-    const bool ran = pool().run(threads, [&](int) {
-        try {
-            job();
-        } catch (const std::bad_alloc &) {
-            is_out_of_memory = true;
-        }
-    });
-    if (is_out_of_memory) throw std::bad_alloc();
-    return ran;
-}
-
 void count_in_plane(const Source &source, const Domain &domain, int64_t num, int wanted, int64_t *counts, uint8_t *degenerate, const std::atomic<int> *stop) {
     const int threads = wanted == 0 && num < kWakes && num * cost(source) < kWakes ? 1 : num_threads(wanted);
     count_all(source, num, threads, num_units(source) < 48, counts, degenerate, stop, [&](int64_t i) { return count(source, i, domain, stop); }, [&](int64_t i, Counted &counted) {
@@ -223,9 +187,14 @@ JAXGEOM_EXPORT void *jaxgeom_spaces(
         const auto *flag = reinterpret_cast<const std::atomic<int> *>(stop);
         batch = new SpaceBatch;
         batch->members.resize(num);
-        for_all(num, num_threads(threads), 1, num_units(source) > kDeep, [&](int64_t i) {
-            if (!(flag && *flag)) batch->members[i] = cells_in_box(source, i, Box{low, high}, max_cells, at_surface != 0, flag);
-        });
+        const int useful = num_threads(threads);
+        if (num >= 2 * useful || useful == 1 || num_units(source) < 12) {
+            for_all(num, useful, 1, num_units(source) > kDeep, [&](int64_t i) {
+                if (!(flag && *flag)) batch->members[i] = cells_in_box(source, i, Box{low, high}, max_cells, at_surface != 0, 1, flag);
+            });
+        } else {
+            for (int64_t i = 0; i < num && !(flag && *flag); i++) batch->members[i] = cells_in_box(source, i, Box{low, high}, max_cells, at_surface != 0, useful, flag);
+        }
         if (flag && *flag) throw std::bad_alloc();
         return batch;
     } catch (const std::bad_alloc &) {
@@ -238,7 +207,7 @@ JAXGEOM_EXPORT void jaxgeom_spaces_sizes(void *handle, int64_t index, int64_t *s
     const SpaceArrays &a = static_cast<SpaceBatch *>(handle)->members[index];
     const int64_t dim = static_cast<int64_t>(a.num_faces.size()) - 1;
     const int64_t values[] = {dim > 0 ? a.num_faces[0] : 0, static_cast<int64_t>(a.edges.size() / 2), static_cast<int64_t>(a.facet_cells.size() / 2),
-                              static_cast<int64_t>(a.facet_vertices.size()), static_cast<int64_t>(a.volume.size()), static_cast<int64_t>(a.cell_vertices.size()),
+                              static_cast<int64_t>(a.facet_vertices.size()), a.num_cells, static_cast<int64_t>(a.cell_vertices.size()),
                               a.is_degenerate, a.is_consistent, a.is_finite, a.is_complete};
     std::memcpy(sizes, values, sizeof values);
 }

@@ -21,6 +21,11 @@ from jaxtyping import Array, Bool, Float, Int, Int64, UInt8
 
 from jaxgeom.host.signals import answer, deferred
 
+_NO_MEMORY = -4
+"""What the engine's count of a single network returns where memory is not enough."""
+_FEW_NETWORKS = 8
+"""So many networks or fewer leave most of the widest vectors empty."""
+
 _HANDLER = "jaxgeom_count"
 _LONG = 2_000_000  # networks x units², about 30 ms: work that Ctrl-C should be able to end
 
@@ -130,7 +135,8 @@ def count_one(
         numbers: kernels and biases in turn, one after the other, all of one type.
         widths: 2, then the units of each layer, the outputs last.
         is_float32: the type of the numbers, or else float64.
-        corners, cycles: as for :func:`count`.
+        corners: homogeneous points (x, y, w) of the domain.
+        cycles: for each face of the domain, the numbers of its corners in order.
 
     Raises:
         MemoryError: if there is not enough memory.
@@ -140,7 +146,7 @@ def count_one(
     """
     domain = _domain(corners.tobytes(), cycles)
     found = loaded().jaxgeom_count_one(*_relu_network(widths), numbers, is_float32, *domain)
-    if found == -4:
+    if found == _NO_MEMORY:
         raise MemoryError("not enough memory to count the regions of this network.")
     return found >> 1, found > 0 and bool(found & 1)
 
@@ -199,7 +205,8 @@ def lines(
     Args:
         arrays: kernels (networks, in, out) and biases (networks, out) in turn, those of the affine output last.
         slopes: for all hidden units, what a pre-activation that is not positive is multiplied by.
-        start, stop: two different points of each line; one set for all networks, or one for each.
+        start: a point of each line; one set for all networks, or one for each.
+        stop: another point of each line.
         is_infinite: whether lines go on beyond their two points.
         has_ends: whether the patterns at both ends are wanted as well.
         threads: 0 for all cores. The results are the same for any number.
@@ -253,7 +260,9 @@ def traced_count(
 
     Args:
         arrays: kernels and biases in turn, with any leading axes; float32 or float64.
-        slopes, corners, cycles: as for :func:`count`.
+        slopes: for all hidden units, what a pre-activation that is not positive is multiplied by.
+        corners: homogeneous points (x, y, w) of the domain.
+        cycles: for each face of the domain, the numbers of its corners in order.
         otherwise: the same count on the host, from NumPy arrays with the same leading axes.
         integer: dtype of the counts, int32 or int64.
     """
@@ -308,7 +317,7 @@ class Network:
             (ctypes.c_int64 * (len(shapes) + 1))(own[0].shape[-2], *[shape[-1] for shape in shapes]),
             pointers(*map(pointer, own[::2])),
             pointers(*map(pointer, own[1::2])),
-            bytes([array.itemsize == 4 for array in own]),
+            bytes([array.dtype == np.float32 for array in own]),
             np.asarray(slopes, np.float64).tobytes(),
         )
         if corners is not None:
@@ -444,7 +453,7 @@ def train_target(num_networks: int) -> str:
 
     Few networks leave most of the widest vectors empty, which are slower then than narrower ones.
     """
-    names = [name for name, library in trainers().items() if name != "avx512" or num_networks > 8]
+    names = [name for name, library in trainers().items() if name != "avx512" or num_networks > _FEW_NETWORKS]
     return _registered_trainer(names[-1])
 
 

@@ -2,9 +2,13 @@
 // whoever finds the pool at work does its own job alone.
 #pragma once
 
+#include <algorithm>
+#include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <vector>
 #if !defined(_WIN32)
@@ -91,6 +95,42 @@ inline Pool &pool() {
     (void)registered;
 #endif
     return *current;
+}
+
+// job(i) for all i below num, on the threads of the pool. Errors of jobs are those of the call.
+template <class Job>
+void for_all(int64_t num, int threads, int64_t block, bool needs_stack, const Job &job) {
+    std::atomic<int64_t> following{0};
+    std::atomic<bool> is_out_of_memory{false};
+    const std::function<void(int)> work = [&](int) {
+        try {
+            for (;;) {
+                const int64_t first = following.fetch_add(block), last = std::min(num, first + block);
+                if (first >= num) return;
+                for (int64_t i = first; i < last; i++) job(i);
+            }
+        } catch (const std::bad_alloc &) {
+            is_out_of_memory = true;
+        }
+    };
+    const int useful = static_cast<int>(std::min<int64_t>(threads, (num + block - 1) / block));
+    if ((useful <= 1 && !needs_stack) || !pool().run(std::max(useful, 1), work)) work(0);
+    if (is_out_of_memory) throw std::bad_alloc();
+}
+
+// job() on so many threads at once; false if the pool cannot.
+template <class Job>
+bool share_among(int threads, const Job &job) {
+    std::atomic<bool> is_out_of_memory{false};
+    const bool ran = pool().run(threads, [&](int) {
+        try {
+            job();
+        } catch (const std::bad_alloc &) {
+            is_out_of_memory = true;
+        }
+    });
+    if (is_out_of_memory) throw std::bad_alloc();
+    return ran;
 }
 
 }  // namespace jaxgeom

@@ -8,9 +8,8 @@
 // within |inverse of N| (|r| + t). Exact vertices are ratios of determinants of exact functions.
 #include "spaces.h"
 
+#include "assemble.h"
 #include "exact.h"
-#include "faces.h"
-#include "polytope.h"
 #include "sharp.h"
 
 namespace jaxgeom {
@@ -36,9 +35,6 @@ struct Entry {  // a cell on its way into a layer: where the functions of the la
     mutable double sharp_input = 0, sharp_delta = 0;
     mutable std::vector<std::unique_ptr<ExactFunction>> exact{};
 };
-
-inline bool has_bit(const uint64_t *bits, int i) { return bits[i >> 6] >> (i & 63) & 1; }
-inline void set_bit(uint64_t *bits, int i) { bits[i >> 6] |= uint64_t(1) << (i & 63); }
 
 // The point that lies on as many hyperplanes as there are dimensions, by determinants; entries are all 0 if there is none.
 ExactFunction meet_of(const std::vector<const ExactFunction *> &rows) {
@@ -88,6 +84,14 @@ std::vector<const ExactFunction *> independent(const std::vector<const ExactFunc
     return found;
 }
 
+struct CellShare {  // of one complex, among threads: a list of cells for each subtree
+    const int64_t max_cells;
+    std::unique_ptr<std::atomic<uint8_t>[]> claims{new std::atomic<uint8_t>[(size_t(1) << kSplitLevel) + 2]()};
+    std::vector<std::unique_ptr<CellList>> lists{(size_t(1) << kSplitLevel) + 2};
+    std::atomic<int64_t> num_cells{0};
+    std::atomic<bool> is_degenerate{false};
+};
+
 template <int D, int W, bool Build>
 struct Walk {
     const Network &net;
@@ -96,9 +100,10 @@ struct Walk {
     Arena &arena;
     const std::atomic<int> *stop;
     Plane *planes;                           // by number: sides of the box, then units
-    Faces<D, W> *faces = nullptr;            // when building
+    CellWriter<D, W> *writer = nullptr;      // when building
+    CellShare *cells = nullptr;
     std::atomic<uint8_t> *claims = nullptr;  // subtrees that threads share
-    int level = 0, number = 0;
+    int level = 0, number = 0, split_level = kSplitLevel;
     bool at_surface = false;                 // only cells at which the first unit of the last hidden layer is zero somewhere
     bool is_degenerate = false;
     Sparse sparse{};
@@ -259,7 +264,17 @@ struct Walk {
 
     // ---- the recursion
 
-    bool claim() { return !claims || !claims[number++].exchange(1, std::memory_order_relaxed); }
+    // Whether a subtree that threads share is this one's.
+    bool claim() {
+        if (!claims) return true;
+        const int own = number++;
+        if (claims[own].exchange(1, std::memory_order_relaxed)) return false;
+        if (Build) {
+            cells->lists[own].reset(new CellList(shape.words()));
+            writer->list = cells->lists[own].get();
+        }
+        return true;
+    }
 
     // rows: coefficients and constants of the layer's units. delta, squares: of what the layer gets.
     int64_t enter(int l, Polytope &cell, double *rows, double delta, double squares, const Entry *before, const uint64_t *active) {
@@ -284,8 +299,8 @@ struct Walk {
         else delta = l ? layer.spectral * delta + layer.frobenius * h + g * layer.bias_norm + kFloor : kFloor;
         int64_t n;
         if (Build && l == net.depth) {
-            emit(cell, entry);
-            n = 1;
+            n = claim();
+            if (n) emit(cell, entry);
         } else {
             const int words = (layer.out + 63) >> 6, num = layer.num_candidates, stride = (num + 3) & ~3;
             uint64_t *bits = arena.take<uint64_t>(2 * words);
@@ -373,7 +388,7 @@ struct Walk {
 
     int64_t cut(const Entry &entry, Polytope &cell, int units, const double *rows, int stride, const int *unit, double *next, uint64_t *bits, double delta, double squares) {
         if (stop && stop->load(std::memory_order_relaxed)) return 0;
-        if (Build && !faces->out.is_complete) return 0;  // there are more cells than allowed
+        if (Build && cells->num_cells.load(std::memory_order_relaxed) > cells->max_cells) return 0;  // there are more cells than allowed
         const int l = entry.layer, d = dim();
         const Layer &layer = net.layers[l];
         const bool is_last = !Build && l + 1 == net.num_layers;
@@ -479,7 +494,7 @@ struct Walk {
         };
         if (!claims) return below();
         int64_t n = 0;
-        if (++level < kSplitLevel) {
+        if (++level < split_level) {
             n = below();
         } else if (claim()) {  // threads share the subtrees at this level
             auto *own = claims;
@@ -538,17 +553,18 @@ struct Walk {
         const Layer &output = net.layers[net.depth];
         const int p = output.stride, N = dim() + 1;
         const Entry *above = &last;
-        for (int l = net.depth - 1; l >= 0; l--, above = above->before) faces->set_layer(l, above->active);
-        faces->add(cell);
+        for (int l = net.depth - 1; l >= 0; l--, above = above->before) writer->set_layer(l, above->active);
+        cells->num_cells.fetch_add(1, std::memory_order_relaxed);
+        writer->add(cell);
         for (int j = 0; j < output.out; j++) {
             const double *row = last.rows + j;
             double size = 0;
             for (int s = 0; s < N; s++) size = std::max(size, std::fabs(row[s * p]));
             if (size > kMapDigits * row[N * p] && size < 1e280) {
-                for (int s = 0; s < N; s++) faces->out.maps.push_back(std::ldexp(row[s * p], net.output_exponent - (s < dim() ? net.unit_exponent : 0)));
+                for (int s = 0; s < N; s++) writer->list->maps.push_back(std::ldexp(row[s * p], net.output_exponent - (s < dim() ? net.unit_exponent : 0)));
             } else {
                 const Exact one(1.0);
-                for (const Exact &number : exact_row(&last, j)) faces->out.maps.push_back(ratio(number, one));
+                for (const Exact &number : exact_row(&last, j)) writer->list->maps.push_back(ratio(number, one));
             }
         }
     }
@@ -625,6 +641,12 @@ auto with_shape(int dim, int words, const Job &job) {
     return job(Shape<0, 0>{dim, words});
 }
 
+// How often a complex is cut before threads share what is left of it: lists should have many cells, since what they have
+// in common is found twice.
+int split_level_of(const Source &source) {
+    return static_cast<int>(std::clamp<int64_t>(num_units(source) / 8, 2, kSplitLevel));
+}
+
 }  // namespace
 
 Counted count_in_box(const Source &source, int64_t index, const Box &box, const std::atomic<int> *stop, SpaceShare *share) {
@@ -645,19 +667,38 @@ Counted count_in_box(const Source &source, int64_t index, const Box &box, const 
     });
 }
 
-SpaceArrays cells_in_box(const Source &source, int64_t index, const Box &box, int64_t max_cells, bool at_surface, const std::atomic<int> *stop) {
+SpaceArrays cells_in_box(const Source &source, int64_t index, const Box &box, int64_t max_cells, bool at_surface, int threads, const std::atomic<int> *stop) {
     const Ready ready(source, index, box);
     SpaceArrays out;
     out.is_finite = ready.net.is_finite;
     if (!out.is_finite) return out;
     with_shape(ready.dim, ready.words, [&](auto shape) {
-        Faces<decltype(shape)::kDim, decltype(shape)::kWords> faces(ready.net, box, shape, max_cells, out);
-        Walk<decltype(shape)::kDim, decltype(shape)::kWords, true> walk{ready.net, box, shape, ready.arena, stop, ready.planes};
-        walk.faces = &faces, walk.at_surface = at_surface && source.depth > 0;
-        out.is_part = walk.at_surface;
-        walk.run();
-        out.is_degenerate = walk.is_degenerate;
-        faces.finish();
+        constexpr int D = decltype(shape)::kDim, W = decltype(shape)::kWords;
+        CellShare share{max_cells};
+        const auto walk = [&](const Ready &own, bool is_shared) {
+            CellWriter<D, W> writer(own.net, box, shape);
+            Walk<D, W, true> walk{own.net, box, shape, own.arena, stop, own.planes};
+            walk.writer = &writer, walk.cells = &share, walk.at_surface = at_surface && source.depth > 0;
+            if (is_shared) {
+                walk.claims = share.claims.get(), walk.split_level = split_level_of(source);
+            } else {
+                share.lists[0].reset(new CellList(shape.words()));
+                writer.list = share.lists[0].get();
+            }
+            walk.run();
+            if (walk.is_degenerate) share.is_degenerate = true;
+        };
+        if (threads == 1 || !share_among(threads, [&] { walk(Ready(source, index, box), true); })) walk(ready, false);
+        out.is_degenerate = share.is_degenerate;
+        out.is_part = at_surface && source.depth > 0;
+        out.num_cells = share.num_cells;
+        out.is_complete = out.num_cells <= max_cells;
+        if (!out.is_complete) out.num_cells = max_cells + 1;
+        if (!out.is_complete || (stop && *stop)) return 0;
+        std::vector<CellList> lists;
+        for (auto &list : share.lists) if (list && !list->cells.empty()) lists.push_back(std::move(*list)), list.reset();
+        if (lists.empty()) lists.emplace_back(shape.words());
+        assemble(ready.net, shape, lists, threads, out);
         return 0;
     });
     return out;

@@ -24,6 +24,7 @@ struct SpaceArrays {  // the complex of one network, see jaxgeom.regions.space.S
     std::vector<double> maps;                       // (cells, outputs, dim + 1)
     std::vector<double> volume, centroid;
     std::vector<int64_t> num_faces;                 // of dimension 0 to dim
+    int64_t num_cells = 0;
     bool is_degenerate = false, is_consistent = true, is_finite = true;
     bool is_complete = true;                        // false: there were more cells than allowed
     bool is_part = false;                           // whether there are only cells at a surface
@@ -37,6 +38,6 @@ struct SpaceShare {  // of one network's count, among threads
 
 Counted count_in_box(const Source &, int64_t index, const Box &, const std::atomic<int> *stop, SpaceShare *share);
 // at_surface: only the cells, of both sides, at which the first unit of the last hidden layer is zero somewhere.
-SpaceArrays cells_in_box(const Source &, int64_t index, const Box &, int64_t max_cells, bool at_surface, const std::atomic<int> *stop);
+SpaceArrays cells_in_box(const Source &, int64_t index, const Box &, int64_t max_cells, bool at_surface, int threads, const std::atomic<int> *stop);
 
 }  // namespace jaxgeom

@@ -58,8 +58,11 @@ def count_in_box(
     """Numbers of regions of a population on a box with as many dimensions as inputs, and whether an exact zero was met.
 
     Args:
-        arrays, slopes, threads: as for :func:`jaxgeom.engine.library.count`.
-        low, high: ends of the box.
+        arrays: kernels (networks, in, out) and biases (networks, out) in turn, those of the affine output last.
+        slopes: for all hidden units, what a pre-activation that is not positive is multiplied by.
+        low: lower ends of the box.
+        high: upper ends of the box.
+        threads: 0 for all cores. The results are the same for any number.
 
     Returns:
         Counts, -1 for networks with NaN or infinite weights; and flags.
@@ -92,12 +95,17 @@ def spaces(
     at_surface: bool = False,
     threads: int = 0,
 ) -> list[Spaces | int | None]:
-    """The complexes of a population on a box; arguments as for :func:`count_in_box`.
+    """The complexes of a population on a box with as many dimensions as inputs.
 
     Args:
+        arrays: kernels (networks, in, out) and biases (networks, out) in turn, those of the affine output last.
+        slopes: for all hidden units, what a pre-activation that is not positive is multiplied by.
+        low: lower ends of the box.
+        high: upper ends of the box.
         max_cells: with more regions than this, a network's complex is given up.
         at_surface: whether, of all regions, only those are wanted at which the first unit of the last hidden layer is
             zero somewhere.
+        threads: 0 for all cores. The results are the same for any number.
 
     Returns:
         For each network its complex; None for networks with NaN or infinite weights; and the number of regions at

@@ -27,8 +27,10 @@ def contracted(
     """Sums of products along one axis of each; the other axes of ``a`` come first, then those of ``b``.
 
     Args:
-        a, b: arrays of any dimension.
-        axis_a, axis_b: the axes that are summed over.
+        a: an array of any dimension.
+        b: another one.
+        axis_a: the axis of ``a`` that is summed over.
+        axis_b: the axis of ``b``, of the same length.
         by_row: the first axes of both are the same, and remain one.
     """
     dtype = jnp.result_type(a, b)

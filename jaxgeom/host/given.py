@@ -12,6 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxgeom._typing import MATRIX
+
+FLOAT64_BYTES = 8
+"""Size of a float64. Wider numbers, and integers as wide, may not fit into one."""
+
 _MOST = 2**53
 """All smaller integers are float64 numbers."""
 
@@ -48,7 +53,7 @@ def as_array(value: Any, what: str) -> Array | np.ndarray:
         return value
     if isinstance(value, jax.core.Tracer):
         _check_type(value.dtype, what)
-        if jnp.issubdtype(value.dtype, np.integer) and value.dtype.itemsize == 8:
+        if jnp.issubdtype(value.dtype, np.integer) and value.dtype.itemsize == FLOAT64_BYTES:
             raise TypeError(
                 f"{what} must be floating-point numbers under jit, but {value.dtype} was given, which float64 may "
                 "round. Convert them before: .astype(float)."
@@ -103,7 +108,7 @@ def points_of(points: Any, dim: int | None = None, what: str = "points") -> Floa
     """
     array = float64_of(points, what)
     shape = np.shape(array)
-    if len(shape) != 2 or (dim is not None and shape[1] != dim):
+    if len(shape) != MATRIX or (dim is not None and shape[1] != dim):
         raise ValueError(
             f"{what} must have shape (points, {'in' if dim is None else dim}), but {shape} was given. "
             "A single point is one row: points[None]."
@@ -133,11 +138,11 @@ def _exact(array: np.ndarray, what: str) -> np.ndarray:
         return array.astype(np.float32 if jnp.issubdtype(array.dtype, np.floating) else np.int64)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
-    if array.dtype.kind in "iu" and array.dtype.itemsize == 8:
+    if array.dtype.kind in "iu" and array.dtype.itemsize == FLOAT64_BYTES:
         is_large = (array > _MOST) | (array < -_MOST) if array.dtype.kind == "i" else array > _MOST
         for number in array[is_large].tolist():
             _check_exact(number, what, array.dtype)
-    elif array.dtype.itemsize > 8:
+    elif array.dtype.itemsize > FLOAT64_BYTES:
         with np.errstate(over="ignore"):
             short = array.astype(np.float64)
         is_same = (short == array) | (np.isnan(short) & np.isnan(array))

@@ -4,6 +4,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+KILO = 1000
+"""Of a unit, in the next larger one."""
+
 
 def free_memory() -> int:
     """Bytes of memory that this process may still use: what the machine has, or a container allows."""
@@ -23,7 +26,7 @@ def free_memory() -> int:
 def in_words(num_bytes: float) -> str:
     """A number of bytes in a fitting unit, such as "1.5 GB"."""
     for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
-        if num_bytes < 1000:
+        if num_bytes < KILO:
             return f"{num_bytes:.3g} {unit}"
         num_bytes /= 1000
     return f"{num_bytes:.3g} EB"

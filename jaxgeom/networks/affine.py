@@ -16,8 +16,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Shaped, UInt32
 
 from jaxgeom._reprs import readable
+from jaxgeom._typing import MATRIX
 from jaxgeom.host.contract import contracted, times
 from jaxgeom.networks.layers import Dense, Layers, activated, check_layers, slope_of
+
+FEW_INPUTS = 4
+"""So many inputs or fewer are summed up one after the other: batches of such products are slow on CPUs."""
 
 WORD_BITS = 32
 _SHIFTS = np.arange(WORD_BITS, dtype=np.uint32)
@@ -43,6 +47,13 @@ def activation_words(layers: Layers, points: Float[Array, "points in"]) -> UInt3
 
     The points are the last axis throughout: compilers then run along them with vector instructions. Layers are
     padded to whole words with zero units, which are never active.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> words = jg.activation_words(network, np.array([[0.5, 0.5], [-0.5, 0.5]]))
+        >>> words.shape, jg.unpack_patterns(words, [2])[0][:, 1].tolist()
+        ((1, 2), [False, True])
     """
     words = []
     layers = check_layers(layers)
@@ -65,6 +76,13 @@ def unpack_patterns(words: UInt32[Array, "words points"], widths: Sequence[int])
     Args:
         words: as :func:`activation_words` gives them.
         widths: width of each hidden layer.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> words = jg.activation_words(network, np.array([[0.5, 0.5], [-0.5, 0.5], [-1.0, -1.0]]))
+        >>> [pattern.sum(axis=0).tolist() for pattern in jg.unpack_patterns(words, [2])]  # active units at each point
+        [[2, 1, 0]]
     """
     patterns, start = [], 0
     for width in widths:
@@ -84,6 +102,13 @@ def affine_maps_of_patterns(layers: Layers, words: UInt32[Array, "words cells"])
 
     Returns:
         Gradients (cells, out, in) and intercepts (cells, out) in the dtype of the weights.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> maps = jg.affine_maps_of_patterns(network, jg.activation_words(network, np.array([[0.5, -0.5]])))
+        >>> maps.gradient.tolist(), maps.intercept.tolist()
+        ([[[1.0, 0.0]]], [[-1.0]])
     """
     cells = words.shape[-1]
     layers = check_layers(layers)
@@ -105,7 +130,7 @@ def affine_maps_of_patterns(layers: Layers, words: UInt32[Array, "words cells"])
         else:
             carried = jnp.swapaxes(contracted(carried * pattern, layer.kernel, 1, 0), 1, 2)
         carried = carried.at[-1].add(layer.bias[:, None])
-    if carried.ndim == 2:  # no hidden layer
+    if carried.ndim == MATRIX:  # no hidden layer
         carried = jnp.broadcast_to(carried[:, :, None], (*carried.shape, cells))
     gradient, intercept = carried[:-1], carried[-1]
     return AffineMaps(jnp.transpose(gradient, (2, 1, 0)), intercept.T)
@@ -121,6 +146,12 @@ def affine_maps(apply: Callable[[Array], Array], points: Float[Array, "points in
     Returns:
         Gradient of each output, and intercept ``f(x) - gradient @ x``. Kinks follow JAX's rules: the gradient
         of ReLU at zero is zero.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxgeom as jg
+        >>> maps = jg.affine_maps(lambda x: jax.nn.relu(x).sum(axis=1, keepdims=True), jnp.array([[2.0, -3.0]]))
+        >>> maps.gradient.tolist(), maps.intercept.tolist()
+        ([[[1.0, 0.0]]], [[0.0]])
     """
 
     def single(x: Float[Array, " in"]) -> tuple[Float[Array, " out"], Float[Array, " out"]]:
@@ -150,7 +181,7 @@ def _padded(row: Shaped[Array | np.ndarray, " width"], num: int) -> Shaped[Array
 
 def _product(kernel: Float[Array | np.ndarray, "in out"], h: Float[Array, "in points"]) -> Float[Array, "out points"]:
     """``kernel.T @ h``; with few inputs as multiply-adds, since batched products that short are slow."""
-    if kernel.shape[0] > 4 or kernel.shape[0] == 0:
+    if kernel.shape[0] > FEW_INPUTS or kernel.shape[0] == 0:
         return times(kernel.T, h)
     terms = [kernel[d][:, None] * h[d] for d in range(kernel.shape[0])]
     return sum(terms[1:], terms[0])

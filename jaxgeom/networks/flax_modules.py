@@ -12,8 +12,9 @@ import numpy as np
 from flax import linen, nnx
 from jaxtyping import Array, Float
 
-from jaxgeom._typing import Params, RandomKey
+from jaxgeom._typing import MATRIX, Params, RandomKey
 from jaxgeom.host.inputs import as_array, as_key
+from jaxgeom.networks.affine import FEW_INPUTS
 from jaxgeom.networks.layers import layer_name, num_pieces
 from jaxgeom.networks.models import Model, activation_function, check_inputs
 
@@ -39,7 +40,7 @@ class MLP(linen.Module):
 
 def small_dot_general(x: Array, kernel: Array, dimensions: Any, **options: Any) -> Array:
     """``x @ kernel``; as multiply-adds where one side is tiny, since batches of such products are slow on CPUs."""
-    if x.ndim == 2 and min(kernel.shape) <= 4:
+    if x.ndim == MATRIX and min(kernel.shape) <= FEW_INPUTS:
         return jnp.sum(x[:, :, None] * kernel, axis=1)
     return jax.lax.dot_general(x, kernel, dimensions, **options)
 
@@ -53,6 +54,13 @@ def from_linen(module: linen.Module, example: Float[Array | np.ndarray, "points 
 
     Raises:
         ValueError: if the module has other variables than parameters.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxgeom as jg
+        >>> from flax import linen
+        >>> model = jg.from_linen(linen.Dense(3), jnp.zeros((1, 2)))
+        >>> model.apply(model.init(jax.random.key(0)), jnp.ones((5, 2))).shape
+        (5, 3)
     """
     example = jnp.asarray(as_array("example", example))
     collections = set(jax.eval_shape(module.init, jax.random.key(0), example))
@@ -88,6 +96,13 @@ def from_nnx(build: Callable[[nnx.Rngs], nnx.Module]) -> Model:
 
     Raises:
         ValueError: if the module has other state than parameters.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, jaxgeom as jg
+        >>> from flax import nnx
+        >>> model = jg.from_nnx(lambda rngs: nnx.Linear(2, 3, rngs=rngs))
+        >>> model.apply(model.init(jax.random.key(0)), jnp.ones((5, 2))).shape
+        (5, 3)
     """
     abstract = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
     graph, template, rest = nnx.split(abstract, nnx.Param, ...)

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxgeom._reprs import readable
-from jaxgeom._typing import Params
+from jaxgeom._typing import MATRIX, Params
 from jaxgeom.host.contract import times
 from jaxgeom.host.given import as_array, as_float64, is_plain
 from jaxgeom.networks.same_network import check_computes
@@ -73,12 +73,19 @@ def forward(layers: Layers, x: Float[Array | np.ndarray, "points in"]) -> Forwar
 
     Raises:
         ValueError: for a population, or points of another shape or dimension.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> values = jg.forward(network, [[0.5, -2.0], [3.0, 4.0]])
+        >>> values.output.tolist(), values.activations[0].tolist()
+        ([[-0.5], [6.0]], [[0.5, 0.0], [3.0, 4.0]])
     """
     pre_activations, activations = [], []
     with jax.enable_x64(True):
         x = jnp.asarray(as_array(x, "points"))
         layers = check_layers(layers, dim=x.shape[-1] if x.ndim else None)
-        if np.ndim(layers[0].bias) != 1 or x.ndim != 2:
+        if np.ndim(layers[0].bias) != 1 or x.ndim != MATRIX:
             raise ValueError(
                 "forward takes one network and points of shape (points, in), but the layers have leading axes "
                 f"{np.shape(layers[0].bias)[:-1]}, and the points shape {x.shape}. For populations, use jax.vmap."
@@ -156,6 +163,13 @@ def layers_of(params: Params, *, order: Sequence[str] | None = None, model: Any 
     Raises:
         ValueError: if the parameters are not those of an MLP, or hold an activation that is not piecewise linear; if
             the layers compute something else than the model; or if there is an ``order`` without a ``model``.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> model = jg.mlp((2, 8, 1), activation="relu")
+        >>> networks = jg.layers_of(jax.vmap(model.init)(jax.random.split(jax.random.key(0), 100)))
+        >>> [layer.kernel.shape for layer in networks]
+        [(100, 2, 8), (100, 8, 1)]
     """
     with jax.enable_x64(True):  # float64 weights stay float64
         named = [(name, after, as_arrays([layer])[0]) for name, after, layer in named_layers(params, order)]
@@ -306,7 +320,7 @@ def check_layers(layers: Any, *, dim: int | None = None) -> Layers:
     leading = layers[0].kernel.shape[:-2]
     for index, (kernel, bias, _) in enumerate(layers):
         shape = kernel.shape
-        if len(shape) < 2 or bias.shape != (*leading, shape[-1]) or shape[:-2] != leading:
+        if len(shape) < MATRIX or bias.shape != (*leading, shape[-1]) or shape[:-2] != leading:
             raise ValueError(
                 f"layer {index} has a kernel of shape {shape} and a bias of shape {bias.shape}; needed are "
                 "(*networks, in, out) and (*networks, out), with the same leading axes in all layers."
@@ -427,7 +441,7 @@ def named_layers(params: Params, order: Sequence[str] | None = None) -> list[tup
 
 def _dense(name: str, entry: Any) -> Dense:
     allowed = isinstance(entry, Mapping) and set(entry) in ({"kernel"}, {"kernel", "bias"})
-    if not allowed or np.ndim(entry["kernel"]) < 2:
+    if not allowed or np.ndim(entry["kernel"]) < MATRIX:
         held = sorted(entry) if isinstance(entry, Mapping) else type(entry).__name__
         raise ValueError(_not_an_mlp(f"module {name!r} holds {held} instead of kernel and bias"))
     kernel, bias = (

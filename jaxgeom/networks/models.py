@@ -25,6 +25,9 @@ from jaxgeom._typing import Apply, Params, RandomKey
 from jaxgeom.host.inputs import as_array, as_key
 from jaxgeom.networks.layers import activated, layer_name, named_layers, num_pieces, slope_in_name
 
+LEAST_FEATURES = 2
+"""Numbers of units of a network without hidden layers: inputs and outputs."""
+
 
 @readable
 class Model(NamedTuple):
@@ -142,7 +145,14 @@ def _name_of(activation: Any) -> str:
 
 
 def he_init(bias_scale: float = 0.0) -> Initializer:
-    """He initialisation: normal weights of variance 2/fan_in, normal biases of standard deviation ``bias_scale``."""
+    """He initialisation: normal weights of variance 2/fan_in, normal biases of standard deviation ``bias_scale``.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> params = jg.mlp((2, 8, 1), init=jg.he_init(bias_scale=0.1)).init(jax.random.key(0))
+        >>> bool((params["dense0_relu"]["bias"] != 0).all())
+        True
+    """
     return Initializer(_normal, _root_of_two_over, partial(_constant, bias_scale))
 
 
@@ -214,9 +224,16 @@ def mlp(
     Raises:
         ValueError: for fewer than two features, sizes below one, unknown names, a wrong number of activations, or
             widths out of bounds.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> model = jg.mlp((2, 10, 1), activation="relu", init="he")
+        >>> params = model.init(jax.random.key(0))
+        >>> {name: layer["kernel"].shape for name, layer in params.items()}
+        {'dense0_relu': (2, 10), 'dense1_linear': (10, 1)}
     """
     features = tuple(int(n) if isinstance(n, np.integer) else n for n in features)
-    if len(features) < 2 or any(not isinstance(n, int) or isinstance(n, bool) or n < 1 for n in features):
+    if len(features) < LEAST_FEATURES or any(not isinstance(n, int) or isinstance(n, bool) or n < 1 for n in features):
         raise ValueError(
             f"features must be at least two positive integers, from input to output, but {features} was given, "
             "for instance (2, 20, 1)."
@@ -329,6 +346,13 @@ def hidden_states(params: Params, x: Float[Array | np.ndarray, "points in"]) -> 
 
     Raises:
         ValueError: if the parameters are not those of an MLP, or the points have another dimension than its inputs.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> params = jg.mlp((2, 3, 1), activation="relu").init(jax.random.key(0))
+        >>> states = jg.hidden_states(params, [[0.0, 1.0], [1.0, 0.0]])
+        >>> [state.activation.shape for state in states]
+        [(2, 3), (2, 1)]
     """
     states = []
     x = jnp.asarray(as_array("x", x))

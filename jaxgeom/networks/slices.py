@@ -13,9 +13,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxgeom._reprs import readable
+from jaxgeom._typing import PAIR, PLANE
 from jaxgeom.domains import Polygon, polygon
 from jaxgeom.host.given import as_float64, float64_of, points_of
 from jaxgeom.networks.layers import Dense, Layers, check_layers
+
+_ROUNDING = 1e-10
+"""Three points whose triangle is flatter than this lie on one line."""
 
 
 @readable
@@ -48,15 +52,23 @@ def plane_through(
     The first point has the coordinates (0, 0), the second lies on the positive first axis, the third above it.
 
     Args:
-        a, b, c: points; without ``c``, the plane goes through the origin, ``a`` and ``b``.
+        a: a point of the plane, which gets the coordinates (0, 0).
+        b: a second point.
+        c: a third point, not on their line. Without it, the plane goes through the origin, ``a`` and ``b``.
 
     Raises:
         ValueError: if the points differ in dimension, have fewer than two, are not finite, or lie on one line.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> plane = jg.plane_through([0, 0, 0], [2, 0, 0], [0, 0, 5])
+        >>> jg.project(plane, [[1.0, 7.0, 3.0]]).coordinates.tolist()
+        [[1.0, 3.0]]
     """
     given = [np.zeros_like(float64_of(a, "points")), a, b] if c is None else [a, b, c]
     points = [np.asarray(float64_of(point, "points")) for point in given]
     shapes = [point.shape for point in points]
-    if len(set(shapes)) > 1 or len(shapes[0]) != 1 or shapes[0][0] < 2:
+    if len(set(shapes)) > 1 or len(shapes[0]) != 1 or shapes[0][0] < PLANE:
         raise ValueError(
             f"three points of one input space are needed, with at least 2 inputs, but got shapes {shapes}."
         )
@@ -70,7 +82,7 @@ def plane_through(
         for _ in range(2):  # the second time takes out what rounding left
             rest = rest - (rest @ first) * first
         size = np.linalg.norm(rest)
-        if size > 1e-10:
+        if size > _ROUNDING:
             return Plane(points[0], np.stack([first, rest / size]))
     raise ValueError(
         "three points span a plane unless they lie on one line, but these do, up to rounding. Take another third point."
@@ -84,6 +96,14 @@ def on_plane(layers: Layers, plane: Plane) -> Layers:
 
     Raises:
         ValueError: if the network takes another number of inputs than the plane has.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> network = jg.layers_of(jg.mlp((64, 8, 1), activation="relu").init(jax.random.key(0)))
+        >>> images = jax.random.uniform(jax.random.key(1), (3, 64))
+        >>> part = jg.on_plane(network, jg.plane_through(*images))
+        >>> part[0].kernel.shape, bool(jg.count_regions(part, jg.whole_plane()).count <= jg.zaslavsky(8, 2))
+        ((2, 8), True)
     """
     layers = check_layers(layers, dim=len(plane.origin))
     kernel, bias = (np.asarray(as_float64(array)) for array in (layers[0].kernel, layers[0].bias))
@@ -91,14 +111,28 @@ def on_plane(layers: Layers, plane: Plane) -> Layers:
 
 
 def project(plane: Plane, points: Float[Array | np.ndarray, "points in"]) -> Projection:
-    """Coordinates of points of input space on a plane, and their distances from it."""
+    """Coordinates of points of input space on a plane, and their distances from it.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> plane = jg.plane_through([1, 0, 0], [0, 1, 0])
+        >>> jg.project(plane, [[0.0, 0.0, 3.0]]).distance.tolist()
+        [3.0]
+    """
     offset = np.asarray(points_of(points, len(plane.origin))) - plane.origin
     coordinates = offset @ plane.directions.T
     return Projection(coordinates, np.linalg.norm(offset - coordinates @ plane.directions, axis=1))
 
 
 def lift(plane: Plane, coordinates: Float[Array | np.ndarray, "points 2"]) -> Float[np.ndarray, "points in"]:
-    """The points of input space at these coordinates of the plane."""
+    """The points of input space at these coordinates of the plane.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> plane = jg.plane_through([0, 0, 1], [2, 0, 1], [0, 2, 1])
+        >>> jg.lift(plane, [[0.5, 0.25]]).tolist()
+        [[0.5, 0.25, 1.0]]
+    """
     return plane.origin + np.asarray(points_of(coordinates, 2, "coordinates")) @ plane.directions
 
 
@@ -107,6 +141,12 @@ def box_on_plane(plane: Plane, low: float, high: float) -> Polygon:
 
     Raises:
         ValueError: if the bounds are not in order, or the plane meets the box in less than an area.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> plane = jg.plane_through([0, 0, 0.5], [1, 0, 0.5], [0, 1, 0.5])
+        >>> sorted(jg.box_on_plane(plane, 0, 1).vertices.round(6).tolist())
+        [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]
     """
     if not (np.isfinite([low, high]).all() and low < high):
         raise ValueError(f"low must lie below high, and both be finite, but {low} and {high} were given.")
@@ -117,7 +157,7 @@ def box_on_plane(plane: Plane, low: float, high: float) -> Polygon:
         for sign, bound in ((1.0, low), (-1.0, high)):
             corners = _clipped(corners, sign * direction, sign * (offset - bound))
     area = 0.0
-    if len(corners) > 2:
+    if len(corners) > PAIR:
         x, y = (corners - corners[0]).T
         area = 0.5 * float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)))
     if not area > 0:

@@ -10,8 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
 
+from jaxgeom._typing import SPACE
 from jaxgeom.plot.points import plot_points
 from jaxgeom.plot.style import new_axes
+
+LEAST_CORNERS = 3
+"""Corners of a triangle; fewer of them have no area."""
+MOST_UNITS = 10
+"""Hidden units of which all triples are drawn: 120 cubes."""
 
 _CORNERS = np.array(list(product((0.0, 1.0), repeat=3)))
 _CUBE_EDGES = [pair for pair in combinations(_CORNERS, 2) if np.abs(pair[0] - pair[1]).sum() == 1]
@@ -40,7 +46,7 @@ def plot_hidden(
         ValueError: unless ``units`` are three that exist.
     """
     hidden = np.asarray(hidden)
-    if len(units) != 3 or not all(0 <= unit < hidden.shape[1] for unit in units):
+    if len(units) != SPACE or not all(0 <= unit < hidden.shape[1] for unit in units):
         raise ValueError(
             f"three units from 0 to {hidden.shape[1] - 1} span a space to draw in, but {tuple(units)} was given."
         )
@@ -65,7 +71,8 @@ def plot_cube_plane(weight: Float[Any, " 3"], bias: float, *, ax: Axes, **style:
     units. Empty where the plane misses the cube.
 
     Args:
-        weight, bias: of the plane.
+        weight: normal of the plane.
+        bias: its offset.
         ax: 3-D axes.
         style: passed on to ``Poly3DCollection``.
     """
@@ -85,7 +92,7 @@ def cube_section(weight: Float[Any, " 3"], bias: float) -> list[Float[np.ndarray
     is_cut = (before > 0) != (after > 0)
     share = before[is_cut] / (before - after)[is_cut]
     corners = starts[is_cut] + share[:, None] * (ends - starts)[is_cut]
-    if len(corners) < 3:
+    if len(corners) < LEAST_CORNERS:
         return []
     first = corners[0] - corners.mean(axis=0)
     second = np.cross(weight, first)
@@ -104,14 +111,17 @@ def plot_hidden_triples(
     """All choices of three hidden units as coordinates, each in a cube of its own, in a new figure.
 
     Args:
-        hidden, labels, names, style: as for :func:`plot_hidden`; the first cube has the legend.
+        hidden: activations between 0 and 1, as sigmoid units have them.
+        labels: classes.
+        names: of the classes, for a legend in the first cube.
         num_columns: cubes in a row.
+        style: passed on to ``scatter``.
 
     Raises:
         ValueError: for fewer than three units, or more than 10, which make more than 120 cubes.
     """
     num_units = np.asarray(hidden).shape[1]
-    if not 3 <= num_units <= 10:
+    if not SPACE <= num_units <= MOST_UNITS:
         raise ValueError(f"triples of units are drawn for 3 to 10 of them, but there are {num_units}.")
     triples = list(combinations(range(num_units), 3))
     axes = new_axes(len(triples), dim=3, size=2.7, num_columns=num_columns)

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.quiver import Quiver
 
 from jaxgeom._reprs import readable
+from jaxgeom._typing import PLANE
 from jaxgeom.analysis.embeddings import Hyperplanes
 from jaxgeom.plot.style import COLORS, new_axes
 
@@ -59,7 +60,7 @@ def plot_hyperplanes(
     Raises:
         ValueError: unless there are two inputs.
     """
-    if planes.weight.shape[-1] != 2:
+    if planes.weight.shape[-1] != PLANE:
         raise ValueError(f"lines belong to networks with two inputs, but this one has {planes.weight.shape[-1]}.")
     if ax is None:
         (ax,) = new_axes()
@@ -107,7 +108,8 @@ def plot_fit(
 
     Args:
         x: inputs, ascending.
-        target, prediction: data and output.
+        target: values of the data.
+        prediction: outputs of the network.
         steps: the piecewise constant function of :func:`jaxgeom.step_output`.
         thresholds: where units switch, as :func:`jaxgeom.thresholds`; those outside of the data are not drawn.
         ax: where to draw; default is a new figure.

@@ -18,6 +18,9 @@ from jaxgeom.plot.regions import plot_regions
 from jaxgeom.plot.style import COLORS, new_axes
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, check_is_planar
 
+FLAT = 1e-9
+"""A gradient smaller than this has no direction that could be seen."""
+
 SIDES = COLORS[:2]
 """Colours of the two decisions: negative (class 0) and positive (class 1)."""
 
@@ -60,6 +63,14 @@ def plot_map(
             comparable.
         ax: where to draw; default is a new figure.
         style: passed on to ``imshow``.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> domain = jg.box(-1, 1)
+        >>> values = jg.forward(network, jg.grid_points(domain, 21)).output.reshape(21, 21)
+        >>> jg.plot.plot_map(np.asarray(values), domain).get_array().shape
+        (21, 21)
     """
     if ax is None:
         (ax,) = new_axes()
@@ -106,8 +117,8 @@ def plot_formulas(
     texts = []
     for place, gradient, intercept in zip(positions, complex_.gradient[:, 0], complex_.intercept[:, 0], strict=True):
         # a constant is written as the rest of the picture: along the lines of the other pieces
-        direction = gradient if np.abs(gradient).max() > 1e-9 else complex_.gradient[:, 0].sum(axis=0)
-        angle = np.degrees(np.arctan2(*direction[::-1])) - 90 if np.abs(direction).max() > 1e-9 else 0.0
+        direction = gradient if np.abs(gradient).max() > FLAT else complex_.gradient[:, 0].sum(axis=0)
+        angle = np.degrees(np.arctan2(*direction[::-1])) - 90 if np.abs(direction).max() > FLAT else 0.0
         angle = (angle + 90) % 180 - 90
         text = f"$f({', '.join(names)}) = {affine_text(gradient, float(intercept), names=names, digits=digits)}$"
         texts.append(ax.text(place[0], place[1], text, **look | {"rotation": angle} | style))

@@ -8,6 +8,7 @@ from jaxtyping import Float, Shaped
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 
+from jaxgeom._typing import MATRIX, SPACE
 from jaxgeom.plot.style import COLORS, equal_scales, new_axes
 
 
@@ -35,9 +36,15 @@ def plot_points(
     Raises:
         ValueError: for more than three coordinates (project them first, see :func:`jaxgeom.pca`), or colours that do
             not fit.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> data = jg.spirals(jax.random.key(0), num_per_class=20)
+        >>> len(jg.plot.plot_points(data.x, data.y, names=["a", "b", "c"]))
+        3
     """
     x = np.asarray(x)
-    if x.ndim != 2 or not 1 <= x.shape[1] <= 3:
+    if x.ndim != MATRIX or not 1 <= x.shape[1] <= SPACE:
         raise ValueError(
             f"points with 1, 2 or 3 coordinates can be drawn, but the shape {x.shape} was given. Project them with "
             "jaxgeom.pca, or choose columns."
@@ -46,14 +53,14 @@ def plot_points(
     if color is not None and (color.shape[0] != len(x) or color.shape[1:] not in ((), (3,), (4,))):
         raise ValueError(f"{len(x)} points need as many labels, numbers or colours, but {color.shape} was given.")
     if ax is None:
-        (ax,) = new_axes(dim=3 if x.shape[1] == 3 else 2)
-    if (x.shape[1] == 3) != (ax.name == "3d"):
+        (ax,) = new_axes(dim=3 if x.shape[1] == SPACE else 2)
+    if (x.shape[1] == SPACE) != (ax.name == "3d"):
         raise ValueError(f"points with {x.shape[1]} coordinates cannot be drawn on axes of kind {ax.name!r}.")
     columns = [*x.T, np.zeros(len(x))] if x.shape[1] == 1 else list(x.T)
     style = {"s": 12, "linewidths": 0, "alpha": 0.8} | style
-    if x.shape[1] == 3:
+    if x.shape[1] == SPACE:
         style = {"depthshade": False} | style
-    if color is None or color.ndim == 2 or not (color.dtype == bool or np.issubdtype(color.dtype, np.integer)):
+    if color is None or color.ndim == MATRIX or not (color.dtype == bool or np.issubdtype(color.dtype, np.integer)):
         drawn = [ax.scatter(*columns, **({} if color is None else {"c": color}) | style)]
     else:
         drawn = []

@@ -53,6 +53,14 @@ def plot_regions(
 
     Raises:
         ValueError: if the complex covers the whole plane, or for another ``color_by``.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> complex_ = jg.enumerate_regions(network, jg.box(-1, 1))
+        >>> artists = jg.plot.plot_regions(complex_, color_by="active")
+        >>> len(artists.faces.get_paths())
+        4
     """
     check_bounded(complex_, "a picture of regions")
     look, label = _look(complex_, color_by)
@@ -83,6 +91,15 @@ def plot_boundary(boundary: Boundary, *, ax: Axes | None = None, **style: Any) -
         boundary: as :func:`jaxgeom.decision_boundary` gives it.
         ax: where to draw; default is a new figure.
         style: passed on to ``matplotlib.collections.LineCollection``.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> complex_ = jg.enumerate_regions(network, jg.box(-1, 1))
+        >>> artists = jg.plot.plot_regions(complex_)
+        >>> line = jg.plot.plot_boundary(jg.decision_boundary(complex_), ax=artists.faces.axes, color="black")
+        >>> len(line.get_segments())
+        3
     """
     is_new = ax is None
     if ax is None:

@@ -25,7 +25,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 
 from jaxgeom._reprs import readable
+from jaxgeom._typing import MATRIX
 from jaxgeom.plot.style import dark
+
+NUM_UNITS = 6
+"""Hidden units that a dot shows: x, y, red, green, blue and size."""
 
 NORMALIZATIONS = (None, "softmax", "sigmoid", "minmax")
 ATTRIBUTES = ("x", "y", "R", "G", "B", "size")
@@ -72,7 +76,7 @@ def dots_of(
         raise ValueError(
             f"order must hold each of 0 to 5 once, the units for {', '.join(ATTRIBUTES)}, but {list(order)} was given."
         )
-    if values.ndim != 2 or values.shape[1] != 6:
+    if values.ndim != MATRIX or values.shape[1] != NUM_UNITS:
         raise ValueError(
             f"a layer for the sandwich has the shape (points, 6), but {values.shape} was given. Choose six units of "
             "wider layers."
@@ -104,7 +108,9 @@ def sandwich(
 
     Args:
         layers: values of six units of each layer, for the same points.
-        order, normalization, base: as for :func:`dots_of`.
+        order: which unit gives x, which y, red, green, blue and size: a permutation of 0 to 5.
+        normalization: None, "softmax", "sigmoid" or "minmax"; see :func:`dots_of`.
+        base: area of the smallest dots in square points.
         common_scale: the same limits and equal scales on all panels, instead of limits of each panel's own.
         names: titles of the panels.
         axes: where to draw; default is a new black figure, 5.5 inches wide, with one panel below the other.

@@ -16,6 +16,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
 from jaxgeom._reprs import readable
+from jaxgeom._typing import PLANE, SPACE
 from jaxgeom.plot.animate import inline_page
 from jaxgeom.plot.points import plot_points
 from jaxgeom.plot.style import dark, new_axes
@@ -70,7 +71,7 @@ def plot_stages(
     _check(len(shown), titles=titles, lines=lines, axes=axes)
     if axes is None:
         with dark():
-            kinds = [3 if points.shape[1] == 3 else 2 for points in shown]
+            kinds = [3 if points.shape[1] == SPACE else 2 for points in shown]
             axes = new_axes(len(shown), dim=kinds, num_columns=4)
     largest = np.abs(np.asarray(color)).max() or 1.0
     look: dict[str, Any] = {"cmap": SIGNED, "norm": Normalize(-largest, largest)}
@@ -138,8 +139,8 @@ def morph_stages(
     carried = [_padded(array, dim) / extent for array, extent in zip(carried, extents, strict=True)]
     with dark():
         figure = plt.figure(figsize=(5.6, 5.6))
-        where = (0.0, 0.02, 0.98, 0.92) if dim == 3 else (0.13, 0.09, 0.82, 0.82)
-        ax: Any = figure.add_axes(where, projection="3d" if dim == 3 else None)
+        where = (0.0, 0.02, 0.98, 0.92) if dim == SPACE else (0.13, 0.09, 0.82, 0.82)
+        ax: Any = figure.add_axes(where, projection="3d" if dim == SPACE else None)
     largest = np.abs(np.asarray(color)).max() or 1.0
     look: dict[str, Any] = {"cmap": SIGNED, "norm": Normalize(-largest, largest)}
     schedule = _schedule(len(shown), frames_per_step, frames_of_rest)
@@ -163,7 +164,7 @@ def morph_stages(
             getattr(ax, f"set_{axis}ticks")([-1, 0, 1], [f"{-extent:.2g}", "0", f"{extent:.2g}"])
         arrived = after if share > 0 else step
         ax.set_title(f"{names[arrived]}   ({arrived} of {len(shown) - 1})", fontsize="large")
-        if dim == 3:
+        if dim == SPACE:
             ax.view_init(elev=24, azim=-70 + rotation * frame / max(len(schedule) - 1, 1))
 
     return Morph(figure, draw, len(schedule))
@@ -210,7 +211,7 @@ def _set_limits(ax: Any, dim: int, extent: float) -> None:
         ax.set_ylim(-1, 1)
         return
     ax.set_ylim(-extent, extent)
-    if dim == 2:
+    if dim == PLANE:
         ax.set_aspect("equal", adjustable="box")
         return
     ax.set_zlim(-extent, extent)

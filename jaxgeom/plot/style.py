@@ -12,6 +12,8 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from jaxgeom._typing import SPACE
+
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#f0e442")
 """Okabe and Ito's colours, told apart by colour-blind readers too: one a class, over again after the last."""
 
@@ -50,5 +52,5 @@ def new_axes(
     columns = min(num, num_columns or num)
     rows = -(-num // columns)
     figure: Figure = plt.figure(figsize=(size * columns, size * rows), layout="constrained")
-    kinds: list[dict[str, Any]] = [{"projection": "3d"} if d == 3 else {} for d in dims]
+    kinds: list[dict[str, Any]] = [{"projection": "3d"} if d == SPACE else {} for d in dims]
     return [figure.add_subplot(rows, columns, place + 1, **kind) for place, kind in enumerate(kinds)]

@@ -8,6 +8,7 @@ from matplotlib.colors import LightSource, to_rgb
 from matplotlib.ticker import MaxNLocator
 from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
 
+from jaxgeom._typing import MATRIX
 from jaxgeom.analysis.surfaces import DecisionSurface
 from jaxgeom.domains import Box
 from jaxgeom.plot.maps import side_colormap
@@ -77,7 +78,7 @@ def plot_decision_surface(
     num = len(surface.patterns)
     if not num:
         raise ValueError("this surface has no polygons: the network does not change its sign in the box.")
-    if colors is not None and (np.ndim(colors) != 2 or np.shape(colors) not in ((num, 3), (num, 4))):
+    if colors is not None and (np.ndim(colors) != MATRIX or np.shape(colors) not in ((num, 3), (num, 4))):
         given = repr(colors) if isinstance(colors, str) else f"an array {np.shape(colors)}"
         raise ValueError(
             f"colors must be an array ({num}, 3), RGB of each polygon from 0 to 1, but {given} was given. For one "

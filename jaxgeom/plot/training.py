@@ -9,6 +9,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.lines import Line2D
 
 from jaxgeom._reprs import readable
+from jaxgeom._typing import MATRIX
 from jaxgeom.plot.style import new_axes
 
 
@@ -39,6 +40,11 @@ def exponential_smoothing(
 
     Raises:
         ValueError: unless ``0 <= smoothing < 1``.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> jg.plot.exponential_smoothing([4.0, 0.0, 0.0], smoothing=0.5).tolist()
+        [4.0, 2.0, 1.0]
     """
     if not 0 <= smoothing < 1:
         raise ValueError(f"smoothing must be at least 0 and below 1, but {smoothing} was given.")
@@ -65,6 +71,12 @@ def plot_loss(
         ylabel: what the values are.
         ax: where to draw; default is a new figure.
         style: passed on to ``Axes.plot`` for the smoothed line.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> artists = jg.plot.plot_loss(np.exp(-np.arange(50) / 10))
+        >>> artists.smooth.axes.get_ylabel()
+        'loss'
     """
     if ax is None:
         (ax,) = new_axes()
@@ -104,7 +116,7 @@ def plot_curves(
     low, high = quantiles
     if not 0 <= low <= high <= 1:
         raise ValueError(f"quantiles must be in order between 0 and 1, but {quantiles} was given.")
-    if values.ndim != 2 or len(values) == 0 or values.shape[1:] != steps.shape:
+    if values.ndim != MATRIX or len(values) == 0 or values.shape[1:] != steps.shape:
         raise ValueError(
             f"{steps.shape[0]} steps need values of shape (members, {steps.shape[0]}), but {values.shape} was given."
         )

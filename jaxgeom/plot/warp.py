@@ -9,7 +9,11 @@ from matplotlib.collections import LineCollection
 from mpl_toolkits.mplot3d import Axes3D
 from mpl_toolkits.mplot3d.art3d import Line3DCollection
 
+from jaxgeom._typing import PAIR, PLANE, SPACE
 from jaxgeom.plot.style import equal_scales, new_axes
+
+LINES = 3
+"""Axes of an array of lines (lines, points, dim)."""
 
 _GREY = "#8b949e"
 
@@ -35,7 +39,7 @@ def plot_warped_grid(
             not fit.
     """
     lines = np.asarray(lines)
-    if lines.ndim != 3 or not 1 <= lines.shape[2] <= 3 or lines.shape[1] < 2:
+    if lines.ndim != LINES or not 1 <= lines.shape[2] <= SPACE or lines.shape[1] < PAIR:
         raise ValueError(
             f"lines are an array (lines, points, dim) of 1, 2 or 3 coordinates, but the shape {lines.shape} was given. "
             "Project them with jaxgeom.pca, or choose columns."
@@ -45,13 +49,13 @@ def plot_warped_grid(
             f"the points of the lines need {lines.shape[:2]} numbers as colours, but {np.shape(color)} were given."
         )
     if ax is None:
-        (ax,) = new_axes(dim=3 if lines.shape[2] == 3 else 2)
-    if (lines.shape[2] == 3) != (ax.name == "3d"):
+        (ax,) = new_axes(dim=3 if lines.shape[2] == SPACE else 2)
+    if (lines.shape[2] == SPACE) != (ax.name == "3d"):
         raise ValueError(f"lines with {lines.shape[2]} coordinates cannot be drawn on axes of kind {ax.name!r}.")
     if lines.shape[2] == 1:
         lines = np.concatenate([lines, np.zeros_like(lines)], axis=2)
         ax.set_yticks([])
-    elif lines.shape[2] == 2:
+    elif lines.shape[2] == PLANE:
         equal_scales(ax)
     pieces = lines
     look: dict[str, Any] = {"linewidths": 0.8, "capstyle": "round"}

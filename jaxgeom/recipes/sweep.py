@@ -24,6 +24,9 @@ from jaxgeom.networks.models import mlp
 from jaxgeom.training.fit import Fit, Loss, fit
 from jaxgeom.training.population import fit_population
 
+SHORT = 100
+"""Trainings of fewer epochs take less time than the optimization of their programs."""
+
 MIN_PROGRAM = 48
 """Networks that are worth a program of their own."""
 
@@ -104,7 +107,8 @@ def train_widths(
         data: points and targets.
         widths: numbers of hidden units.
         num_seeds: networks of each width.
-        loss, accuracy: as for :func:`jaxgeom.fit`.
+        loss: one number a point; see :mod:`jaxgeom.losses`.
+        accuracy: which points are right, such as :func:`jaxgeom.losses.is_right`; None for no accuracies.
         learning_rate: of Adam.
         num_epochs: full-batch steps.
         activation: of the hidden units, by name; not "maxout".
@@ -148,7 +152,7 @@ def train_widths(
             )
 
         result = fit_population(
-            keys[members], run, width[members], is_other[members], fast_compile=num_epochs < 100, progress=progress
+            keys[members], run, width[members], is_other[members], fast_compile=num_epochs < SHORT, progress=progress
         )
         return result._replace(snapshots=_filled_up(result.snapshots, max(widths)))
 

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jaxgeom._reprs import readable
+from jaxgeom._typing import PAIR
 from jaxgeom.domains import ProjectiveDomain
 from jaxgeom.networks.layers import Layers
 from jaxgeom.regions.cells import complexes, with_one_axis
@@ -87,6 +88,14 @@ def decision_boundary(complex_: PlanarComplex) -> Boundary:
     Raises:
         ValueError: if the complex covers the whole plane, is not complete and so has no maps, or has several outputs
             and no ``layers``.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> complex_ = jg.enumerate_regions(network, jg.box(-1, 1))
+        >>> boundary = jg.decision_boundary(complex_)  # relu(x) + relu(y) = 1
+        >>> boundary.segments.shape, float(boundary.length.sum().round(4))
+        ((3, 2, 2), 3.4142)
     """
     check_bounded(complex_, "the decision boundary")
     if not complex_.complete:
@@ -193,7 +202,7 @@ def _largest(compared: _Compared, classes: _Classes) -> tuple[np.ndarray, np.nda
 def _is_open(compared: _Compared, classes: _Classes) -> bool:
     """Whether signs at vertices do not tell where classes change: on a face where three are left, or along an edge
     where classes tie and two change places."""
-    if (classes.is_left.sum(axis=1) > 2).any():
+    if (classes.is_left.sum(axis=1) > PAIR).any():
         return True
     first, last, pair = _largest(compared, classes)
     ends = np.sign(compared.difference)[compared.complex_.edges]

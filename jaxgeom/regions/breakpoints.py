@@ -43,8 +43,9 @@ def breakpoints(
 
     Args:
         layers: one network, or a population with any leading axes.
-        start, stop: two points of the line, or of many lines. Shapes (in,) and (lines, in) are lines that all networks
-            get; with (*networks, lines, in), each network has its own. The two are broadcast against each other.
+        start: a point of the line, or of many lines. Shapes (in,) and (lines, in) are lines that all networks get; with
+            (*networks, lines, in), each network has its own.
+        stop: another point of each line. The two are broadcast against each other.
         kind: "segment" from start to stop, or the infinite "line" through both.
         capacity: room for so many breakpoints on a line; default as many as there are.
         activation: what follows the hidden layers, if they do not say it; see :func:`jaxgeom.enumerate_regions`.

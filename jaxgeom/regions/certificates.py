@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Int
 
+from jaxgeom._typing import PAIR, SPACE
 from jaxgeom.networks.layers import slope_of
 from jaxgeom.regions.complex import ARTIFICIAL, OUTSIDE, PlanarComplex, certify, faces_of_corners, next_corners
 from jaxgeom.regions.space import SpatialComplex
@@ -26,6 +27,12 @@ def check_complex(complex_: PlanarComplex | SpatialComplex) -> None:
     Raises:
         RuntimeError: says which certificate failed.
         TypeError: for anything but a complex.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> complex_ = jg.enumerate_regions(network, jg.box(-1, 1))
+        >>> jg.check_complex(complex_)
     """
     if isinstance(complex_, SpatialComplex):
         _check_space(complex_)
@@ -49,7 +56,7 @@ def _check_plane(complex_: PlanarComplex) -> None:
     seen = faces[complex_.face_edges, np.where(forward, 0, 1)]
     certify((seen == faces_of_corners(complex_.face_offsets)).all(), "an edge does not know its faces")
     num = np.bincount(complex_.face_edges, minlength=len(edges))
-    certify(((num == 1) | (num == 2)).all(), "an edge does not have one or two faces")
+    certify(((num == 1) | (num == PAIR)).all(), "an edge does not have one or two faces")
     certify((num == (faces != OUTSIDE).sum(axis=1)).all(), "an edge has a face that does not have it")
     certify(((num == 1) == (complex_.edge_layer == OUTSIDE)).all(), "an edge with one face is not on the boundary")
     certify((complex_.area > 0).all(), f"the smallest area is {complex_.area.min()}")
@@ -146,7 +153,7 @@ def _check_facets(complex_: SpatialComplex) -> None:
         certify((on[is_inner] == 0).all(), "a unit is not zero on a facet that it made")
     on_side = complex_.is_on_side[complex_.facet_vertices, np.where(layer[facet] == OUTSIDE, unit[facet], 0)]
     certify(on_side[layer[facet] == OUTSIDE].all(), "a facet on the boundary is not on its side of the box")
-    if complex_.vertices.shape[1] == 3:
+    if complex_.vertices.shape[1] == SPACE:
         _check_orientation(complex_, facet)
 
 

@@ -11,6 +11,9 @@ from jaxtyping import Float
 
 from jaxgeom.regions.complex import PlanarComplex
 
+_LINEAR_PART = 0.0031308
+"""Below, sRGB is linear (IEC 61966-2-1)."""
+
 LAYER_COLORS = ("#262626", "#0072b2", "#d55e00", "#009e73", "#cc79a7")
 """Colours of the edges that each layer makes, over again after the last: black, then Okabe and Ito's."""
 
@@ -40,4 +43,4 @@ def face_colors(complex_: PlanarComplex, seed: int = 0) -> Float[np.ndarray, "fa
     lightness = np.take(_LIGHTNESS, complex_.patterns.sum(axis=1) % 2)
     lab = np.stack([lightness, _CHROMA * np.cos(angle), _CHROMA * np.sin(angle)], axis=1)
     linear = np.clip((lab @ _LMS_OF_LAB.T) ** 3 @ _RGB_OF_LMS.T, 0.0, 1.0)
-    return np.clip(np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055), 0.0, 1.0)
+    return np.clip(np.where(linear <= _LINEAR_PART, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055), 0.0, 1.0)

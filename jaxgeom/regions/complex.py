@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jaxgeom._reprs import readable
+from jaxgeom._typing import PAIR
 from jaxgeom.networks.layers import Layers
 
 OUTSIDE = -1
@@ -93,14 +94,18 @@ def complex_of_cycles(
     degenerate: bool,
     complete: bool,
 ) -> PlanarComplex:
-    """Put a complex together from its faces: find the edges that they share, their areas and centroids.
+    """A complex made from its faces, with the edges that they share, their areas and centroids.
 
     Args:
         points: homogeneous vertices (x, y, w), w >= 0.
         face_offsets: where the cycle of each face begins; the last entry is their length.
         face_vertices: the vertices of each face, counter-clockwise; every face has some.
         corner_labels: layer and unit that made the edge from each of them to the next.
-        patterns, gradient, intercept, degenerate, complete: as in :class:`PlanarComplex`.
+        patterns: which hidden units are active on each face.
+        gradient: of the affine map on each face.
+        intercept: of the affine map on each face.
+        degenerate: whether an exact zero was met.
+        complete: whether all layers have cut; otherwise maps are NaN.
 
     Raises:
         RuntimeError: if the faces do not fit together: an edge has more than two of them, or two on the same side or
@@ -205,7 +210,7 @@ def _paired(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The edge of each corner, then vertices, faces, layer and unit of each edge. Corners of one edge have one key."""
     _, first, edge, num = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
-    certify(num.max() <= 2, "an edge has more than two faces")
+    certify(num.max() <= PAIR, "an edge has more than two faces")
     is_second = np.ones(len(keys), bool)
     is_second[first] = False
     second = np.flatnonzero(is_second)
@@ -292,7 +297,7 @@ def _straightened(complex_: PlanarComplex, is_artificial: np.ndarray) -> tuple[n
     ends = complex_.edges[kept].ravel()
     degree = np.bincount(ends, minlength=len(complex_.vertices))
     around = kept[np.argsort(ends, kind="stable") // 2]  # the edges at each vertex, one vertex after the other
-    middle = np.flatnonzero(degree == 2)
+    middle = np.flatnonzero(degree == PAIR)
     place = np.cumsum(degree)[middle]
     pairs = np.stack([around[place - 2], around[place - 1]], axis=1)
     label = _labels(complex_)[pairs]
@@ -305,7 +310,7 @@ def _straightened(complex_: PlanarComplex, is_artificial: np.ndarray) -> tuple[n
     is_ideal = complex_.is_ideal[complex_.edges]
     num_ideal = np.bincount(chain, is_ideal.sum(axis=1), minlength=len(chain))
     found, first = np.unique(chain[pairs[:, 0]], return_index=True)
-    found, first = found[num_ideal[found] == 2], first[num_ideal[found] == 2]
+    found, first = found[num_ideal[found] == PAIR], first[num_ideal[found] == PAIR]
     kept_vertices, vertices = middle[first], complex_.vertices.copy()
     outgoing = np.flatnonzero(is_ideal[:, 0] ^ is_ideal[:, 1])
     towards = np.zeros(len(chain), int)

@@ -8,17 +8,16 @@ import jax
 import numpy as np
 from tqdm.auto import tqdm
 
+from jaxgeom._typing import MATRIX
 from jaxgeom.domains import Box, PlanarDomain, Polygon, ProjectiveDomain, WholePlane, exact_domain
 from jaxgeom.host.chunks import check_chunk_size
 from jaxgeom.host.given import check_positive
 from jaxgeom.networks.layers import Activation, Dense, Layers, check_finite, with_activation
-from jaxgeom.regions.cells import cell_counts, check_inputs, complexes, with_one_axis
+from jaxgeom.regions.cells import cell_counts, check_inputs, complexes, complexes_at_once, with_one_axis
 from jaxgeom.regions.complex import PlanarComplex
 from jaxgeom.regions.count import with_output_cutting
 from jaxgeom.regions.space import SpatialComplex
 from jaxgeom.regions.space_cells import space_complexes
-
-_COMPLEX_WORK = 2**24  # networks x units³ that are held beside the results
 
 
 @overload
@@ -157,7 +156,10 @@ def enumerate_population(
 
     Args:
         layers: a population with one leading axis.
-        domain, activation, cut_output: as for :func:`enumerate_regions`.
+        domain: a :func:`jaxgeom.box` of as many dimensions as inputs, up to 8; with two inputs also
+            :func:`jaxgeom.polygon` or :func:`jaxgeom.whole_plane`.
+        activation: what follows the hidden layers, if they do not say it themselves by their slopes.
+        cut_output: let the zero sets of the outputs cut as well, like units of one more hidden layer.
         chunk_size: networks cut at once; default by memory.
         progress: show a progress bar; a string is its title.
 
@@ -166,6 +168,13 @@ def enumerate_population(
 
     Raises:
         TypeError, ValueError: as :func:`enumerate_regions`, and if there is not one leading axis.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> init = jg.mlp((2, 6, 1), activation="relu").init
+        >>> networks = jg.layers_of(jax.vmap(init)(jax.random.split(jax.random.key(0), 5)))
+        >>> [round(float(found.area.sum()), 6) for found in jg.enumerate_population(networks, jg.box(-1, 1))]
+        [4.0, 4.0, 4.0, 4.0, 4.0]
     """
     chunks = complexes_by_chunks(
         layers, domain, activation=activation, cut_output=cut_output, chunk_size=chunk_size, progress=progress
@@ -186,12 +195,11 @@ def complexes_by_chunks(
     check_chunk_size(chunk_size)
     start = exact_domain(domain)
     layers = check_inputs(with_activation(layers, activation), start)
-    if np.ndim(layers[0].bias) != 2:
+    if np.ndim(layers[0].bias) != MATRIX:
         raise ValueError(
             f"a population with one leading axis is needed, but the biases have shape {np.shape(layers[0].bias)}."
         )
-    num, units = len(layers[0].bias), sum(np.shape(layer.bias)[-1] for layer in layers[:-1])
-    size = chunk_size or int(np.clip(_COMPLEX_WORK // max(1, units) ** 3, 1, 256))
+    num, size = len(layers[0].bias), chunk_size or complexes_at_once(layers)
     networks = jax.tree.map(np.asarray, layers)
     with tqdm(total=num, unit="net", desc=progress if isinstance(progress, str) else None, disable=not progress) as bar:
         for first in range(0, num, size):

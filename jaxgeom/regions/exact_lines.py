@@ -46,7 +46,8 @@ def exact_line(
 
     Args:
         layers: one network, finite.
-        start, stop: two different points.
+        start: a point of the line.
+        stop: another point of it.
         is_infinite: whether t takes all values.
     """
     (first, last), denominator = _integers(np.stack([start, stop]))

@@ -23,6 +23,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from jaxgeom._typing import MATRIX
 from jaxgeom.domains import ProjectiveDomain
 from jaxgeom.networks.layers import Dense, Layers, check_finite, check_layers, slope_of
 from jaxgeom.regions.complex import ARTIFICIAL, OUTSIDE, PlanarComplex, complex_of_cycles
@@ -93,7 +94,7 @@ def exact_count(layers: Layers, start: ProjectiveDomain) -> int:
 
 def _checked(layers: Layers) -> Layers:
     layers = check_layers(layers, dim=2)
-    if np.ndim(layers[0].kernel) != 2:
+    if np.ndim(layers[0].kernel) != MATRIX:
         raise ValueError(
             f"one network is needed, but the first kernel has shape {np.shape(layers[0].kernel)}. Take one member of "
             "the population at a time."

@@ -18,6 +18,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from jaxgeom._typing import PAIR, SPACE
 from jaxgeom.domains import Box
 from jaxgeom.engine.spaces import Spaces
 from jaxgeom.networks.layers import Layers, slope_of
@@ -72,7 +73,7 @@ def exact_space(layers: Layers, box: Box) -> Spaces:
         pairs.append(beside)
     around = [sorted(facet) for facet in facets]
     position = np.array([[x / point[-1] for x in point[:-1]] for point in number])
-    if dim == 3:
+    if dim == SPACE:
         around = [
             _cycle(facet, faces[1], position, np.array(centres[cells_of[0]]))
             for facet, cells_of in zip(around, pairs, strict=True)
@@ -168,7 +169,7 @@ def _new_vertices(vertices: dict[Point, int], values: dict[Point, int], bit: int
     above, below = ([p for p in vertices if sign * values[p] > 0] for sign in (1, -1))
     for p, q in itertools.product(above, below):
         shared = vertices[p] & vertices[q]
-        if shared.bit_count() < dim - 1 or sum(shared & on == shared for on in vertices.values()) > 2:
+        if shared.bit_count() < dim - 1 or sum(shared & on == shared for on in vertices.values()) > PAIR:
             continue
         point = _reduced(tuple(values[p] * y - values[q] * x for x, y in zip(p, q, strict=True)))
         found[point] = shared | bit

@@ -36,6 +36,14 @@ def inscribed_circles(complex_: PlanarComplex) -> InscribedCircles:
 
     Args:
         complex_: as :func:`jaxgeom.enumerate_regions` gives it.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> complex_ = jg.enumerate_regions(network, jg.box(-1, 1))
+        >>> circles = jg.inscribed_circles(complex_)
+        >>> sorted(circles.center.round(6).tolist())
+        [[-0.5, -0.5], [-0.5, 0.5], [0.5, -0.5], [0.5, 0.5]]
     """
     check_is_planar(complex_, "the largest circle in each region")
     center = np.full((complex_.num_faces, 2), np.nan)

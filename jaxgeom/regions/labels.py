@@ -39,6 +39,14 @@ def region_labels(complex_: PlanarComplex | SpatialComplex, kind: str = "linear"
 
     Raises:
         ValueError: for another kind, and for a complex that is not complete, and so has no maps, or has no ``layers``.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> hidden = jg.Dense(np.array([[1.0, -1.0], [0.0, 0.0]]), np.zeros(2))
+        >>> network = hidden, jg.Dense(np.array([[1.0], [-1.0]]), np.zeros(1))  # relu(x) - relu(-x) = x
+        >>> complex_ = jg.enumerate_regions(network, jg.box(-1, 1))
+        >>> complex_.num_faces, jg.region_labels(complex_).tolist()
+        (2, [0, 0])
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, but {kind!r} was given.")

@@ -14,8 +14,10 @@ from jaxtyping import Array, Bool, Float, Int
 from tqdm.auto import tqdm
 
 from jaxgeom._reprs import readable
+from jaxgeom._typing import MATRIX
 from jaxgeom.engine import library
 from jaxgeom.host.given import check_finite_points, float64_of
+from jaxgeom.host.sizes import fitting
 from jaxgeom.networks.layers import Layers
 from jaxgeom.regions.cells import NOT_COUNTED, by_slopes, finite_member, warn_once, weights_of
 from jaxgeom.regions.exact_lines import exact_line
@@ -73,7 +75,7 @@ def checked_points(
         )
     xp = jnp if any(isinstance(array, jax.core.Tracer) for array in points) else np
     points = [array if array.ndim > 1 else array[None] for array in points]
-    axes = leading if max(array.ndim for array in points) > 2 else ()
+    axes = leading if max(array.ndim for array in points) > MATRIX else ()
     lines = max(array.shape[-2] for array in points)
     try:
         shape = (*axes, lines, dim)
@@ -112,7 +114,7 @@ def in_chunks(
     """Breakpoints of a population with one leading axis, those of the first network first, so many lines at once."""
     num, num_lines = len(networks[0].bias), points[0].shape[1]
     units = sum(layer.bias.shape[1] for layer in networks[:-1])
-    size = chunk_size or max(1, _CHUNK_BYTES // (64 + 16 * (units + 1) * (1 + networks[-1].bias.shape[1])))
+    size = chunk_size or fitting(64 + 16 * (units + 1) * (1 + networks[-1].bias.shape[1]), _CHUNK_BYTES)
     if num * num_lines <= size and not progress:
         return lines_of(networks, points, kind, has_ends=has_ends)
     nets, lines = max(1, size // num_lines), min(num_lines, size)

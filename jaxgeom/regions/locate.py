@@ -50,6 +50,14 @@ def locate(
         TypeError: for anything but a complex of the plane, or if the points or the weights are not real numbers.
         ValueError: if the points are not finite, or not two-dimensional; or if the network is not the complex's: if
             it has other units, or other patterns or affine maps on the faces, of which up to 4,096 are looked at.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> complex_ = jg.enumerate_regions(network, jg.box(-1, 1))
+        >>> faces = jg.locate(complex_, network, [[0.5, 0.5], [0.5, -0.5], [2.0, 0.0]])
+        >>> complex_.patterns[faces[:2]].tolist(), int(faces[2])
+        ([[True, True], [True, False]], -1)
     """
     check_is_planar(complex_, "locate")
     points = np.asarray(points_of(points, 2))

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxgeom._reprs import readable
+from jaxgeom._typing import MATRIX, PAIR
 from jaxgeom.engine.library import Lines
 from jaxgeom.host.chunks import check_chunk_size
 from jaxgeom.host.given import float64_of
@@ -74,11 +75,18 @@ def polyline_breakpoints(
         TypeError: for anything that is not a network.
         ValueError: for a population, for fewer than two points, equal neighbours, or other bad input as for
             :func:`jaxgeom.breakpoints`.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> found = jg.polyline_breakpoints(network, [[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0]])
+        >>> found.position.tolist(), found.segment.tolist(), found.unit.tolist()  # distances from the start of the path
+        ([1.0, 3.0], [0, 1], [0, 1])
     """
     check_chunk_size(chunk_size)
     network = with_activation(layers, activation)
     leading = np.shape(network[0].bias)[:-1]
-    if leading or np.ndim(points) != 2 or len(points) < 2:
+    if leading or np.ndim(points) != MATRIX or len(points) < PAIR:
         raise ValueError(
             "one network and an array (points, in) of at least two points are needed, but the layers have leading axes "
             f"{leading}, and the points shape {np.shape(points)}."

@@ -13,6 +13,9 @@ from importlib import import_module
 from importlib.util import resolve_name
 from typing import Any, NamedTuple
 
+LEVEL_BEFORE = 2
+"""How many instructions before an import its level is loaded, by which a relative one goes up."""
+
 _BY_TEXT = ("eval", "exec", "globals", "__import__")
 """Built-in functions that reach what bytecode does not name."""
 _BY_NAME = ("getattr", "vars")
@@ -94,7 +97,7 @@ def _add_reads(code: types.CodeType, found: Reads) -> None:
             is_only_for_attributes = after in ("LOAD_ATTR", "LOAD_METHOD")
             found.variables[name] = found.variables.get(name, True) and is_only_for_attributes
         elif one.opname == "IMPORT_NAME":
-            level = instructions[place - 2].argval if place >= 2 else 0
+            level = instructions[place - LEVEL_BEFORE].argval if place >= LEVEL_BEFORE else 0
             found.imports.add((name, level if isinstance(level, int) else 0))
         elif isinstance(name, str) and ("ATTR" in one.opname or "METHOD" in one.opname or one.opname == "IMPORT_FROM"):
             found.attributes.add(name)

@@ -43,7 +43,8 @@ def check_network(hidden: Sequence[int], param_bytes: int, result_bytes: int) ->
 
     Args:
         hidden: units of its hidden layers.
-        param_bytes, result_bytes: of its parameters, and of all that is measured and the snapshots.
+        param_bytes: size of its parameters.
+        result_bytes: size of all that is measured, and of the snapshots.
     """
     needed, free = _COPIES * param_bytes + result_bytes, free_memory()
     if needed > free:

@@ -32,6 +32,9 @@ import numpy as np
 from jaxgeom.study.code import Reads, code_digest, imported, reads_of, source_digest
 from jaxgeom.study.versions import package_of
 
+LINE = 80
+"""Characters of a value that a message shows."""
+
 MOST_LISTED = 64
 """Arrays of more numbers are described by a digest."""
 ABSENT = "(absent)"
@@ -81,7 +84,8 @@ def differences(first: Any, second: Any, path: str = "", *, by_source: bool = Fa
     """Where two descriptions differ, each as one line.
 
     Args:
-        first, second: the descriptions.
+        first: a description.
+        second: another one.
         path: where they stand.
         by_source: compare code by its source where both have it, since bytecode depends on the version of Python;
             otherwise by its bytecode, since sources differ in comments.
@@ -107,7 +111,7 @@ def differences(first: Any, second: Any, path: str = "", *, by_source: bool = Fa
 
 def _short(value: Any) -> str:
     text = value if value == ABSENT else json.dumps(value)
-    return text if len(text) <= 80 else text[:77] + "…"
+    return text if len(text) <= LINE else text[: LINE - 3] + "…"
 
 
 def _described(value: Any, walk: _Walk) -> Any:

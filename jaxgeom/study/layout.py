@@ -16,6 +16,9 @@ from jaxtyping import Int
 from jaxgeom.study.demand import check_layers, check_size
 from jaxgeom.training.population import architecture_groups
 
+MOST_SHOWN = 20
+"""Values of an axis that a message lists."""
+
 ARCHITECTURE = ("width", "depth", "hidden")
 """Axes that decide the hidden layers."""
 SEED = "seed"
@@ -237,7 +240,9 @@ def _check_stays_apart(name: str, listed: list[Any]) -> None:
 
 
 def _few(listed: list[Any]) -> str:
-    return str(listed) if len(listed) <= 20 else f"{str(listed[:10])[:-1]}, …, {listed[-1]!r}] ({len(listed):,} values)"
+    if len(listed) <= MOST_SHOWN:
+        return str(listed)
+    return f"{str(listed[:10])[:-1]}, …, {listed[-1]!r}] ({len(listed):,} values)"
 
 
 def _numbers(listed: list) -> np.ndarray:

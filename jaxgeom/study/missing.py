@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxgeom.host.given import FLOAT64_BYTES
+
 _MOST_EXACT = 2**53
 """Integers up to this size are exact in float64."""
 
@@ -28,7 +30,7 @@ def filled(shape: Sequence[int], pieces: Sequence[tuple[Any, np.ndarray]], what:
     dtype = np.result_type(*arrays)
     is_whole = sum(piece.size for piece in arrays) == np.prod(shape, dtype=np.int64)
     if not is_whole and dtype.kind in "biu":
-        if dtype.itemsize == 8 and any(piece.size and _largest(piece) > _MOST_EXACT for piece in arrays):
+        if dtype.itemsize == FLOAT64_BYTES and any(piece.size and _largest(piece) > _MOST_EXACT for piece in arrays):
             raise ValueError(
                 f"{what} has missing values, which are NaN in float64, beside integers beyond 2⁵³, which float64 does "
                 "not hold. Finish the study, give every network as many values, or measure smaller integers or texts."

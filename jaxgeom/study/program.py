@@ -115,7 +115,8 @@ def member_function(recipe: Recipe, group: Group, *, is_outline: bool = False) -
     """A pure function ``(seed, widths, settings)`` of one member.
 
     Args:
-        recipe, group: what to make.
+        recipe: what all members have in common.
+        group: members that share a program.
         is_outline: leave out the training, which takes time to trace and does not change the shapes of the result.
 
     Its result has "measured", the variables of all measurements of one network with a leading axis (steps), "params"

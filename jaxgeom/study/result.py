@@ -16,6 +16,9 @@ from jaxgeom.study.describe import differences
 from jaxgeom.study.missing import filled
 from jaxgeom.study.store import RESULT, load_chunk, read_manifest, write_atomically
 
+MOST_SHOWN = 20
+"""Values of an axis that a message lists."""
+
 
 @readable
 class Study(NamedTuple):
@@ -331,7 +334,7 @@ def _index(name: str, coordinate: np.ndarray, wanted: Any) -> Any:
 
 def _some(coordinate: np.ndarray) -> str:
     values = coordinate.tolist()
-    return str(values) if len(values) <= 20 else f"{values[:10]} … {values[-1]}"
+    return str(values) if len(values) <= MOST_SHOWN else f"{values[:10]} … {values[-1]}"
 
 
 def _without(settings: Mapping[str, Any], along: str, compared: Sequence[str]) -> dict[str, Any]:

@@ -102,6 +102,14 @@ def trainer(model: Model, optimizer: Optimizer, loss: Loss) -> Trainer:
 
     Raises:
         TypeError: for what is no optimizer.
+
+    Example:
+        >>> import jax, optax, jaxgeom as jg
+        >>> init, step = map(jax.jit, jg.trainer(jg.mlp((2, 4, 1)), optax.sgd(0.1), jg.losses.squared_error))
+        >>> data = jg.parity(2)
+        >>> state, loss = step(init(jax.random.key(0)), data.x, data.y)
+        >>> int(state.step), loss.shape
+        (1, ())
     """
     optimizer, mean_loss = check_optimizer(optimizer), _mean_loss(model, loss)
     functions = _functions_of_one(mean_loss, masked(update_by(optimizer, mean_loss), model.mask))
@@ -148,7 +156,9 @@ def fit(
 
     Args:
         key: decides the initial parameters and the order of the points.
-        model, optimizer, loss: as for :func:`trainer`.
+        model: what to train.
+        optimizer: any optax optimizer that takes plain parameters and mean gradients, such as ``optax.adam(1e-3)``.
+        loss: one number a point; see :mod:`jaxgeom.losses`.
         train: points and targets.
         num_epochs: passes over the data; with full batches, steps.
         batch_size: points a step; default is the full batch.
@@ -170,6 +180,13 @@ def fit(
         ValueError: for sizes below one, data of different lengths, a batch larger than the data, labels outside the
             classes, an unknown ``record``, snapshots at steps that do not occur, or an optimizer that padding
             would disturb.
+
+    Example:
+        >>> import jax, optax, jaxgeom as jg
+        >>> model, loss = jg.mlp((2, 8, 1), activation="relu"), jg.losses.squared_error
+        >>> run = jg.fit(jax.random.key(0), model, optax.adam(0.02), loss, jg.parity(2), num_epochs=200)
+        >>> run.train_loss.shape, bool(run.train_loss[-1] < run.train_loss[0])
+        ((201,), True)
     """
     key, optimizer = as_key(key), check_optimizer(optimizer)
     train = check_data(model, loss, accuracy, train, "train")

@@ -86,12 +86,13 @@ def advance(
 
 
 def run(functions: RunFunctions, plan: Plan, params: Params, opt_state: PyTree) -> Outcome:
-    """Train from given parameters, as planned.
+    """A run of training from given parameters, as planned: final parameters, records, snapshots.
 
     Args:
-        functions: what to compute.
-        plan: when.
-        params, opt_state: where to start.
+        functions: the step, the order of the points, records and snapshots.
+        plan: the steps at which each of them is due.
+        params: parameters before the first step.
+        opt_state: state of the optimizer before the first step.
     """
     never = jnp.int32(NEVER)
     state = TrainState(params, opt_state, jnp.int32(0), never)

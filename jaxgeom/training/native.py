@@ -30,6 +30,9 @@ from jaxgeom.training.point_code import SHARE, activation_code, per_point_code
 from jaxgeom.training.scalar_graph import LANE, Graph, Unsupported
 from jaxgeom.training.vector_code import Code, Scalars
 
+MOST_CARRIED = 32
+"""Numbers that the optimizer's state can hold for each network beside those of each parameter."""
+
 MOST_SNAPSHOTS = 2**22
 """Bytes of the parameters of all snapshots of a network, of which ``keep`` makes something smaller."""
 MOST_STEPS = 2**31 - 2
@@ -101,10 +104,13 @@ def native_run(
     Args:
         plan: the steps.
         params: of :func:`jaxgeom.mlp`; only names and shapes matter.
-        loss, accuracy: one number a point.
+        loss: one number a point.
+        accuracy: one truth value a point; None for none.
         by: the optimizer.
-        train, test: shapes and types.
-        uses_keys: whether the order of the points is drawn; ``num_rounds`` is the number of its rounds.
+        train: shapes and types of the training split.
+        test: those of the test split; None without one.
+        uses_keys: whether the order of the points is drawn.
+        num_rounds: rounds of the permutation that draws it; see :mod:`jaxgeom.training.shuffle`.
         has_mask: whether the networks are padded.
 
     Raises:
@@ -157,7 +163,7 @@ def native_run(
         codes += [summed, lane]
     temporaries = max(1, optimizer.num_temporaries, step_loss[1], *(num for _, num in (*judged, *activations)))
     carry = [scalars.place(node) for old, new, _ in optimizer.lane_state for node in (new, old)]
-    if len(carry) // 2 > 32:
+    if len(carry) // 2 > MOST_CARRIED:
         raise Unsupported("too many numbers in the optimizer's state")
     num_classes, own_names = max(optimizer.classes) + 1, _names(biases == {True})
     flat = jax.tree.unflatten(jax.tree.structure(params), list(range(len(optimizer.classes))))

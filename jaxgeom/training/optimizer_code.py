@@ -19,6 +19,9 @@ from jaxgeom.training.scalar_graph import LANE, SHARED, STRIP, Graph, Node, Unsu
 from jaxgeom.training.trace_graph import cell, dtype_of, interpret
 from jaxgeom.training.vector_code import Code, Scalars
 
+FLOAT32_BYTES = 4
+"""Size of the numbers that the engine trains with."""
+
 VALUE = ("value",)
 """Name of the input that is the loss of a batch."""
 FIXED, BEFORE, AFTER = -2, -1, 0
@@ -145,7 +148,7 @@ def _constants(
         if not isinstance(value, jax.core.Tracer):
             own.append(value)
             continue
-        if value.shape != () or value.dtype.itemsize != 4:
+        if value.shape != () or value.dtype.itemsize != FLOAT32_BYTES:
             raise Unsupported(f"a traced setting of shape {value.shape} and type {value.dtype}")
         node = graph.input(("setting", is_update, place), LANE, dtype_of(value.dtype))
         settings.append(((is_update, place), node))

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxgeom._typing import MATRIX
 from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import PerPoint, check_per_point
 from jaxgeom.host.given import check_positive
@@ -111,7 +112,7 @@ def check_data(model: Model, loss: PerPoint, accuracy: PerPoint | None, data: An
             f"{name} must be a Dataset, or a pair of points and targets, but {data!r} was given."
         ) from error
     x, y = as_array(f"{name}.x", x), as_array(f"{name}.y", y)
-    if x.ndim != 2 or y.ndim < 1 or x.shape[0] != y.shape[0] or x.shape[0] == 0:
+    if x.ndim != MATRIX or y.ndim < 1 or x.shape[0] != y.shape[0] or x.shape[0] == 0:
         raise ValueError(
             f"{name} needs points x of shape (points, in) and as many targets y, but x has shape {x.shape} and y "
             f"has shape {y.shape}."
@@ -127,7 +128,7 @@ def check_data(model: Model, loss: PerPoint, accuracy: PerPoint | None, data: An
         outputs = jax.eval_shape(model.apply, params, x)
     except Exception as error:  # of Flax, JAX or the user's own model
         raise ValueError(f"the model does not take points with {x.shape[1]} coordinates: {error}") from error
-    if getattr(outputs, "ndim", None) != 2 or outputs.shape[0] != x.shape[0]:
+    if getattr(outputs, "ndim", None) != MATRIX or outputs.shape[0] != x.shape[0]:
         raise ValueError(f"the model must give outputs of shape (points, out), but gives {outputs}.")
     for kind, function in (("loss", loss), ("accuracy", accuracy)):
         if function is not None or kind == "loss":

@@ -55,9 +55,12 @@ def per_point_code(
     and the outputs.
 
     Args:
-        graph, machine, scalars: what programs are made from.
+        graph: the operations of the trace.
+        machine: the program under construction.
+        scalars: constants and settings that the program reads.
         function: the loss or the accuracy.
-        output: what follows the last layer, as a function of ``num_outputs`` numbers.
+        output: what follows the last layer, as a function of so many numbers.
+        num_outputs: outputs of the network.
         y: shape and type of the targets.
         with_gradient: whether the loss is multiplied by the share of its point in the mean, and the gradient of that
             comes in place of the outputs.

@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+SMALL, LARGE = 1e-30, 1e30
+"""Between them, a number and its inverse are far from the ends of float32."""
+
 CONSTANT, SHARED, LANE, STRIP = range(4)
 """Kinds of nodes, each a function of those before: constants; what is the same for all networks of a population, such
 as the number of steps; one number a network; and one a parameter, a point, or whatever a program runs over."""
@@ -125,7 +128,7 @@ class Graph:
             if known[1] == 1:
                 return args[0]
             # One rounding more, and no division for each parameter. Inverses that are subnormal would be lost.
-            if args[1].kind < args[0].kind and (known[1] is None or 1e-30 < abs(known[1]) < 1e30):
+            if args[1].kind < args[0].kind and (known[1] is None or SMALL < abs(known[1]) < LARGE):
                 return self.apply("MUL", args[0], self.apply("DIV", self.constant(1, "f"), args[1]))
         if op == "NEG" and args[0].op == "NEG":
             return args[0].args[0]

@@ -20,6 +20,9 @@ from jaxtyping import Array, Int, Int32, UInt32
 from jaxgeom._typing import RandomKey
 from jaxgeom.host.inputs import as_key
 
+_ROUNDS = ((64, 16), (1024, 8))
+"""Below the first number of points, so many rounds; from there on 6. A random function of few values is a poor one."""
+
 
 def random_order(key: RandomKey, num_points: int, epoch: int | Int[Array, ""] = 0) -> Int32[Array, " points"]:
     """A pseudorandom permutation of 0 … num_points - 1.
@@ -28,6 +31,11 @@ def random_order(key: RandomKey, num_points: int, epoch: int | Int[Array, ""] = 
         key: decides the permutations.
         num_points: at least one, at most 2^31 - 1.
         epoch: which of the permutations.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> sorted(jg.random_order(jax.random.key(0), 5, epoch=1).tolist())
+        [0, 1, 2, 3, 4]
     """
     keys = keys_of_epoch(shuffle_keys(as_key(key), num_points), epoch)
     return shuffled(keys, np.arange(num_points), num_points)
@@ -36,7 +44,7 @@ def random_order(key: RandomKey, num_points: int, epoch: int | Int[Array, ""] = 
 def shuffle_keys(key: RandomKey, num_points: int) -> UInt32[Array, "rounds two"]:
     """Keys of the rounds, for permutations of so many points."""
     # A random function of few values is a poor one: more rounds make up for that.
-    num_rounds = 16 if num_points < 64 else 8 if num_points < 1024 else 6
+    num_rounds = next((rounds for below, rounds in _ROUNDS if num_points < below), 6)
     return jax.random.bits(key, (num_rounds, 2), jnp.uint32)
 
 

@@ -13,6 +13,9 @@ import numpy as np
 
 from jaxgeom.training.scalar_graph import CONSTANT, STRIP, Graph, Node, Unsupported
 
+SELECT_OF_TWO = 3
+"""Operands of a ``select_n`` between two values: the condition and these."""
+
 _OPERATIONS = {
     **{"add": "ADD", "add_any": "ADD", "sub": "SUB", "mul": "MUL", "div": "DIV", "max": "MAX", "min": "MIN"},
     **{"neg": "NEG", "abs": "ABS", "sqrt": "SQRT", "exp": "EXP", "expm1": "EXPM1", "log": "LOG", "log1p": "LOG1P"},
@@ -149,7 +152,7 @@ def _elementwise(graph: Graph, name: str, equation: Any) -> Callable[..., Node] 
         return lambda x: apply("SUB", graph.constant(1, "f"), apply("SQUARE", x))
     if name == "exp2":
         return lambda x: apply("POW", graph.constant(2, "f"), x)
-    if name == "select_n" and len(equation.invars) == 3 and equation.invars[0].aval.dtype == bool:
+    if name == "select_n" and len(equation.invars) == SELECT_OF_TWO and equation.invars[0].aval.dtype == bool:
         return lambda mask, no, yes: apply("SELECT", mask, yes, no)
     if name == "select_n" and equation.invars[0].aval.dtype != bool:
 

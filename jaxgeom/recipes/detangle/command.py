@@ -15,6 +15,9 @@ from jaxgeom.recipes.detangle import experiment as detangle
 from jaxgeom.recipes.limits import MOST_NETWORKS, MOST_STEPS, MOST_UNITS, check_memory, check_numbers
 from jaxgeom.recipes.output import check_writable, growing_arrays, movie_paths, save_figure, save_report
 
+LEAST_FRAMES = 2
+"""Frames of an animation in which something moves."""
+
 SUMMARY = "how layers pull two classes apart while training, and how often networks die"
 DESCRIPTION = (
     "Train networks with ReLU after every layer on line segments and on a disk with holes, many seeds at once: 2-2-2, "
@@ -48,7 +51,7 @@ def run(options: argparse.Namespace) -> list:
         wide=(1, MOST_UNITS),
         frames=(-MOST_STEPS, 100_000),
     )
-    if options.frames < 2:
+    if options.frames < LEAST_FRAMES:
         raise ValueError(f"an animation needs at least 2 frames, but {options.frames} was given.")
     if options.quick:
         options.seeds, options.epochs = min(options.seeds, 48), min(options.epochs, 100)

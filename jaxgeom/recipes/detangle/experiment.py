@@ -30,6 +30,11 @@ from jaxgeom.networks.models import Model, hidden_states, mlp
 from jaxgeom.training.fit import fit
 from jaxgeom.training.population import fit_population
 
+SHORT = 100
+"""Trainings of fewer steps take less time than the optimization of their programs."""
+_LIVELY = 2
+"""Units of a layer that are not a line."""
+
 DATASETS: dict[str, Callable[[RandomKey], Dataset]] = {
     "lines": partial(line_segments, num_negative=5, num_positive=5, length=0.2, num_per_segment=50),
     "holes": partial(disk_with_holes, num_negative=2000, num_positive=2000, num_holes=9, hole_radius=0.15),
@@ -145,7 +150,7 @@ def train_detangle(
 
     keys = jax.random.split(key, num_seeds)
     loss, final_loss, accuracy, before, living, snapshots = fit_population(
-        keys, run, fast_compile=num_steps < 100, progress=progress
+        keys, run, fast_compile=num_steps < SHORT, progress=progress
     )
     return Detangled(loss, final_loss, accuracy, before, living, (living == 0).any(axis=1), steps, snapshots)
 
@@ -166,7 +171,7 @@ def median_living(found: Detangled) -> int:
     least = found.living.min(axis=1)
     if (least == 0).all():
         raise ValueError(f"all {len(least)} networks are dead, so there is none to show; train more of them.")
-    members = np.flatnonzero(least >= (2 if (least >= 2).any() else 1))
+    members = np.flatnonzero(least >= (_LIVELY if (least >= _LIVELY).any() else 1))
     return int(members[np.argsort(found.final_loss[members], kind="stable")[(len(members) - 1) // 2]])
 
 

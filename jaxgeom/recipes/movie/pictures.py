@@ -21,6 +21,9 @@ from jaxgeom.regions.colors import LAYER_COLORS, face_colors
 from jaxgeom.regions.labels import region_labels
 from jaxgeom.regions.locate import locate
 
+ONE_HIDDEN = 2
+"""Affine layers of a network with one hidden layer."""
+
 _NAMES = ("class 0", "class 1")
 
 
@@ -84,7 +87,7 @@ def colors_figure(movie: RegionMovie) -> Figure:
     of_first = face_colors(regions._replace(patterns=regions.patterns[:, :width]))
     looks: dict[str, Any] = {
         "activation pattern": "random",
-        **({"pattern of the first layer": of_first} if len(movie.layers) > 2 else {"active units": "active"}),
+        **({"pattern of the first layer": of_first} if len(movie.layers) > ONE_HIDDEN else {"active units": "active"}),
         "slope": "slope",
         "value": "output",
     }

@@ -21,6 +21,9 @@ from jaxgeom.host.chunks import in_threads
 from jaxgeom.networks.models import hidden_states
 from jaxgeom.recipes.sweep import Sweep, rows_of, train_widths
 
+_NEAR_ZERO = 1e-6
+"""Targets of this size are left out, by which a percentage would be divided."""
+
 REGRESSION_WIDTHS = tuple(range(1, 11))
 EXPERIMENTS = ("as it is", "reversed", "loss in percent")
 """What :func:`train_regression` does."""
@@ -38,7 +41,7 @@ def regression_data(experiment: str = "as it is") -> Dataset:
         raise ValueError(f"experiment must be one of {', '.join(EXPERIMENTS)}, but {experiment!r} was given.")
     data = damped_sine(reverse=experiment == "reversed")
     if experiment == "loss in percent":
-        is_kept = np.abs(np.asarray(data.y)[:, 0]) > 1e-6
+        is_kept = np.abs(np.asarray(data.y)[:, 0]) > _NEAR_ZERO
         data = Dataset(data.x[is_kept], data.y[is_kept])
     return data
 

@@ -6,6 +6,7 @@ from itertools import combinations
 import numpy as np
 from jaxtyping import Int
 
+from jaxgeom._typing import PLANE
 from jaxgeom.domains import Polygon, box, polygon, whole_plane
 from jaxgeom.networks.layers import Dense, Layers
 from jaxgeom.recipes.reproduce.claims import Claim, exact, mean
@@ -14,6 +15,9 @@ from jaxgeom.regions.count import count_regions
 from jaxgeom.regions.enumerate import enumerate_regions
 from jaxgeom.regions.labels import region_labels
 from jaxgeom.theory import mean_count_ball, mean_count_one_layer, montufar_2014, montufar_2017, serra_2018
+
+MOST_QUICK = 10
+"""Hyperplanes of the largest arrangement that ``--quick`` counts."""
 
 _NEAR = 1e-6
 """Biases so small that all hyperplanes of a few units meet in a box of side 2."""
@@ -29,11 +33,11 @@ def buck(key: int, quick: bool) -> Claim:
     rows = []
     for dim, counts in _BUCK.items():
         for num, cells in counts.items():
-            if quick and num > 10:
+            if quick and num > MOST_QUICK:
                 continue
-            seeds = 5 if dim == 2 else 2
+            seeds = 5 if dim == PLANE else 2
             layers = _one_layer(rng.normal(size=(seeds, dim, num)), _NEAR * rng.normal(size=(seeds, num)))
-            found = count_regions(layers, whole_plane() if dim == 2 else box(-1, 1, dim=dim))
+            found = count_regions(layers, whole_plane() if dim == PLANE else box(-1, 1, dim=dim))
             for seed, count in enumerate(found.count.tolist()):
                 rows.append(exact(f"{num} hyperplanes in R^{dim}, seed {seed}", cells, count))
     return Claim(
@@ -55,8 +59,8 @@ def disc(key: int, quick: bool) -> Claim:
         name = f"n = {width}, σ = {scale:g}, R = {radius:g}"
         rows.append(mean(f"mean in a disc, {name}", published, counts))
         drawn[name] = (counts, mean_count_ball(width, 2, radius, scale))
-    for width in (20, 100):
-        shape = (seeds // 10 if width == 100 else seeds, 3, width)
+    for width, num in ((20, seeds), (100, seeds // 10)):
+        shape = (num, 3, width)
         weights = rng.uniform(-1, 1, shape) / np.sqrt(2)
         counts = count_regions(_one_layer(weights[:, :2], weights[:, 2]), box(-1, 1)).count
         rows.append(mean(f"mean in [-1, 1]², PyTorch's initialisation, width {width}", _square(width), counts))

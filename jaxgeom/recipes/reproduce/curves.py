@@ -13,6 +13,9 @@ from jaxgeom.recipes.reproduce.claims import Claim, exact, mean, within
 from jaxgeom.regions.count import count_regions
 from jaxgeom.theory import mean_length_ratio
 
+WIDE = 64
+"""Widths from this on have a quarter of the networks."""
+
 _FACTORS = {2: 0.712271, 16: 0.960212, 64: 0.990190}
 """c_n of one layer of n units."""
 _NOISY = {0.01: 1058.0, 0.05: 506.0, 0.1: 189.0, 0.2: 27.5}
@@ -27,7 +30,7 @@ def length(key: int, quick: bool) -> Claim:
     depth, rows, drawn = 5, [], {}
     angle = np.linspace(0, 2 * np.pi, 201)
     for width, factor in _FACTORS.items():
-        seeds = (400 if quick else 4000) // (1 if width < 64 else 4)
+        seeds = (400 if quick else 4000) // (1 if width < WIDE else 4)
         shapes = [*pairwise((width,) * (depth + 1)), (width, 1)]
         layers = tuple(Dense(rng.normal(size=(seeds, a, b)) * np.sqrt(2 / a), np.zeros((seeds, b))) for a, b in shapes)
         circle = np.zeros((len(angle), width))

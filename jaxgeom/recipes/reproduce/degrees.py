@@ -7,6 +7,7 @@ layer of n units has the same average degree 2 n r(n - 1, d - 1) / r(n, d), unle
 
 import numpy as np
 
+from jaxgeom._typing import PLANE
 from jaxgeom.domains import Box, PlanarDomain, box, whole_plane
 from jaxgeom.networks.layers import Layers
 from jaxgeom.recipes.reproduce.claims import Claim, Row, at_most, exact, within
@@ -45,7 +46,7 @@ def degrees(key: int, quick: bool) -> Claim:
     drawn = []
     for dim, width in _DEEP:
         for depth in (2, 4) if quick else (2, 3, 4):
-            domain: Box | PlanarDomain = whole_plane() if dim == 2 else box(-_FAR, _FAR, dim=dim)
+            domain: Box | PlanarDomain = whole_plane() if dim == PLANE else box(-_FAR, _FAR, dim=dim)
             networks = [normal_networks(rng, (dim, *(width,) * depth)) for _ in range(2 if quick else 10)]
             found = [num_and_degree(layers, domain) for layers in networks]
             drawn += [(num, degree / (2 * dim)) for num, degree in found]

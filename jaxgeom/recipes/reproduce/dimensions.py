@@ -8,6 +8,7 @@ ReLU neural networks", arXiv:2209.04036). Not all do: the dimension differs from
 
 import numpy as np
 
+from jaxgeom._typing import PLANE
 from jaxgeom.analysis.functional_dimension import functional_dimension
 from jaxgeom.domains import Box, PlanarDomain, box, whole_plane
 from jaxgeom.recipes.reproduce.claims import Claim, at_most, exact
@@ -24,7 +25,7 @@ def dimensions(key: int, quick: bool) -> Claim:
     rng = np.random.default_rng(key)
     rows, reached = [], {}
     for widths in (*_NARROWING, *_OTHERS):
-        domain: Box | PlanarDomain = whole_plane() if widths[0] == 2 else box(-_FAR, _FAR, dim=widths[0])
+        domain: Box | PlanarDomain = whole_plane() if widths[0] == PLANE else box(-_FAR, _FAR, dim=widths[0])
         found = functional_dimension(normal_networks(rng, widths, leading=(20 if quick else 200,)), domain)
         bound = int(found.num_params[0]) - sum(widths[1:])
         shape = "-".join(map(str, (*widths, 1)))

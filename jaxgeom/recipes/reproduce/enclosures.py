@@ -9,6 +9,7 @@ without a layer wider than the input no component is bounded, see :mod:`jaxgeom.
 import numpy as np
 from jaxtyping import Int
 
+from jaxgeom._typing import PLANE
 from jaxgeom.analysis.topology import topology
 from jaxgeom.domains import box
 from jaxgeom.networks.layers import Layers
@@ -61,4 +62,4 @@ def num_bounded(networks: Layers, size: float) -> Int[np.ndarray, "networks clas
     """Components of f ≤ 0 and of f > 0 that do not reach the border of a box: holes or cavities of the other one."""
     dim = networks[0].kernel.shape[-2]
     found = topology(networks, box(-size, size, dim=dim))
-    return (found.num_holes if dim == 2 else found.num_cavities)[:, ::-1]
+    return (found.num_holes if dim == PLANE else found.num_cavities)[:, ::-1]

@@ -23,6 +23,9 @@ from jaxgeom.regions.enumerate import enumerate_regions
 from jaxgeom.training.fit import Fit, fit
 from jaxgeom.training.population import fit_population
 
+INPUTS = 2
+"""Inputs of all networks. Those with no wider hidden layer cannot enclose anything (Johnson 2019)."""
+
 _WIDTHS, _DEPTHS = (2, 3, 4), (1, 2, 3)
 
 
@@ -38,7 +41,7 @@ def narrow(key: int, quick: bool) -> Claim:
             solved[width, depth], enclosing[width, depth] = float((accuracy == 1).mean()), float(encloses.mean())
             shape = f"{depth} × {width}"
             num = int(encloses.sum())
-            if width <= 2:
+            if width <= INPUTS:
                 rows.append(exact(f"{shape}: networks that enclose a piece of the plane", 0, num))
             else:
                 rows.append(exact(f"{shape}: whether some network encloses a piece", 1, int(num > 0)))

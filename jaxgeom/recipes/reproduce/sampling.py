@@ -15,6 +15,9 @@ from jaxgeom.recipes.reproduce.claims import AGREEMENT, Claim, Row, at_most
 from jaxgeom.recipes.reproduce.networks import normal_networks
 from jaxgeom.theory import serra_2018, zaslavsky
 
+SHALLOW = 2
+"""Widths of a network with one hidden layer: inputs and hidden units."""
+
 _SHALLOW = (4, 40), (6, 20), (8, 24), (10, 20), (12, 40)
 """Input dimension and units of one hidden layer; the last has 9.1e9 regions."""
 _DEEP = (6, 8, 8), (6, 6, 6, 6), (10, 10, 10)
@@ -28,7 +31,7 @@ def sampling(key: int, quick: bool) -> Claim:
     rows, published, estimates, errors = [], [], [], []
     num_samples = 1000 if quick else 8000
     for place, widths in enumerate((*_SHALLOW, *_DEEP)):
-        is_shallow = len(widths) == 2
+        is_shallow = len(widths) == SHALLOW
         dim = widths[0]
         layers = normal_networks(rng, widths, bias_scale=_NEAR if is_shallow else 0.1)
         of_network = jax.random.fold_in(jax.random.key(key), place)

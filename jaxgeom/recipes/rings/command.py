@@ -6,7 +6,9 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from jaxgeom._typing import SPACE
 from jaxgeom.host.chunks import in_threads
+from jaxgeom.plot.hidden import MOST_UNITS
 from jaxgeom.recipes.limits import MOST_NETWORKS, MOST_STEPS, check_different, check_memory, check_numbers
 from jaxgeom.recipes.output import check_writable, growing_arrays, movie_paths, save_figure, save_report
 from jaxgeom.recipes.regression import experiment as regression
@@ -130,7 +132,7 @@ def run(options: argparse.Namespace) -> list:
 
     written += save(rings_pictures.draw_sweep(sweep), "rings_losses")
     written += save(rings_pictures.draw_lines(sweep, data), "rings_lines")
-    shown = 3 if 3 in options.widths else max(options.widths)
+    shown = SPACE if SPACE in options.widths else max(options.widths)
     member = median_member(sweep, shown)
     figure, table = rings_pictures.draw_codes(network_of(sweep, member), data)
     statistics["codes"] = {
@@ -138,9 +140,9 @@ def run(options: argparse.Namespace) -> list:
     }  # code -> [disk, ring]
     save_report(out / "rings.json", settings, statistics)
     written += save(figure, "rings_codes")
-    if shown == 3:
+    if shown == SPACE:
         written += save(rings_pictures.draw_hidden(network_of(sweep, member), data), "rings_hidden")
-    if 3 <= max(options.widths) <= 10:
+    if SPACE <= max(options.widths) <= MOST_UNITS:
         of_widest = network_of(sweep, median_member(sweep, max(options.widths)))
         written += save(rings_pictures.draw_triples(of_widest, data), "rings_triples")
     sine, as_it_is = regression.regression_data(), sweeps["as it is"]

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from jaxgeom import plot
-from jaxgeom._typing import Params
+from jaxgeom._typing import SPACE, Params
 from jaxgeom.analysis.embeddings import hyperplanes
 from jaxgeom.data.datasets import Dataset
 from jaxgeom.domains import box
@@ -22,6 +22,9 @@ from jaxgeom.networks.models import hidden_states
 from jaxgeom.plot.animate import Paths
 from jaxgeom.recipes.rings.experiment import PUBLISHED_LOSSES, PUBLISHED_STEP, RING_NAMES, RegionTable, region_table
 from jaxgeom.recipes.sweep import Sweep, median_member, network_of
+
+FEW_WIDTHS = 5
+"""Lines of a legend of one column."""
 
 LIMITS = (-4.6, 4.6)
 """Of the plane in all pictures; the ring ends at 4."""
@@ -57,7 +60,8 @@ def draw_sweep(
         dots.plot([widths.index(width) for width in known], list(known.values()), "x", **cross)
     num = int((sweep.width == widths[0]).sum())
     curves.set(yscale="log", ylabel=f"{what}, median and 10–90 % of {num} seeds")
-    curves.legend(title="hidden units", fontsize="small", title_fontsize="small", ncols=2 if len(widths) > 5 else 1)
+    num_columns = 2 if len(widths) > FEW_WIDTHS else 1
+    curves.legend(title="hidden units", fontsize="small", title_fontsize="small", ncols=num_columns)
     shown = min(step, int(sweep.steps[-1]))
     dots.set(yscale="log", xlabel="hidden units", ylabel=f"{what} after {shown:,} steps")
     low, high = zip(curves.get_ylim(), dots.get_ylim(), strict=True)
@@ -152,7 +156,7 @@ def animate_rings(
     """One network while it trains: its loss so far, the lines over the data, and, for three units, the hidden space."""
     records = shown_records(len(sweep.steps), num_frames)
     networks = [network_of(sweep, member, record) for record in records]
-    is_cube = int(sweep.width[member]) == 3
+    is_cube = int(sweep.width[member]) == SPACE
     axes = plot.new_axes(2 + is_cube, dim=[2, 2, 3][: 2 + is_cube], size=4.0)
     curve, plane, *cubes = axes
     steps, loss = sweep.steps, sweep.loss[member]

@@ -35,7 +35,14 @@ MOST_EPOCHS_COMPILED_FAST = 40
 
 
 def spiral_data(key: RandomKey) -> tuple[Dataset, Dataset]:
-    """Training and test split of three spirals of 1,000 points each."""
+    """Training and test split of three spirals of 1,000 points each.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> train, test = jg.spiral_data(jax.random.key(0))
+        >>> train.x.shape, test.x.shape
+        ((2400, 2), (600, 2))
+    """
     data_key, split_key = jax.random.split(key)
     return split(split_key, spirals(data_key))
 

@@ -262,7 +262,8 @@ def save_spirals(
     """Write ``spirals.json``, ``spirals.npz``, all pictures and the movie.
 
     Args:
-        key, runs: what :func:`jaxgeom.train_spirals` took and gave. Without snapshots there is no movie.
+        key: the random key that :func:`jaxgeom.train_spirals` was given.
+        runs: what it returned. Without snapshots there is no movie.
         directory: where to; created if need be.
         settings: recorded in the JSON file.
         formats: of pictures.

@@ -18,10 +18,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxgeom._reprs import readable
-from jaxgeom._typing import Params, RandomKey
+from jaxgeom._typing import PLANE, Params, RandomKey
 from jaxgeom.data.datasets import gaussian_cloud, line_grid, mesh_grid
 from jaxgeom.networks.layers import check_one_piece, named_layers
 from jaxgeom.networks.models import activation_function, hidden_states, mlp
+
+_FLAT = 0.01
+"""Slopes below this part are those of units that are saturated."""
 
 INPUTS = ("mesh", "cloud")
 WEIGHTS = ("manual", "random")
@@ -76,8 +79,8 @@ def stretch_inputs(key: RandomKey, kind: str = "mesh", *, dim: int = 2) -> Float
     if kind not in INPUTS or dim not in (1, 2):
         raise ValueError(f"inputs are 'mesh' or 'cloud' in 1 or 2 dimensions, but {kind!r} in {dim} was given.")
     if kind == "mesh":
-        return mesh_grid() if dim == 2 else line_grid()
-    return gaussian_cloud(key, num_points=1000 if dim == 2 else 50, dim=dim)
+        return mesh_grid() if dim == PLANE else line_grid()
+    return gaussian_cloud(key, num_points=1000 if dim == PLANE else 50, dim=dim)
 
 
 def first_layer(dim: int, hidden: int, *, scale: float = SCALE) -> Float[Array, "dim hidden"]:
@@ -201,6 +204,6 @@ def step_facts(params: Params, x: Float[Array | np.ndarray, "points in"]) -> lis
         elif stage.kind not in ("input", "bias"):
             before = jnp.asarray(found[place - 1].points)
             slope = jax.jvp(activation_function(stage.kind), (before,), (jnp.ones_like(before),))[1]
-            flat = float(jnp.mean(jnp.abs(slope) < 0.01))
+            flat = float(jnp.mean(jnp.abs(slope) < _FLAT))
         facts.append(StepFacts(name, float(np.abs(stage.points).max()), stretch, flat))
     return facts

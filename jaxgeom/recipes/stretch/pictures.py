@@ -15,12 +15,15 @@ from matplotlib.figure import Figure
 
 from jaxgeom import plot
 from jaxgeom._reprs import readable
-from jaxgeom._typing import Params, RandomKey
+from jaxgeom._typing import SPACE, Params, RandomKey
 from jaxgeom.domains import box, grid_lines
 from jaxgeom.networks.layers import named_layers
 from jaxgeom.plot.stages import Morph, morph_stages, plot_stages
 from jaxgeom.recipes.output import check_writable, movie_paths, save_arrays, save_figure, save_report
 from jaxgeom.recipes.stretch import experiment as stretch
+
+SIDE = 100
+"""Points on each side of the grid :func:`jaxgeom.mesh_grid`."""
 
 
 @readable
@@ -105,7 +108,7 @@ def draw_prefixes(networks: Sequence[Params], x: Float[Array | np.ndarray, "poin
         grid = figure.add_gridspec(rows, columns, wspace=0.36, hspace=0.36, **edges)
         axes = []
         for place, stage in zip(places, found.values(), strict=True):
-            kind: Any = "3d" if stage.points.shape[1] >= 3 else None
+            kind: Any = "3d" if stage.points.shape[1] >= SPACE else None
             axes.append(figure.add_subplot(grid[place // columns, place % columns], projection=kind))
         if rows > 1:
             _write_weights(figure.add_subplot(grid[1, 0]), networks[-1])
@@ -180,7 +183,7 @@ def save_stretch(
         movies = movie_paths(where, formats)
         if movies:
             # a mesh of 10,000 points is as well seen by every second one along each axis
-            x = case.x.reshape(100, 100, 2)[::2, ::2].reshape(-1, 2) if len(case.x) == 10_000 else case.x
+            x = case.x.reshape(SIDE, SIDE, 2)[::2, ::2].reshape(-1, 2) if len(case.x) == SIDE**2 else case.x
             moving = morph(case.networks[-1], x, frames_per_step=frames_per_step)
             title = f"drawing {case.name}" if progress else False
             plot.save_animation(moving.figure, moving.draw, moving.num_frames, movies, progress=title)

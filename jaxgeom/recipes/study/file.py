@@ -16,6 +16,7 @@ from typing import Any, get_args
 import numpy as np
 import optax
 
+from jaxgeom._typing import PAIR
 from jaxgeom.data import datasets, losses
 from jaxgeom.domains import box, grid_points, polygon, whole_plane
 from jaxgeom.networks.models import mlp
@@ -23,6 +24,9 @@ from jaxgeom.study import measurements
 from jaxgeom.study.demand import check_data
 from jaxgeom.study.result import Study
 from jaxgeom.study.run import run_study
+
+LINE = 80
+"""Characters of a value that a message shows."""
 
 TABLES = ("axes", "data", "test", "model", "optimizer", "train", "measure")
 TOP_LEVEL = ("key", "static", "chunk_size", "any_versions")
@@ -248,12 +252,12 @@ def _domain(where: str, given: Any) -> Any:
         if not (_is_real(given["low"]) and _is_real(given["high"]) and _is_integer(given["dim"])):
             raise ValueError(f"the domain in {where} needs numbers low, high and dim, but {_shown(given)} was given.")
         return box(given["low"], given["high"], dim=given["dim"])
-    if _is_list(given) and len(given) == 2 and all(map(_is_real, given)):
+    if _is_list(given) and len(given) == PAIR and all(map(_is_real, given)):
         return box(*given)
     if (
         _is_list(given)
-        and len(given) > 2
-        and all(_is_list(corner) and len(corner) == 2 and all(map(_is_real, corner)) for corner in given)
+        and len(given) > PAIR
+        and all(_is_list(corner) and len(corner) == PAIR and all(map(_is_real, corner)) for corner in given)
     ):
         return polygon(given)
     raise ValueError(
@@ -324,4 +328,4 @@ def _is_array(value: Any) -> bool:
 def _shown(value: Any) -> str:
     """A value in one line that is not long."""
     text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}…"
+    return text if len(text) <= LINE else f"{text[: LINE - 3]}…"

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxgeom._typing import SPACE
 from jaxgeom.analysis.formula import latex_formula
 from jaxgeom.domains import box
 from jaxgeom.host.chunks import in_background
@@ -17,6 +18,11 @@ from jaxgeom.recipes.output import check_writable, movie_paths, save_arrays, sav
 from jaxgeom.recipes.xor import experiment as xor
 from jaxgeom.recipes.xor import networks as xor_networks
 from jaxgeom.training.population import Solved
+
+WIDEST_QUICK = 20
+"""Hidden units of the widest networks that ``--quick`` trains."""
+WIDEST_DRAWN = 30
+"""Hidden units of the widest network whose units are drawn."""
 
 SUMMARY = "linear regions of networks that solve XOR, over widths and seeds"
 DESCRIPTION = (
@@ -54,7 +60,8 @@ def run(options: argparse.Namespace) -> list[Path]:
     check_different("widths", options.widths)
     check_writable(options.out)
     seeds = min(options.seeds, 100) if options.quick else options.seeds
-    widths = [width for width in options.widths if width <= 20] or options.widths if options.quick else options.widths
+    most = WIDEST_QUICK if options.quick else max(options.widths)
+    widths = [width for width in options.widths if width <= most] or options.widths
     settings = {
         "widths": widths,
         "num_seeds": seeds,
@@ -138,7 +145,7 @@ def _networks(options: argparse.Namespace, widths: list[int], seeds: int, settin
         }
     width = widths[0]
     networks["trained"] = {"width": width, "formula": latex_formula(first)}
-    if width <= 3:
+    if width <= SPACE:
         print(f"\nThe first of width {width}:  {pictures.in_text(first)}")
     written.append(save_report(out / "xor_networks.json", settings | {"num_pairs": options.pairs}, networks))
     return written
@@ -169,7 +176,7 @@ def _single_networks(
             progress=not options.quiet and "training",
         )
         pictures.close(figure)
-    shown, seed = _shown(trained, max([w for w in trained if w <= 30], default=width))
+    shown, seed = _shown(trained, max([w for w in trained if w <= WIDEST_DRAWN], default=width))
     layers = pictures.member(layers_of(trained[shown].params), seed)
     title = f"2-{shown}-1"
     written += _save(options, "units", pictures.units_figure(layers, title=f"The hidden units of a network {title}"))

@@ -75,7 +75,8 @@ def xor_training(key: RandomKey, width: int, seed: int, try_number: int, *, ever
     """One network of :func:`jaxgeom.train_xor` trained once more, with its loss at every step and snapshots.
 
     Args:
-        key, width: as given to :func:`jaxgeom.train_xor`.
+        key: the random key that :func:`jaxgeom.train_xor` was given.
+        width: hidden units.
         seed: number of the network.
         try_number: which of its tries, from 0; ``tries - 1`` is the one that solved XOR.
         every: steps between snapshots.
@@ -140,7 +141,8 @@ def compare_pairs(first: Layers, second: Layers, *, num_grid: int = 101, progres
     """R² of network i of the first population against network i of the second, for all i at once.
 
     Args:
-        first, second: populations of as many networks, one leading axis.
+        first: a population with one leading axis.
+        second: another population of as many networks.
         num_grid: grid points along each axis, on [-1, 1]².
         progress: show a progress bar; a string is its title.
     """

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int64
 
 from jaxgeom._reprs import readable
 from jaxgeom.host.chunks import check_chunk_size, map_chunks
+from jaxgeom.host.sizes import fitting, power_of_two
 from jaxgeom.networks.affine import activation_words, affine_maps_of_patterns
 from jaxgeom.networks.layers import Layers, check_layers
 from jaxgeom.regions.cells import NOT_COUNTED
@@ -20,6 +21,9 @@ from jaxgeom.regions.grid.batches import flattened, in_float64
 from jaxgeom.regions.grid.host import first_columns, num_kept
 from jaxgeom.regions.grid.regions import checked_points, flat_maps, grid_regions
 from jaxgeom.theory import zaslavsky
+
+ONE_HIDDEN = 2
+"""Affine layers of a network with one hidden layer."""
 
 _CHUNK_BYTES = 2**26
 _FIRST_CAPACITY = 2048
@@ -58,6 +62,13 @@ def count_grid_regions(
     Raises:
         ValueError: as :func:`jaxgeom.grid_regions`. In a population, members with NaN or infinite weights do not
             raise but get the count -1.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> counts = jg.count_grid_regions(network, jg.grid_points(jg.box(-1, 1), 10))
+        >>> int(counts.num_patterns), int(counts.num_maps)
+        (4, 4)
     """
     check_chunk_size(chunk_size)
     points = np.asarray(checked_points(points, atol))
@@ -70,7 +81,7 @@ def count_grid_regions(
     while len(pending):
         units = sum(layer.bias.shape[-1] for layer in layers[:-1])
         bytes_each = num_points * (units // 4 + 64) + capacity * units * 8 * (points.shape[1] + 2)
-        size = chunk_size or int(np.clip(_CHUNK_BYTES // bytes_each, 1, 16))
+        size = chunk_size or fitting(bytes_each, _CHUNK_BYTES, 16)
         if is_cpu:
             function = in_float64(_counts_by_numpy, points=points, atol=float(atol), rooms=[0])
         else:
@@ -81,7 +92,7 @@ def count_grid_regions(
         counts[:, pending[is_complete]] = found[is_complete], maps[is_complete]
         pending = pending[~is_complete]
         if len(pending):
-            capacity = min(num_points, 1 << int(found.max() - 1).bit_length())
+            capacity = min(num_points, power_of_two(int(found.max())))
     return GridCounts(*counts.reshape(2, *leading))
 
 
@@ -92,12 +103,13 @@ def _counts_by_numpy(
 
     Args:
         layers: one leading axis.
-        points, atol: as for :func:`count_grid_regions`.
+        points: where to look.
+        atol: tolerance on the distance between affine maps.
         rooms: how many cells there was room for so far, which grows at need, so that few sizes are compiled.
     """
     words = np.asarray(_words(layers, points))
     cells = [first_columns(own) for own in words]
-    rooms[0] = room = max(rooms[0], 1 << (max(map(len, cells)) - 1).bit_length())
+    rooms[0] = room = max(rooms[0], power_of_two(max(map(len, cells))))
     patterns = np.zeros((*words.shape[:2], room), np.uint32)
     for own, found, some in zip(patterns, words, cells, strict=True):
         own[:, : len(some)] = found[:, some]
@@ -127,7 +139,7 @@ def _grid_counts(layers: Layers, points: Array, atol: float | Array, *, capacity
 
 def _most_regions_of_one_layer(layers: Layers) -> int | None:
     """Zaslavsky's bound on the patterns of one hidden layer; None for deeper networks."""
-    if len(layers) > 2:
+    if len(layers) > ONE_HIDDEN:
         return None
     dim, units = layers[0].kernel.shape[-2:]
-    return zaslavsky(units, dim) if len(layers) == 2 else 1
+    return zaslavsky(units, dim) if len(layers) == ONE_HIDDEN else 1

@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int32, UInt32
 
 from jaxgeom._reprs import readable
+from jaxgeom._typing import MATRIX
 from jaxgeom.host.given import as_array, as_float64, check_finite_points, check_positive, float64_of
 from jaxgeom.networks.affine import activation_words, affine_maps, affine_maps_of_patterns, num_words
 from jaxgeom.networks.layers import Layers, check_finite, check_layers
@@ -91,6 +92,13 @@ def grid_regions(
         ValueError: for points of the wrong dimension, no points, a capacity or tolerance that is not positive,
             or NaN in the weights (naming the layer).
         TypeError: if the first argument is neither layers nor a function.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> found = jg.grid_regions(network, jg.grid_points(jg.box(-1, 1), 10), capacity=8)
+        >>> int(found.num_maps), int(found.count), bool(found.overflow)
+        (4, 4, False)
     """
     with jax.enable_x64(True):
         points = checked_points(points, atol)
@@ -102,7 +110,7 @@ def grid_regions(
         if callable(layers_or_apply):
             points = jnp.asarray(points)
             outputs = jax.eval_shape(layers_or_apply, points)
-            if getattr(outputs, "ndim", 0) != 2 or outputs.shape[0] != shape[0]:
+            if getattr(outputs, "ndim", 0) != MATRIX or outputs.shape[0] != shape[0]:
                 raise ValueError(f"the function must map {shape} to ({shape[0]}, out), but gives {outputs}.")
             return _regions_of_function(layers_or_apply, points, atol, capacity=capacity)
         layers = check_layers(layers_or_apply, dim=shape[1])
@@ -119,7 +127,7 @@ def checked_points(points: Array | np.ndarray, atol: float | Array) -> Array | n
     """The points in float64, or an error if they or the tolerance make no sense; where x64 is enabled."""
     points = float64_of(points, "points")
     shape = np.shape(points)
-    if len(shape) != 2 or shape[0] == 0:
+    if len(shape) != MATRIX or shape[0] == 0:
         raise ValueError(f"points must have shape (points, in) with at least one point, but {shape} was given.")
     check_finite_points(points)
     given = as_array(atol, "atol")
