@@ -272,7 +272,10 @@ class _Network(NamedTuple):
     def apply(self, params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
         from jaxgeom.networks.flax_modules import MLP
 
-        return MLP(self.features, self.activations, self.use_bias).apply({"params": params}, x)
+        result: Float[Array, "points out"] = MLP(self.features, self.activations, self.use_bias).apply(
+            {"params": params}, x
+        )
+        return result
 
     def mask(self) -> Params:
         """Which parameters belong to units that are really there."""
@@ -365,7 +368,7 @@ def hidden_states(params: Params, x: Float[Array | np.ndarray, "points in"]) -> 
     return tuple(states)
 
 
-def _check_widths(widths: Sequence[int | Array], features: tuple[int, ...]) -> tuple:
+def _check_widths(widths: Sequence[int | Array], features: tuple[int, ...]) -> tuple[Any, ...]:
     widths, most = tuple(widths), features[1:-1]
     is_traced = [isinstance(width, jax.core.Tracer) for width in widths]
     if len(widths) != len(most) or any(

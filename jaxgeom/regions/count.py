@@ -135,7 +135,7 @@ def count_regions(
 
 
 def _in_chunks(
-    networks: Layers, start: ProjectiveDomain | Box, size: int, progress: bool | str, options: dict
+    networks: Layers, start: ProjectiveDomain | Box, size: int, progress: bool | str, options: dict[str, Any]
 ) -> tuple[np.ndarray, ...]:
     """Counts and flags of a population, chunk by chunk."""
     num = len(networks[0].bias)
@@ -222,7 +222,9 @@ def with_differences(
     return (*layers, Dense(signs, np.zeros((*leading, len(pairs))))), pairs
 
 
-def _traced(layers: Layers, domain: PlanarDomain, start: ProjectiveDomain | Box, options: dict) -> RegionCounts:
+def _traced(
+    layers: Layers, domain: PlanarDomain, start: ProjectiveDomain | Box, options: dict[str, Any]
+) -> RegionCounts:
     """The counts as part of the program that is being traced."""
     min_area = options["min_area"]
     integer, real = (jax.dtypes.canonicalize_dtype(dtype) for dtype in (np.int64, np.float64))

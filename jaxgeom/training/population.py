@@ -8,7 +8,7 @@ the XOR study: train, and draw a new network where that failed, up to a number o
 import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -331,7 +331,7 @@ def result_bytes(run: Callable[..., PyTree], *member: PyTree) -> int:
 
 
 @lru_cache(maxsize=32)
-def _compiled(run: Callable[..., PyTree], fast_compile: bool) -> Callable[[tuple], PyTree]:
+def _compiled(run: Callable[..., PyTree], fast_compile: bool) -> Callable[[tuple[Any, ...]], PyTree]:
     """One program for each ``run``, kept for the next call with the same function."""
     options = compiler_options()
     if fast_compile and options is not None:

@@ -1,7 +1,7 @@
 """Programs for the vector machine of the compiled engine (``engine/machine.h``), from graphs of single numbers."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int32
@@ -62,7 +62,7 @@ def bits(node: Node) -> int:
 def strip_code(
     machine: Machine,
     scalars: Scalars,
-    inputs: Sequence[tuple | None],
+    inputs: Sequence[tuple[Any, ...] | None],
     outputs: Sequence[tuple[Node, int]],
 ) -> tuple[Code, int]:
     """A program over arrays, and how many temporaries it needs.

@@ -97,7 +97,8 @@ def tent(depth: int) -> Layers:
 
 
 def _noisy(rng: np.random.Generator, layers: Layers, noise: float, seeds: int) -> Layers:
-    return jax.tree.map(lambda array: array + noise * rng.normal(size=(seeds, *array.shape)), layers)
+    result: Layers = jax.tree.map(lambda array: array + noise * rng.normal(size=(seeds, *array.shape)), layers)
+    return result
 
 
 def _num_pieces(layers: Layers) -> Int[np.ndarray, "*networks"]:

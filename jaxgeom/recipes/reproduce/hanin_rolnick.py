@@ -145,11 +145,13 @@ def _on_planes(layers: Layers, rng: np.random.Generator) -> np.ndarray:
     for _ in range(3):
         plane = plane_through(*images[rng.choice(len(images), 3, replace=False)])
         counts.append(count_regions(on_plane(layers, plane), whole_plane()).count)
-    return np.mean(counts, axis=0)
+    result: np.ndarray = np.mean(counts, axis=0)
+    return result
 
 
 def _on_lines(layers: Layers, rng: np.random.Generator) -> np.ndarray:
     """Mean over many lines through two random images each, for each network."""
     images = np.asarray(digits()[0].x)
     ends = images[rng.choice(len(images), (2, 20), replace=False)]
-    return np.asarray(breakpoints(layers, *ends, kind="line").count).mean(axis=-1)
+    result: np.ndarray = np.asarray(breakpoints(layers, *ends, kind="line").count).mean(axis=-1)
+    return result

@@ -57,4 +57,7 @@ def _final_losses(key: int, seeds: int) -> Float[np.ndarray, " networks"]:
     def run(key: RandomKey) -> Fit:
         return fit(key, model, optimizer, squared_error, data, num_epochs=_STEPS, record=_STEPS)
 
-    return fit_population(jax.random.split(jax.random.key(key + 1), seeds), run).train_loss[:, -1]
+    result: Float[np.ndarray, " networks"] = fit_population(
+        jax.random.split(jax.random.key(key + 1), seeds), run
+    ).train_loss[:, -1]
+    return result

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--regression-epochs", type=int, default=20_000, help="full-batch steps, regression")
 
 
-def run(options: argparse.Namespace) -> list:
+def run(options: argparse.Namespace) -> list[Path]:
     """Train, print the tables, and save everything."""
     from jaxgeom.recipes.regression import pictures as regression_pictures
     from jaxgeom.recipes.rings import pictures as rings_pictures
