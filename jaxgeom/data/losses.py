@@ -231,7 +231,7 @@ def _check_no_pairs(kind: str, function: PerPoint, outputs: Any, targets: Any) -
     """Raise if the function compares every output with every target, as (points, 1) against (points,) does."""
     shapes = [jax.ShapeDtypeStruct((_UNUSUAL, *each.shape[1:]), each.dtype) for each in (outputs, targets)]
     try:
-        jaxpr = jax.make_jaxpr(function)(*shapes)
+        jaxpr: Any = jax.make_jaxpr(function)(*shapes)
     except Exception:  # a function for one number of points only, which the caller has tried
         return
     if any(v.aval.shape.count(_UNUSUAL) > 1 for equation in jaxpr.eqns for v in equation.outvars):

@@ -239,8 +239,9 @@ def mlp(
             "for instance (2, 20, 1)."
         )
     num_hidden = len(features) - 2
-    is_one = isinstance(activation, str) or not np.iterable(activation)
-    hidden = (activation,) * num_hidden if is_one else tuple(activation)  # type: ignore[arg-type]
+    given: Any = activation
+    is_one = isinstance(given, str) or not np.iterable(given)
+    hidden: tuple[str | float, ...] = (given,) * num_hidden if is_one else tuple(given)
     if len(hidden) != num_hidden:
         raise ValueError(
             f"{num_hidden} hidden layers need one activation or {num_hidden}, but {len(hidden)} were given: {hidden}."

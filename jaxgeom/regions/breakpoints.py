@@ -190,7 +190,8 @@ def _recomputed(
     layer, unit, count = discrete
     room = t.shape[0] - 1
     is_there = jnp.arange(room) < count
-    first, last = (0.0, 1.0)
+    first: float | Array = 0.0
+    last: float | Array = 1.0
     if kind == "line":
         first, last = jnp.where(count > 0, jnp.stack([t[0] - 1, t[jnp.clip(count - 1, 0, room)] + 1]), 0.0)
     ends = jnp.concatenate([jnp.full(1, first), jnp.where(jnp.arange(room + 1) < count, t, last)])

@@ -62,13 +62,12 @@ def with_one_axis(layers: Layers) -> Layers:
     leading = layers[0].bias.ndim - 1
     num = math.prod(layers[0].bias.shape[:-1])
 
-    def flat(array: Array | np.ndarray | None) -> np.ndarray | None:
-        if array is None:
-            return None
+    def flat(array: Array | np.ndarray) -> np.ndarray:
         array = np.asarray(array)
         return array.reshape(num, *array.shape[leading:]) if leading else array[None]
 
-    return tuple(Dense(*map(flat, layer)) for layer in layers)  # type: ignore[arg-type]
+    flattened: Layers = jax.tree.map(flat, layers)
+    return flattened
 
 
 def cell_counts(

@@ -41,7 +41,7 @@ _COMPLEX_WORK = 2**24  # networks x units³ of which complexes are held at once
 class RegionCounts(NamedTuple):
     """Exact numbers of linear regions; shapes are the leading axes of the layers. JAX arrays where these are traced."""
 
-    count: Int[np.ndarray, "*networks"]  # type: ignore[assignment]
+    count: Int[np.ndarray, "*networks"]  # type: ignore[assignment]  # the name of a method of tuples
     """Number of regions, exact for the weights as given; -1 where a member of a population is not finite."""
     degenerate: Bool[np.ndarray, "*networks"]
     """Where an exact zero was met: a unit that is zero at a vertex, as where three lines meet in one point."""
@@ -232,7 +232,8 @@ def _traced(
     if slopes is not None and options == plain and isinstance(start, ProjectiveDomain):
         with jax.enable_x64(True):  # what is float64 in the program stays it
             floats = tuple(Dense(_as_float(layer.kernel), _as_float(layer.bias)) for layer in layers)
-            return RegionCounts(*traced_cell_counts(floats, slopes, start, integer))  # type: ignore[arg-type]
+            counts: Any = traced_cell_counts(floats, slopes, start, integer)
+            return RegionCounts(*counts)
     leading = jnp.shape(layers[0].bias)[:-1]
     dtypes = (integer, np.bool_, integer, real)[: 2 if min_area is None else 4]
     # slopes that are known stay as they are: JAX would round them to float32

@@ -58,7 +58,7 @@ class GridRegions(NamedTuple):
     """Cells whose map was kept as distinct."""
     valid: Bool[Array, " capacity"]
     """True cells."""
-    count: Int32[Array, ""]  # type: ignore[assignment]
+    count: Int32[Array, ""]  # type: ignore[assignment]  # the name of a method of tuples
     """Number of true cells."""
     overflow: Bool[Array, ""]
     """Whether there were more patterns than capacity. It cannot happen at the default capacity."""
