@@ -9,6 +9,7 @@ from training_truth import EPS, member
 
 from jaxgeom import fit, fit_architectures, fit_population, mlp, parity, train_spirals
 from jaxgeom.data.losses import squared_error
+from jaxgeom.host import sizes as chunks
 from jaxgeom.host.chunks import in_threads
 from jaxgeom.recipes.spirals.experiment import SPIRAL_MODELS
 from jaxgeom.training.population import default_chunk_size, result_bytes
@@ -75,14 +76,40 @@ def test_settings_are_arrays_or_trees_of_arrays():
         fit_population(KEYS, scaled, RATES[:3], shifts)
 
 
-def test_chunks_fill_vectors_and_cores_and_bound_the_memory():
+def test_chunks_fill_vectors_and_cores_and_bound_the_memory(monkeypatch):
     def results_of(num_numbers):
         return lambda key: jnp.zeros(num_numbers)
 
-    assert default_chunk_size(results_of(1000), KEY, num=10**6) == 96
-    assert default_chunk_size(results_of(1), KEY, num=10**6) == 512
+    monkeypatch.setattr(chunks, "num_cores", lambda: 4)
+    assert default_chunk_size(results_of(1000), KEY, num=10**6) == 64
+    assert default_chunk_size(results_of(1000), KEY, num=100) == 32
     assert default_chunk_size(results_of(1000), KEY, num=3) == 16
     assert default_chunk_size(results_of(2**27), KEY, num=10**6) == 2
+    assert chunks.size_of_chunks(None, 1000) == 64
+
+
+def test_chunks_of_the_engine_are_bounded_by_work_and_memory_only(monkeypatch):
+    def training(num_epochs, is_mlp=True):
+        model = mlp((2, 3, 1))._replace(is_mlp=is_mlp)
+
+        def run(key):
+            return fit(key, model, optax.sgd(0.1), squared_error, parity(2), num_epochs=num_epochs, record=None).params
+
+        return run
+
+    monkeypatch.setattr(chunks, "num_cores", lambda: 4)
+    work = 13 * 4 * 100  # parameters, points, steps
+    wanted = chunks.ENGINE_WORK // work
+    assert 0 <= default_chunk_size(training(100), KEY, num=10**6) - wanted <= 4 * 16
+    assert default_chunk_size(training(10**6), KEY, num=10**6) == 64
+    assert default_chunk_size(training(100, is_mlp=False), KEY, num=10**6) == 64
+    in_memory = chunks.size_of_chunks(10**6, 2**28, engine_work=1)
+    assert in_memory == 4
+    # Runs inside of a vmap or a loop are seen, too.
+    of_three = default_chunk_size(lambda key: jax.vmap(training(100))(jax.random.split(key, 3)), KEY, num=10**6)
+    assert abs(of_three - wanted / 3) <= 4 * 16
+    in_loop = default_chunk_size(lambda key: jax.lax.map(training(100), key[None]), KEY, num=10**6)
+    assert abs(in_loop - wanted) <= 4 * 16
 
 
 def test_the_memory_of_the_results_is_stated_before_the_run(capsys):

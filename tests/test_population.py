@@ -1,8 +1,12 @@
 """Populations: the same networks whatever their number and chunks, literal retries, and how often XOR is learnt."""
 
+import os
+import subprocess
+import sys
 from functools import cache, partial
 
 import chex
+import devices_program
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -84,7 +88,8 @@ def test_results_come_in_the_order_of_the_keys(num, chunk_size):
 
 
 def test_one_program_serves_all_chunks():
-    assert_same(fit_population(KEYS, chex.assert_max_traces(bits, n=1), chunk_size=5), all_bits())
+    # Traced to see what it asks for, and for the program.
+    assert_same(fit_population(KEYS, chex.assert_max_traces(bits, n=2), chunk_size=3), all_bits())
 
 
 def test_progress_is_shown_and_changes_nothing(capsys):
@@ -184,7 +189,7 @@ def test_network_i_does_not_depend_on_the_others(num, chunk_size):
 
 
 def test_one_program_serves_all_tries_and_chunks():
-    trial = chex.assert_max_traces(toy_trial, n=1)
+    trial = chex.assert_max_traces(toy_trial, n=2)
     assert fit_until_solved(KEYS, trial, chunk_size=3).tries.max() > 2
 
 
@@ -402,3 +407,18 @@ def test_studies_of_nothing(arguments, message):
 def test_training_of_nothing(width, num_seeds):
     with pytest.raises(ValueError, match="must be a positive integer"):
         train_xor(KEY, width, num_seeds)
+
+
+# Devices
+
+
+def test_all_devices_share_the_work_and_give_the_same_bits(tmp_path):
+    path = tmp_path / "eight.npz"
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
+    program = [sys.executable, devices_program.__file__, str(path)]
+    subprocess.run(program, env=os.environ | {"XLA_FLAGS": flags}, check=True, timeout=240)
+    here, places = devices_program.results()
+    assert set(places) == {0}
+    with np.load(path) as there:
+        assert there["places"].tolist() == [number // 4 % 8 for number in range(50)]
+        assert_same([there[f"arr_{number}"] for number in range(len(here))], here)

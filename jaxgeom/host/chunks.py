@@ -1,8 +1,11 @@
-"""[host] Results of a compiled function along a long leading axis, chunk by chunk, with progress.
+"""[host] Results of a compiled function along a long leading axis, chunk by chunk, on all devices, with progress.
 
-Chunks bound the memory, stay in cache, and share one compiled program: the last one is filled up with copies of
-its last member, which are thrown away. On a CPU as many chunks are in flight as there are cores, since much of a
-small program runs on one; the order and the values of the results do not depend on that.
+This is the one driver of populations. Chunks bound the memory (:mod:`jaxgeom.host.sizes` says how large they are) and
+share one compiled program: the last one is filled up with copies of its last member, which are thrown away. They go to
+the local devices in turn, each of which compiles the program of one device for itself, so that equal devices give the
+same bits in any number. (A program partitioned by XLA adds in another order and differs in the last digits.) On a CPU
+as many chunks are in flight as there are cores, since much of a small program runs on one; the order and the values of
+the results do not depend on that.
 
 Compiling and running a program cannot be interrupted. So all of that happens in threads (:mod:`jaxgeom.host.threads`),
 and the calling thread only waits for them: Ctrl-C is answered at once, with an error that holds what was finished.
@@ -11,7 +14,7 @@ and the calling thread only waits for them: Ctrl-C is answered at once, with an 
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import jax
@@ -46,16 +49,22 @@ def map_chunks(
     chunk_size: int,
     progress: bool | str = False,
     compiled: bool = True,
+    any_length: bool = False,
+    at_once: int | None = None,
 ) -> PyTree:
-    """Results of ``function`` over a population, chunk by chunk.
+    """Results of ``function`` over a population, chunk by chunk, on all local devices.
 
     Args:
         function: takes and returns pytrees whose leaves have a leading axis of one length.
         population: pytree of arrays with a leading axis (networks); random keys are welcome.
         chunk_size: members of a chunk; the program is compiled for min(chunk_size, networks).
         progress: show a progress bar; a string is its title.
-        compiled: whether the function is a program for one size of chunks, to be compiled by the first one. Else the
-            last chunk is not filled up, and no chunk waits for the first.
+        compiled: whether the function is a program for one size of chunks, to be compiled by the first one of each
+            device. Else the last chunk is not filled up, and no chunk waits for the first. Programs run on all local
+            devices, or on that of ``jax.default_device`` where one is set.
+        any_length: compile for ``chunk_size`` whatever the number of networks, so that one program serves populations
+            of any length.
+        at_once: chunks in flight on each device; by default as many as there are cores, or two on an accelerator.
 
     Returns:
         The results as NumPy arrays, in the order of the population.
@@ -79,8 +88,9 @@ def map_chunks(
         )
     check_chunk_size(chunk_size)
     num = lengths.pop()
-    chunk_size = min(chunk_size, num)
+    chunk_size = chunk_size if any_length else min(chunk_size, num)
     starts = range(0, num, chunk_size)
+    devices = _devices() if compiled else [None]
 
     leaves, structure = jax.tree.flatten(population)
     takers = [_taker(leaf) for leaf in leaves]
@@ -89,12 +99,14 @@ def map_chunks(
         stop = start + chunk_size
         is_short = stop > num
         members = np.minimum(np.arange(start, stop), num - 1) if is_short and compiled else slice(start, min(stop, num))
-        chunk = jax.tree.unflatten(structure, [take(members) for take in takers])
-        return jax.tree.map(lambda leaf: np.asarray(leaf)[: num - start], function(chunk))
+        device = devices[start // chunk_size % len(devices)]
+        with nullcontext() if device is None else jax.default_device(device):
+            chunk = jax.tree.unflatten(structure, [take(members) for take in takers])
+            return jax.tree.map(lambda leaf: np.asarray(leaf)[: num - start], function(chunk))
 
     results: dict[int, Any] = {}
     title = progress if isinstance(progress, str) else None
-    workers = min(num_workers(), len(starts))
+    workers = min(num_workers() if at_once is None else at_once * len(devices), len(starts))
     with tqdm(total=num, unit="net", desc=title, disable=not progress) as bar, Threads(workers) as threads:
 
         def take(start: int, result: PyTree) -> None:
@@ -103,11 +115,10 @@ def map_chunks(
 
         try:
             with deferred():
-                waiting = list(starts)
-                if compiled:  # by the first chunk, for which the others wait
-                    take(0, threads.submit(_with_callers_settings(run), waiting.pop(0)).result())
-                for future in threads.as_completed([threads.submit(_with_callers_settings(run), s) for s in waiting]):
-                    take(future.argument, future.result())
+                num_first = len(devices) if compiled else 0  # which compile, and for which the others wait
+                for some in (starts[:num_first], starts[num_first:]):
+                    for future in threads.as_completed([threads.submit(_with_callers_settings(run), s) for s in some]):
+                        take(future.argument, future.result())
         except (KeyboardInterrupt, Stopped):  # the latter in a part of what was interrupted
             finished = [np.arange(start, min(start + chunk_size, num)) for start in sorted(results)]
             raise interrupted(finished, num, _joined(results) if results else None) from None
@@ -217,7 +228,22 @@ def check_chunk_size(chunk_size: int | None) -> None:
 
 
 def num_workers() -> int:
-    """Chunks in flight: one for each core, or two on an accelerator, so that it never waits."""
-    if jax.default_backend() != "cpu":
-        return 2
+    """Chunks in flight: one for each core and device, or two on each accelerator, so that it never waits."""
+    num = num_devices()
+    return 2 * num if jax.default_backend() != "cpu" else max(num, num_cores())
+
+
+def num_cores() -> int:
+    """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def num_devices() -> int:
+    """Devices that chunks go to."""
+    return len(_devices())
+
+
+def _devices() -> Sequence[Any]:
+    """What chunks go to in turn; None for where JAX computes by itself."""
+    local = jax.local_devices()
+    return local if len(local) > 1 and getattr(jax.config, "jax_default_device", None) is None else [None]

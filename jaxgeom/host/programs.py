@@ -1,10 +1,28 @@
-"""[host] Options with which programs for populations are compiled."""
+"""[host] Programs for populations, and the options with which they are compiled."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import PyTree
+
+
+def for_population(function: Callable[..., PyTree], *, fast_compile: bool = False) -> Callable[[tuple[Any, ...]], PyTree]:
+    """The program that computes ``function`` of one network for many.
+
+    Args:
+        function: pure, of arguments that are arrays or pytrees of such.
+        fast_compile: compile without optimization.
+
+    Returns:
+        A function of a tuple of the arguments with a leading axis (networks).
+    """
+    options = compiler_options()
+    if fast_compile and options is not None:
+        options = options | {"xla_backend_optimization_level": 0}
+    return jax.jit(lambda population: jax.vmap(function)(*population), compiler_options=options)
 
 
 @lru_cache(maxsize=1)

@@ -18,12 +18,14 @@ from tqdm.auto import tqdm
 from jaxgeom._reprs import readable
 from jaxgeom.domains import Box, PlanarDomain, ProjectiveDomain, exact_domain
 from jaxgeom.host.chunks import check_chunk_size
+from jaxgeom.host.sizes import fitting
 from jaxgeom.networks.layers import Activation, Dense, Layers, as_arrays, check_finite, is_rewriting, with_activation
 from jaxgeom.regions.cells import (
     NOT_COUNTED,
     cell_counts,
     check_inputs,
     complexes,
+    complexes_at_once,
     shared_slopes,
     traced_cell_counts,
     with_one_axis,
@@ -34,7 +36,6 @@ from jaxgeom.regions.space import SpatialComplex
 from jaxgeom.regions.space_cells import space_complexes
 
 _CHUNK_BYTES = 2**26
-_COMPLEX_WORK = 2**24  # networks x units³ of which complexes are held at once
 
 
 @readable
@@ -152,10 +153,7 @@ def _in_chunks(
 def _chunk_size(networks: Layers, *, needs_complexes: bool) -> int:
     """Networks whose weights in float64, or whose complexes, are held at once."""
     numbers = sum((kernel.shape[1] + 1) * kernel.shape[2] for kernel, _, _ in networks)
-    if needs_complexes:
-        units = sum(layer.bias.shape[-1] for layer in networks[:-1])
-        return min(max(_COMPLEX_WORK // max(1, units) ** 3, 1), 256)
-    return max(1, _CHUNK_BYTES // (8 * max(1, numbers)))
+    return complexes_at_once(networks) if needs_complexes else fitting(8 * numbers, _CHUNK_BYTES)
 
 
 def _counts_of(

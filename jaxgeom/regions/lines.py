@@ -17,6 +17,7 @@ from jaxgeom._reprs import readable
 from jaxgeom._typing import MATRIX
 from jaxgeom.engine import library
 from jaxgeom.host.given import check_finite_points, float64_of
+from jaxgeom.host.sizes import fitting
 from jaxgeom.networks.layers import Layers
 from jaxgeom.regions.cells import NOT_COUNTED, by_slopes, finite_member, warn_once, weights_of
 from jaxgeom.regions.exact_lines import exact_line
@@ -113,7 +114,7 @@ def in_chunks(
     """Breakpoints of a population with one leading axis, those of the first network first, so many lines at once."""
     num, num_lines = len(networks[0].bias), points[0].shape[1]
     units = sum(layer.bias.shape[1] for layer in networks[:-1])
-    size = chunk_size or max(1, _CHUNK_BYTES // (64 + 16 * (units + 1) * (1 + networks[-1].bias.shape[1])))
+    size = chunk_size or fitting(64 + 16 * (units + 1) * (1 + networks[-1].bias.shape[1]), _CHUNK_BYTES)
     if num * num_lines <= size and not progress:
         return lines_of(networks, points, kind, has_ends=has_ends)
     nets, lines = max(1, size // num_lines), min(num_lines, size)

@@ -17,7 +17,10 @@ import jax
 import numpy as np
 from tqdm.auto import tqdm
 
-from jaxgeom.host.devices import over_devices, process, wait_for_all
+from jaxgeom.host.chunks import map_chunks, num_workers
+from jaxgeom.host.processes import process, wait_for_all
+from jaxgeom.host.programs import for_population
+from jaxgeom.host.sizes import LANES, fitting, round_up, size_of_chunks
 from jaxgeom.networks.models import mlp
 from jaxgeom.study import store
 from jaxgeom.study.demand import check_data, check_network, check_results, least_bytes
@@ -44,6 +47,8 @@ from jaxgeom.training.fit import Loss
 
 _CHUNK_BYTES = 2**27
 """Results of a chunk's programs, snapshots included."""
+_SAVED_TOGETHER, _MOST_TOGETHER = 512, 8192
+"""Networks of a chunk, unless one program computes more of them at once; and the most that it does."""
 _DIVERGED = "diverged_step"
 _JAX = ("enable_x64", "default_matmul_precision", "default_prng_impl", "threefry_partitionable")
 """Settings of JAX that decide the numbers."""
@@ -314,10 +319,9 @@ def _sizes(recipe: Recipe, layout: Layout, group: Group, chunk_size: int | None)
     if "params" in shapes:
         check_networks_fit(recipe, shapes["params"])
     check_results(layout.num_members, num_bytes(shapes["measured"]))
-    in_memory = max(1, _CHUNK_BYTES // bytes_each)
-    is_cpu = jax.default_backend() == "cpu"
-    batch = min(64 if is_cpu else 8192, in_memory, chunk_size or in_memory)
-    return [batch, chunk_size or max(batch, min(512 if is_cpu else 8192, in_memory) // batch * batch)]
+    batch = size_of_chunks(None, bytes_each, most_bytes=_CHUNK_BYTES)
+    batch = min(batch, _MOST_TOGETHER, round_up(len(group.members), LANES), chunk_size or batch)
+    return [batch, chunk_size or max(batch, fitting(bytes_each, _CHUNK_BYTES, _SAVED_TOGETHER) // batch * batch)]
 
 
 def _chunks(groups: Sequence[Group], sizes: Sequence[Sequence[int]]) -> list[Chunk]:
@@ -419,12 +423,12 @@ def _computed(
     if not chunks:
         return
     batch, chunk_size = sizes
-    run = over_devices(member_function(recipe, group), batch)
-    at_once = max(1, -(-batch * jax.local_device_count() // chunk_size))
+    program = for_population(member_function(recipe, group))
+    at_once = round_up(batch * num_workers(), chunk_size) // chunk_size
     for start in range(0, len(chunks), at_once):
         some = chunks[start : start + at_once]
         rows = np.concatenate([np.arange(chunk.rows.start, chunk.rows.stop) for chunk in some])
-        results = run(arguments(group, rows))
+        results = map_chunks(program, arguments(group, rows), chunk_size=batch, any_length=True)
         begin = 0
         for chunk in some:
             stop = begin + chunk.rows.stop - chunk.rows.start

@@ -1,4 +1,4 @@
-"""[host] Training whole populations: one key, one network; chunked, spread over the cores, with progress.
+"""[host] Training whole populations: one key, one network; in chunks, on all cores and devices, with progress.
 
 :func:`fit_population` runs any pure function of a key (and of settings) for many keys, and
 :func:`fit_architectures` does so for networks of many widths and depths. :func:`fit_until_solved` is the procedure of
@@ -18,11 +18,13 @@ from tqdm.auto import tqdm
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Keys, Params, PyTree, RandomKey
-from jaxgeom.host.chunks import Interrupted, check_chunk_size, in_threads, interrupted, map_chunks, num_workers
+from jaxgeom.host.chunks import Interrupted, check_chunk_size, in_threads, interrupted, map_chunks
 from jaxgeom.host.given import check_positive
 from jaxgeom.host.inputs import as_keys
-from jaxgeom.host.programs import compiler_options
+from jaxgeom.host.programs import for_population
+from jaxgeom.host.sizes import power_of_two, round_up, size_of_chunks
 from jaxgeom.networks.models import LEAST_FEATURES
+from jaxgeom.training.primitive import engine_work
 
 
 @readable
@@ -88,7 +90,7 @@ def fit_population(
         run: a pure function of one key, such as ``lambda key: jaxgeom.fit(key, ...)``, and of one network's settings.
             Define it once and call this often: programs are kept by the function that they were compiled from.
         settings: arrays with a leading axis (networks), or pytrees of such: learning rates, widths, data of its own.
-        chunk_size: networks trained at once; by default as many as stay in cache, or fill an accelerator.
+        chunk_size: networks trained at once; by default by the rules of :mod:`jaxgeom.host.sizes`.
         fast_compile: compile without optimization, in a third of the time (on CPUs): for trainings shorter than that.
         progress: say how much memory the results will take, and show a progress bar; a string is its title.
 
@@ -110,15 +112,16 @@ def fit_population(
     keys = as_keys(keys)
     population = (keys, *jax.tree.map(jnp.asarray, settings))
     num = keys.shape[0]
-    member = jax.tree.map(lambda leaf: leaf[0], population)
-    if chunk_size is None:
-        chunk_size = default_chunk_size(run, *member, num=num)
+    check_chunk_size(chunk_size)
+    demand = _demand(run, *jax.tree.map(lambda leaf: leaf[0], population))
+    chunk_size = chunk_size or demand.chunk_size(num)
     if progress:
-        megabytes = num * result_bytes(run, *member) / 1e6
+        megabytes = num * demand.result_bytes / 1e6
         tqdm.write(
             f"{num:,} networks, {min(chunk_size, num)} at once; results take {megabytes:,.1f} MB", file=sys.stderr
         )
-    return map_chunks(_compiled(run, fast_compile), population, chunk_size=chunk_size, progress=progress)
+    program = _program(run, fast_compile=fast_compile)
+    return map_chunks(program, population, chunk_size=chunk_size, at_once=demand.at_once, progress=progress)
 
 
 def fit_architectures(
@@ -204,7 +207,7 @@ def architecture_groups(architectures: Sequence[Sequence[int]]) -> list[Int[np.n
     """Which networks share a program, by the rule of :func:`fit_architectures`: by depth, then by width."""
     groups: dict[tuple[int, ...], list[int]] = {}
     for member, features in enumerate(architectures):
-        rounded_up = (max(8, 1 << (int(width) - 1).bit_length()) for width in features[1:-1])
+        rounded_up = (max(8, power_of_two(int(width))) for width in features[1:-1])
         groups.setdefault((int(features[0]), *rounded_up, int(features[-1])), []).append(member)
     return [np.array(groups[rounded]) for rounded in sorted(groups, key=lambda rounded: (len(rounded), rounded))]
 
@@ -231,13 +234,13 @@ def fit_until_solved(
 
     Try number t of a network uses the key ``jax.random.fold_in(key, t)`` (from 0), so that its result depends on
     nothing but its key (to rounding: programs compiled for chunks of another size may round otherwise). Only unsolved
-    networks take part in the next try.
+    networks take part in the next round of tries; when they are few, several tries of each are trained at once.
 
     Args:
         keys: random keys (networks,).
         trial: a pure function of one key that trains and judges one network.
         max_tries: networks that are still unsolved after so many tries stay so and are marked.
-        chunk_size: networks trained at once; by default as many as stay in cache, or fill an accelerator.
+        chunk_size: networks trained at once; by default by the rules of :mod:`jaxgeom.host.sizes`.
         progress: show a progress bar; a string is its title.
 
     Raises:
@@ -259,10 +262,10 @@ def fit_until_solved(
     check_positive("max_tries", max_tries)
     num = keys.shape[0]
     check_chunk_size(chunk_size)
-    if chunk_size is None:
-        chunk_size = default_chunk_size(trial, keys[0], num=num)
-    chunk_size = min(chunk_size, num)
-    compiled = _compiled_trial(trial)
+    demand = _demand(trial, keys[0])
+    # A quarter of the networks, since each round takes whole chunks, and the last rounds have few networks.
+    chunk_size = min(chunk_size or demand.chunk_size(round_up(num, 4) // 4), num)
+    program = _program(_try_of(trial))
     tries = np.zeros(num, np.int64)
     is_solved, is_first = np.zeros(num, bool), np.zeros(num, bool)
     pending = np.arange(num)
@@ -272,10 +275,19 @@ def fit_until_solved(
         """The results of the next try of some members."""
         if not last:
             last.append(jax.tree.map(lambda leaf: np.zeros((num, *leaf.shape[1:]), leaf.dtype), results))
-        jax.tree.map(lambda kept, new: kept.__setitem__(members, new), last[0], results)
+        jax.tree.map(lambda array, new: array.__setitem__(members, new), last[0], results)
         is_solved[members] = results.is_solved
         is_first[members] = results.is_solved & (tries[members] == 0)
         tries[members] += 1
+
+    def take_round(slots: np.ndarray, results: PyTree) -> None:
+        """The results of the slots of a round that are finished: first tries first, each of them once."""
+        for start in range(0, int(slots[-1]) + 1, len(pending)):
+            places = np.flatnonzero((slots >= start) & (slots < start + len(pending)))
+            members = pending[slots[places] - start]
+            is_next = ~is_solved[members] & (tries[members] == numbers[slots[places]]) & (tries[members] < max_tries)
+            if is_next.any():
+                take(members[is_next], jax.tree.map(lambda leaf: leaf[places[is_next]], results))  # noqa: B023
 
     def solved(members: np.ndarray) -> Solved:
         params, initial_params, _, diverged = jax.tree.map(lambda leaf: leaf[members], last[0])
@@ -285,60 +297,75 @@ def fit_until_solved(
 
     title = progress if isinstance(progress, str) else None
     with tqdm(total=num, unit="net", desc=title, disable=not progress) as bar:
-        for number in range(max_tries):
-            # Filled up to whole chunks with members that are thrown away, so that one program serves every round.
-            members = np.resize(pending, -(-len(pending) // chunk_size) * chunk_size)
-            population = (keys[members], np.full(len(members), number, np.uint32))
+        while len(pending):
+            # Whole chunks, so that one program serves every round; room that is left is for the tries after the next.
+            slots = np.arange(round_up(len(pending), chunk_size))
+            members = pending[slots % len(pending)]
+            numbers = tries[members] + slots // len(pending)
+            population = (keys[members], numbers.astype(np.uint32))
             try:
-                results = map_chunks(compiled, population, chunk_size=chunk_size)
+                results = map_chunks(program, population, chunk_size=chunk_size, at_once=demand.at_once)
             except Interrupted as stopped:
-                is_own = stopped.members < len(pending)
-                if is_own.any():
-                    own = jax.tree.map(lambda leaf: leaf[is_own], stopped.results)  # noqa: B023
-                    take(pending[stopped.members[is_own]], own)
+                if stopped.results is not None:
+                    take_round(stopped.members, stopped.results)
                 done = np.flatnonzero(is_solved | (tries == max_tries))
                 raise interrupted([done], num, solved(done) if len(done) else None) from None
-            take(pending, jax.tree.map(lambda leaf: leaf[: len(pending)], results))  # noqa: B023
-            pending = pending[~is_solved[pending]]
+            take_round(slots, results)
+            pending = np.flatnonzero(~is_solved & (tries < max_tries))
             bar.update(num - len(pending) - bar.n)
-            if len(pending) == 0:
-                break
     return solved(np.arange(num))
 
 
 def default_chunk_size(run: Callable[..., PyTree], *member: PyTree, num: int) -> int:
-    """How many networks are trained at once.
-
-    On a CPU 96, whose working set stays in cache, or up to 512 if the results are so small that the networks must be,
-    too; but fewer if all cores can then share in the work, in multiples of 16, the width of a vector. On an
-    accelerator up to 65,536. And never more than leave results of 1 GB.
+    """How many networks are trained at once, by the rules of :mod:`jaxgeom.host.sizes`.
 
     Args:
         run: as for :func:`fit_population`.
         member: key and settings of one network.
         num: size of the population.
     """
-    bytes_each = max(1, result_bytes(run, *member))
-    of_each_worker = -(-num // (16 * num_workers())) * 16
-    in_cache = min(512, max(96, 2**16 // bytes_each // 16 * 16))
-    most = min(in_cache, of_each_worker) if jax.default_backend() == "cpu" else 2**16
-    return max(1, min(most, 2**30 // bytes_each))
+    return _demand(run, *member).chunk_size(num)
 
 
 def result_bytes(run: Callable[..., PyTree], *member: PyTree) -> int:
     """Bytes of the results of one network, known without training it. A whole population takes as many times more."""
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(jax.eval_shape(run, *member)))
+    return _demand(run, *member).result_bytes
+
+
+class _Demand(NamedTuple):
+    """What one network asks for, known without training it."""
+
+    result_bytes: int
+    engine_work: int
+    """Multiply-adds that the compiled engine does for it; 0 for the general path, and for other devices than CPUs."""
+
+    def chunk_size(self, num: int) -> int:
+        """Networks trained at once, of so many."""
+        return size_of_chunks(num, self.result_bytes, engine_work=self.engine_work)
+
+    @property
+    def at_once(self) -> int | None:
+        """Chunks in flight on a device: the engine spreads each over all cores."""
+        return 1 if self.engine_work else None
+
+
+def _demand(run: Callable[..., PyTree], *member: PyTree) -> _Demand:
+    leaves, structure = jax.tree.flatten(member)
+    return _demand_of(run, structure, *(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves))
+
+
+@lru_cache(maxsize=256)
+def _demand_of(run: Callable[..., PyTree], structure: Any, *shapes: jax.ShapeDtypeStruct) -> _Demand:
+    closed, results = jax.make_jaxpr(run, return_shape=True)(*jax.tree.unflatten(structure, shapes))
+    num_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(results))
+    return _Demand(num_bytes, engine_work(closed.jaxpr) if jax.default_backend() == "cpu" else 0)
+
+
+_program = lru_cache(maxsize=32)(for_population)
+"""One program for each function, kept for the next call with the same one."""
 
 
 @lru_cache(maxsize=32)
-def _compiled(run: Callable[..., PyTree], fast_compile: bool) -> Callable[[tuple[Any, ...]], PyTree]:
-    """One program for each ``run``, kept for the next call with the same function."""
-    options = compiler_options()
-    if fast_compile and options is not None:
-        options = options | {"xla_backend_optimization_level": 0}
-    return jax.jit(lambda population: jax.vmap(run)(*population), compiler_options=options)
-
-
-@lru_cache(maxsize=32)
-def _compiled_trial(trial: Callable[[RandomKey], Trial]) -> Callable[[tuple[Keys, Array]], Trial]:
-    return jax.jit(jax.vmap(lambda member: trial(jax.random.fold_in(*member))), compiler_options=compiler_options())
+def _try_of(trial: Callable[[RandomKey], Trial]) -> Callable[[RandomKey, Array], Trial]:
+    """A numbered try of a network; the same function for the same trial, so that it is compiled once."""
+    return lambda key, number: trial(jax.random.fold_in(key, number))

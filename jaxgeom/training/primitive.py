@@ -49,6 +49,26 @@ def bind(work: Work, given: PyTree) -> list[Array]:
     return result
 
 
+def engine_work(jaxpr: Any) -> int:
+    """Multiply-adds forward (parameters times points times steps) of all such operations in a trace; 0 if there are
+    none."""
+    total = 0
+    for equation in jaxpr.eqns:
+        if equation.primitive is _primitive():
+            work, depth = equation.params["work"], equation.params["depth"]
+            arrays = [variable.aval for variable in equation.invars]
+            num_params = sum(leaf.size for leaf in jax.tree.leaves(_params(arrays, work, depth)))
+            total += num_params * work.run.batch_size * work.run.num_steps * math.prod(_leading(arrays, depth))
+        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_jaxpr):
+            if _is_jaxpr(inner):
+                total += engine_work(getattr(inner, "jaxpr", inner)) * equation.params.get("length", 1)
+    return total
+
+
+def _is_jaxpr(item: Any) -> bool:
+    return hasattr(item, "eqns") or hasattr(item, "jaxpr")
+
+
 @functools.cache
 def _primitive() -> Any:
     from jax.extend.core import Primitive  # imports Pallas, and takes half as long to import as all of jaxgeom

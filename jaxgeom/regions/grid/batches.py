@@ -9,6 +9,7 @@ from jaxtyping import Bool
 
 from jaxgeom._typing import PyTree
 from jaxgeom.host.given import as_float64
+from jaxgeom.host.sizes import round_up
 from jaxgeom.networks.layers import Layers, check_finite, pad_widths
 
 _STEPS = ((32, 4), (128, 16))
@@ -32,7 +33,7 @@ def flattened(layers: Layers) -> tuple[Layers, tuple[int, ...], Bool[np.ndarray,
 def round_width(width: int) -> int:
     """Up to the next of 4, 8, …, 32, 48, …, 128, 192, …: so few widths are compiled, and little work is added."""
     step = next((step for most, step in _STEPS if width <= most), 64)
-    return max(step, -(-width // step) * step)
+    return max(step, round_up(width, step))
 
 
 def in_float64(function: Callable[..., PyTree], **constants: Any) -> Callable[[PyTree], PyTree]:

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int64
 
 from jaxgeom._reprs import readable
 from jaxgeom.host.chunks import check_chunk_size, map_chunks
+from jaxgeom.host.sizes import fitting, power_of_two
 from jaxgeom.networks.affine import activation_words, affine_maps_of_patterns
 from jaxgeom.networks.layers import Layers, check_layers
 from jaxgeom.regions.cells import NOT_COUNTED
@@ -80,7 +81,7 @@ def count_grid_regions(
     while len(pending):
         units = sum(layer.bias.shape[-1] for layer in layers[:-1])
         bytes_each = num_points * (units // 4 + 64) + capacity * units * 8 * (points.shape[1] + 2)
-        size = chunk_size or int(np.clip(_CHUNK_BYTES // bytes_each, 1, 16))
+        size = chunk_size or fitting(bytes_each, _CHUNK_BYTES, 16)
         if is_cpu:
             function = in_float64(_counts_by_numpy, points=points, atol=float(atol), rooms=[0])
         else:
@@ -91,7 +92,7 @@ def count_grid_regions(
         counts[:, pending[is_complete]] = found[is_complete], maps[is_complete]
         pending = pending[~is_complete]
         if len(pending):
-            capacity = min(num_points, 1 << int(found.max() - 1).bit_length())
+            capacity = min(num_points, power_of_two(int(found.max())))
     return GridCounts(*counts.reshape(2, *leading))
 
 
@@ -108,7 +109,7 @@ def _counts_by_numpy(
     """
     words = np.asarray(_words(layers, points))
     cells = [first_columns(own) for own in words]
-    rooms[0] = room = max(rooms[0], 1 << (max(map(len, cells)) - 1).bit_length())
+    rooms[0] = room = max(rooms[0], power_of_two(max(map(len, cells))))
     patterns = np.zeros((*words.shape[:2], room), np.uint32)
     for own, found, some in zip(patterns, words, cells, strict=True):
         own[:, : len(some)] = found[:, some]

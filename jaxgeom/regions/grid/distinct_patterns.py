@@ -10,6 +10,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Int32, UInt32
 
+from jaxgeom.host.sizes import power_of_two
+
 
 def first_occurrence(words: UInt32[Array, "words points"]) -> Int32[Array, " points"]:
     """For each column, the index of the first column that equals it.
@@ -19,7 +21,7 @@ def first_occurrence(words: UInt32[Array, "words points"]) -> Int32[Array, " poi
     """
     num = words.shape[1]
     index = jnp.arange(num, dtype=jnp.int32)
-    table_size = 1 << max(1, (2 * num - 1).bit_length())
+    table_size = power_of_two(max(2, 2 * num))
 
     def is_open(carry: tuple[Array, Array]) -> Array:
         return jnp.any(carry[1] < 0)

@@ -7,6 +7,8 @@ The rules, and so the results, are those of :mod:`jaxgeom.regions.grid.distinct_
 import numpy as np
 from jaxtyping import Float, Int, UInt32
 
+from jaxgeom.host.sizes import power_of_two
+
 _FACTORS = np.array([0x85EBCA6B, 0xC2B2AE35], np.uint32)
 _FEW_PAIRS = 32
 """So many pairs of rows in neighbouring bins, for each row, are looked at one by one."""
@@ -21,7 +23,7 @@ def first_columns(words: UInt32[np.ndarray, "words points"]) -> Int[np.ndarray, 
     num = words.shape[1]
     if not len(words):
         return np.arange(min(num, 1))
-    size = 1 << max(1, (2 * num - 1).bit_length())
+    size = power_of_two(max(2, 2 * num))
     table = np.empty(size, np.intp)
     pending, found, salt = np.arange(num), [], 0
     while len(pending):
