@@ -63,6 +63,7 @@ html_static_path = ["_static"]
 html_css_files = ["jaxgeom.css"]
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False
 html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#00629b", "color-brand-content": "#00629b"},
     "dark_css_variables": {"color-brand-primary": "#6cb8ea", "color-brand-content": "#6cb8ea"},
@@ -95,7 +96,7 @@ def escaped(line: str) -> str:
 
 def with_fields(app: Any, what: str, name: str, item: Any, options: Any, lines: list[str]) -> None:
     """The fields of a named tuple, each with its type and shape as the source has them, after its description."""
-    lines[:] = [escaped(line) for line in lines]
+    lines[:] = [escaped(re.sub(r"^(:\w+ \w+)\\_:", r"\1_:", line)) for line in lines]
     if what != "class" or not hasattr(item, "_fields"):
         return
     lines += ["", ".. container:: fields", ""]

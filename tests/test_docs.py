@@ -38,6 +38,12 @@ def test_how_to_pages_run(page: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     plt.close("all")
 
 
+def test_the_front_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = blocks(DOCS / "index.md", "python")
+    exec(code, {"__name__": "__main__"})
+    assert capsys.readouterr().out.endswith("regions\n")
+
+
 def test_the_page_on_the_engine_says_which_way_fits_went(capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {"__name__": "__main__"}
     for code in blocks(DOCS / "how-to" / "engine.md", "python"):
