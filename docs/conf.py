@@ -96,7 +96,7 @@ def escaped(line: str) -> str:
 
 def with_fields(app: Any, what: str, name: str, item: Any, options: Any, lines: list[str]) -> None:
     """The fields of a named tuple, each with its type and shape as the source has them, after its description."""
-    lines[:] = [escaped(re.sub(r"^(:\w+ \w+)\\_:", r"\1_:", line)) for line in lines]
+    lines[:] = [escaped(re.sub(r"^(:param \w+)_:", r"\1\\_:", line)) for line in lines]  # or else it is a reference
     if what != "class" or not hasattr(item, "_fields"):
         return
     lines += ["", ".. container:: fields", ""]
