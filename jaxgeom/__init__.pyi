@@ -84,6 +84,10 @@ from jaxgeom.networks.models import Model as Model
 from jaxgeom.networks.models import he_init as he_init
 from jaxgeom.networks.models import hidden_states as hidden_states
 from jaxgeom.networks.models import mlp as mlp
+from jaxgeom.networks.readers.chain import UnitSources as UnitSources
+from jaxgeom.networks.readers.chain import unit_name as unit_name
+from jaxgeom.networks.readers.imported import Imported as Imported
+from jaxgeom.networks.readers.torch_modules import from_torch as from_torch
 from jaxgeom.networks.slices import Plane as Plane
 from jaxgeom.networks.slices import Projection as Projection
 from jaxgeom.networks.slices import box_on_plane as box_on_plane

@@ -28,6 +28,14 @@ def examples_of(path: Path) -> dict[str, str]:
 EXAMPLES = {
     str(path.relative_to(PACKAGE)): found for path in sorted(PACKAGE.rglob("*.py")) if (found := examples_of(path))
 }
+NEEDED = {
+    "convert.py": ("shapely", "networkx"),
+    "torch_modules.py": ("torch",),
+    "onnx_files.py": ("onnx",),
+    "sklearn_models.py": ("sklearn",),
+    "keras_models.py": ("keras",),
+    "writers.py": ("onnx", "torch"),
+}
 WITHOUT = {
     "run_study",  # an example takes a minute: docs/tutorials
     "train_spirals",
@@ -41,9 +49,8 @@ WITHOUT = {
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_give_what_they_show(name: str) -> None:
-    if name == "convert.py":
-        pytest.importorskip("shapely")
-        pytest.importorskip("networkx")
+    for library in NEEDED.get(Path(name).name, ()):
+        pytest.importorskip(library)
     report: list[str] = []
     for function, text in EXAMPLES[name].items():
         test = doctest.DocTestParser().get_doctest(text, {"__name__": "__main__"}, function, name, 0)

@@ -127,9 +127,7 @@ def _rows_of(columns: np.ndarray, num_columns: int) -> Any:
 
 def _stacked(matrices: list[Any], at: np.ndarray, width: int) -> Any:
     """Matrices below each other, with the columns that the layer before gives."""
-    found = [
-        scipy.sparse.csr_array((m.data, at[m.indices], m.indptr), shape=(m.shape[0], width)) for m in matrices
-    ]
+    found = [scipy.sparse.csr_array((m.data, at[m.indices], m.indptr), shape=(m.shape[0], width)) for m in matrices]
     return scipy.sparse.vstack(found, format="csr")
 
 

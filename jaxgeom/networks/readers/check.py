@@ -23,8 +23,8 @@ def evaluated(layers: Layers, points: np.ndarray) -> np.ndarray:
 
 def _with_errors(layers: Layers, points: np.ndarray, precision: float) -> tuple[np.ndarray, np.ndarray]:
     """Outputs (points, out), and the standard deviation of what they are off if all terms are rounded at random."""
-    x = np.asarray(points, np.float64).T
-    variance = np.zeros_like(x)
+    x: Any = np.asarray(points, np.float64).T
+    variance: Any = np.zeros_like(x)
     for index, (kernel, bias, slope) in enumerate(layers):
         columns = kernel.T
         if precision:

@@ -130,7 +130,7 @@ def applied(matrix: Any, values: Values, shape: Sequence[int]) -> Values:
     num_terms = int(np.diff(values.matrix.indptr)[matrix.indices].sum())
     if num_terms > MOST_TERMS:
         raise ValueError(
-            f"two affine maps in a row would have up to {num_terms:,} weights together; at most {MOST_TERMS:,} are read."
+            f"two affine maps in a row would have up to {num_terms:,} weights; at most {MOST_TERMS:,} are read."
         )
     return Values(tuple(shape), matrix @ values.matrix, matrix @ values.const)
 
@@ -148,7 +148,7 @@ def plus(a: Values, b: Values) -> Values:
     shape = np.broadcast_shapes(a.shape, b.shape)
     a, b = broadcast(a, shape), broadcast(b, shape)
     columns = max(a.matrix.shape[1], b.matrix.shape[1])
-    return Values(shape, _wide(a.matrix, columns) + _wide(b.matrix, columns), a.const + b.const)
+    return Values(shape, wide(a.matrix, columns) + wide(b.matrix, columns), a.const + b.const)
 
 
 def scaled(values: Values, factor: Any) -> Values:
@@ -171,7 +171,7 @@ def concatenated(parts: Sequence[Values], axis: int) -> Values:
     """Tensors one behind the other along an axis."""
     columns = max(part.matrix.shape[1] for part in parts)
     starts = np.cumsum([0, *(len(part.const) for part in parts)])
-    matrix = scipy.sparse.vstack([_wide(part.matrix, columns) for part in parts], format="csr")
+    matrix = scipy.sparse.vstack([wide(part.matrix, columns) for part in parts], format="csr")
     whole = Values((int(starts[-1]),), matrix, np.concatenate([part.const for part in parts]))
     places = [places_of(part) + start for part, start in zip(parts, starts[:-1], strict=True)]
     return select(whole, np.concatenate(places, axis=axis))
@@ -198,7 +198,9 @@ def multiplied(values: Values, kernel: np.ndarray) -> Values:
     matrix = scipy.sparse.csr_array(kernel.T)
     if rows > 1:
         if rows * matrix.nnz > MOST_TERMS:
-            raise ValueError(f"a matrix of {rows * matrix.nnz:,} weights is too large: at most {MOST_TERMS:,} are read.")
+            raise ValueError(
+                f"a matrix of {rows * matrix.nnz:,} weights is too large; at most {MOST_TERMS:,} are read."
+            )
         matrix = scipy.sparse.kron(scipy.sparse.eye_array(rows), matrix, format="csr")
     return applied(matrix, values, (*values.shape[:-1], kernel.shape[1]))
 
@@ -212,15 +214,13 @@ def unit(tape: Tape, values: Values, slope: Any, name: str) -> Values:
         slope: one number, or several that broadcast to the shape.
         name: of the node in the source.
     """
-    values = Values(values.shape, _wide(values.matrix, tape.num_columns), values.const)
+    values = Values(values.shape, wide(values.matrix, tape.num_columns), values.const)
     order = _channels_last(values.shape, tape.channel_axis)
     slopes = np.broadcast_to(np.asarray(slope, np.float64), values.shape).ravel()
     start, size = tape.num_columns, len(values.const)
     if not np.isfinite(slopes).all():
         raise ValueError(f"{name} has slopes that are NaN or infinite.")
-    tape.units.append(
-        Units(name, values.shape, order, values.matrix[order], values.const[order], slopes[order], start)
-    )
+    tape.units.append(Units(name, values.shape, order, values.matrix[order], values.const[order], slopes[order], start))
     tape.num_columns += size
     column = np.empty(size, np.int64)
     column[order] = np.arange(start, start + size)
@@ -267,7 +267,8 @@ def largest(tape: Tape, values: Values, groups: np.ndarray, name: str) -> Values
     Returns:
         A tensor of that shape.
     """
-    shape, members = groups.shape[:-1], groups.reshape(-1, groups.shape[-1])
+    shape = groups.shape[:-1]
+    members: np.ndarray = groups.reshape(-1, groups.shape[-1])
     if (members < 0).all(axis=1).any():
         raise ValueError(f"{name} takes the maximum of no numbers.")
     members = np.take_along_axis(members, np.argsort(members < 0, axis=1, kind="stable"), axis=1)
@@ -286,9 +287,9 @@ def largest(tape: Tape, values: Values, groups: np.ndarray, name: str) -> Values
         index = np.full(first.size, -1)
         index[both] = np.arange(len(both))
         values = plus(select(above, index[there]), carried)
-        members = np.full(first.size, -1)
-        members[there] = np.arange(len(there))
-        members = members.reshape(first.shape)
+        left_over = np.full(first.size, -1)
+        left_over[there] = np.arange(len(there))
+        members = left_over.reshape(first.shape)
     return select(values, members[:, 0].reshape(shape))
 
 
@@ -297,7 +298,7 @@ def _pick(columns: np.ndarray, num_columns: int) -> Any:
     return scipy.sparse.csr_array((np.ones(size), columns, np.arange(size + 1)), shape=(size, num_columns))
 
 
-def _wide(matrix: Any, columns: int) -> Any:
+def wide(matrix: Any, columns: int) -> Any:
     """The same matrix with more columns, which are zero."""
     return scipy.sparse.csr_array((matrix.data, matrix.indices, matrix.indptr), shape=(matrix.shape[0], columns))
 

@@ -1,7 +1,7 @@
 """[edge] What all readers return."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -54,7 +54,8 @@ def finished(
     """
     layers, units = chain_of(tape, outputs)
     for layer in layers:
-        weights = layer.kernel.data if hasattr(layer.kernel, "nnz") else layer.kernel
+        kernel: Any = layer.kernel
+        weights = kernel.data if hasattr(kernel, "nnz") else kernel
         if not (np.isfinite(weights).all() and np.isfinite(layer.bias).all()):
             raise ValueError(f"{what} has weights that are NaN or infinite.")
     if source is not None:

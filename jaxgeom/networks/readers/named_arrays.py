@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from jaxgeom._typing import MATRIX
 from jaxgeom.networks.layers import Dense, check_finite, layers_of, with_activation
 from jaxgeom.networks.readers.imported import Imported
 
@@ -43,7 +44,7 @@ def from_named_arrays(
                 "Networks of other layers are read from the module: from_torch(module, example)."
             )
         kernel = np.asarray(parts[kinds[0]], np.float64)
-        if kernel.ndim < 2:
+        if kernel.ndim < MATRIX:
             raise ValueError(f"layer {name!r} has weights of shape {kernel.shape}, but (out, in) is needed.")
         kernel = kernel.swapaxes(-1, -2) if kinds[0] in _TRANSPOSED else kernel
         bias = parts.get("bias", np.zeros((*kernel.shape[:-2], kernel.shape[-1])))

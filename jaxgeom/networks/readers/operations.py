@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from jaxgeom._typing import MATRIX
 from jaxgeom.networks.readers.expressions import (
     Tape,
     Values,
@@ -18,10 +19,13 @@ from jaxgeom.networks.readers.expressions import (
     scaled,
     summed,
     unit,
+    wide,
 )
 
 _EQUAL = 1e-6
 """Two affine functions are taken for multiples of each other if their weights agree to this part of the largest."""
+
+_ROUNDING = 1e-12
 
 
 class NotLinear(ValueError):
@@ -83,7 +87,7 @@ def matmul(a: Any, b: Any) -> Values:
     """The matrix product, one factor of which is a constant matrix."""
     if isinstance(b, Values) and not is_constant(b):
         left = numbers_of(a, "a factor")
-        while left.ndim > 2 and left.shape[0] == 1:
+        while left.ndim > MATRIX and left.shape[0] == 1:
             left = left[0]
         if left.ndim == 1 or len(b.shape) == 1:
             column = b if len(b.shape) > 1 else b._replace(shape=(*b.shape, 1))
@@ -94,9 +98,9 @@ def matmul(a: Any, b: Any) -> Values:
         turned = multiplied(swapped(b), left.T)
         return swapped(turned)
     right = numbers_of(b)
-    while right.ndim > 2 and right.shape[0] == 1:
+    while right.ndim > MATRIX and right.shape[0] == 1:
         right = right[0]
-    if right.ndim > 2:
+    if right.ndim > MATRIX:
         raise NotLinear("it multiplies by a stack of matrices")
     a = lifted(a)
     if right.ndim == 1:
@@ -145,7 +149,7 @@ def chosen(tape: Tape, condition: Values, above: Any, below: Any, name: str) -> 
     parts = [
         scipy.sparse.hstack(
             [
-                scipy.sparse.csr_array((v.matrix.data, v.matrix.indices, v.matrix.indptr), shape=(len(v.const), columns)),
+                wide(v.matrix, columns),
                 scipy.sparse.csr_array(v.const[:, None]),
             ],
             format="csr",
@@ -166,4 +170,4 @@ def chosen(tape: Tape, condition: Values, above: Any, below: Any, name: str) -> 
 def _round(multiple: np.ndarray) -> np.ndarray:
     """Multiples that are 1 but for rounding, as in where(z > 0, z, 0)."""
     nearest = np.rint(multiple)
-    return np.where(np.abs(multiple - nearest) < 1e-12, nearest, multiple)
+    return np.where(np.abs(multiple - nearest) < _ROUNDING, nearest, multiple)

@@ -6,6 +6,7 @@ transposed convolution come before, as a choice of places.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -43,10 +44,15 @@ def padded(values: Values, pads: Pads, mode: str = "constant", fill: float = 0.0
 def _padded_places(places: np.ndarray, pads: Pads, mode: str = "constant") -> np.ndarray:
     ahead = places.ndim - len(pads)
     size_of([*places.shape[:ahead], *(n + a + b for n, (a, b) in zip(places.shape[ahead:], pads, strict=True))])
-    cuts = [slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(places.shape[ahead:], pads, strict=True)]
-    places = places[(..., *cuts)]
+    cuts: list[Any] = [slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(places.shape[ahead:], pads, strict=True)]
+    places = places[_ahead(cuts)]
     added = [(0, 0)] * ahead + [(max(a, 0), max(b, 0)) for a, b in pads]
     return np.pad(places, added, constant_values=-1) if mode == "constant" else np.pad(places, added, mode=mode)  # type: ignore[call-overload]
+
+
+def _ahead(cuts: list[Any]) -> Any:
+    """The index that cuts the last axes."""
+    return (..., *cuts)
 
 
 def spread(values: Values, steps: Sequence[int]) -> Values:
@@ -56,27 +62,27 @@ def spread(values: Values, steps: Sequence[int]) -> Values:
     lengths = [(n - 1) * step + 1 for n, step in zip(places.shape[ahead:], steps, strict=True)]
     size_of([*places.shape[:ahead], *lengths])
     wide = np.full((*places.shape[:ahead], *lengths), -1)
-    wide[(..., *(slice(None, None, step) for step in steps))] = places
+    wide[_ahead([slice(None, None, step) for step in steps])] = places
     return select(values, wide)
 
 
-def windows(
-    places: np.ndarray, lengths: Sequence[int], strides: Sequence[int], dilations: Sequence[int]
-) -> np.ndarray:
+def windows(places: np.ndarray, lengths: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> np.ndarray:
     """The places under a window that moves over the last axes: (*ahead, *steps, members)."""
     num = len(lengths)
     spans = [(length - 1) * dilation + 1 for length, dilation in zip(lengths, dilations, strict=True)]
     shape = places.shape[places.ndim - num :]
-    if any(span > n or min(length, stride, dilation) < 1 for span, n, length, stride, dilation in zip(
-        spans, shape, lengths, strides, dilations, strict=True
-    )):
+    if any(
+        span > n or min(length, stride, dilation) < 1
+        for span, n, length, stride, dilation in zip(spans, shape, lengths, strides, dilations, strict=True)
+    ):
         raise ValueError(f"a window of {tuple(spans)} does not fit into {tuple(shape)} places.")
     axes = tuple(range(places.ndim - num, places.ndim))
     seen = np.lib.stride_tricks.sliding_window_view(places, spans, axis=axes)
-    seen = seen[(..., *(slice(None, None, s) for s in strides), *(slice(None),) * num)]
-    seen = seen[(..., *(slice(None, None, d) for d in dilations))]
+    seen = seen[_ahead([*(slice(None, None, s) for s in strides), *[slice(None)] * num])]
+    seen = seen[_ahead([slice(None, None, d) for d in dilations])]
     size_of(seen.shape)
-    return seen.reshape(*seen.shape[: seen.ndim - num], math.prod(lengths))
+    found: np.ndarray = seen.reshape(*seen.shape[: seen.ndim - num], math.prod(lengths))
+    return found
 
 
 def convolved(
@@ -145,9 +151,11 @@ def transposed_convolved(
     inner, out = weight.shape[:2]
     if len(values.shape) != weight.ndim or values.shape[1] != inner or groups < 1 or inner % groups:
         raise ValueError(
-            f"a transposed convolution of weights {weight.shape} in {groups} groups does not fit a tensor {values.shape}."
+            f"a transposed convolution of weights {weight.shape} in {groups} groups does not fit {values.shape}."
         )
-    flipped = np.flip(weight, axis=tuple(range(2, weight.ndim))).reshape(groups, inner // groups, out, *weight.shape[2:])
+    flipped = np.flip(weight, axis=tuple(range(2, weight.ndim))).reshape(
+        groups, inner // groups, out, *weight.shape[2:]
+    )
     flipped = flipped.swapaxes(1, 2).reshape(groups * out, inner // groups, *weight.shape[2:])
     more = output_pads or [0] * len(strides)
     around = [
@@ -155,7 +163,12 @@ def transposed_convolved(
         for n, d, (low, high), extra in zip(weight.shape[2:], dilations, pads, more, strict=True)
     ]
     return convolved(
-        spread(values, strides), flipped, bias, strides=[1] * len(strides), pads=around, dilations=dilations,
+        spread(values, strides),
+        flipped,
+        bias,
+        strides=[1] * len(strides),
+        pads=around,
+        dilations=dilations,
         groups=groups,
     )
 
@@ -165,7 +178,9 @@ def per_channel(array: np.ndarray, ndim: int) -> np.ndarray:
     return np.asarray(array, np.float64).reshape(1, -1, *[1] * (ndim - 2))
 
 
-def ceil_pads(shape: Sequence[int], lengths: Sequence[int], strides: Sequence[int], pads: Pads, dilations: Sequence[int]) -> Pads:
+def ceil_pads(
+    shape: Sequence[int], lengths: Sequence[int], strides: Sequence[int], pads: Pads, dilations: Sequence[int]
+) -> Pads:
     """The padding with which the last window, which sticks out, is counted as well, unless it begins in the padding
     behind: what is called the ceil mode."""
     found = []

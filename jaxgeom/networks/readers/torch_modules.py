@@ -5,6 +5,7 @@ import math
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +86,7 @@ def from_torch(
     if isinstance(module, Mapping):
         return from_named_arrays(_arrays(module), order, activation)
     if not isinstance(module, torch.nn.Module):
-        raise TypeError(
-            f"a torch.nn.Module, a state dict or a path is needed, but {type(module).__name__} was given."
-        )
+        raise TypeError(f"a torch.nn.Module, a state dict or a path is needed, but {type(module).__name__} was given.")
     example = _example(module, example)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
@@ -117,16 +116,14 @@ def _example(module: Any, example: Any) -> Any:
     if example is not None:
         example = torch.as_tensor(np.asarray(example) if not torch.is_tensor(example) else example).detach().cpu()
         if example.ndim < 1 or example.shape[0] < 1:
-            raise ValueError(
-                f"example must be a batch of at least one point, but its shape is {tuple(example.shape)}."
-            )
+            raise ValueError(f"example must be a batch of at least one point, but its shape is {tuple(example.shape)}.")
         return example[:1].float()
     first = next((part for part in module.modules() if not list(part.children())), None)
     if not isinstance(first, torch.nn.Linear | torch.nn.Flatten | torch.nn.Identity):
         kind = type(first).__name__
         raise ValueError(
-            f"the shape of the inputs of a network that begins with {kind} is not known. Give a batch of inputs, such as "
-            "from_torch(module, torch.zeros(1, 3, 32, 32))."
+            f"the shape of the inputs of a network that begins with {kind} is not known. Give a batch of inputs, such "
+            "as from_torch(module, torch.zeros(1, 3, 32, 32))."
         )
     linear = next((part for part in module.modules() if isinstance(part, torch.nn.Linear)), None)
     if linear is None:
@@ -181,7 +178,9 @@ def _followed(program: Any, tape: Tape, shape: tuple[int, ...]) -> tuple[Values,
             outputs = value(node.args[0])
             outputs = outputs if isinstance(outputs, tuple | list) else (outputs,)
             if len(outputs) != 1:
-                raise ValueError(f"the module returns {len(outputs)} tensors; wrap it in one that returns a single tensor.")
+                raise ValueError(
+                    f"the module returns {len(outputs)} tensors; wrap it in one that returns a single tensor."
+                )
             return ops.lifted(outputs[0]), is_short
         elif node.op == "call_function":
             dtype = node.kwargs.get("dtype")
@@ -237,8 +236,17 @@ def _list(value: Any, length: int) -> list[int]:
     return items * length if len(items) == 1 else items
 
 
-def _convolution(tape: Tape, name: str, x: Values, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
-                 dilation: Any = 1, *rest: Any) -> Values:
+def _convolution(
+    tape: Tape,
+    name: str,
+    x: Values,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    *rest: Any,
+) -> Values:
     weight = _array(weight)
     num = weight.ndim - 2
     bias = None if bias is None else _array(bias)
@@ -246,7 +254,7 @@ def _convolution(tape: Tape, name: str, x: Values, weight: Any, bias: Any = None
     is_transposed, output_pads, groups = False, [0] * num, 1
     if len(rest) == 1:
         groups = rest[0]
-    elif len(rest) == 3:
+    elif rest:
         is_transposed, output_pads, groups = rest
     is_single = len(x.shape) == num + 1
     x = x._replace(shape=(1, *x.shape)) if is_single else x
@@ -256,21 +264,47 @@ def _convolution(tape: Tape, name: str, x: Values, weight: Any, bias: Any = None
     else:
         pads = [(p, p) for p in _list(0 if padding == "valid" else padding, num)]
     if is_transposed:
-        found = transposed_convolved(x, weight, bias, strides=strides, pads=pads, dilations=dilations, groups=groups,
-                                     output_pads=_list(output_pads, num))
+        found = transposed_convolved(
+            x,
+            weight,
+            bias,
+            strides=strides,
+            pads=pads,
+            dilations=dilations,
+            groups=groups,
+            output_pads=_list(output_pads, num),
+        )
     else:
         found = convolved(x, weight, bias, strides=strides, pads=pads, dilations=dilations, groups=groups)
     return found._replace(shape=found.shape[1:]) if is_single else found
 
 
-def _transposed(tape: Tape, name: str, x: Values, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
-                output_padding: Any = 0, groups: int = 1, dilation: Any = 1) -> Values:
+def _transposed(
+    tape: Tape,
+    name: str,
+    x: Values,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Values:
     return _convolution(tape, name, x, weight, bias, stride, padding, dilation, True, output_padding, groups)
 
 
 def _max_pool(num: int) -> Callable[..., Any]:
-    def pooled(tape: Tape, name: str, x: Values, lengths: Any, stride: Any = (), padding: Any = 0, dilation: Any = 1,
-               ceil_mode: bool = False) -> Values:
+    def pooled(
+        tape: Tape,
+        name: str,
+        x: Values,
+        lengths: Any,
+        stride: Any = (),
+        padding: Any = 0,
+        dilation: Any = 1,
+        ceil_mode: bool = False,
+    ) -> Values:
         lengths = _list(lengths, num)
         strides, dilations = _list(stride or lengths, num), _list(dilation, num)
         pads: Any = [(p, p) for p in _list(padding, num)]
@@ -282,8 +316,17 @@ def _max_pool(num: int) -> Callable[..., Any]:
 
 
 def _average_pool(num: int) -> Callable[..., Any]:
-    def pooled(tape: Tape, name: str, x: Values, lengths: Any, stride: Any = (), padding: Any = 0,
-               ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None) -> Values:
+    def pooled(
+        tape: Tape,
+        name: str,
+        x: Values,
+        lengths: Any,
+        stride: Any = (),
+        padding: Any = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> Values:
         lengths = _list(lengths, num)
         strides = _list(stride or lengths, num)
         pads: Any = [(p, p) for p in _list(padding, num)]
@@ -306,24 +349,24 @@ def _adaptive(num: int, is_maximum: bool) -> Callable[..., Any]:
                 groups = np.full((*places.shape[:-1], size, most), -1)
                 for step, window in enumerate(taken):
                     groups[..., step, : len(window)] = places[..., window]
-                x = rearranged(largest(tape, x, groups, name), lambda p, axis=axis: np.moveaxis(p, -1, axis))
+                x = rearranged(largest(tape, x, groups, name), partial(np.moveaxis, source=-1, destination=axis))
             else:
                 matrix = np.zeros((x.shape[axis], size))
                 for step, window in enumerate(taken):
                     matrix[window, step] = 1.0 / len(window)
-                turned = rearranged(x, lambda p, axis=axis: np.moveaxis(p, axis, -1))
+                turned = rearranged(x, partial(np.moveaxis, source=axis, destination=-1))
                 turned = ops.matmul(turned, matrix)
-                x = rearranged(turned, lambda p, axis=axis: np.moveaxis(p, -1, axis))
+                x = rearranged(turned, partial(np.moveaxis, source=-1, destination=axis))
         return (x, None) if is_maximum else x
 
     return pooled
 
 
 def _batch_norm(tape: Tape, name: str, x: Values, weight: Any, bias: Any, mean: Any, variance: Any, *rest: Any) -> Any:
-    parts = [None if part is None else _array(part) for part in (mean, variance, weight, bias)]
-    if parts[0] is None:
+    known = [None if part is None else _array(part) for part in (mean, variance, weight, bias)]
+    if known[0] is None:
         raise ops.NotLinear("it normalises by the statistics of the batch")
-    return (ops.normalised(x, *parts, epsilon=rest[-1], axis=1), None, None)  # type: ignore[arg-type]
+    return ops.normalised(x, known[0], known[1], known[2], known[3], rest[-1], 1), None, None
 
 
 def _mean(tape: Tape, name: str, x: Values, axes: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Values:
@@ -490,7 +533,7 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("mm", "matmul", "mv"), lambda tape, name, a, b: ops.matmul(_known(a), _known(b))),
     "relu": lambda tape, name, x: unit(tape, x, 0.0, name),
     "leaky_relu": lambda tape, name, x, slope=0.01: unit(tape, x, slope, name),
-    **dict.fromkeys(("rrelu", "rrelu_with_noise_functional"), lambda tape, name, x, *args: _rrelu(tape, name, x, *args)),
+    **dict.fromkeys(("rrelu", "rrelu_with_noise_functional"), lambda *args: _rrelu(*args)),
     "prelu": _prelu,
     "_prelu_kernel": lambda tape, name, x, slope: unit(tape, x, _array(slope), name),
     "abs": lambda tape, name, x: unit(tape, x, -1.0, name),
@@ -555,8 +598,19 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
     **{f"replication_pad{num}d": _pad_mode("replicate") for num in (1, 2, 3)},
     "getitem": lambda tape, name, parts, index: _item(parts, index),
     **dict.fromkeys(
-        ("clone", "detach", "contiguous", "dropout", "alias", "to", "_to_copy", "lift_fresh_copy", "feature_dropout",
-         "alpha_dropout", "native_dropout"),
+        (
+            "clone",
+            "detach",
+            "contiguous",
+            "dropout",
+            "alias",
+            "to",
+            "_to_copy",
+            "lift_fresh_copy",
+            "feature_dropout",
+            "alpha_dropout",
+            "native_dropout",
+        ),
         _same,
     ),
 }
