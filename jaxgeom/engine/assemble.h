@@ -74,14 +74,20 @@ template <int D, int W>
 void finish(const Network &net, Shape<D, W> shape, const Names &names, const Faces<D, W> &faces, int threads, SpaceArrays &out) {
     const int d = shape.dim(), first = 2 * d, units = net.unit_offsets[net.depth], words = shape.words();
     constexpr int64_t kBlock = 512;
-    std::vector<char> is_linear(units);
+    std::vector<int> linear;
     for (int l = 0; l < net.depth; l++)
-        for (int i = 0; i < net.layers[l].num_linear; i++) is_linear[net.unit_offsets[l] + net.layers[l].linear[i]] = true;
+        for (int i = 0; i < net.layers[l].num_linear; i++) linear.push_back(net.unit_offsets[l] + net.layers[l].linear[i]);
     out.sides.resize(names.size() * first), out.signs.resize(names.size() * units);
     for_all(names.size(), threads, kBlock, false, [&](int64_t v) {
         const uint64_t *zero = names.zero.data() + v * words, *positive = names.positive.data() + v * words;
-        for (int i = 0; i < first; i++) out.sides[v * first + i] = has_bit(zero, i);
-        for (int j = 0; j < units; j++) out.signs[v * units + j] = is_linear[j] || has_bit(zero, first + j) ? 0 : has_bit(positive, first + j) ? 1 : -1;
+        static thread_local std::vector<uint8_t> is_zero;
+        is_zero.resize(units);
+        int8_t *signs = out.signs.data() + v * units;
+        spread_bits(zero, 0, first, out.sides.data() + v * first);
+        spread_bits(zero, first, units, is_zero.data());
+        spread_bits(positive, first, units, reinterpret_cast<uint8_t *>(signs));
+        for (int j = 0; j < units; j++) signs[j] = static_cast<int8_t>(2 * signs[j] + is_zero[j] - 1);
+        for (const int j : linear) signs[j] = 0;
     });
     if (d == 3) turn_cells(out, faces.are_opposite);
     out.facet_labels.resize(2 * faces.num_facets());

@@ -77,7 +77,8 @@ class CellWriter {  // cells to the end of a list
         if (cell.num_vertices > UINT16_MAX) throw std::bad_alloc();
         const int first = 2 * dim(), units = net_.unit_offsets[net_.depth];
         const CellList::Cell begin{list->vertices.size(), list->edges.size(), list->facet_offsets.size() - 1, cell.num_vertices, cell.num_edges, 0, true};
-        for (int j = 0; j < units; j++) list->patterns.push_back(has_bit(active_.data(), first + j));
+        list->patterns.resize(list->patterns.size() + units);
+        spread_bits(active_.data(), first, units, list->patterns.data() + list->patterns.size() - units);
         for (int v = 0; v < cell.num_vertices; v++) list->vertices.push_back(vertex(cell, v));
         list->edges.insert(list->edges.end(), cell.edges, cell.edges + 2 * cell.num_edges);
         const bool is_simple = find_facets(cell);

@@ -83,11 +83,17 @@ struct Entry {  // a cell on its way into a layer: where the functions of the la
     mutable double sharp_input = 0, sharp_delta = 0;  // bounds of errors: of what the layer gets, and of its rows
 };
 
+enum Sharpness : int8_t { kNotAsked, kNotSharp, kIsSharp };  // of what has been asked for in twice the precision
+
 struct Line {
     double nx, ny, nw, dn, tolerance;  // tolerance: of |n . p| for a point p with entries of at most 1
     const Entry *entry;  // null: a side of the domain's faces, from corner to corner
     int unit, from, to;
     bool is_artificial;  // between two faces of the domain
+    // The function in twice the precision and a bound of its errors, once they have been asked for.
+    mutable Sharpness sharpness = kNotAsked;
+    mutable double sharp_error;
+    mutable Pair sharp[3];
 };
 
 struct Knowledge {  // what exact arithmetic knows of a point
@@ -100,6 +106,10 @@ struct Point {
     const Line *first, *second;
     int corner;
     Knowledge *known;
+    // Where it is in twice the precision and a bound of errors, once that has been asked for.
+    mutable Sharpness sharpness = kNotAsked;
+    mutable double sharp_error;
+    mutable Pair sharp[2];
 };
 
 struct Vertex {
@@ -380,8 +390,13 @@ struct Cutter {
         return false;
     }
 
-    // A line's function in twice the precision, and a bound of its coefficients' errors; false if nothing is known.
-    bool sharp_line(const Line &line, Pair *function, double &error) {
+    // A line's function in twice the precision, with a bound of its coefficients' errors, kept in the line; false if
+    // nothing is known.
+    bool sharpen(const Line &line) {
+        if (line.sharpness == kNotAsked) line.sharpness = find_sharp_line(line, line.sharp, line.sharp_error) ? kIsSharp : kNotSharp;
+        return line.sharpness == kIsSharp;
+    }
+    bool find_sharp_line(const Line &line, Pair *function, double &error) {
         if (!line.entry) {
             double p[3], q[3];
             scaled_corner(line.from, p), scaled_corner(line.to, q);
@@ -408,34 +423,26 @@ struct Cutter {
         const double delta = entry.before->sharp_delta;
         if (!(delta < 1e280)) return false;
         const Layer &below = net.layers[entry.layer - 1];
-        const double *parts = entry.before->sharp;
-        const int q = below.stride;
-        double squares = 0;
-        for (int s = 0; s < 3; s++) function[s] = {s == 2 ? layer.bias[line.unit] : 0, 0};
-        for (int i = 0; i < below.out; i++) {
-            const double weight = layer.kernel[static_cast<size_t>(i) * p + line.unit], factor = factor_below(entry, below, i);
-            if (factor == 0 || weight == 0) continue;
-            for (int s = 0; s < 3; s++) {
-                const Pair value = times(factor, parts[s * q + i], parts[(3 + s) * q + i]);
-                squares += value.high * value.high;
-                function[s] = plus(function[s], times(value, {weight, 0}));
-            }
-        }
+        const double squares = sharp_row<3>(layer, line.unit, below, entry.before->sharp, [&](int i) { return factor_below(entry, below, i); }, function);
         const double g = sharp_rounding(layer.in), h = g * std::sqrt(3 * squares) * 1.0001 + kFloor;
         error = layer.column_norm[line.unit] * (delta * below.steepest + h) + g * std::fabs(layer.bias[line.unit]) + kFloor;
         return squares < 1e250;
     }
-    // Where a point is, in the units of vertices; false if that is not known much better than in float64.
-    bool sharp_point(const Point *point, Pair &x, Pair &y, double &error) {
+    // Where a point is, in the units of vertices, kept in the point; false if that is not known much better than in float64.
+    bool sharpen(const Point &point) {
+        if (point.sharpness == kNotAsked) point.sharpness = find_sharp_point(&point, point.sharp[0], point.sharp[1], point.sharp_error) ? kIsSharp : kNotSharp;
+        return point.sharpness == kIsSharp;
+    }
+    bool find_sharp_point(const Point *point, Pair &x, Pair &y, double &error) {
         if (point->corner >= 0) {
             double p[3];
             scaled_corner(point->corner, p);
             x = {p[0], 0}, y = {p[1], 0}, error = 0;
             return p[2] == 1;
         }
-        Pair f[3], g[3];
-        double f_error, g_error;
-        if (!sharp_line(*point->first, f, f_error) || !sharp_line(*point->second, g, g_error)) return false;
+        if (!sharpen(*point->first) || !sharpen(*point->second)) return false;
+        const Pair *f = point->first->sharp, *g = point->second->sharp;
+        const double f_error = point->first->sharp_error, g_error = point->second->sharp_error;
         const double f_size = std::max({std::fabs(f[0].high), std::fabs(f[1].high), std::fabs(f[2].high)});
         const double g_size = std::max({std::fabs(g[0].high), std::fabs(g[1].high), std::fabs(g[2].high)});
         if (!(f_size < 1e60 && g_size < 1e60 && f_size > 1e-60 && g_size > 1e-60)) return false;
@@ -451,10 +458,10 @@ struct Cutter {
     }
     // The sign of a unit at a point in twice the precision; 0 where that does not decide.
     int sharp_sign(const Entry &entry, int unit, const Point *point) {
-        Pair f[3], x, y;
-        double error, e;
-        const Line line{0, 0, 0, 0, 0, &entry, unit, 0, 0, false};
-        if (Plane || !can_sharpen || !sharp_line(line, f, error) || !sharp_point(point, x, y, e)) return 0;
+        const Line line{0, 0, 0, 0, 0, &entry, unit, 0, 0, false, kNotAsked, 0, {}};
+        if (Plane || !can_sharpen || !sharpen(line) || !sharpen(*point)) return 0;
+        const Pair *f = line.sharp, &x = point->sharp[0], &y = point->sharp[1];
+        const double error = line.sharp_error, e = point->sharp_error;
         const double gradient = std::fabs(f[0].high) + std::fabs(f[1].high), size = gradient + std::fabs(f[2].high);
         const double reach = std::max({std::fabs(x.high), std::fabs(y.high), 1.0});
         if (!(size < 1e60 && error < 1e60)) return 0;
@@ -472,7 +479,7 @@ struct Cutter {
 
     static Line line_of(double a, double b, double c, double t, const Entry *entry, int unit) {
         const double inverse = 1 / std::sqrt(a * a + b * b + c * c), dn = 2 * t * inverse + 8 * kEps;
-        return {a * inverse, b * inverse, c * inverse, dn, 2 * dn + 8 * kEps, entry, unit, 0, 0, false};
+        return {a * inverse, b * inverse, c * inverse, dn, 2 * dn + 8 * kEps, entry, unit, 0, 0, false, kNotAsked, 0, {}};
     }
     // Where a line meets the edge from u to v, between values of opposite signs.
     static void meet(const Vertex &u, const Vertex &v, double zu, double zv, const Line &f, Vertex &p) {
@@ -787,7 +794,7 @@ struct Cutter {
     // Both halves of a cell. Vertices where the unit is zero belong to both.
     void halve(int nv, const Vertex *v, const double *z, const int8_t *sign, const Line &line, Point *points, Vertex *negative, int &num_negative, Vertex *positive, int &num_positive) {
         num_negative = num_positive = 0;
-        points[0] = points[1] = Point{nullptr, nullptr, -1, nullptr};
+        points[0] = points[1] = Point{nullptr, nullptr, -1, nullptr, kNotAsked, 0, {}};
         int num_points = 0, chord_ends[2] = {-1, -1}, num_ends = 0;
         for (int i = 0; i < nv; i++) {
             const int k = i + 1 < nv ? i + 1 : 0;
@@ -805,7 +812,7 @@ struct Cutter {
             if (s == 0 && num_ends < 2) chord_ends[num_ends++] = v[i].id;
             if (s * r < 0 && num_points < 2) {
                 Point *point = &points[num_points++];
-                *point = Point{&line, v[i].line, -1, nullptr};
+                *point = Point{&line, v[i].line, -1, nullptr, kNotAsked, 0, {}};
                 Vertex on = v[i];
                 on.point = point;
                 int first = -1;
@@ -841,9 +848,8 @@ struct Cutter {
 
     // A vertex whose computed place is uncertain, as where lines are nearly parallel, put to where it is.
     void refine(Vertex &v) {
-        Pair across, up;
-        double error;
-        if (sharp_point(v.point, across, up, error)) {
+        if (sharpen(*v.point)) {
+            const Pair &across = v.point->sharp[0], &up = v.point->sharp[1];
             const double size = Plane ? std::max({std::fabs(across.high), std::fabs(up.high), 1.0}) : 1;
             v.x = across.high / size, v.y = up.high / size, v.w = 1 / size, v.e = 8 * kEps;
             return;
@@ -889,8 +895,7 @@ struct Cutter {
         all.patterns.resize(base + num_units, 0);
         const Entry *entry = &last;
         for (int l = net.depth - 1; l >= 0; l--) {
-            uint8_t *pattern = all.patterns.data() + base + net.unit_offsets[l];
-            for (int j = 0; j < net.layers[l].out; j++) pattern[j] = entry->active[j >> 6] >> (j & 63) & 1;
+            spread_bits(entry->active, 0, net.layers[l].out, all.patterns.data() + base + net.unit_offsets[l]);
             entry = entry->before;
         }
         double g = (output.in + 6) * kEps, input = g * std::sqrt(3 * squares) * 1.0001 + kFloor;
@@ -968,10 +973,10 @@ struct Cutter {
         double e = 0, length = 0, across = 0, up = 0;
         bool is_known = true;
         for (int i = 0; i < nv && is_known; i++) {
-            double error;
-            is_known = sharp_point(v[i].point, xs[i], ys[i], error);
-            e = std::max(e, error);
-            if (i && is_known) {
+            is_known = sharpen(*v[i].point);
+            if (!is_known) break;
+            xs[i] = v[i].point->sharp[0], ys[i] = v[i].point->sharp[1], e = std::max(e, v[i].point->sharp_error);
+            if (i) {
                 xs[i] = minus(xs[i], xs[0]), ys[i] = minus(ys[i], ys[0]);
                 length = std::max({length, std::fabs(xs[i].high), std::fabs(ys[i].high)});
             }
@@ -1137,7 +1142,7 @@ struct Cutter {
         const int num_corners = domain.num_corners;
         auto mark = arena.mark();
         Point *points = arena.take<Point>(num_corners);
-        for (int i = 0; i < num_corners; i++) points[i] = Point{nullptr, nullptr, i, nullptr};
+        for (int i = 0; i < num_corners; i++) points[i] = Point{nullptr, nullptr, i, nullptr, kNotAsked, 0, {}};
         if (Build) {
             for (int i = 0; i < num_corners; i++) {
                 const Corner &c = domain.corners[i];
@@ -1162,7 +1167,7 @@ struct Cutter {
                 const double cx = v[i].y * v[k].w - v[i].w * v[k].y, cy = v[i].w * v[k].x - v[i].x * v[k].w, cw = v[i].x * v[k].y - v[i].y * v[k].x;
                 const double inverse = 1 / std::sqrt(cx * cx + cy * cy + cw * cw), dn = 8 * kEps * inverse + 8 * kEps;
                 const bool is_artificial = Plane && (cycle[i] == 0 || cycle[k] == 0);
-                lines[i] = Line{cx * inverse, cy * inverse, cw * inverse, dn, 2 * dn + 8 * kEps, nullptr, i, cycle[i], cycle[k], is_artificial};
+                lines[i] = Line{cx * inverse, cy * inverse, cw * inverse, dn, 2 * dn + 8 * kEps, nullptr, i, cycle[i], cycle[k], is_artificial, kNotAsked, 0, {}};
                 if (Build) v[i].edge = side(cycle[i], cycle[k], is_artificial);
             }
             double *rows = nullptr;

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
 #endif
@@ -27,6 +28,22 @@ inline unsigned sign_bits(Vec x) {
     for (int i = 0; i < kLanes; i++) bits |= static_cast<unsigned>(std::signbit(x[i])) << i;
     return bits;
 #endif
+}
+
+// n bits from the first-th on as bytes of 0 and 1.
+inline void spread_bits(const uint64_t *bits, int first, int n, uint8_t *bytes) {
+    for (int i = 0; i < n; i += 8) {
+        const int at = first + i, shift = at & 63, num = n - i < 8 ? n - i : 8;
+        uint64_t own = bits[at >> 6] >> shift;
+        if (shift + num > 64) own |= bits[(at >> 6) + 1] << (64 - shift);
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+        const uint64_t one_each = (own & 255) * 0x0101010101010101ull & 0x8040201008040201ull;
+        const uint64_t spread = (one_each + 0x7f7f7f7f7f7f7f7full) >> 7 & 0x0101010101010101ull;
+        std::memcpy(bytes + i, &spread, num);
+#else
+        for (int k = 0; k < num; k++) bytes[i + k] = own >> k & 1;
+#endif
+    }
 }
 
 }  // namespace jaxgeom

@@ -7,6 +7,7 @@ out for reading, and some ten thousand times slower.
 
 import functools
 import math
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -30,6 +31,8 @@ _SURELY_FITS = 2**28
 """Bytes of complexes, by a guess, up to which regions are not counted before to know better."""
 _COPIES = 2.5
 """Times the size of a complex that making it takes, by measurement."""
+_WORK = 2**24
+"""Networks times units cubed of which complexes are held beside the results, where that is enough for all cores."""
 NOT_COUNTED = -1
 """Stands in place of a count where a member of a population has NaN or infinite weights."""
 
@@ -62,13 +65,12 @@ def with_one_axis(layers: Layers) -> Layers:
     leading = layers[0].bias.ndim - 1
     num = math.prod(layers[0].bias.shape[:-1])
 
-    def flat(array: Array | np.ndarray | None) -> np.ndarray | None:
-        if array is None:
-            return None
+    def flat(array: Array | np.ndarray) -> np.ndarray:
         array = np.asarray(array)
         return array.reshape(num, *array.shape[leading:]) if leading else array[None]
 
-    return tuple(Dense(*map(flat, layer)) for layer in layers)  # type: ignore[arg-type]
+    flattened: Layers = jax.tree.map(flat, layers)
+    return flattened
 
 
 def cell_counts(
@@ -160,10 +162,23 @@ def complexes(networks: Layers, start: ProjectiveDomain) -> list[PlanarComplex |
     ]
 
 
+def complexes_at_once(networks: Layers) -> int:
+    """Networks whose complexes are made at once: as many as there are cores, if those fit into memory, or more."""
+    units: int = max(1, sum(np.shape(layer.bias)[-1] for layer in networks[:-1]))
+    fitting = max(1, int(free_memory() / 4 / (units**2 * _bytes_a_face(networks))))
+    return min(max(_WORK // units**3, min(os.cpu_count() or 1, fitting)), 256)
+
+
+def _bytes_a_face(networks: Layers) -> float:
+    """What a face takes, with two edges and a vertex, its making included."""
+    units: int = sum(np.shape(layer.bias)[-1] for layer in networks[:-1])
+    outputs: int = np.shape(networks[-1].bias)[-1]
+    return _COPIES * (216 + units + 32 * outputs)
+
+
 def _check_memory(networks: Layers, start: ProjectiveDomain) -> None:
     """Raise a ValueError if large complexes take more memory than is free: their faces are counted before."""
-    units, num_outputs = sum(layer.bias.shape[-1] for layer in networks[:-1]), networks[-1].bias.shape[-1]
-    bytes_each = _COPIES * (216 + units + 32 * num_outputs)  # of a face, with two edges and a vertex
+    units, bytes_each = sum(layer.bias.shape[-1] for layer in networks[:-1]), _bytes_a_face(networks)
     if len(networks[0].bias) * units**2 * bytes_each <= _SURELY_FITS or not library.is_available():
         return
     counts, _ = cell_counts(networks, start)

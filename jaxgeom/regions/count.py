@@ -25,6 +25,7 @@ from jaxgeom.regions.cells import (
     cell_counts,
     check_inputs,
     complexes,
+    complexes_at_once,
     shared_slopes,
     traced_cell_counts,
     with_one_axis,
@@ -35,14 +36,13 @@ from jaxgeom.regions.space import SpatialComplex
 from jaxgeom.regions.space_cells import space_complexes
 
 _CHUNK_BYTES = 2**26
-_COMPLEX_WORK = 2**24  # networks x units³ of which complexes are held at once
 
 
 @readable
 class RegionCounts(NamedTuple):
     """Exact numbers of linear regions; shapes are the leading axes of the layers. JAX arrays where these are traced."""
 
-    count: Int[np.ndarray, "*networks"]  # type: ignore[assignment]
+    count: Int[np.ndarray, "*networks"]  # type: ignore[assignment]  # the name of a method of tuples
     """Number of regions, exact for the weights as given; -1 where a member of a population is not finite."""
     degenerate: Bool[np.ndarray, "*networks"]
     """Where an exact zero was met: a unit that is zero at a vertex, as where three lines meet in one point."""
@@ -136,7 +136,7 @@ def count_regions(
 
 
 def _in_chunks(
-    networks: Layers, start: ProjectiveDomain | Box, size: int, progress: bool | str, options: dict
+    networks: Layers, start: ProjectiveDomain | Box, size: int, progress: bool | str, options: dict[str, Any]
 ) -> tuple[np.ndarray, ...]:
     """Counts and flags of a population, chunk by chunk."""
     num = len(networks[0].bias)
@@ -154,11 +154,6 @@ def _chunk_size(networks: Layers, *, needs_complexes: bool) -> int:
     """Networks whose weights in float64, or whose complexes, are held at once."""
     numbers = sum((kernel.shape[1] + 1) * kernel.shape[2] for kernel, _, _ in networks)
     return complexes_at_once(networks) if needs_complexes else fitting(8 * numbers, _CHUNK_BYTES)
-
-
-def complexes_at_once(networks: Layers) -> int:
-    """Networks whose complexes are held at once."""
-    return fitting(sum(layer.bias.shape[-1] for layer in networks[:-1]) ** 3, _COMPLEX_WORK, 256)
 
 
 def _counts_of(
@@ -225,7 +220,9 @@ def with_differences(
     return (*layers, Dense(signs, np.zeros((*leading, len(pairs))))), pairs
 
 
-def _traced(layers: Layers, domain: PlanarDomain, start: ProjectiveDomain | Box, options: dict) -> RegionCounts:
+def _traced(
+    layers: Layers, domain: PlanarDomain, start: ProjectiveDomain | Box, options: dict[str, Any]
+) -> RegionCounts:
     """The counts as part of the program that is being traced."""
     min_area = options["min_area"]
     integer, real = (jax.dtypes.canonicalize_dtype(dtype) for dtype in (np.int64, np.float64))
@@ -233,7 +230,8 @@ def _traced(layers: Layers, domain: PlanarDomain, start: ProjectiveDomain | Box,
     if slopes is not None and options == plain and isinstance(start, ProjectiveDomain):
         with jax.enable_x64(True):  # what is float64 in the program stays it
             floats = tuple(Dense(_as_float(layer.kernel), _as_float(layer.bias)) for layer in layers)
-            return RegionCounts(*traced_cell_counts(floats, slopes, start, integer))  # type: ignore[arg-type]
+            counts: Any = traced_cell_counts(floats, slopes, start, integer)
+            return RegionCounts(*counts)
     leading = jnp.shape(layers[0].bias)[:-1]
     dtypes = (integer, np.bool_, integer, real)[: 2 if min_area is None else 4]
     # slopes that are known stay as they are: JAX would round them to float32

@@ -13,9 +13,9 @@ from jaxgeom.domains import Box, PlanarDomain, Polygon, ProjectiveDomain, WholeP
 from jaxgeom.host.chunks import check_chunk_size
 from jaxgeom.host.given import check_positive
 from jaxgeom.networks.layers import Activation, Dense, Layers, check_finite, with_activation
-from jaxgeom.regions.cells import cell_counts, check_inputs, complexes, with_one_axis
+from jaxgeom.regions.cells import cell_counts, check_inputs, complexes, complexes_at_once, with_one_axis
 from jaxgeom.regions.complex import PlanarComplex
-from jaxgeom.regions.count import complexes_at_once, with_output_cutting
+from jaxgeom.regions.count import with_output_cutting
 from jaxgeom.regions.space import SpatialComplex
 from jaxgeom.regions.space_cells import space_complexes
 
@@ -199,8 +199,7 @@ def complexes_by_chunks(
         raise ValueError(
             f"a population with one leading axis is needed, but the biases have shape {np.shape(layers[0].bias)}."
         )
-    num = len(layers[0].bias)
-    size = chunk_size or complexes_at_once(layers)
+    num, size = len(layers[0].bias), chunk_size or complexes_at_once(layers)
     networks = jax.tree.map(np.asarray, layers)
     with tqdm(total=num, unit="net", desc=progress if isinstance(progress, str) else None, disable=not progress) as bar:
         for first in range(0, num, size):
