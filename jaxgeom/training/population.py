@@ -303,7 +303,7 @@ class Tried(NamedTuple):
 
 
 def repeat_until_solved(
-    program: Callable[[tuple], PyTree],
+    program: Callable[[Any], PyTree],
     population: tuple[PyTree, ...],
     solved_of: Callable[[PyTree], Array],
     *,
