@@ -21,6 +21,7 @@ from jaxgeom.study.layout import SEED, Group, Layout
 from jaxgeom.study.measurements import Measurement
 from jaxgeom.study.missing import or_nan
 from jaxgeom.training.fit import fit
+from jaxgeom.training.loop import NEVER
 
 
 class Recipe(NamedTuple):
@@ -141,7 +142,7 @@ def member_function(recipe: Recipe, group: Group, *, is_outline: bool = False) -
             initial = model.init(key)
             num_steps = len(recipe.at_steps)
             snapshots = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (num_steps, *leaf.shape)), initial)
-            last, diverged_step = initial, jnp.int32(-1)
+            last, diverged_step = initial, jnp.int32(NEVER)
         else:
             optimizer = recipe.optimizer
             if _is_function(optimizer):
@@ -177,7 +178,7 @@ def member_function(recipe: Recipe, group: Group, *, is_outline: bool = False) -
             found["params"] = snapshots
         if recipe.until is not None:
             is_solved = _measured("until", Measurement(recipe.until), last, available)
-            found["is_solved"] = jnp.asarray(is_solved, bool) & (diverged_step < 0)
+            found["is_solved"] = jnp.asarray(is_solved, bool) & (diverged_step == NEVER)
         return found | {"diverged_step": diverged_step}
 
     return run

@@ -290,16 +290,20 @@ def fit_until_solved(
     return solved(tried)
 
 
+@readable
 class Tried(NamedTuple):
     """Networks at the end of :func:`repeat_until_solved`."""
 
     results: PyTree
     """Of the last try of each, NumPy arrays with a leading axis (networks)."""
     is_solved: Bool[np.ndarray, " networks"]
+    """Whether the last try solved the task."""
     tries: Int[np.ndarray, " networks"]
+    """Tries used."""
     first_try_rate: Float[np.ndarray, ""]
     """Fraction of the networks that were tried which their first try solved."""
     num_tried: int
+    """Networks that were tried at least once."""
 
 
 def repeat_until_solved(
