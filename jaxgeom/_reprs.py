@@ -158,12 +158,15 @@ def _documentation(cls: type) -> dict[str, str]:
     block = lines[start:end]
     source = "".join(block)
     found = {}
-    body = ast.parse(source).body[0].body  # type: ignore[attr-defined]
+    (definition,) = ast.parse(source).body
+    assert isinstance(definition, ast.ClassDef)
+    body = definition.body
     for field, text in zip(body, [*body[1:], None], strict=True):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
             kind = _segment(block, field.annotation)
-            is_text = isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
-            said = inspect.cleandoc(str(text.value.value)) if is_text else ""
+            said = ""
+            if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+                said = inspect.cleandoc(str(text.value.value))
             found[field.target.id] = f"{kind}: {' '.join(said.split())}" if said else f"{kind}"
     return found
 

@@ -19,7 +19,7 @@ from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, check_is_planar
 
 
 def to_shapely(complex_: PlanarComplex) -> list[Any]:
-    """The faces as ``shapely.Polygon``s, in their order, counter-clockwise.
+    """The faces as polygons of shapely, in their order, counter-clockwise.
 
     Raises:
         ImportError: without shapely 2.

@@ -88,7 +88,8 @@ def montufar_2014(widths: Sequence[int], dim: int) -> int:
             f"this bound needs hidden layers of at least dim = {dim} units, but the widths {widths} were given. "
             f"Use dim = {min(widths)}: a network may ignore some of its inputs."
         )
-    return math.prod((n // dim) ** dim for n in widths[:-1]) * (zaslavsky(widths[-1], dim) if widths else 1)
+    number: int = math.prod((n // dim) ** dim for n in widths[:-1]) * (zaslavsky(widths[-1], dim) if widths else 1)
+    return number
 
 
 def raghu_2017(widths: Sequence[int], dim: int) -> int:

@@ -190,4 +190,5 @@ def _probabilities(size: Float[np.ndarray, " cells"], num: int) -> Float[np.ndar
     # With the i largest certain, the others share num - i; the first i with which none of them exceeds 1.
     rest = num - np.arange(num)
     certain = int(np.argmax(descending[:num] * rest <= below[:num]))
-    return np.minimum(1.0, size * (rest[certain] / below[certain]))
+    result: Float[np.ndarray, " cells"] = np.minimum(1.0, size * (rest[certain] / below[certain]))
+    return result

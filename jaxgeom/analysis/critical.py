@@ -228,4 +228,7 @@ def _values(
     gradient = np.concatenate([complex_.gradient[:, 0] for complex_ in complexes])
     intercept = np.concatenate([complex_.intercept[:, 0] for complex_ in complexes])
     beside = region[vertices]
-    return np.sum(gradient[beside] * cells.positions[vertices], axis=1) + intercept[beside]
+    result: Float[np.ndarray, " some"] = (
+        np.sum(gradient[beside] * cells.positions[vertices], axis=1) + intercept[beside]
+    )
+    return result

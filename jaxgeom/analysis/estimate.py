@@ -154,7 +154,8 @@ def _seeds(key: RandomKey | Keys, leading: tuple[int, ...]) -> list[list[int]]:
                 f"one key, or one for each network is needed, but {len(keys)} keys were given for layers with the "
                 f"leading axes {leading}. Split a key: jax.random.split(key, {num})."
             )
-    return np.asarray(jax.random.key_data(keys)).astype(int).tolist()
+    result: list[list[int]] = np.asarray(jax.random.key_data(keys)).astype(int).tolist()
+    return result
 
 
 def _walk(

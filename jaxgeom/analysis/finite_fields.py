@@ -19,7 +19,8 @@ def residues(values: Float[np.ndarray, "*shape"], prime: int) -> Int64[np.ndarra
     mantissa = np.ldexp(fraction, 53).astype(np.int64) % prime
     different, place = np.unique(exponent.astype(np.int64) - 53, return_inverse=True)
     powers = np.array([pow(2, int(power), prime) for power in different], np.int64)
-    return mantissa * powers[place].reshape(np.shape(values)) % prime
+    result: Int64[np.ndarray, "*shape"] = mantissa * powers[place].reshape(np.shape(values)) % prime
+    return result
 
 
 def product(

@@ -110,7 +110,7 @@ def in_unit_box(layer: Dense, box: Box) -> Dense:
 
 def _checked(params: Params, digits: int) -> tuple[Any, ...]:
     """Layers of one network as NumPy arrays in float64."""
-    layers = jax.tree.map(lambda array: np.asarray(array, np.float64), layers_of(params))
+    layers: tuple[Any, ...] = jax.tree.map(lambda array: np.asarray(array, np.float64), layers_of(params))
     if layers[0].bias.ndim != 1:
         raise ValueError("one network is needed; take a member: jax.tree.map(lambda array: array[i], params).")
     if digits < 1:

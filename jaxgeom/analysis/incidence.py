@@ -70,7 +70,8 @@ def incidence(complexes: Sequence[PlanarComplex] | Sequence[SpatialComplex]) -> 
     def moved(cells: list[np.ndarray], low: int, high: int) -> np.ndarray:
         """Pairs of cells of two dimensions, one array for each network."""
         lengths = [len(pairs) for pairs in cells]
-        return np.concatenate(cells) + np.repeat(moves[:, [low, high]], lengths, axis=0)
+        result: np.ndarray = np.concatenate(cells) + np.repeat(moves[:, [low, high]], lengths, axis=0)
+        return result
 
     corners = [moved([part[1][k - 1] for part in parts], 0, k) for k in range(1, dim + 1)]
     sides = [moved([part[2][j] for part in parts], *levels) for j, levels in enumerate(_levels(dim))]
@@ -97,7 +98,7 @@ def _levels(dim: int) -> list[tuple[int, int]]:
     return [(low, high) for high in range(2, dim + 1) for low in range(1, high)]
 
 
-def _planar(complex_: PlanarComplex) -> tuple:
+def _planar(complex_: PlanarComplex) -> tuple[Any, ...]:
     """Numbers of cells; their corners by dimension; their sides; walls; who is on the border. Cells are numbered as in
     :class:`Incidence`."""
     num_vertices, num_edges, num_faces = len(complex_.vertices), len(complex_.edges), complex_.num_faces
@@ -113,7 +114,7 @@ def _planar(complex_: PlanarComplex) -> tuple:
     return [num_vertices, num_edges, num_faces], [at_edges, at_faces], [sides], walls, [is_border, is_outer]
 
 
-def _spatial(complex_: SpatialComplex) -> tuple:
+def _spatial(complex_: SpatialComplex) -> tuple[Any, ...]:
     """As of :func:`_planar`."""
     num_vertices, num_edges, num_facets, num_cells = complex_.num_faces
     first_edge, first_facet = num_vertices, num_vertices + num_edges

@@ -124,7 +124,8 @@ def _coordinates(state: _Programs) -> Float[np.ndarray, "programs dim"]:
     num, dim = state.turn.shape
     q = np.zeros((num, dim + state.inside.shape[1]))
     np.put_along_axis(q, state.inside, state.value, axis=1)
-    return state.turn * (1 - q[:, :dim])
+    result: Float[np.ndarray, "programs dim"] = state.turn * (1 - q[:, :dim])
+    return result
 
 
 def _step(state: _Programs, dim: int) -> Bool[np.ndarray, " programs"]:
@@ -150,7 +151,7 @@ def _step(state: _Programs, dim: int) -> Bool[np.ndarray, " programs"]:
     order = ratio.argsort(axis=1, kind="stable")
     reached = np.cumsum(np.take_along_axis(gain, order, axis=1), axis=1) + value[every, leaving][:, None] >= 0
     place = reached.argmax(axis=1)
-    is_found = reached[every, place]
+    is_found: Bool[np.ndarray, " programs"] = reached[every, place]
     entering = order[every, place]
     flips = np.zeros(table.shape[::2], bool)
     np.put_along_axis(flips, order, np.arange(table.shape[2]) < place[:, None], axis=1)

@@ -253,7 +253,8 @@ def local_complexity(
         if np.shape(given) != () or (not isinstance(given, jax.core.Tracer) and not given >= 0):
             raise ValueError(f"the radius must be zero or positive, and one number, but {radius} was given.")
         x = points_of(x)
-        return _num_hyperplanes(_network(layers, activation, x.shape[1]), x, as_float64(given))
+        result: Int[Array, " points"] = _num_hyperplanes(_network(layers, activation, x.shape[1]), x, as_float64(given))
+        return result
 
 
 def image_lengths(
@@ -281,7 +282,8 @@ def image_lengths(
     """
     with jax.enable_x64(True):
         curve = points_of(curve, what="the vertices of the curve")
-        return _image_lengths(_network(layers, activation, curve.shape[1]), curve)
+        result: Float[Array, " layers_and_input"] = _image_lengths(_network(layers, activation, curve.shape[1]), curve)
+        return result
 
 
 def _network(layers: Layers, activation: Activation | None, dim: int) -> Layers:
@@ -292,7 +294,8 @@ def _network(layers: Layers, activation: Activation | None, dim: int) -> Layers:
             f"one network is needed, but the layers have leading axes {np.shape(network[0].bias)[:-1]}. Use jax.vmap."
         )
     check_finite(network)
-    return jax.tree.map(as_float64, network)
+    result: Layers = jax.tree.map(as_float64, network)
+    return result
 
 
 def _hyperplane_distances(layers: Layers, x: Array) -> Float[Array, "points units"]:

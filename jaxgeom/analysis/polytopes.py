@@ -40,7 +40,8 @@ class Cube(NamedTuple):
     @property
     def starts(self) -> list[int]:
         """Where the units of each layer begin in a pattern; the last entry is the number of hidden units."""
-        return np.cumsum([0, *(len(bias) for bias in self.biases)]).tolist()
+        result: list[int] = np.cumsum([0, *(len(bias) for bias in self.biases)]).tolist()
+        return result
 
 
 class Cells(NamedTuple):

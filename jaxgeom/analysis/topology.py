@@ -229,7 +229,8 @@ def _inner(cells: Incidence, component: Int[np.ndarray, " cells"]) -> Int[np.nda
     reaching = np.zeros(len(component), bool)
     reaching[component[cells.is_on_border]] = True
     found = np.unique(component)
-    return found[~reaching[found]]
+    result: Int[np.ndarray, " inner"] = found[~reaching[found]]
+    return result
 
 
 def _boundaries(cells: Incidence, classes: Int[np.ndarray, " cells"], num: int) -> tuple[np.ndarray, ...]:

@@ -88,7 +88,8 @@ def _num_different(units: Float[np.ndarray, "rows units"]) -> int:
     """Number of units that are certainly at least as many as the different zero sets: equal and opposite ones, up to a
     power of two, are one."""
     if not units.size:
-        return units.shape[1]
+        number: int = units.shape[1]
+        return number
     with np.errstate(all="ignore"):
         scaled = np.ldexp(units, -np.frexp(np.abs(units).max(axis=0))[1])
     is_exact = (np.ldexp(scaled, np.frexp(np.abs(units).max(axis=0))[1]) == units).all(axis=0)

@@ -231,7 +231,7 @@ def _check_no_pairs(kind: str, function: PerPoint, outputs: Any, targets: Any) -
     """Raise if the function compares every output with every target, as (points, 1) against (points,) does."""
     shapes = [jax.ShapeDtypeStruct((_UNUSUAL, *each.shape[1:]), each.dtype) for each in (outputs, targets)]
     try:
-        jaxpr = jax.make_jaxpr(function)(*shapes)
+        jaxpr: Any = jax.make_jaxpr(function)(*shapes)
     except Exception:  # a function for one number of points only, which the caller has tried
         return
     if any(v.aval.shape.count(_UNUSUAL) > 1 for equation in jaxpr.eqns for v in equation.outvars):
@@ -242,24 +242,24 @@ def _check_no_pairs(kind: str, function: PerPoint, outputs: Any, targets: Any) -
 
 
 def _outputs(name: str, outputs: Any) -> Array:
-    outputs = jnp.asarray(as_array(f"the outputs of {name}", outputs))
-    if outputs.ndim != MATRIX or outputs.shape[1] < 1:
+    array = jnp.asarray(as_array(f"the outputs of {name}", outputs))
+    if array.ndim != MATRIX or array.shape[1] < 1:
         raise ValueError(
-            f"{name} needs outputs of shape (points, out), but they have shape {outputs.shape}. Use outputs[:, None] "
+            f"{name} needs outputs of shape (points, out), but they have shape {array.shape}. Use outputs[:, None] "
             "for one output a point, and jax.vmap for populations."
         )
-    return outputs
+    return array
 
 
 def _targets(name: str, outputs: Array, targets: Any) -> Array | np.ndarray:
     """Targets as an array, of as many points as there are outputs."""
-    targets = as_array(f"the targets of {name}", targets)
-    if targets.ndim < 1 or targets.shape[0] != outputs.shape[0]:
+    array = as_array(f"the targets of {name}", targets)
+    if array.ndim < 1 or array.shape[0] != outputs.shape[0]:
         raise ValueError(
             f"{name} needs a target for each point, but outputs have shape {outputs.shape} and targets have shape "
-            f"{targets.shape}."
+            f"{array.shape}."
         )
-    return targets
+    return array
 
 
 def _column(name: str, outputs: Array, targets: Array | np.ndarray) -> Array | np.ndarray:

@@ -115,7 +115,8 @@ def count(
     results = pointer(counts), pointer(degenerate)
 
     def call(stop: Any) -> int:
-        return loaded().jaxgeom_count(network.num, *network.arguments, threads, *results, stop)
+        number: int = loaded().jaxgeom_count(network.num, *network.arguments, threads, *results, stop)
+        return number
 
     if interruptible(call, network.num * network.num_units**2 > _LONG) == 1:
         raise MemoryError("not enough memory to count the regions of this population.")
@@ -178,7 +179,8 @@ def cells(
     library = loaded()
 
     def call(stop: Any) -> int | None:
-        return library.jaxgeom_cells(network.num, *network.arguments, threads, stop)
+        number: int | None = library.jaxgeom_cells(network.num, *network.arguments, threads, stop)
+        return number
 
     handle = interruptible(call, network.num * network.num_units**2 > _LONG // 8)
     if handle is None:
@@ -221,7 +223,8 @@ def lines(
     given = *network.arguments, num_lines, pointer(start), pointer(stop), *options
 
     def call(stop: Any) -> int | None:
-        return library.jaxgeom_lines(network.num, *given, stop)
+        number: int | None = library.jaxgeom_lines(network.num, *given, stop)
+        return number
 
     num, num_outputs = network.num * num_lines, np.shape(arrays[-1])[-1]
     handle = interruptible(call, num * max(1, network.num_units) ** 2 > _LONG)
@@ -275,7 +278,8 @@ def traced_count(
             counts, degenerate = otherwise(*map(np.asarray, arrays))
             return counts.astype(integer), degenerate
 
-        return jax.pure_callback(call, shapes, *arrays, vmap_method="broadcast_all")
+        result: tuple[Array, Array] = jax.pure_callback(call, shapes, *arrays, vmap_method="broadcast_all")
+        return result
 
     if not _is_registered():
         return on_host(*constants)
@@ -341,7 +345,8 @@ def _as_float(array: Array | np.ndarray) -> np.ndarray:
 
 def pointer(array: np.ndarray) -> int:
     """Where an array's numbers begin."""
-    return array.__array_interface__["data"][0]  # a third of the time of array.ctypes
+    number: int = array.__array_interface__["data"][0]  # a third of the time of array.ctypes
+    return number
 
 
 def place(array: Any) -> int | None:

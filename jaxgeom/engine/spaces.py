@@ -76,9 +76,10 @@ def count_in_box(
 
     def call(stop: Any) -> int:
         results = pointer(counts), pointer(degenerate)
-        return loaded().jaxgeom_count_in_box(
+        number: int = loaded().jaxgeom_count_in_box(
             network.num, *network.arguments, *map(pointer, ends), threads, *results, stop
         )
+        return number
 
     if interruptible(call, is_long=True) == 1:
         raise MemoryError("not enough memory to count the regions of this population.")
@@ -120,7 +121,10 @@ def spaces(
 
     def call(stop: Any) -> int | None:
         options = max_cells, int(at_surface), threads
-        return library.jaxgeom_spaces(network.num, *network.arguments, *map(pointer, ends), *options, stop)
+        number: int | None = library.jaxgeom_spaces(
+            network.num, *network.arguments, *map(pointer, ends), *options, stop
+        )
+        return number
 
     handle = interruptible(call, is_long=True)
     if handle is None:

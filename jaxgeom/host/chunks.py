@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,8 @@ from jaxgeom.host.forks import check_not_forked
 from jaxgeom.host.given import check_positive
 from jaxgeom.host.signals import deferred
 from jaxgeom.host.threads import GRACE, Stopped, Threads
+
+Result = TypeVar("Result")
 
 
 class Interrupted(KeyboardInterrupt):
@@ -172,7 +174,7 @@ def _call(function: Callable[[], Any]) -> Any:
 
 
 @contextmanager
-def in_background(function: Callable[[], Any]) -> Iterator[Callable[[], Any]]:
+def in_background(function: Callable[[], Result]) -> Iterator[Callable[[], Result]]:
     """Start a function without arguments, such as what draws, and go on meanwhile, for instance training.
 
     What the block gets waits for the function's result. At the end of the block it is waited for in any case, unless
@@ -201,7 +203,7 @@ _SETTINGS = {
 """JAX's context managers that hold in one thread only, and what their values are read from."""
 
 
-def _with_callers_settings(function: Callable) -> Callable:
+def _with_callers_settings(function: Callable[..., Any]) -> Callable[..., Any]:
     """JAX's settings belong to a thread: in another one, the function finds those of the present one."""
     values = {
         name: getattr(jax.config, flag)

@@ -50,7 +50,8 @@ def as_array(value: Any, what: str) -> Array | np.ndarray:
         ValueError: for ragged lists, masked values, and numbers that float64 would round.
     """
     if is_plain(value):
-        return value
+        plain: np.ndarray = value
+        return plain
     if isinstance(value, jax.core.Tracer):
         _check_type(value.dtype, what)
         if jnp.issubdtype(value.dtype, np.integer) and value.dtype.itemsize == FLOAT64_BYTES:

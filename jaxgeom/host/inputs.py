@@ -52,10 +52,12 @@ def _typed(keys: Any, needed: str) -> Array:
         return jnp.stack([_typed(key, needed) for key in keys])
     dtype, shape = getattr(keys, "dtype", None), getattr(keys, "shape", None)
     if dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key):
-        return keys
+        new_style: Array = keys
+        return new_style
     if dtype == np.uint32 and shape:
         try:
-            return jax.random.wrap_key_data(jnp.asarray(keys))
+            old_style: Array = jax.random.wrap_key_data(jnp.asarray(keys))
+            return old_style
         except (TypeError, ValueError):
             pass
     given = repr(keys) if dtype is None else f"{dtype} of shape {shape}"
@@ -95,5 +97,6 @@ def as_array(name: str, values: Any) -> Array | np.ndarray:
             "np.asarray(values, np.float32)."
         )
     if isinstance(values, np.ndarray) and not dtype.isnative:
-        return values.astype(dtype.newbyteorder("="))
-    return values
+        values = values.astype(dtype.newbyteorder("="))
+    array: Array | np.ndarray = values
+    return array

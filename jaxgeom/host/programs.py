@@ -9,7 +9,9 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 
 
-def for_population(function: Callable[..., PyTree], *, fast_compile: bool = False) -> Callable[[tuple], PyTree]:
+def for_population(
+    function: Callable[..., PyTree], *, fast_compile: bool = False
+) -> Callable[[tuple[Any, ...]], PyTree]:
     """The program that computes ``function`` of one network for many.
 
     Args:

@@ -103,7 +103,7 @@ class Threads:
     def __init__(self, number: int):
         self._number = number
         self._stop = _Stop(getattr(_present, "stop", None))
-        self._tasks: queue.SimpleQueue[tuple[Future, Callable] | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[tuple[Future, Callable[..., Any]] | None] = queue.SimpleQueue()
         self._finished: queue.SimpleQueue[Future] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
 

@@ -82,7 +82,8 @@ class _Linen(NamedTuple):
         return self.module.init(as_key(key), self.example)["params"]
 
     def apply(self, params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
-        return self.module.apply({"params": params}, x)
+        result: Float[Array, "points out"] = self.module.apply({"params": params}, x)
+        return result
 
 
 def from_nnx(build: Callable[[nnx.Rngs], nnx.Module]) -> Model:
@@ -127,4 +128,5 @@ class _Nnx(NamedTuple):
     def apply(self, params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
         state = jax.tree.map(lambda leaf: leaf, self.template)
         nnx.replace_by_pure_dict(state, params)
-        return nnx.merge(self.graph, state)(x)
+        result: Float[Array, "points out"] = nnx.merge(self.graph, state)(x)
+        return result

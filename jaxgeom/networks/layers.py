@@ -315,10 +315,10 @@ def check_layers(layers: Any, *, dim: int | None = None) -> Layers:
             f"a network is a tuple of jaxgeom.Dense(kernel, bias), but {type(layers).__name__} was given. "
             "Use jaxgeom.layers_of(params)."
         )
-    layers = as_arrays(layers)
+    checked = as_arrays(layers)
     width = dim
-    leading = layers[0].kernel.shape[:-2]
-    for index, (kernel, bias, _) in enumerate(layers):
+    leading = checked[0].kernel.shape[:-2]
+    for index, (kernel, bias, _) in enumerate(checked):
         shape = kernel.shape
         if len(shape) < MATRIX or bias.shape != (*leading, shape[-1]) or shape[:-2] != leading:
             raise ValueError(
@@ -330,12 +330,12 @@ def check_layers(layers: Any, *, dim: int | None = None) -> Layers:
                 f"layer {index} takes {shape[-2]} inputs, but what comes before it has {width} dimensions."
             )
         width = shape[-1]
-    if layers[-1].slope is not None:
+    if checked[-1].slope is not None:
         raise ValueError(
-            f"layer {len(layers) - 1} is the last one, which no activation follows, but it has a slope. Add an "
+            f"layer {len(checked) - 1} is the last one, which no activation follows, but it has a slope. Add an "
             "identity layer behind it, jaxgeom.Dense(np.eye(out), np.zeros(out)), so that its units are hidden ones."
         )
-    return layers
+    return checked
 
 
 def as_arrays(layers: Any) -> Layers:

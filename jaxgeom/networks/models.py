@@ -239,8 +239,9 @@ def mlp(
             "for instance (2, 20, 1)."
         )
     num_hidden = len(features) - 2
-    is_one = isinstance(activation, str) or not np.iterable(activation)
-    hidden = (activation,) * num_hidden if is_one else tuple(activation)  # type: ignore[arg-type]
+    given: Any = activation
+    is_one = isinstance(given, str) or not np.iterable(given)
+    hidden: tuple[str | float, ...] = (given,) * num_hidden if is_one else tuple(given)
     if len(hidden) != num_hidden:
         raise ValueError(
             f"{num_hidden} hidden layers need one activation or {num_hidden}, but {len(hidden)} were given: {hidden}."
@@ -272,7 +273,10 @@ class _Network(NamedTuple):
     def apply(self, params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
         from jaxgeom.networks.flax_modules import MLP
 
-        return MLP(self.features, self.activations, self.use_bias).apply({"params": params}, x)
+        result: Float[Array, "points out"] = MLP(self.features, self.activations, self.use_bias).apply(
+            {"params": params}, x
+        )
+        return result
 
     def mask(self) -> Params:
         """Which parameters belong to units that are really there."""
@@ -365,7 +369,7 @@ def hidden_states(params: Params, x: Float[Array | np.ndarray, "points in"]) -> 
     return tuple(states)
 
 
-def _check_widths(widths: Sequence[int | Array], features: tuple[int, ...]) -> tuple:
+def _check_widths(widths: Sequence[int | Array], features: tuple[int, ...]) -> tuple[Any, ...]:
     widths, most = tuple(widths), features[1:-1]
     is_traced = [isinstance(width, jax.core.Tracer) for width in widths]
     if len(widths) != len(most) or any(

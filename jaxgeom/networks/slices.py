@@ -133,7 +133,10 @@ def lift(plane: Plane, coordinates: Float[Array | np.ndarray, "points 2"]) -> Fl
         >>> jg.lift(plane, [[0.5, 0.25]]).tolist()
         [[0.5, 0.25, 1.0]]
     """
-    return plane.origin + np.asarray(points_of(coordinates, 2, "coordinates")) @ plane.directions
+    result: Float[np.ndarray, "points in"] = (
+        plane.origin + np.asarray(points_of(coordinates, 2, "coordinates")) @ plane.directions
+    )
+    return result
 
 
 def box_on_plane(plane: Plane, low: float, high: float) -> Polygon:

@@ -54,7 +54,10 @@ def heights(complex_: PlanarComplex) -> Float[np.ndarray, " corners"]:
     """The output at each corner of each face."""
     face = np.repeat(np.arange(complex_.num_faces), np.diff(complex_.face_offsets))
     position = complex_.vertices[complex_.face_vertices]
-    return np.sum(complex_.gradient[face, 0] * position, axis=1) + complex_.intercept[face, 0]
+    result: Float[np.ndarray, " corners"] = (
+        np.sum(complex_.gradient[face, 0] * position, axis=1) + complex_.intercept[face, 0]
+    )
+    return result
 
 
 def plot_decision_surface(
@@ -111,7 +114,8 @@ def _normal(cycle: Float[np.ndarray, "corners 3"]) -> Float[np.ndarray, " 3"]:
     spokes = cycle[1:] - cycle[0]
     normal = np.cross(spokes[:-1], spokes[1:]).sum(axis=0)
     length = np.linalg.norm(normal)
-    return normal / length if length > 0 else normal
+    result: Float[np.ndarray, " 3"] = normal / length if length > 0 else normal
+    return result
 
 
 def plot_wireframe(

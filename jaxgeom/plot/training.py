@@ -49,7 +49,7 @@ def exponential_smoothing(
     if not 0 <= smoothing < 1:
         raise ValueError(f"smoothing must be at least 0 and below 1, but {smoothing} was given.")
     values = np.asarray(values, np.float64)
-    smooth = values.copy()
+    smooth: Float[np.ndarray, "*runs steps"] = values.copy()
     for step in range(1, values.shape[-1]):
         smooth[..., step] = smoothing * smooth[..., step - 1] + (1 - smoothing) * values[..., step]
     return smooth

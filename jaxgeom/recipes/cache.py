@@ -49,7 +49,7 @@ def use_cache() -> Path | None:
         The directory in use, or None without one.
     """
     directory = cache_directory()
-    if jax.config.jax_compilation_cache_dir is not None or directory is None:  # type: ignore[attr-defined]
+    if jax.config.values["jax_compilation_cache_dir"] is not None or directory is None:
         return None
     directory = directory / f"jax-{jax.__version__}-{_processor()}"
     try:

@@ -154,7 +154,8 @@ def train_widths(
         result = fit_population(
             keys[members], run, width[members], is_other[members], fast_compile=num_epochs < SHORT, progress=progress
         )
-        return result._replace(snapshots=_filled_up(result.snapshots, max(widths)))
+        found: Fit = result._replace(snapshots=_filled_up(result.snapshots, max(widths)))
+        return found
 
     # a second program pays when there are enough networks to train
     is_wide = 2 * width > max(widths)

@@ -6,6 +6,7 @@ Sotoudeh & Thakur 2019 (arXiv:1908.06214) restrict networks to segments of a lin
 
 import math
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -145,7 +146,8 @@ def _traced(
             count > capacity,
             degenerate > 0,
         )
-        return jax.tree.map(lambda array: array.reshape(num, *array.shape[len(leading) + 1 :]), found)
+        result: Breakpoints = jax.tree.map(lambda array: array.reshape(num, *array.shape[len(leading) + 1 :]), found)
+        return result
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -162,7 +164,7 @@ def _differentiable(
 
 
 @_differentiable.defjvp
-def _derivatives(kind: str, primals: tuple, tangents: tuple) -> tuple[tuple, tuple]:
+def _derivatives(kind: str, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
     found, discrete, layers, ends = primals
 
     def again(layers: Layers, ends: tuple[Array, Array]) -> tuple[Array, Array, Array]:
@@ -188,7 +190,8 @@ def _recomputed(
     layer, unit, count = discrete
     room = t.shape[0] - 1
     is_there = jnp.arange(room) < count
-    first, last = (0.0, 1.0)
+    first: float | Array = 0.0
+    last: float | Array = 1.0
     if kind == "line":
         first, last = jnp.where(count > 0, jnp.stack([t[0] - 1, t[jnp.clip(count - 1, 0, room)] + 1]), 0.0)
     ends = jnp.concatenate([jnp.full(1, first), jnp.where(jnp.arange(room + 1) < count, t, last)])

@@ -65,13 +65,12 @@ def with_one_axis(layers: Layers) -> Layers:
     leading = layers[0].bias.ndim - 1
     num = math.prod(layers[0].bias.shape[:-1])
 
-    def flat(array: Array | np.ndarray | None) -> np.ndarray | None:
-        if array is None:
-            return None
+    def flat(array: Array | np.ndarray) -> np.ndarray:
         array = np.asarray(array)
         return array.reshape(num, *array.shape[leading:]) if leading else array[None]
 
-    return tuple(Dense(*map(flat, layer)) for layer in layers)  # type: ignore[arg-type]
+    flattened: Layers = jax.tree.map(flat, layers)
+    return flattened
 
 
 def cell_counts(
@@ -165,15 +164,16 @@ def complexes(networks: Layers, start: ProjectiveDomain) -> list[PlanarComplex |
 
 def complexes_at_once(networks: Layers) -> int:
     """Networks whose complexes are made at once: as many as there are cores, if those fit into memory, or more."""
-    units = max(1, sum(np.shape(layer.bias)[-1] for layer in networks[:-1]))
+    units: int = max(1, sum(np.shape(layer.bias)[-1] for layer in networks[:-1]))
     fitting = max(1, int(free_memory() / 4 / (units**2 * _bytes_a_face(networks))))
     return min(max(_WORK // units**3, min(os.cpu_count() or 1, fitting)), 256)
 
 
 def _bytes_a_face(networks: Layers) -> float:
     """What a face takes, with two edges and a vertex, its making included."""
-    units = sum(np.shape(layer.bias)[-1] for layer in networks[:-1])
-    return _COPIES * (216 + units + 32 * np.shape(networks[-1].bias)[-1])
+    units: int = sum(np.shape(layer.bias)[-1] for layer in networks[:-1])
+    outputs: int = np.shape(networks[-1].bias)[-1]
+    return _COPIES * (216 + units + 32 * outputs)
 
 
 def _check_memory(networks: Layers, start: ProjectiveDomain) -> None:

@@ -43,4 +43,7 @@ def face_colors(complex_: PlanarComplex, seed: int = 0) -> Float[np.ndarray, "fa
     lightness = np.take(_LIGHTNESS, complex_.patterns.sum(axis=1) % 2)
     lab = np.stack([lightness, _CHROMA * np.cos(angle), _CHROMA * np.sin(angle)], axis=1)
     linear = np.clip((lab @ _LMS_OF_LAB.T) ** 3 @ _RGB_OF_LMS.T, 0.0, 1.0)
-    return np.clip(np.where(linear <= _LINEAR_PART, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055), 0.0, 1.0)
+    result: Float[np.ndarray, "faces 3"] = np.clip(
+        np.where(linear <= _LINEAR_PART, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055), 0.0, 1.0
+    )
+    return result

@@ -287,7 +287,8 @@ def connected(num: int, pairs: np.ndarray) -> np.ndarray:
 
     links = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(num, num))
     _, label = connected_components(links, directed=False)
-    return np.unique(label, return_index=True)[1][label]
+    result: np.ndarray = np.unique(label, return_index=True)[1][label]
+    return result
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -353,7 +354,8 @@ def _merged_cycles(
             if corner == start:
                 break
     certify(num_seen == len(merged), "a face has a hole")
-    return left[np.lexsort((rank[left], face[left]))]
+    result: np.ndarray = left[np.lexsort((rank[left], face[left]))]
+    return result
 
 
 @np.errstate(over="ignore", invalid="ignore")

@@ -42,7 +42,7 @@ _CHUNK_BYTES = 2**26
 class RegionCounts(NamedTuple):
     """Exact numbers of linear regions; shapes are the leading axes of the layers. JAX arrays where these are traced."""
 
-    count: Int[np.ndarray, "*networks"]  # type: ignore[assignment]
+    count: Int[np.ndarray, "*networks"]  # type: ignore[assignment]  # the name of a method of tuples
     """Number of regions, exact for the weights as given; -1 where a member of a population is not finite."""
     degenerate: Bool[np.ndarray, "*networks"]
     """Where an exact zero was met: a unit that is zero at a vertex, as where three lines meet in one point."""
@@ -136,7 +136,7 @@ def count_regions(
 
 
 def _in_chunks(
-    networks: Layers, start: ProjectiveDomain | Box, size: int, progress: bool | str, options: dict
+    networks: Layers, start: ProjectiveDomain | Box, size: int, progress: bool | str, options: dict[str, Any]
 ) -> tuple[np.ndarray, ...]:
     """Counts and flags of a population, chunk by chunk."""
     num = len(networks[0].bias)
@@ -220,7 +220,9 @@ def with_differences(
     return (*layers, Dense(signs, np.zeros((*leading, len(pairs))))), pairs
 
 
-def _traced(layers: Layers, domain: PlanarDomain, start: ProjectiveDomain | Box, options: dict) -> RegionCounts:
+def _traced(
+    layers: Layers, domain: PlanarDomain, start: ProjectiveDomain | Box, options: dict[str, Any]
+) -> RegionCounts:
     """The counts as part of the program that is being traced."""
     min_area = options["min_area"]
     integer, real = (jax.dtypes.canonicalize_dtype(dtype) for dtype in (np.int64, np.float64))
@@ -228,7 +230,8 @@ def _traced(layers: Layers, domain: PlanarDomain, start: ProjectiveDomain | Box,
     if slopes is not None and options == plain and isinstance(start, ProjectiveDomain):
         with jax.enable_x64(True):  # what is float64 in the program stays it
             floats = tuple(Dense(_as_float(layer.kernel), _as_float(layer.bias)) for layer in layers)
-            return RegionCounts(*traced_cell_counts(floats, slopes, start, integer))  # type: ignore[arg-type]
+            counts: Any = traced_cell_counts(floats, slopes, start, integer)
+            return RegionCounts(*counts)
     leading = jnp.shape(layers[0].bias)[:-1]
     dtypes = (integer, np.bool_, integer, real)[: 2 if min_area is None else 4]
     # slopes that are known stay as they are: JAX would round them to float32

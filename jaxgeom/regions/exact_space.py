@@ -14,7 +14,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -266,7 +266,7 @@ def _label(
     return (layer, int(unit - starts[layer])), (one, other) if patterns[one, unit] else (other, one)
 
 
-def _cycle(facet: list[int], edges: dict, position: np.ndarray, inside: np.ndarray) -> list[int]:
+def _cycle(facet: list[int], edges: dict[Any, Any], position: np.ndarray, inside: np.ndarray) -> list[int]:
     """The vertices of a polygon in space in order, counter-clockwise as seen from the side where ``inside`` is not."""
     beside = {v: [w for w in facet if w != v and frozenset((v, w)) in edges] for v in facet}
     around = [facet[0], beside[facet[0]][0]]

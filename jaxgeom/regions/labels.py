@@ -131,7 +131,8 @@ def _values(layers: Layers, patterns: Bool[np.ndarray, "faces units"], prime: in
     weights = _random(random, layers[-1].bias.shape[-1], prime)
     last = _product(residues(layers[-1].kernel, prime), weights[:, None], prime)
     offset = _product(residues(layers[-1].bias, prime)[None], weights[:, None], prime)
-    return np.fmod(_product(values, last, prime) + offset, prime)[:, 0]
+    result: Float[np.ndarray, " faces"] = np.fmod(_product(values, last, prime) + offset, prime)[:, 0]
+    return result
 
 
 def _random(random: np.random.Generator, num: int, prime: int) -> Float[np.ndarray, " num"]:
@@ -152,4 +153,7 @@ def residues(array: Float[Array | np.ndarray, "*shape"], prime: int) -> Float[np
     numerator = np.ldexp(mantissa, 53).astype(np.int64) % prime
     exponent = exponent.astype(np.int64) - 53
     powers = np.array([pow(2, int(e), prime) for e in range(exponent.min(initial=0), exponent.max(initial=0) + 1)])
-    return (numerator * powers[exponent - exponent.min(initial=0)] % prime).astype(np.float64)
+    result: Float[np.ndarray, "*shape"] = (numerator * powers[exponent - exponent.min(initial=0)] % prime).astype(
+        np.float64
+    )
+    return result

@@ -40,7 +40,7 @@ class Breakpoints(NamedTuple):
     in one point make one breakpoint. NumPy arrays, or JAX arrays where the layers or points are traced.
     """
 
-    count: Int[Array | np.ndarray, "*lines"]  # type: ignore[assignment]
+    count: Int[Array | np.ndarray, "*lines"]  # type: ignore[assignment]  # the name of a method of tuples
     """Number of breakpoints; there is one piece more. -1 where the network is not finite, or a traced line."""
     t: Float[Array | np.ndarray, "*lines capacity"]
     """Where they are, in increasing order; infinity after the last one."""

@@ -28,7 +28,7 @@ class PathBreakpoints(NamedTuple):
     none. Pieces end at breakpoints and at corners.
     """
 
-    count: int  # type: ignore[assignment]
+    count: int  # type: ignore[assignment]  # the name of a method of tuples
     """Number of breakpoints."""
     position: Float[np.ndarray, " breakpoints"]
     """How far along the path they are, in units of the input, in increasing order."""

@@ -58,4 +58,5 @@ def space_complexes(networks: Layers, box: Box, *, at_surface: bool = False) -> 
 def bytes_a_cell(dim: int, units: int, outputs: int) -> float:
     """About what a complex takes for each of its regions, its making included, by measurement."""
     faces = 2**dim + dim * 2 ** (dim - 1) + math.comb(dim, 2) * 2**dim
-    return 120 * faces + 12 * units + 32 * outputs * (dim + 1)
+    number: float = 120 * faces + 12 * units + 32 * outputs * (dim + 1)
+    return number

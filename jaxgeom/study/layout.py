@@ -122,7 +122,7 @@ def groups_of(layout: Layout, *, is_padded: bool = True) -> list[Group]:
     has_architecture = len(layout.special) > 1
     hidden = _hidden(of_member, num) if has_architecture else [()] * num
     static_names = [n for n, traced in layout.is_traced.items() if not traced and n not in layout.special]
-    buckets: dict[tuple, list[int]] = {}
+    buckets: dict[tuple[Any, ...], list[int]] = {}
     for member in range(num):
         apart = tuple(int(places[name][member]) for name in static_names)
         buckets.setdefault(apart if is_padded else (*apart, hidden[member]), []).append(member)
@@ -152,14 +152,14 @@ def groups_of(layout: Layout, *, is_padded: bool = True) -> list[Group]:
     return found
 
 
-def _hidden(of_member: Mapping[str, list], num: int) -> list[tuple[int, ...]]:
+def _hidden(of_member: Mapping[str, list[Any]], num: int) -> list[tuple[int, ...]]:
     if "hidden" in of_member:
         return [tuple(map(operator.index, item)) for item in of_member["hidden"]]
     depth = of_member.get("depth", [1] * num)
     return [(operator.index(width),) * d for width, d in zip(of_member["width"], depth, strict=True)]
 
 
-def _check_architecture(every: Mapping[str, list]) -> None:
+def _check_architecture(every: Mapping[str, list[Any]]) -> None:
     if "hidden" in every and ("width" in every or "depth" in every):
         raise ValueError("architectures are given by `width` and `depth`, or by `hidden`, but not by both.")
     if "depth" in every and "width" not in every:
@@ -245,11 +245,11 @@ def _few(listed: list[Any]) -> str:
     return f"{str(listed[:10])[:-1]}, …, {listed[-1]!r}] ({len(listed):,} values)"
 
 
-def _numbers(listed: list) -> np.ndarray:
+def _numbers(listed: list[Any]) -> np.ndarray:
     return np.array(listed, np.int32 if all(map(_is_integer, listed)) else np.float32)
 
 
-def _coordinate(listed: list) -> np.ndarray:
+def _coordinate(listed: list[Any]) -> np.ndarray:
     if all(isinstance(item, bool | Real) for item in listed):
         found = np.array(listed)
         if found.dtype.kind in "biuf" and len(np.unique(found)) == len(listed):

@@ -50,10 +50,10 @@ def or_nan(values: Any, is_measured: np.ndarray) -> np.ndarray:
         values: numbers or booleans.
         is_measured: which of them count, of the same shape or with fewer trailing axes.
     """
-    values = np.asarray(values)
+    array = np.asarray(values)
     if np.all(is_measured):
-        return values
-    return filled(values.shape, [(np.nonzero(is_measured), values[np.nonzero(is_measured)])], "a count")
+        return array
+    return filled(array.shape, [(np.nonzero(is_measured), array[np.nonzero(is_measured)])], "a count")
 
 
 def _largest(integers: np.ndarray) -> int:

@@ -276,12 +276,14 @@ def _model(
             raise ValueError("without data, the study needs the number of `inputs` of its networks.")
         given["features"] = (inputs, *group.hidden, outputs)
         given["widths"] = None if widths is None else tuple(widths)
-    return call("model", recipe.model, given)
+    result: Model = call("model", recipe.model, given)
+    return result
 
 
 def outline(recipe: Recipe, group: Group) -> dict[str, PyTree]:
     """Shapes and dtypes of what :func:`member_function` gives for one member, without training it."""
-    return jax.eval_shape(member_function(recipe, group, is_outline=True), *arguments(group, 0))
+    result: dict[str, PyTree] = jax.eval_shape(member_function(recipe, group, is_outline=True), *arguments(group, 0))
+    return result
 
 
 def arguments(group: Group, rows: Any) -> tuple[Any, Any, Any]:

@@ -311,7 +311,8 @@ def labelled(parts: Sequence[Part], manifest: Mapping[str, Any]) -> Study:
 
 def _measurement_of(variable: str, manifest: Mapping[str, Any]) -> str:
     names = [name for name in manifest["variables"] if variable.startswith(f"{name}_")]
-    return max(names, key=len)
+    text: str = max(names, key=len)
+    return text
 
 
 def _index(name: str, coordinate: np.ndarray, wanted: Any) -> Any:
@@ -339,7 +340,7 @@ def _some(coordinate: np.ndarray) -> str:
 
 def _without(settings: Mapping[str, Any], along: str, compared: Sequence[str]) -> dict[str, Any]:
     """What must agree: all but the axis, and when it was made."""
-    kept = json.loads(json.dumps({name: settings[name] for name in compared if name in settings}))
+    kept: dict[str, Any] = json.loads(json.dumps({name: settings[name] for name in compared if name in settings}))
     kept.get("description", {}).get("axes", {}).pop(along, None)
     return kept
 

@@ -372,7 +372,7 @@ def _everything(params: Params) -> Params:
     return params
 
 
-def _without_batch(update: Callable) -> Callable:
+def _without_batch(update: Callable[..., Any]) -> Callable[..., Any]:
     return lambda gradient, opt_state, params, value, batch: update(gradient, opt_state, params, value)
 
 
@@ -397,7 +397,7 @@ def _mean_loss(model: Model, loss: Loss) -> Callable[..., Array]:
     return mean_loss
 
 
-def _functions_of_one(mean_loss: Callable[..., Array], update: Callable) -> StepFunctions:
+def _functions_of_one(mean_loss: Callable[..., Array], update: Callable[..., Any]) -> StepFunctions:
     """A step of one network, whatever the model."""
     return StepFunctions(jax.value_and_grad(mean_loss), update)
 

@@ -6,7 +6,7 @@ own for MLPs (``engine/training.cc``), with the same results to rounding.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -108,7 +108,7 @@ def run(functions: RunFunctions, plan: Plan, params: Params, opt_state: PyTree) 
             stopped_step = jnp.where(is_good & (stopped_step == NEVER), state.step, stopped_step)
         return [_with_row(stack, row) for stack, row in zip(stacks, rows, strict=True)], stopped_step
 
-    def turn(carry: tuple, step: Array) -> tuple[tuple, Array | None]:
+    def turn(carry: tuple[Any, ...], step: Array) -> tuple[tuple[Any, ...], Array | None]:
         """Observe, then take the step if it is not the end: so the loop has the code that observes but once."""
         state, stacks, stopped_step = carry
         stacks, stopped_step = observe(stacks, state, stopped_step)
@@ -121,7 +121,7 @@ def run(functions: RunFunctions, plan: Plan, params: Params, opt_state: PyTree) 
         state, loss = advance(functions.step, state, x, y, weight, goes_on)
         return (state, stacks, stopped_step), jnp.where(goes_on, loss, jnp.nan) if plan.keeps_batch_losses else None
 
-    carry: tuple = (state, stacks, never)
+    carry: tuple[Any, ...] = (state, stacks, never)
     (state, stacks, stopped_step), losses = lax.scan(turn, carry, jnp.arange(plan.num_steps + 1, dtype=jnp.int32))
     records, snapshots = jax.tree.map(lambda stack: stack[:-1], stacks)
     losses = None if losses is None else losses[:-1]

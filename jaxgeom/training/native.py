@@ -258,10 +258,10 @@ def named_results(run: NativeRun, results: Sequence[Array]) -> NativeResults:
     num_leaves = len(run.layers) * (1 + run.has_bias)
     params = run.named([next(each) for _ in range(num_leaves)])
     diverged_step, stopped_step, by_engine = (next(each) for _ in range(3))
-    records = [[None, None], [None, None]]
+    records: list[list[Array | None]] = [[None, None], [None, None]]
     for split in range(1 + run.has_test if run.num_records else 0):
         for column in range(1 + run.has_accuracy):
-            records[split][column] = next(each)  # type: ignore[call-overload]
+            records[split][column] = next(each)
     batch_losses = next(each) if run.keeps_batch_losses else None
     snapshots = run.named([next(each) for _ in range(num_leaves)]) if run.num_snapshots else None
     return NativeResults(

@@ -107,7 +107,7 @@ def optimizer_code(graph: Graph, machine: Machine, scalars: Scalars, by: Hoisted
     for number, own in enumerate(classes[1:], start=1):
         is_own = graph.input(("class", number, 0), STRIP, "b")
         merged = [graph.apply("SELECT", is_own, node, other) for node, other in zip(own, merged, strict=True)]
-    inputs: list[tuple | None] = [None, ("weight", 0), ("gradient", 0)]
+    inputs: list[tuple[Any, ...] | None] = [None, ("weight", 0), ("gradient", 0)]
     inputs += [("state", prefix, 0) for prefix in prefixes] + [
         ("class", number, 0) for number in range(1, len(classes))
     ]
@@ -156,7 +156,7 @@ def _constants(
     return own
 
 
-def _role(path: tuple, leaf: Any, paths: Sequence[tuple[tuple, Any]]) -> tuple[str, int | None]:
+def _role(path: tuple[Any, ...], leaf: Any, paths: Sequence[tuple[tuple[Any, ...], Any]]) -> tuple[str, int | None]:
     """Which part of the optimizer's state a leaf belongs to, and to which parameter; None for a single number."""
     for index, (own, param) in enumerate(paths):
         if path[-len(own) :] == own and leaf.shape == param.shape:
@@ -167,7 +167,7 @@ def _role(path: tuple, leaf: Any, paths: Sequence[tuple[tuple, Any]]) -> tuple[s
 
 
 def _sums(
-    machine: Machine, scalars: Scalars, inputs: Sequence[tuple | None]
+    machine: Machine, scalars: Scalars, inputs: Sequence[tuple[Any, ...] | None]
 ) -> tuple[tuple[tuple[Code, tuple[tuple[int, int, Node], ...]], ...], int]:
     """The rounds of sums over parameters that the scalars need, and how many temporaries their programs do."""
     rounds: dict[int, list[Node]] = {}

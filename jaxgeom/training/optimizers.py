@@ -87,7 +87,7 @@ def update_by(optimizer: Any, mean_loss: Callable[..., Array]) -> Update:
     """One step of the optimizer, for ``mean_loss(params, *batch)``."""
 
     def update(
-        gradient: Params, opt_state: PyTree, params: Params, value: Array, batch: tuple | None = None
+        gradient: Params, opt_state: PyTree, params: Params, value: Array, batch: tuple[Any, ...] | None = None
     ) -> tuple[Params, PyTree]:
         # The names are those of arguments that line searches would otherwise complain about.
         def loss(params: Params, obj_fn: Any = None, grad_fn: Any = None) -> Array:  # noqa: ARG001
@@ -121,7 +121,7 @@ def update_by(optimizer: Any, mean_loss: Callable[..., Array]) -> Update:
     return update
 
 
-def _accepted(update: Callable, more: dict[str, Any]) -> dict[str, Any]:
+def _accepted(update: Callable[..., Any], more: dict[str, Any]) -> dict[str, Any]:
     """Those arguments that the update takes: optax asks it to take all, but sharpness-aware minimisation does not."""
     arguments = inspect.signature(update).parameters
     if any(argument.kind is inspect.Parameter.VAR_KEYWORD for argument in arguments.values()):
@@ -150,7 +150,7 @@ def _check_same(what: str, new: PyTree, old: PyTree) -> PyTree:
     )
 
 
-def hoisted(optimizer: Any, mean_loss: Callable[..., Array], params: Params, batch: tuple) -> Hoisted:
+def hoisted(optimizer: Any, mean_loss: Callable[..., Array], params: Params, batch: tuple[Any, ...]) -> Hoisted:
     """The optimizer without closures.
 
     Args:
@@ -176,7 +176,7 @@ def hoisted(optimizer: Any, mean_loss: Callable[..., Array], params: Params, bat
     return Hoisted(init, settings[0], update, settings[1], needs_loss, initial.jaxpr, closed.jaxpr, opt_state)
 
 
-def _hoisted(function: Callable, *examples: PyTree) -> tuple[Callable, Any]:
+def _hoisted(function: Callable[..., Any], *examples: PyTree) -> tuple[Callable[..., Any], Any]:
     """``function(constants, *arguments)``, and its trace, whose constants are the settings traced by the caller."""
     closed, shape = jax.make_jaxpr(function, return_shape=True)(*examples)
     structure = jax.tree.structure(shape)

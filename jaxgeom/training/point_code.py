@@ -118,7 +118,7 @@ def per_point_code(
         if graph.moved(one, 0, of_first) is not graph.moved(other, 1, of_second):
             raise Unsupported("a loss or an accuracy that treats points differently")
 
-    inputs: list[tuple | None] = [None]
+    inputs: list[tuple[Any, ...] | None] = [None]
     inputs += [("target", dtype, j, 0) for j in range(num_targets)] + [("output", j, 0) for j in range(num_outputs)]
     to = [(converted(graph, results[0][0], "f"), 0)]
     if with_gradient:

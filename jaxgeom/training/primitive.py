@@ -45,7 +45,8 @@ class Work(NamedTuple):
 
 def bind(work: Work, given: PyTree) -> list[Array]:
     """The results of a run (:func:`jaxgeom.training.native.result_shapes`) of one network."""
-    return _primitive().bind(*map(jnp.asarray, jax.tree.leaves(given)), work=work, depth=0)
+    result: list[Array] = _primitive().bind(*map(jnp.asarray, jax.tree.leaves(given)), work=work, depth=0)
+    return result
 
 
 def engine_work(jaxpr: Any) -> int:

@@ -51,7 +51,7 @@ class Graph:
         own = float(np.float32(value)) if dtype == "f" else int(value) if dtype == "i" else bool(value)
         return self._node("CONST", (), CONSTANT, dtype, own)
 
-    def input(self, name: tuple, kind: int, dtype: str = "f") -> Node:
+    def input(self, name: tuple[Any, ...], kind: int, dtype: str = "f") -> Node:
         return self._node("INPUT", (), kind, dtype, name)
 
     def apply(self, op: str, *args: Node) -> Node:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxgeom.training.scalar_graph import CONSTANT, STRIP, Graph, Node, Unsupported
@@ -74,7 +75,7 @@ def interpret(
             return value
         if isinstance(value, jax.core.Tracer):
             raise Unsupported("a traced value")
-        if jax.dtypes.issubdtype(getattr(value, "dtype", np.float32), jax.dtypes.prng_key):
+        if jnp.issubdtype(getattr(value, "dtype", np.float32), jax.dtypes.prng_key):
             raise Unsupported("random numbers")
         numbers = np.asarray(value)
         dtype = dtype_of(numbers.dtype)
@@ -306,7 +307,7 @@ def _scatter_add(graph: Graph, equation: Any, operand: np.ndarray, indices: Any,
     numbers = equation.params["dimension_numbers"]
     if str(equation.params["mode"]).endswith("CLIP"):
         raise Unsupported("indices that are clipped")
-    result: Any = operand.copy()
+    result: np.ndarray = operand.copy()
     zero = graph.constant(0, "f")
     batch_axes = [axis for axis in range(updates.ndim) if axis not in numbers.update_window_dims]
     hidden = (*numbers.inserted_window_dims, *numbers.operand_batching_dims)
@@ -351,7 +352,8 @@ def _padded(array: np.ndarray, value: Node, config: Sequence[Any]) -> np.ndarray
 
 
 def _axis(equation: Any) -> int:
-    return next(equation.params[name] for name in ("axis", "dimension") if name in equation.params)
+    number: int = next(equation.params[name] for name in ("axis", "dimension") if name in equation.params)
+    return number
 
 
 def _slice(equation: Any, array: np.ndarray) -> np.ndarray:

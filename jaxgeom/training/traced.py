@@ -13,6 +13,7 @@ def evaluated(closed: Any, constants: Sequence[Any], arguments: Sequence[Any]) -
         arguments: the flat arguments.
     """
     # jax.extend imports Pallas, and takes half as long to import as all of jaxgeom.
-    from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
+    from jax.extend.core import jaxpr_as_fun
 
-    return jaxpr_as_fun(ClosedJaxpr(closed.jaxpr, list(constants)))(*arguments)
+    result: list[Any] = jaxpr_as_fun(type(closed)(closed.jaxpr, list(constants)))(*arguments)
+    return result

@@ -1,7 +1,7 @@
 """Programs for the vector machine of the compiled engine (``engine/machine.h``), from graphs of single numbers."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int32
@@ -62,7 +62,7 @@ def bits(node: Node) -> int:
 def strip_code(
     machine: Machine,
     scalars: Scalars,
-    inputs: Sequence[tuple | None],
+    inputs: Sequence[tuple[Any, ...] | None],
     outputs: Sequence[tuple[Node, int]],
 ) -> tuple[Code, int]:
     """A program over arrays, and how many temporaries it needs.
@@ -79,7 +79,8 @@ def strip_code(
     order = in_order(node for node, _ in outputs)
     fused = _fused(order, [node for node, _ in outputs])
     strips = [n for n in order if n.kind == STRIP and n.op != "INPUT" and fused.get(n.number, n) is not None]
-    operands = {n.number: fused[n.number][1] if n.number in fused else n.args for n in strips}  # type: ignore[index]
+    operations = {n.number: fused.get(n.number) or (n.op, n.args) for n in strips}
+    operands = {number: args for number, (_, args) in operations.items()}
     array_of = {name: index for index, name in enumerate(inputs) if name is not None}
     last_use: dict[int, int] = {}
     for time, node in enumerate(strips):
@@ -125,7 +126,7 @@ def strip_code(
                 free.append(num_temporaries)
                 num_temporaries += 1
             to = free.pop()
-        write(fused[node.number][0] if node.number in fused else node.op, to, args)  # type: ignore[index]
+        write(operations[node.number][0], to, args)
         places[node.number] = to
     overwritten: set[int] = set()
     for node, array in outputs:

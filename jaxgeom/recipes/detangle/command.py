@@ -3,6 +3,7 @@
 import argparse
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=int, default=90, help="of an animation")
 
 
-def run(options: argparse.Namespace) -> list:
+def run(options: argparse.Namespace) -> list[Path]:
     """Train, print the table, and save everything."""
     from jaxgeom.recipes.detangle import pictures as detangle_pictures
 

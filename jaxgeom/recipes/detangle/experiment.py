@@ -68,7 +68,8 @@ class Detangled(NamedTuple):
     @property
     def was_dead(self) -> Bool[np.ndarray, " networks"]:
         """Whether that was so before training."""
-        return (self.living_before == 0).any(axis=1)
+        result: Bool[np.ndarray, " networks"] = (self.living_before == 0).any(axis=1)
+        return result
 
 
 @readable

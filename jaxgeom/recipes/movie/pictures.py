@@ -109,7 +109,8 @@ def units_figure(movie: RegionMovie) -> Figure:
     columns = min(8, max(len(layer) for layer in pictures))
     ax: Any = plot.plot_units(pictures, movie.domain, complex_=movie.complexes[-1], num_columns=columns).axes
     ax.set_title(f"The hidden units of a network {_architecture(movie)} and where they bend")
-    return ax.figure
+    result: Figure = ax.figure
+    return result
 
 
 def grid_view_figure(movie: RegionMovie, *, num_grid: int = 41) -> tuple[Figure, dict[str, int]]:

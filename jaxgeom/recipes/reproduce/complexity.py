@@ -8,6 +8,7 @@ length is exact, from the complex.
 import jax
 import numpy as np
 from jaxtyping import Float
+from matplotlib.axes import Axes
 
 from jaxgeom.analysis.measures import boundary_length, local_complexity
 from jaxgeom.domains import box
@@ -33,7 +34,7 @@ def complexity(key: int, quick: bool) -> Claim:
         rows.append(mean(f"network {number}: length from local complexity", exact, _sampled(network, points)))
         lengths.append((exact, rows[-1].measured, rows[-1].error))
 
-    def draw(ax) -> None:  # type: ignore[no-untyped-def]
+    def draw(ax: Axes) -> None:
         exact, measured, error = np.array(lengths).T
         ax.errorbar(exact, measured, 2 * error, fmt="o")
         limits = [exact.min() * 0.95, exact.max() * 1.05]

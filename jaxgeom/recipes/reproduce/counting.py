@@ -5,6 +5,7 @@ from itertools import combinations
 
 import numpy as np
 from jaxtyping import Int
+from matplotlib.axes import Axes
 
 from jaxgeom._typing import PLANE
 from jaxgeom.domains import Polygon, box, polygon, whole_plane
@@ -65,7 +66,7 @@ def disc(key: int, quick: bool) -> Claim:
         counts = count_regions(_one_layer(weights[:, :2], weights[:, 2]), box(-1, 1)).count
         rows.append(mean(f"mean in [-1, 1]², PyTorch's initialisation, width {width}", _square(width), counts))
 
-    def draw(ax) -> None:  # type: ignore[no-untyped-def]
+    def draw(ax: Axes) -> None:
         for place, (name, (counts, expected)) in enumerate(drawn.items()):
             ax.hist(counts, bins=40, alpha=0.6, label=name, color=f"C{place}", density=True)
             ax.axvline(expected, color=f"C{place}", linewidth=1.5)
@@ -110,7 +111,7 @@ def definitions(_key: int, _quick: bool) -> Claim:
     ]
     rows.insert(1, exact("convex linear regions", 4, _num_convex(complex_)))
 
-    def draw(ax) -> None:  # type: ignore[no-untyped-def]
+    def draw(ax: Axes) -> None:
         from jaxgeom.plot import plot_regions
 
         plot_regions(complex_, ax=ax)

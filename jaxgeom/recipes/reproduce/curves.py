@@ -5,6 +5,7 @@ from itertools import pairwise
 import jax
 import numpy as np
 from jaxtyping import Int
+from matplotlib.axes import Axes
 
 from jaxgeom.analysis.measures import image_lengths
 from jaxgeom.domains import polygon
@@ -43,7 +44,7 @@ def length(key: int, quick: bool) -> Claim:
         rows.append(mean(f"{depth} layers of {width}: c_{width}^{depth}", factor**depth, ratios[:, -1]))
         drawn[width] = (ratios.mean(axis=0), ratios.std(axis=0) / np.sqrt(seeds), expected)
 
-    def draw(ax) -> None:  # type: ignore[no-untyped-def]
+    def draw(ax: Axes) -> None:
         layers = np.arange(1, depth + 1)
         for place, (width, (average, error, _)) in enumerate(drawn.items()):
             ax.errorbar(layers, average, 2 * error, fmt="o", color=f"C{place}", label=f"width {width}")
@@ -71,7 +72,7 @@ def sawtooth(key: int, quick: bool) -> Claim:
         allowed = max(0.1 * published, 3 * counts[noise].std() / np.sqrt(seeds))
         rows.append(within(f"pieces of {_TEETH}, noise {noise}", published, float(counts[noise].mean()), allowed))
 
-    def draw(ax) -> None:  # type: ignore[no-untyped-def]
+    def draw(ax: Axes) -> None:
         ax.boxplot(list(counts.values()), tick_labels=[f"{noise:g}" for noise in counts])
         ax.axhline(2**_TEETH, color="black", linestyle="--", label=f"2^{_TEETH}, without noise")
         ax.set(xlabel="standard deviation of the noise", ylabel="pieces on [0, 1]", yscale="log")
@@ -97,7 +98,8 @@ def tent(depth: int) -> Layers:
 
 
 def _noisy(rng: np.random.Generator, layers: Layers, noise: float, seeds: int) -> Layers:
-    return jax.tree.map(lambda array: array + noise * rng.normal(size=(seeds, *array.shape)), layers)
+    result: Layers = jax.tree.map(lambda array: array + noise * rng.normal(size=(seeds, *array.shape)), layers)
+    return result
 
 
 def _num_pieces(layers: Layers) -> Int[np.ndarray, "*networks"]:

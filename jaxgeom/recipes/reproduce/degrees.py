@@ -6,6 +6,7 @@ layer of n units has the same average degree 2 n r(n - 1, d - 1) / r(n, d), unle
 """
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from jaxgeom._typing import PLANE
 from jaxgeom.domains import Box, PlanarDomain, box, whole_plane
@@ -53,10 +54,12 @@ def degrees(key: int, quick: bool) -> Claim:
             largest = max(degree for _, degree in found)
             rows.append(at_most(f"largest average degree of {dim}-{'-'.join([str(width)] * depth)}", 2 * dim, largest))
 
-    def draw(ax) -> None:  # type: ignore[no-untyped-def]
-        ax.scatter(*zip(*drawn, strict=True), s=12, label="two to four hidden layers")
-        shallow = [(cells, published / (2 * dim)) for (dim, _), (cells, published) in SHALLOW.items()]
-        ax.scatter(*zip(*shallow, strict=True), marker="x", color="black", label="one hidden layer, as published")
+    def draw(ax: Axes) -> None:
+        cells, degrees = zip(*drawn, strict=True)
+        ax.scatter(cells, degrees, s=12, label="two to four hidden layers")
+        shallow = [(num, published / (2 * dim)) for (dim, _), (num, published) in SHALLOW.items()]
+        cells, degrees = zip(*shallow, strict=True)
+        ax.scatter(cells, degrees, marker="x", color="black", label="one hidden layer, as published")
         ax.axhline(1, color="black", linewidth=0.8, linestyle="--")
         ax.set(xlabel="regions", ylabel="average degree / 2 d", xscale="log", ylim=(0, 1.1))
         ax.legend(fontsize="small", loc="lower right")

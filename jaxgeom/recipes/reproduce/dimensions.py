@@ -7,6 +7,7 @@ ReLU neural networks", arXiv:2209.04036). Not all do: the dimension differs from
 """
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from jaxgeom._typing import PLANE
 from jaxgeom.analysis.functional_dimension import functional_dimension
@@ -34,7 +35,7 @@ def dimensions(key: int, quick: bool) -> Claim:
         rows.append(row(f"{shape}: largest functional dimension", bound, int(found.dimension.max())))
     rows.append(exact("whether networks of one shape differ", 1, int(any(0 < share < 1 for share in reached.values()))))
 
-    def draw(ax) -> None:  # type: ignore[no-untyped-def]
+    def draw(ax: Axes) -> None:
         ax.bar(range(len(reached)), [100 * share for share in reached.values()])
         ax.set_xticks(range(len(reached)), list(reached), rotation=30, ha="right", fontsize="small")
         ax.set(ylabel="networks that reach the bound (%)", ylim=(0, 105))

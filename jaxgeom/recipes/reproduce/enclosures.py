@@ -8,6 +8,7 @@ without a layer wider than the input no component is bounded, see :mod:`jaxgeom.
 
 import numpy as np
 from jaxtyping import Int
+from matplotlib.axes import Axes
 
 from jaxgeom._typing import PLANE
 from jaxgeom.analysis.topology import topology
@@ -39,7 +40,7 @@ def enclosures(key: int, quick: bool) -> Claim:
         else:
             rows.append(exact(f"{shape}: whether some decision region has several", 1, int(most.max() > 1)))
 
-    def draw(ax) -> None:  # type: ignore[no-untyped-def]
+    def draw(ax: Axes) -> None:
         place = np.arange(len(shares))
         for shift, label, index in ((-0.2, "one or more", 0), (0.2, "two or more", 1)):
             ax.bar(place + shift, [100 * share[index] for share in shares.values()], 0.4, label=label)

@@ -12,7 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from matplotlib.axes import Axes
 
+from jaxgeom._typing import PyTree, RandomKey
 from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import class_is_right, softmax_cross_entropy
 from jaxgeom.domains import whole_plane
@@ -63,7 +65,7 @@ def _claim(key: int, quick: bool, count: _Slices, law: float, what: str, symbol:
         name = f"{list(shape)}, after {steps[-1]} steps (accuracy {accuracy:.2f})"
         rows.append(_near(name, law, curves[shape][:, -1]))
 
-    def draw(ax) -> None:  # type: ignore[no-untyped-def]
+    def draw(ax: Axes) -> None:
         for place, (shape, values) in enumerate(curves.items()):
             ax.plot(np.array(steps) + 1, values.T, color=f"C{place}", alpha=0.5)
             ax.plot([], [], color=f"C{place}", label=f"{list(shape)}")
@@ -116,11 +118,11 @@ def _at_he(rng: np.random.Generator, features: tuple[int, ...], seeds: int) -> L
     )
 
 
-def _trained(key: int, features: tuple[int, ...], data: Dataset, seeds: int, steps: list[int]):  # type: ignore[no-untyped-def]
+def _trained(key: int, features: tuple[int, ...], data: Dataset, seeds: int, steps: list[int]) -> PyTree:
     model = mlp(features, init=he_init(_BIAS_SCALE))
     num_epochs = -(-steps[-1] // (len(data.x) // 128))
 
-    def run(key):  # type: ignore[no-untyped-def]
+    def run(key: RandomKey) -> PyTree:
         return fit(
             key,
             model,
@@ -145,11 +147,13 @@ def _on_planes(layers: Layers, rng: np.random.Generator) -> np.ndarray:
     for _ in range(3):
         plane = plane_through(*images[rng.choice(len(images), 3, replace=False)])
         counts.append(count_regions(on_plane(layers, plane), whole_plane()).count)
-    return np.mean(counts, axis=0)
+    result: np.ndarray = np.mean(counts, axis=0)
+    return result
 
 
 def _on_lines(layers: Layers, rng: np.random.Generator) -> np.ndarray:
     """Mean over many lines through two random images each, for each network."""
     images = np.asarray(digits()[0].x)
     ends = images[rng.choice(len(images), (2, 20), replace=False)]
-    return np.asarray(breakpoints(layers, *ends, kind="line").count).mean(axis=-1)
+    result: np.ndarray = np.asarray(breakpoints(layers, *ends, kind="line").count).mean(axis=-1)
+    return result

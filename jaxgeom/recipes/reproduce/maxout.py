@@ -8,6 +8,7 @@ and drawn one layer after the other from NumPy's generator of 1995 with the seed
 from itertools import pairwise
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from jaxgeom.domains import box
 from jaxgeom.networks.layers import Dense, Layers
@@ -31,7 +32,7 @@ def maxout(_key: int, _quick: bool) -> Claim:
         exact("pieces of the decision boundary", 30, len(boundary.face)),
     ]
 
-    def draw(ax) -> None:  # type: ignore[no-untyped-def]
+    def draw(ax: Axes) -> None:
         from jaxgeom.plot import plot_boundary, plot_regions
 
         plot_regions(regions, ax=ax)

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import optax
 from jaxtyping import Bool, Float
+from matplotlib.axes import Axes
 
 from jaxgeom._typing import RandomKey
 from jaxgeom.data.datasets import rings
@@ -46,7 +47,7 @@ def narrow(key: int, quick: bool) -> Claim:
             else:
                 rows.append(exact(f"{shape}: whether some network encloses a piece", 1, int(num > 0)))
 
-    def draw(ax) -> None:  # type: ignore[no-untyped-def]
+    def draw(ax: Axes) -> None:
         shapes = list(solved)
         place = np.arange(len(shapes))
         ax.bar(place - 0.2, list(solved.values()), 0.4, label="tell disk and ring")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 
@@ -10,7 +11,9 @@ from jaxgeom.recipes.output import save_figure, save_report
 from jaxgeom.recipes.reproduce.claims import Claim, table
 
 
-def save_claims(claims: Mapping[str, Claim], directory: Path, settings: dict, formats: Sequence[str]) -> list[Path]:
+def save_claims(
+    claims: Mapping[str, Claim], directory: Path, settings: dict[str, Any], formats: Sequence[str]
+) -> list[Path]:
     """Write ``report.md``, ``report.json`` and a figure for each claim that has one.
 
     Args:

@@ -8,6 +8,7 @@ networks there is the upper bound of Serra, Tjandraatmadja & Ramalingam (2018).
 
 import jax
 import numpy as np
+from matplotlib.axes import Axes
 
 from jaxgeom.analysis.estimate import estimate_regions
 from jaxgeom.domains import box
@@ -48,7 +49,7 @@ def sampling(key: int, quick: bool) -> Claim:
         else:
             rows.append(at_most(f"{shape}: regions, by Serra et al. at most", serra_2018(widths[1:], dim), estimate))
 
-    def draw(ax) -> None:  # type: ignore[no-untyped-def]
+    def draw(ax: Axes) -> None:
         order = np.argsort(published)
         true = np.array(published, float)[order]
         ratio, spread = np.array(estimates)[order] / true, 2 * np.array(errors)[order] / true

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import optax
 from jaxtyping import Float
+from matplotlib.axes import Axes
 
 from jaxgeom._typing import RandomKey
 from jaxgeom.data.datasets import parity
@@ -35,8 +36,8 @@ def xor_minima(key: int, quick: bool) -> Claim:
     for (value, published), is_there in zip(_MINIMA.items(), near.T, strict=True):
         rows.append(mean(f"P(loss {value:.3g}), width 2, {_STEPS} steps", published, is_there, _MINIMA_ERROR))
 
-    def draw(ax) -> None:  # type: ignore[no-untyped-def]
-        ax.hist(loss, bins=np.linspace(-0.05, 1.15, 61))
+    def draw(ax: Axes) -> None:
+        ax.hist(loss, bins=np.linspace(-0.05, 1.15, 61).tolist())
         for value in _MINIMA:
             ax.axvline(value, color="black", linewidth=0.8, linestyle="--")
         ax.set(xlabel=f"loss after {_STEPS} steps, width 2", ylabel="networks")
@@ -57,4 +58,7 @@ def _final_losses(key: int, seeds: int) -> Float[np.ndarray, " networks"]:
     def run(key: RandomKey) -> Fit:
         return fit(key, model, optimizer, squared_error, data, num_epochs=_STEPS, record=_STEPS)
 
-    return fit_population(jax.random.split(jax.random.key(key + 1), seeds), run).train_loss[:, -1]
+    result: Float[np.ndarray, " networks"] = fit_population(
+        jax.random.split(jax.random.key(key + 1), seeds), run
+    ).train_loss[:, -1]
+    return result

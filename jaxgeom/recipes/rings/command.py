@@ -5,6 +5,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from matplotlib.figure import Figure
 
 from jaxgeom._typing import SPACE
 from jaxgeom.host.chunks import in_threads
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--regression-epochs", type=int, default=20_000, help="full-batch steps, regression")
 
 
-def run(options: argparse.Namespace) -> list:
+def run(options: argparse.Namespace) -> list[Path]:
     """Train, print the tables, and save everything."""
     from jaxgeom.recipes.regression import pictures as regression_pictures
     from jaxgeom.recipes.rings import pictures as rings_pictures
@@ -127,7 +128,7 @@ def run(options: argparse.Namespace) -> list:
         left, right = np.median(share, axis=0)
         print(f"{name:>16}: left half {100 * left:4.0f} %, right half {100 * right:4.0f} %")
 
-    def save(figure, name: str) -> list[Path]:  # type: ignore[no-untyped-def]
+    def save(figure: Figure, name: str) -> list[Path]:
         return save_figure(figure, out / name, options.formats)
 
     written += save(rings_pictures.draw_sweep(sweep), "rings_losses")

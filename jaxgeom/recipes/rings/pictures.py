@@ -186,7 +186,8 @@ def animate_rings(
 
 def shown_records(num_records: int, num_frames: int) -> list[int]:
     """Which records a movie shows: most of them early, when most happens."""
-    return np.unique(np.round((num_records - 1) * np.linspace(0, 1, num_frames) ** 2).astype(int)).tolist()
+    result: list[int] = np.unique(np.round((num_records - 1) * np.linspace(0, 1, num_frames) ** 2).astype(int)).tolist()
+    return result
 
 
 def loss_so_far(

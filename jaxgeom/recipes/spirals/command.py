@@ -1,6 +1,7 @@
 """[edge] ``python -m jaxgeom spirals``."""
 
 import argparse
+from pathlib import Path
 
 import jax
 
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, default=2000, help="passes over the training points")
 
 
-def run(options: argparse.Namespace) -> list:
+def run(options: argparse.Namespace) -> list[Path]:
     """Train, draw and save."""
     if options.seeds < 1:
         raise ValueError(f"num_seeds must be a positive integer, but {options.seeds} was given.")

@@ -97,13 +97,14 @@ def train_spirals(
         return run
 
     def train_kind(name: str, model: Model) -> Fit:
-        return fit_population(
+        result: Fit = fit_population(
             keys,
             runs_of(name, model),
             chunk_size=chunk_size,
             fast_compile=num_epochs <= MOST_EPOCHS_COMPILED_FAST,
             progress=name if progress else False,
         )
+        return result
 
     # Each kind on one core: what the four compile, they compile side by side, and vectors are full.
     chunk_size = min(64, num_seeds)

@@ -103,7 +103,8 @@ def course_of(run: Fit, seed: int) -> Course:
 
 def predicted(name: str, params: Params, x: Any) -> Int[np.ndarray, " points"]:
     """The class that a network predicts for each point."""
-    return np.asarray(_outputs(name, params, x)).argmax(axis=1)
+    result: Int[np.ndarray, " points"] = np.asarray(_outputs(name, params, x)).argmax(axis=1)
+    return result
 
 
 @partial(jax.jit, static_argnums=0)
@@ -357,7 +358,8 @@ def _show_classes(ax: Axes, classes: Int[np.ndarray, "rows columns"]) -> Any:
 
 def _figure(ax: Axes) -> Figure:
     figure: Any = ax.figure  # get_figure(root=True) came with matplotlib 3.10
-    return figure.figure
+    result: Figure = figure.figure
+    return result
 
 
 def _more_room(ax: Axes) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+from pathlib import Path
 
 import jax
 
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bias", action="store_true", help="random biases, as steps of their own")
 
 
-def run(options: argparse.Namespace) -> list:
+def run(options: argparse.Namespace) -> list[Path]:
     """Compute all cases, draw and save them."""
     check_numbers(options, hidden=(1, 1000))
     if not math.isfinite(options.scale):

@@ -90,7 +90,8 @@ def run(options: argparse.Namespace) -> list[Path]:
         pictures = drawn()
     written = xor.save_xor_study(study, options.out, settings) + pictures
     print(xor.xor_table(study))
-    return written if options.table_only else written + _networks(options, widths, seeds, settings)
+    result: list[Path] = written if options.table_only else written + _networks(options, widths, seeds, settings)
+    return result
 
 
 def _save(options: argparse.Namespace, name: str, figure: Any) -> list[Path]:

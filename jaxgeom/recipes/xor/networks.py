@@ -96,7 +96,8 @@ def xor_training(key: RandomKey, width: int, seed: int, try_number: int, *, ever
             snapshot_every=every,
         )
 
-    return jax.tree.map(np.asarray, run(jax.random.fold_in(own_key, try_number)))
+    result: Fit = jax.tree.map(np.asarray, run(jax.random.fold_in(own_key, try_number)))
+    return result
 
 
 def xor_values(layers: Layers, points: Float[np.ndarray, "points 2"]) -> Float[np.ndarray, "*networks points"]:
@@ -150,7 +151,8 @@ def compare_pairs(first: Layers, second: Layers, *, num_grid: int = 101, progres
     triples = in_float64(_triples, points=points)
 
     def scores(pairs: tuple[Layers, Layers]) -> tuple[Array, Array]:
-        return in_float64(_scores)(tuple(triples(layers) for layers in pairs))
+        result: tuple[Array, Array] = in_float64(_scores)(tuple(triples(layers) for layers in pairs))
+        return result
 
     on_grid, at_data = map_chunks(scores, (first, second), chunk_size=16, progress=progress)
     widths = (first[0].bias.shape[-1], second[0].bias.shape[-1])
@@ -158,7 +160,8 @@ def compare_pairs(first: Layers, second: Layers, *, num_grid: int = 101, progres
 
 
 def _members(layers: Layers, numbers: Int[np.ndarray, " chosen"]) -> Layers:
-    return jax.tree.map(lambda array: np.asarray(array)[numbers], layers)
+    result: Layers = jax.tree.map(lambda array: np.asarray(array)[numbers], layers)
+    return result
 
 
 @jax.jit

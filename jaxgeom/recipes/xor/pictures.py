@@ -144,7 +144,8 @@ def triples_figure(pair: Pair, names: tuple[str, str]) -> Figure:
     flat.set_title("gradients")
     space.set_title("gradients and intercepts")
     _suptitle(flat.figure, "Affine maps", names)
-    return flat.figure
+    result: Figure = flat.figure
+    return result
 
 
 def maps_figure(pair: Pair, names: tuple[str, str]) -> Figure:
@@ -154,7 +155,8 @@ def maps_figure(pair: Pair, names: tuple[str, str]) -> Figure:
         _draw_map(ax, values)
         ax.set_title(title)
     _suptitle(axes[0].figure, "Decision maps", names)
-    return axes[0].figure
+    result: Figure = axes[0].figure
+    return result
 
 
 def surfaces_figure(pair: Pair, names: tuple[str, str]) -> Figure:
@@ -166,7 +168,8 @@ def surfaces_figure(pair: Pair, names: tuple[str, str]) -> Figure:
         _draw_wires(ax, values, limits)
         ax.set_title(title)
     _suptitle(axes[0].figure, "Surfaces", names)
-    return axes[0].figure
+    result: Figure = axes[0].figure
+    return result
 
 
 def pairs_figure(scores: Sequence[PairScores]) -> Figure:
@@ -205,7 +208,8 @@ def units_figure(layers: Layers, *, title: str) -> Figure:
     pictures = [np.asarray(layer).T.reshape(-1, num, num) for layer in states.activations]
     ax: Any = plot.plot_units(pictures, DOMAIN, complex_=enumerate_regions(layers, DOMAIN)).axes
     ax.set_title(title)
-    return ax.figure
+    result: Figure = ax.figure
+    return result
 
 
 def regions_figure(layers: Layers, *, title: str) -> Figure:
@@ -307,7 +311,8 @@ def _score(value: float) -> str:
 def _with_margin(figure: Any) -> Figure:
     """With air around: axes in space are measured without their labels."""
     figure.get_layout_engine().set(rect=(0.01, 0.02, 0.97, 0.94))
-    return figure
+    laid_out: Figure = figure
+    return laid_out
 
 
 def _values_at(layers: Layers, segments: np.ndarray) -> np.ndarray:

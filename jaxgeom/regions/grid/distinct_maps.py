@@ -112,4 +112,5 @@ def _bins(columns: Float[Array, "values rows"], valid: Bool[Array, " rows"], ato
 
 def _squared_distance(a: Float[Array, "values *rows"], b: Float[Array, "values #*rows"]) -> Float[Array, " *rows"]:
     terms = [(x - y) ** 2 for x, y in zip(a, b, strict=True)]
-    return sum(terms[1:], terms[0])
+    result: Float[Array, " *rows"] = sum(terms[1:], terms[0])
+    return result

@@ -86,7 +86,7 @@ def _crowded(columns: Float[np.ndarray, "values rows"], atol: float) -> Int[np.n
 
 def _squared_distance(a: Float[np.ndarray, "values _"], b: Float[np.ndarray, "values _"]) -> Float[np.ndarray, " _"]:
     """Sums of squares in the order of the values, as in :mod:`jaxgeom.regions.grid.distinct_maps`."""
-    total = (a[0] - b[0]) ** 2
+    total: Float[np.ndarray, " _"] = (a[0] - b[0]) ** 2
     for x, y in zip(a[1:], b[1:], strict=True):
         total += (x - y) ** 2
     return total

@@ -58,7 +58,7 @@ class GridRegions(NamedTuple):
     """Cells whose map was kept as distinct."""
     valid: Bool[Array, " capacity"]
     """True cells."""
-    count: Int32[Array, ""]  # type: ignore[assignment]
+    count: Int32[Array, ""]  # type: ignore[assignment]  # the name of a method of tuples
     """Number of true cells."""
     overflow: Bool[Array, ""]
     """Whether there were more patterns than capacity. It cannot happen at the default capacity."""
@@ -112,7 +112,8 @@ def grid_regions(
             outputs = jax.eval_shape(layers_or_apply, points)
             if getattr(outputs, "ndim", 0) != MATRIX or outputs.shape[0] != shape[0]:
                 raise ValueError(f"the function must map {shape} to ({shape[0]}, out), but gives {outputs}.")
-            return _regions_of_function(layers_or_apply, points, atol, capacity=capacity)
+            found: GridRegions = _regions_of_function(layers_or_apply, points, atol, capacity=capacity)
+            return found
         layers = check_layers(layers_or_apply, dim=shape[1])
         if np.ndim(layers[0].bias) != 1:
             raise ValueError(
@@ -120,7 +121,8 @@ def grid_regions(
                 "Use jax.vmap, or count_grid_regions for a population."
             )
         check_finite(layers)
-        return _regions_of_layers(*jax.tree.map(as_float64, (layers, points)), atol, capacity=capacity)
+        found = _regions_of_layers(*jax.tree.map(as_float64, (layers, points)), atol, capacity=capacity)
+        return found
 
 
 def checked_points(points: Array | np.ndarray, atol: float | Array) -> Array | np.ndarray:

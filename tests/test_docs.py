@@ -1,0 +1,215 @@
+"""Pages of the documentation: their code runs, links lead somewhere, figures are those of the benchmarks."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pytest
+
+import jaxgeom as jg
+from jaxgeom.__main__ import COMMANDS
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
+HOW_TO = sorted((DOCS / "how-to").glob("*.md"))
+RESULTS = ROOT / "benchmarks" / "results"
+MODULES = ("convert", "datasets", "losses", "plot", "study")
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    "page", [page for page in HOW_TO if blocks(page, "python") and page.stem != "engine"], ids=lambda page: page.stem
+)
+def test_how_to_pages_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if page.stem == "export":
+        for library in ("shapely", "networkx", "trimesh"):
+            pytest.importorskip(library)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for number, code in enumerate(blocks(page, "python")):
+        exec(compile(code, f"{page.name}, block {number}", "exec"), names)
+    plt.close("all")
+
+
+def test_the_front_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = blocks(DOCS / "index.md", "python")
+    exec(code, {"__name__": "__main__"})
+    assert capsys.readouterr().out.endswith("regions\n")
+
+
+def test_the_page_on_the_engine_says_which_way_fits_went(capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for code in blocks(DOCS / "how-to" / "engine.md", "python"):
+        exec(code, names)
+    assert capsys.readouterr().out.split() == ["True", "False", "True"]
+
+
+def test_commands_of_pages_exist() -> None:
+    for page in PAGES:
+        for line in "\n".join(blocks(page, "bash")).splitlines():
+            for command in re.findall(r"python -m jaxgeom (\w+)", line):
+                assert command in COMMANDS, f"{page.name}: {line}"
+            for program in re.findall(r"\bpython (?!-m)((?:benchmarks|examples)/\S+)", line):
+                assert (ROOT / program).is_file(), f"{page.name}: {line}"
+
+
+def public(module: Any) -> set[str]:
+    """Names that a module makes itself or lists; without constants, which its functions mention."""
+    listed = getattr(module, "__all__", None)
+    if listed is not None:
+        return set(listed)
+    return {
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_") and callable(value) and getattr(value, "__module__", None) == module.__name__
+    }
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    documented: dict[str, set[str]] = {}
+    for page in (DOCS / "api").glob("*.md"):
+        module = ""
+        for directive, name in re.findall(r"^\.\. (currentmodule|auto\w+):: (\S+)$", page.read_text(), re.MULTILINE):
+            if directive == "currentmodule":
+                module = name
+                continue
+            assert name not in documented.setdefault(module, set()), f"{module}.{name} is there twice"
+            documented[module].add(name)
+    assert documented["jaxgeom"] == set(jg.__all__) - set(MODULES)
+    inner = {"check_per_point"}  # what other rooms ask of losses
+    for module in MODULES:
+        found = getattr(jg, module)
+        names = public(found) - {name for name in jg.__all__ if getattr(found, name, None) is getattr(jg, name)}
+        assert documented.get(f"jaxgeom.{module}", set()) == names - inner, module
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md"], ids=lambda page: page.stem)
+def test_links_and_paths_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    links = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    assert [link for link in links if link and not (page.parent / link).exists()] == []
+    places = re.findall(r"`((?:jaxgeom|tests|examples|docs|benchmarks)/[\w./-]*)`", text)
+    assert [place for place in places if not (ROOT / place).exists()] == []
+
+
+def agrees(text: str, value: float) -> bool:
+    """Whether a figure is a value rounded to the digits that it shows; zeros at its end may be digits or not."""
+    digits = text.replace(",", "").rstrip("×")
+    decimals = len(digits.partition(".")[2])
+    unit = 10.0**-decimals if decimals else 10.0 ** (len(digits) - len(digits.rstrip("0")))
+    return abs(float(digits) - value) <= 0.5001 * unit
+
+
+def rows(page: Path, after: str) -> list[list[str]]:
+    """The body of the first table after a line."""
+    lines = page.read_text().partition(after)[2].splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("|---"))
+    body = []
+    for line in lines[start + 1 :]:
+        if not line.startswith("|"):
+            break
+        body.append([cell.strip() for cell in line.strip("|").split("|")])
+    return body
+
+
+def result(name: str) -> Any:
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def test_the_table_of_exact_regions_is_that_of_the_benchmark() -> None:
+    counts = result("exact_regions")["counts"]
+    table = rows(DOCS / "benchmarks.md", "## Exact regions")
+    assert len(table) == len(counts)
+    for row, case in zip(table, counts, strict=True):
+        assert row[1] == ("one" if case["networks"] == 1 else str(case["networks"]))
+        figures = [1e3 * case["seconds"][name] for name in ("regioncam", "jaxgeom")] + [case["ratio"]["jaxgeom"]]
+        assert all(agrees(text, value) for text, value in zip(row[3:6], figures, strict=True)), (row, figures)
+
+
+def faster_by(candidates: dict[str, Any], rival: str) -> float:
+    """With one thread or two, whichever suits the rival better."""
+    return min(case["jaxgeom_is_faster_by"] for name, case in candidates.items() if name.startswith(rival))
+
+
+def test_the_table_of_training_is_that_of_the_benchmark() -> None:
+    found = {}
+    for name in ("training", "training_more"):
+        for case in result(name)["cases"]:
+            found[case["workload"], case["widths"][0][1], case["population"]] = case["candidates"]
+    rivals = ("PyTorch loop", "torch.func", "Flax loop", "vmap of scan")
+    hidden = {"A": 10, "B: XOR, 2-2-1, full batch, SGD": 2, "B: XOR, 2-20-1": 20, "B: XOR, 2-100-1": 100}
+    workload, num_checked = "", 0
+    for row in rows(DOCS / "benchmarks.md", "## Training"):
+        workload = row[0] or workload
+        if workload.startswith("C"):
+            continue
+        width = hidden[workload if workload.startswith("B") else "A"]
+        candidates = found[workload[0], width, int(row[1].replace(",", ""))]
+        for text, rival in zip(row[3:7], rivals, strict=True):
+            (ratio,) = re.findall(r"\(([\d.,]+)×\)", text)
+            assert agrees(ratio, faster_by(candidates, rival)), (row, rival, faster_by(candidates, rival))
+            num_checked += 1
+    assert num_checked == 36
+
+
+def test_the_table_of_the_xor_study_is_that_of_the_benchmark() -> None:
+    found = result("xor_study")["per_network"]
+    table = rows(DOCS / "benchmarks.md", "## Counting, against")
+    assert len(table) == 3
+    for row in table:
+        case = found[f"width {row[0]}"]
+        figures = [case[part]["ratio"] for part in ("training", "maps", "maps + counting", "all")]
+        texts = [re.findall(r"\*\*([\d,]+)×\*\*", cell)[0] for cell in row[1:]]
+        assert all(agrees(text, value) for text, value in zip(texts, figures, strict=True)), (row, figures)
+
+
+def test_the_table_of_lines_is_that_of_the_benchmark() -> None:
+    shapes = list(result("lines")["shapes"].values())
+    table = rows(DOCS / "benchmarks.md", "## Lines")
+    kinds = ("one network, many segments", "many networks, one segment each", "one network, one segment")
+    for row, shape in zip(table, shapes, strict=True):
+        for text, kind in zip(row[1:], kinds, strict=True):
+            time, ratio = re.fullmatch(r"([\d.]+) µs, ([\d.]+)×", text).groups()  # type: ignore[union-attr]
+            assert agrees(time, shape[kind]["us_a_segment"]["jaxgeom"])
+            assert agrees(ratio, shape[kind]["ratio"])
+
+
+def test_figures_of_the_front_page_are_those_of_the_benchmarks() -> None:
+    table = rows(ROOT / "README.md", "## What it does")
+    texts = [row[2].split("×")[0] for row in table]
+    (many,) = [
+        case["candidates"]
+        for case in result("training")["cases"]
+        if case["workload"] == "A" and case["population"] == 10_000
+    ]
+    rivals = ("Flax loop", "torch.func", "vmap of scan")
+    exact = {
+        (*case["widths"], case["networks"]): case["ratio"]["jaxgeom"] for case in result("exact_regions")["counts"]
+    }
+    topology = result("topology")["seconds"].values()
+    spaces = [shape["ratio"]["all cores"] for shape in result("spaces")["shapes"].values() if "ratio" in shape]
+    values = [
+        *(faster_by(many, rival) for rival in rivals),
+        result("xor_study")["per_network"]["width 100"]["all"]["ratio"],
+        exact[100, 1000],
+        exact[50, 50, 50, 50, 50, 50, 1000],
+        result("lines")["shapes"]["[32, 32]"]["one network, many segments"]["ratio"],
+        min(spaces),
+    ]
+    assert all(agrees(text, value) for text, value in zip(texts[: len(values)], values, strict=True)), (texts, values)
+    assert texts[-2] == "7 to 30"
+    finest = [
+        surface["grids"]["256"]["ratio"]
+        for name, surface in result("spaces")["surfaces"].items()
+        if "64-64" not in name
+    ]
+    assert agrees("7", min(finest)) or min(finest) > 7
+    assert agrees("30", max(finest))
+    assert agrees(texts[-1], min(case["flooding, 2,000²"] / case["topology"] for case in topology))
