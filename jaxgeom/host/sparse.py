@@ -1,10 +1,10 @@
 """[host] Kernels of layers of which most weights are zero, as those of convolutions, for whole populations too."""
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 
 _MOST_DENSE = 2**28
 """Weights up to which a kernel may become a dense array."""
@@ -75,7 +75,10 @@ class SparseKernel:
 
 def is_sparse(value: Any) -> bool:
     """Whether a kernel is sparse: one of SciPy's arrays or matrices, or a :class:`SparseKernel`."""
-    return isinstance(value, SparseKernel) or scipy.sparse.issparse(value)
+    if isinstance(value, SparseKernel):
+        return True
+    loaded = sys.modules.get("scipy.sparse")  # without which nothing is one of its arrays
+    return loaded is not None and bool(loaded.issparse(value))
 
 
 def as_sparse(value: Any) -> SparseKernel:
@@ -95,6 +98,8 @@ def on_host(array: Any) -> Any:
 
 def _checked(matrix: Any) -> Any:
     """In the one form that the engine reads: rows, columns ascending, each weight once, none of them zero."""
+    import scipy.sparse  # when first needed: it takes as long as a large count
+
     found = scipy.sparse.csr_array(matrix)
     if not (np.issubdtype(found.dtype, np.floating) or np.issubdtype(found.dtype, np.integer)):
         raise TypeError(f"weights must be real numbers, but {found.dtype} was given.")

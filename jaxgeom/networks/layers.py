@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.sparse
 from jaxtyping import Array, Float
 
 from jaxgeom._reprs import readable
@@ -28,8 +27,8 @@ from jaxgeom.networks.same_network import check_computes
 
 if TYPE_CHECKING:
     Kernel: TypeAlias = Float[Array | np.ndarray, "*networks in out"]
-else:  # what is read from arrays in most places is one
-    Kernel = Float[Array | np.ndarray, "*networks in out"] | SparseKernel | scipy.sparse.sparray | scipy.sparse.spmatrix
+else:  # or a sparse kernel
+    Kernel = Any
 
 
 @readable
