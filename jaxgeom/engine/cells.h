@@ -294,7 +294,7 @@ struct Cutter {
         Knowledge &known = knowledge(point);
         int8_t &sign = known.signs[net.unit_offsets[l] + unit];
         if (sign == 2) {
-            if (net.is_sparse) sign = static_cast<int8_t>(dot(exact_row(&entry, unit), known.at).sign());
+            if (net.is_sparse || net.has_runs) sign = static_cast<int8_t>(dot(exact_row(&entry, unit), known.at).sign());
             else if (l + 1 < net.depth) activation(known, l, unit);
             if (sign == 2) sign = static_cast<int8_t>(pre_activation(known, l, unit).sign());
         }
@@ -728,7 +728,7 @@ struct Cutter {
     int side_of_cell(const Entry &entry, int unit, double a, double b, double c, double t, int nv, Vertex *v) {
         int low = 1, high = -1;
         // what is zero without any error, or by exact arithmetic, where that is cheap
-        const bool is_zero = a == 0 && b == 0 && c == 0 && (net.has_runs ? t == kFloor : net.is_sparse && is_zero_row(&entry, unit));
+        const bool is_zero = a == 0 && b == 0 && c == 0 && ((net.has_runs && t == kFloor) || ((net.has_runs || net.is_sparse) && is_zero_row(&entry, unit)));
         if (is_zero) {
             tally.is_degenerate = true;
             return -2;
