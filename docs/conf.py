@@ -20,6 +20,7 @@ sys.path.insert(0, str(HERE.parent))
 # What the notebooks' kernels inherit. Compiling takes most of their time, and half as long without optimization.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
 os.environ["MATPLOTLIBRC"] = str(HERE / "matplotlibrc")
 os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # progress bars of notebooks, of which there are none here

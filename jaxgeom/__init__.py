@@ -11,7 +11,7 @@ from typing import Any
 
 import jaxgeom.host.forks  # noqa: F401  it hears of forks from now on, and imports nothing
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _MODULES = {
     "convert": "jaxgeom.convert",

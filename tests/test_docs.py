@@ -204,12 +204,12 @@ def test_figures_of_the_front_page_are_those_of_the_benchmarks() -> None:
         min(spaces),
     ]
     assert all(agrees(text, value) for text, value in zip(texts[: len(values)], values, strict=True)), (texts, values)
-    assert texts[-2] == "7 to 30"
+    assert texts[-2] == "6 to 90"
     finest = [
         surface["grids"]["256"]["ratio"]
         for name, surface in result("spaces")["surfaces"].items()
         if "64-64" not in name
     ]
-    assert agrees("7", min(finest)) or min(finest) > 7
-    assert agrees("30", max(finest))
+    assert agrees("6", min(finest)) or min(finest) > 6
+    assert agrees("90", max(finest))
     assert agrees(texts[-1], min(case["flooding, 2,000²"] / case["topology"] for case in topology))

@@ -153,9 +153,10 @@ def test_docstrings_of_the_table_of_contents_begin_with_what_is_returned() -> No
 
 
 def test_version_is_the_same_everywhere() -> None:
-    import tomllib
-
     import jaxgeom
 
-    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())
-    assert project["project"]["version"] == jaxgeom.__version__
+    citation, changes = ((PACKAGE.parent / name).read_text() for name in ("CITATION.cff", "CHANGELOG.md"))
+    assert re.findall(r"^version: (.*)$", citation, re.MULTILINE) == [jaxgeom.__version__]
+    entries = re.findall(r"^## (.*) \((\d{4}-\d\d-\d\d|unreleased)\)$", changes, re.MULTILINE)
+    assert entries[0][0] == jaxgeom.__version__
+    assert [date for _, date in entries[1:] if date == "unreleased"] == []

@@ -18,6 +18,7 @@ from jaxgeom.analysis.measures import (
     image_lengths,
     inradius,
     local_complexity,
+    nearest_on_segments,
     region_density,
 )
 from jaxgeom.domains import polygon, whole_plane
@@ -327,12 +328,12 @@ def test_the_decision_boundary_is_where_it_is_said_to_be():
             np.testing.assert_array_equal((reference.forward(layers, near)[0] > 0)[inside], sign[inside])
 
 
-def test_the_decision_boundary_of_blocks_of_points_and_of_none(monkeypatch):
+def test_the_decision_boundary_of_blocks_of_points_and_of_none():
     complex_ = complex_of(network(10, 8, 8, 1))
     points = np.random.default_rng(0).uniform(-1, 1, (50, 2))
     expected = distance_to_decision_boundary(complex_, points)
-    monkeypatch.setattr("jaxgeom.analysis.measures._PAIRS_AT_ONCE", 100)
-    for one, other in zip(distance_to_decision_boundary(complex_, points), expected, strict=True):
+    in_blocks = nearest_on_segments(decision_boundary(complex_).segments, points, pairs_at_once=100)
+    for one, other in zip(in_blocks, expected, strict=True):
         np.testing.assert_array_equal(one, other)
     positive = (*network(10, 8, 1)[:1], Dense(np.ones((8, 1)), np.ones(1)))
     found = distance_to_decision_boundary(complex_of(positive), points)

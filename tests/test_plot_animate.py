@@ -36,6 +36,7 @@ def place_of_bar(picture: Image.Image) -> int:
     return round(float(np.flatnonzero(is_bar).mean()) / pixels.shape[1] * NUM_FRAMES - 0.5)
 
 
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # imageio-ffmpeg leaves pipes of its reader open
 def test_all_formats_hold_every_frame(moving, tmp_path: Path) -> None:
     figure, draw = moving
     paths = [tmp_path / "new" / f"bar.{ending}" for ending in ("gif", "mp4", "html")]

@@ -185,6 +185,12 @@ def test_large_layers_are_sparse_and_their_units_have_names() -> None:
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(256, 2))
     read = jg.from_torch(module, np.zeros((1, 1, 16, 16)))
+    # the maxima of the convolution, in pairs, and then the ReLU
+    assert [units.is_carried.mean() for units in read.units] == [0.5, 0.5, 0]
+    assert jg.unit_name(read.units[2], 4 * (8 * 5 + 7) + 3) == "1[0, 3, 5, 7]"
+    assert {jg.unit_name(read.units[0], unit)[:2] for unit in range(8)} == {"2["}
+
+    read = jg.from_torch(nn.Sequential(*(module[i] for i in (0, 1, 3)), nn.Linear(1024, 2)), np.zeros((1, 1, 16, 16)))
     first = read.layers[0].kernel
     assert first.shape == (256, 1024)
     assert first.nnz == 4 * (16 * 3 - 2) ** 2
@@ -193,8 +199,6 @@ def test_large_layers_are_sparse_and_their_units_have_names() -> None:
     z = dense(first).reshape(16, 16, -1)[:, :, unit]
     np.testing.assert_array_equal(z[4:7, 6:9], module[0].weight[3, 0].detach().numpy())
     assert np.count_nonzero(z) == 9
-    assert [units.is_carried.mean() for units in read.units] == [0, 0.5, 0.5]  # relu; the pairs of the maxima
-    assert {jg.unit_name(read.units[-1], unit)[:2] for unit in range(8)} == {"2["}
 
 
 def test_skip_connections_carry_what_is_needed_and_no_more() -> None:
@@ -297,3 +301,31 @@ def test_hostile_files_end_in_one_line(tmp_path: Path, monkeypatch: pytest.Monke
             jg.from_torch(tmp_path / f"{name}.pt", order=("a",))
         assert "\n" not in str(caught.value), name
     assert not (tmp_path / "trapped").exists()
+
+
+@pytest.mark.parametrize("pool", [nn.MaxPool2d(2), nn.AvgPool2d(2)], ids=["max", "average"])
+def test_regions_of_convolutions_are_those_of_dense_layers(pool: Any) -> None:
+    """On a plane through three images; before or after the activation, a maximum is the same function."""
+    torch.manual_seed(1)
+    parts = [nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), pool, nn.Conv2d(4, 6, 3), nn.ReLU(), nn.Flatten()]
+    module = nn.Sequential(*parts, nn.Linear(6 * 36, 2))
+    read = jg.from_torch(module, torch.zeros(1, 1, 16, 16))
+    sparse = [not isinstance(layer.kernel, np.ndarray) for layer in read.layers]
+    assert any(sparse[1:])
+    full = tuple(jg.Dense(dense(layer.kernel), layer.bias, layer.slope) for layer in read.layers)
+    images = np.random.default_rng(0).uniform(size=(3, 256))
+    plane = jg.plane_through(*images)
+    triangle = jg.polygon(jg.project(plane, images).coordinates)
+    found = jg.enumerate_regions(jg.on_plane(read.layers, plane), triangle)
+    wanted = jg.enumerate_regions(jg.on_plane(full, plane), triangle)
+    assert found.num_faces == wanted.num_faces > 500
+    np.testing.assert_allclose(np.sort(found.area), np.sort(wanted.area), rtol=1e-6)
+    # gradients of PyTorch's, inside each region
+    inside = torch.tensor(jg.lift(plane, found.centroid[:200]), dtype=torch.float64, requires_grad=True)
+    module.double()(inside.reshape(-1, 1, 16, 16))[:, 0].sum().backward()
+    assert inside.grad is not None
+    np.testing.assert_allclose(found.gradient[:200, 0], inside.grad.numpy() @ plane.directions.T, atol=1e-6)
+    if isinstance(pool, nn.MaxPool2d):
+        turned = nn.Sequential(parts[0], pool, parts[1], *parts[3:], module[-1])
+        other = jg.from_torch(turned, torch.zeros(1, 1, 16, 16))
+        assert jg.count_regions(jg.on_plane(other.layers, plane), triangle).count == found.num_faces

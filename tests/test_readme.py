@@ -48,7 +48,7 @@ def test_other_commands_are_installation_and_tests() -> None:
     rest = [command for command in others if not command.startswith("python ")]
     assert all(command.startswith("pip install") or command == "pytest" for command in rest), rest
     ci = (ROOT / ".ci" / "run").read_text()
-    assert 'pip install -q -e ".[test]" && pytest' in ci
+    assert 'pip install -q -e ".[test]" -c .ci/lock.txt\n  pytest\n' in ci  # the same, with fixed versions
     assert 'pip install -e ".[test]" && pytest' in (ROOT / "README.md").read_text()
 
 

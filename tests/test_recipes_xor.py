@@ -13,6 +13,7 @@ from jaxgeom.__main__ import main
 from jaxgeom.data.datasets import parity
 from jaxgeom.domains import box, grid_points
 from jaxgeom.networks.layers import layers_of
+from jaxgeom.recipes.xor import experiment
 from jaxgeom.recipes.xor import networks as xor_networks
 from jaxgeom.recipes.xor import pictures as xor_pictures
 from jaxgeom.recipes.xor.networks import PairScores
@@ -110,9 +111,17 @@ def test_pictures_of_one_network():
     assert xor_pictures.in_text(xor_networks.xor_by_hand()) == "f(x) = 2 max(x1 + x2 + 1, 0) - 4 max(x1 + x2, 0) - 1"
 
 
-def test_the_command_writes_networks_and_pairs(tmp_path, capsys):
+def test_the_command_writes_networks_and_pairs(tmp_path, capsys, monkeypatch):
+    trained, train = [], experiment.train_xor
+
+    def noted(key, width, *given, **settings):
+        trained.append(width)
+        return train(key, width, *given, **settings)
+
+    monkeypatch.setattr(experiment, "train_xor", noted)
     command = ["xor", "--widths", "2", "--seeds", "12", "--grid", "11", "--pairs", "4", "--quick", "--quiet"]
     assert main([*command, "--out", str(tmp_path)]) == 0
+    assert trained == [2]  # once, for the table and for the pictures
     assert "R² over the grid" in capsys.readouterr().out
     report = json.loads((tmp_path / "xor_networks.json").read_text())["statistics"]
     with np.load(tmp_path / "xor_pairs.npz") as arrays:

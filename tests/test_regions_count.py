@@ -11,7 +11,8 @@ import reference
 
 from jaxgeom import Dense, box, count_grid_regions, count_regions, grid_points, map_chunks, polygon_vertices
 from jaxgeom.regions.cells import NOT_COUNTED
-from jaxgeom.regions.grid import count as grid_count
+from jaxgeom.regions.grid.batches import flattened
+from jaxgeom.regions.grid.count import grid_counts
 
 VERTICES = polygon_vertices(box()).tolist()
 GRID = grid_points(box(), 9)
@@ -267,19 +268,27 @@ def test_progress_of_the_counts(twelve, capfd):
 # The grid
 
 
+def by_programs(layers, first_capacity, chunk_size):
+    """The counts as on accelerators, by programs with a capacity."""
+    flat, _, is_finite = flattened(layers)
+    return grid_counts(
+        flat, is_finite, GRID, 1e-3, by_numpy=False, first_capacity=first_capacity, chunk_size=chunk_size
+    )
+
+
 @pytest.mark.parametrize("first_capacity", [1, 8])
-def test_capacity_grows_as_needed(twelve, monkeypatch, first_capacity):
+def test_capacity_grows_as_needed(twelve, first_capacity):
     layers, _, on_grid = twelve
     assert on_grid[0].min() <= 8 < on_grid[0].max()
-    monkeypatch.setattr(grid_count, "_FIRST_CAPACITY", first_capacity)
+    np.testing.assert_array_equal(by_programs(layers, first_capacity, 3), on_grid)
     np.testing.assert_array_equal(count_grid_regions(layers, GRID, chunk_size=3), on_grid)
 
 
-def test_deep_networks_on_a_grid(monkeypatch):
+def test_deep_networks_on_a_grid():
     layers = population(4, widths=(2, 8, 7, 2))
     expected = np.array([grid_truth(member(layers, index)) for index in range(4)]).T
     assert expected[0].max() > 8
-    monkeypatch.setattr(grid_count, "_FIRST_CAPACITY", 8)
+    np.testing.assert_array_equal(by_programs(layers, 8, 4), expected)
     np.testing.assert_array_equal(count_grid_regions(layers, GRID, chunk_size=4), expected)
 
 

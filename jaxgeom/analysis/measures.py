@@ -29,8 +29,6 @@ from jaxgeom.regions.boundary import Boundary, check_bounded, decision_boundary
 from jaxgeom.regions.complex import PlanarComplex, check_is_planar
 from jaxgeom.regions.inscribed import inscribed_circles
 
-_PAIRS_AT_ONCE = 1 << 20
-
 
 def edge_lengths(complex_: PlanarComplex) -> Float[np.ndarray, " edges"]:
     """Length of each edge of a complex; infinite for edges with an end at infinity.
@@ -159,8 +157,15 @@ def distance_to_decision_boundary(
     if not len(boundary.face):
         nowhere = np.full(len(points), np.inf), np.full(points.shape, np.nan), np.full(len(points), -1)
         return NearestOnDecisionBoundary(*nowhere)
-    blocks = np.array_split(points, max(1, -(-len(points) * len(boundary.face) // _PAIRS_AT_ONCE)))
-    parts = [_nearest_on_segments(boundary.segments, block) for block in blocks]
+    return nearest_on_segments(boundary.segments, points)
+
+
+def nearest_on_segments(
+    segments: Float[np.ndarray, "pieces 2 2"], points: Float[np.ndarray, "points 2"], *, pairs_at_once: int = 1 << 20
+) -> NearestOnDecisionBoundary:
+    """The nearest one of some line pieces to each point, computed for so many pairs of them at once."""
+    blocks = np.array_split(points, max(1, -(-len(points) * len(segments) // pairs_at_once)))
+    parts = [_nearest_on_segments(segments, block) for block in blocks]
     return NearestOnDecisionBoundary(*map(np.concatenate, zip(*parts, strict=True)))
 
 

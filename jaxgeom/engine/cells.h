@@ -294,7 +294,7 @@ struct Cutter {
         Knowledge &known = knowledge(point);
         int8_t &sign = known.signs[net.unit_offsets[l] + unit];
         if (sign == 2) {
-            if (net.is_sparse) sign = static_cast<int8_t>(dot(exact_row(&entry, unit), known.at).sign());
+            if (net.is_sparse || net.has_runs) sign = static_cast<int8_t>(dot(exact_row(&entry, unit), known.at).sign());
             else if (l + 1 < net.depth) activation(known, l, unit);
             if (sign == 2) sign = static_cast<int8_t>(pre_activation(known, l, unit).sign());
         }
@@ -317,7 +317,7 @@ struct Cutter {
     // ---- functions in twice the precision
 
     bool can_sharpen = false;  // not where weights are few, nor where slopes are so steep that products overflow
-    double *place_of_sharp_rows(int stride) { return can_sharpen && (Build || net.num_layers > 1) ? arena.take<double>(6 * stride) : nullptr; }
+    double *place_of_sharp_rows(int stride) { return can_sharpen && (Build || net.num_layers > 1) ? arena.take<double>((net.has_runs ? 7 : 6) * stride) : nullptr; }
     void sharpen(const Entry &entry) {
         if (entry.is_sharp) return;
         const Layer &layer = net.layers[entry.layer];
@@ -328,9 +328,11 @@ struct Cutter {
             std::memcpy(entry.sharp + 2 * p, layer.bias, sizeof(double) * p);
             std::memset(entry.sharp + 3 * p, 0, sizeof(double) * 3 * p);
             entry.sharp_delta = kFloor;
+            if (net.has_runs) std::fill(entry.sharp + 6 * p, entry.sharp + 7 * p, kFloor);
             return;
         }
         sharpen(*entry.before);
+        if (net.has_runs) return sharpen_by_runs(entry);
         const Layer &below = net.layers[entry.layer - 1];
         const double *parts = entry.before->sharp;
         const int q = below.stride;
@@ -360,14 +362,40 @@ struct Cutter {
         entry.sharp_input = delta + h;
         entry.sharp_delta = layer.spectral * delta + layer.frobenius * h + g * layer.bias_norm + kFloor;
     }
+    // The same of networks with sparse kernels; behind the functions there is a bound of the error of each.
+    void sharpen_by_runs(const Entry &entry) {
+        const Layer &layer = net.layers[entry.layer], &below = net.layers[entry.layer - 1];
+        const int p = layer.stride, q = below.stride;
+        const double *parts = entry.before->sharp, g = sharp_rounding(layer.terms);
+        double *bound = entry.sharp + 6 * p, squares = 0;
+        std::memset(entry.sharp, 0, sizeof(double) * 6 * p);
+        std::memcpy(entry.sharp + 2 * p, layer.bias, sizeof(double) * p);
+        for (int j = 0; j < p; j++) bound[j] = g * std::fabs(layer.bias[j]) + kFloor;
+        for (int i = 0; i < below.out; i++) {
+            const double factor = factor_below(entry, below, i);
+            if (factor == 0) continue;
+            Input<3> input{i, {}};
+            double size = 0;
+            for (int s = 0; s < 3; s++) {
+                input.value[s] = times(factor, parts[s * q + i], parts[(3 + s) * q + i]);
+                size += std::fabs(input.value[s].high);
+            }
+            squares += size * size;
+            add_sharp_runs(*layer.runs, input, std::fabs(factor) * parts[6 * q + i] + g * size, p, entry.sharp);
+        }
+        entry.sharp_input = entry.sharp_delta = squares < 1e250 ? kFloor : 1e290;
+        if (!(squares < 1e250)) std::memset(entry.sharp, 0, sizeof(double) * 6 * p), std::fill(bound, bound + p, 1e280);
+    }
     // Whether a bound of the error of what a layer gets is large beside the gradients of its functions, and beside their
     // rounding, which stays.
-    static bool is_blurred(const Layer &layer, const double *functions, double input, double of_gradients, double of_rounding) {
+    bool is_blurred(const Layer &layer, const double *functions, double input, double of_gradients, double of_rounding) const {
         Vec slope = all(0), size = all(0), bound = all(0);
         const int p = layer.stride;
+        const double *bounds = net.has_runs ? functions + 3 * p : layer.column_norm;
+        if (net.has_runs) input = 1;
         for (int j = 0; j < p; j += kLanes) {
             slope += magnitude(load(functions + j)) + magnitude(load(functions + p + j));
-            size += magnitude(load(functions + 2 * p + j)), bound += load(layer.column_norm + j);
+            size += magnitude(load(functions + 2 * p + j)), bound += load(bounds + j);
         }
         const double total = input * (bound[0] + bound[1] + bound[2] + bound[3]), gradients = slope[0] + slope[1] + slope[2] + slope[3];
         return total > of_gradients * gradients && total > of_rounding * (gradients + size[0] + size[1] + size[2] + size[3]);
@@ -423,9 +451,37 @@ struct Cutter {
         const double delta = entry.before->sharp_delta;
         if (!(delta < 1e280)) return false;
         const Layer &below = net.layers[entry.layer - 1];
+        if (net.has_runs) return find_sharp_sum(entry, line.unit, function, error);
         const double squares = sharp_row<3>(layer, line.unit, below, entry.before->sharp, [&](int i) { return factor_below(entry, below, i); }, function);
         const double g = sharp_rounding(layer.in), h = g * std::sqrt(3 * squares) * 1.0001 + kFloor;
         error = layer.column_norm[line.unit] * (delta * below.steepest + h) + g * std::fabs(layer.bias[line.unit]) + kFloor;
+        return squares < 1e250;
+    }
+    bool find_sharp_sum(const Entry &entry, int unit, Pair *function, double &error) {
+        const Layer &layer = net.layers[entry.layer], &below = net.layers[entry.layer - 1];
+        const double *parts = entry.before->sharp, g = sharp_rounding(layer.terms);
+        const int q = below.stride;
+        double squares = 0;
+        for (int s = 0; s < 3; s++) function[s] = {s == 2 ? layer.bias[unit] : 0, 0};
+        error = g * std::fabs(layer.bias[unit]) + kFloor;
+        const auto add = [&](int i, double weight) {
+            const double factor = factor_below(entry, below, i);
+            if (factor == 0 || weight == 0) return;
+            double size = 0;
+            for (int s = 0; s < 3; s++) {
+                const Pair value = times(factor, parts[s * q + i], parts[(3 + s) * q + i]);
+                size += std::fabs(value.high);
+                function[s] = plus(function[s], times(value, {weight, 0}));
+            }
+            squares += size * size;
+            error += 1.0001 * std::fabs(weight) * (std::fabs(factor) * parts[6 * q + i] + g * size);
+        };
+        const Runs &runs = *layer.runs;
+        if (!runs.column_offsets) {
+            for (int i = 0; i < below.out; i++) add(i, layer.kernel[static_cast<size_t>(i) * layer.stride + unit]);
+        } else {
+            for (int64_t k = runs.column_offsets[unit]; k < runs.column_offsets[unit + 1]; k++) add(runs.column_inputs[k], runs.column_weights[k] * runs.scale);
+        }
         return squares < 1e250;
     }
     // Where a point is, in the units of vertices, kept in the point; false if that is not known much better than in float64.
@@ -537,10 +593,13 @@ struct Cutter {
         }
         auto mark = arena.mark();
         double *a = rows, *b = rows + p, *c = rows + 2 * p, *t = rows + 3 * p;
-        const double g = (layer.in + 6) * kEps, h = l ? g * std::sqrt(3 * squares) * 1.0001 + kFloor : 0;
+        const double g = (layer.terms + 6) * kEps, h = l ? g * std::sqrt(3 * squares) * 1.0001 + kFloor : 0;
         delta *= l ? net.layers[l - 1].steepest : 1;
         const bool is_safe = squares < 1e280 && delta < 1e280;
-        for (int j = 0; j < p; j++) {
+        for (int j = 0; j < p && net.has_runs; j++) {
+            t[j] = 1.0001 * ((l ? t[j] : 0) + g * std::fabs(layer.bias[j])) + 8 * kEps * (std::fabs(a[j]) + std::fabs(b[j]) + std::fabs(c[j])) + kFloor;
+        }
+        for (int j = 0; j < p && !net.has_runs; j++) {
             t[j] = (l ? layer.column_norm[j] * (delta + h) + g * std::fabs(layer.bias[j]) : 0) + 8 * kEps * (std::fabs(a[j]) + std::fabs(b[j]) + std::fabs(c[j])) + kFloor;
         }
         if (!is_safe)
@@ -550,7 +609,10 @@ struct Cutter {
             sharpen(entry);
             std::memcpy(rows, entry.sharp, sizeof(double) * 3 * p);
             double size = 0;
-            for (int j = 0; j < p; j++) {
+            for (int j = 0; j < p && net.has_runs; j++) {
+                t[j] = entry.sharp[6 * p + j] + 8 * kEps * (std::fabs(a[j]) + std::fabs(b[j]) + std::fabs(c[j])) + kFloor;
+            }
+            for (int j = 0; j < p && !net.has_runs; j++) {
                 t[j] = layer.column_norm[j] * entry.sharp_input + sharp_rounding(layer.in) * std::fabs(layer.bias[j]) + 8 * kEps * (std::fabs(a[j]) + std::fabs(b[j]) + std::fabs(c[j])) + kFloor;
                 size += a[j] * a[j] + b[j] * b[j] + c[j] * c[j];
             }
@@ -558,6 +620,7 @@ struct Cutter {
         } else {
             delta = l ? layer.spectral * delta + layer.frobenius * h + g * layer.bias_norm + kFloor : kFloor;
         }
+        if (net.has_runs) delta = kFloor;  // bounds are known unit by unit
         if (!is_safe) delta = 1e290;  // nothing is known of these functions, nor of those above
         double *next = nullptr;
         if (l + 1 < net.num_layers) {
@@ -565,6 +628,7 @@ struct Cutter {
             next = arena.take<double>(4 * above.stride);
             std::memset(next, 0, sizeof(double) * 2 * above.stride);
             std::memcpy(next + 2 * above.stride, above.bias, sizeof(double) * above.stride);
+            if (net.has_runs) std::memset(next + 3 * above.stride, 0, sizeof(double) * above.stride);
         }
         const int words = (layer.out + 63) >> 6;
         uint64_t *bits = arena.take<uint64_t>(words);
@@ -596,6 +660,10 @@ struct Cutter {
         const Layer &layer = net.layers[entry.layer], &above = net.layers[entry.layer + 1];
         const int p = above.stride;
         const double a = factor * entry.rows[unit], b = factor * entry.rows[layer.stride + unit], c = factor * entry.rows[2 * layer.stride + unit];
+        if (net.has_runs) {
+            add_runs(above, unit, a, b, c, std::fabs(factor) * entry.rows[3 * layer.stride + unit], next);
+            return a * a + b * b + c * c;
+        }
         const double *k = above.kernel + static_cast<size_t>(unit) * p;
         for (int j = 0; j < p; j += kLanes) {
             const Vec kernel = load(k + j);
@@ -605,10 +673,36 @@ struct Cutter {
         }
         return a * a + b * b + c * c;
     }
+    // The same through the runs of a kernel; behind the functions, bounds of their errors are added up. e: that of a, b and c.
+    void add_runs(const Layer &above, int unit, double a, double b, double c, double e, double *next) {
+        const Runs &all_runs = *above.runs;
+        const int p = above.stride;
+        e += (above.terms + 6) * kEps * (std::fabs(a) + std::fabs(b) + std::fabs(c));
+        for (int64_t r = all_runs.offsets[unit]; r < all_runs.offsets[unit + 1]; r++) {
+            const Run &run = all_runs.runs[r];
+            double *to = next + run.begin;
+            int j = 0;
+            for (; j + kLanes <= run.length; j += kLanes) {
+                const Vec weight = load_from(run.weights + j);
+                store_at(to + j, load_from(to + j) + weight * a);
+                store_at(to + p + j, load_from(to + p + j) + weight * b);
+                store_at(to + 2 * p + j, load_from(to + 2 * p + j) + weight * c);
+                store_at(to + 3 * p + j, load_from(to + 3 * p + j) + magnitude(weight) * e);
+            }
+            for (; j < run.length; j++) {
+                const double weight = run.weights[j];
+                to[j] += weight * a, to[p + j] += weight * b, to[2 * p + j] += weight * c, to[3 * p + j] += std::fabs(weight) * e;
+            }
+        }
+    }
     // The same for several units at once, so that the sums stay in registers.
-    void contribute_all(int l, int n, const int *unit, const double *a, const double *b, const double *c, double *next) {
+    void contribute_all(int l, int n, const int *unit, const double *a, const double *b, const double *c, const double *e, double *next) {
         const Layer &above = net.layers[l + 1];
         const int p = above.stride;
+        if (net.has_runs) {
+            for (int s = 0; s < n; s++) add_runs(above, unit[s], a[s], b[s], c[s], e[s], next);
+            return;
+        }
         for (int j = 0; j < p; j += kLanes) {
             Vec x = load(next + j), y = load(next + p + j), z = load(next + 2 * p + j);
             for (int s = 0; s < n; s++) {
@@ -633,7 +727,9 @@ struct Cutter {
     // Whether a unit changes sign on a cell (0), or is positive (1), negative (-1) or zero (-2) on all of it.
     int side_of_cell(const Entry &entry, int unit, double a, double b, double c, double t, int nv, Vertex *v) {
         int low = 1, high = -1;
-        if (net.is_sparse && a == 0 && b == 0 && c == 0 && is_zero_row(&entry, unit)) {
+        // what is zero without any error, or by exact arithmetic, where that is cheap
+        const bool is_zero = a == 0 && b == 0 && c == 0 && ((net.has_runs && t == kFloor) || ((net.has_runs || net.is_sparse) && is_zero_row(&entry, unit)));
+        if (is_zero) {
             tally.is_degenerate = true;
             return -2;
         }
@@ -668,13 +764,14 @@ struct Cutter {
         auto mark = arena.mark();
         const double *A = rows, *B = rows + stride, *C = rows + 2 * stride, *T = rows + 3 * stride;
         const int p = (units + 3) & ~3, q = layer.is_whole ? p : layer.stride;
-        double *left = arena.take<double>(4 * p), *on = next ? arena.take<double>(3 * q) : nullptr;
+        double *left = arena.take<double>(4 * p), *on = next ? arena.take<double>(4 * q) : nullptr;
         int *kept_unit = arena.take<int>(p), *on_unit = next ? arena.take<int>(q) : nullptr;
         int kept = 0, num_on = 0;
         double e = 0;
         for (int i = 0; i < nv; i++) e = std::max(e, v[i].e);
         const auto add = [&](int m, double factor) {
             const double a = factor * entry.rows[m], b = factor * entry.rows[layer.stride + m], c = factor * entry.rows[2 * layer.stride + m];
+            if (net.has_runs) on[3 * q + num_on] = std::fabs(factor) * entry.rows[3 * layer.stride + m];
             on[num_on] = a, on[q + num_on] = b, on[2 * q + num_on] = c, on_unit[num_on++] = m;
             squares += a * a + b * b + c * c;
         };
@@ -718,7 +815,7 @@ struct Cutter {
             if (layer.has_slopes || layer.has_twins)
                 for (unsigned m = below; m; m &= m - 1) settle(unit[j + __builtin_ctz(m)], false);
         }
-        if (num_on) contribute_all(l, num_on, on_unit, on, on + q, on + 2 * q, next);
+        if (num_on) contribute_all(l, num_on, on_unit, on, on + q, on + 2 * q, on + 3 * q, next);
         int64_t n;
         if (!kept) {
             n = enter(l + 1, nv, v, next, delta, squares, &entry, bits);
@@ -752,7 +849,7 @@ struct Cutter {
         if (next) {
             const int s = net.layers[l + 1].stride;
             copy = arena.take<double>(4 * s);
-            std::memcpy(copy, next, sizeof(double) * 3 * s);
+            std::memcpy(copy, next, sizeof(double) * (net.has_runs ? 4 : 3) * s);
         }
         const int words = (layer.out + 63) >> 6;
         uint64_t *other_bits = arena.take<uint64_t>(words);
@@ -898,18 +995,23 @@ struct Cutter {
             spread_bits(entry->active, 0, net.layers[l].out, all.patterns.data() + base + net.unit_offsets[l]);
             entry = entry->before;
         }
-        double g = (output.in + 6) * kEps, input = g * std::sqrt(3 * squares) * 1.0001 + kFloor;
+        double g = (output.terms + 6) * kEps, input = g * std::sqrt(3 * squares) * 1.0001 + kFloor;
         if (net.depth) delta *= net.layers[net.depth - 1].steepest;
         input += delta;
         const double *functions = last.rows;
         if (net.depth && last.sharp && squares < 1e280 && delta < 1e280 && is_blurred(output, functions, input, kBlurredMap, 0)) {
             sharpen(last);
-            functions = last.sharp, input = last.sharp_input, g = sharp_rounding(output.in);
+            functions = last.sharp, input = last.sharp_input, g = sharp_rounding(output.terms);
         }
+        const double *bounds = functions + (functions == last.rows ? 3 : 6) * output.stride;
+        const auto bound_of = [&](int j) {
+            if (net.depth == 0) return 0.0;
+            return (net.has_runs ? 1.0001 * bounds[j] : output.column_norm[j] * input) + g * std::fabs(output.bias[j]) + kFloor;
+        };
         for (int j = 0; j < output.out; j++) {
             const double *row = functions + j;
             const int stride = output.stride;
-            const double bound = net.depth ? output.column_norm[j] * input + g * std::fabs(output.bias[j]) + kFloor : 0;
+            const double bound = bound_of(j);
             const double gradient = std::max(std::fabs(row[0]), std::fabs(row[stride])), size = std::max(gradient, std::fabs(row[2 * stride]));
             if (gradient > 1e8 * bound && size < 1e280) {
                 for (int s = 0; s < 3; s++) all.maps.push_back(std::ldexp(row[s * stride], net.output_exponent - (s < 2 ? net.unit_exponent : 0)));
@@ -927,7 +1029,7 @@ struct Cutter {
                 const double *row = functions + j;
                 const int stride = output.stride;
                 const double a = row[0], b = row[stride], c = row[2 * stride], size = std::fabs(a) + std::fabs(b) + std::fabs(c);
-                const double bound = net.depth ? output.column_norm[j] * input + g * std::fabs(output.bias[j]) : 0;
+                const double bound = bound_of(j);
                 const double z = value(a, b, c, v[i]), error = bound + size * (v[i].e + 8 * kEps) + kFloor;
                 if (std::fabs(z) > 1e6 * error && size < 1e280) {
                     values[j] = std::ldexp(z / v[i].w, net.output_exponent);

@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int64, UInt8
 
 from jaxgeom.host.signals import answer, deferred
+from jaxgeom.host.sparse import SparseKernel
 
 _NO_MEMORY = -4
 """What the engine's count of a single network returns where memory is not enough."""
@@ -88,7 +89,7 @@ def is_available() -> bool:
 
 
 def count(
-    arrays: Sequence[Array | np.ndarray],
+    arrays: Sequence[Array | np.ndarray | SparseKernel],
     slopes: Float[np.ndarray, " units"],
     corners: Float[np.ndarray, "corners 3"],
     cycles: Sequence[Sequence[int]],
@@ -159,7 +160,7 @@ def _relu_network(widths: tuple[int, ...]) -> tuple[Any, ...]:
 
 
 def cells(
-    arrays: Sequence[Array | np.ndarray],
+    arrays: Sequence[Array | np.ndarray | SparseKernel],
     slopes: Float[np.ndarray, " units"],
     corners: Float[np.ndarray, "corners 3"],
     cycles: Sequence[Sequence[int]],
@@ -193,7 +194,7 @@ def cells(
 
 
 def lines(
-    arrays: Sequence[Array | np.ndarray],
+    arrays: Sequence[Array | np.ndarray | SparseKernel],
     slopes: Float[np.ndarray, " units"],
     start: Float[np.ndarray, "sets lines in"],
     stop: Float[np.ndarray, "sets lines in"],
@@ -249,7 +250,7 @@ def lines(
 
 
 def traced_count(
-    arrays: Sequence[Array | np.ndarray],
+    arrays: Sequence[Array | np.ndarray | SparseKernel],
     slopes: Float[np.ndarray, " units"],
     corners: Float[np.ndarray, "corners 3"],
     cycles: Sequence[Sequence[int]],
@@ -306,27 +307,33 @@ class Network:
 
     def __init__(
         self,
-        arrays: Sequence[Array | np.ndarray],
+        arrays: Sequence[Array | np.ndarray | SparseKernel],
         slopes: np.ndarray,
         corners: np.ndarray | None = None,
         cycles: Sequence[Sequence[int]] = (),
     ) -> None:
-        own = [_as_float(array) for array in arrays]
+        # sparse kernels only in the plane, and not in the first layer, which has two rows
+        is_planar = corners is not None
+        own: list[Any] = [
+            array if is_planar and index > 0 and isinstance(array, SparseKernel) else _as_float(array)
+            for index, array in enumerate(arrays)
+        ]
         shapes = [bias.shape for bias in own[1::2]]
+        alive: list[Any] = []
         pointers = ctypes.c_void_p * len(shapes)
         self.num = len(own[1])
         self.num_units = len(slopes)
         self.arguments = (
             len(shapes) - 1,
             (ctypes.c_int64 * (len(shapes) + 1))(own[0].shape[-2], *[shape[-1] for shape in shapes]),
-            pointers(*map(pointer, own[::2])),
+            pointers(*[_place_of(kernel, alive) for kernel in own[::2]]),
             pointers(*map(pointer, own[1::2])),
-            bytes([array.dtype == np.float32 for array in own]),
+            bytes([_SPARSE if isinstance(array, SparseKernel) else array.dtype == np.float32 for array in own]),
             np.asarray(slopes, np.float64).tobytes(),
         )
         if corners is not None:
             self.arguments += _domain(np.asarray(corners, np.float64).tobytes(), tuple(map(tuple, cycles)))
-        self._alive = own
+        self._alive = own, alive
 
 
 @functools.lru_cache(maxsize=64)
@@ -338,7 +345,38 @@ def _domain(corners: bytes, cycles: tuple[tuple[int, ...], ...]) -> tuple[Any, .
     return len(numbers) // 3, numbers, len(cycles), offsets, around, int(0.0 in numbers[2::3])
 
 
-def _as_float(array: Array | np.ndarray) -> np.ndarray:
+_SPARSE = 2
+
+
+class _SparseKernel(ctypes.Structure):
+    """A kernel as ``SparseKernel`` of network.h has it."""
+
+    _fields_ = (
+        ("num", ctypes.c_int64),
+        ("offsets", ctypes.c_void_p),
+        ("outputs", ctypes.c_void_p),
+        ("weights", ctypes.c_void_p),
+    )
+
+
+def _place_of(kernel: np.ndarray | SparseKernel, alive: list[Any]) -> int:
+    """Where kernels are; of sparse ones, a structure for each network, and ``alive`` gets what is there."""
+    if not isinstance(kernel, SparseKernel):
+        return pointer(kernel)
+    each = (_SparseKernel * len(kernel.matrices))()
+    for place_, matrix in zip(each, kernel.matrices, strict=True):
+        arrays = (
+            np.ascontiguousarray(matrix.indptr, np.int64),
+            np.ascontiguousarray(matrix.indices, np.int32),
+            np.ascontiguousarray(matrix.data, np.float64),
+        )
+        place_.num, place_.offsets, place_.outputs, place_.weights = matrix.nnz, *[pointer(array) for array in arrays]
+        alive.append(arrays)
+    alive.append(each)
+    return ctypes.addressof(each)
+
+
+def _as_float(array: Any) -> np.ndarray:
     array = np.asarray(array)
     return np.ascontiguousarray(array, np.float32 if array.dtype == np.float32 else np.float64)
 

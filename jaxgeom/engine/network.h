@@ -51,6 +51,15 @@ inline Arena &own_arena() {  // of this thread
     return arena;
 }
 
+// A kernel of which most weights are zero, with the outputs that each input goes to, ascending.
+struct SparseKernel {
+    int64_t num;             // weights
+    const int64_t *offsets;  // (in + 1): where those of each input begin
+    const int32_t *outputs;
+    const double *weights;
+};
+constexpr uint8_t kSparse = 2;
+
 // Where the arrays of a population are: layers 0 to depth - 1 are hidden, layer depth is the affine output.
 struct Source {
     int depth;
@@ -58,7 +67,7 @@ struct Source {
     const int64_t *widths;        // inputs, then the units of each layer
     const void *const *kernels;   // (networks, in, out), row by row
     const void *const *biases;    // (networks, out)
-    const uint8_t *is_float32;    // kernel 0, bias 0, kernel 1, …
+    const uint8_t *is_float32;    // kernel 0, bias 0, kernel 1, …; kSparse: the kernels are pointers to SparseKernels
     const double *slopes;         // of all hidden units: what a value that is not positive is multiplied by
 };
 
@@ -68,8 +77,21 @@ inline int64_t num_units(const Source &source) {
     return units;
 }
 
+// Outputs that follow one another, as those of neighbouring pixels do.
+struct Run { int begin, length; const double *weights; };
+struct Runs {
+    const int64_t *offsets;          // (in + 1): where the runs of each input begin
+    const Run *runs;                 // their weights scaled as those of the layer
+    const int64_t *column_offsets;   // (out + 1), of weights as given; null for dense kernels
+    const int *column_inputs;
+    const double *column_weights;
+    double scale;                    // from weights as given to scaled ones
+};
+
 struct Layer {
     int in, out, stride;             // out, rounded up to whole vectors
+    int terms;                       // most weights of a unit
+    const Runs *runs;                // null where the network has no sparse kernels
     const double *kernel, *bias;     // scaled, (in, stride)
     const double *weights, *offsets; // as given, (in, out)
     const double *column_norm;       // upper bounds of the columns' lengths
@@ -102,6 +124,7 @@ struct Network {
     int unit_exponent, output_exponent;  // its exponent, and that of the factor which undoes the last layer's scale
     bool is_finite;
     bool is_sparse;                  // whether most of the weights are zero
+    bool has_runs;                   // whether there are sparse kernels; then bounds of errors are known unit by unit
 };
 
 // The exponent of the largest in magnitude, as frexp gives it; -2000 if all are 0.
@@ -148,7 +171,20 @@ struct Multiples {
     const double *factor;
 };
 
-// A unit's column and bias, with inputs that are multiples of one another taken together. False if that would round.
+// Adds the share of an input that is a multiple of another one; false if that rounds.
+inline bool add_exactly(double own, double &sum) {
+    const double before = sum, total = before + own, part = total - before, error = (before - (total - part)) + (own - part);
+    sum = total;
+    return error == 0 && std::fabs(own) < 1e300 && std::fabs(own) > 1e-280;
+}
+
+struct Column {  // a unit's weights and, last, its bias
+    const double *values;
+    const int *places;  // of sparse kernels, where none of the values is zero; else null
+    int size;
+};
+
+// A unit's column, with inputs that are multiples of one another taken together. False if that would round.
 inline bool gather_column(const Layer &layer, int unit, const Multiples *inputs, double *column) {
     for (int i = 0; i < layer.in; i++) column[i] = layer.weights[static_cast<size_t>(i) * layer.out + unit];
     column[layer.in] = layer.offsets[unit];
@@ -157,15 +193,30 @@ inline bool gather_column(const Layer &layer, int unit, const Multiples *inputs,
     for (int i = 0; i < layer.in; i++) {
         const int of = inputs->of[i];
         if (of == i || column[i] == 0) continue;
-        const double own = of < 0 ? 0 : column[i] * inputs->factor[i];
-        if (of >= 0) {
-            const double before = column[of], sum = before + own, part = sum - before, error = (before - (sum - part)) + (own - part);
-            is_exact = is_exact && error == 0 && std::fabs(own) < 1e300 && std::fabs(own) > 1e-280;
-            column[of] = sum;
-        }
+        if (of >= 0) is_exact = add_exactly(column[i] * inputs->factor[i], column[of]) && is_exact;
         column[i] = 0;
     }
     return is_exact;
+}
+// The same of a sparse kernel; returns the number of values.
+inline int gather_sparse_column(const Layer &layer, int unit, const Multiples *inputs, double *column, int *places, bool &is_exact) {
+    const Runs &runs = *layer.runs;
+    std::vector<std::pair<int, double>> own;
+    is_exact = true;
+    for (int64_t k = runs.column_offsets[unit]; k < runs.column_offsets[unit + 1]; k++) {
+        const int i = runs.column_inputs[k], of = inputs ? inputs->of[i] : i;
+        if (of >= 0) own.emplace_back(of, of == i ? runs.column_weights[k] : runs.column_weights[k] * inputs->factor[i]);
+    }
+    own.emplace_back(layer.in, layer.offsets[unit]);
+    if (inputs) std::stable_sort(own.begin(), own.end(), [](const auto &a, const auto &b) { return a.first < b.first; });
+    int n = 0;
+    for (size_t k = 0; k < own.size();) {
+        double sum = own[k].second;
+        const int place = own[k].first;
+        for (k++; k < own.size() && own[k].first == place; k++) is_exact = add_exactly(own[k].second, sum) && is_exact;
+        if (sum != 0) column[n] = sum, places[n++] = place;
+    }
+    return n;
 }
 
 // Whether a b = c d in real arithmetic, for numbers that are not 0.
@@ -179,14 +230,15 @@ inline bool equal_products(double a, double b, double c, double d) {
     return shift >= 0 ? left * (1 << shift) == right : left == right * (1 << -shift);
 }
 
-// Whether b is a multiple of a, for columns with the same first entry that is not 0.
-inline bool are_multiples(const double *a, const double *b, int size) {
+// Whether b is a multiple of a.
+inline bool are_multiples(const Column &a, const Column &b) {
+    if (a.size != b.size || (a.places && !std::equal(a.places, a.places + a.size, b.places))) return false;
     int lead = 0;
-    while (lead < size && a[lead] == 0) lead++;
-    if (lead == size || b[lead] == 0) return false;
-    for (int i = 0; i < size; i++) {
-        if ((a[i] == 0) != (b[i] == 0)) return false;
-        if (a[i] != 0 && !equal_products(a[i], b[lead], b[i], a[lead])) return false;
+    while (lead < a.size && a.values[lead] == 0) lead++;
+    if (lead == a.size || b.values[lead] == 0) return false;
+    for (int i = 0; i < a.size; i++) {
+        if ((a.values[i] == 0) != (b.values[i] == 0)) return false;
+        if (a.values[i] != 0 && !equal_products(a.values[i], b.values[lead], b.values[i], a.values[lead])) return false;
     }
     return true;
 }
@@ -207,27 +259,41 @@ inline Multiples sort_units(Layer &layer, const double *slope, bool is_output, c
     const auto mark = arena.mark();
     int *table = arena.take<int>(table_size);
     uint64_t *hashes = arena.take<uint64_t>(w);
-    double *reduced = arena.take<double>(static_cast<size_t>(size) * w);
+    const bool is_sparse = layer.runs && layer.runs->column_offsets;
+    const size_t num_values = is_sparse ? layer.runs->column_offsets[w] + w : static_cast<size_t>(size) * w;
+    double *reduced = arena.take<double>(num_values), *free = reduced;
+    int *places = is_sparse ? arena.take<int>(num_values) : nullptr;
+    Column *columns = arena.take<Column>(w);
     std::fill(table, table + table_size, -1);
     bool is_plain = true;  // no unit is a multiple of another one
     for (int j = 0; j < w; j++) {
         of[j] = j, factor[j] = 1, sign[j] = 1;
-        double *own = reduced + static_cast<size_t>(j) * size;
-        if (!gather_column(layer, j, inputs, own)) gather_column(layer, j, nullptr, own);
+        const double *own = free;
+        int num = size;
+        if (is_sparse) {
+            bool is_exact;
+            num = gather_sparse_column(layer, j, inputs, free, places, is_exact);
+            if (!is_exact) num = gather_sparse_column(layer, j, nullptr, free, places, is_exact);
+        } else if (!gather_column(layer, j, inputs, free)) {
+            gather_column(layer, j, nullptr, free);
+        }
+        columns[j] = Column{own, places, num};
+        free += num;
+        if (places) places += num;
         const bool is_linear = is_output || slope[j] == 1;
         int lead = 0;
-        while (lead < size && own[lead] == 0) lead++;
-        if (lead == size && !is_output) {  // zero at every point
+        while (lead < num && own[lead] == 0) lead++;
+        if (lead == num && !is_output) {  // zero at every point
             of[j] = -1, factor[j] = 0, is_plain = false;
             continue;
         }
         if (is_linear) linear[layer.num_linear++] = j;
         int twin = -1;
-        if (lead < size && !is_output) {
+        if (lead < num && !is_output) {
             // quotients are the same for multiples, and are rounded alike
             sign[j] = own[lead] < 0 ? -1 : 1;
             uint64_t hash = is_linear ? 1 : 2;
-            for (int i = 0; i < size; i++) {
+            for (int i = 0; i < num; i++) {
                 const double quotient = own[i] == 0 ? 0 : own[i] / own[lead];
                 uint64_t bits;
                 std::memcpy(&bits, &quotient, sizeof bits);
@@ -236,14 +302,14 @@ inline Multiples sort_units(Layer &layer, const double *slope, bool is_output, c
             }
             hashes[j] = hash;
             int slot = static_cast<int>(hash & (table_size - 1));
-            while (table[slot] >= 0 && !(hashes[table[slot]] == hash && are_multiples(reduced + static_cast<size_t>(table[slot]) * size, own, size)))
+            while (table[slot] >= 0 && !(hashes[table[slot]] == hash && are_multiples(columns[table[slot]], columns[j])))
                 slot = (slot + 1) & (table_size - 1);
             twin = table[slot];
             if (twin < 0) table[slot] = j;
         }
         if (twin >= 0) {
             int exponent, exponent_of_twin;
-            const double mantissa = std::frexp(own[lead], &exponent), of_twin = std::frexp(reduced[static_cast<size_t>(twin) * size + lead], &exponent_of_twin);
+            const double mantissa = std::frexp(own[lead], &exponent), of_twin = std::frexp(columns[twin].values[lead], &exponent_of_twin);
             const int shift = exponent - exponent_of_twin;
             if (!is_linear) next[j] = first[twin], first[twin] = j, layer.has_twins = true;
             const bool is_short = std::fabs(mantissa) == std::fabs(of_twin) && shift > -500 && shift < 500;  // a factor that never rounds
@@ -297,8 +363,54 @@ inline double spectral_bound(const Layer &layer, double frobenius) {
     return std::min(frobenius, std::sqrt(std::sqrt(total)) * (1 + 1e-6) + std::sqrt(kFloor));
 }
 
+// The runs of a dense kernel: one for each input.
+inline const Runs *runs_of(const Layer &layer, Arena &arena) {
+    Runs *found = arena.take<Runs>(1);
+    int64_t *offsets = arena.take<int64_t>(layer.in + 1);
+    Run *runs = arena.take<Run>(layer.in);
+    for (int i = 0; i <= layer.in; i++) offsets[i] = i;
+    for (int i = 0; i < layer.in; i++) runs[i] = {0, layer.out, layer.kernel + static_cast<size_t>(i) * layer.stride};
+    *found = Runs{offsets, runs, nullptr, nullptr, nullptr, 1};
+    return found;
+}
+// Those of a sparse one, its norms and columns.
+inline void load_sparse(const SparseKernel &kernel, int shift, Layer &layer, double *norm, Arena &arena) {
+    Runs *found = arena.take<Runs>(1);
+    int64_t *offsets = arena.take<int64_t>(layer.in + 1), *column_offsets = arena.take<int64_t>(layer.out + 1);
+    double *scaled = arena.take<double>(kernel.num), *column_weights = arena.take<double>(kernel.num);
+    int *column_inputs = arena.take<int>(kernel.num);
+    scale(kernel.weights, kernel.num, shift, scaled);
+    std::fill(column_offsets, column_offsets + layer.out + 1, 0);
+    int64_t num = 0;
+    for (int64_t k = 0; k < kernel.num; k++) {
+        norm[kernel.outputs[k]] += scaled[k] * scaled[k], column_offsets[kernel.outputs[k] + 1]++;
+        num += k == 0 || kernel.outputs[k] != kernel.outputs[k - 1] + 1;
+    }
+    layer.terms = 1;
+    for (int j = 0; j < layer.out; j++) layer.terms = std::max(layer.terms, static_cast<int>(column_offsets[j + 1])), column_offsets[j + 1] += column_offsets[j];
+    Run *runs = arena.take<Run>(num + layer.in);
+    num = 0;
+    for (int i = 0; i < layer.in; i++) {
+        offsets[i] = num;
+        for (int64_t k = kernel.offsets[i]; k < kernel.offsets[i + 1]; k++) {
+            const int j = kernel.outputs[k];
+            if (num > offsets[i] && runs[num - 1].begin + runs[num - 1].length == j) runs[num - 1].length++;
+            else runs[num++] = {j, 1, scaled + k};
+        }
+    }
+    offsets[layer.in] = num;
+    std::vector<int64_t> place(column_offsets, column_offsets + layer.out);
+    for (int i = 0; i < layer.in; i++)
+        for (int64_t k = kernel.offsets[i]; k < kernel.offsets[i + 1]; k++) {
+            const int64_t at = place[kernel.outputs[k]]++;
+            column_inputs[at] = i, column_weights[at] = kernel.weights[k];
+        }
+    *found = Runs{offsets, runs, column_offsets, column_inputs, column_weights, std::ldexp(1.0, std::clamp(shift, -1022, 1023))};
+    layer.runs = found, layer.kernel = layer.weights = nullptr;
+}
+
 inline Network load_network(const Source &source, int64_t index, int unit_exponent, Arena &arena) {
-    Network net{source.depth, source.num_layers, arena.take<Layer>(std::max(source.num_layers, 1)), nullptr, 1, 0, 0, true, false};
+    Network net{source.depth, source.num_layers, arena.take<Layer>(std::max(source.num_layers, 1)), nullptr, 1, 0, 0, true, false, false};
     int *offsets = arena.take<int>(source.depth + 1);
     offsets[0] = 0;
     net.unit_offsets = offsets;
@@ -306,7 +418,11 @@ inline Network load_network(const Source &source, int64_t index, int unit_expone
     net.unit_exponent = unit_exponent;
     for (int l = 0; l <= source.depth; l++) {
         const size_t out = source.widths[l + 1], num = source.widths[l] * out;
-        net.is_finite = net.is_finite && all_finite(source.kernels[l], source.is_float32[2 * l], index * num, num) && all_finite(source.biases[l], source.is_float32[2 * l + 1], index * out, out);
+        const bool is_sparse = source.is_float32[2 * l] == kSparse;
+        const SparseKernel *sparse = is_sparse ? static_cast<const SparseKernel *>(source.kernels[l]) + index : nullptr;
+        net.has_runs = net.has_runs || is_sparse;
+        const bool is_finite = is_sparse ? all_finite(sparse->weights, sparse->num) : all_finite(source.kernels[l], source.is_float32[2 * l], index * num, num);
+        net.is_finite = net.is_finite && is_finite && all_finite(source.biases[l], source.is_float32[2 * l + 1], index * out, out);
     }
     if (!net.is_finite) return net;
     double before = -unit_exponent;  // the layer before is scaled by 2^before
@@ -317,20 +433,22 @@ inline Network load_network(const Source &source, int64_t index, int unit_expone
         const int in = static_cast<int>(source.widths[l]), out = static_cast<int>(source.widths[l + 1]);
         const int stride = (out + 3) & ~3;
         const bool is_output = l == source.depth;
-        const size_t num = static_cast<size_t>(in) * out;
-        layer.in = in, layer.out = out, layer.stride = stride;
-        layer.weights = as_double(source.kernels[l], source.is_float32[2 * l], index * num, num, arena);
+        const bool is_sparse = source.is_float32[2 * l] == kSparse;
+        const SparseKernel *sparse = is_sparse ? static_cast<const SparseKernel *>(source.kernels[l]) + index : nullptr;
+        const size_t num = is_sparse ? sparse->num : static_cast<size_t>(in) * out;
+        layer.in = in, layer.out = out, layer.stride = stride, layer.terms = in, layer.runs = nullptr;
+        layer.weights = is_sparse ? sparse->weights : as_double(source.kernels[l], source.is_float32[2 * l], index * num, num, arena);
         layer.offsets = as_double(source.biases[l], source.is_float32[2 * l + 1], static_cast<size_t>(index) * out, out, arena);
         const double growth = 0.5 * std::ceil(std::log2(std::max(in, 1)));
         const double of_kernel = exponent_of(layer.weights, num) - before, of_bias = exponent_of(layer.offsets, out);
         double shift = -std::max(of_kernel + growth, of_bias);
         if (exponent_of(layer.weights, num) == -2000 && of_bias == -2000) shift = 0;  // all zero
         shift = std::floor(shift);
-        double *kernel = arena.take<double>(static_cast<size_t>(in) * stride), *bias = arena.take<double>(stride), *norm = arena.take<double>(stride);
+        double *kernel = is_sparse ? nullptr : arena.take<double>(static_cast<size_t>(in) * stride), *bias = arena.take<double>(stride), *norm = arena.take<double>(stride);
         const int kernel_shift = static_cast<int>(std::clamp(shift - before, -4000.0, 4000.0)), bias_shift = static_cast<int>(std::clamp(shift, -4000.0, 4000.0));
         std::fill(bias, bias + stride, 0.0);
         std::fill(norm, norm + stride, 0.0);
-        for (int i = 0; i < in; i++) {
+        for (int i = 0; i < in && !is_sparse; i++) {
             double *row = kernel + static_cast<size_t>(i) * stride;
             scale(layer.weights + static_cast<size_t>(i) * out, out, kernel_shift, row);
             for (int j = out; j < stride; j++) row[j] = 0;
@@ -340,6 +458,8 @@ inline Network load_network(const Source &source, int64_t index, int unit_expone
         layer.kernel = kernel, layer.bias = bias, layer.column_norm = norm;
         for (size_t i = 0; i < num; i++) num_zeros += layer.weights[i] == 0;
         num_weights += num;
+        if (is_sparse) load_sparse(*sparse, kernel_shift, layer, norm, arena);
+        else if (net.has_runs && l > 0) layer.runs = runs_of(layer, arena);
         double frobenius = 0, bias_norm = 0;
         for (int j = 0; j < out; j++) {
             frobenius += norm[j];
@@ -348,7 +468,7 @@ inline Network load_network(const Source &source, int64_t index, int unit_expone
         }
         layer.frobenius = std::sqrt(frobenius) * (1 + 1e-9) + kFloor;
         layer.bias_norm = std::sqrt(bias_norm) * (1 + 1e-9) + kFloor;
-        const bool needs_spectral = l > 0 && l + 1 < source.num_layers;
+        const bool needs_spectral = l > 0 && l + 1 < source.num_layers && !net.has_runs;
         layer.spectral = needs_spectral ? spectral_bound(layer, layer.frobenius) : layer.frobenius;
         layer.slope = source.slopes + (is_output ? 0 : offsets[l]);
         layer.has_slopes = false, layer.steepest = 1;
@@ -364,7 +484,7 @@ inline Network load_network(const Source &source, int64_t index, int unit_expone
         before = shift;
         net.output_exponent = -static_cast<int>(std::clamp(shift, -4000.0, 4000.0));
     }
-    net.is_sparse = 4 * num_zeros > 3 * num_weights;
+    net.is_sparse = !net.has_runs && 4 * num_zeros > 3 * num_weights;
     return net;
 }
 
@@ -378,6 +498,11 @@ class Sparse {  // the weights that are not zero, unit by unit, each found when 
         std::unique_ptr<Column> &place = columns_[l][unit];
         if (!place) {
             place.reset(new Column);
+            if (layer.runs && layer.runs->column_offsets) {
+                const Runs &runs = *layer.runs;
+                for (int64_t k = runs.column_offsets[unit]; k < runs.column_offsets[unit + 1]; k++) place->emplace_back(runs.column_inputs[k], runs.column_weights[k]);
+                return *place;
+            }
             for (int i = 0; i < layer.in; i++) {
                 const double weight = layer.weights[static_cast<size_t>(i) * layer.out + unit];
                 if (weight != 0) place->emplace_back(i, weight);

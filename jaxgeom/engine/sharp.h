@@ -94,6 +94,44 @@ void sharp_rows(const Layer &layer, int n, const Input<N> *inputs, double *rows)
     }
 }
 
+// What one unit hands on through the runs of a kernel, added to functions of the next layer of the given stride: high
+// parts, low ones, and bounds of errors, to which `e` times the weights' sizes are added.
+template <int N>
+void add_sharp_runs(const Runs &all_runs, const Input<N> &input, double e, int stride, double *rows) {
+    for (int64_t r = all_runs.offsets[input.unit]; r < all_runs.offsets[input.unit + 1]; r++) {
+        const Run &run = all_runs.runs[r];
+        for (int j = 0; j < run.length; j += kLanes) {
+            const int num = run.length - j < kLanes ? run.length - j : kLanes;
+            double some[kLanes] = {};
+            if (num < kLanes) std::copy(run.weights + j, run.weights + j + num, some);
+            const Vec weight = load_from(num < kLanes ? some : run.weights + j);
+            Vec weight_high, weight_low;
+            split(weight, weight_high, weight_low);
+            double *to = rows + run.begin + j;
+            const auto read = [&](const double *from) {
+                double lanes[kLanes] = {};
+                if (num == kLanes) return load_from(from);
+                std::copy(from, from + num, lanes);
+                return load_from(lanes);
+            };
+            const auto write = [&](double *place, Vec value) {
+                if (num == kLanes) return store_at(place, value);
+                for (int k = 0; k < num; k++) place[k] = value[k];
+            };
+            for (int s = 0; s < N; s++) {
+                double high, low;
+                split(input.value[s].high, high, low);
+                const Vec product = weight * input.value[s].high, error = product_error(weight_high, weight_low, all(high), all(low), product);
+                const Vec before = read(to + s * stride), sum = before + product, part = sum - before;
+                const Vec rest = read(to + (N + s) * stride) + ((error + ((before - (sum - part)) + (product - part))) + weight * input.value[s].low);
+                const Vec total = sum + rest, share = total - sum;  // so that both parts stay apart
+                write(to + s * stride, total), write(to + (N + s) * stride, (sum - (total - share)) + (rest - share));
+            }
+            write(to + 2 * N * stride, read(to + 2 * N * stride) + magnitude(weight) * (e * 1.0001));
+        }
+    }
+}
+
 // The function of one unit, from those of the layer below in twice the precision (as sharp_rows has them) and the factors
 // by which that layer's activations follow from them. Returns the squares of what is added up.
 template <int N, class Factor>

@@ -14,6 +14,9 @@ typedef double Vec __attribute__((vector_size(32), aligned(32)));
 constexpr int kLanes = 4;
 inline Vec load(const double *p) { return *reinterpret_cast<const Vec *>(p); }
 inline void store(double *p, Vec v) { *reinterpret_cast<Vec *>(p) = v; }
+typedef double LooseVec __attribute__((vector_size(32), aligned(8)));
+inline Vec load_from(const double *p) { return *reinterpret_cast<const LooseVec *>(p); }  // anywhere
+inline void store_at(double *p, Vec v) { *reinterpret_cast<LooseVec *>(p) = v; }
 inline Vec all(double x) { return Vec{x, x, x, x}; }
 
 typedef int64_t Ints __attribute__((vector_size(32), aligned(32)));

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int64, UInt8
 
 from jaxgeom.engine.library import Network, interruptible, loaded, pointer
+from jaxgeom.host.sparse import SparseKernel
 
 
 class Spaces(NamedTuple):
@@ -48,7 +49,7 @@ class Spaces(NamedTuple):
 
 
 def count_in_box(
-    arrays: Sequence[Array | np.ndarray],
+    arrays: Sequence[Array | np.ndarray | SparseKernel],
     slopes: Float[np.ndarray, " units"],
     low: Float[np.ndarray, " dim"],
     high: Float[np.ndarray, " dim"],
@@ -87,7 +88,7 @@ def count_in_box(
 
 
 def spaces(
-    arrays: Sequence[Array | np.ndarray],
+    arrays: Sequence[Array | np.ndarray | SparseKernel],
     slopes: Float[np.ndarray, " units"],
     low: Float[np.ndarray, " dim"],
     high: Float[np.ndarray, " dim"],

@@ -11,7 +11,7 @@ A population is the same tuple with a leading axis on every array.
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -22,15 +22,22 @@ from jaxgeom._reprs import readable
 from jaxgeom._typing import MATRIX, Params
 from jaxgeom.host.contract import times
 from jaxgeom.host.given import as_array, as_float64, is_plain
+from jaxgeom.host.sparse import SparseKernel, as_sparse, is_sparse, stored
 from jaxgeom.networks.same_network import check_computes
+
+if TYPE_CHECKING:
+    Kernel: TypeAlias = Float[Array | np.ndarray, "*networks in out"]
+else:  # or a sparse kernel
+    Kernel = Any
 
 
 @readable
 class Dense(NamedTuple):
     """One affine layer, ``x @ kernel + bias``, and what follows it. A population has a leading axis on all arrays."""
 
-    kernel: Float[Array | np.ndarray, "*networks in out"]
-    """Weights, one column a unit."""
+    kernel: Kernel
+    """Weights (*networks, in, out), one column a unit; of single networks, where most are zero, also as
+    ``scipy.sparse.csr_array``."""
     bias: Float[Array | np.ndarray, "*networks out"]
     """One offset a unit."""
     slope: Float[Array | np.ndarray, "*networks out"] | None = None
@@ -84,18 +91,22 @@ def forward(layers: Layers, x: Float[Array | np.ndarray, "points in"]) -> Forwar
     pre_activations, activations = [], []
     with jax.enable_x64(True):
         x = jnp.asarray(as_array(x, "points"))
-        layers = check_layers(layers, dim=x.shape[-1] if x.ndim else None)
+        layers = check_layers(layers, dim=x.shape[-1] if x.ndim else None, keep_sparse=True)
         if np.ndim(layers[0].bias) != 1 or x.ndim != MATRIX:
             raise ValueError(
                 "forward takes one network and points of shape (points, in), but the layers have leading axes "
                 f"{np.shape(layers[0].bias)[:-1]}, and the points shape {x.shape}. For populations, use jax.vmap."
             )
         for layer in layers[:-1]:
-            pre_activations.append(times(x, layer.kernel) + layer.bias)
+            pre_activations.append(_product(x, layer.kernel) + layer.bias)
             x = activated(pre_activations[-1], layer.slope)
             activations.append(x)
-        output = times(x, layers[-1].kernel) + layers[-1].bias
+        output = _product(x, layers[-1].kernel) + layers[-1].bias
     return Forward(output, tuple(pre_activations), tuple(activations))
+
+
+def _product(x: Array, kernel: Any) -> Array:
+    return jnp.asarray(np.asarray(x) @ kernel) if isinstance(kernel, SparseKernel) else times(x, kernel)
 
 
 def activated(
@@ -204,7 +215,7 @@ def _layers_of(named: list[tuple[str, str, Dense]]) -> Layers:
     return check_layers(tuple(layers))
 
 
-def with_activation(layers: Layers, activation: Activation | None) -> Layers:
+def with_activation(layers: Layers, activation: Activation | None, *, keep_sparse: bool = False) -> Layers:
     """The layers with the slopes of an activation that is given beside them.
 
     Hard tanh, with its two kinks, is relu(z + 1) - relu(z - 1) - 1, and maxout of two pieces is relu(a - b) + b:
@@ -217,6 +228,7 @@ def with_activation(layers: Layers, activation: Activation | None) -> Layers:
             kinks at -1, then those of the kinks at 1) or "maxout" (units n and n + width/2 are the two pieces; a
             layer of the differences, which cut, and then the second pieces, which do not). None for what the layers
             say themselves.
+        keep_sparse: leave sparse kernels as they are.
 
     Raises:
         ValueError: for other activations, or a wrong number of them, maxout with an odd width, or layers that have
@@ -224,7 +236,7 @@ def with_activation(layers: Layers, activation: Activation | None) -> Layers:
         TypeError: for anything that is neither a name nor a number.
     """
     if activation is None:
-        return check_layers(layers)
+        return check_layers(layers, keep_sparse=keep_sparse)
     is_network = not isinstance(layers, Mapping) and isinstance(layers, tuple | list) and layers
     if not (is_network and "maxout" in (activation if isinstance(activation, list | tuple) else [activation])):
         layers = check_layers(layers)  # those for maxout fit when they are rewritten
@@ -296,12 +308,13 @@ def _slope(activation: Any) -> float:
     return float(activation)
 
 
-def check_layers(layers: Any, *, dim: int | None = None) -> Layers:
+def check_layers(layers: Any, *, dim: int | None = None, keep_sparse: bool = False) -> Layers:
     """Check that the shapes of a network (or population) fit together.
 
     Args:
         layers: a tuple of :class:`Dense`, or of tuples ``(kernel, bias)`` or ``(kernel, bias, slope)``.
         dim: if given, the input dimension that is needed.
+        keep_sparse: leave sparse kernels as they are; else they become dense arrays, if these are not too large.
 
     Returns:
         The layers, as a tuple of :class:`Dense` with NumPy or JAX arrays.
@@ -315,7 +328,7 @@ def check_layers(layers: Any, *, dim: int | None = None) -> Layers:
             f"a network is a tuple of jaxgeom.Dense(kernel, bias), but {type(layers).__name__} was given. "
             "Use jaxgeom.layers_of(params)."
         )
-    checked = as_arrays(layers)
+    checked = as_arrays(layers, keep_sparse=keep_sparse)
     width = dim
     leading = checked[0].kernel.shape[:-2]
     for index, (kernel, bias, _) in enumerate(checked):
@@ -338,8 +351,9 @@ def check_layers(layers: Any, *, dim: int | None = None) -> Layers:
     return checked
 
 
-def as_arrays(layers: Any) -> Layers:
-    """The layers with arrays of real numbers for whatever was given; see :func:`jaxgeom.host.given.as_array`."""
+def as_arrays(layers: Any, *, keep_sparse: bool = False) -> Layers:
+    """The layers with arrays of real numbers for whatever was given; see :func:`jaxgeom.host.given.as_array`, and
+    :func:`check_layers` for sparse kernels."""
     if any(not isinstance(layer, tuple | list) or len(layer) not in (2, 3) for layer in layers):
         raise TypeError("every layer must be a jaxgeom.Dense(kernel, bias), or a Dense(kernel, bias, slope).")
     found = []
@@ -348,7 +362,11 @@ def as_arrays(layers: Any) -> Layers:
             found.append(layer)  # as it is, in a tenth of the time
             continue
         kernel, bias, *rest = layer
-        kernel, bias = as_array(kernel, f"the kernel of layer {index}"), as_array(bias, f"the bias of layer {index}")
+        if is_sparse(kernel):
+            kernel = as_sparse(kernel) if keep_sparse else np.asarray(as_sparse(kernel))
+        else:
+            kernel = as_array(kernel, f"the kernel of layer {index}")
+        bias = as_array(bias, f"the bias of layer {index}")
         found.append(Dense(kernel, bias, _slopes_of_units(rest[0], bias.shape, index) if rest else None))
     return tuple(found)
 
@@ -398,6 +416,7 @@ def first_nonfinite_layer(layers: Layers) -> int | None:
     """Index of the first layer with NaN or infinite weights or slopes, or None. Tracers count as finite."""
     for index, layer in enumerate(layers):
         arrays = [array for array in jax.tree.leaves(layer) if not isinstance(array, jax.core.Tracer)]
+        arrays = [weights for array in arrays for weights in (stored(array) if is_sparse(array) else [array])]
         if not all(np.isfinite(np.asarray(array)).all() for array in arrays):
             return index
     return None

@@ -16,6 +16,7 @@ from jaxgeom._reprs import readable
 from jaxgeom._typing import PAIR, PLANE
 from jaxgeom.domains import Polygon, polygon
 from jaxgeom.host.given import as_float64, float64_of, points_of
+from jaxgeom.host.sparse import SparseKernel
 from jaxgeom.networks.layers import Dense, Layers, check_layers
 
 _ROUNDING = 1e-10
@@ -105,8 +106,10 @@ def on_plane(layers: Layers, plane: Plane) -> Layers:
         >>> part[0].kernel.shape, bool(jg.count_regions(part, jg.whole_plane()).count <= jg.zaslavsky(8, 2))
         ((2, 8), True)
     """
-    layers = check_layers(layers, dim=len(plane.origin))
-    kernel, bias = (np.asarray(as_float64(array)) for array in (layers[0].kernel, layers[0].bias))
+    layers = check_layers(layers, dim=len(plane.origin), keep_sparse=True)
+    kernel, bias = layers[0].kernel, np.asarray(as_float64(layers[0].bias))
+    if not isinstance(kernel, SparseKernel):
+        kernel = np.asarray(as_float64(kernel))
     return (Dense(plane.directions @ kernel, plane.origin @ kernel + bias, layers[0].slope), *layers[1:])
 
 

@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -225,6 +225,9 @@ def _encoder(path: Path, size: tuple[int, int], rate: float) -> Iterator[IO[byte
             process.kill()
             process.wait()
             raise
+        finally:
+            with suppress(OSError):  # of a process that has ended
+                process.stdin.close()
         if status:
             complaints.seek(0)
             raise ValueError(f"ffmpeg could not write {str(path)!r}: {complaints.read().decode(errors='replace')}")

@@ -22,6 +22,7 @@ from jaxgeom._typing import PLANE
 from jaxgeom.domains import Box, ProjectiveDomain
 from jaxgeom.engine import library, spaces
 from jaxgeom.host.memory import free_memory, in_words
+from jaxgeom.host.sparse import SparseKernel, on_host
 from jaxgeom.networks.layers import Dense, Layers, slope_of
 from jaxgeom.regions.complex import PlanarComplex, unbounded_faces, without_artificial_edges
 from jaxgeom.regions.exact_plane import complex_of_cells, exact_cells
@@ -65,8 +66,10 @@ def with_one_axis(layers: Layers) -> Layers:
     leading = layers[0].bias.ndim - 1
     num = math.prod(layers[0].bias.shape[:-1])
 
-    def flat(array: Array | np.ndarray) -> np.ndarray:
-        array = np.asarray(array)
+    def flat(array: Any) -> Any:
+        array = on_host(array)
+        if isinstance(array, SparseKernel) and leading:
+            return array
         return array.reshape(num, *array.shape[leading:]) if leading else array[None]
 
     flattened: Layers = jax.tree.map(flat, layers)
@@ -103,9 +106,7 @@ def cell_counts(
     return counts, degenerate
 
 
-def _counts(
-    arrays: list[np.ndarray], slopes: np.ndarray, start: ProjectiveDomain | Box
-) -> tuple[np.ndarray, np.ndarray]:
+def _counts(arrays: list[Any], slopes: np.ndarray, start: ProjectiveDomain | Box) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(start, Box):
         return spaces.count_in_box(arrays, slopes, *start)
     return library.count(arrays, slopes, *start)
@@ -233,9 +234,9 @@ def by_slopes(networks: Layers) -> Iterator[tuple[Sequence[int] | np.ndarray, np
         yield finite[group.ravel() == number], slopes
 
 
-def weights_of(networks: Layers, members: Sequence[int] | np.ndarray | None = None) -> list[np.ndarray]:
+def weights_of(networks: Layers, members: Sequence[int] | np.ndarray | None = None) -> list[Any]:
     """Kernels and biases in turn; of some members, or of all."""
-    arrays = [np.asarray(array) for kernel, bias, _ in networks for array in (kernel, bias)]
+    arrays = [on_host(array) for kernel, bias, _ in networks for array in (kernel, bias)]
     return arrays if members is None or isinstance(members, range) else [array[members] for array in arrays]
 
 

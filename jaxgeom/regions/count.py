@@ -116,7 +116,7 @@ def count_regions(
         small = small_count(layers, start)
         if small is not None:
             return RegionCounts(np.array(small[0]), np.array(small[1]))
-    network = check_inputs(with_activation(layers, activation), start)
+    network = check_inputs(with_activation(layers, activation, keep_sparse=True), start)
     options: dict[str, Any] = {"kind": kind, "cut_output": cut_output, "min_area": min_area}
     if any(isinstance(array, Tracer) for layer in network for array in layer):
         if not is_rewriting(activation):

@@ -12,6 +12,7 @@ from jaxgeom._typing import MATRIX
 from jaxgeom.domains import Box, PlanarDomain, Polygon, ProjectiveDomain, WholePlane, exact_domain
 from jaxgeom.host.chunks import check_chunk_size
 from jaxgeom.host.given import check_positive
+from jaxgeom.host.sparse import on_host
 from jaxgeom.networks.layers import Activation, Dense, Layers, check_finite, with_activation
 from jaxgeom.regions.cells import cell_counts, check_inputs, complexes, complexes_at_once, with_one_axis
 from jaxgeom.regions.complex import PlanarComplex
@@ -85,7 +86,7 @@ def enumerate_regions(
     if max_regions is not None:
         check_positive("max_regions", max_regions)
     start = exact_domain(domain)
-    network = tuple(Dense(*map(_as_numpy, layer)) for layer in with_activation(layers, activation))
+    network = tuple(Dense(*map(on_host, layer)) for layer in with_activation(layers, activation, keep_sparse=True))
     if network[0].bias.ndim != 1:
         raise ValueError(
             f"one network is needed, but the layers have leading axes {np.shape(network[0].bias)[:-1]}. Take one "
@@ -112,10 +113,6 @@ def enumerate_regions(
     gradient, intercept = np.full_like(found.gradient, np.nan), np.full_like(found.intercept, np.nan)
     found = found._replace(gradient=gradient, intercept=intercept, complete=False)
     return found._replace(outputs=np.full_like(found.outputs, np.nan)) if isinstance(found, PlanarComplex) else found
-
-
-def _as_numpy(array: Any) -> Any:
-    return array if array is None else np.asarray(array)
 
 
 def _complexes(networks: Layers, start: ProjectiveDomain | Box) -> Sequence[PlanarComplex | SpatialComplex | None]:
@@ -194,13 +191,13 @@ def complexes_by_chunks(
     """:func:`enumerate_population` chunk by chunk, of which one is held at a time."""
     check_chunk_size(chunk_size)
     start = exact_domain(domain)
-    layers = check_inputs(with_activation(layers, activation), start)
+    layers = check_inputs(with_activation(layers, activation, keep_sparse=True), start)
     if np.ndim(layers[0].bias) != MATRIX:
         raise ValueError(
             f"a population with one leading axis is needed, but the biases have shape {np.shape(layers[0].bias)}."
         )
     num, size = len(layers[0].bias), chunk_size or complexes_at_once(layers)
-    networks = jax.tree.map(np.asarray, layers)
+    networks = jax.tree.map(on_host, layers)
     with tqdm(total=num, unit="net", desc=progress if isinstance(progress, str) else None, disable=not progress) as bar:
         for first in range(0, num, size):
             cut = jax.tree.map(lambda array, first=first: array[first : first + size], networks)

@@ -4,6 +4,7 @@ from jaxgeom.study.labels import from_xarray, to_xarray
 from jaxgeom.study.measurements import (
     Measurement,
     accuracy_on,
+    all_right,
     boundary_lengths,
     critical_points,
     decision_surfaces,
@@ -25,6 +26,7 @@ __all__ = [
     "Measurement",
     "Study",
     "accuracy_on",
+    "all_right",
     "boundary_lengths",
     "critical_points",
     "decision_surfaces",

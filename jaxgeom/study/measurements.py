@@ -94,6 +94,15 @@ def accuracy_on(split: str = "train", is_right: Loss = right_by_outputs) -> Meas
     )
 
 
+def all_right(split: str = "train", is_right: Loss = right_by_outputs) -> Callable[..., Array]:
+    """Whether all points of the "train" or the "test" split are right: until when a study draws networks anew."""
+
+    def are_right(apply: Apply, params: Params, data: Dataset) -> Array:
+        return jnp.all(is_right(apply(params, data.x), data.y))
+
+    return _on(split, are_right, False)
+
+
 def exact_regions(domain: PlanarDomain, *, kind: str = "activation", min_area: float | None = None) -> Measurement:
     """Exact numbers of linear regions by :func:`jaxgeom.count_regions`: of all members at all steps in one call.
 

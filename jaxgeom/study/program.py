@@ -21,6 +21,7 @@ from jaxgeom.study.layout import SEED, Group, Layout
 from jaxgeom.study.measurements import Measurement
 from jaxgeom.study.missing import or_nan
 from jaxgeom.training.fit import fit
+from jaxgeom.training.loop import NEVER
 
 
 class Recipe(NamedTuple):
@@ -38,6 +39,8 @@ class Recipe(NamedTuple):
     outputs: int | None
     key: int
     measure: dict[str, Measurement]
+    until: Callable[..., Any] | None
+    max_tries: int
 
 
 SPECIAL = ("key", "features", "widths")
@@ -64,7 +67,8 @@ def available_names(recipe: Recipe, layout: Layout, *, is_of_population: bool) -
 
 def check_measurements(recipe: Recipe, layout: Layout) -> None:
     """Raise a ValueError, before anything is trained, for measurements of what the study does not have."""
-    for name, measurement in recipe.measure.items():
+    until = {} if recipe.until is None else {"until": Measurement(recipe.until)}
+    for name, measurement in (recipe.measure | until).items():
         needed = [n for n, is_needed in named_arguments(measurement.function).items() if is_needed]
         available = available_names(recipe, layout, is_of_population=measurement.is_of_population)
         missing = [item for item in needed if item not in available]
@@ -100,7 +104,8 @@ def _lacks(what: str, missing: Sequence[str], available: Sequence[str]) -> str:
 
 def check_axes_are_used(recipe: Recipe, names: Sequence[str]) -> None:
     """Raise unless every axis and setting reaches the model, the data, the optimizer or a measurement."""
-    parts = [recipe.model, recipe.data, recipe.test, recipe.optimizer, *(m.function for m in recipe.measure.values())]
+    parts = [recipe.model, recipe.data, recipe.test, recipe.optimizer, recipe.until]
+    parts += [measurement.function for measurement in recipe.measure.values()]
     taken = {name for part in parts if _is_function(part) for name in named_arguments(part)}
     unused = [name for name in names if name not in taken]
     if unused:
@@ -112,7 +117,7 @@ def check_axes_are_used(recipe: Recipe, names: Sequence[str]) -> None:
 
 
 def member_function(recipe: Recipe, group: Group, *, is_outline: bool = False) -> Callable[..., dict[str, PyTree]]:
-    """A pure function ``(seed, widths, settings)`` of one member.
+    """A pure function ``(seed, widths, settings)`` of one member, or ``(seed, widths, settings, number of the try)``.
 
     Args:
         recipe: what all members have in common.
@@ -120,20 +125,24 @@ def member_function(recipe: Recipe, group: Group, *, is_outline: bool = False) -
         is_outline: leave out the training, which takes time to trace and does not change the shapes of the result.
 
     Its result has "measured", the variables of all measurements of one network with a leading axis (steps), "params"
-    with the same axis if a measurement of the population needs them, and "diverged_step".
+    with the same axis if a measurement of the population needs them, "diverged_step" and, if networks are drawn anew,
+    "is_solved".
     """
     outputs = None if group.hidden is None else _num_outputs(recipe, group)
 
-    def run(seed: Array, widths: Array | None, traced: dict[str, Array]) -> dict[str, PyTree]:
+    def run(
+        seed: Array, widths: Array | None, traced: dict[str, Array], number: Array | None = None
+    ) -> dict[str, PyTree]:
         settings = group.static | traced
         key, data_key = jax.random.split(jax.random.fold_in(jax.random.key(recipe.key), seed))
+        key = key if number is None else jax.random.fold_in(key, number)
         train, test = _data(recipe, settings, data_key)
         model = _model(recipe, group, train, outputs, widths, settings)
         if recipe.optimizer is None or is_outline:
             initial = model.init(key)
             num_steps = len(recipe.at_steps)
             snapshots = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (num_steps, *leaf.shape)), initial)
-            diverged_step = jnp.int32(-1)
+            last, diverged_step = initial, jnp.int32(NEVER)
         else:
             optimizer = recipe.optimizer
             if _is_function(optimizer):
@@ -149,7 +158,8 @@ def member_function(recipe: Recipe, group: Group, *, is_outline: bool = False) -
                 record=None,
                 snapshot_steps=recipe.at_steps,
             )
-            snapshots, diverged_step, initial = result.snapshots, result.diverged_step, result.initial_params
+            snapshots, last, initial = result.snapshots, result.params, result.initial_params
+            diverged_step = result.diverged_step
         available = settings | {"apply": model.apply, "initial_params": initial, "seed": seed}
         data = {"train": train, "test": test, "loss": recipe.loss}
         available |= {name: part for name, part in data.items() if part is not None}
@@ -166,6 +176,9 @@ def member_function(recipe: Recipe, group: Group, *, is_outline: bool = False) -
         found: dict[str, PyTree] = {"measured": jax.lax.map(measured, snapshots)}
         if any(measurement.is_of_population for measurement in recipe.measure.values()):
             found["params"] = snapshots
+        if recipe.until is not None:
+            is_solved = _measured("until", Measurement(recipe.until), last, available)
+            found["is_solved"] = jnp.asarray(is_solved, bool) & (diverged_step == NEVER)
         return found | {"diverged_step": diverged_step}
 
     return run

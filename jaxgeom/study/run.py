@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from jaxgeom.host.chunks import map_chunks, num_workers
+from jaxgeom.host.given import check_positive
 from jaxgeom.host.processes import process, wait_for_all
 from jaxgeom.host.programs import for_population
 from jaxgeom.host.sizes import LANES, fitting, round_up, size_of_chunks
@@ -44,12 +46,17 @@ from jaxgeom.study.program import (
 from jaxgeom.study.result import Part, Study, labelled, read_part, save
 from jaxgeom.study.versions import PYTHON, versions
 from jaxgeom.training.fit import Loss
+from jaxgeom.training.population import repeat_until_solved
 
 _CHUNK_BYTES = 2**27
 """Results of a chunk's programs, snapshots included."""
 _SAVED_TOGETHER, _MOST_TOGETHER = 512, 8192
 """Networks of a chunk, unless one program computes more of them at once; and the most that it does."""
 _DIVERGED = "diverged_step"
+_OF_TRIES = {
+    "is_solved": {"units": "1", "meaning": "whether the last try is what networks were drawn anew for"},
+    "tries": {"units": "1", "meaning": "initialisations used"},
+}  # variables of studies that draw networks anew
 _JAX = ("enable_x64", "default_matmul_precision", "default_prng_impl", "threefry_partitionable")
 """Settings of JAX that decide the numbers."""
 _Arrays = dict[str, np.ndarray]
@@ -80,6 +87,8 @@ def run_study(
     outputs: int | None = None,
     key: int = 0,
     static: Sequence[str] = (),
+    until: Callable[..., Any] | None = None,
+    max_tries: int = 100,
     out: str | os.PathLike[str] | None = None,
     chunk_size: int | None = None,
     any_versions: bool = False,
@@ -118,6 +127,10 @@ def run_study(
             ``binary_cross_entropy``).
         key: seed of the whole study.
         static: axes of numbers that are Python numbers for the functions that take them.
+        until: networks are drawn and trained anew until this pure function of the trained network holds, such as
+            :func:`jaxgeom.study.all_right`; it takes arguments like a measurement. The variables ``is_solved`` and
+            ``tries`` say how that went, and all others are measured of the last try.
+        max_tries: networks for which it still does not hold after so many tries stay as they are.
         out: directory of the study, created if need be.
         chunk_size: networks that are saved together; by default by memory, at most 512 on CPUs.
         any_versions: go on with a study that was begun with other versions of Python or of packages, or on another kind
@@ -131,7 +144,7 @@ def run_study(
         TypeError: for measurements that are no functions, and arguments of another kind than described.
         OSError: if the directory cannot be written, or another process works on it.
     """
-    _check_kinds(measure, at_steps, num_epochs, batch_size, inputs, outputs, key, chunk_size)
+    _check_kinds(measure, at_steps, num_epochs, batch_size, inputs, outputs, key, chunk_size, until, max_tries)
     taken = named_arguments(model) if callable(model) else {}
     layout = layout_of(axes, static, has_architecture="features" in taken)
     recipe = Recipe(
@@ -147,14 +160,17 @@ def run_study(
         outputs,
         operator.index(key),
         {name: as_measurement(item) for name, item in measure.items()},
+        until,
+        max_tries,
     )
     _check(recipe, layout, out)
     groups = groups_of(layout, is_padded="widths" in taken)
     found = Found(set(), [])
+    without = ("until", "max_tries") if until is None else ()
     description = {
         "axes": {name: _described_axis(layout, name, found) for name in layout.values},
         "settings": described(layout.fixed, found),
-        **{name: described(value, found) for name, value in recipe._asdict().items()},
+        **{name: described(value, found) for name, value in recipe._asdict().items() if name not in without},
         "static": sorted(static),
         "chunk_size": chunk_size,
         "jax": {name: getattr(jax.config, f"jax_{name}") for name in _JAX},
@@ -199,8 +215,20 @@ def run_study(
 
 
 def _check_kinds(
-    measure: Any, at_steps: Any, num_epochs: Any, batch_size: Any, inputs: Any, outputs: Any, key: Any, chunk_size: Any
+    measure: Any,
+    at_steps: Any,
+    num_epochs: Any,
+    batch_size: Any,
+    inputs: Any,
+    outputs: Any,
+    key: Any,
+    chunk_size: Any,
+    until: Any,
+    max_tries: Any,
 ) -> None:
+    if until is not None and not callable(until):
+        raise TypeError(f"until must be a function of arguments such as params, but {until!r} was given.")
+    check_positive("max_tries", max_tries)
     if not isinstance(measure, Mapping):
         raise TypeError(f"measure must be a dictionary of measurements by name, but {measure!r} was given.")
     if isinstance(at_steps, str) or not np.iterable(at_steps) or not all(map(_is_integer, at_steps)):
@@ -238,7 +266,8 @@ def _check(recipe: Recipe, layout: Layout, out: Any) -> None:
     for name in recipe.measure:
         if not _is_name(name):
             raise ValueError(f"measurements have names without slashes, such as 'regions', but {name!r} was given.")
-    taken = {"step", _DIVERGED, *layout.values} & set(recipe.measure) | {"step", "params"} & set(layout.values)
+    own = {_DIVERGED} if recipe.until is None else {_DIVERGED, *_OF_TRIES}
+    taken = {"step", *own, *layout.values} & set(recipe.measure) | {"step", "params", *own} & set(layout.values)
     if taken:
         raise ValueError(f"the names {sorted(taken)} are used for axes or by the study itself; choose others.")
     reserved = {"is_finished"} & set(recipe.measure)
@@ -285,6 +314,8 @@ def _new_manifest(
             variables[f"{name}_{detail}"] = variables[name] | {"units": units, "meaning": meaning}
     meaning = "training step that met NaN or infinity, after which a network stays as it was; -1 if none"
     variables[_DIVERGED] = {"dims": (), "units": "steps", "meaning": meaning, "has_steps": False}
+    if recipe.until is not None:
+        variables |= {name: about | {"dims": (), "has_steps": False} for name, about in _OF_TRIES.items()}
     found: dict[str, Any] = {
         "description": description,
         "versions": with_versions,
@@ -309,7 +340,7 @@ def _sizes(recipe: Recipe, layout: Layout, group: Group, chunk_size: int | None)
     least = least_bytes(group.hidden or ())  # known before the network is looked at, which takes time for wide ones
     check_network(group.hidden or (), least, least * len(recipe.at_steps))
     shapes = outline(recipe, group)
-    taken = [name for name in shapes["measured"] if name in layout.values or name in ("step", _DIVERGED)]
+    taken = [name for name in shapes["measured"] if name in layout.values or name in ("step", _DIVERGED, *_OF_TRIES)]
     if taken:
         raise ValueError(
             f"a measurement gives the variable {taken[0]!r}, which is the name of an axis; choose another."
@@ -428,12 +459,18 @@ def _computed(
     for start in range(0, len(chunks), at_once):
         some = chunks[start : start + at_once]
         rows = np.concatenate([np.arange(chunk.rows.start, chunk.rows.stop) for chunk in some])
-        results = map_chunks(program, arguments(group, rows), chunk_size=batch, any_length=True)
+        if recipe.until is None:
+            results = map_chunks(program, arguments(group, rows), chunk_size=batch, any_length=True)
+        else:
+            tried = repeat_until_solved(
+                program, arguments(group, rows), itemgetter("is_solved"), max_tries=recipe.max_tries, chunk_size=batch
+            )
+            results = tried.results | {"tries": tried.tries}
         begin = 0
         for chunk in some:
             stop = begin + chunk.rows.stop - chunk.rows.start
             part = jax.tree.map(lambda array, place=slice(begin, stop): array[place], results)
-            variables = {**part["measured"], _DIVERGED: part["diverged_step"]}
+            variables = part["measured"] | {name: part[name] for name in (_DIVERGED, *_OF_TRIES) if name in part}
             if "params" in part:
                 seed, _, traced = arguments(group, chunk.rows)
                 join(

@@ -174,8 +174,8 @@ def save_chunk(directory: Path, number: int, study: str, arrays: Mapping[str, np
 def load_chunk(directory: Path, number: int, study: str) -> dict[str, np.ndarray] | None:
     """A finished chunk, or None if there is none, or it is not as it was saved."""
     try:
-        with np.load(chunk_path(directory, number)) as file:
-            arrays = dict(file)
+        with open(chunk_path(directory, number), "rb") as file, np.load(file) as archive:
+            arrays = dict(archive)
         written = arrays.pop(CHECKSUM).tobytes().hex()
     except FileNotFoundError:
         return None

@@ -8,6 +8,7 @@ the XOR study: train, and draw a new network where that failed, up to a number o
 import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import jax
@@ -265,55 +266,115 @@ def fit_until_solved(
     demand = _demand(trial, keys[0])
     # A quarter of the networks, since each round takes whole chunks, and the last rounds have few networks.
     chunk_size = min(chunk_size or demand.chunk_size(round_up(num, 4) // 4), num)
-    program = _program(_try_of(trial))
-    tries = np.zeros(num, np.int64)
-    is_solved, is_first = np.zeros(num, bool), np.zeros(num, bool)
+
+    def solved(tried: Tried) -> Solved:
+        params, initial_params, _, diverged = tried.results
+        rate = tried.first_try_rate
+        error = np.sqrt(rate * (1 - rate) / tried.num_tried)
+        return Solved(params, initial_params, tried.is_solved, tried.tries, diverged, rate, error)
+
+    try:
+        program = _program(_try_of(trial))
+        tried = repeat_until_solved(
+            program,
+            (keys,),
+            attrgetter("is_solved"),
+            max_tries=max_tries,
+            chunk_size=chunk_size,
+            at_once=demand.at_once,
+            progress=progress,
+        )
+    except Interrupted as stopped:
+        stopped.results = None if stopped.results is None else solved(stopped.results)
+        raise
+    return solved(tried)
+
+
+@readable
+class Tried(NamedTuple):
+    """Networks at the end of :func:`repeat_until_solved`."""
+
+    results: PyTree
+    """Of the last try of each, NumPy arrays with a leading axis (networks)."""
+    is_solved: Bool[np.ndarray, " networks"]
+    """Whether the last try solved the task."""
+    tries: Int[np.ndarray, " networks"]
+    """Tries used."""
+    first_try_rate: Float[np.ndarray, ""]
+    """Fraction of the networks that were tried which their first try solved."""
+    num_tried: int
+    """Networks that were tried at least once."""
+
+
+def repeat_until_solved(
+    program: Callable[[Any], PyTree],
+    population: tuple[PyTree, ...],
+    solved_of: Callable[[PyTree], Array],
+    *,
+    max_tries: int,
+    chunk_size: int,
+    at_once: int | None = None,
+    progress: bool | str = False,
+) -> Tried:
+    """Networks tried until they solve their task, in rounds of whole chunks, so that one program serves all rounds.
+
+    Args:
+        program: of ``(*population, number)`` for a chunk of networks, with the number of the try of each from 0.
+        population: pytrees of arrays with a leading axis (networks).
+        solved_of: which tries solved the task, among the results of the program.
+        max_tries: of each network.
+        chunk_size: networks computed at once.
+        at_once: chunks in flight on each device, as for :func:`jaxgeom.map_chunks`.
+        progress: show a progress bar; a string is its title.
+
+    Raises:
+        Interrupted: after Ctrl-C; its ``members`` are the networks that are solved or out of tries, and its ``results``
+            theirs, a :class:`Tried`.
+    """
+    num = len(jax.tree.leaves(population)[0])
+    tries, is_solved, is_first = np.zeros(num, np.int64), np.zeros(num, bool), np.zeros(num, bool)
     pending = np.arange(num)
     last: list[PyTree] = []
 
-    def take(members: np.ndarray, results: PyTree) -> None:
-        """The results of the next try of some members."""
-        if not last:
-            last.append(jax.tree.map(lambda leaf: np.zeros((num, *leaf.shape[1:]), leaf.dtype), results))
-        jax.tree.map(lambda array, new: array.__setitem__(members, new), last[0], results)
-        is_solved[members] = results.is_solved
-        is_first[members] = results.is_solved & (tries[members] == 0)
-        tries[members] += 1
-
     def take_round(slots: np.ndarray, results: PyTree) -> None:
         """The results of the slots of a round that are finished: first tries first, each of them once."""
+        if not last:
+            last.append(jax.tree.map(lambda leaf: np.zeros((num, *leaf.shape[1:]), leaf.dtype), results))
+        has_solved = np.asarray(solved_of(results), bool)
         for start in range(0, int(slots[-1]) + 1, len(pending)):
             places = np.flatnonzero((slots >= start) & (slots < start + len(pending)))
-            members = pending[slots[places] - start]
-            is_next = ~is_solved[members] & (tries[members] == numbers[slots[places]]) & (tries[members] < max_tries)
-            if is_next.any():
-                take(members[is_next], jax.tree.map(lambda leaf: leaf[places[is_next]], results))  # noqa: B023
+            is_next = ~is_solved[members[slots[places]]] & (tries[members[slots[places]]] == numbers[slots[places]])
+            places = places[is_next & (numbers[slots[places]] < max_tries)]
+            own = members[slots[places]]
+            jax.tree.map(lambda array, new: array.__setitem__(own, new[places]), last[0], results)  # noqa: B023
+            is_solved[own] = has_solved[places]
+            is_first[own] = has_solved[places] & (tries[own] == 0)
+            tries[own] += 1
 
-    def solved(members: np.ndarray) -> Solved:
-        params, initial_params, _, diverged = jax.tree.map(lambda leaf: leaf[members], last[0])
-        rate = np.mean(is_first[tries > 0])
-        error = np.sqrt(rate * (1 - rate) / np.sum(tries > 0))
-        return Solved(params, initial_params, is_solved[members], tries[members], diverged, np.asarray(rate), error)
+    def tried(done: np.ndarray) -> Tried:
+        results = jax.tree.map(lambda leaf: leaf[done], last[0])
+        rate = np.asarray(np.mean(is_first[tries > 0]))
+        return Tried(results, is_solved[done], tries[done], rate, int(np.sum(tries > 0)))
 
     title = progress if isinstance(progress, str) else None
     with tqdm(total=num, unit="net", desc=title, disable=not progress) as bar:
         while len(pending):
-            # Whole chunks, so that one program serves every round; room that is left is for the tries after the next.
+            # Room that is left in whole chunks is for the tries after the next one.
             slots = np.arange(round_up(len(pending), chunk_size))
             members = pending[slots % len(pending)]
             numbers = tries[members] + slots // len(pending)
-            population = (keys[members], numbers.astype(np.uint32))
+            given = (*jax.tree.map(lambda leaf: leaf[members], population), numbers.astype(np.uint32))  # noqa: B023
             try:
-                results = map_chunks(program, population, chunk_size=chunk_size, at_once=demand.at_once)
+                found = map_chunks(program, given, chunk_size=chunk_size, at_once=at_once)
             except Interrupted as stopped:
                 if stopped.results is not None:
                     take_round(stopped.members, stopped.results)
                 done = np.flatnonzero(is_solved | (tries == max_tries))
-                raise interrupted([done], num, solved(done) if len(done) else None) from None
-            take_round(slots, results)
+                raise interrupted([done], num, tried(done) if len(done) else None) from None
+            take_round(slots, found)
             pending = np.flatnonzero(~is_solved & (tries < max_tries))
             bar.update(num - len(pending) - bar.n)
-    return solved(np.arange(num))
+    return tried(np.arange(num))
 
 
 def default_chunk_size(run: Callable[..., PyTree], *member: PyTree, num: int) -> int:

@@ -293,6 +293,38 @@ def largest(tape: Tape, values: Values, groups: np.ndarray, name: str) -> Values
     return select(values, members[:, 0].reshape(shape))
 
 
+def below_relu(tape: Tape, values: Values, pooled: Callable[[Values], Values]) -> Values:
+    """Maxima of numbers. Those of ReLUs are the ReLU of the maxima, the same function with fewer kinks: of two units
+    that are off, the difference would be zero on a whole region.
+
+    Args:
+        tape: where units are noted.
+        values: the numbers.
+        pooled: their maxima.
+    """
+    beneath = _before_relu(tape, values)
+    if beneath is None:
+        return pooled(values)
+    inner, slope, name = beneath
+    return unit(tape, pooled(inner), slope, name)
+
+
+def _before_relu(tape: Tape, values: Values) -> tuple[Values, float, str] | None:
+    """The pre-activations, slope and name of ReLUs, if each number is one of those that were met last."""
+    matrix = values.matrix
+    is_unit = tape.units and matrix.nnz and not values.const.any() and (np.diff(matrix.indptr) == 1).all()
+    if not is_unit or (matrix.data != 1).any():
+        return None
+    units = tape.units[-1]
+    index = matrix.indices - units.start
+    if index.min() < 0 or index.max() >= len(units.const):
+        return None
+    slopes = units.slope[index]
+    if not ((slopes == slopes[0]).all() and 0 <= slopes[0] < 1):
+        return None
+    return Values(values.shape, units.matrix[index], units.const[index]), float(slopes[0]), units.name
+
+
 def _pick(columns: np.ndarray, num_columns: int) -> Any:
     size = len(columns)
     return scipy.sparse.csr_array((np.ones(size), columns, np.arange(size + 1)), shape=(size, num_columns))

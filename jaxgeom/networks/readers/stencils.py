@@ -16,6 +16,7 @@ from jaxgeom.networks.readers.expressions import (
     Tape,
     Values,
     applied,
+    below_relu,
     constant,
     largest,
     places_of,
@@ -205,10 +206,14 @@ def max_pooled(
 ) -> Values:
     """Maxima under a window that moves over the last axes; padding does not take part."""
     groups = windows(_padded_places(places_of(values), pads), lengths, strides, dilations)
-    if groups.ndim - 1 >= len(lengths) + 2:  # channels last, the order of units
-        groups = np.moveaxis(groups, 1, -2)
-        return rearranged(largest(tape, values, groups, name), lambda places: np.moveaxis(places, -1, 1))
-    return largest(tape, values, groups, name)
+    if groups.ndim - 1 < len(lengths) + 2:
+        return below_relu(tape, values, lambda inner: largest(tape, inner, groups, name))
+    last = np.moveaxis(groups, 1, -2)  # the order of units
+
+    def pooled(inner: Values) -> Values:
+        return rearranged(largest(tape, inner, last, name), lambda places: np.moveaxis(places, -1, 1))
+
+    return below_relu(tape, values, pooled)
 
 
 def average_pooled(

@@ -415,7 +415,8 @@ def _moved(change: Callable[..., np.ndarray]) -> Callable[..., Any]:
 def _slice(places: np.ndarray, axis: int = 0, start: Any = None, end: Any = None, step: int = 1) -> np.ndarray:
     cut: list[Any] = [slice(None)] * places.ndim
     cut[axis] = slice(start, end, step)
-    return places[tuple(cut)]
+    found: np.ndarray = places[tuple(cut)]
+    return found
 
 
 def _chunks(tape: Tape, name: str, x: Values, sizes: Any, axis: int = 0) -> tuple[Values, ...]:

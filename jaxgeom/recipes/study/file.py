@@ -30,7 +30,7 @@ LINE = 80
 
 TABLES = ("axes", "data", "test", "model", "optimizer", "train", "measure")
 TOP_LEVEL = ("key", "static", "chunk_size", "any_versions")
-TRAIN = ("loss", "num_epochs", "batch_size", "at_steps", "inputs", "outputs")
+TRAIN = ("loss", "num_epochs", "batch_size", "at_steps", "inputs", "outputs", "until", "max_tries")
 DATA: tuple[str, ...] = ("spirals", "rings", "disk_with_holes", "line_segments", "parity", "damped_sine", "moons")
 DATA = (*DATA, "circles", "blobs", "checkerboard")
 LOSSES = ("squared_error", "softmax_cross_entropy", "binary_cross_entropy", "percentage_error")
@@ -99,8 +99,11 @@ def study_arguments(file: Mapping[str, Any]) -> dict[str, Any]:
     train = file.get("train", {})
     _check_keys("[train]", train, TRAIN)
     found: dict[str, Any] = {name: file[name] for name in TOP_LEVEL if name in file}
-    found |= {name: value for name, value in train.items() if name != "loss"}
+    found |= {name: value for name, value in train.items() if name not in ("loss", "until")}
     _check_numbers(found)
+    if "until" in train:
+        is_right = _named("until in [train]", train["until"], ACCURACIES, losses)
+        found["until"] = measurements.all_right(is_right=is_right)
     if "loss" in train:
         found["loss"] = _named("the loss in [train]", train["loss"], LOSSES, losses)
     found["axes"] = {name: _axis(name, values) for name, values in file["axes"].items()}
@@ -121,7 +124,7 @@ def study_arguments(file: Mapping[str, Any]) -> dict[str, Any]:
 def _check_numbers(found: Mapping[str, Any]) -> None:
     """Raise a ValueError unless numbers are such, and lists hold what they have to."""
     for name, value in found.items():
-        if name in ("key", "chunk_size", "num_epochs", "batch_size", "inputs", "outputs"):
+        if name in ("key", "chunk_size", "num_epochs", "batch_size", "inputs", "outputs", "max_tries"):
             if not _is_integer(value):
                 raise ValueError(f"{name} must be an integer, but {_shown(value)} was given.")
         elif name == "at_steps":

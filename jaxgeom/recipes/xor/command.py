@@ -75,13 +75,17 @@ def run(options: argparse.Namespace) -> list[Path]:
     draw = partial(_of_the_task, options)
     with in_background((lambda: []) if options.table_only else draw) as drawn:
         parts: list[xor.XorStudy] = []
+        trained: dict[int, Solved] = {}
         for width in widths:
+            title = False if options.quiet else f"width {width}, training"
+            key = jax.random.key(options.key)
+            trained[width] = xor.train_xor(key, width, seeds, max_tries=options.max_tries, progress=title)
             part = xor.xor_study(
                 [width],
                 seeds,
                 key=options.key,
                 num_grid=options.grid,
-                max_tries=options.max_tries,
+                trained=trained,
                 progress=not options.quiet,
             )
             parts.append(part)
@@ -90,7 +94,7 @@ def run(options: argparse.Namespace) -> list[Path]:
         pictures = drawn()
     written = xor.save_xor_study(study, options.out, settings) + pictures
     print(xor.xor_table(study))
-    result: list[Path] = written if options.table_only else written + _networks(options, widths, seeds, settings)
+    result: list[Path] = written if options.table_only else written + _networks(options, trained, settings)
     return result
 
 
@@ -105,12 +109,11 @@ def _of_the_task(options: argparse.Namespace) -> list[Path]:
     return _save(options, "data", pictures.data_figure()) + _save(options, "by_hand", pictures.by_hand_figure())
 
 
-def _networks(options: argparse.Namespace, widths: list[int], seeds: int, settings: dict[str, Any]) -> list[Path]:
+def _networks(options: argparse.Namespace, trained: dict[int, Solved], settings: dict[str, Any]) -> list[Path]:
     """Single networks and pairs of them."""
     from jaxgeom.recipes.xor import pictures
 
-    out, key = Path(options.out), jax.random.key(options.key)
-    trained = {width: xor.train_xor(key, width, seeds, max_tries=options.max_tries) for width in widths}
+    out, widths = Path(options.out), list(trained)
     with in_background(partial(_single_networks, options, trained)) as drawn:
         scores = xor_networks.xor_pair_scores(
             trained, num_pairs=options.pairs, num_grid=options.grid, progress=not options.quiet

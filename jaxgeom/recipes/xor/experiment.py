@@ -8,7 +8,7 @@ tolerance 1e-3, which is the customary procedure, and exactly, after training an
 
 import operator
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -132,6 +132,7 @@ def xor_study(
     key: RandomKey | int | np.integer = 0,
     num_grid: int = 101,
     max_tries: int = 100,
+    trained: Mapping[int, Solved] | None = None,
     progress: bool = False,
 ) -> XorStudy:
     """Networks of several widths trained on XOR, their linear regions counted on a grid and exactly.
@@ -142,6 +143,7 @@ def xor_study(
         key: random key of the study, or a seed for one.
         num_grid: grid points along each axis.
         max_tries: initialisations a network may use.
+        trained: the networks of each width, if :func:`train_xor` has given them already for this key.
         progress: show progress bars.
 
     Raises:
@@ -161,17 +163,20 @@ def xor_study(
         def bar(what: str, width: int = width) -> bool | str:
             return f"width {width}, {what}" if progress else False
 
-        trained = train_xor(key, width, num_seeds, max_tries=max_tries, progress=bar("training"))
-        layers = layers_of(trained.params)
+        if trained is None:
+            solved = train_xor(key, width, num_seeds, max_tries=max_tries, progress=bar("training"))
+        else:
+            solved = trained[width]
+        layers = layers_of(solved.params)
         on_grid = count_grid_regions(layers, points, progress=bar("counting on the grid"))
         exact = count_regions(layers, domain, progress=bar("counting exactly"))
-        before = count_regions(layers_of(trained.initial_params), domain, progress=bar("counting before training"))
+        before = count_regions(layers_of(solved.initial_params), domain, progress=bar("counting before training"))
         parts.append(
             XorStudy(
                 np.full(num_seeds, width),
                 np.arange(num_seeds),
-                trained.is_solved,
-                trained.tries,
+                solved.is_solved,
+                solved.tries,
                 on_grid.num_maps,
                 exact.count,
                 before.count,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int64
+from jaxtyping import Array, Bool, Float, Int64
 
 from jaxgeom._reprs import readable
 from jaxgeom.host.chunks import check_chunk_size, map_chunks
@@ -73,27 +73,55 @@ def count_grid_regions(
     check_chunk_size(chunk_size)
     points = np.asarray(checked_points(points, atol))
     layers, leading, is_finite = flattened(check_layers(layers, dim=points.shape[1]))
+    by_numpy = jax.default_backend() == "cpu"
+    counts = grid_counts(layers, is_finite, points, atol, by_numpy=by_numpy, chunk_size=chunk_size, progress=progress)
+    return GridCounts(*counts.reshape(2, *leading))
+
+
+def grid_counts(
+    layers: Layers,
+    is_finite: Bool[np.ndarray, " networks"],
+    points: np.ndarray,
+    atol: float,
+    *,
+    by_numpy: bool,
+    first_capacity: int = _FIRST_CAPACITY,
+    chunk_size: int | None = None,
+    progress: bool | str = False,
+) -> Int64[np.ndarray, "2 networks"]:
+    """Numbers of patterns and of maps of a population, -1 for members that are not finite.
+
+    Args:
+        layers: the population, with one leading axis.
+        is_finite: which members to count.
+        points: where to look.
+        atol: tolerance on the distance between affine maps.
+        by_numpy: make patterns and maps distinct by NumPy, as on CPUs, with as many cells as there are. Otherwise by
+            compiled programs with a capacity; networks with more cells are counted once more with a larger one.
+        first_capacity: cells that such a program has room for at first.
+        chunk_size: networks computed at once; default by memory.
+        progress: show a progress bar; a string is its title.
+    """
     num_points = len(points)
     counts = np.full((2, len(is_finite)), NOT_COUNTED, np.int64)
     pending = np.flatnonzero(is_finite)
-    capacity = min(num_points, _FIRST_CAPACITY, _most_regions_of_one_layer(layers) or _FIRST_CAPACITY)
-    is_cpu = jax.default_backend() == "cpu"
+    capacity = min(num_points, first_capacity, _most_regions_of_one_layer(layers) or first_capacity)
     while len(pending):
         units = sum(layer.bias.shape[-1] for layer in layers[:-1])
         bytes_each = num_points * (units // 4 + 64) + capacity * units * 8 * (points.shape[1] + 2)
         size = chunk_size or fitting(bytes_each, _CHUNK_BYTES, 16)
-        if is_cpu:
+        if by_numpy:
             function = in_float64(_counts_by_numpy, points=points, atol=float(atol), rooms=[0])
         else:
             function = in_float64(_grid_counts, points=points, atol=atol, capacity=capacity)
         members = jax.tree.map(lambda array, pending=pending: array[pending], layers)
         found, maps = map_chunks(function, members, chunk_size=size, progress=progress)
-        is_complete = (found <= capacity) | is_cpu
+        is_complete = (found <= capacity) | by_numpy
         counts[:, pending[is_complete]] = found[is_complete], maps[is_complete]
         pending = pending[~is_complete]
         if len(pending):
             capacity = min(num_points, power_of_two(int(found.max())))
-    return GridCounts(*counts.reshape(2, *leading))
+    return counts
 
 
 def _counts_by_numpy(
