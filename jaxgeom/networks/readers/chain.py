@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
+from jaxtyping import Bool, Int
 
 from jaxgeom._reprs import readable
 from jaxgeom.networks.layers import Dense, Layers
@@ -28,12 +29,12 @@ class UnitSources(NamedTuple):
     """Names of nodes in the source."""
     shapes: tuple[tuple[int, ...], ...]
     """The shape of each node's tensor, as in the source."""
-    node: np.ndarray
-    """For each unit the index of its node in ``names`` (units,)."""
-    place: np.ndarray
-    """For each unit its flat index in the node's tensor (units,)."""
-    is_carried: np.ndarray
-    """Whether a unit only carries a value on, without a kink (units,)."""
+    node: Int[np.ndarray, " units"]
+    """For each unit the index of its node in ``names``."""
+    place: Int[np.ndarray, " units"]
+    """For each unit its flat index in the node's tensor."""
+    is_carried: Bool[np.ndarray, " units"]
+    """Whether a unit only carries a value on, without a kink."""
 
 
 def unit_name(sources: UnitSources, unit: int) -> str:
