@@ -31,10 +31,6 @@ EXAMPLES = {
 NEEDED = {
     "convert.py": ("shapely", "networkx"),
     "torch_modules.py": ("torch",),
-    "onnx_files.py": ("onnx",),
-    "sklearn_models.py": ("sklearn",),
-    "keras_models.py": ("keras",),
-    "writers.py": ("onnx", "torch"),
 }
 WITHOUT = {
     "run_study",  # an example takes a minute: docs/tutorials
