@@ -57,9 +57,16 @@ def test_complexes_are_those_of_dense_kernels(kind, slopes, domain):
         assert jg.count_regions(sparse, domain).count == found.num_faces
 
 
-@pytest.mark.parametrize("scale", [1e-60, 1e60])
+@pytest.mark.parametrize("scale", [2.0**-1060, 2.0**-900, 2.0**-200, 2.0**200, 2.0**900])
 def test_weights_of_any_size(scale):
-    dense, sparse = networks(np.random.default_rng(1), [9, 8, 7], "real", scale=scale)
+    """Those of one layer and its biases, so that the regions stay the same, as far as float64 holds the numbers."""
+    dense, sparse = (list(layers) for layers in networks(np.random.default_rng(1), [9, 8, 7], "real"))
+    for layers in (dense, sparse):
+        _, (kernel, bias, slope), after, last = layers
+        layers[1] = jg.Dense(kernel * scale, bias * scale, slope)
+        if scale > 2.0**-1000:
+            layers[2] = jg.Dense(after.kernel / scale, after.bias, after.slope)
+    dense, sparse = tuple(dense), tuple(sparse)
     domain = jg.box(-1, 1)
     assert jg.count_regions(sparse, domain).count == jg.count_regions(dense, domain).count > 8
 

@@ -480,7 +480,7 @@ struct Cutter {
         if (!runs.column_offsets) {
             for (int i = 0; i < below.out; i++) add(i, layer.kernel[static_cast<size_t>(i) * layer.stride + unit]);
         } else {
-            for (int64_t k = runs.column_offsets[unit]; k < runs.column_offsets[unit + 1]; k++) add(runs.column_inputs[k], runs.column_weights[k] * runs.scale);
+            for (int64_t k = runs.column_offsets[unit]; k < runs.column_offsets[unit + 1]; k++) add(runs.column_inputs[k], std::ldexp(runs.column_weights[k], runs.shift));
         }
         return squares < 1e250;
     }

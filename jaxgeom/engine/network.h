@@ -85,7 +85,7 @@ struct Runs {
     const int64_t *column_offsets;   // (out + 1), of weights as given; null for dense kernels
     const int *column_inputs;
     const double *column_weights;
-    double scale;                    // from weights as given to scaled ones
+    int shift;                       // the exponent of the factor from weights as given to scaled ones
 };
 
 struct Layer {
@@ -370,7 +370,7 @@ inline const Runs *runs_of(const Layer &layer, Arena &arena) {
     Run *runs = arena.take<Run>(layer.in);
     for (int i = 0; i <= layer.in; i++) offsets[i] = i;
     for (int i = 0; i < layer.in; i++) runs[i] = {0, layer.out, layer.kernel + static_cast<size_t>(i) * layer.stride};
-    *found = Runs{offsets, runs, nullptr, nullptr, nullptr, 1};
+    *found = Runs{offsets, runs, nullptr, nullptr, nullptr, 0};
     return found;
 }
 // Those of a sparse one, its norms and columns.
@@ -405,7 +405,7 @@ inline void load_sparse(const SparseKernel &kernel, int shift, Layer &layer, dou
             const int64_t at = place[kernel.outputs[k]]++;
             column_inputs[at] = i, column_weights[at] = kernel.weights[k];
         }
-    *found = Runs{offsets, runs, column_offsets, column_inputs, column_weights, std::ldexp(1.0, std::clamp(shift, -1022, 1023))};
+    *found = Runs{offsets, runs, column_offsets, column_inputs, column_weights, shift};
     layer.runs = found, layer.kernel = layer.weights = nullptr;
 }
 
