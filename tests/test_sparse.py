@@ -132,3 +132,15 @@ def test_kernels_of_populations():
     relu = [tuple(jg.Dense(kernel, bias) for kernel, bias, _ in network) for network in each]
     assert counts == [int(jg.count_regions(network, jg.box(-1, 1)).count) for network in relu]
     assert [found.num_faces for found in jg.enumerate_population(population, jg.box(-1, 1), chunk_size=2)] == counts
+
+
+@pytest.mark.parametrize(
+    ("numbers", "error"),
+    [(np.array([2**60 + 1]), ValueError), (np.array([True]), TypeError), (np.array([1j]), TypeError)],
+    ids=["long", "truth", "complex"],
+)
+def test_numbers_that_float64_does_not_hold_are_refused(numbers, error):
+    kernel = scipy.sparse.csr_array((numbers, [0], [0, 1, 1]), shape=(2, 1))
+    layers = (jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(kernel, np.zeros(1)))
+    with pytest.raises(error, match="the weights of a sparse kernel must be"):
+        jg.count_regions(layers, jg.box(-1, 1))

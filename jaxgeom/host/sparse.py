@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxgeom.host.given import as_array
+
 _MOST_DENSE = 2**28
 """Weights up to which a kernel may become a dense array."""
 
@@ -101,9 +103,8 @@ def _checked(matrix: Any) -> Any:
     import scipy.sparse  # when first needed: it takes as long as a large count
 
     found = scipy.sparse.csr_array(matrix)
-    if not (np.issubdtype(found.dtype, np.floating) or np.issubdtype(found.dtype, np.integer)):
-        raise TypeError(f"weights must be real numbers, but {found.dtype} was given.")
-    found = found.astype(np.float64)
+    data = np.asarray(as_array(found.data, "the weights of a sparse kernel"), np.float64)
+    found = scipy.sparse.csr_array((data, found.indices, found.indptr), found.shape)
     if not found.has_canonical_format or (found.data == 0).any():
         found = found.copy()
         found.sum_duplicates()
