@@ -16,6 +16,7 @@ from engine_families import FAMILIES, lattice, mixed, network, no_biases, of_fam
 
 from jaxgeom.domains import box, polygon, polygon_vertices, projective_domain, whole_plane
 from jaxgeom.engine import library
+from jaxgeom.engine.arguments import Network, pointer
 
 pytestmark = pytest.mark.skipif(not library.is_available(), reason="the engine is not compiled here")
 
@@ -402,7 +403,7 @@ def test_stopped_in_time():
     """A call whose flag is set ends, however many threads share its network."""
     layers = network(seeded(21), 3000)
     arrays, slopes, corners, cycles = arguments(layers, slopes_of(layers), SQUARE)
-    given = library.Network(arrays, slopes, corners, cycles).arguments
+    given = Network(arrays, slopes, corners, cycles).arguments
     counts, ties = np.zeros(1, np.int64), np.zeros(1, np.uint8)
     outputs = [ctypes.c_void_p(array.ctypes.data) for array in (counts, ties)]
     stop = ctypes.c_int(1)
@@ -414,11 +415,9 @@ def test_stopped_in_space(at_surface):
     """Counts and complexes of boxes end as well: all regions of this network, or of its surface, would take hours."""
     layers = network(seeded(22), 200, 200, 200)
     layers[0] = seeded(23).uniform(-0.5, 0.5, (4, 200)), layers[0][1]
-    given = library.Network(
-        [np.asarray(a, np.float64)[None] for layer in layers for a in layer], np.zeros(600)
-    ).arguments
+    given = Network([np.asarray(a, np.float64)[None] for layer in layers for a in layer], np.zeros(600)).arguments
     low, high, counts, ties = -np.ones(4), np.ones(4), np.zeros(1, np.int64), np.zeros(1, np.uint8)
-    ends, outputs = ([library.pointer(array) for array in pair] for pair in ((low, high), (counts, ties)))
+    ends, outputs = ([pointer(array) for array in pair] for pair in ((low, high), (counts, ties)))
     stop = ctypes.c_int(1)
     assert library.loaded().jaxgeom_count_in_box(1, *given, *ends, 3, *outputs, ctypes.byref(stop)) == 2
     assert library.loaded().jaxgeom_spaces(1, *given, *ends, 2**62, at_surface, 3, ctypes.byref(stop)) is None

@@ -62,7 +62,7 @@ def test_weights_of_any_size(scale):
     """Those of one layer and its biases, so that the regions stay the same, as far as float64 holds the numbers."""
     dense, sparse = (list(layers) for layers in networks(np.random.default_rng(1), [9, 8, 7], "real"))
     for layers in (dense, sparse):
-        _, (kernel, bias, slope), after, last = layers
+        _, (kernel, bias, slope), after, _ = layers
         layers[1] = jg.Dense(kernel * scale, bias * scale, slope)
         if scale > 2.0**-1000:
             layers[2] = jg.Dense(after.kernel / scale, after.bias, after.slope)

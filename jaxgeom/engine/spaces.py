@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int64, UInt8
 
-from jaxgeom.engine.library import Network, interruptible, loaded, pointer
+from jaxgeom.engine.arguments import Network, pointer
+from jaxgeom.engine.library import interruptible, loaded
 from jaxgeom.host.sparse import SparseKernel
 
 
