@@ -18,7 +18,7 @@ class Imported(NamedTuple):
 
     layers: Layers
     """The network as all region functions take it: its inputs and outputs are those of the source, in C order. Large
-    kernels that are mostly zero are ``scipy.sparse.csr_array``s."""
+    kernels that are mostly zero are of type ``scipy.sparse.csr_array``."""
     units: tuple[UnitSources, ...]
     """For each hidden layer, where its units come from."""
     input_shape: tuple[int, ...]
