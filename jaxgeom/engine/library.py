@@ -357,7 +357,7 @@ def _library() -> ctypes.CDLL | None:
         return None
     library = opened(baseline)
     if platform.machine().lower() in ("x86_64", "amd64") and library.jaxgeom_has_avx2() and _path_of("avx2").exists():
-        library = opened(_path_of("avx2"))
+        import os; library = opened(_path_of(os.environ.get("JGX", "avx2")))
     return library
 
 

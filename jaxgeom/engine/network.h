@@ -342,25 +342,25 @@ inline int unit_exponent_of(const Domain &domain) {
 // An upper bound of the largest singular value, the fourth root of |K'K|² (Frobenius), between it and |K|.
 inline double spectral_bound(const Layer &layer, double frobenius) {
     if (layer.in > 1024) return frobenius;
-    double total = 0;
+    double squares = 0;
     constexpr int kRows = 4;  // at once, so that each row is read from memory a quarter as often
     for (int first = 0; first < layer.in; first += kRows) {
         const double *rows[kRows];
         for (int r = 0; r < kRows; r++) rows[r] = layer.kernel + static_cast<size_t>(std::min(first + r, layer.in - 1)) * layer.stride;
         for (int h = 0; h < std::min(first + kRows, layer.in); h++) {
             const double *other = layer.kernel + static_cast<size_t>(h) * layer.stride;
-            Vec sums[kRows] = {all(0), all(0), all(0), all(0)};
+            Four sums[kRows] = {};
             for (int j = 0; j < layer.stride; j += kLanes) {
                 const Vec k = load(other + j);
-                for (int r = 0; r < kRows; r++) sums[r] += load(rows[r] + j) * k;
+                for (int r = 0; r < kRows; r++) add_to(sums[r], load(rows[r] + j) * k);
             }
             for (int r = 0; r < kRows && first + r < layer.in; r++) {
-                const double product = (sums[r][0] + sums[r][1]) + (sums[r][2] + sums[r][3]);
-                if (h <= first + r) total += (h < first + r ? 2 : 1) * product * product;
+                const double product = total(sums[r]);
+                if (h <= first + r) squares += (h < first + r ? 2 : 1) * product * product;
             }
         }
     }
-    return std::min(frobenius, std::sqrt(std::sqrt(total)) * (1 + 1e-6) + std::sqrt(kFloor));
+    return std::min(frobenius, std::sqrt(std::sqrt(squares)) * (1 + 1e-6) + std::sqrt(kFloor));
 }
 
 // The runs of a dense kernel: one for each input.
@@ -431,7 +431,7 @@ inline Network load_network(const Source &source, int64_t index, int unit_expone
     for (int l = 0; l < source.num_layers; l++) {
         Layer &layer = net.layers[l];
         const int in = static_cast<int>(source.widths[l]), out = static_cast<int>(source.widths[l + 1]);
-        const int stride = (out + 3) & ~3;
+        const int stride = padded(out);
         const bool is_output = l == source.depth;
         const bool is_sparse = source.is_float32[2 * l] == kSparse;
         const SparseKernel *sparse = is_sparse ? static_cast<const SparseKernel *>(source.kernels[l]) + index : nullptr;
