@@ -702,7 +702,18 @@ struct Cutter {
             for (int s = 0; s < n; s++) add_runs(above, unit[s], a[s], b[s], c[s], e[s], next);
             return;
         }
-        for (int j = 0; j < p; j += kLanes) {
+        int j = 0;
+        for (; kLanes == 4 && j + 2 * kLanes <= p; j += 2 * kLanes) {  // two at once, which is slower with AVX-512
+            double *to = next + j, *beyond = to + kLanes;
+            Vec x = load(to), y = load(to + p), z = load(to + 2 * p), u = load(beyond), v = load(beyond + p), w = load(beyond + 2 * p);
+            for (int s = 0; s < n; s++) {
+                const double *kernel = above.kernel + static_cast<size_t>(unit[s]) * p + j;
+                const Vec k = load(kernel), m = load(kernel + kLanes);
+                x += k * a[s], u += m * a[s], y += k * b[s], v += m * b[s], z += k * c[s], w += m * c[s];
+            }
+            store(to, x), store(to + p, y), store(to + 2 * p, z), store(beyond, u), store(beyond + p, v), store(beyond + 2 * p, w);
+        }
+        for (; j < p; j += kLanes) {
             Vec x = load(next + j), y = load(next + p + j), z = load(next + 2 * p + j);
             for (int s = 0; s < n; s++) {
                 const Vec k = load(above.kernel + static_cast<size_t>(unit[s]) * p + j);

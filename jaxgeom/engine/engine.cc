@@ -5,6 +5,7 @@
 
 #include "engine.h"
 #include "floats.h"
+#include "instructions.h"
 #include "lines.h"
 #include "planes.h"
 #include "pool.h"
@@ -287,10 +288,4 @@ JAXGEOM_EXPORT void jaxgeom_lines_copy(
 
 JAXGEOM_EXPORT void jaxgeom_lines_free(void *handle) { delete static_cast<LineBatch *>(handle); }
 
-JAXGEOM_EXPORT int jaxgeom_has_avx2() {
-#if defined(__x86_64__)
-    return __builtin_cpu_supports("avx2") ? 1 : 0;
-#else
-    return 0;
-#endif
-}
+JAXGEOM_EXPORT int jaxgeom_instructions() { return jaxgeom::instructions(); }

@@ -43,8 +43,16 @@ inline double total(Four x) { return (x[0] + x[1]) + (x[2] + x[3]); }
 
 typedef int64_t Ints __attribute__((vector_size(8 * kLanes), aligned(8 * kLanes)));
 inline Vec magnitude(Vec x) { return reinterpret_cast<Vec>(reinterpret_cast<Ints>(x) & INT64_MAX); }
+#if defined(__AVX512F__)
+inline Vec larger(Vec a, Vec b) { return _mm512_max_pd(a, b); }
+inline Vec smaller(Vec a, Vec b) { return _mm512_min_pd(a, b); }
+#elif defined(__AVX__)
+inline Vec larger(Vec a, Vec b) { return _mm256_max_pd(a, b); }
+inline Vec smaller(Vec a, Vec b) { return _mm256_min_pd(a, b); }
+#else
 inline Vec larger(Vec a, Vec b) { return a > b ? a : b; }
 inline Vec smaller(Vec a, Vec b) { return a < b ? a : b; }
+#endif
 inline unsigned sign_bits(Vec x) {
 #if defined(__AVX512F__)
     return static_cast<unsigned>(_mm512_movepi64_mask(reinterpret_cast<__m512i>(x)));
