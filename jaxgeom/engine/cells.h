@@ -694,14 +694,26 @@ struct Cutter {
             }
         }
     }
-    // The same for several units at once, so that the sums stay in registers.
+    // The same for several units at once, so that the sums stay in registers. e: bounds of the errors of a, b and c.
     void contribute_all(int l, int n, const int *unit, const double *a, const double *b, const double *c, const double *e, double *next) {
         const Layer &above = net.layers[l + 1];
-        const int p = above.stride;
-        if (net.has_runs) {
+        if (net.has_runs && above.runs->column_offsets) {
             for (int s = 0; s < n; s++) add_runs(above, unit[s], a[s], b[s], c[s], e[s], next);
             return;
         }
+        contribute_rows(above, n, unit, a, b, c, next);
+        if (!net.has_runs) return;
+        double squares = 0;  // of errors; what they do to a unit follows by the length of its column
+        for (int s = 0; s < n; s++) {
+            const double own = e[s] + (above.terms + 6) * kEps * (std::fabs(a[s]) + std::fabs(b[s]) + std::fabs(c[s]));
+            squares += own * own;
+        }
+        const double length = 1.0001 * std::sqrt(squares) + kFloor;
+        double *errors = next + 3 * above.stride;
+        for (int j = 0; j < above.stride; j += kLanes) store(errors + j, load(errors + j) + load(above.column_norm + j) * length);
+    }
+    static void contribute_rows(const Layer &above, int n, const int *unit, const double *a, const double *b, const double *c, double *next) {
+        const int p = above.stride;
         int j = 0;
         for (; kLanes == 4 && j + 2 * kLanes <= p; j += 2 * kLanes) {  // two at once, which is slower with AVX-512
             double *to = next + j, *beyond = to + kLanes;
@@ -779,7 +791,7 @@ struct Cutter {
         int kept = 0, num_on = 0;
         double e = 0;
         for (int i = 0; i < nv; i++) e = std::max(e, v[i].e);
-        const bool is_plain = next && !layer.has_twins && !layer.has_slopes && !net.has_runs;
+        const bool is_plain = next && !layer.has_twins && !layer.has_slopes;
         Four squares_above{};
         const auto add = [&](int m, double factor) {
             const double a = factor * entry.rows[m], b = factor * entry.rows[layer.stride + m], c = factor * entry.rows[2 * layer.stride + m];
@@ -828,7 +840,9 @@ struct Cutter {
                 for (unsigned m = above; m; m &= m - 1) {
                     const int i = j + __builtin_ctz(m), of = unit[i];
                     bits[of >> 6] |= uint64_t(1) << (of & 63);
-                    on[num_on] = A[i], on[q + num_on] = B[i], on[2 * q + num_on] = C[i], on_unit[num_on++] = of;
+                    on[num_on] = A[i], on[q + num_on] = B[i], on[2 * q + num_on] = C[i];
+                    if (net.has_runs) on[3 * q + num_on] = T[i];
+                    on_unit[num_on++] = of;
                 }
             } else if (!is_plain) {
                 for (unsigned m = above; m; m &= m - 1) settle(unit[j + __builtin_ctz(m)], true);
