@@ -48,12 +48,7 @@ void count_all(const Source &source, int64_t num, int threads, bool are_small, i
 }
 void count_in_plane(const Source &source, const Domain &domain, int64_t num, int wanted, int64_t *counts, uint8_t *degenerate, const std::atomic<int> *stop) {
     const int threads = wanted == 0 && num < kWakes && num * cost(source) < kWakes ? 1 : num_threads(wanted);
-    count_all(source, num, threads, num_units(source) < 48, counts, degenerate, stop, [&](int64_t i) { return count(source, i, domain, stop); }, [&](int64_t i, Counted &counted) {
-        Share share(threads, domain.num_faces);
-        if (!share_among(threads, [&] { count_shared(source, i, domain, stop, share); })) return false;
-        counted = {share.is_finite ? total(share.cells, share.artificial, share.central_cells, share.central_edges) : -1, share.is_degenerate};
-        return true;
-    });
+    count_all(source, num, threads, num_units(source) < 48, counts, degenerate, stop, [&](int64_t i) { return count(source, i, domain, stop); }, [&](int64_t i, Counted &counted) { return count_together(source, i, domain, stop, threads, counted); });
 }
 
 void count_in_space(const Source &source, const Box &box, int64_t num, int wanted, int64_t *counts, uint8_t *degenerate, const std::atomic<int> *stop) {
