@@ -19,7 +19,7 @@ LABELS = np.arange(40) % 4
 
 def network(*widths, dtype=np.float64, seed=0):
     rng = np.random.default_rng([seed, *widths])
-    draw = lambda *shape: rng.normal(size=shape).astype(dtype)  # noqa: E731
+    draw = lambda *shape: rng.normal(size=shape).astype(dtype).astype(float)  # noqa: E731
     return tuple(jg.Dense(draw(a, b), draw(b)) for a, b in itertools.pairwise(widths))
 
 
