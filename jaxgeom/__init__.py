@@ -67,7 +67,7 @@ _NAMES = {
         "local_complexity",
         "region_density",
     ),
-    "jaxgeom.analysis.slices": ("Slice", "slice_network"),
+    "jaxgeom.analysis.slices": ("Slice", "slice_network", "slice_topology"),
     "jaxgeom.analysis.surfaces": ("DecisionSurface", "decision_surface"),
     "jaxgeom.analysis.topology": ("Topology", "topology"),
     "jaxgeom.data.datasets": (

@@ -41,6 +41,7 @@ from jaxgeom.analysis.measures import local_complexity as local_complexity
 from jaxgeom.analysis.measures import region_density as region_density
 from jaxgeom.analysis.slices import Slice as Slice
 from jaxgeom.analysis.slices import slice_network as slice_network
+from jaxgeom.analysis.slices import slice_topology as slice_topology
 from jaxgeom.analysis.surfaces import DecisionSurface as DecisionSurface
 from jaxgeom.analysis.surfaces import decision_surface as decision_surface
 from jaxgeom.analysis.topology import Topology as Topology

@@ -3,11 +3,12 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from jaxgeom._reprs import readable
+from jaxgeom.analysis.topology import Topology, topology
 from jaxgeom.domains import Box, Polygon, polygon, polygon_vertices
-from jaxgeom.networks.layers import Activation, Layers, with_activation
+from jaxgeom.networks.layers import Activation, Dense, Layers, with_activation
 from jaxgeom.networks.slices import Plane, on_plane
 from jaxgeom.regions.boundary import Boundary, boundary_of, check_decides
 from jaxgeom.regions.compared import compare
@@ -30,6 +31,9 @@ class Slice(NamedTuple):
     """The regions of the classes, as convex polygons."""
     boundary: Boundary
     """The decision boundary, in straight pieces."""
+    has_ties: bool
+    """Whether two outputs are exactly equal at a vertex of the complex, as they are where a class wins nowhere but
+    touches."""
 
 
 def slice_network(
@@ -60,7 +64,7 @@ def slice_network(
         >>> images = jax.random.uniform(jax.random.key(1), (3, 64))
         >>> plane = jg.plane_through(*images)
         >>> found = jg.slice_network(network, plane, jg.box_on_plane(plane, 0, 1))
-        >>> abs(found.regions.area.sum() - found.complex_.area.sum()) < 1e-9
+        >>> bool(abs(found.regions.area.sum() - found.complex_.area.sum()) < 1e-9)
         True
     """
     corners = polygon_vertices(domain)
@@ -68,4 +72,40 @@ def slice_network(
     complex_ = enumerate_regions(network, polygon(corners))
     check_decides(complex_, "a slice")
     compared, classes = compare(complex_)
-    return Slice(plane, corners, complex_, regions_of(compared, classes), boundary_of(complex_, compared, classes))
+    has_ties = bool((compared.difference == 0).any())
+    return Slice(
+        plane, corners, complex_, regions_of(compared, classes), boundary_of(complex_, compared, classes), has_ties
+    )
+
+
+def slice_topology(slice_: Slice) -> Topology:
+    """Components, holes and boundaries of the regions of classes on a slice: what :func:`jaxgeom.topology` finds.
+
+    Classes that win nowhere on the slice are not compared, unless outputs tie, which takes a fraction of the time where
+    there are many classes.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> size = jg.Dense(np.eye(2), np.zeros(2), np.full(2, -1.0)), jg.Dense(np.ones((2, 1)), -np.ones(1))
+        >>> found = jg.slice_network(size, jg.plane_along_inputs([0.0, 0.0]), jg.box(-2, 2))  # |x| + |y| - 1
+        >>> jg.slice_topology(found).num_holes.tolist()
+        [0, 1]
+    """
+    layers, domain = slice_.complex_.layers, polygon(slice_.domain)
+    assert layers is not None
+    num_classes = slice_.regions.num_classes
+    winners = np.flatnonzero(slice_.regions.class_area > 0)
+    *hidden, last = layers
+    if slice_.has_ties or len(winners) == num_classes or last.bias.shape[0] == 1:
+        return topology(layers, domain)
+    if len(winners) == 1:  # a second one, which loses
+        winners = np.unique([winners[0], 0 if winners[0] else 1])
+    found = topology((*hidden, Dense(np.asarray(last.kernel)[:, winners], np.asarray(last.bias)[winners])), domain)
+
+    def of_all(numbers: Int[np.ndarray, " winners"]) -> Int[np.ndarray, " classes"]:
+        spread = np.zeros(num_classes, np.int64)
+        spread[winners] = numbers
+        return spread
+
+    components, holes, cavities = map(of_all, (found.num_components, found.num_holes, found.num_cavities))
+    return found._replace(num_components=components, num_holes=holes, num_cavities=cavities)
