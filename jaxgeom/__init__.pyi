@@ -95,6 +95,8 @@ from jaxgeom.networks.slices import lift as lift
 from jaxgeom.networks.slices import on_plane as on_plane
 from jaxgeom.networks.slices import plane_through as plane_through
 from jaxgeom.networks.slices import project as project
+from jaxgeom.plot.explorer.page import Explorer as Explorer
+from jaxgeom.plot.explorer.page import explore as explore
 from jaxgeom.recipes.spirals.experiment import spiral_data as spiral_data
 from jaxgeom.recipes.spirals.experiment import train_spirals as train_spirals
 from jaxgeom.recipes.xor.experiment import XorStudy as XorStudy

@@ -33,9 +33,9 @@ def polygons(found: Gathered, domain: Box, first: int, max_bytes: float) -> Arra
     """The polygons of as many networks as fit, network ``first`` in any case and then in their order.
 
     ``entries`` has one row a network and frame: network, frame, and where its vertices, corners, faces and codes begin;
-    the last row holds the ends. ``sizes`` are numbers of corners of each face; ``corners`` the vertices of each, counted
-    from the first one of its frame; ``labels`` the unit, counted through the network from 1, that made the edge from a
-    corner to the next, 0 for the domain's boundary; ``codes`` the activation patterns, eight units a byte.
+    the last row holds the ends. ``sizes`` are numbers of corners of each face; ``corners`` their vertices, counted from
+    the first one of the frame; ``labels`` the unit that made the edge from a corner to the next, counted through the
+    network from 1, 0 for the domain's boundary; ``codes`` the activation patterns, eight units a byte.
     """
     parts: list[Arrays] = []
     left = max_bytes

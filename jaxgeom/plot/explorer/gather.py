@@ -1,7 +1,7 @@
 """[edge] Runs, studies and layers, read as networks along named axes and along the steps of their training."""
 
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +19,9 @@ NETWORK = "network"
 MOST_RECORDS = 240
 """Numbers of a curve that are drawn."""
 _RECORDS = {"loss": "train_loss", "test loss": "test_loss", "accuracy": "train_accuracy"}
-_KINDS = "runs of fit or fit_population, a Study with the measurement study.networks(), layers, or a dictionary of these"
+_KINDS = (
+    "runs of fit or fit_population, a Study with the measurement study.networks(), layers, or a dictionary of these"
+)
 
 
 @readable
@@ -124,12 +126,11 @@ def _of_layers(layers: Layers, axes: Mapping[str, Sequence[Any]] | None) -> Gath
     steps = np.asarray(found.pop(STEP, [0]))
     place = list(axes).index(STEP) if STEP in axes else None
 
-    def ordered(array: Any) -> np.ndarray:
-        array = np.asarray(array)
-        array = array[(slice(None),) * len(sizes) + (None,)] if place is None else np.moveaxis(array, place, len(found))
+    def ordered(array: np.ndarray) -> np.ndarray:
+        array = np.expand_dims(array, len(sizes)) if place is None else np.moveaxis(array, place, len(found))
         return array.reshape(-1, len(steps), *array.shape[len(found) + 1 :])
 
-    return Gathered(found, steps, _grouped(jax.tree.map(ordered, layers)), {})
+    return Gathered(found, steps, _grouped(jax.tree.map(lambda array: ordered(np.asarray(array)), layers)), {})
 
 
 def _of_study(study: Any) -> Gathered:
@@ -144,7 +145,7 @@ def _of_study(study: Any) -> Gathered:
     num = int(np.prod([len(values) for values in axes.values()], dtype=int))
 
     def rows(name: str) -> np.ndarray:
-        array = np.asarray(study.variables[name], float)
+        array: np.ndarray = np.asarray(study.variables[name], float)
         return array.reshape(num, len(steps), *array.shape[len(axes) + 1 :])
 
     weights, sizes, slopes = (rows(f"{names[0]}{end}") for end in ("", "_sizes", "_slopes"))
@@ -162,7 +163,7 @@ def _of_study(study: Any) -> Gathered:
 def _unflattened(weights: np.ndarray, slopes: np.ndarray, sizes: Sequence[int]) -> Layers:
     """Layers from what :func:`jaxgeom.study.networks` measures."""
     layers, first, unit = [], 0, 0
-    for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+    for inputs, outputs in pairwise(sizes):
         kernel = weights[..., first : first + inputs * outputs].reshape(*weights.shape[:2], inputs, outputs)
         first += inputs * outputs
         layers.append(Dense(kernel, weights[..., first : first + outputs], slopes[..., unit : unit + outputs]))
@@ -177,7 +178,9 @@ def _of_mapping(networks: Mapping[Any, Any], axes: Any, axis: str) -> Gathered:
         raise ValueError(f"there is nothing to explore: the dictionary is empty. Give {_KINDS}.")
     first = parts[0]
     if axis in first.axes:
-        raise ValueError(f"the networks have an axis {axis!r} of their own; give the dictionary's another name, axis=….")
+        raise ValueError(
+            f"the networks have an axis {axis!r} of their own; give the dictionary's another name, axis=…."
+        )
     for value, part in zip(networks, parts, strict=True):
         if part.axes != first.axes or not np.array_equal(part.steps, first.steps):
             raise ValueError(
@@ -217,7 +220,7 @@ def _grouped(layers: Layers, members: np.ndarray | None = None) -> list[Group]:
         )
     members = np.arange(len(layers[0].bias)) if members is None else members
     is_finite = np.all([np.isfinite(a).reshape(len(members), -1).all(axis=1) for a in jax.tree.leaves(layers)], axis=0)
-    widths = np.stack([_widths(layer, after) for layer, after in zip(layers[:-1], layers[1:], strict=True)], axis=1)
+    widths = np.stack([_widths(layer, after) for layer, after in pairwise(layers)], axis=1)
     groups = []
     for shape in np.unique(widths[is_finite], axis=0).astype(int).tolist():
         alike = np.flatnonzero(is_finite & (widths == shape).all(axis=1))

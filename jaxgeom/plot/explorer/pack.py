@@ -27,4 +27,6 @@ def pack(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, Any], str]:
 
 def num_packed(arrays: Mapping[str, np.ndarray]) -> float:
     """About how many characters arrays take."""
-    return TEXT_PER_BYTE * sum(len(zlib.compress(np.ascontiguousarray(array).tobytes(), 1)) for array in arrays.values())
+    return TEXT_PER_BYTE * sum(
+        len(zlib.compress(np.ascontiguousarray(array).tobytes(), 1)) for array in arrays.values()
+    )

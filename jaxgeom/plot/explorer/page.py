@@ -28,12 +28,12 @@ MARGIN = 0.15
 """Of the data, on each side of them."""
 MEGABYTE = 1e6
 
-_IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";$', re.MULTILINE)
+_IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.mjs";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?:async )?(?:function|const) (\w+)", re.MULTILINE)
 
 
 @readable
-class Page(NamedTuple):
+class Explorer(NamedTuple):
     """A page that :func:`explore` wrote; notebooks show it."""
 
     path: Path
@@ -63,7 +63,7 @@ def explore(
     title: str = "Linear regions while they train",
     max_frames: int = 60,
     max_megabytes: float = 5.0,
-) -> Page:
+) -> Explorer:
     """One page with networks to explore: a file that needs no server and loads nothing.
 
     The page holds the weights of all networks at all frames, and the exact regions of as many of them as fit, as the
@@ -74,8 +74,8 @@ def explore(
     Args:
         networks: runs of :func:`jaxgeom.fit` or :func:`jaxgeom.fit_population`, best with snapshots; a
             :class:`jaxgeom.Study` with the measurement ``study.networks()``; layers of one network or more; or a
-            dictionary of these by the values of one more setting, such as ``{8: runs_of_width_8, 32: …}``. Networks have
-            two inputs and piecewise linear activations.
+            dictionary of these by the values of one more setting, such as ``{8: runs_of_width_8, 32: …}``. Networks
+            have two inputs and piecewise linear activations.
         path: the file to write, ``.html``.
         data: points and labels or targets that are drawn, a :class:`jaxgeom.Dataset` or a pair.
         domain: the box of the plane that is shown; default is the data's, or [-1, 1]².
@@ -136,7 +136,7 @@ def explore(
     }
     with whole_file(path) as temporary:
         temporary.write_text(_filled(about, arrays, code), encoding="utf-8")
-    return Page(path, path.stat().st_size, found.num_networks, len(found.steps), len(exact["entries"]) - 1)
+    return Explorer(path, path.stat().st_size, found.num_networks, len(found.steps), len(exact["entries"]) - 1)
 
 
 def _weights(found: Gathered) -> dict[str, np.ndarray]:
@@ -213,11 +213,11 @@ def joined_code() -> str:
     texts: dict[str, str] = {}
 
     def add(name: str) -> str:
-        source = _source(f"{name}.js")
+        source = _source(f"{name}.mjs")
         for _, imported in _IMPORT.findall(source):
             if imported not in texts:
                 texts[imported] = _in_a_scope(imported, add(imported))
-        return _IMPORT.sub(r"const {\1} = \2_js;", source)
+        return _IMPORT.sub(r"const {\1} = \2_module;", source)
 
     main = add("main")
     return "\n".join([*texts.values(), main])
@@ -226,7 +226,7 @@ def joined_code() -> str:
 def _in_a_scope(name: str, source: str) -> str:
     exported = ", ".join(_EXPORT.findall(source))
     body = re.sub("^export ", "", source, flags=re.MULTILINE)
-    return f"// {name}.js\nconst {name}_js = (() => {{\n{body}\nreturn {{ {exported} }};\n}})();\n"
+    return f"// {name}.mjs\nconst {name}_module = (() => {{\n{body}\nreturn {{ {exported} }};\n}})();\n"
 
 
 def _source(name: str) -> str:

@@ -1,8 +1,8 @@
 // The population as small multiples: what every network decides over the plane, all at the same step.
 
-import { classColor, mixed, sideTable } from "./colors.js";
-import { forward } from "./network.js";
-import { layersAt } from "./population.js";
+import { classColor, mixed, sideTable } from "./colors.mjs";
+import { forward } from "./network.mjs";
+import { layersAt } from "./population.mjs";
 
 const PIXELS = 26;
 export const MOST = 64;

@@ -1,7 +1,7 @@
 // The network as a diagram: inputs, a column of units for each layer, outputs; each unit shows itself over the plane.
 
-import { sideTable } from "./colors.js";
-import { forward } from "./network.js";
+import { sideTable } from "./colors.mjs";
+import { forward } from "./network.mjs";
 
 const PIXELS = 20;
 const LARGEST = 34, SMALLEST = 7;
@@ -104,7 +104,7 @@ function drawWeights(context, boxes, layers, look, picked) {
         context.beginPath();
         context.moveTo(start.x + start.size / 2, start.y);
         context.bezierCurveTo(middle, start.y, middle, end.y, end.x - end.size / 2, end.y);
-        context.strokeStyle = weight < 0 ? look.low[0] : look.high[0];
+        context.strokeStyle = weight < 0 ? look.strong[0] : look.strong[1];
         context.globalAlpha = (picked ? (touches ? 0.95 : 0.06) : 0.15 + 0.55 * Math.abs(weight));
         context.lineWidth = 0.4 + 2.2 * Math.abs(weight);
         context.stroke();

@@ -1,22 +1,22 @@
 // The page: reads its arrays, keeps the state, and draws what has changed once a frame of the screen.
 
-import { unpack } from "./bytes.js";
-import { CORNER, ABOVE, turned } from "./camera.js";
-import { layerColor, lookOf } from "./colors.js";
-import { KEYS, axisSliders, onKeys, press } from "./controls.js";
-import { chartsOf, drawCurves, stepUnder } from "./curves.js";
-import { diagramOf, drawDiagram, unitAt } from "./diagram.js";
-import { drawGallery, galleryOf, galleryPainter } from "./gallery.js";
-import { drawHidden, pathsOf, stageNames, viewsOf } from "./hidden.js";
-import { aboutRegion, aboutUnit, digits, show } from "./inspector.js";
-import { firstUnits } from "./network.js";
-import { onDrag, panel, placeOf } from "./panel.js";
-import { layersAt, memberAt, placesOf, readPopulation, repeatedAxis, siblings, stepAt, timeOf } from "./population.js";
-import { download, pngOf, svgOf } from "./save.js";
-import { accuracy, scenes } from "./scene.js";
-import { SHOWS, read, written } from "./state.js";
-import { drawStage, frameOf, outputScale } from "./stage.js";
-import { engineRegions, faceAt, numFaces } from "./regions.js";
+import { unpack } from "./bytes.mjs";
+import { CORNER, ABOVE, turned } from "./camera.mjs";
+import { layerColor, lookOf } from "./colors.mjs";
+import { KEYS, axisSliders, onKeys, press } from "./controls.mjs";
+import { chartsOf, drawCurves, stepUnder } from "./curves.mjs";
+import { diagramOf, drawDiagram, unitAt } from "./diagram.mjs";
+import { drawGallery, galleryOf, galleryPainter } from "./gallery.mjs";
+import { drawHidden, pathsOf, stageNames, viewsOf } from "./hidden.mjs";
+import { aboutRegion, aboutUnit, digits, show } from "./inspector.mjs";
+import { firstUnits } from "./network.mjs";
+import { onDrag, panel, placeOf } from "./panel.mjs";
+import { layersAt, memberAt, placesOf, readPopulation, repeatedAxis, siblings, stepAt, timeOf } from "./population.mjs";
+import { download, pngOf, svgOf } from "./save.mjs";
+import { accuracy, scenes } from "./scene.mjs";
+import { SHOWS, read, written } from "./state.mjs";
+import { drawStage, frameOf, outputScale } from "./stage.mjs";
+import { engineRegions, faceAt, numFaces } from "./regions.mjs";
 
 const find = (name) => document.getElementById(name);
 const PLAY_SECONDS = 14; // through all frames
@@ -46,7 +46,7 @@ const memberOf = (side) => memberAt(population, state.places[side]);
 const sceneOf = (side) => sceneAt(memberOf(side), state.time);
 const members = () => siblings(population, state.places[0]);
 const look = () => lookOf(document.documentElement.dataset.theme);
-const sideColors = () => [look().high[0], look().layers[3]];
+const sideColors = () => [look().strong[1], look().layers[3]];
 const shown = () => (state.compare ? [0, 1] : [0]).map((side) => ({ member: memberOf(side), color: sideColors()[side] }));
 
 function pickedIn(scene) {
@@ -135,10 +135,10 @@ function writeFacts(side) {
   const scene = sceneOf(side), facts = find(`stage-${"ab"[side]}`).querySelector(".facts");
   if (!scene) return void (facts.textContent = "");
   const right = accuracy(population, scene);
-  const source = Number.isInteger(state.time) ? "" : ", between two records";
+  const source = Number.isInteger(state.time) ? "" : ", between two recorded frames";
   facts.innerHTML = `<b>${numFaces(scene.regions).toLocaleString("en")}</b> linear regions`;
   if (right !== null) facts.innerHTML += `, <b>${digits(100 * right)} %</b> right`;
-  facts.append(`${source}${side === 0 && state.compare ? "" : ""}`);
+  facts.append(source);
 }
 
 function writeAround() {

@@ -1,6 +1,6 @@
 // Curves against the training step: of the networks that are shown, and the population's median and band.
 
-import { quantiles, stepAt } from "./population.js";
+import { quantiles, stepAt } from "./population.mjs";
 
 const BAND = [0.1, 0.5, 0.9];
 const LEFT = 48, BOTTOM = 20, GAP = 14;

@@ -6,12 +6,12 @@ export const CLASSES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "
 const LOOKS = {
   light: {
     lightness: [0.94, 0.87], chroma: 0.06, paper: "#ffffff", ink: "#16181d", faint: "#8a929e", line: "#dfe3e8",
-    low: ["#2b83b8", "#d7e9f4"], high: ["#fae2d1", "#dd7430"], boundary: "#16181d", picked: "#b80058",
+    strong: ["#2479ad", "#d2651f"], weak: ["#dcebf5", "#fbe7d8"], boundary: "#16181d", picked: "#b80058",
     layers: ["#262626", "#0072b2", "#b34700", "#00795a", "#a3487f"],
   },
   dark: {
     lightness: [0.36, 0.29], chroma: 0.075, paper: "#12161d", ink: "#e8ecf2", faint: "#8b95a5", line: "#2a313c",
-    low: ["#2f9be0", "#142a3c"], high: ["#3d2415", "#f0883e"], boundary: "#ffffff", picked: "#ffd84d",
+    strong: ["#2f9be0", "#f0883e"], weak: ["#12273a", "#3a2214"], boundary: "#ffffff", picked: "#ffd84d",
     layers: ["#c9d1dc", "#6cc0f2", "#f2a365", "#4fd6ac", "#eaa6cc"],
   },
 };
@@ -71,7 +71,8 @@ export function mixed(first, second, share) {
 /** The colour of an output from -1 to 1: blue below zero, orange above, stronger further out. */
 export function sideColor(look, value) {
   const size = Math.min(1, Math.abs(value));
-  return value < 0 ? mixed(look.low[1], look.low[0], size) : mixed(look.high[0], look.high[1], size);
+  const side = value < 0 ? 0 : 1;
+  return mixed(look.weak[side], look.strong[side], size);
 }
 
 /** The same as red, green, blue for 256 values from -1 to 1, for pictures made of pixels. */

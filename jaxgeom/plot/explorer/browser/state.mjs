@@ -1,6 +1,6 @@
 // What the page shows, and the same as a link: `#step=120&seed=3&color=regions&unit=2.5`.
 
-import { placesOf, stepAt, timeOf } from "./population.js";
+import { placesOf, stepAt, timeOf } from "./population.mjs";
 
 export const SHOWS = ["edges", "boundary", "data"];
 

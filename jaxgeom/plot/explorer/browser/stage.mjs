@@ -1,11 +1,11 @@
 // The input plane with its regions; lifted, the graph of the output as a sheet of flat pieces.
 
-import { ABOVE, between, projection } from "./camera.js";
-import { classColor, codeColors, layerColor, mixed } from "./colors.js";
-import { sideGradient } from "./fill.js";
-import { firstUnits, forward } from "./network.js";
-import { partsOf, valueAt } from "./parts.js";
-import { edgesOf } from "./regions.js";
+import { ABOVE, between, projection } from "./camera.mjs";
+import { classColor, codeColors, layerColor, mixed } from "./colors.mjs";
+import { sideGradient } from "./fill.mjs";
+import { firstUnits, forward } from "./network.mjs";
+import { partsOf, valueAt } from "./parts.mjs";
+import { edgesOf } from "./regions.mjs";
 
 const HEIGHT = 0.62; // of a sheet, in halves of the domain's width
 const FEW = 400; // points that are drawn with a rim
@@ -195,16 +195,16 @@ export function extent(values) {
 
 /** The colour of a point by its class, or by its target between the smallest and the largest. */
 export function pointColor(population, look, target, low, high) {
-  if (!population.classes) return mixed(look.low[0], look.high[0], (target - low) / (high - low || 1));
-  return population.classes.length <= 2 ? [look.low[0], look.high[0]][target] : classColor(target);
+  if (!population.classes) return mixed(look.strong[0], look.strong[1], (target - low) / (high - low || 1));
+  return population.classes.length <= 2 ? look.strong[target] : classColor(target);
 }
 
-/** How large outputs are in a picture: nine tenths of them on a grid are smaller. */
+/** How large outputs are in a picture: six tenths of them on a grid are smaller. */
 export function outputScale(layers, [x0, y0, x1, y1], num = 24) {
   const points = [];
   for (let i = 0; i < num; i++) {
     for (let j = 0; j < num; j++) points.push(x0 + ((x1 - x0) * i) / (num - 1), y0 + ((y1 - y0) * j) / (num - 1));
   }
   const sizes = Array.from(forward(layers, points).at(-1).z, Math.abs).sort((a, b) => a - b);
-  return sizes[Math.floor(0.9 * (sizes.length - 1))] || 1;
+  return sizes[Math.floor(0.6 * (sizes.length - 1))] || 1;
 }

@@ -1,6 +1,6 @@
 // The panels as one picture, laid out as they are on the page.
 
-import { svgContext } from "./svg.js";
+import { svgContext } from "./svg.mjs";
 
 const MARGIN = 16, HEAD = 34;
 

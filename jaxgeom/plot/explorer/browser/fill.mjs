@@ -1,6 +1,6 @@
 // Faces filled exactly: an affine function on a flat piece is a linear gradient of the picture.
 
-import { sideColor } from "./colors.js";
+import { sideColor } from "./colors.mjs";
 
 const FLAT = 1e-6;
 
@@ -17,10 +17,10 @@ export function sideGradient(context, look, places, values, size) {
   const low = Math.min(...values), high = Math.max(...values);
   if (low >= size || high <= -size) return sideColor(look, low >= size ? 1 : -1);
   const gradient = context.createLinearGradient(...at(-size), ...at(size));
-  gradient.addColorStop(0, look.low[0]);
-  gradient.addColorStop(0.5, look.low[1]);
-  gradient.addColorStop(0.5, look.high[0]);
-  gradient.addColorStop(1, look.high[1]);
+  gradient.addColorStop(0, look.strong[0]);
+  gradient.addColorStop(0.5, look.weak[0]);
+  gradient.addColorStop(0.5, look.weak[1]);
+  gradient.addColorStop(1, look.strong[1]);
   return gradient;
 }
 

@@ -5,7 +5,7 @@
 // to the next (-1 for the border of the domain); `codes` has a row of `units` zeros and ones for each face, `maps` the
 // outputs' affine maps, rows (∂/∂x, ∂/∂y, constant).
 
-import { IDENTITY, composed, firstUnits, mapOfCode, switched } from "./network.js";
+import { IDENTITY, composed, firstUnits, mapOfCode, switched } from "./network.mjs";
 
 const BORDER = -1;
 const RELATIVE = 1e-12; // of the largest value at a corner: smaller ones are zero

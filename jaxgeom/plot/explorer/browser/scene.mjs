@@ -1,9 +1,9 @@
 // What is seen of one network at one time: its layers, regions, boundary, and states of the data; computed when asked.
 
-import { decisionBoundary } from "./boundary.js";
-import { forward } from "./network.js";
-import { layersAt } from "./population.js";
-import { cutRegions } from "./regions.js";
+import { decisionBoundary } from "./boundary.mjs";
+import { forward } from "./network.mjs";
+import { layersAt } from "./population.mjs";
+import { cutRegions } from "./regions.mjs";
 
 /** A function of network and time that remembers the last scenes. */
 export function scenes(population, engine, most = 4) {

@@ -1,11 +1,11 @@
 // Data and a grid in hidden layers, and on their way from one to the next.
 
-import { coordinates, viewOf } from "./axes.js";
-import { projection } from "./camera.js";
-import { forward } from "./network.js";
-import { layersAt } from "./population.js";
-import { edgesOf } from "./regions.js";
-import { extent, pointColor } from "./stage.js";
+import { coordinates, viewOf } from "./axes.mjs";
+import { projection } from "./camera.mjs";
+import { forward } from "./network.mjs";
+import { layersAt } from "./population.mjs";
+import { edgesOf } from "./regions.mjs";
+import { extent, pointColor } from "./stage.mjs";
 
 const LINES = 13, STEPS = 36;
 const NEARLY_ALL = 0.98;
@@ -111,7 +111,7 @@ function extentOf(positions) {
 
 function drawGrid(context, grid, place, look) {
   context.lineWidth = 0.8;
-  [look.low[0], look.high[0]].forEach((color, family) => {
+  [0, 1].forEach((family) => {
     context.beginPath();
     for (let line = family * LINES; line < (family + 1) * LINES; line++) {
       for (let step = 0; step < STEPS; step++) {

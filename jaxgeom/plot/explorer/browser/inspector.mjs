@@ -1,7 +1,7 @@
 // Words about what is pointed at: a region, or a unit.
 
-import { firstUnits } from "./network.js";
-import { area, edgesOf } from "./regions.js";
+import { firstUnits } from "./network.mjs";
+import { area, edgesOf } from "./regions.mjs";
 
 const MOST_LETTERS = 220;
 
