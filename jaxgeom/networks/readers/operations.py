@@ -10,10 +10,13 @@ from jaxgeom._typing import MATRIX
 from jaxgeom.networks.readers.expressions import (
     Tape,
     Values,
+    below_relu,
     constant,
     is_constant,
+    largest,
     minus,
     multiplied,
+    places_of,
     plus,
     rearranged,
     scaled,
@@ -30,6 +33,13 @@ _ROUNDING = 1e-12
 
 class NotLinear(ValueError):
     """An operation that no piecewise linear layers compute; the message is the reason."""
+
+
+class Condition:
+    """A tensor of truth values: where an affine function is positive (or zero), or where it is not."""
+
+    def __init__(self, values: Values) -> None:
+        self.values = values
 
 
 def lifted(value: Any) -> Values:
@@ -118,6 +128,22 @@ def mean(values: Values, axes: Sequence[int], *, keepdims: bool = False) -> Valu
     """Means along axes."""
     found = summed(values, axes, keepdims=keepdims)
     return divide(found, float(len(values.const) / max(len(found.const), 1)))
+
+
+def largest_along(
+    tape: Tape, values: Values, axes: Sequence[int], name: str, *, sign: float = 1.0, keepdims: bool = False
+) -> Values:
+    """Maxima along axes, or minima, for the sign -1."""
+    rest = [axis for axis in range(len(values.shape)) if axis not in axes]
+    groups = places_of(values).transpose(*rest, *axes).reshape(*(values.shape[axis] for axis in rest), -1)
+
+    def found(inner: Values) -> Values:
+        return largest(tape, inner, groups, name)
+
+    y = below_relu(tape, values, found) if sign > 0 else scaled(found(scaled(values, -1.0)), -1.0)
+    if keepdims:
+        y = y._replace(shape=tuple(1 if axis in axes else n for axis, n in enumerate(values.shape)))
+    return y
 
 
 def normalised(values: Values, mean_: Any, variance: Any, weight: Any, bias: Any, epsilon: float, axis: int) -> Values:

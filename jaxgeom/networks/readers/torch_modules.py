@@ -18,7 +18,7 @@ from jaxgeom.networks.readers.expressions import (
 )
 from jaxgeom.networks.readers.imported import Imported, finished, refusal
 from jaxgeom.networks.readers.named_arrays import from_named_arrays
-from jaxgeom.networks.readers.torch_operations import OPERATIONS, Condition
+from jaxgeom.networks.readers.torch_operations import OPERATIONS
 
 _POINTS_AT_ONCE = 256
 
@@ -186,7 +186,7 @@ def _called(tape: Tape, node: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 
 
 def _has_values(item: Any) -> bool:
-    if isinstance(item, Values | Condition):
+    if isinstance(item, Values | ops.Condition):
         return True
     if isinstance(item, Mapping):
         return any(map(_has_values, item.values()))
