@@ -4,7 +4,7 @@ import math
 import time
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from jaxgeom._typing import MATRIX
 from jaxgeom.networks.readers import operations as ops
 from jaxgeom.networks.readers.expressions import Tape, Values, new_input, size_of
 from jaxgeom.networks.readers.imported import Imported, finished, refusal
-from jaxgeom.networks.readers.onnx_arrays import FOLDED, attributes_of, computed
+from jaxgeom.networks.readers.onnx_arrays import FOLDED, attributes_of, computed, on_arrays
 from jaxgeom.networks.readers.onnx_files import array_of, first_line, model_of, opset_of, short
 from jaxgeom.networks.readers.onnx_operations import OPERATIONS, Node
 
@@ -25,8 +25,11 @@ MOST_NODES = 2**16
 MOST_IN_ALL = 2**28
 """Numbers in all tensors together."""
 
-CHECK_SECONDS = 5.0
+CHECK_SECONDS = 2.0
 """How long a model may be compared with its layers; slow ones are at fewer points."""
+
+Evaluation = Callable[[np.ndarray], np.ndarray]
+"""Outputs (points, out) of points (points, in), in float64."""
 
 _LEAST_POINTS, _MOST_POINTS = 4, 1024
 _LEFT_OFF = {
@@ -91,19 +94,29 @@ def from_onnx(
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         values, rest = _followed(graph, tape, version, folder)
-        source = _evaluation(graph, rest, version)
-        most_points = _affordable(source, tape.num_inputs)
-        return finished(
+        if not rest.nodes:
+            raise ValueError(f"{short(graph.target)!r} does not depend on any input of the graph.")
+        read = partial(
+            finished,
             tape,
             values,
             input_shape=_shape_of_inputs(list(graph.inputs.values())),
             output_shape=_of_one_point(values.shape) if _has_batches(graph) else values.shape,
-            source=source,
-            precision=float(np.finfo(np.float64).eps),
             what="the model",
             notes=graph.notes,
-            most_points=most_points,
         )
+        try:
+            source = _evaluation(graph, rest, version)
+            precision, most_points = float(np.finfo(np.float64).eps), _affordable(source, tape.num_inputs)
+            return read(source=source, precision=precision, most_points=most_points)
+        except Exception as error:
+            runtime = _in_runtime(proto, graph, folder)
+            if runtime is None:
+                raise ValueError(
+                    f"the layers cannot be compared with the model: {first_line(error)}. Where onnx's reference "
+                    "implementation is at fault, they are compared with onnxruntime, if that is installed."
+                ) from error
+            return read(source=runtime, most_points=_affordable(runtime, tape.num_inputs))
 
 
 def _needed(graph: Any, output: str | None, shapes: Any) -> _Graph:
@@ -336,40 +349,30 @@ def _done(
 _OF_CONDITIONS = ("Not", "Where", "Cast", "CastLike", "Mul", "Identity", "Reshape", "Unsqueeze", "Squeeze", "Expand")
 
 
-def _evaluation(graph: _Graph, rest: _Rest, version: int) -> Any:
-    """The model in float64, point by point, as onnx's reference implementation runs it."""
-    import onnx
-    from onnx.reference import ReferenceEvaluator
-
-    helper, double = onnx.helper, onnx.TensorProto.DOUBLE
-    nodes = [_in_float64(node) for node in rest.nodes]
-    sides = [helper.make_tensor_value_info(name, double, None) for name in (*graph.inputs, *rest.constants)]
-    target = [helper.make_tensor_value_info(graph.target, double, None)]
+def _evaluation(graph: _Graph, rest: _Rest, version: int) -> Evaluation:
+    """The model in float64, point by point, as onnx's reference implementation runs its nodes."""
+    steps = [(node, on_arrays(_in_float64(node), version)) for node in rest.nodes]
     constants = {
         name: array if array.dtype.kind in "biu" else array.astype(np.float64) for name, array in rest.constants.items()
     }
+
+    def output(point: dict[str, np.ndarray]) -> np.ndarray:
+        found = {**constants, **point}
+        for node, run in steps:
+            found.update(zip(node.output, run([found[name] if name else None for name in node.input]), strict=False))
+        return found[graph.target]
+
+    return partial(_at_points, graph, output)
+
+
+def _at_points(graph: _Graph, output: Callable[[dict[str, np.ndarray]], np.ndarray], points: np.ndarray) -> np.ndarray:
+    """The outputs (points, out) of a function of the graph's inputs."""
     ends = np.cumsum([math.prod(shape) for shape in graph.inputs.values()])[:-1]
-
-    def outputs(points: np.ndarray) -> np.ndarray:
-        found = []
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            try:
-                model = helper.make_model(
-                    helper.make_graph(nodes, "read", sides, target), opset_imports=[helper.make_opsetid("", version)]
-                )
-                evaluator = ReferenceEvaluator(model)
-                for point in points:
-                    parts = zip(graph.inputs.items(), np.split(point, ends), strict=True)
-                    feeds = {name: part.reshape(shape) for (name, shape), part in parts}
-                    found.append(np.ravel(evaluator.run(None, {**constants, **feeds})[0]))
-                return np.array(found, np.float64)
-            except Exception as error:
-                raise ValueError(
-                    f"onnx's reference implementation cannot run the model: {first_line(error)}."
-                ) from error
-
-    return outputs
+    found = []
+    for point in points:
+        parts = zip(graph.inputs.items(), np.split(point, ends), strict=True)
+        found.append(np.ravel(output({name: part.reshape(shape) for (name, shape), part in parts})))
+    return np.array(found, np.float64)
 
 
 def _in_float64(proto: Any) -> Any:
@@ -379,6 +382,36 @@ def _in_float64(proto: Any) -> Any:
     if proto.op_type != "Cast":
         return proto
     return onnx.helper.make_node("Cast", proto.input, proto.output, to=onnx.TensorProto.DOUBLE)
+
+
+def _in_runtime(model: Any, graph: _Graph, folder: Path | None) -> Evaluation | None:
+    """The model as onnxruntime runs it, if that is installed and takes it."""
+    import onnx
+
+    try:
+        import onnxruntime
+    except ImportError:
+        return None
+    whole = onnx.ModelProto()
+    whole.CopyFrom(model)
+    del whole.graph.output[:]
+    whole.graph.output.append(onnx.helper.make_tensor_value_info(graph.target, onnx.TensorProto.FLOAT, None))
+    for tensor in whole.graph.initializer:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(array_of(tensor, folder), tensor.name))
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(whole.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception:
+        return None
+    kinds = {each.name: np.float64 if "double" in each.type else np.float32 for each in session.get_inputs()}
+
+    def output(point: dict[str, np.ndarray]) -> np.ndarray:
+        feeds = {name: array.astype(kinds[name]) for name, array in point.items()}
+        return np.asarray(session.run([graph.target], feeds)[0])
+
+    return partial(_at_points, graph, output)
 
 
 def _affordable(source: Any, num_inputs: int) -> int:

@@ -37,7 +37,7 @@ from jaxgeom.networks.readers.stencils import (
 NO_LIMIT = float(np.finfo(np.float32).max)
 """What exporters write for a bound that is none."""
 
-_ALPHA_OF_HARD_SIGMOID, _SLOPE_OF_LEAKY_RELU, _EPSILON = 0.2, 0.01, 1e-5
+_ALPHA_OF_HARD_SIGMOID, _SLOPE_OF_LEAKY_RELU, _EPSILON = map(float, np.array([0.2, 0.01, 1e-5], np.float32))
 _AXES_AHEAD = 2
 """Axes before the places: batch and channels."""
 

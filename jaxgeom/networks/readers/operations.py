@@ -10,7 +10,9 @@ from jaxgeom._typing import MATRIX
 from jaxgeom.networks.readers.expressions import (
     Tape,
     Values,
+    applied,
     below_relu,
+    broadcast,
     constant,
     is_constant,
     largest,
@@ -20,6 +22,7 @@ from jaxgeom.networks.readers.expressions import (
     plus,
     rearranged,
     scaled,
+    size_of,
     summed,
     unit,
     wide,
@@ -110,13 +113,24 @@ def matmul(a: Any, b: Any) -> Values:
     right = numbers_of(b)
     while right.ndim > MATRIX and right.shape[0] == 1:
         right = right[0]
-    if right.ndim > MATRIX:
-        raise NotLinear("it multiplies by a stack of matrices")
     a = lifted(a)
+    if right.ndim > MATRIX:
+        return _by_stack(a, right)
     if right.ndim == 1:
         found = multiplied(a, right[:, None])
         return found._replace(shape=found.shape[:-1])
     return multiplied(a, right)
+
+
+def _by_stack(values: Values, kernels: np.ndarray) -> Values:
+    """The product with a matrix for each of the axes ahead, by NumPy's rules of broadcasting."""
+    shape = np.broadcast_shapes(values.shape[:-2], kernels.shape[:-2])
+    size_of((*shape, *kernels.shape[-2:]))
+    values = broadcast(values, (*shape, *values.shape[-2:]))
+    kernels = np.broadcast_to(kernels, (*shape, *kernels.shape[-2:])).reshape(-1, *kernels.shape[-2:])
+    rows = scipy.sparse.eye_array(values.shape[-2])
+    matrix = scipy.sparse.block_diag([scipy.sparse.kron(rows, kernel.T) for kernel in kernels], format="csr")
+    return applied(matrix, values, (*values.shape[:-1], kernels.shape[-1]))
 
 
 def swapped(values: Values) -> Values:
