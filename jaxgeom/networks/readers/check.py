@@ -10,6 +10,12 @@ from jaxgeom.networks.layers import Layers
 ROUNDINGS = 64.0
 """So many standard deviations of independent roundings, outputs may be off."""
 
+DOUBLE_PRECISION = 2.0**-40
+"""Of sources that calculate in float64: less than theirs, since sums of constants may cancel out in the layers."""
+
+SINGLE_PRECISION = 2.0**-20
+"""Of sources that calculate in float32."""
+
 _SCALES = 2.0 ** np.arange(-6, 9, 2)
 _MOST_POINTS = 1024
 _MOST_PRODUCTS = 2e8

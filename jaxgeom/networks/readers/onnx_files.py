@@ -56,7 +56,20 @@ def model_of(source: Any) -> tuple[Any, Path | None]:
         raise ValueError(f"{path.name} cannot be read as an ONNX model: {first_line(error)}.") from error
     if not model.HasField("graph") or not model.graph.output:
         raise ValueError(f"{path.name} cannot be read as an ONNX model: it has no graph with an output.")
+    if not _is_text(model):
+        raise ValueError(f"{path.name} cannot be read as an ONNX model: it has names that are no text.")
     return with_inlined_functions(model), path.parent
+
+
+def _is_text(model: Any) -> bool:
+    """Whether all names are UTF-8, without which protobuf gives bytes."""
+    nodes = [*model.graph.node, *(node for function in model.functions for node in function.node)]
+    named = [*model.graph.input, *model.graph.output, *model.graph.initializer]
+    texts = [each.name for each in (*named, *nodes, *model.functions)]
+    texts += [text for node in nodes for text in (node.op_type, node.domain, *node.input, *node.output)]
+    texts += [attribute.name for node in nodes for attribute in node.attribute]
+    texts += [each.domain for each in (*model.opset_import, *model.functions)]
+    return all(isinstance(text, str) for text in texts)
 
 
 def with_inlined_functions(model: Any) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxgeom._typing import MATRIX
 from jaxgeom.networks.readers import operations as ops
+from jaxgeom.networks.readers.check import DOUBLE_PRECISION, SINGLE_PRECISION
 from jaxgeom.networks.readers.expressions import Tape, Values, new_input, size_of
 from jaxgeom.networks.readers.imported import Imported, finished, refusal
 from jaxgeom.networks.readers.onnx_arrays import FOLDED, attributes_of, computed, on_arrays
@@ -23,7 +24,7 @@ MOST_NODES = 2**16
 """Nodes that one output needs."""
 
 MOST_IN_ALL = 2**28
-"""Numbers in all tensors together."""
+"""Numbers in all tensors together, of which those that depend on the inputs count eight times."""
 
 CHECK_SECONDS = 2.0
 """How long a model may be compared with its layers; slow ones are at fewer points."""
@@ -107,8 +108,8 @@ def from_onnx(
         )
         try:
             source = _evaluation(graph, rest, version)
-            precision, most_points = float(np.finfo(np.float64).eps), _affordable(source, tape.num_inputs)
-            return read(source=source, precision=precision, most_points=most_points)
+            most_points = _affordable(source, tape.num_inputs)
+            return read(source=source, precision=DOUBLE_PRECISION, most_points=most_points)
         except Exception as error:
             runtime = _in_runtime(proto, graph, folder)
             if runtime is None:
@@ -116,7 +117,7 @@ def from_onnx(
                     f"the layers cannot be compared with the model: {first_line(error)}. Where onnx's reference "
                     "implementation is at fault, they are compared with onnxruntime, if that is installed."
                 ) from error
-            return read(source=runtime, most_points=_affordable(runtime, tape.num_inputs))
+            return read(source=runtime, precision=SINGLE_PRECISION, most_points=_affordable(runtime, tape.num_inputs))
 
 
 def _needed(graph: Any, output: str | None, shapes: Any) -> _Graph:
@@ -312,7 +313,7 @@ def _followed(graph: _Graph, tape: Tape, version: int, folder: Path | None) -> t
 
 def _size(result: Any) -> int:
     result = result.values if isinstance(result, ops.Condition) else result
-    return len(result.const) if isinstance(result, Values) else int(np.size(result))
+    return 8 * len(result.const) if isinstance(result, Values) else int(np.size(result))
 
 
 def _done(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxgeom.networks.readers import operations as ops
+from jaxgeom.networks.readers.check import DOUBLE_PRECISION, SINGLE_PRECISION
 from jaxgeom.networks.readers.expressions import (
     MOST_NUMBERS,
     Tape,
@@ -82,7 +83,7 @@ def from_torch(
             input_shape=example.shape[1:],
             output_shape=values.shape[1:],
             source=lambda points: _outputs(network, points, tuple(example.shape[1:])),
-            precision=float(np.finfo(np.float32 if is_short else np.float64).eps),
+            precision=SINGLE_PRECISION if is_short else DOUBLE_PRECISION,
             what="the module",
         )
 
