@@ -84,6 +84,14 @@ from jaxgeom.networks.models import Model as Model
 from jaxgeom.networks.models import he_init as he_init
 from jaxgeom.networks.models import hidden_states as hidden_states
 from jaxgeom.networks.models import mlp as mlp
+from jaxgeom.networks.plane_domains import box_on_plane as box_on_plane
+from jaxgeom.networks.plane_domains import hull_on_plane as hull_on_plane
+from jaxgeom.networks.planes import DataPlanes as DataPlanes
+from jaxgeom.networks.planes import plane_along_inputs as plane_along_inputs
+from jaxgeom.networks.planes import plane_along_principal_axes as plane_along_principal_axes
+from jaxgeom.networks.planes import plane_through_class_means as plane_through_class_means
+from jaxgeom.networks.planes import planes_through_data as planes_through_data
+from jaxgeom.networks.planes import random_planes as random_planes
 from jaxgeom.networks.readers.chain import UnitSources as UnitSources
 from jaxgeom.networks.readers.chain import unit_name as unit_name
 from jaxgeom.networks.readers.imported import Imported as Imported
@@ -91,7 +99,6 @@ from jaxgeom.networks.readers.onnx_models import from_onnx as from_onnx
 from jaxgeom.networks.readers.torch_modules import from_torch as from_torch
 from jaxgeom.networks.slices import Plane as Plane
 from jaxgeom.networks.slices import Projection as Projection
-from jaxgeom.networks.slices import box_on_plane as box_on_plane
 from jaxgeom.networks.slices import lift as lift
 from jaxgeom.networks.slices import on_plane as on_plane
 from jaxgeom.networks.slices import plane_through as plane_through
