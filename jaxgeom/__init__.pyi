@@ -98,6 +98,7 @@ from jaxgeom.networks.planes import random_planes as random_planes
 from jaxgeom.networks.readers.chain import UnitSources as UnitSources
 from jaxgeom.networks.readers.chain import unit_name as unit_name
 from jaxgeom.networks.readers.imported import Imported as Imported
+from jaxgeom.networks.readers.onnx_models import from_onnx as from_onnx
 from jaxgeom.networks.readers.torch_modules import from_torch as from_torch
 from jaxgeom.networks.slices import Plane as Plane
 from jaxgeom.networks.slices import Projection as Projection
@@ -105,6 +106,8 @@ from jaxgeom.networks.slices import lift as lift
 from jaxgeom.networks.slices import on_plane as on_plane
 from jaxgeom.networks.slices import plane_through as plane_through
 from jaxgeom.networks.slices import project as project
+from jaxgeom.plot.explorer.page import Explorer as Explorer
+from jaxgeom.plot.explorer.page import explore as explore
 from jaxgeom.recipes.spirals.experiment import spiral_data as spiral_data
 from jaxgeom.recipes.spirals.experiment import train_spirals as train_spirals
 from jaxgeom.recipes.xor.experiment import XorStudy as XorStudy
