@@ -166,15 +166,18 @@ def test_thumbnails_lie_within_the_axes(unchecked):
     x = RNG.uniform(0, 1, (3, 12))
     plane = jg.plane_through(*x)
     found = jg.slice_network(layers, plane, jg.box_on_plane(plane, np.zeros(12), np.ones(12)))
-    artists = jg.plot.plot_slice(found, anchors=x, image_shape=(4, 3))
-    artists.axes.figure.canvas.draw()
-    inner = artists.axes.get_window_extent()
-    for index, each in enumerate(artists.anchors):
-        assert isinstance(each, AnnotationBbox)
-        np.testing.assert_array_equal(each.offsetbox.get_data(), x[index].reshape(4, 3))
-        box = each.get_window_extent(artists.axes.figure.canvas.get_renderer())
-        assert inner.x0 <= box.x0 < box.x1 <= inner.x1
-        assert inner.y0 <= box.y0 < box.y1 <= inner.y1
+    two = plt.figure(figsize=(11.2, 5.6), layout="constrained").subplots(1, 2)
+    for ax, shape in ((None, (4, 3)), (two[0], (4, 3)), (two[1], None)):
+        artists = jg.plot.plot_slice(found, anchors=x, image_shape=shape, ax=ax)
+        artists.axes.figure.canvas.draw()
+        inner = artists.axes.get_window_extent()
+        for index, each in enumerate(artists.anchors):
+            assert isinstance(each, AnnotationBbox) == (shape is not None)
+            if shape is not None:
+                np.testing.assert_array_equal(each.offsetbox.get_data(), x[index].reshape(4, 3))
+            box = each.get_window_extent(artists.axes.figure.canvas.get_renderer())
+            assert inner.x0 <= box.x0 < box.x1 <= inner.x1
+            assert inner.y0 <= box.y0 < box.y1 <= inner.y1
     for options, message in (
         ({"anchors": x, "image_shape": (5, 5)}, "image_shape"),
         ({"anchors": x, "anchor_names": ["a"]}, "as many names"),

@@ -30,6 +30,10 @@ _LEAST_LABELLED = 0.004
 """Parts of the domain that are smaller have no name written on them."""
 _THUMBNAIL = 32.0
 """Longer side of a thumbnail, in points."""
+_ASIDE = 30.0
+"""How far its middle is from the point, in points."""
+_AROUND = 0.9
+"""Inches that labels and the legend take."""
 _DISTANCES = 3
 """Dots in the legend."""
 
@@ -119,11 +123,12 @@ def plot_slice(
     _name_regions(slice_, colors, names, taken, ax)
     low, high = slice_.domain.min(axis=0), slice_.domain.max(axis=0)
     placed: list[Text | AnnotationBbox] = []
-    margin = 0.03
+    room = 4.0
     if anchors is not None:
         placed = _draw_anchors(slice_, anchors, anchor_names, image_shape, ax)
-        margin = 0.16 if image_shape is not None else 0.08
-    margin *= float((high - low).max())
+        room = 30.0 if image_shape is None else _ASIDE + 0.6 * _THUMBNAIL
+    part = min(0.3, room / (72 * float(_size_of(ax).min())))  # so many points on each side
+    margin = part / (1 - 2 * part) * float((high - low).max())
     ax.set_aspect("equal")
     ax.set_xlim(low[0] - margin, high[0] + margin)
     ax.set_ylim(low[1] - margin, high[1] + margin)
@@ -132,6 +137,18 @@ def plot_slice(
     ax.set_ylabel("$v$, along its second")
     ax.set_axisbelow(True)
     return SliceArtists(ax, regions, thin, thick, dots, drawn, placed)
+
+
+def _size_of(ax: Axes) -> np.ndarray:
+    """Width and height in inches: of axes in a grid what they will have, about, when their layout is settled."""
+    figure, cell = ax.get_figure(root=True), ax.get_subplotspec()
+    assert figure is not None
+    if cell is not None and ax.figure is figure:
+        rows, columns = cell.get_gridspec().get_geometry()
+        size = figure.get_size_inches() / [columns, rows]
+        return np.asarray(np.maximum(size - _AROUND, 0.4 * size))
+    box = ax.get_window_extent().transformed(figure.dpi_scale_trans.inverted())
+    return np.array([box.width, box.height])
 
 
 def _draw_regions(
@@ -292,7 +309,7 @@ def _draw_anchors(
         framed = AnnotationBbox(
             picture,
             tuple(place),
-            tuple(30 * away),
+            tuple(_ASIDE * away),
             boxcoords="offset points",
             pad=0.15,
             bboxprops={"edgecolor": "0.3"},

@@ -134,8 +134,9 @@ def _from_arrays(path: Path, order: Sequence[str] | None, activation: str | floa
 def _loaded(path: Path) -> Any:
     """An array, or a dictionary of arrays; never a pickle."""
     try:
-        found = np.load(path, allow_pickle=False)
-        return found if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}
+        with path.open("rb") as file:
+            found = np.load(file, allow_pickle=False)
+            return found if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}
     except Exception as error:  # damaged archives fail in many ways
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f"{path.name!r} cannot be read: {first.rstrip('.')}.") from error

@@ -69,7 +69,7 @@ def numbers_figure(found: Slices) -> Figure:
         ax.set_yticks(range(len(names)), names)
         ax.set_ylim(len(names) - 0.4, -0.6)
         ax.set_xlim(left=0)
-        ax.xaxis.set_major_locator(MaxNLocator(5))
+        ax.xaxis.set_major_locator(MaxNLocator(5, integer=key == "num_components", steps=[1, 2, 5, 10]))
         ax.grid(axis="x", color="0.9")
         ax.set_axisbelow(True)
         for side in ("top", "right", "left"):
