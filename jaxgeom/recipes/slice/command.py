@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> list[Path]:
         labels,
         rows=options.rows,
         inputs=None if options.along is None else tuple(options.along),
-        bounds=options.bounds,
+        bounds=None if options.bounds is None else tuple(options.bounds),
         num_planes=min(options.planes, QUICK_PLANES) if options.quick else options.planes,
         radius=options.radius,
         key=options.key,
