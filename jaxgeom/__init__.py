@@ -122,6 +122,7 @@ _NAMES = {
     "jaxgeom.networks.writers.onnx_graphs": ("to_onnx",),
     "jaxgeom.networks.writers.safetensors_files": ("to_safetensors",),
     "jaxgeom.networks.writers.torch_sequences": ("to_torch",),
+    "jaxgeom.plot.explorer.page": ("Explorer", "explore"),
     "jaxgeom.recipes.spirals.experiment": ("spiral_data", "train_spirals"),
     "jaxgeom.recipes.xor.experiment": ("XorStudy", "train_xor", "xor_statistics", "xor_study", "xor_table"),
     "jaxgeom.regions.boundary": ("Boundary", "decision_boundary"),

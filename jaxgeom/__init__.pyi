@@ -107,6 +107,8 @@ from jaxgeom.networks.slices import project as project
 from jaxgeom.networks.writers.onnx_graphs import to_onnx as to_onnx
 from jaxgeom.networks.writers.safetensors_files import to_safetensors as to_safetensors
 from jaxgeom.networks.writers.torch_sequences import to_torch as to_torch
+from jaxgeom.plot.explorer.page import Explorer as Explorer
+from jaxgeom.plot.explorer.page import explore as explore
 from jaxgeom.recipes.spirals.experiment import spiral_data as spiral_data
 from jaxgeom.recipes.spirals.experiment import train_spirals as train_spirals
 from jaxgeom.recipes.xor.experiment import XorStudy as XorStudy
