@@ -126,13 +126,16 @@ _WEIGHT_BYTES = 3.2e6
 _FRAMES = 60
 
 
-def save_explorer(networks: Any, path: Path, formats: Sequence[str], **options: Any) -> list[Path]:
+def save_explorer(
+    networks: Any, path: Path, formats: Sequence[str], *, steps: Sequence[int] | None = None, **options: Any
+) -> list[Path]:
     """Write the page of :func:`jaxgeom.explore`, under a path without ending, if "html" is among the formats.
 
     Args:
         networks: layers or runs, with a leading axis (networks), then (frames); of more than fit, the first ones.
         path: without ending.
         formats: those of all pictures.
+        steps: those of the frames, for layers.
         options: of ``explore``.
     """
     if "html" not in formats:
@@ -148,8 +151,9 @@ def save_explorer(networks: Any, path: Path, formats: Sequence[str], **options: 
     some = int(np.clip(_WEIGHT_BYTES / size / frames, 1, min(MOST_EXPLORED, num)))
     most = max(5.0, 2e-6 * size * frames * some)  # single networks may be larger
     few = jax.tree.map(lambda array: array[:some], networks)
+    axes = None if steps is None else {"network": range(some), "step": steps}
     page = path.with_name(f"{path.name}.html")
-    return [explore(few, page, max_frames=frames, max_megabytes=most, **options).path]
+    return [explore(few, page, axes=axes, max_frames=frames, max_megabytes=most, **options).path]
 
 
 def _plain(value: Any) -> Any:

@@ -193,8 +193,6 @@ def _some_of(weights: Mapping[str, Any], members: np.ndarray, shapes: Mapping[st
 def _of_mapping(networks: Mapping[Any, Any], axes: Any, axis: str) -> Gathered:
     """The networks of each value, with the frames and the curves that all values have."""
     parts = [gather(each, axes, axis) for each in networks.values()]
-    if not parts:
-        raise ValueError(f"there is nothing to explore: the dictionary is empty. Give {_KINDS}.")
     first = parts[0]
     if axis in first.axes:
         raise ValueError(

@@ -143,13 +143,14 @@ def run(options: argparse.Namespace) -> list[Path]:
 
 
 def _explorer(found: detangle.Detangled, data: Dataset, path: Path, formats: Sequence[str]) -> list[Path]:
-    """The page of some networks, dead ones among them."""
-    layers = jax.tree.map(np.asarray, layers_of(found.snapshots))
+    """The page of some networks, the median living one first and dead ones among them."""
+    order = np.argsort(np.arange(len(found.is_dead)) != detangle.median_living(found), kind="stable")
+    layers = jax.tree.map(lambda array: np.asarray(array)[order], layers_of(found.snapshots))
     few = Dataset(*(part[:: max(1, len(data.x) // MOST_POINTS)] for part in data))
     title = (
         f"Detangling {path.name.removeprefix('detangle_')}: {np.mean(found.is_dead):.0%} of {len(layers[0].bias)} die"
     )
-    return save_explorer(layers, path, formats, data=few, title=title)
+    return save_explorer(layers, path, formats, steps=found.steps.tolist(), data=few, title=title)
 
 
 def _statistics(name: str, hidden: tuple[int, ...], found: detangle.Detangled) -> dict[str, Any]:
