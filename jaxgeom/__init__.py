@@ -106,6 +106,7 @@ _NAMES = {
     "jaxgeom.networks.models": ("Initializer", "LayerState", "Model", "he_init", "hidden_states", "mlp"),
     "jaxgeom.networks.readers.chain": ("UnitSources", "unit_name"),
     "jaxgeom.networks.readers.imported": ("Imported",),
+    "jaxgeom.networks.readers.jax_functions": ("from_function",),
     "jaxgeom.networks.readers.torch_modules": ("from_torch",),
     "jaxgeom.networks.slices": ("Plane", "Projection", "box_on_plane", "lift", "on_plane", "plane_through", "project"),
     "jaxgeom.recipes.spirals.experiment": ("spiral_data", "train_spirals"),

@@ -87,6 +87,7 @@ from jaxgeom.networks.models import mlp as mlp
 from jaxgeom.networks.readers.chain import UnitSources as UnitSources
 from jaxgeom.networks.readers.chain import unit_name as unit_name
 from jaxgeom.networks.readers.imported import Imported as Imported
+from jaxgeom.networks.readers.jax_functions import from_function as from_function
 from jaxgeom.networks.readers.torch_modules import from_torch as from_torch
 from jaxgeom.networks.slices import Plane as Plane
 from jaxgeom.networks.slices import Projection as Projection
