@@ -31,6 +31,7 @@ EXAMPLES = {
 NEEDED = {
     "convert.py": ("shapely", "networkx"),
     "torch_modules.py": ("torch",),
+    "onnx_models.py": ("onnx",),
 }
 WITHOUT = {
     "run_study",  # an example takes a minute: docs/tutorials

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import reference
 from jax import lax, nn
 from read_truth import dense, gradients, outputs
 
@@ -281,10 +282,10 @@ def test_regions_of_convolutions_are_those_of_dense_layers(kind: str) -> None:
         x = pooled(nn.relu(conv(x, drawn(12, 3, 3, 1, 4))), kind)
         return nn.relu(conv(x, drawn(13, 3, 3, 4, 5), padding="VALID")).sum((1, 2)) @ drawn(14, 5, 2)
 
-    read = jg.from_function(net, np.zeros((1, 9, 9, 1)))
-    assert any(not isinstance(layer.kernel, np.ndarray) for layer in read.layers[1:])
+    read = jg.from_function(net, np.zeros((1, 12, 12, 1)))
+    assert any(not isinstance(layer.kernel, np.ndarray) for layer in read.layers)
     full = tuple(jg.Dense(dense(layer.kernel), layer.bias, layer.slope) for layer in read.layers)
-    images = np.random.default_rng(0).uniform(size=(3, 81))
+    images = np.random.default_rng(0).uniform(size=(1, 144)) + drawn(15, 3, 144) / 5
     plane = jg.plane_through(*images)
     triangle = jg.polygon(jg.project(plane, images).coordinates)
     found = jg.enumerate_regions(jg.on_plane(read.layers, plane), triangle)
@@ -292,6 +293,32 @@ def test_regions_of_convolutions_are_those_of_dense_layers(kind: str) -> None:
     assert found.num_faces == wanted.num_faces > 100
     np.testing.assert_allclose(np.sort(found.area), np.sort(wanted.area), rtol=1e-6)
     with jax.enable_x64(True):
-        inside = np.asarray(jg.lift(plane, found.centroid[:200])).reshape(-1, 1, 9, 9, 1)
+        inside = np.asarray(jg.lift(plane, found.centroid[:200])).reshape(-1, 1, 12, 12, 1)
         slopes = np.asarray(jax.jit(jax.vmap(jax.grad(lambda x: net(x)[0, 0])))(inside)).reshape(len(inside), -1)
     np.testing.assert_allclose(found.gradient[:200, 0], slopes @ plane.directions.T, atol=1e-6)
+
+
+def test_counts_of_convolutions_are_those_of_rational_arithmetic() -> None:
+    """The dense equivalents are not made by the reader: they are what JAX makes of unit vectors."""
+    for seed in range(3):
+        picture, first, second = (np.round(4 * drawn(16 + seed, *n)) / 4 for n in ((2, 16), (3, 3, 1, 2), (2, 2, 2, 3)))
+        parts = [
+            lambda x, kernel=first, picture=picture: conv((x @ picture).reshape(-1, 4, 4, 1), kernel, padding="VALID"),
+            lambda x, kernel=second: conv(x.reshape(-1, 2, 2, 2), kernel, padding="VALID").reshape(-1, 3),
+        ]
+        offsets = np.round(4 * drawn(20 + seed, 2)) / 4
+
+        def net(x: Any, parts: Any = parts, offsets: Any = offsets) -> Any:
+            x = nn.relu(parts[0](x).reshape(len(x), -1) + offsets[0])
+            return nn.relu(parts[1](x) + offsets[1]).sum(1)
+
+        full = [
+            np.asarray(part(np.eye(n, dtype=np.float32))).reshape(n, -1) for part, n in zip(parts, (2, 8), strict=True)
+        ]
+        layers = (
+            *(jg.Dense(kernel, np.full(kernel.shape[1], b)) for kernel, b in zip(full, offsets, strict=True)),
+            jg.Dense(np.ones((3, 1)), np.zeros(1)),
+        )
+        square = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
+        read = jg.from_function(net, np.zeros((1, 2)))
+        assert jg.count_regions(read.layers, jg.box(-1, 1)).count == reference.exact_region_count(layers, square) > 8

@@ -18,9 +18,7 @@ from jaxgeom.networks.readers.expressions import (
     MOST_TERMS,
     Values,
     applied,
-    below_relu,
     broadcast,
-    largest,
     places_of,
     plus,
     rearranged,
@@ -276,14 +274,7 @@ def _sum(reader: Reader, equation: Equation, x: Any) -> Values:
 
 def _largest_along(sign: float) -> Callable[..., Any]:
     def reduced(reader: Reader, equation: Equation, x: Any) -> Values:
-        x, axes = tensor_of(x), equation.params["axes"]
-        rest = [axis for axis in range(len(x.shape)) if axis not in axes]
-        groups = places_of(x).transpose(*rest, *axes).reshape(*(x.shape[axis] for axis in rest), -1)
-
-        def found(inner: Values) -> Values:
-            return largest(reader.tape, inner, groups, reader.node())
-
-        return below_relu(reader.tape, x, found) if sign > 0 else scaled(found(scaled(x, -1.0)), -1.0)
+        return ops.largest_along(reader.tape, tensor_of(x), equation.params["axes"], reader.node(), sign=sign)
 
     return reduced
 
