@@ -68,14 +68,22 @@ export function mixed(first, second, share) {
   return rgb(a.map((value, place) => value + share * (b[place] - value)));
 }
 
-/** The colour of an output from -1 to 1: blue below zero, orange above, stronger further out. */
-export function sideColor(look, value) {
-  const size = Math.min(1, Math.abs(value));
-  const side = value < 0 ? 0 : 1;
-  return mixed(look.weak[side], look.strong[side], size);
+const tables = new Map();
+
+/** Colours of 256 outputs from -1 to 1: blue below zero, orange above, stronger further out; as texts and as channels. */
+export function sideTable(look) {
+  if (!tables.has(look)) {
+    const texts = Array.from({ length: 256 }, (_, place) => {
+      const value = place / 127.5 - 1, side = value < 0 ? 0 : 1;
+      return mixed(look.weak[side], look.strong[side], Math.abs(value));
+    });
+    tables.set(look, { texts, channels: texts.map((text) => text.match(/\d+/g).map(Number)) });
+  }
+  return tables.get(look);
 }
 
-/** The same as red, green, blue for 256 values from -1 to 1, for pictures made of pixels. */
-export function sideTable(look) {
-  return Array.from({ length: 256 }, (_, place) => sideColor(look, place / 127.5 - 1).match(/\d+/g).map(Number));
-}
+/** The place of an output in the table. */
+export const toneOf = (value) => Math.round(127.5 * (Math.max(-1, Math.min(1, value)) + 1));
+
+/** The colour of an output from -1 to 1. */
+export const sideColor = (look, value) => sideTable(look).texts[toneOf(value)];
