@@ -115,6 +115,7 @@ _NAMES = {
     ),
     "jaxgeom.networks.readers.chain": ("UnitSources", "unit_name"),
     "jaxgeom.networks.readers.imported": ("Imported",),
+    "jaxgeom.networks.readers.jax_functions": ("from_function",),
     "jaxgeom.networks.readers.onnx_models": ("from_onnx",),
     "jaxgeom.networks.readers.safetensors_files": ("from_safetensors",),
     "jaxgeom.networks.readers.torch_modules": ("from_torch",),
