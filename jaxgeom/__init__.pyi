@@ -98,7 +98,9 @@ from jaxgeom.networks.planes import random_planes as random_planes
 from jaxgeom.networks.readers.chain import UnitSources as UnitSources
 from jaxgeom.networks.readers.chain import unit_name as unit_name
 from jaxgeom.networks.readers.imported import Imported as Imported
+from jaxgeom.networks.readers.jax_functions import from_function as from_function
 from jaxgeom.networks.readers.onnx_models import from_onnx as from_onnx
+from jaxgeom.networks.readers.safetensors_files import from_safetensors as from_safetensors
 from jaxgeom.networks.readers.torch_modules import from_torch as from_torch
 from jaxgeom.networks.slices import Plane as Plane
 from jaxgeom.networks.slices import Projection as Projection
@@ -106,6 +108,9 @@ from jaxgeom.networks.slices import lift as lift
 from jaxgeom.networks.slices import on_plane as on_plane
 from jaxgeom.networks.slices import plane_through as plane_through
 from jaxgeom.networks.slices import project as project
+from jaxgeom.networks.writers.onnx_graphs import to_onnx as to_onnx
+from jaxgeom.networks.writers.safetensors_files import to_safetensors as to_safetensors
+from jaxgeom.networks.writers.torch_sequences import to_torch as to_torch
 from jaxgeom.plot.explorer.page import Explorer as Explorer
 from jaxgeom.plot.explorer.page import explore as explore
 from jaxgeom.recipes.spirals.experiment import spiral_data as spiral_data

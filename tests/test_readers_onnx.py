@@ -11,7 +11,7 @@ from read_truth import dense, gradients, outputs
 from reference import exact_region_count
 
 import jaxgeom as jg
-from jaxgeom.networks.readers import onnx_models
+from jaxgeom.networks.readers import onnx_evaluation, onnx_nodes
 
 onnx = pytest.importorskip("onnx")
 from onnx import helper, numpy_helper  # noqa: E402
@@ -162,7 +162,7 @@ OPERATIONS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
 )
 def test_operations_are_onnxruntimes(args: Any, options: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     runtime = pytest.importorskip("onnxruntime")
-    monkeypatch.setattr(onnx_models, "CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(onnx_evaluation, "CHECK_SECONDS", 0.01)
     proto = of_one(*args, **options)
     read = jg.from_onnx(proto)
     session = runtime.InferenceSession(proto.SerializeToString())
@@ -202,7 +202,7 @@ def test_what_has_no_layers_is_refused_by_name(proto: Any, operation: str) -> No
     ("name", "is_new"), [("residual", False), ("transposed", False), ("residual", True), ("mixed", True)]
 )
 def test_both_exporters_of_pytorch(name: str, is_new: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_models, "CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(onnx_evaluation, "CHECK_SECONDS", 0.05)
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
     from test_readers_torch import built
@@ -406,7 +406,7 @@ def test_the_layers_are_compared_with_the_model(monkeypatch: pytest.MonkeyPatch)
     from jaxgeom.networks.readers import onnx_operations
 
     wrong = onnx_operations.OPERATIONS | {"Relu": onnx_operations.OPERATIONS["Abs"]}
-    monkeypatch.setattr(onnx_models, "OPERATIONS", wrong)
+    monkeypatch.setattr(onnx_nodes, "OPERATIONS", wrong)
     with pytest.raises(ValueError, match=r"not what the model computes: at a random point"):
         jg.from_onnx(model([helper.make_node("Relu", ["x"], ["y"])], {"x": (1, 3)}, "y", {}))
 
@@ -490,7 +490,7 @@ HUGE = ("input", "tensor", "functions", "recursion", "constant", "expand", "tile
 
 @pytest.mark.parametrize("kind", [*HUGE, "doubling"])
 def test_what_would_take_all_memory_ends_in_one_line(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_models, "MOST_IN_ALL", 2**20)
+    monkeypatch.setattr(onnx_nodes, "MOST_IN_ALL", 2**20)
     with pytest.raises(ValueError, match=r".") as caught:
         jg.from_onnx(huge(kind))
     assert "\n" not in str(caught.value)
@@ -530,7 +530,7 @@ def refused(path: Path) -> str:
 
 def test_damaged_files_are_refused_or_read_as_what_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bytes changed, cut out and put in at random, everywhere in the file."""
-    monkeypatch.setattr(onnx_models, "CHECK_SECONDS", 0.001)
+    monkeypatch.setattr(onnx_evaluation, "CHECK_SECONDS", 0.001)
     original = control_network((5, 4, 3))[0].SerializeToString()
     rng = np.random.default_rng(0)
     outcomes = {"read": 0, "refused": 0}
