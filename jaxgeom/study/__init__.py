@@ -21,6 +21,7 @@ from jaxgeom.study.measurements import (
 )
 from jaxgeom.study.result import Study, load, merge, save, select
 from jaxgeom.study.run import run_study
+from jaxgeom.study.slices import slice_study
 
 __all__ = [
     "Measurement",
@@ -44,6 +45,7 @@ __all__ = [
     "run_study",
     "save",
     "select",
+    "slice_study",
     "states_at",
     "to_xarray",
     "topology",
