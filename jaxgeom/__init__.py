@@ -109,7 +109,7 @@ _NAMES = {
     "jaxgeom.networks.readers.torch_modules": ("from_torch",),
     "jaxgeom.networks.slices": ("Plane", "Projection", "box_on_plane", "lift", "on_plane", "plane_through", "project"),
     "jaxgeom.recipes.spirals.experiment": ("spiral_data", "train_spirals"),
-    "jaxgeom.recipes.xor.experiment": ("XorStudy", "train_xor", "xor_statistics", "xor_study", "xor_table"),
+    "jaxgeom.recipes.xor.experiment": ("train_xor", "xor_statistics", "xor_study", "xor_table"),
     "jaxgeom.regions.boundary": ("Boundary", "decision_boundary"),
     "jaxgeom.regions.breakpoints": ("breakpoints",),
     "jaxgeom.regions.certificates": ("check_complex",),
