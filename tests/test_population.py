@@ -287,11 +287,7 @@ def squared(outputs):
 def test_xor_networks_are_trained_by_gradient_descent():
     # Full batches, mean squared error, rate 0.1, 100 steps, by hand in float64.
     before, after = (jg.study.networks(trained_once(), width=3, step=step) for step in (0, 100))
-    params = [
-        np.asarray(leaf, np.float64)
-        for layer in before.values()
-        for leaf in (layer["kernel"], layer["bias"])
-    ]
+    params = [np.asarray(leaf, np.float64) for layer in before.values() for leaf in (layer["kernel"], layer["bias"])]
     for _ in range(100):
         k0, b0, k1, b1 = params
         z = CORNERS @ k0 + b0[:, None]

@@ -32,7 +32,7 @@ def closed():
 
 
 def study_of(width, seed, step, **variables) -> jg.Study:
-    dims = {name: ("width", "seed", "step") + ("in", "out")[: np.ndim(array) - 3] for name, array in variables.items()}
+    dims = {name: ("width", "seed", "step", *("in", "out")[: np.ndim(array) - 3]) for name, array in variables.items()}
     coords = {"width": np.array(width), "seed": np.array(seed), "step": np.array(step)}
     arrays = {name: np.asarray(array, np.float32) for name, array in variables.items()}
     return jg.Study(arrays, dims, coords, {}, {}, np.ones((len(width), len(seed)), bool))
@@ -122,18 +122,6 @@ def test_pictures_of_rings_hold_the_data() -> None:
     lines = rings_pictures.draw_lines(study, DATA)
     assert ["3 hidden" in lines.axes[1].get_title(), "0.500" in lines.axes[0].get_title()] == [True, True]
     assert rings_pictures.draw_hidden(params, DATA).axes[0].name == "3d"
-    assert rings_pictures.shown_records(101, 3) == [0, 25, 100]
-
-
-def test_pictures_of_rings_hold_the_data() -> None:
-    sweep = sweep_by_hand()
-    figure, table = rings_pictures.draw_codes(network_of(sweep, 0), DATA)
-    texts = {text.get_text() for text in figure.axes[0].texts}
-    assert texts == {f"{name}\n{a:,} | {b:,}" for name, (a, b) in zip(table.codes, table.counts, strict=True)}
-    assert figure.axes[0].get_xlim() == rings_pictures.LIMITS
-    lines = rings_pictures.draw_lines(sweep, DATA)
-    assert ["3 hidden" in lines.axes[0].get_title(), "0.500" in lines.axes[1].get_title()] == [True, True]
-    assert rings_pictures.draw_hidden(network_of(sweep, 0), DATA).axes[0].name == "3d"
     assert rings_pictures.shown_records(101, 3) == [0, 25, 100]
 
 

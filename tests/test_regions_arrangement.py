@@ -121,7 +121,7 @@ def test_trained_xor_networks(trained_xor, width):
     trained = trained_xor(width)
     # before training such networks are random: fewer are enough
     for step, num in ((100, 300 // width), (0, 100 // width)):
-        layers = pad_widths(layers_of(networks(trained, step=step)), (max(width, 20),))
+        layers = pad_widths(layers_of(networks(trained, width=width, step=step)), (max(width, 20),))
         found = count_regions(layers, box(), chunk_size=16)
         for index in range(min(num, len(found.count))):
             hidden = Dense(*(array[index] for array in layers[0][:2]))

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import optax
-from jaxtyping import Float
+from jaxtyping import Real
 
 from jaxgeom._reprs import readable
 from jaxgeom.data.datasets import parity
@@ -86,13 +86,6 @@ def train_xor(
 
     Raises:
         ValueError: for what :func:`jaxgeom.run_study` refuses, such as no widths or repeated ones.
-
-    Example:
-        >>> import jaxgeom as jg
-        >>> study = jg.train_xor(20, range(3))
-        >>> layers = jg.layers_of(jg.study.networks(study, step=100))
-        >>> layers[0].kernel.shape, study.variables["is_solved"].tolist()
-        ((3, 2, 20), [True, True, True])
     """
     return run_study(
         {"width": width, "seed": seeds},
@@ -150,7 +143,7 @@ def xor_study(
 def xor_statistics(study: Study) -> list[XorStatistics]:
     """Means, deviations and ranges of a study's counts, width by width."""
 
-    def moments(counts: Float[np.ndarray, " networks"]) -> dict[str, float]:
+    def moments(counts: Real[np.ndarray, " networks"]) -> dict[str, float]:
         if len(counts) == 0:
             return dict.fromkeys(("mean", "sd", "min", "max"), float("nan"))
         deviation = float(np.std(counts, ddof=1)) if len(counts) > 1 else 0.0
