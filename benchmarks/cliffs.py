@@ -34,7 +34,8 @@ from _record import environment, interleaved, write_json
 from exact_regions import population
 
 import jaxgeom as jg
-from jaxgeom.networks.slices import box_on_plane, on_plane, plane_through
+from jaxgeom.networks.plane_domains import box_on_plane
+from jaxgeom.networks.slices import on_plane, plane_through
 
 LARGEST = 64.0  # half-width of the squares of shallow nets
 IN_THE_SQUARE = {  # half-width around (-0.2, 0) on the first two inputs: regions, as published tools find them, too

@@ -31,6 +31,9 @@ EXAMPLES = {
 NEEDED = {
     "convert.py": ("shapely", "networkx"),
     "torch_modules.py": ("torch",),
+    "onnx_models.py": ("onnx",),
+    "onnx_graphs.py": ("onnx",),
+    "torch_sequences.py": ("torch",),
 }
 WITHOUT = {
     "run_study",  # an example takes a minute: docs/tutorials

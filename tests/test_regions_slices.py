@@ -8,7 +8,8 @@ import pytest
 
 from jaxgeom.domains import box
 from jaxgeom.networks.layers import Dense, forward
-from jaxgeom.networks.slices import box_on_plane, lift, on_plane, plane_through, project
+from jaxgeom.networks.plane_domains import box_on_plane
+from jaxgeom.networks.slices import lift, on_plane, plane_through, project
 from jaxgeom.regions.count import count_regions
 
 RNG = np.random.default_rng(0)

@@ -6,17 +6,16 @@ and areas on the plane are those of the input space.
 """
 
 from collections.abc import Sequence
-from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Float
 
 from jaxgeom._reprs import readable
-from jaxgeom._typing import PAIR, PLANE
-from jaxgeom.domains import Polygon, polygon
+from jaxgeom._typing import PLANE
 from jaxgeom.host.given import as_float64, float64_of, points_of
 from jaxgeom.host.sparse import SparseKernel
+from jaxgeom.networks.exact_products import exact_product
 from jaxgeom.networks.layers import Dense, Layers, check_layers
 
 _ROUNDING = 1e-10
@@ -75,7 +74,17 @@ def plane_through(
         )
     if not all(np.isfinite(point).all() for point in points):
         raise ValueError("the points of a plane must be finite, but NaN or infinity was given.")
-    first, second = points[1] - points[0], points[2] - points[0]
+    directions = orthonormal(points[1] - points[0], points[2] - points[0])
+    if directions is None:
+        raise ValueError(
+            "three points span a plane unless they lie on one line, but these do, up to rounding. Take another third "
+            "point."
+        )
+    return Plane(points[0], directions)
+
+
+def orthonormal(first: Float[np.ndarray, " in"], second: Float[np.ndarray, " in"]) -> Float[np.ndarray, "2 in"] | None:
+    """Two orthonormal directions of a plane, of which the first is the one given; None if both lie on one line."""
     lengths = np.linalg.norm(first), np.linalg.norm(second)
     if min(lengths) > 0:
         first = first / lengths[0]
@@ -84,19 +93,28 @@ def plane_through(
             rest = rest - (rest @ first) * first
         size = np.linalg.norm(rest)
         if size > _ROUNDING:
-            return Plane(points[0], np.stack([first, rest / size]))
-    raise ValueError(
-        "three points span a plane unless they lie on one line, but these do, up to rounding. Take another third point."
-    )
+            return np.stack([first, rest / size])
+    return None
 
 
-def on_plane(layers: Layers, plane: Plane) -> Layers:
-    """The network on a plane: one with two inputs, in float64. Populations are welcome.
+def on_plane(layers: Layers, plane: Plane | Sequence[Plane], *, exact: bool = False) -> Layers:
+    """The network on a plane: one with two inputs, in float64. Populations, sparse kernels and several planes are
+    welcome.
 
-    The product is rounded once: regions of the slice are those of these rounded weights.
+    The plane goes into the first layer, whose new weights are rounded once: regions of the slice are those of the
+    rounded weights. Along axes (:func:`jaxgeom.plane_along_inputs`), the kernel is two rows of the given one, to the
+    bit, and each bias is the sum of real arithmetic, rounded once; it is exact wherever that sum is a float64.
+
+    Args:
+        layers: one network, or a population.
+        plane: one plane, or several: then the layers have one more leading axis, for the planes, before any others.
+        exact: round nothing. Where the new weights are not float64 numbers, the plane becomes a layer of linear units
+            (slope 1) in front, one for each input, which makes no edges; all later layers then have numbers that are
+            larger by one. The length of the result tells.
 
     Raises:
-        ValueError: if the network takes another number of inputs than the plane has.
+        ValueError: if the network takes another number of inputs than the plane has, or has sparse kernels and a
+            leading axis where there are several planes.
 
     Example:
         >>> import jax, jaxgeom as jg
@@ -106,11 +124,91 @@ def on_plane(layers: Layers, plane: Plane) -> Layers:
         >>> part[0].kernel.shape, bool(jg.count_regions(part, jg.whole_plane()).count <= jg.zaslavsky(8, 2))
         ((2, 8), True)
     """
-    layers = check_layers(layers, dim=len(plane.origin), keep_sparse=True)
-    kernel, bias = layers[0].kernel, np.asarray(as_float64(layers[0].bias))
-    if not isinstance(kernel, SparseKernel):
-        kernel = np.asarray(as_float64(kernel))
-    return (Dense(plane.directions @ kernel, plane.origin @ kernel + bias, layers[0].slope), *layers[1:])
+    planes = [plane] if isinstance(plane, Plane) else list(plane)
+    if not planes or not all(isinstance(each, Plane) for each in planes):
+        raise ValueError("a jaxgeom.Plane or a list of them is needed, but got something else, or none.")
+    sizes = {len(each.origin) for each in planes}
+    if len(sizes) > 1:
+        raise ValueError(f"the planes lie in spaces of different dimensions, {sorted(sizes)}. Slice one after another.")
+    layers = check_layers(layers, dim=sizes.pop(), keep_sparse=True)
+    first = [_first_layer(layers[0], each, decides=exact) for each in planes]
+    if exact and not all(is_exact for _, is_exact in first):
+        fronts = [_in_front(each, np.shape(layers[0].bias)[:-1]) for each in planes]
+        if isinstance(plane, Plane):
+            return (*fronts, *layers)
+        return (_stacked(fronts), *(_repeated(layer, len(planes)) for layer in layers))
+    if isinstance(plane, Plane):
+        return (first[0][0], *layers[1:])
+    return (_stacked([layer for layer, _ in first]), *(_repeated(layer, len(planes)) for layer in layers[1:]))
+
+
+def inputs_along(plane: Plane) -> tuple[int, int] | None:
+    """The two inputs that a plane is parallel to the axes of, or None."""
+    places = [np.flatnonzero(direction) for direction in plane.directions]
+    if any(len(place) != 1 for place in places):
+        return None
+    first, second = (int(place[0]) for place in places)
+    is_unit = plane.directions[0, first] == 1 and plane.directions[1, second] == 1
+    return (first, second) if is_unit else None
+
+
+def _first_layer(layer: Dense, plane: Plane, *, decides: bool) -> tuple[Dense, bool]:
+    """The first layer of a network or population on a plane, and whether it is known to be exact."""
+    kernel: Any = layer.kernel
+    kernel = kernel if isinstance(kernel, SparseKernel) else np.asarray(as_float64(kernel))
+    bias = np.asarray(as_float64(layer.bias))
+    inputs = inputs_along(plane)
+    is_one = bias.ndim == 1
+    if inputs is None and not decides and (is_one or not isinstance(kernel, SparseKernel)):
+        return Dense(plane.directions @ kernel, plane.origin @ kernel + bias, layer.slope), False
+    if is_one:
+        row, offset, is_exact = _weights(kernel, bias, plane, inputs)
+        return Dense(row, offset, layer.slope), is_exact
+    members = range(len(bias)) if isinstance(kernel, SparseKernel) else np.ndindex(bias.shape[:-1])
+    each = [_weights(kernel[member], bias[member], plane, inputs) for member in members]
+    kernels = np.array([found for found, _, _ in each]).reshape(*bias.shape[:-1], PLANE, bias.shape[-1])
+    biases = np.array([found for _, found, _ in each]).reshape(bias.shape)
+    return Dense(kernels, biases, layer.slope), all(is_exact for _, _, is_exact in each)
+
+
+def _weights(
+    kernel: Any, bias: Float[np.ndarray, " out"], plane: Plane, inputs: tuple[int, int] | None
+) -> tuple[Float[np.ndarray, "2 out"], Float[np.ndarray, " out"], bool]:
+    """Kernel and bias of one network on a plane, each number rounded once, and whether none is rounded."""
+    offset, is_exact = exact_product(plane.origin[None], kernel, bias)
+    if inputs is None:
+        rows, rows_exact = exact_product(plane.directions, kernel)
+        return rows, offset[0], bool(is_exact.all() and rows_exact.all())
+    rows = kernel.matrices[0][list(inputs)].toarray() if isinstance(kernel, SparseKernel) else kernel[list(inputs)]
+    return rows, offset[0], bool(is_exact.all())
+
+
+def _in_front(plane: Plane, leading: tuple[int, ...]) -> Dense:
+    """The plane as a layer of linear units, one for each input."""
+    num = len(plane.origin)
+    shapes = ((PLANE, num), (num,), (num,))
+    arrays = (plane.directions, plane.origin, np.ones(num))
+    return Dense(*(np.broadcast_to(array, (*leading, *shape)) for array, shape in zip(arrays, shapes, strict=True)))
+
+
+def _stacked(layers: list[Dense]) -> Dense:
+    """Layers of several planes as those of a population."""
+    slopes = [layer.slope for layer in layers]
+    slope = None if slopes[0] is None else np.stack([np.asarray(slope) for slope in slopes])
+    return Dense(np.stack([layer.kernel for layer in layers]), np.stack([layer.bias for layer in layers]), slope)
+
+
+def _repeated(layer: Dense, num: int) -> Dense:
+    """One layer for each of several planes, in the memory of one."""
+    if isinstance(layer.kernel, SparseKernel):
+        if layer.kernel.is_population:
+            raise ValueError("a population with sparse kernels takes one plane at a time. Slice plane by plane.")
+        kernel: Any = SparseKernel(layer.kernel.matrices * num, is_population=True)
+    else:
+        kernel = np.broadcast_to(np.asarray(layer.kernel), (num, *np.shape(layer.kernel)))
+    bias, slope = (None if a is None else np.broadcast_to(np.asarray(a), (num, *np.shape(a))) for a in layer[1:])
+    assert bias is not None
+    return Dense(kernel, bias, slope)
 
 
 def project(plane: Plane, points: Float[Array | np.ndarray, "points in"]) -> Projection:
@@ -140,67 +238,3 @@ def lift(plane: Plane, coordinates: Float[Array | np.ndarray, "points 2"]) -> Fl
         plane.origin + np.asarray(points_of(coordinates, 2, "coordinates")) @ plane.directions
     )
     return result
-
-
-def box_on_plane(plane: Plane, low: float, high: float) -> Polygon:
-    """The part of a plane whose points have all inputs between ``low`` and ``high``, such as the valid images.
-
-    Raises:
-        ValueError: if the bounds are not in order, or the plane meets the box in less than an area.
-
-    Example:
-        >>> import jaxgeom as jg
-        >>> plane = jg.plane_through([0, 0, 0.5], [1, 0, 0.5], [0, 1, 0.5])
-        >>> sorted(jg.box_on_plane(plane, 0, 1).vertices.round(6).tolist())
-        [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]
-    """
-    if not (np.isfinite([low, high]).all() and low < high):
-        raise ValueError(f"low must lie below high, and both be finite, but {low} and {high} were given.")
-    # Start from a square that holds the box's shadow, and clip by both sides of every input.
-    reach = np.linalg.norm(np.maximum(np.abs(low - plane.origin), np.abs(high - plane.origin)))
-    corners = reach * np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
-    for direction, offset in zip(plane.directions.T, plane.origin, strict=True):
-        for sign, bound in ((1.0, low), (-1.0, high)):
-            corners = _clipped(corners, sign * direction, sign * (offset - bound))
-    area = 0.0
-    if len(corners) > PAIR:
-        x, y = (corners - corners[0]).T
-        area = 0.5 * float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)))
-    if not area > 0:
-        raise ValueError(f"the plane does not meet the box of inputs between {low} and {high} in an area.")
-    return polygon(_convex(corners))
-
-
-def _clipped(
-    corners: Float[np.ndarray, "corners 2"], direction: Float[np.ndarray, " 2"], offset: float
-) -> Float[np.ndarray, "kept 2"]:
-    """The part of a convex polygon where ``direction @ x + offset >= 0``."""
-    value = corners @ direction + offset
-    kept: list[np.ndarray] = []
-    for p, q, at_p, at_q in zip(corners, np.roll(corners, -1, axis=0), value, np.roll(value, -1), strict=True):
-        if at_p >= 0:
-            kept.append(p)
-        if min(at_p, at_q) < 0 < max(at_p, at_q):
-            kept.append(p + at_p / (at_p - at_q) * (q - p))
-    return np.array(kept).reshape(-1, 2)
-
-
-def _convex(corners: Float[np.ndarray, "corners 2"]) -> Float[np.ndarray, "hull 2"]:
-    """The strictly convex corners of a polygon whose rounded corners may repeat or lie on a line, or a hair inside."""
-    order = np.lexsort(corners.T[::-1])
-    points = [tuple(corner) for corner in corners[order].tolist()]
-    hull: list[tuple[float, ...]] = []
-    for half in (points, points[::-1]):
-        chain: list[tuple[float, ...]] = []
-        for point in half:
-            while len(chain) > 1 and not _turns_left(chain[-2], chain[-1], point):
-                chain.pop()
-            if not chain or chain[-1] != point:
-                chain.append(point)
-        hull += chain[:-1]
-    return np.array(hull)
-
-
-def _turns_left(p: tuple[float, ...], q: tuple[float, ...], r: tuple[float, ...]) -> bool:
-    (px, py), (qx, qy), (rx, ry) = ([Fraction(number) for number in point] for point in (p, q, r))
-    return (qx - px) * (ry - py) > (qy - py) * (rx - px)

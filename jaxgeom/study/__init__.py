@@ -22,6 +22,7 @@ from jaxgeom.study.measurements import (
 from jaxgeom.study.networks import networks, parameters
 from jaxgeom.study.result import Study, load, merge, save, select
 from jaxgeom.study.run import run_study
+from jaxgeom.study.slices import slice_study
 
 __all__ = [
     "Measurement",
@@ -47,6 +48,7 @@ __all__ = [
     "run_study",
     "save",
     "select",
+    "slice_study",
     "states_at",
     "to_xarray",
     "topology",

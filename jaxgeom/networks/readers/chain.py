@@ -80,10 +80,13 @@ def chain_of(tape: Tape, outputs: Values) -> tuple[Layers, tuple[UnitSources, ..
         columns = slice(units.start, units.start + len(units.const))
         node[columns], place[columns], is_linear[columns] = number, units.places, units.slope == 1
 
+    of_level: dict[int, list[Units]] = {}
+    for units in live:
+        of_level.setdefault(int(depth[units.start]), []).append(units)
     state = np.arange(tape.num_inputs)  # the columns that the layer before gives
     layers, sources = [], []
     for level in range(1, deepest + 1):
-        new = [units for units in live if depth[units.start] == level]
+        new = of_level[level]
         carried = state[last_use[state] > level]
         at = _index_of(state, tape.num_columns)
         matrix = _stacked([*(units.matrix for units in new), _rows_of(carried, tape.num_columns)], at, len(state))

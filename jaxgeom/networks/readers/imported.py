@@ -39,6 +39,7 @@ def finished(
     precision: float = float(np.finfo(np.float32).eps),
     what: str = "the network",
     notes: Sequence[str] = (),
+    most_points: int | None = None,
 ) -> Imported:
     """The chain of layers of a tensor, compared with its source.
 
@@ -51,6 +52,7 @@ def finished(
         precision: of the source's arithmetic.
         what: the source, in messages.
         notes: what differs from the source.
+        most_points: at which it is compared, for sources that are slow.
     """
     layers, units = chain_of(tape, outputs)
     for layer in layers:
@@ -59,7 +61,7 @@ def finished(
         if not (np.isfinite(weights).all() and np.isfinite(layer.bias).all()):
             raise ValueError(f"{what} has weights that are NaN or infinite.")
     if source is not None:
-        check_agrees(layers, source, tape.num_inputs, precision=precision, what=what)
+        check_agrees(layers, source, tape.num_inputs, precision=precision, what=what, most_points=most_points)
     return Imported(layers, units, tuple(input_shape), tuple(output_shape), tuple(notes))
 
 

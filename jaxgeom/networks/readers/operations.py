@@ -10,17 +10,24 @@ from jaxgeom._typing import MATRIX
 from jaxgeom.networks.readers.expressions import (
     Tape,
     Values,
+    applied,
+    below_relu,
+    broadcast,
     constant,
     is_constant,
+    largest,
     minus,
     multiplied,
+    places_of,
     plus,
     rearranged,
     scaled,
+    size_of,
     summed,
     unit,
     wide,
 )
+from jaxgeom.networks.readers.signs import where_positive
 
 _EQUAL = 1e-6
 """Two affine functions are taken for multiples of each other if their weights agree to this part of the largest."""
@@ -30,6 +37,13 @@ _ROUNDING = 1e-12
 
 class NotLinear(ValueError):
     """An operation that no piecewise linear layers compute; the message is the reason."""
+
+
+class Condition:
+    """A tensor of truth values: where an affine function is positive (or zero), or where it is not."""
+
+    def __init__(self, values: Values) -> None:
+        self.values = values
 
 
 def lifted(value: Any) -> Values:
@@ -100,13 +114,24 @@ def matmul(a: Any, b: Any) -> Values:
     right = numbers_of(b)
     while right.ndim > MATRIX and right.shape[0] == 1:
         right = right[0]
-    if right.ndim > MATRIX:
-        raise NotLinear("it multiplies by a stack of matrices")
     a = lifted(a)
+    if right.ndim > MATRIX:
+        return _by_stack(a, right)
     if right.ndim == 1:
         found = multiplied(a, right[:, None])
         return found._replace(shape=found.shape[:-1])
     return multiplied(a, right)
+
+
+def _by_stack(values: Values, kernels: np.ndarray) -> Values:
+    """The product with a matrix for each of the axes ahead, by NumPy's rules of broadcasting."""
+    shape = np.broadcast_shapes(values.shape[:-2], kernels.shape[:-2])
+    size_of((*shape, *kernels.shape[-2:]))
+    values = broadcast(values, (*shape, *values.shape[-2:]))
+    kernels = np.broadcast_to(kernels, (*shape, *kernels.shape[-2:])).reshape(-1, *kernels.shape[-2:])
+    rows = scipy.sparse.eye_array(values.shape[-2])
+    matrix = scipy.sparse.block_diag([scipy.sparse.kron(rows, kernel.T) for kernel in kernels], format="csr")
+    return applied(matrix, values, (*values.shape[:-1], kernels.shape[-1]))
 
 
 def swapped(values: Values) -> Values:
@@ -118,6 +143,22 @@ def mean(values: Values, axes: Sequence[int], *, keepdims: bool = False) -> Valu
     """Means along axes."""
     found = summed(values, axes, keepdims=keepdims)
     return divide(found, float(len(values.const) / max(len(found.const), 1)))
+
+
+def largest_along(
+    tape: Tape, values: Values, axes: Sequence[int], name: str, *, sign: float = 1.0, keepdims: bool = False
+) -> Values:
+    """Maxima along axes, or minima, for the sign -1."""
+    rest = [axis for axis in range(len(values.shape)) if axis not in axes]
+    groups = places_of(values).transpose(*rest, *axes).reshape(*(values.shape[axis] for axis in rest), -1)
+
+    def found(inner: Values) -> Values:
+        return largest(tape, inner, groups, name)
+
+    y = below_relu(tape, values, found) if sign > 0 else scaled(found(scaled(values, -1.0)), -1.0)
+    if keepdims:
+        y = y._replace(shape=tuple(1 if axis in axes else n for axis, n in enumerate(values.shape)))
+    return y
 
 
 def normalised(values: Values, mean_: Any, variance: Any, weight: Any, bias: Any, epsilon: float, axis: int) -> Values:
@@ -143,28 +184,31 @@ def chosen(tape: Tape, condition: Values, above: Any, below: Any, name: str) -> 
     shape = np.broadcast_shapes(condition.shape, above.shape, below.shape)
     if condition.shape != shape:
         condition = rearranged(condition, lambda places: np.broadcast_to(places, shape))
-    step = minus(above, below)
-    step = rearranged(step, lambda places: np.broadcast_to(places, shape))
+    step = rearranged(minus(above, below), lambda places: np.broadcast_to(places, shape))
+    multiple = _multiple(step, condition)
+    if multiple is not None and is_constant(above):
+        beyond = unit(tape, scaled(condition, -1.0), 0.0, name)
+        return add(above, scaled(beyond, multiple.reshape(shape)))
+    if multiple is None:
+        multiple = _multiple(where_positive(tape, step, condition), condition)
+    if multiple is None:
+        raise NotLinear("it jumps where its condition changes")
+    return add(below, scaled(unit(tape, condition, 0.0, name), multiple.reshape(shape)))
+
+
+def _multiple(step: Values, condition: Values) -> np.ndarray | None:
+    """The numbers (numbers,) by which a tensor is the multiple of another one; None if it is none."""
     columns = max(step.matrix.shape[1], condition.matrix.shape[1])
     parts = [
-        scipy.sparse.hstack(
-            [
-                wide(v.matrix, columns),
-                scipy.sparse.csr_array(v.const[:, None]),
-            ],
-            format="csr",
-        )
+        scipy.sparse.hstack([wide(v.matrix, columns), scipy.sparse.csr_array(v.const[:, None])], format="csr")
         for v in (condition, step)
     ]
     size = np.asarray(parts[0].multiply(parts[0]).sum(axis=1)).ravel()
     product = np.asarray(parts[0].multiply(parts[1]).sum(axis=1)).ravel()
-    multiple = product / np.where(size > 0, size, 1.0)
-    multiple = _round(multiple)
+    multiple = _round(product / np.where(size > 0, size, 1.0))
     rest = parts[1] - scipy.sparse.csr_array(scipy.sparse.diags_array(multiple) @ parts[0])
     largest = abs(parts[1]).max() if parts[1].nnz else 0.0
-    if (abs(rest).max() if rest.nnz else 0.0) > _EQUAL * largest:
-        raise NotLinear("it jumps where its condition changes")
-    return add(below, scaled(unit(tape, condition, 0.0, name), multiple.reshape(shape)))
+    return multiple if (abs(rest).max() if rest.nnz else 0.0) <= _EQUAL * largest else None
 
 
 def _round(multiple: np.ndarray) -> np.ndarray:

@@ -224,6 +224,7 @@ def average_pooled(
     pads: Pads,
     counts_pads: Pads,
     divisor: int | None = None,
+    dilations: Sequence[int] | None = None,
 ) -> Values:
     """Means under a window that moves over the last axes.
 
@@ -234,14 +235,16 @@ def average_pooled(
         pads: zeros around.
         counts_pads: how much of the padding counts as numbers in the mean.
         divisor: what sums are divided by instead of their numbers.
+        dilations: steps within the window.
     """
+    dilations = dilations or [1] * len(lengths)
     places = _padded_places(places_of(values), pads)
     ones = np.ones(values.shape[len(values.shape) - len(lengths) :])
     counted = np.pad(ones, [(max(a, 0), max(b, 0)) for a, b in counts_pads], constant_values=1.0)
     rest = [(a - c, b - d) for (a, b), (c, d) in zip(pads, counts_pads, strict=True)]
     counted = np.pad(counted, [(max(a, 0), max(b, 0)) for a, b in rest])
-    seen = windows(places, lengths, strides, [1] * len(lengths))
-    number = windows(np.arange(counted.size).reshape(counted.shape), lengths, strides, [1] * len(lengths))
+    seen = windows(places, lengths, strides, dilations)
+    number = windows(np.arange(counted.size).reshape(counted.shape), lengths, strides, dilations)
     count = counted.ravel()[number].sum(axis=-1)
     count = np.broadcast_to(count if divisor is None else np.full_like(count, divisor), seen.shape[:-1])
     groups = seen.reshape(-1, seen.shape[-1])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxgeom.networks.readers import operations as ops
+from jaxgeom.networks.readers.check import DOUBLE_PRECISION, SINGLE_PRECISION
 from jaxgeom.networks.readers.expressions import (
     MOST_NUMBERS,
     Tape,
@@ -18,7 +19,7 @@ from jaxgeom.networks.readers.expressions import (
 )
 from jaxgeom.networks.readers.imported import Imported, finished, refusal
 from jaxgeom.networks.readers.named_arrays import from_named_arrays
-from jaxgeom.networks.readers.torch_operations import OPERATIONS, Condition
+from jaxgeom.networks.readers.torch_operations import OPERATIONS
 
 _POINTS_AT_ONCE = 256
 
@@ -82,7 +83,7 @@ def from_torch(
             input_shape=example.shape[1:],
             output_shape=values.shape[1:],
             source=lambda points: _outputs(network, points, tuple(example.shape[1:])),
-            precision=float(np.finfo(np.float32 if is_short else np.float64).eps),
+            precision=SINGLE_PRECISION if is_short else DOUBLE_PRECISION,
             what="the module",
         )
 
@@ -186,7 +187,7 @@ def _called(tape: Tape, node: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 
 
 def _has_values(item: Any) -> bool:
-    if isinstance(item, Values | Condition):
+    if isinstance(item, Values | ops.Condition):
         return True
     if isinstance(item, Mapping):
         return any(map(_has_values, item.values()))

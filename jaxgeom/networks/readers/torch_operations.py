@@ -36,13 +36,6 @@ from jaxgeom.networks.readers.stencils import (
 )
 
 
-class Condition:
-    """A tensor of truth values: where an affine function is positive (or zero), or where it is not."""
-
-    def __init__(self, values: Values) -> None:
-        self.values = values
-
-
 def _array(value: Any) -> np.ndarray:
     return np.asarray(value.detach().cpu().double().numpy() if hasattr(value, "detach") else value, np.float64)
 
@@ -204,13 +197,7 @@ def _axes(x: Values, axes: Any) -> list[int]:
 
 def _largest_along(sign: float) -> Callable[..., Any]:
     def reduced(tape: Tape, name: str, x: Values, axes: Any = None, keepdim: bool = False) -> Any:
-        found = _axes(x, axes)
-        rest = [axis for axis in range(len(x.shape)) if axis not in found]
-        groups = places_of(x).transpose(*rest, *found).reshape(*(x.shape[axis] for axis in rest), -1)
-        y = scaled(largest(tape, scaled(x, sign), groups, name), sign)
-        if keepdim:
-            y = y._replace(shape=tuple(1 if axis in found else n for axis, n in enumerate(x.shape)))
-        return y
+        return ops.largest_along(tape, x, _axes(x, axes), name, sign=sign, keepdims=keepdim)
 
     return reduced
 
@@ -285,14 +272,14 @@ def _linear(tape: Tape, name: str, x: Values, weight: Any, bias: Any = None) -> 
 
 
 def _compared(sign: float) -> Callable[..., Any]:
-    def compared(tape: Tape, name: str, a: Any, b: Any) -> Condition:
-        return Condition(scaled(ops.subtract(_known(a), _known(b)), sign))
+    def compared(tape: Tape, name: str, a: Any, b: Any) -> ops.Condition:
+        return ops.Condition(scaled(ops.subtract(_known(a), _known(b)), sign))
 
     return compared
 
 
 def _where(tape: Tape, name: str, condition: Any, above: Any, below: Any) -> Values:
-    if not isinstance(condition, Condition):
+    if not isinstance(condition, ops.Condition):
         mask = np.asarray(condition.detach().cpu().numpy(), bool)
         return ops.add(scaled(ops.lifted(_known(above)), mask), scaled(ops.lifted(_known(below)), ~mask))
     return ops.chosen(tape, condition.values, _known(above), _known(below), name)

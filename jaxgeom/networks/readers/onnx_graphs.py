@@ -1,0 +1,175 @@
+"""[edge] What of an ONNX graph an output needs: nodes, inputs and their shapes, and what is left off at the end."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxgeom._typing import MATRIX
+from jaxgeom.networks.readers.expressions import size_of
+from jaxgeom.networks.readers.onnx_files import short
+
+MOST_NODES = 2**16
+"""Nodes that one output needs."""
+
+
+_LEFT_OFF = {
+    "Softmax": "its outputs here are what it normalises, with the same order of classes",
+    "LogSoftmax": "its outputs here are what it normalises, with the same order of classes",
+    "Sigmoid": "probability 1/2 is 0 here",
+}
+_SHAPES_ONLY = ("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast")
+
+
+class Graph(NamedTuple):
+    """What of a model an output needs."""
+
+    nodes: list[Any]
+    """In their order."""
+    inputs: dict[str, tuple[int, ...]]
+    """Shapes of the graph's inputs, with the axis of batches, in their order."""
+    constants: dict[str, Any]
+    """Tensors that the model holds, by name, or arrays in place of them."""
+    target: str
+    """The tensor that is read."""
+    notes: list[str]
+
+
+def needed(graph: Any, output: str | None, shapes: Any) -> Graph:
+    """The part of a graph that an output needs.
+
+    Raises:
+        ValueError: if there is no such output, or the graph is not one.
+    """
+    makers: dict[str, int] = {}
+    for index, node in enumerate(graph.node):
+        for name in filter(None, node.output):
+            if makers.setdefault(name, index) != index:
+                raise ValueError(f"the graph makes {short(name)!r} twice.")
+    notes: list[str] = []
+    target = _output_name(graph, output, makers)
+    end = _without_softmax(graph, target, makers)
+    if end is not None:
+        target = end.input[0]
+        notes.append(f"{end.op_type} at the end was left off: {_LEFT_OFF[end.op_type]}")
+    wanted, waiting = set(), [target]
+    used: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        used.add(name)
+        index = makers.get(name, -1)
+        if index >= 0 and index not in wanted:
+            wanted.add(index)
+            waiting.extend(each for each in graph.node[index].input if each and each not in used)
+    if len(wanted) > MOST_NODES:
+        raise ValueError(f"the output needs {len(wanted):,} nodes; at most {MOST_NODES:,} are read.")
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    sources = {each.name: each for each in graph.input if each.name not in constants}
+    inputs = [each for name, each in sources.items() if name in used and name not in makers]
+    notes += [f"input {short(name)!r} is not used, and was left out" for name in sources if name not in used]
+    found = {each.name: _input_shape(each, shapes, len(inputs)) for each in inputs}
+    if not found:
+        raise ValueError(f"{short(target)!r} does not depend on any input of the graph.")
+    unknown = [] if not isinstance(shapes, Mapping) else sorted(set(shapes) - set(found))
+    if unknown:
+        raise ValueError(f"shapes were given for {unknown}, but the inputs are {[short(name) for name in found]}.")
+    if len(found) > 1:
+        order = ", ".join(f"{short(name)!r} {shape}" for name, shape in found.items())
+        notes.append(f"the inputs are one behind the other: {order}")
+    return Graph([graph.node[index] for index in sorted(wanted)], found, constants, target, notes)
+
+
+def _output_name(graph: Any, output: str | None, makers: Mapping[str, int]) -> str:
+    import onnx
+
+    if output is not None:
+        if output not in makers:
+            raise ValueError(f"no node makes {output!r}; the outputs of the graph are {_names(graph.output)}.")
+        return output
+    real = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, 0)
+    found = [
+        each.name
+        for each in graph.output
+        if each.type.WhichOneof("value") in (None, "tensor_type") and each.type.tensor_type.elem_type in real
+    ]
+    if len(found) != 1:
+        raise ValueError(
+            f"the graph has the outputs {_names(graph.output)}, of which {len(found)} are tensors of real numbers. "
+            "Say which tensor is to be read: from_onnx(model, output=name)."
+        )
+    if found[0] not in makers:
+        raise ValueError(f"no node makes the output {short(found[0])!r}.")
+    return str(found[0])
+
+
+def _names(sides: Any) -> list[str]:
+    most = 8
+    return [short(each.name) for each in sides][:most] + ["…"] * (len(sides) > most)
+
+
+def _without_softmax(graph: Any, name: str, makers: Mapping[str, int]) -> Any:
+    """The softmax or sigmoid that a tensor is the result of, but for its shape; or None."""
+    for _ in range(len(graph.node)):
+        node = graph.node[makers[name]] if name in makers else None
+        if node is None or node.domain not in ("", "ai.onnx") or not node.input:
+            return None
+        if node.op_type in _LEFT_OFF:
+            return node
+        if node.op_type not in _SHAPES_ONLY:
+            return None
+        name = node.input[0]
+    return None
+
+
+def _input_shape(side: Any, shapes: Any, num_inputs: int) -> tuple[int, ...]:
+    """The shape of an input, with 1 for an open axis of batches."""
+    import onnx
+
+    name = short(side.name)
+    if side.type.WhichOneof("value") != "tensor_type":
+        raise ValueError(f"the input {name!r} is no tensor.")
+    kind = onnx.helper.tensor_dtype_to_np_dtype(side.type.tensor_type.elem_type or onnx.TensorProto.FLOAT)
+    if np.dtype(kind).kind in "biuOUSc":
+        raise ValueError(f"the input {name!r} holds {kind}, but real numbers are what a network is cut along.")
+    dims = side.type.tensor_type.shape.dim
+    known: list[int | None] = [each.dim_value if each.HasField("dim_value") else None for each in dims]
+    given = shapes.get(side.name) if isinstance(shapes, Mapping) else shapes
+    if given is not None:
+        if num_inputs > 1 and not isinstance(shapes, Mapping):
+            raise ValueError(f"there are {num_inputs} inputs; give a shape for each name, such as {{{name!r}: …}}.")
+        given = [int(length) for length in given]
+        has_shape = side.type.tensor_type.HasField("shape")
+        if has_shape and (
+            len(given) != len(known) or any(k not in (None, g) for k, g in zip(known, given, strict=True))
+        ):
+            raise ValueError(f"the input {name!r} has the shape {_shown(known)}, but {tuple(given)} was given.")
+        known = list(given)
+    if not side.type.tensor_type.HasField("shape") and given is None:
+        raise ValueError(f"the shape of the input {name!r} is not known. Give it: from_onnx(model, shapes=(1, …)).")
+    known = [1 if axis == 0 and not length else length for axis, length in enumerate(known)]
+    if any(not length or length < 1 for length in known):
+        raise ValueError(
+            f"the input {name!r} has the shape {_shown(known)}, of which not all is known. Give it, with the axis of "
+            "batches: from_onnx(model, shapes=(1, …))."
+        )
+    shape = tuple(int(length or 0) for length in known)
+    size_of(shape)
+    return shape
+
+
+def _shown(shape: Sequence[int | None]) -> str:
+    return f"({', '.join('?' if length is None else str(length) for length in shape)})"
+
+
+def has_batches(graph: Graph) -> bool:
+    return all(len(shape) >= MATRIX and shape[0] == 1 for shape in graph.inputs.values())
+
+
+def of_one_point(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Without the axis of batches."""
+    return shape[1:] if len(shape) >= MATRIX and shape[0] == 1 else shape
+
+
+def shape_of_inputs(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+    return of_one_point(shapes[0]) if len(shapes) == 1 else (sum(map(math.prod, shapes)),)

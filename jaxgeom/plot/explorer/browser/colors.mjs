@@ -1,0 +1,94 @@
+// Colours: of regions by their codes, of outputs by their sign and size, of layers and classes; light and dark.
+
+/** Okabe and Ito's colours, told apart by colour-blind readers too. */
+export const CLASSES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#f0e442"];
+
+const LOOKS = {
+  light: {
+    lightness: [0.94, 0.87], chroma: 0.06, paper: "#ffffff", ink: "#16181d", faint: "#8a929e", line: "#dfe3e8",
+    strong: ["#2479ad", "#d2651f"], weak: ["#dcebf5", "#fbe7d8"], boundary: "#16181d", picked: "#b80058", lift: 0,
+    layers: ["#262626", "#0072b2", "#b34700", "#00795a", "#a3487f"],
+  },
+  dark: {
+    lightness: [0.36, 0.29], chroma: 0.075, paper: "#12161d", ink: "#e8ecf2", faint: "#8b95a5", line: "#2a313c",
+    strong: ["#2f9be0", "#f0883e"], weak: ["#12273a", "#3a2214"], boundary: "#ffffff", picked: "#ffd84d", lift: 0.45,
+    layers: ["#c9d1dc", "#6cc0f2", "#f2a365", "#4fd6ac", "#eaa6cc"],
+  },
+};
+
+// `lift` is by how much points are lighter than what is behind them.
+
+/** What a theme looks like. */
+export const lookOf = (theme) => LOOKS[theme];
+
+/** The colour of the edges that a layer makes. */
+export const layerColor = (look, layer) => look.layers[layer % look.layers.length];
+
+/** The colour of a class. */
+export const classColor = (number) => CLASSES[number % CLASSES.length];
+
+/** The colour of its points, which are seen on the side where it is decided. */
+export const classPoint = (look, number) => mixed(classColor(number), look.ink, look.lift);
+
+const TONES = 256;
+const GOLDEN = (Math.sqrt(5) - 1) / 2;
+
+/** A function of a code: every active unit turns the hue by an angle of its own, and an odd number darkens. */
+export function codeColors(look) {
+  const tones = look.lightness.map((lightness) =>
+    Array.from({ length: TONES }, (_, tone) => oklab(lightness, look.chroma, (2 * Math.PI * tone) / TONES)),
+  );
+  return (codes, start, units) => {
+    let angle = 0, num = 0;
+    for (let unit = 0; unit < units; unit++) {
+      if (!codes[start + unit]) continue;
+      angle += 0.2 + 0.6 * ((unit * GOLDEN) % 1);
+      num++;
+    }
+    return tones[num % 2][Math.floor(TONES * (angle % 1))];
+  };
+}
+
+/** OKLab (Ottosson 2020) as sRGB. */
+export function oklab(lightness, chroma, angle) {
+  const a = chroma * Math.cos(angle), b = chroma * Math.sin(angle);
+  const l = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3;
+  const m = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3;
+  const s = (lightness - 0.0894841775 * a - 1.291485548 * b) ** 3;
+  const linear = [
+    4.0767416621 * l - 3.3077115913 * m + 0.2309699292 * s,
+    -1.2684380046 * l + 2.6097574011 * m - 0.3413193965 * s,
+    -0.0041960863 * l - 0.7034186147 * m + 1.707614701 * s,
+  ];
+  return rgb(linear.map((v) => 255 * (v <= 0.0031308 ? 12.92 * Math.max(v, 0) : 1.055 * v ** (1 / 2.4) - 0.055)));
+}
+
+const rgb = (channels) => `rgb(${channels.map((v) => Math.round(Math.min(255, Math.max(0, v)))).join(",")})`;
+
+export const channels = (hex) => [1, 3, 5].map((place) => parseInt(hex.slice(place, place + 2), 16));
+
+/** Between two colours. */
+export function mixed(first, second, share) {
+  const [a, b] = [channels(first), channels(second)];
+  return rgb(a.map((value, place) => value + share * (b[place] - value)));
+}
+
+const tables = new Map();
+
+/** Colours of 256 outputs from -1 to 1: blue below zero, orange above, stronger further out; as texts and as channels. */
+export function sideTable(look) {
+  if (!tables.has(look)) {
+    const texts = Array.from({ length: 256 }, (_, place) => {
+      const value = place / 127.5 - 1, side = value < 0 ? 0 : 1;
+      return mixed(look.weak[side], look.strong[side], Math.abs(value));
+    });
+    tables.set(look, { texts, channels: texts.map((text) => text.match(/\d+/g).map(Number)) });
+  }
+  return tables.get(look);
+}
+
+/** The place of an output in the table. */
+export const toneOf = (value) => Math.round(127.5 * (Math.max(-1, Math.min(1, value)) + 1));
+
+/** The colour of an output from -1 to 1. */
+export const sideColor = (look, value) => sideTable(look).texts[toneOf(value)];

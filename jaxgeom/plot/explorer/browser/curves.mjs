@@ -1,0 +1,155 @@
+// Curves against the training step: of the networks that are shown, and the population's median and band.
+
+import { quantiles, stepAt } from "./population.mjs";
+
+const BAND = [0.1, 0.5, 0.9];
+const LEFT = 48, BOTTOM = 20, GAP = 14;
+
+/** How a chart lies in the picture, and its scales; sizes that span more than a factor of 20 are drawn by logarithms. */
+function chartOf(curve, members, [left, top, width, height], lastStep) {
+  const seen = members.flatMap((m) => Array.from(curve.values.subarray(m * curve.num, (m + 1) * curve.num)));
+  const finite = seen.filter(Number.isFinite);
+  const positive = finite.filter((value) => value > 0);
+  let [low, high] = [Math.min(...finite), Math.max(...finite)];
+  const isLog = /loss/.test(curve.name) && positive.length === finite.length && high > 20 * low;
+  if (isLog) low = Math.max(low, high * 1e-6);
+  const f = isLog ? Math.log10 : (value) => value;
+  if (!(high > low)) [low, high] = [low - 0.5, high + 0.5];
+  const margin = 0.06 * (f(high) - f(low));
+  const [bottom, span] = [f(low) - margin, f(high) - f(low) + 2 * margin];
+  return {
+    curve, left, top, width, height, isLog, low, high,
+    x: (step) => left + (width * step) / (lastStep || 1),
+    y: (value) => top + height - (height * (f(Math.max(value, isLog ? low : -Infinity)) - bottom)) / span,
+  };
+}
+
+/** Charts of at most three curves side by side. */
+export function chartsOf(population, members, width, height) {
+  const wanted = ["loss", "regions", "accuracy"];
+  const order = [...population.curves].sort((a, b) => rank(wanted, a.name) - rank(wanted, b.name));
+  const num = Math.min(order.length, width > 330 ? 3 : 2), each = (width - (num - 1) * GAP) / num;
+  return order.slice(0, num).map((curve, place) => {
+    const box = [place * (each + GAP) + LEFT, 20, each - LEFT - 4, height - BOTTOM - 24];
+    return chartOf(curve, members, box, population.steps.at(-1));
+  });
+}
+
+const rank = (wanted, name) => (wanted.includes(name) ? wanted.indexOf(name) : wanted.length);
+
+/** The step under a place of the picture, or null. */
+export function stepUnder(charts, x, lastStep) {
+  const chart = charts.find(({ left, width }) => x >= left - GAP && x <= left + width + GAP);
+  return chart ? Math.min(1, Math.max(0, (x - chart.left) / chart.width)) * lastStep : null;
+}
+
+export function drawCurves(context, charts, members, shown, population, time, look) {
+  context.font = "11px system-ui, sans-serif";
+  for (const chart of charts) {
+    drawFrame(context, chart, population, look);
+    const { curve } = chart;
+    if (members.length > 2) {
+      const [low, median, high] = quantiles(curve, members, BAND);
+      drawBand(context, chart, low, high, look);
+      line(context, chart, (record) => median[record], look.faint, 1.3, [4, 3]);
+    }
+    shown.forEach(({ member, color }) => {
+      line(context, chart, (record) => curve.values[member * curve.num + record], color, 1.8);
+    });
+    drawCursor(context, chart, stepAt(population, time), shown, look);
+  }
+}
+
+function drawFrame(context, { curve, left, top, width, height, isLog, low, high, y }, population, look) {
+  context.fillStyle = look.ink;
+  context.textAlign = "left";
+  context.textBaseline = "alphabetic";
+  context.fillText(curve.name, left, 11);
+  context.strokeStyle = look.line;
+  context.lineWidth = 1;
+  context.fillStyle = look.faint;
+  context.textAlign = "right";
+  for (const value of ticksOf(low, high, isLog)) {
+    context.beginPath();
+    context.moveTo(left, y(value));
+    context.lineTo(left + width, y(value));
+    context.stroke();
+    context.fillText(tickText(value), left - 6, y(value) + 4);
+  }
+  context.textAlign = "left";
+  context.fillText("0", left, top + height + 15);
+  context.textAlign = "right";
+  context.fillText(population.steps.at(-1).toLocaleString("en"), left + width, top + height + 15);
+}
+
+export function ticksOf(low, high, isLog) {
+  if (isLog) {
+    const [first, last] = [Math.ceil(Math.log10(low)), Math.floor(Math.log10(high))];
+    const every = Math.ceil((last - first + 1) / 4);
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i).filter((_, i) => i % every === 0).map((e) => 10 ** e);
+  }
+  const rough = (high - low) / 3, unit = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((n) => n * unit).find((size) => size >= rough);
+  const found = [];
+  for (let value = Math.ceil(low / step - 1e-9) * step; value <= high + 1e-9 * step; value += step) found.push(value);
+  return found;
+}
+
+const tickText = (value) => {
+  const size = Math.abs(value);
+  if (size && (size < 0.001 || size >= 1e5)) return value.toExponential(0).replace("e-", "e−").replace("e+", "e");
+  return String(+value.toPrecision(6));
+};
+
+function drawBand(context, { curve, x, y }, low, high, look) {
+  context.beginPath();
+  for (let i = 0; i < curve.num; i++) context.lineTo(x(curve.steps[i]), y(low[i]));
+  for (let i = curve.num - 1; i >= 0; i--) context.lineTo(x(curve.steps[i]), y(high[i]));
+  context.closePath();
+  context.fillStyle = look.faint;
+  context.globalAlpha = 0.22;
+  context.fill();
+  context.globalAlpha = 1;
+}
+
+function line(context, { curve, x, y }, value, color, width, dashes = []) {
+  context.beginPath();
+  for (let i = 0; i < curve.num; i++) if (Number.isFinite(value(i))) context.lineTo(x(curve.steps[i]), y(value(i)));
+  context.setLineDash(dashes);
+  context.strokeStyle = color;
+  context.lineWidth = width;
+  context.stroke();
+  context.setLineDash([]);
+}
+
+function drawCursor(context, { curve, x, y, top, height }, step, shown, look) {
+  context.beginPath();
+  context.moveTo(x(step), top);
+  context.lineTo(x(step), top + height);
+  context.strokeStyle = look.ink;
+  context.globalAlpha = 0.5;
+  context.lineWidth = 1;
+  context.stroke();
+  context.globalAlpha = 1;
+  for (const { member, color } of shown) {
+    const value = valueAtStep(curve, member, step);
+    if (!Number.isFinite(value)) continue;
+    context.beginPath();
+    context.arc(x(step), y(value), 3.5, 0, 2 * Math.PI);
+    context.fillStyle = color;
+    context.fill();
+    context.strokeStyle = look.paper;
+    context.lineWidth = 1.2;
+    context.stroke();
+  }
+}
+
+/** The value of a network's curve at a step, on the straight line between its records. */
+export function valueAtStep(curve, member, step) {
+  let next = 0;
+  while (next < curve.num - 1 && curve.steps[next] < step) next++;
+  const at = (record) => curve.values[member * curve.num + record];
+  if (next === 0 || curve.steps[next] <= step) return at(next);
+  const share = (step - curve.steps[next - 1]) / (curve.steps[next] - curve.steps[next - 1]);
+  return at(next - 1) + share * (at(next) - at(next - 1));
+}

@@ -1,0 +1,121 @@
+// The network as a diagram: inputs, a column of units for each layer, outputs; each unit shows itself over the plane.
+
+import { sideTable, toneOf } from "./colors.mjs";
+import { forward } from "./network.mjs";
+
+const PIXELS = 20;
+const LARGEST = 48, SMALLEST = 7;
+const LEAST_WEIGHT = 0.06; // of the strongest: weaker ones are not drawn
+const MOST_WEIGHTS = 260; // of a layer: those that are larger than all others
+
+/** Boxes of all units {layer, unit, x, y, size}; layer -1 are the inputs. Of too many, those that weigh most are shown. */
+export function diagramOf(layers, width, height) {
+  const columns = [[0, 1], ...layers.map((layer, depth) => shownUnits(layers, depth, Math.floor(height / (SMALLEST + 1))))];
+  const boxes = [];
+  columns.forEach((units, column) => {
+    const gap = height / units.length;
+    const size = Math.max(SMALLEST, Math.min(LARGEST, gap * 0.86, (width / columns.length) * 0.62));
+    const pitch = Math.min(gap, size * 1.22);
+    units.forEach((unit, place) => {
+      const x = LARGEST / 2 + 2 + (column * (width - LARGEST - 4)) / (columns.length - 1);
+      const y = height / 2 + (place - (units.length - 1) / 2) * pitch;
+      boxes.push({ layer: column - 1, unit, x, y, size });
+    });
+  });
+  return boxes;
+}
+
+function shownUnits(layers, depth, most) {
+  const { outputs } = layers[depth], next = layers[depth + 1];
+  const all = Array.from({ length: outputs }, (_, unit) => unit);
+  if (outputs <= most) return all;
+  const weight = (unit) => Math.max(...next.kernel.slice(unit * next.outputs, (unit + 1) * next.outputs).map(Math.abs));
+  return all.sort((a, b) => weight(b) - weight(a)).slice(0, most).sort((a, b) => a - b);
+}
+
+/** The unit at a place of the picture, or null. */
+export function unitAt(boxes, x, y) {
+  const hit = boxes.find((box) => Math.abs(x - box.x) <= box.size / 2 + 1 && Math.abs(y - box.y) <= box.size / 2 + 1);
+  return hit ?? null;
+}
+
+/** Pictures of all units over the domain: rows of `PIXELS` numbers, y downwards. */
+export function unitPictures({ layers }, [x0, y0, x1, y1]) {
+  const points = [];
+  for (let row = 0; row < PIXELS; row++) {
+    for (let column = 0; column < PIXELS; column++) {
+      points.push(x0 + ((column + 0.5) / PIXELS) * (x1 - x0), y1 - ((row + 0.5) / PIXELS) * (y1 - y0));
+    }
+  }
+  return [{ a: Float64Array.from(points), width: 2 }, ...forward(layers, points)];
+}
+
+export function drawDiagram(context, boxes, scene, population, { look, picked }) {
+  drawWeights(context, boxes, scene.layers, look, picked);
+  const pictures = unitPictures(scene, population.domain), table = sideTable(look).channels;
+  const tile = tileOf(context);
+  for (const box of boxes) {
+    const { a, width } = pictures[box.layer + 1];
+    paint(tile, a, width, box.unit, table);
+    const left = box.x - box.size / 2, top = box.y - box.size / 2;
+    context.imageSmoothingEnabled = true;
+    context.drawImage(tile.canvas, left, top, box.size, box.size);
+    const isPicked = picked && picked.layer === box.layer && picked.unit === box.unit;
+    context.strokeStyle = isPicked ? look.picked : look.line;
+    context.lineWidth = isPicked ? 2.5 : 1;
+    context.strokeRect(left, top, box.size, box.size);
+  }
+}
+
+let tiles = null; // one small picture, painted over and over
+
+function tileOf() {
+  if (!tiles) {
+    const canvas = document.createElement("canvas");
+    canvas.width = canvas.height = PIXELS;
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    tiles = { canvas, context, image: context.createImageData(PIXELS, PIXELS) };
+  }
+  return tiles;
+}
+
+function paint({ context, image }, values, width, unit, table) {
+  let size = 0;
+  for (let i = unit; i < values.length; i += width) size = Math.max(size, Math.abs(values[i]));
+  for (let pixel = 0; pixel < PIXELS * PIXELS; pixel++) {
+    const value = size ? values[pixel * width + unit] / size : 0;
+    const color = table[toneOf(value)];
+    for (let channel = 0; channel < 3; channel++) image.data[4 * pixel + channel] = color[channel];
+    image.data[4 * pixel + 3] = 255;
+  }
+  context.putImageData(image, 0, 0);
+}
+
+/** Weights as curves, blue below zero and orange above, as wide as they are large; those of a picked unit alone. */
+function drawWeights(context, boxes, layers, look, picked) {
+  layers.forEach((layer, depth) => {
+    const sizes = Array.from(layer.kernel, Math.abs).sort((a, b) => b - a), largest = sizes[0] || 1;
+    const least = Math.max(LEAST_WEIGHT * largest, sizes[MOST_WEIGHTS] ?? 0);
+    const touches = (box) => picked && box.layer === picked.layer && box.unit === picked.unit;
+    for (const start of boxes.filter((box) => box.layer === depth - 1)) {
+      for (const end of boxes.filter((box) => box.layer === depth)) {
+        const weight = layer.kernel[start.unit * layer.outputs + end.unit], isOfPicked = touches(start) || touches(end);
+        if (Math.abs(weight) < least && !isOfPicked) continue;
+        const share = Math.abs(weight) / largest;
+        context.strokeStyle = look.strong[weight < 0 ? 0 : 1];
+        context.globalAlpha = picked ? (isOfPicked ? 0.95 : 0.06) : 0.12 + 0.55 * share;
+        context.lineWidth = 0.4 + 2.2 * share;
+        drawCurve(context, start, end);
+      }
+    }
+  });
+  context.globalAlpha = 1;
+}
+
+function drawCurve(context, start, end) {
+  const middle = (start.x + end.x) / 2;
+  context.beginPath();
+  context.moveTo(start.x + start.size / 2, start.y);
+  context.bezierCurveTo(middle, start.y, middle, end.y, end.x - end.size / 2, end.y);
+  context.stroke();
+}

@@ -1,0 +1,84 @@
+// The population as small multiples: what every network decides over the plane, all at the same step.
+
+import { classColor, mixed, sideTable, toneOf } from "./colors.mjs";
+import { forward } from "./network.mjs";
+import { layersAt } from "./population.mjs";
+
+const PIXELS = 26;
+export const MOST = 64;
+
+/** Boxes {member, x, y, size}: rows that fill the width. */
+export function galleryOf(members, width) {
+  const shown = members.slice(0, MOST), gap = 6;
+  const across = Math.min(shown.length, Math.max(4, Math.floor(width / 70)));
+  const size = Math.min(110, (width - gap * (across - 1)) / across);
+  const boxes = shown.map((member, place) => ({
+    member, size, x: (place % across) * (size + gap), y: Math.floor(place / across) * (size + gap),
+  }));
+  return { boxes, height: Math.ceil(shown.length / across) * (size + gap) - gap };
+}
+
+/** Small pictures, painted a few at a time so that none holds up the others. */
+export function galleryPainter(population, scaleOf) {
+  const pictures = new Map();
+  const [x0, y0, x1, y1] = population.domain, points = [];
+  for (let row = 0; row < PIXELS; row++) {
+    for (let column = 0; column < PIXELS; column++) {
+      points.push(x0 + ((column + 0.5) / PIXELS) * (x1 - x0), y1 - ((row + 0.5) / PIXELS) * (y1 - y0));
+    }
+  }
+  let turn = 0;
+  return {
+    pictures,
+    /** Brings up to `most` pictures to a time; whether all are there. */
+    refresh(members, time, look, most) {
+      const name = `${time}/${look.paper}`;
+      let left = most;
+      for (let i = 0; i < members.length && left > 0; i++) {
+        const member = members[(turn + i) % members.length];
+        if (pictures.get(member)?.name === name) continue;
+        const layers = layersAt(population, member, time);
+        if (layers) pictures.set(member, { name, canvas: painted(layers, points, look, scaleOf(member), pictures.get(member)) });
+        left--;
+      }
+      if (left === 0) turn = (turn + most) % members.length;
+      return left > 0;
+    },
+  };
+}
+
+function painted(layers, points, look, scale, before) {
+  const canvas = before?.canvas ?? document.createElement("canvas");
+  canvas.width = canvas.height = PIXELS;
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const image = context.createImageData(PIXELS, PIXELS);
+  const { z, width } = forward(layers, points).at(-1), table = sideTable(look).channels;
+  const tints = Array.from({ length: width }, (_, output) => mixed(look.paper, classColor(output), 0.6).match(/\d+/g).map(Number));
+  for (let pixel = 0; pixel < PIXELS * PIXELS; pixel++) {
+    let color = table[toneOf(z[pixel * width] / scale)];
+    if (width > 1) {
+      let best = 0;
+      for (let output = 1; output < width; output++) if (z[pixel * width + output] > z[pixel * width + best]) best = output;
+      color = tints[best];
+    }
+    for (let channel = 0; channel < 3; channel++) image.data[4 * pixel + channel] = color[channel];
+    image.data[4 * pixel + 3] = 255;
+  }
+  context.putImageData(image, 0, 0);
+  return canvas;
+}
+
+export function drawGallery(context, boxes, pictures, shown, look) {
+  for (const { member, x, y, size } of boxes) {
+    const picture = pictures.get(member);
+    if (picture) context.drawImage(picture.canvas, x, y, size, size);
+    else {
+      context.fillStyle = look.line;
+      context.fillRect(x, y, size, size);
+    }
+    const seen = shown.find((each) => each.member === member);
+    context.strokeStyle = seen ? seen.color : look.line;
+    context.lineWidth = seen ? 3 : 1;
+    context.strokeRect(x + 1.5, y + 1.5, size - 3, size - 3);
+  }
+}

@@ -1,0 +1,86 @@
+// Words about what is pointed at: a region, or a unit.
+
+import { firstUnits } from "./network.mjs";
+import { area, edgesOf } from "./regions.mjs";
+
+const MOST_LETTERS = 220;
+
+/** A number with four digits, its minus as long as a plus. */
+export function digits(value) {
+  if (!Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  const text = size !== 0 && (size < 1e-3 || size >= 1e5) ? value.toExponential(2) : String(+value.toPrecision(4));
+  return text.replaceAll("-", "−");
+}
+
+const term = (value, name) => `${value < 0 ? " − " : " + "}${digits(Math.abs(value))}${name}`;
+
+/** An affine map as text. */
+export function mapText([gx, gy, c]) {
+  return `${digits(gx)} x₁${term(gy, " x₂")}${term(c, "")}`;
+}
+
+/** Codes of all layers, zeros and ones, a space between layers. */
+export function codeText(layers, code) {
+  const begins = firstUnits(layers);
+  return begins.slice(0, -1).map((begin, layer) => Array.from(code.subarray(begin, begins[layer + 1])).join(""));
+}
+
+/** The region that is pointed at, as rows of a list. */
+export function aboutRegion(scene, face, x, y) {
+  const { regions, layers } = scene, { units, outputs } = regions;
+  const code = regions.codes.subarray(face * units, (face + 1) * units);
+  const num = code.reduce((sum, bit) => sum + bit, 0);
+  const rows = [["at", `(${digits(x)}, ${digits(y)})`]];
+  const letters = codeText(layers, code).join(" · ");
+  rows.push(["code", letters.length > MOST_LETTERS ? `${letters.slice(0, MOST_LETTERS)}…` : letters, "code"]);
+  rows.push(["active", `${num} of ${units} units`]);
+  for (let output = 0; output < outputs; output++) {
+    const row = 3 * (face * outputs + output), map = regions.maps.subarray(row, row + 3);
+    rows.push([outputs > 1 ? `f${output + 1}` : "f", `${mapText(map)} = ${digits(map[0] * x + map[1] * y + map[2])}`]);
+  }
+  rows.push(["area", digits(area(regions, face))]);
+  return rows;
+}
+
+/** The unit that is picked: its formula, how often it is on, and its line. */
+export function aboutUnit(scene, { layer, unit }) {
+  const { layers, regions } = scene, number = firstUnits(layers)[layer] + unit;
+  const own = layers[layer];
+  let on = 0, all = 0;
+  for (let face = 0; face < regions.offsets.length - 1; face++) {
+    const size = area(regions, face);
+    all += size;
+    if (regions.codes[face * regions.units + number]) on += size;
+  }
+  const edges = edgesOf(regions, number);
+  let length = 0;
+  for (let i = 0; i < edges.length; i += 4) length += Math.hypot(edges[i + 2] - edges[i], edges[i + 3] - edges[i + 1]);
+  const weights = Array.from({ length: own.inputs }, (_, input) => [own.kernel[input * own.outputs + unit], input]);
+  weights.sort((a, b) => Math.abs(b[0]) - Math.abs(a[0]));
+  const few = weights.slice(0, 3).map(([value, input]) => term(value, ` ${layer ? "h" : "x"}${subscript(input + 1)}`));
+  const formula = few.join("").replace(/^ \+ /, "").replace(/^ − /, "−") + (weights.length > 3 ? " + …" : "");
+  const after = layers[layer + 1];
+  const out = Array.from(after.kernel.slice(unit * after.outputs, (unit + 1) * after.outputs), Math.abs);
+  return [
+    ["unit", `${unit + 1} of layer ${layer + 1}`],
+    ["z", `${formula}${term(own.bias[unit], "")}`],
+    ["on", `in ${digits((100 * on) / all)} % of the plane`],
+    ["line", edges.length ? `${edges.length / 4} pieces, ${digits(length)} long` : "outside of the domain"],
+    ["weighs", `up to ${digits(Math.max(...out))} in what follows`],
+  ];
+}
+
+export const subscript = (value) => String(value).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);
+
+/** Writes rows [name, text, kind] as a list of definitions. */
+export function show(element, rows) {
+  const list = document.createElement("dl");
+  for (const [name, text, kind] of rows) {
+    const value = document.createElement("dd"), inner = kind ? document.createElement(kind) : value;
+    inner.textContent = text;
+    if (kind) value.append(inner);
+    list.append(Object.assign(document.createElement("dt"), { textContent: name }), value);
+  }
+  element.replaceChildren(list);
+}

@@ -1,0 +1,46 @@
+// Regions parted further by the class that is decided: convex pieces on each of which one output is the largest.
+
+/** Pieces {face, output, corners: [[x, y], …]}; of a single output, the regions themselves. */
+export function partsOf(regions) {
+  const { offsets, corners, maps, outputs } = regions, found = [];
+  for (let face = 0; face < offsets.length - 1; face++) {
+    const polygon = [];
+    for (let i = offsets[face]; i < offsets[face + 1]; i++) polygon.push([corners[2 * i], corners[2 * i + 1]]);
+    if (outputs === 1) {
+      found.push({ face, output: 0, corners: polygon });
+      continue;
+    }
+    for (let output = 0; output < outputs; output++) {
+      let piece = polygon;
+      for (let other = 0; other < outputs && piece.length; other++) {
+        if (other !== output) piece = positivePart(piece, difference(maps, face * outputs, output, other));
+      }
+      if (piece.length > 2) found.push({ face, output, corners: piece });
+    }
+  }
+  return found;
+}
+
+function difference(maps, row, output, other) {
+  return [0, 1, 2].map((place) => maps[3 * (row + output) + place] - maps[3 * (row + other) + place]);
+}
+
+function positivePart(polygon, [a, b, c]) {
+  const found = [];
+  const values = polygon.map(([x, y]) => a * x + b * y + c);
+  polygon.forEach(([x, y], i) => {
+    const j = (i + 1) % polygon.length;
+    if (values[i] >= 0) found.push([x, y]);
+    if (values[i] * values[j] < 0) {
+      const share = values[i] / (values[i] - values[j]);
+      found.push([x + share * (polygon[j][0] - x), y + share * (polygon[j][1] - y)]);
+    }
+  });
+  return found;
+}
+
+/** The value of an output of a face. */
+export function valueAt({ maps, outputs }, face, output, x, y) {
+  const row = 3 * (face * outputs + output);
+  return maps[row] * x + maps[row + 1] * y + maps[row + 2];
+}

@@ -1,0 +1,205 @@
+// The input plane with its regions; lifted, the graph of the output as a sheet of flat pieces.
+
+import { ABOVE, between, projection } from "./camera.mjs";
+import { classColor, classPoint, codeColors, layerColor, mixed } from "./colors.mjs";
+import { sideGradient } from "./fill.mjs";
+import { firstUnits, forward } from "./network.mjs";
+import { partsOf, valueAt } from "./parts.mjs";
+import { edgesOf, edgesOfLayers } from "./regions.mjs";
+
+const HEIGHT = 0.62; // of a sheet, in halves of the domain's width
+const FEW = 400; // points that are drawn with a rim
+
+/** How the domain lies in a picture: to the camera's coordinates, and back from a picture of the plane. */
+export function frameOf([x0, y0, x1, y1], size) {
+  const half = Math.max(x1 - x0, y1 - y0) / 2, cx = (x0 + x1) / 2, cy = (y0 + y1) / 2;
+  return {
+    size,
+    inward: (x, y) => [(x - cx) / half, (y - cy) / half],
+    outward: (right, down) => [cx + half * ((2 * right) / size - 1), cy - half * ((2 * down) / size - 1)],
+  };
+}
+
+/** Draws a scene; `options` has look, color, show, picked (layer, unit), hovered (a face), lift (0 to 1), turn, scale. */
+export function drawStage(context, frame, scene, population, options) {
+  const { regions } = scene, { lift, look, show, scale } = options;
+  const radius = (frame.size / 2) * (1 - 0.27 * lift);
+  const camera = projection(between(ABOVE, options.turn, lift), [frame.size / 2, frame.size / 2], radius);
+  const height = (value) => lift * HEIGHT * Math.max(-1.25, Math.min(1.25, value / scale));
+  const view = { context, look, frame, camera, height, begins: firstUnits(scene.layers) };
+  const pieces = partsOf(regions).map((part) => projected(view, regions, part));
+  if (lift > 0) pieces.sort((a, b) => b.depth - a.depth);
+  const colors = fills(view, regions, options);
+  context.lineJoin = "round";
+  for (const piece of pieces) {
+    trace(context, piece.places);
+    context.fillStyle = colors(piece);
+    context.fill();
+    if (lift > 0) strokePiece(view, regions, piece, show.edges);
+  }
+  if (lift === 0 && show.edges) drawEdges(view, regions);
+  if (options.hovered >= 0) drawHovered(view, pieces, options.hovered);
+  if (options.picked) drawPicked(view, scene, options.picked);
+  if (show.boundary) drawSegments(view, scene.boundary, lift === 0 || regions.outputs === 1, options);
+  if (show.data) drawData(view, scene, population);
+}
+
+function projected(view, regions, { face, output, corners }) {
+  const values = corners.map(([x, y]) => valueAt(regions, face, output, x, y));
+  let depth = 0;
+  const places = corners.map(([x, y], i) => {
+    const place = view.camera(...view.frame.inward(x, y), view.height(values[i]));
+    depth += place[2] / corners.length;
+    return place;
+  });
+  return { face, output, places, values, depth };
+}
+
+function fills({ context, look }, regions, { color, scale }) {
+  if (color === "regions") {
+    const byCode = codeColors(look);
+    return ({ face }) => byCode(regions.codes, face * regions.units, regions.units);
+  }
+  if (regions.outputs === 1) return ({ places, values }) => sideGradient(context, look, places, values, scale);
+  const tints = Array.from({ length: regions.outputs }, (_, output) =>
+    [0.34, 0.46].map((share) => mixed(look.paper, classColor(output), share)),
+  );
+  return ({ face, output }) => {
+    let num = 0;
+    for (let unit = 0; unit < regions.units; unit++) num += regions.codes[face * regions.units + unit];
+    return tints[output][num % 2];
+  };
+}
+
+function trace(context, places) {
+  context.beginPath();
+  context.moveTo(places[0][0], places[0][1]);
+  for (let i = 1; i < places.length; i++) context.lineTo(places[i][0], places[i][1]);
+  context.closePath();
+}
+
+function strokePiece({ context, look }, regions, piece, hasEdges) {
+  context.strokeStyle = hasEdges ? look.ink : context.fillStyle;
+  context.globalAlpha = hasEdges ? 0.35 : 1;
+  context.lineWidth = 0.6;
+  context.stroke();
+  context.globalAlpha = 1;
+}
+
+/** All edges of a layer as one path. */
+function drawEdges({ context, look, frame, camera, begins }, regions) {
+  const edges = edgesOfLayers(regions, begins);
+  for (let layer = edges.length - 1; layer >= 0; layer--) {
+    context.beginPath();
+    tracePieces(context, edges[layer], frame, camera);
+    context.strokeStyle = layerColor(look, layer);
+    context.lineWidth = layer === 0 ? 1.1 : 0.9;
+    context.globalAlpha = 0.75;
+    context.stroke();
+    context.globalAlpha = 1;
+  }
+}
+
+function tracePieces(context, pieces, frame, camera) {
+  for (let i = 0; i < pieces.length; i += 4) {
+    const from = camera(...frame.inward(pieces[i], pieces[i + 1]), 0);
+    const to = camera(...frame.inward(pieces[i + 2], pieces[i + 3]), 0);
+    context.moveTo(from[0], from[1]);
+    context.lineTo(to[0], to[1]);
+  }
+}
+
+function drawHovered({ context, look }, pieces, face) {
+  for (const piece of pieces) {
+    if (piece.face !== face) continue;
+    trace(context, piece.places);
+    context.fillStyle = look.ink;
+    context.globalAlpha = 0.16;
+    context.fill();
+    context.globalAlpha = 1;
+    context.strokeStyle = look.ink;
+    context.lineWidth = 2;
+    context.stroke();
+  }
+}
+
+/** The bent hyperplane of a unit, and a shade on the side where the unit is off. */
+function drawPicked(view, scene, { layer, unit }) {
+  const { context, look, begins } = view, { regions } = scene, number = begins[layer] + unit;
+  context.strokeStyle = look.picked;
+  context.lineWidth = 3.5;
+  context.lineCap = "round";
+  context.beginPath();
+  const edges = edgesOf(regions, number);
+  for (let i = 0; i < edges.length; i += 4) moveAlong(view, scene, edges.slice(i, i + 4));
+  context.stroke();
+}
+
+function moveAlong(view, scene, [x0, y0, x1, y1]) {
+  const { context, frame, camera, height } = view;
+  const values = view.height(1) === 0 ? [0, 0] : topOutputs(scene, [x0, y0, x1, y1]);
+  const from = camera(...frame.inward(x0, y0), height(values[0]));
+  const to = camera(...frame.inward(x1, y1), height(values[1]));
+  context.moveTo(from[0], from[1]);
+  context.lineTo(to[0], to[1]);
+}
+
+/** The largest output at each point. */
+function topOutputs({ layers }, points) {
+  const { z, width } = forward(layers, points).at(-1);
+  return Array.from({ length: points.length / 2 }, (_, point) =>
+    Math.max(...z.subarray(point * width, (point + 1) * width)),
+  );
+}
+
+function drawSegments({ context, look, frame, camera }, segments, isFlat, { lift }) {
+  if (!isFlat) return;
+  context.beginPath();
+  tracePieces(context, segments, frame, camera);
+  context.lineCap = "round";
+  context.strokeStyle = look.boundary;
+  context.lineWidth = 2.6 - 0.6 * lift;
+  context.stroke();
+}
+
+function drawData(view, scene, population) {
+  const x = population.arrays["data/x"];
+  if (!x) return;
+  const { context, look, frame, camera, height } = view, y = population.arrays["data/y"];
+  const num = x.length / 2, { z, width } = scene.data.at(-1);
+  const isLifted = height(1) !== 0, radius = num > FEW ? 2.2 : num > 40 ? 3.2 : 6;
+  const [low, high] = population.classes ? [0, 1] : extent(y);
+  context.lineWidth = num > FEW ? 0.6 : 1.1;
+  context.strokeStyle = look.paper;
+  for (let point = 0; point < num; point++) {
+    const top = isLifted ? Math.max(...z.subarray(point * width, (point + 1) * width)) : 0;
+    const place = camera(...frame.inward(x[2 * point], x[2 * point + 1]), height(top));
+    context.beginPath();
+    context.arc(place[0], place[1], radius, 0, 2 * Math.PI);
+    context.fillStyle = pointColor(population, look, y[point], low, high);
+    context.fill();
+    context.stroke();
+  }
+}
+
+export function extent(values) {
+  let low = Infinity, high = -Infinity;
+  for (const value of values) [low, high] = [Math.min(low, value), Math.max(high, value)];
+  return [low, high];
+}
+
+/** The colour of a point by its class, or by its target between the smallest and the largest. */
+export function pointColor(population, look, target, low, high) {
+  if (!population.classes) return mixed(look.strong[0], look.strong[1], (target - low) / (high - low || 1));
+  return population.classes.length <= 2 ? look.strong[target] : classPoint(look, target);
+}
+
+/** How large outputs are in a picture: six tenths of them on a grid are smaller. */
+export function outputScale(layers, [x0, y0, x1, y1], num = 24) {
+  const points = [];
+  for (let i = 0; i < num; i++) {
+    for (let j = 0; j < num; j++) points.push(x0 + ((x1 - x0) * i) / (num - 1), y0 + ((y1 - y0) * j) / (num - 1));
+  }
+  const sizes = Array.from(forward(layers, points).at(-1).z, Math.abs).sort((a, b) => a - b);
+  return sizes[Math.floor(0.6 * (sizes.length - 1))] || 1;
+}

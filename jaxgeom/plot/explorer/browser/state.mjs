@@ -1,0 +1,60 @@
+// What the page shows, and the same as a link: `#step=120&width=16&seed=3&color=regions&unit=2.5`.
+
+import { placesOf, stepAt, timeOf } from "./population.mjs";
+
+export const SHOWS = ["edges", "boundary", "data"];
+
+/** The state that a page begins with. */
+export function firstState(population) {
+  const places = placesOf(population, population.start);
+  return {
+    time: 0, playing: true, speed: 1, color: "output", compare: false, sheet: false, theme: null, picked: null,
+    through: 0, places: [places, { ...places }], show: Object.fromEntries(SHOWS.map((name) => [name, true])),
+  };
+}
+
+/** What differs from the beginning, as the text behind the #. */
+export function written(state, population) {
+  const parts = new URLSearchParams();
+  parts.set("step", +stepAt(population, state.time).toPrecision(8));
+  const sides = state.compare ? [0, 1] : [0];
+  for (const side of sides) {
+    for (const { name, values } of population.axes) {
+      parts.set((side ? "b." : "") + name, values[state.places[side][name]]);
+    }
+  }
+  if (state.color !== "output") parts.set("color", state.color);
+  if (state.sheet) parts.set("sheet", 1);
+  if (state.picked) parts.set("unit", `${state.picked.layer + 1}.${state.picked.unit + 1}`);
+  if (state.through) parts.set("through", +state.through.toFixed(3));
+  if (state.theme) parts.set("theme", state.theme);
+  for (const name of SHOWS) if (!state.show[name]) parts.set(name, 0);
+  return parts.toString();
+}
+
+/** The state of a link; what it does not say, or says wrongly, is as at the beginning. */
+export function read(text, population) {
+  const state = firstState(population), parts = new URLSearchParams(text.replace(/^#/, ""));
+  const number = (name, least, most) => {
+    const value = parts.has(name) ? Number(parts.get(name)) : NaN;
+    return value >= least && value <= most ? value : null;
+  };
+  const step = number("step", population.steps[0], population.steps.at(-1));
+  if (step !== null) Object.assign(state, { time: timeOf(population, step), playing: false });
+  population.axes.forEach(({ name, values }) => {
+    [name, `b.${name}`].forEach((key, side) => {
+      const place = values.findIndex((value) => String(value) === parts.get(key));
+      if (place >= 0) state.places[side][name] = place;
+      else if (side) state.places[1][name] = state.places[0][name];
+    });
+  });
+  state.compare = population.axes.some(({ name }) => parts.has(`b.${name}`));
+  if (parts.get("color") === "regions") state.color = "regions";
+  state.sheet = parts.get("sheet") === "1";
+  if (["light", "dark"].includes(parts.get("theme"))) state.theme = parts.get("theme");
+  const unit = /^(\d+)\.(\d+)$/.exec(parts.get("unit") ?? "");
+  if (unit) state.picked = { layer: unit[1] - 1, unit: unit[2] - 1 };
+  state.through = number("through", 0, 1000) ?? 0;
+  for (const name of SHOWS) if (parts.get(name) === "0") state.show[name] = false;
+  return state;
+}

@@ -1,0 +1,245 @@
+"""[edge] Networks as one page: :func:`explore` writes weights, exact regions and data into a file that shows them."""
+
+import html
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxgeom._reprs import readable
+from jaxgeom._typing import MATRIX, PLANE
+from jaxgeom.domains import Box, box, checked_box
+from jaxgeom.host.files import whole_file
+from jaxgeom.host.given import check_positive
+from jaxgeom.plot.explorer.exact import polygons, with_counts
+from jaxgeom.plot.explorer.gather import Gathered, gather, thinned
+from jaxgeom.plot.explorer.pack import num_packed, pack
+
+SOURCES = files("jaxgeom.plot.explorer") / "browser"
+"""Where the page's JavaScript, style and frame are."""
+MOST_CLASSES = 10
+"""Different targets that are taken for classes."""
+MARGIN = 0.15
+"""Of the data, on each side of them."""
+MEGABYTE = 1e6
+
+_IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.mjs";$', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?:async )?(?:function|const) (\w+)", re.MULTILINE)
+
+
+@readable
+class Explorer(NamedTuple):
+    """A page that :func:`explore` wrote; notebooks show it."""
+
+    path: Path
+    """Where it is."""
+    num_bytes: int
+    """Its size."""
+    num_networks: int
+    """Networks in it."""
+    num_frames: int
+    """Frames of each."""
+    num_exact: int
+    """Frames whose regions are the engine's; the page cuts all others itself."""
+
+    def _repr_html_(self) -> str:
+        page = html.escape(self.path.read_text(encoding="utf-8"))
+        return f'<iframe style="border: 0; width: 100%; height: 50em" srcdoc="{page}"></iframe>'
+
+
+def explore(
+    networks: Any,
+    path: str | os.PathLike[str],
+    *,
+    data: Any = None,
+    domain: Box | None = None,
+    axes: Mapping[str, Sequence[Any]] | None = None,
+    axis: str = "setting",
+    title: str = "Linear regions while they train",
+    max_frames: int = 60,
+    max_megabytes: float = 5.0,
+) -> Explorer:
+    """One page with networks to explore: a file that needs no server and loads nothing.
+
+    The page holds the weights of all networks at all frames, and the exact regions of as many of them as fit, as the
+    engine finds them. It evaluates the networks and cuts the plane itself everywhere else, between frames too. Sliders
+    for the step and every axis; regions with their codes, maps and areas; units and their bent hyperplanes; hidden
+    layers; the output as a sheet in space; curves with the population's bands; two networks side by side.
+
+    Args:
+        networks: runs of :func:`jaxgeom.fit` or :func:`jaxgeom.fit_population`, best with snapshots; a
+            :class:`jaxgeom.Study` that measured the parameters, layer by layer; layers of one network or more; or a
+            dictionary of these by the values of one more setting, such as ``{8: runs_of_width_8, 32: …}``. Networks
+            have two inputs and piecewise linear activations.
+        path: the file to write, ``.html``.
+        data: points and labels or targets that are drawn, a :class:`jaxgeom.Dataset` or a pair.
+        domain: the box of the plane that is shown; default is the data's, or [-1, 1]².
+        axes: for layers, names and values of their leading axes, such as ``{"seed": range(8), "step": steps}``.
+        axis: what the values of a dictionary are.
+        title: heading of the page.
+        max_frames: frames of each network at most; of more, some evenly spaced ones are taken.
+        max_megabytes: how large the file may become. Weights have to fit; polygons are added network by network.
+
+    Raises:
+        TypeError: for anything that holds no networks, or a domain that is no box.
+        ValueError: for another ending, networks that are not of the plane, data of other shapes, or weights that take
+            more than ``max_megabytes``.
+
+    Example:
+        >>> import jax, optax, tempfile, jaxgeom as jg
+        >>> model, loss = jg.mlp((2, 8, 1), activation="relu"), jg.losses.squared_error
+        >>> def run(key):
+        ...     return jg.fit(key, model, optax.adam(0.05), loss, jg.parity(2), num_epochs=50, snapshot_every=5)
+        >>> runs = jg.fit_population(jax.random.split(jax.random.key(0), 4), run)
+        >>> page = jg.explore(runs, tempfile.mkdtemp() + "/xor.html", data=jg.parity(2))
+        >>> page.num_networks, page.num_frames, page.num_exact
+        (4, 11, 44)
+    """
+    path = Path(path)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"the explorer is a page, .html, but {path.name!r} was given.")
+    check_positive("max_frames", max_frames)
+    if not max_megabytes > 0:
+        raise ValueError(f"max_megabytes must be positive, but {max_megabytes} was given.")
+    points, about_data = _points(data)
+    domain = _domain(domain, points.get("x"))
+    found = thinned(gather(networks, axes, axis), max_frames)
+    if not found.groups:
+        raise ValueError("none of the networks is finite. Check the field `diverged` of the training result.")
+    found = with_counts(found, domain)
+    arrays = _weights(found) | {f"data/{name}": array for name, array in points.items()}
+    code = joined_code()
+    left = max_megabytes * MEGABYTE - num_packed(arrays) - len(code) - len(_source("style.css"))
+    if left < 0:
+        raise ValueError(
+            f"{found.num_networks} networks at {len(found.steps)} frames take "
+            f"{max_megabytes - left / MEGABYTE:.1f} MB, but {max_megabytes} MB are allowed. Give fewer networks, fewer "
+            "frames (max_frames) or a larger max_megabytes."
+        )
+    start = _first_shown(found)
+    exact = polygons(found, domain, start, left)
+    arrays |= {f"exact/{name}": array for name, array in exact.items()}
+    about = {
+        "title": title,
+        "axes": [{"name": name, "values": _plain(values)} for name, values in found.axes.items()],
+        "steps": found.steps.tolist(),
+        "curves": list(found.curves),
+        "groups": [[2, *(layer.bias.shape[-1] for layer in group.layers)] for group in found.groups],
+        "domain": [*domain.low.tolist(), *domain.high.tolist()],
+        "start": start,
+        **about_data,
+    }
+    with whole_file(path) as temporary:
+        temporary.write_text(_filled(about, arrays, code), encoding="utf-8")
+    return Explorer(path, path.stat().st_size, found.num_networks, len(found.steps), len(exact["entries"]) - 1)
+
+
+def _weights(found: Gathered) -> dict[str, np.ndarray]:
+    arrays = {}
+    for place, group in enumerate(found.groups):
+        arrays[f"{place}/members"] = group.members.astype(np.int32)
+        for number, layer in enumerate(group.layers):
+            arrays[f"{place}/kernel/{number}"] = np.asarray(layer.kernel)
+            arrays[f"{place}/bias/{number}"] = np.asarray(layer.bias)
+            if layer.slope is not None:
+                arrays[f"{place}/slope/{number}"] = np.asarray(layer.slope, np.float32)
+    for number, curve in enumerate(found.curves.values()):
+        arrays[f"curve/{number}/steps"] = curve.steps.astype(np.float32)
+        arrays[f"curve/{number}/values"] = curve.values.astype(np.float32)
+    return arrays
+
+
+def _points(data: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Points and what they are coloured by: numbers of classes, or the target itself."""
+    if data is None:
+        return {}, {}
+    x, y = (np.asarray(part) for part in data)
+    y = y.reshape(len(y), -1) if y.ndim else y
+    if x.ndim != MATRIX or x.shape[1] != PLANE or y.ndim != MATRIX or len(x) != len(y):
+        raise ValueError(
+            f"data are points (points, 2) and one target each, but shapes {x.shape} and {y.shape} were given."
+        )
+    is_there = np.isfinite(x).all(axis=1)
+    x, y = x[is_there].astype(np.float32), y[is_there]
+    classes = np.unique(y) if y.shape[1] == 1 else np.arange(y.shape[1])
+    if y.shape[1] > 1:
+        color = y.argmax(axis=1)
+    elif len(classes) <= MOST_CLASSES:
+        color = np.searchsorted(classes, y[:, 0])
+    else:
+        return {"x": x, "y": y[:, 0].astype(np.float32)}, {"classes": None}
+    return {"x": x, "y": color.astype(np.float32)}, {"classes": _plain(classes.tolist())}
+
+
+def _domain(domain: Box | None, x: np.ndarray | None) -> Box:
+    """The box that is shown: a square around the data, unless it is given."""
+    if domain is not None:
+        domain = checked_box(domain)
+        if len(domain.low) != PLANE:
+            raise ValueError(f"the explorer shows a plane, but a box in {len(domain.low)} dimensions was given.")
+        return domain
+    if x is None or not len(x):
+        return box(-1, 1)
+    low, high = x.min(axis=0).astype(float), x.max(axis=0).astype(float)
+    half = (0.5 + MARGIN) * ((high - low).max() or 2.0)
+    center = (low + high) / 2
+    return box(center - half, center + half)
+
+
+def _first_shown(found: Gathered) -> int:
+    """The network whose loss is the median of the last value of all axes but one; without losses, the first."""
+    members = np.sort(np.concatenate([group.members for group in found.groups]))
+    size = len(list(found.axes.values())[-1]) if found.axes else 1
+    last = members[members // size == members[-1] // size]
+    if "loss" not in found.curves:
+        return int(last[0])
+    loss = found.curves["loss"].values[last, -1]
+    return int(last[np.argsort(loss)[(np.isfinite(loss).sum() - 1) // 2]])
+
+
+def _plain(values: Sequence[Any]) -> list[Any]:
+    """What JSON can hold: numbers and texts."""
+    items = [value.item() if isinstance(value, np.generic) else value for value in values]
+    return [item if isinstance(item, int | float | str) else str(item) for item in items]
+
+
+def joined_code() -> str:
+    """The modules of the page in one text, each in a scope of its own and after those that it imports."""
+    texts: dict[str, str] = {}
+
+    def add(name: str) -> str:
+        source = _source(f"{name}.mjs")
+        for _, imported in _IMPORT.findall(source):
+            if imported not in texts:
+                texts[imported] = _in_a_scope(imported, add(imported))
+        return _IMPORT.sub(r"const {\1} = \2_module;", source)
+
+    main = add("main")
+    return "\n".join([*texts.values(), main])
+
+
+def _in_a_scope(name: str, source: str) -> str:
+    exported = ", ".join(_EXPORT.findall(source))
+    body = re.sub("^export ", "", source, flags=re.MULTILINE)
+    return f"// {name}.mjs\nconst {name}_module = (() => {{\n{body}\nreturn {{ {exported} }};\n}})();\n"
+
+
+def _source(name: str) -> str:
+    return (SOURCES / name).read_text(encoding="utf-8")
+
+
+def _filled(about: dict[str, Any], arrays: Mapping[str, np.ndarray], code: str) -> str:
+    table, content = pack(arrays)
+    values = {
+        "TITLE": html.escape(str(about["title"])),
+        "STYLE": _source("style.css"),
+        "ABOUT": json.dumps(about | {"arrays": table}).replace("<", "\\u003c"),
+        "BYTES": content,
+        "CODE": code,
+    }
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: values[found[1]], _source("frame.html"))
