@@ -19,8 +19,10 @@ from jaxgeom.study.measurements import (
     states_at,
     topology,
 )
+from jaxgeom.study.networks import networks, parameters
 from jaxgeom.study.result import Study, load, merge, save, select
 from jaxgeom.study.run import run_study
+from jaxgeom.study.slices import slice_study
 
 __all__ = [
     "Measurement",
@@ -39,11 +41,14 @@ __all__ = [
     "load",
     "loss_on",
     "merge",
+    "networks",
     "of_population",
+    "parameters",
     "pure",
     "run_study",
     "save",
     "select",
+    "slice_study",
     "states_at",
     "to_xarray",
     "topology",
