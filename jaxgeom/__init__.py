@@ -119,6 +119,8 @@ _NAMES = {
     "jaxgeom.networks.readers.flax_networks": ("from_flax",),
     "jaxgeom.networks.readers.jax_functions": ("from_function",),
     "jaxgeom.networks.readers.keras_models": ("from_keras",),
+    "jaxgeom.networks.readers.nnet_files": ("from_nnet",),
+    "jaxgeom.networks.readers.sklearn_models": ("from_sklearn",),
     "jaxgeom.networks.readers.onnx_models": ("from_onnx",),
     "jaxgeom.networks.readers.safetensors_files": ("from_safetensors",),
     "jaxgeom.networks.readers.torch_modules": ("from_torch",),

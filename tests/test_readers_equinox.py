@@ -29,7 +29,7 @@ NETWORKS: dict[str, tuple[Callable[[], Any], tuple[int, ...]]] = {
                 function(jax.nn.relu),
                 nn.MaxPool2d(2, 2),
                 nn.Conv2d(4, 3, 2, dilation=2, key=KEYS[1]),
-                nn.PReLU(0.1),
+                function(nn.PReLU(0.1)),  # which takes no key
                 nn.AdaptiveAvgPool2d(1),
                 nn.Dropout(0.5),
                 function(jnp.ravel),

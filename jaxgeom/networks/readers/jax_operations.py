@@ -337,7 +337,7 @@ def _convolution(reader: Reader, equation: Equation, x: Any, weight: Any) -> Val
         spread_out,
         np.asarray(weight, np.float64).transpose(numbers.rhs_spec),
         strides=_ints(params["window_strides"]),
-        pads=[_ints(pair) for pair in params["padding"]],
+        pads=[(int(low), int(high)) for low, high in params["padding"]],
         dilations=_ints(params["rhs_dilation"]),
         groups=int(params["feature_group_count"]),
     )
@@ -348,7 +348,7 @@ def _convolution(reader: Reader, equation: Equation, x: Any, weight: Any) -> Val
 
 def _window(equation: Equation) -> tuple[Any, ...]:
     params = equation.params
-    pads = [_ints(pair) for pair in params["padding"]]
+    pads = [(int(low), int(high)) for low, high in params["padding"]]
     lengths, strides, dilations, apart = (
         _ints(params[name]) for name in ("window_dimensions", "window_strides", "window_dilation", "base_dilation")
     )
