@@ -67,6 +67,7 @@ _NAMES = {
         "local_complexity",
         "region_density",
     ),
+    "jaxgeom.analysis.slices": ("Slice", "slice_network", "slice_topology"),
     "jaxgeom.analysis.surfaces": ("DecisionSurface", "decision_surface"),
     "jaxgeom.analysis.topology": ("Topology", "topology"),
     "jaxgeom.data.datasets": (
@@ -136,6 +137,7 @@ _NAMES = {
     "jaxgeom.regions.certificates": ("check_complex",),
     "jaxgeom.regions.complex": ("PlanarComplex",),
     "jaxgeom.regions.count": ("RegionCounts", "count_regions"),
+    "jaxgeom.regions.decision_regions": ("DecisionRegions", "decision_regions"),
     "jaxgeom.regions.enumerate": ("enumerate_population", "enumerate_regions"),
     "jaxgeom.regions.grid.count": ("GridCounts", "count_grid_regions"),
     "jaxgeom.regions.grid.regions": ("GridRegions", "grid_regions"),

@@ -39,6 +39,9 @@ from jaxgeom.analysis.measures import image_lengths as image_lengths
 from jaxgeom.analysis.measures import inradius as inradius
 from jaxgeom.analysis.measures import local_complexity as local_complexity
 from jaxgeom.analysis.measures import region_density as region_density
+from jaxgeom.analysis.slices import Slice as Slice
+from jaxgeom.analysis.slices import slice_network as slice_network
+from jaxgeom.analysis.slices import slice_topology as slice_topology
 from jaxgeom.analysis.surfaces import DecisionSurface as DecisionSurface
 from jaxgeom.analysis.surfaces import decision_surface as decision_surface
 from jaxgeom.analysis.topology import Topology as Topology
@@ -129,6 +132,8 @@ from jaxgeom.regions.certificates import check_complex as check_complex
 from jaxgeom.regions.complex import PlanarComplex as PlanarComplex
 from jaxgeom.regions.count import RegionCounts as RegionCounts
 from jaxgeom.regions.count import count_regions as count_regions
+from jaxgeom.regions.decision_regions import DecisionRegions as DecisionRegions
+from jaxgeom.regions.decision_regions import decision_regions as decision_regions
 from jaxgeom.regions.enumerate import enumerate_population as enumerate_population
 from jaxgeom.regions.enumerate import enumerate_regions as enumerate_regions
 from jaxgeom.regions.grid.count import GridCounts as GridCounts

@@ -14,7 +14,6 @@ from jaxgeom.study.measurements import (
     grid_regions,
     line_breakpoints,
     loss_on,
-    networks,
     of_population,
     pure,
     states_at,
@@ -22,6 +21,7 @@ from jaxgeom.study.measurements import (
 )
 from jaxgeom.study.result import Study, load, merge, save, select
 from jaxgeom.study.run import run_study
+from jaxgeom.study.slices import slice_study
 
 __all__ = [
     "Measurement",
@@ -40,12 +40,12 @@ __all__ = [
     "load",
     "loss_on",
     "merge",
-    "networks",
     "of_population",
     "pure",
     "run_study",
     "save",
     "select",
+    "slice_study",
     "states_at",
     "to_xarray",
     "topology",

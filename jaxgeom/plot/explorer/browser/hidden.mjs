@@ -16,8 +16,9 @@ export function stageNames(layers) {
   const names = ["input"];
   layers.forEach((layer, depth) => {
     const isLast = depth === layers.length - 1;
-    names.push(isLast ? "output" : `layer ${depth + 1}, affine`);
-    if (!isLast) names.push(`layer ${depth + 1}, bent`);
+    const isStraight = !isLast && layer.slope?.every((slope) => slope === 1);
+    names.push(isLast ? "output" : `layer ${depth + 1}${isStraight ? "" : ", affine"}`);
+    if (!isLast) names.push(`layer ${depth + 1}${isStraight ? "" : ", bent"}`);
   });
   return names;
 }

@@ -177,7 +177,9 @@ function writeLegend(scene) {
   if (name === legendFor) return;
   legendFor = name;
   const mark = (color, text, kind = "") => `<span><i class="${kind}" style="background:${color}"></i>${text}</span>`;
-  const edges = scene.layers.slice(0, -1).map((_, layer) => mark(layerColor(look(), layer), `edge of layer ${layer + 1}`));
+  const edges = scene.layers.slice(0, -1).map(({ slope }, layer) =>
+    slope?.every((each) => each === 1) ? "" : mark(layerColor(look(), layer), `edge of layer ${layer + 1}`),
+  );
   find("legend").innerHTML = [...edges, mark(look().boundary, "decision boundary")].join("");
 }
 
@@ -399,9 +401,10 @@ galleryPanel.canvas.addEventListener("click", (event) => {
 
 function resized() {
   const section = find("population"), canvas = galleryPanel.canvas, num = members().length;
+  const name = repeatedAxis(population), difference = name === "network" ? "" : ` that differ in their ${name}`;
   section.hidden = num < 2;
   canvas.style.height = `${galleryOf(members(), canvas.clientWidth).height}px`;
-  section.querySelector("small").textContent = `${num} networks that differ in their ${repeatedAxis(population)}; click one`;
+  section.querySelector("small").textContent = `${num} networks${difference}; click one`;
   find("band").textContent = num > 2 ? `median and 80 % of ${num} networks; drag to choose a step` : "drag to choose a step";
   changed();
 }

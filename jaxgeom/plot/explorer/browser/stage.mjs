@@ -1,7 +1,7 @@
 // The input plane with its regions; lifted, the graph of the output as a sheet of flat pieces.
 
 import { ABOVE, between, projection } from "./camera.mjs";
-import { classColor, codeColors, layerColor, mixed } from "./colors.mjs";
+import { classColor, classPoint, codeColors, layerColor, mixed } from "./colors.mjs";
 import { sideGradient } from "./fill.mjs";
 import { firstUnits, forward } from "./network.mjs";
 import { partsOf, valueAt } from "./parts.mjs";
@@ -191,7 +191,7 @@ export function extent(values) {
 /** The colour of a point by its class, or by its target between the smallest and the largest. */
 export function pointColor(population, look, target, low, high) {
   if (!population.classes) return mixed(look.strong[0], look.strong[1], (target - low) / (high - low || 1));
-  return population.classes.length <= 2 ? look.strong[target] : classColor(target);
+  return population.classes.length <= 2 ? look.strong[target] : classPoint(look, target);
 }
 
 /** How large outputs are in a picture: six tenths of them on a grid are smaller. */
