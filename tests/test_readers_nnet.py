@@ -17,7 +17,7 @@ MEANS, RANGES = np.array([0.5, 0.25, 20.0, -3.0]), np.array([4.0, 1.0, 20.0, 7.0
 def weights() -> list[tuple[np.ndarray, np.ndarray]]:
     """Matrices (out, in) and offsets, as such files hold them."""
     random = np.random.default_rng(0)
-    return [(random.normal(size=(b, a)), random.normal(size=b)) for a, b in zip(WIDTHS[:-1], WIDTHS[1:], strict=True)]
+    return [(random.normal(size=(b, a)), random.normal(size=b)) for a, b in itertools.pairwise(WIDTHS)]
 
 
 def line(numbers: np.ndarray) -> str:

@@ -32,7 +32,7 @@ def from_sklearn(model: Any) -> Imported:
     Example:
         >>> from sklearn.neural_network import MLPRegressor
         >>> import jaxgeom as jg
-        >>> model = MLPRegressor((8,), solver="lbfgs", max_iter=5, random_state=0, tol=1)
+        >>> model = MLPRegressor(hidden_layer_sizes=(8,), solver="lbfgs", random_state=0)
         >>> model = model.fit([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], [0.0, 1.0, 1.0, 0.0])
         >>> [layer.kernel.shape for layer in jg.from_sklearn(model).layers]
         [(2, 8), (8, 1)]
