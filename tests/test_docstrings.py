@@ -33,6 +33,7 @@ NEEDED = {
     "torch_modules.py": ("torch",),
     "equinox_modules.py": ("equinox",),
     "sklearn_models.py": ("sklearn",),
+    "keras_models.py": ("keras",),
     "onnx_models.py": ("onnx",),
     "onnx_graphs.py": ("onnx",),
     "torch_sequences.py": ("torch",),

@@ -37,6 +37,12 @@ def from_keras(model: Any, example: Any = None) -> Imported:
         ValueError: for an operation that is not piecewise linear, named with its layer; for files that cannot be read;
             for another backend; if the layers are not what the model computes.
         TypeError: for what is no model.
+
+    Example:
+        >>> import keras, jaxgeom as jg  # with KERAS_BACKEND=jax
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(1)])
+        >>> [layer.kernel.shape for layer in jg.from_keras(model).layers]
+        [(2, 8), (8, 1)]
     """
     if isinstance(model, str | Path):
         _check_file(Path(model))

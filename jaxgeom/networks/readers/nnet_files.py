@@ -39,6 +39,15 @@ def from_nnet(path: str | Path, *, normalised: bool = False) -> Imported:
 
     Raises:
         ValueError: for a file that cannot be read, with the line.
+
+    Example:
+        >>> import pathlib, tempfile, jaxgeom as jg
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "absolute_value.nnet"
+        >>> sizes, bounds, normalisation = ["2,1,1,2,", "1,2,1,", "0,"], ["-1,", "1,"], ["0,0,", "1,1,"]
+        >>> weights = ["1,", "-1,", "0,", "0,", "1,1,", "0,"]
+        >>> _ = path.write_text("\\n".join(sizes + bounds + normalisation + weights))
+        >>> jg.from_nnet(path).layers[0].kernel.tolist()
+        [[1.0, -1.0]]
     """
     path = Path(path)
     if not path.is_file():
