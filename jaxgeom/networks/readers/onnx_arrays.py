@@ -73,7 +73,16 @@ def on_arrays(proto: Any, version: int) -> OnArrays:
         newer = _again(proto, "Resize", ["x", "", "scales"], coordinate_transformation_mode="asymmetric", **options)
         run, scales = _referred(newer, _RESIZED + 2), attributes.get("scales")
         return lambda arrays: run([arrays[0], None, np.asarray(arrays[1] if scales is None else scales, np.float32)])
+    if operation == "Resize":
+        return lambda arrays: _resized(proto, version, arrays)
     return _referred(proto, version)
+
+
+def _resized(proto: Any, version: int, arrays: Sequence[np.ndarray | None]) -> list[Any]:
+    """With empty inputs left out, as newer files have them."""
+    given = [array if array is not None and array.size else None for array in arrays]
+    names = [name if array is not None else "" for name, array in zip(proto.input, given, strict=True)]
+    return _referred(_again(proto, inputs=names, **attributes_of(proto)), version)(given)
 
 
 _NORMALISED, _AXES_ARE_INPUTS, _RESIZED = 15, 13, 11

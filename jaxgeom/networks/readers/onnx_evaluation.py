@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxgeom.networks.readers.onnx_arrays import on_arrays
-from jaxgeom.networks.readers.onnx_files import array_of
+from jaxgeom.networks.readers.onnx_files import array_of, first_line
 from jaxgeom.networks.readers.onnx_graphs import Graph
 from jaxgeom.networks.readers.onnx_nodes import Rest
 
@@ -83,7 +83,10 @@ def in_runtime(model: Any, graph: Graph, folder: Path | None) -> Evaluation | No
 
     def output(point: dict[str, np.ndarray]) -> np.ndarray:
         feeds = {name: array.astype(kinds[name]) for name, array in point.items()}
-        return np.asarray(session.run([graph.target], feeds)[0])
+        try:
+            return np.asarray(session.run([graph.target], feeds)[0])
+        except Exception as error:
+            raise ValueError(f"onnxruntime cannot run the model: {first_line(error)}.") from error
 
     return partial(_at_points, graph, output)
 
