@@ -73,9 +73,27 @@ def on_arrays(proto: Any, version: int) -> OnArrays:
         newer = _again(proto, "Resize", ["x", "", "scales"], coordinate_transformation_mode="asymmetric", **options)
         run, scales = _referred(newer, _RESIZED + 2), attributes.get("scales")
         return lambda arrays: run([arrays[0], None, np.asarray(arrays[1] if scales is None else scales, np.float32)])
+    if operation == "AveragePool" and not attributes.get("ceil_mode"):
+        return _averaged(proto, version, attributes)
     if operation == "Resize":
         return lambda arrays: _resized(proto, version, arrays)
     return _referred(proto, version)
+
+
+def _averaged(proto: Any, version: int, attributes: dict[str, Any]) -> OnArrays:
+    """Average pooling as a convolution with ones: the reference implementation takes it number by number."""
+    is_whole = attributes.pop("count_include_pad", 0)
+    window = np.ones((1, 1, *attributes["kernel_shape"]))
+    run = _referred(_again(proto, "Conv", [proto.input[0], "window"], **attributes), version)
+
+    def found(arrays: Sequence[np.ndarray | None]) -> list[Any]:
+        x = _known(arrays[0])
+        single = x.reshape(-1, 1, *x.shape[2:])  # channels do not see each other
+        total = run([single, window])[0]
+        counts = window.size if is_whole else run([np.ones_like(single[:1]), window])[0]
+        return [(total / counts).reshape(*x.shape[:2], *total.shape[2:])]
+
+    return found
 
 
 def _resized(proto: Any, version: int, arrays: Sequence[np.ndarray | None]) -> list[Any]:

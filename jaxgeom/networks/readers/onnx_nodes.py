@@ -80,7 +80,7 @@ def followed(graph: Graph, tape: Tape, version: int, folder: Path | None) -> tup
 def _check_total(total: int) -> None:
     if total > MOST_IN_ALL:
         raise ValueError(
-            f"the tensors have more than {MOST_IN_ALL:,} numbers in all, of which those that depend on the inputs count "
+            f"the tensors have more than {MOST_IN_ALL:,} numbers in all, those that depend on the inputs counted "
             f"{_SYMBOLIC} times; no more are read."
         )
 
