@@ -75,9 +75,31 @@ def on_arrays(proto: Any, version: int) -> OnArrays:
         return lambda arrays: run([arrays[0], None, np.asarray(arrays[1] if scales is None else scales, np.float32)])
     if operation == "AveragePool" and not attributes.get("ceil_mode"):
         return _averaged(proto, version, attributes)
+    if operation == "Slice":
+        return lambda arrays: [_sliced(attributes, *arrays)]
     if operation == "Resize":
         return lambda arrays: _resized(proto, version, arrays)
     return _referred(proto, version)
+
+
+def _sliced(
+    attributes: dict[str, Any], x: Any, starts: Any = None, ends: Any = None, axes: Any = None, steps: Any = None
+) -> np.ndarray:
+    """A slice, with ends beyond the tensor as ONNX has them: NumPy's rules for them differ where it runs backwards."""
+    starts, ends, axes = (
+        attributes.get(name) if given is None else given
+        for name, given in (("starts", starts), ("ends", ends), ("axes", axes))
+    )
+    first, last = (np.ravel(each).tolist() for each in (starts, ends))
+    places = range(len(first)) if axes is None else np.ravel(axes).tolist()
+    strides = [1] * len(first) if steps is None else np.ravel(steps).tolist()
+    for start, end, axis, step in zip(first, last, places, strides, strict=True):
+        length = x.shape[axis]
+        start, end = (place + length if place < 0 else place for place in (start, end))
+        low, high = (0, length) if step > 0 else (-1, length - 1)
+        start, end = min(max(start, 0), high), min(max(end, low), high)
+        x = np.take(x, np.arange(start, end, step), axis=axis)
+    return np.asarray(x)
 
 
 def _averaged(proto: Any, version: int, attributes: dict[str, Any]) -> OnArrays:

@@ -20,7 +20,7 @@ from jaxgeom.networks.readers.onnx_operations import OPERATIONS, Node
 MOST_IN_ALL = 2**28
 """Numbers in all tensors together, of which those that depend on the inputs count for more."""
 
-_SYMBOLIC = 32
+_SYMBOLIC = 64
 """What a number counts for that depends on the inputs: it has weights, and takes as long as many plain ones."""
 
 
