@@ -39,6 +39,9 @@ from jaxgeom.analysis.measures import image_lengths as image_lengths
 from jaxgeom.analysis.measures import inradius as inradius
 from jaxgeom.analysis.measures import local_complexity as local_complexity
 from jaxgeom.analysis.measures import region_density as region_density
+from jaxgeom.analysis.slices import Slice as Slice
+from jaxgeom.analysis.slices import slice_network as slice_network
+from jaxgeom.analysis.slices import slice_topology as slice_topology
 from jaxgeom.analysis.surfaces import DecisionSurface as DecisionSurface
 from jaxgeom.analysis.surfaces import decision_surface as decision_surface
 from jaxgeom.analysis.topology import Topology as Topology
@@ -95,6 +98,7 @@ from jaxgeom.networks.planes import random_planes as random_planes
 from jaxgeom.networks.readers.chain import UnitSources as UnitSources
 from jaxgeom.networks.readers.chain import unit_name as unit_name
 from jaxgeom.networks.readers.imported import Imported as Imported
+from jaxgeom.networks.readers.jax_functions import from_function as from_function
 from jaxgeom.networks.readers.onnx_models import from_onnx as from_onnx
 from jaxgeom.networks.readers.safetensors_files import from_safetensors as from_safetensors
 from jaxgeom.networks.readers.torch_modules import from_torch as from_torch
@@ -111,7 +115,6 @@ from jaxgeom.plot.explorer.page import Explorer as Explorer
 from jaxgeom.plot.explorer.page import explore as explore
 from jaxgeom.recipes.spirals.experiment import spiral_data as spiral_data
 from jaxgeom.recipes.spirals.experiment import train_spirals as train_spirals
-from jaxgeom.recipes.xor.experiment import XorStudy as XorStudy
 from jaxgeom.recipes.xor.experiment import train_xor as train_xor
 from jaxgeom.recipes.xor.experiment import xor_statistics as xor_statistics
 from jaxgeom.recipes.xor.experiment import xor_study as xor_study
@@ -123,6 +126,8 @@ from jaxgeom.regions.certificates import check_complex as check_complex
 from jaxgeom.regions.complex import PlanarComplex as PlanarComplex
 from jaxgeom.regions.count import RegionCounts as RegionCounts
 from jaxgeom.regions.count import count_regions as count_regions
+from jaxgeom.regions.decision_regions import DecisionRegions as DecisionRegions
+from jaxgeom.regions.decision_regions import decision_regions as decision_regions
 from jaxgeom.regions.enumerate import enumerate_population as enumerate_population
 from jaxgeom.regions.enumerate import enumerate_regions as enumerate_regions
 from jaxgeom.regions.grid.count import GridCounts as GridCounts

@@ -24,6 +24,7 @@ from jaxgeom.recipes.movie import command as movie
 from jaxgeom.recipes.output import FORMATS, check_formats
 from jaxgeom.recipes.reproduce import command as reproduce
 from jaxgeom.recipes.rings import command as rings
+from jaxgeom.recipes.slice import command as slice_
 from jaxgeom.recipes.spirals import command as spirals
 from jaxgeom.recipes.stretch import command as stretch
 from jaxgeom.recipes.study import command as study
@@ -43,7 +44,7 @@ RECIPES = {
 }
 """Commands that make pictures for a gallery."""
 
-COMMANDS = RECIPES | {"reproduce": reproduce, "study": study}
+COMMANDS = RECIPES | {"reproduce": reproduce, "slice": slice_, "study": study}
 
 FORESEEABLE = (ValueError, TypeError, OverflowError, OSError, ImportError, MemoryError, RecursionError)
 """Errors that input, files and machines lead to; they end a command in one line."""

@@ -1,9 +1,10 @@
-"""[edge] Complexes for other libraries: shapely polygons, a networkx graph of neighbouring regions, meshes, SVG.
+"""[edge] Complexes and slices for other libraries: shapely, a networkx graph of neighbours, meshes, GeoJSON, SVG.
 
 shapely, networkx and trimesh are optional: ``pip install "jaxgeom[interop]"``. SVG is written here.
 """
 
 import importlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxgeom.analysis.measures import edge_lengths
+from jaxgeom.analysis.slices import Slice
 from jaxgeom.analysis.surfaces import DecisionSurface
 from jaxgeom.host.files import whole_file
 from jaxgeom.regions.boundary import check_bounded
-from jaxgeom.regions.colors import LAYER_COLORS, face_colors
+from jaxgeom.regions.colors import LAYER_COLORS, class_colors, face_colors, lighter
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, check_is_planar
+from jaxgeom.regions.decision_regions import DecisionRegions
 
 
 def to_shapely(complex_: PlanarComplex) -> list[Any]:
@@ -37,6 +40,113 @@ def to_shapely(complex_: PlanarComplex) -> list[Any]:
     face = np.repeat(np.arange(complex_.num_faces), np.diff(complex_.face_offsets))
     rings = shapely.linearrings(complex_.vertices[complex_.face_vertices], indices=face)
     return list(shapely.polygons(rings))
+
+
+def classes_to_shapely(regions: DecisionRegions) -> list[Any]:
+    """The region of each class as one polygon or multipolygon of shapely, with holes where it has any; empty for
+    classes that win nowhere.
+
+    Raises:
+        ImportError: without shapely 2.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
+        >>> regions = jg.decision_regions(jg.enumerate_regions(network, jg.box(-1, 1)))
+        >>> [(shape.geom_type, round(shape.area, 6)) for shape in jg.convert.classes_to_shapely(regions)]
+        [('Polygon', 3.5), ('Polygon', 0.5)]
+    """
+    shapely = _optional("shapely")
+    polygon = np.repeat(np.arange(len(regions.label)), np.diff(regions.polygon_offsets))
+    rings = shapely.linearrings(regions.vertices[regions.polygon_vertices], indices=polygon)
+    polygons = shapely.polygons(rings)
+    return [_united(shapely, polygons[regions.label == label]) for label in range(regions.num_classes)]
+
+
+def _united(shapely: Any, polygons: np.ndarray) -> Any:
+    """The union of polygons that share whole sides; where slivers have sides in common with themselves, in general."""
+    if not len(polygons):
+        return shapely.MultiPolygon()
+    try:
+        found = shapely.coverage_union_all(polygons)
+        if found.is_valid:
+            return found
+    except shapely.errors.GEOSException:
+        pass
+    return shapely.union_all(polygons)
+
+
+def to_geojson(slice_: Slice, path: str | Path | None = None, *, decimals: int | None = None) -> str:
+    """A slice as GeoJSON: a collection of features in coordinates of the plane.
+
+    Features have a property ``kind``: "class" (polygons with ``label`` and ``area``), "boundary" (lines between two
+    ``labels``, with ``length``) or "region" (linear regions with ``label``, None where several win, and ``area``).
+
+    Args:
+        slice_: as :func:`jaxgeom.slice_network` gives it.
+        path: where to write it, too; by default nowhere.
+        decimals: digits behind the point; by default all that tell numbers apart.
+
+    Raises:
+        ImportError: without shapely 2.
+
+    Example:
+        >>> import json, jax, jaxgeom as jg
+        >>> network = jg.layers_of(jg.mlp((2, 8, 3), activation="relu").init(jax.random.key(0)))
+        >>> found = jg.slice_network(network, jg.plane_along_inputs([0.0, 0.0]), jg.box(-1, 1))
+        >>> features = json.loads(jg.convert.to_geojson(found))["features"]
+        >>> round(sum(each["properties"]["area"] for each in features if each["properties"]["kind"] == "class"), 9)
+        4.0
+    """
+    shapely, regions, complex_ = _optional("shapely"), slice_.regions, slice_.complex_
+
+    def feature(kind: str, shape: Any, **properties: Any) -> dict[str, Any]:
+        shape = _oriented(shapely, shape)
+        geometry = json.loads(shapely.to_geojson(shape))
+        if decimals is not None:
+            geometry["coordinates"] = _rounded(geometry["coordinates"], decimals)
+        return {"type": "Feature", "properties": {"kind": kind, **properties}, "geometry": geometry}
+
+    features = [
+        feature("class", shape, label=label, area=float(regions.class_area[label]))
+        for label, shape in enumerate(classes_to_shapely(regions))
+        if not shape.is_empty
+    ]
+    pairs = np.sort(slice_.boundary.classes, axis=1)
+    for one, other in np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0).tolist():
+        own = (pairs == [one, other]).all(axis=1)
+        lines = shapely.MultiLineString(list(slice_.boundary.segments[own]))
+        features.append(
+            feature("boundary", lines, labels=[one, other], length=float(slice_.boundary.length[own].sum()))
+        )
+    lowest, highest = np.full(complex_.num_faces, regions.num_classes), np.full(complex_.num_faces, -1)
+    np.minimum.at(lowest, regions.face, regions.label)
+    np.maximum.at(highest, regions.face, regions.label)
+    for face, shape in enumerate(to_shapely(complex_)):
+        label = int(lowest[face]) if lowest[face] == highest[face] else None
+        features.append(feature("region", shape, label=label, area=float(complex_.area[face])))
+    text = json.dumps({"type": "FeatureCollection", "features": features}) + "\n"
+    if path is not None:
+        with whole_file(Path(path)) as temporary:
+            temporary.write_text(text)
+    return text
+
+
+def _oriented(shapely: Any, shape: Any) -> Any:
+    """The shape with outer rings counter-clockwise and inner ones clockwise, as GeoJSON has them."""
+    if shape.geom_type == "Polygon":
+        return shapely.geometry.polygon.orient(shape)
+    if shape.geom_type == "MultiPolygon":
+        return shapely.MultiPolygon([shapely.geometry.polygon.orient(part) for part in shape.geoms])
+    return shape
+
+
+def _rounded(coordinates: Any, decimals: int) -> Any:
+    return (
+        [_rounded(item, decimals) for item in coordinates]
+        if isinstance(coordinates, list)
+        else round(coordinates, decimals)
+    )
 
 
 def to_networkx(complex_: PlanarComplex) -> Any:
@@ -158,6 +268,61 @@ def to_svg(
         steps = "".join(f"M{names[start]}L{names[stop]}" for start, stop in ends)
         name = "boundary" if layer < 0 else f"layer{layer}"
         lines.append(f'<path class="{name}" stroke="{color}" d="{steps}"/>')
+    text = "\n".join([*lines, "</g>", "</svg>\n"])
+    if path is not None:
+        with whole_file(Path(path)) as temporary:
+            temporary.write_text(text)
+    return text
+
+
+def slice_to_svg(slice_: Slice, path: str | Path | None = None, *, size: float = 600.0) -> str:
+    """A slice as an SVG picture: one path for each class (``class="class0"``), one for the edges of linear regions,
+    and one for the boundary between each pair of classes (``class="boundary0-1"``).
+
+    Args:
+        slice_: as :func:`jaxgeom.slice_network` gives it.
+        path: where to write it, too; by default nowhere.
+        size: of the longer side, in pixels.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> network = jg.layers_of(jg.mlp((2, 8, 3), activation="relu").init(jax.random.key(0)))
+        >>> found = jg.slice_network(network, jg.plane_along_inputs([0.0, 0.0]), jg.box(-1, 1))
+        >>> jg.convert.slice_to_svg(found).count('<path class="boundary') == len(jg.plot.plot_slice(found).boundary)
+        True
+    """
+    regions, complex_ = slice_.regions, slice_.complex_
+    low, high = slice_.domain.min(axis=0), slice_.domain.max(axis=0)
+    scale = size / (high - low).max()
+    width, height = scale * (high - low)
+
+    def named(points: np.ndarray) -> list[str]:
+        return [f"{x:.6g} {y:.6g}" for x, y in ((points - [low[0], high[1]]) * [scale, -scale] + 0.0).tolist()]
+
+    def lines_of(segments: np.ndarray) -> str:
+        ends = named(segments.reshape(-1, 2))
+        return "".join(f"M{start}L{stop}" for start, stop in zip(ends[::2], ends[1::2], strict=True))
+
+    margin = size / 300
+    box = f"{-margin:g} {-margin:g} {width + 2 * margin:g} {height + 2 * margin:g}"
+    lines = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" width="{width:g}" height="{height:g}">']
+    names = named(regions.vertices)
+    cycles = np.split(regions.polygon_vertices, regions.polygon_offsets[1:-1])
+    for label, color in enumerate(lighter(class_colors(regions.num_classes))):
+        own = [cycles[index].tolist() for index in np.flatnonzero(regions.label == label)]
+        steps = "".join("M" + "L".join(names[vertex] for vertex in cycle) + "Z" for cycle in own)
+        shade = "#{:02x}{:02x}{:02x}".format(*np.rint(255 * color).astype(int))
+        if own:
+            lines.append(f'<path class="class{label}" fill="{shade}" stroke="{shade}" stroke-width="0.5" d="{steps}"/>')
+    edges = lines_of(complex_.vertices[complex_.edges[complex_.edge_layer >= 0]])
+    lines.append('<g fill="none" stroke-linecap="round">')
+    lines.append(f'<path class="edges" stroke="#404040" stroke-opacity="0.55" stroke-width="0.5" d="{edges}"/>')
+    pairs = np.sort(slice_.boundary.classes, axis=1)
+    for one, other in np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0).tolist():
+        steps = lines_of(slice_.boundary.segments[(pairs == [one, other]).all(axis=1)])
+        lines.append(f'<path class="boundary{one}-{other}" stroke="#0d0d0d" stroke-width="2.5" d="{steps}"/>')
+    border = "L".join(named(slice_.domain))
+    lines.append(f'<path class="domain" stroke="#262626" stroke-width="1" d="M{border}Z"/>')
     text = "\n".join([*lines, "</g>", "</svg>\n"])
     if path is not None:
         with whole_file(Path(path)) as temporary:

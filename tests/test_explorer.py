@@ -14,6 +14,7 @@ import pytest
 
 import jaxgeom as jg
 from jaxgeom.plot.explorer.page import SOURCES, joined_code
+from jaxgeom.recipes.output import MOST_EXPLORED, save_explorer
 
 NODE = shutil.which("node")
 DATA = jg.datasets.circles(jax.random.key(0), num_points=60, noise=0.1, factor=0.4)
@@ -121,11 +122,11 @@ def test_the_page_computes_what_numpy_and_the_engine_do(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("activation", ["leaky_relu", "abs", "hard_tanh"])
 def test_other_kinks_are_cut_the_same(activation: str, tmp_path: Path) -> None:
-    runs = population(2, features=(2, 4, 3, 1), activation=activation)
-    found = in_node(jg.explore(runs, tmp_path / "page.html", data=DATA, domain=SQUARE).path)
-    layers = jg.layers_of(runs.snapshots)
+    model = jg.mlp((2, 4, 3, 1), activation=activation, init="pytorch")
+    layers = jg.layers_of(jax.vmap(model.init)(jax.random.split(jax.random.key(2), 2)))
+    found = in_node(jg.explore(layers, tmp_path / "page.html", data=DATA, domain=SQUARE).path)
     for each in found["networks"]:
-        agree(each, member(layers, each["member"], -1))
+        agree(each, member(layers, each["member"]))
 
 
 def test_modules_are_modern_javascript_and_make_one_text(tmp_path: Path) -> None:
@@ -140,5 +141,78 @@ def test_modules_are_modern_javascript_and_make_one_text(tmp_path: Path) -> None
     joined = tmp_path / "joined.mjs"
     joined.write_text(joined_code())
     subprocess.run([NODE, "--check", joined], check=True)
-    for module in MODULES:
-        subprocess.run([NODE, "--check", module], check=True)
+
+
+def test_recipes_write_a_page_of_as_many_networks_as_fit(tmp_path: Path) -> None:
+    model = jg.mlp((2, 3, 1), activation="relu")
+    layers = jg.layers_of(jax.vmap(jax.vmap(model.init))(jax.random.split(jax.random.key(3), (70, 2))))
+    assert save_explorer(layers, tmp_path / "page", ("png", "gif")) == []
+    (path,) = save_explorer(layers, tmp_path / "page", ("html",), steps=[0, 9], data=DATA)
+    about = json.loads(re.search(r'id="about">([^<]*)<', path.read_text())[1])
+    assert about["axes"] == [{"name": "network", "values": list(range(MOST_EXPLORED))}]
+    assert about["steps"] == [0, 9]
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_what_cannot_be_explored_says_why(tmp_path: Path) -> None:
+    page, layers = tmp_path / "page.html", jg.layers_of(RUNS.params)
+    with pytest.raises(ValueError, match=r"a page, \.html, but 'page.png'"):
+        jg.explore(RUNS, tmp_path / "page.png")
+    with pytest.raises(TypeError, match=r"runs of fit or fit_population, a Study .* but int was given"):
+        jg.explore(3, page)
+    with pytest.raises(ValueError, match="two inputs, but these have 3"):
+        jg.explore((jg.Dense(np.ones((3, 2)), np.ones(2)), jg.Dense(np.ones((2, 1)), np.ones(1))), page)
+    with pytest.raises(ValueError, match=r"leading axes \(4,\), but axes has seed of lengths \(3,\)"):
+        jg.explore(layers, page, axes={"seed": range(3)})
+    with pytest.raises(ValueError, match="data are points"):
+        jg.explore(RUNS, page, data=(np.ones((3, 2)), np.ones(4)))
+    with pytest.raises(ValueError, match=r"MB are allowed\. Give fewer networks"):
+        jg.explore(RUNS, page, max_megabytes=0.01)
+    with pytest.raises(ValueError, match="max_megabytes must be positive"):
+        jg.explore(RUNS, page, max_megabytes=0)
+    with pytest.raises(ValueError, match="max_frames"):
+        jg.explore(RUNS, page, max_frames=0)
+    with pytest.raises(ValueError, match="a plane, but a box in 3 dimensions"):
+        jg.explore(RUNS, page, domain=jg.box(dim=3))
+    with pytest.raises(TypeError, match="box"):
+        jg.explore(RUNS, page, domain=3)
+    with pytest.raises(ValueError, match="all values of width need the same axes and steps"):
+        jg.explore({3: RUNS, 4: layers}, page, axis="width")
+    with pytest.raises(ValueError, match="are not the parameters"):
+        jg.explore({}, page)
+    with pytest.raises(ValueError, match="an axis 'seed' of their own"):
+        jg.explore({3: RUNS}, page, axis="seed")
+    with pytest.raises(ValueError, match="none of the networks is finite"):
+        jg.explore(jax.tree.map(lambda array: array * np.nan, layers), page)
+    assert not page.exists()
+
+
+def test_studies_are_read_with_all_their_axes(tmp_path: Path) -> None:
+    def parameters(params: Any) -> Any:
+        return {f"{layer}_{part}": array for layer, parts in params.items() for part, array in parts.items()}
+
+    study = jg.run_study(
+        {"hidden": [(3,), (4, 2)], "rate": [0.01, 0.1], "seed": range(2)},
+        {"params": parameters, "loss": jg.study.loss_on()},
+        data=DATA,
+        optimizer=lambda rate: optax.sgd(rate),
+        loss=jg.losses.binary_cross_entropy,
+        num_epochs=4,
+        at_steps=[0, 4],
+        progress=False,
+    )
+    page = jg.explore(study, tmp_path / "study.html", data=DATA, domain=SQUARE)
+    found = in_node(page.path)
+    assert [each["places"] for each in found["networks"][:2]] == [
+        {"hidden": 0, "rate": 0, "seed": 0},
+        {"hidden": 0, "rate": 0, "seed": 1},
+    ]
+    about = json.loads(re.search(r'id="about">([^<]*)<', page.path.read_text())[1])
+    assert about["groups"] == [[2, 3, 1], [2, 4, 2, 1]]
+    assert about["curves"] == ["regions", "loss"]
+    last = {each["member"]: each for each in found["networks"]}[7]
+    sizes, layers = [2, 4, 2, 1], []
+    for depth, name in enumerate(("dense0_relu", "dense1_relu", "dense2_linear")):
+        kernel, bias = (study[f"params_{name}_{part}"][1, 1, 1, -1] for part in ("kernel", "bias"))
+        layers.append(jg.Dense(kernel[: sizes[depth], : sizes[depth + 1]], bias[: sizes[depth + 1]]))
+    agree(last, member(tuple(layers)))

@@ -24,6 +24,7 @@ from jaxtyping import Array, Float, Int
 from jaxgeom._reprs import readable
 from jaxgeom.host.contract import times
 from jaxgeom.host.given import as_array, as_float64, points_of
+from jaxgeom.host.sparse import is_sparse, on_host
 from jaxgeom.networks.layers import Activation, Layers, activated, check_finite, check_layers, slope_of, with_activation
 from jaxgeom.regions.boundary import Boundary, check_bounded, decision_boundary
 from jaxgeom.regions.complex import PlanarComplex, check_is_planar
@@ -258,6 +259,9 @@ def local_complexity(
         if np.shape(given) != () or (not isinstance(given, jax.core.Tracer) and not given >= 0):
             raise ValueError(f"the radius must be zero or positive, and one number, but {radius} was given.")
         x = points_of(x)
+        if any(is_sparse(layer[0]) for layer in layers):
+            few = with_activation(layers, activation, keep_sparse=True)
+            return jnp.asarray(np.sum(distances_on_host(few, np.asarray(x)) <= float(given), axis=1, dtype=np.int32))
         result: Int[Array, " points"] = _num_hyperplanes(_network(layers, activation, x.shape[1]), x, as_float64(given))
         return result
 
@@ -319,6 +323,27 @@ def _hyperplane_distances(layers: Layers, x: Array) -> Float[Array, "points unit
         factor = jnp.where(z > 0, 1.0, slope)
         gradient, h = gradient * factor[:, None], z * factor
     return jnp.concatenate(distances, axis=1)
+
+
+def distances_on_host(layers: Layers, x: Float[np.ndarray, "points in"]) -> Float[np.ndarray, "points units"]:
+    """|z| / ‖∇z‖ of all hidden units at each point, of one network, its kernels dense or sparse: with NumPy, so that
+    nothing is compiled for each number of points. Infinite for units whose pre-activation is constant, or which have
+    no kink."""
+    layers = check_layers(layers, dim=x.shape[1], keep_sparse=True)
+    check_finite(layers)
+    num, dim = x.shape
+    gradient, h = np.broadcast_to(np.eye(dim), (num, dim, dim)), x
+    distances = [np.zeros((num, 0))]
+    for layer in layers[:-1]:
+        slope, kernel = np.asarray(slope_of(layer)), on_host(layer.kernel)
+        z = h @ kernel + np.asarray(layer.bias)
+        gradient = (gradient.reshape(num * dim, -1) @ kernel).reshape(num, dim, -1)
+        square = np.sum(gradient**2, axis=1)
+        has_line = (square > 0) & (slope != 1)
+        distances.append(np.where(has_line, np.abs(z) / np.sqrt(np.where(has_line, square, 1.0)), np.inf))
+        factor = np.where(z > 0, 1.0, slope)
+        gradient, h = gradient * factor[:, None], z * factor
+    return np.concatenate(distances, axis=1)
 
 
 @jax.jit

@@ -11,6 +11,7 @@ from jaxgeom.plot.maps import GridViewArtists, mark_classes, plot_formulas, plot
 from jaxgeom.plot.points import plot_points
 from jaxgeom.plot.regions import RegionArtists, plot_boundary, plot_regions
 from jaxgeom.plot.sandwich import Dots, dots_of, sandwich
+from jaxgeom.plot.slices import SliceArtists, plot_slice
 from jaxgeom.plot.stages import Morph, morph_stages, plot_stages
 from jaxgeom.plot.style import COLORS, dark, new_axes
 from jaxgeom.plot.surfaces import plot_decision_surface, plot_lifted, plot_surface, plot_wireframe
@@ -30,6 +31,7 @@ __all__ = [
     "LossArtists",
     "Morph",
     "RegionArtists",
+    "SliceArtists",
     "UnitArtists",
     "check_movies",
     "dark",
@@ -54,6 +56,7 @@ __all__ = [
     "plot_map",
     "plot_points",
     "plot_regions",
+    "plot_slice",
     "plot_stages",
     "plot_surface",
     "plot_triples",

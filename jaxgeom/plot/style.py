@@ -13,8 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxgeom._typing import SPACE
+from jaxgeom.regions.colors import CLASS_COLORS
 
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#f0e442")
+COLORS = CLASS_COLORS
 """Okabe and Ito's colours, told apart by colour-blind readers too: one a class, over again after the last."""
 
 _INK, _NIGHT, _FAINT = "#e8e8e8", "#0e1116", "#30363d"

@@ -112,9 +112,48 @@ def save_figure(figure: Any, path: Path, formats: Sequence[str], *, dpi: float =
     return written
 
 
-def movie_paths(path: Path, formats: Sequence[str]) -> list[Path]:
-    """Where an animation goes, given a path without ending: the formats that are for animations."""
-    return [path.with_name(f"{path.name}.{name}") for name in formats if name not in ("png", "svg")]
+def movie_paths(path: Path, formats: Sequence[str], *, has_page: bool = False) -> list[Path]:
+    """Where an animation goes, given a path without ending: the formats that are for animations; without "html" where
+    that is a page to explore."""
+    others = ("png", "svg", "html") if has_page else ("png", "svg")
+    return [path.with_name(f"{path.name}.{name}") for name in formats if name not in others]
+
+
+MOST_EXPLORED = 64
+"""Networks of a page."""
+_WEIGHT_BYTES = 3.2e6
+"""Weights of a page: of its five megabytes what leaves room for regions."""
+_FRAMES = 60
+
+
+def save_explorer(
+    networks: Any, path: Path, formats: Sequence[str], *, steps: Sequence[int] | None = None, **options: Any
+) -> list[Path]:
+    """Write the page of :func:`jaxgeom.explore`, under a path without ending, if "html" is among the formats.
+
+    Args:
+        networks: layers or runs, with a leading axis (networks), then (frames); of more than fit, the first ones.
+        path: without ending.
+        formats: those of all pictures.
+        steps: those of the frames, for layers.
+        options: of ``explore``.
+    """
+    if "html" not in formats:
+        return []
+    import jax
+
+    from jaxgeom.plot.explorer.page import explore
+
+    weights = jax.tree.leaves(getattr(networks, "snapshots", networks))
+    num, num_frames = weights[0].shape[:2]
+    size = sum(array.nbytes for array in weights) / num / num_frames
+    frames = int(np.clip(_WEIGHT_BYTES / size, 2, min(_FRAMES, num_frames)))
+    some = int(np.clip(_WEIGHT_BYTES / size / frames, 1, min(MOST_EXPLORED, num)))
+    most = max(5.0, 2e-6 * size * frames * some)  # single networks may be larger
+    few = jax.tree.map(lambda array: array[:some], networks)
+    axes = None if steps is None else {"network": range(some), "step": steps}
+    page = path.with_name(f"{path.name}.html")
+    return [explore(few, page, axes=axes, max_frames=frames, max_megabytes=most, **options).path]
 
 
 def _plain(value: Any) -> Any:

@@ -18,12 +18,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jaxgeom._reprs import readable
-from jaxgeom._typing import PAIR
-from jaxgeom.domains import ProjectiveDomain
-from jaxgeom.networks.layers import Layers
-from jaxgeom.regions.cells import complexes, with_one_axis
+from jaxgeom.regions.compared import Classes, Compared, compare, largest_classes
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, certify, check_is_planar
-from jaxgeom.regions.count import with_differences, with_output_cutting
 
 
 @readable
@@ -42,29 +38,6 @@ class Boundary(NamedTuple):
     is_flat: Bool[np.ndarray, " faces"]
     """Faces where the output vanishes identically, or two classes tie on more than a line. The zero set has an area
     there; there is no piece inside, and along the edges only where the class changes."""
-
-
-class _Compared(NamedTuple):
-    """A complex, whose faces are those of the given one or parts of them, and the classes compared."""
-
-    complex_: PlanarComplex
-    face: Int[np.ndarray, " faces"]
-    """Of which of the given faces each is a part."""
-    pairs: Int[np.ndarray, "pairs 2"]
-    """Pairs of classes, the first one smaller: all, or those that matter."""
-    difference: Float[np.ndarray, "vertices pairs"]
-    """By how much the first one's output is larger than the second one's; zero exactly for ties."""
-
-
-class _Classes(NamedTuple):
-    """Which classes are the largest on the faces of a complex."""
-
-    is_left: Bool[np.ndarray, "faces classes"]
-    """Classes that no other one is as large as everywhere on the face; of classes with one map, the first may be."""
-    is_same: Bool[np.ndarray, "faces pairs"]
-    """Pairs of classes with one map."""
-    has_twin: Bool[np.ndarray, "faces classes"]
-    """Classes that are in such a pair."""
 
 
 class _Pieces(NamedTuple):
@@ -97,15 +70,12 @@ def decision_boundary(complex_: PlanarComplex) -> Boundary:
         >>> boundary.segments.shape, float(boundary.length.sum().round(4))
         ((3, 2, 2), 3.4142)
     """
-    check_bounded(complex_, "the decision boundary")
-    if not complex_.complete:
-        raise ValueError("this complex is not complete, so that its faces have no affine maps. Raise max_regions.")
-    compared = _compared(complex_)
-    classes = _classes(compared, np.ones((complex_.num_faces, max(2, complex_.outputs.shape[1])), bool))
-    if _is_open(compared, classes):
-        compared = _cut(complex_, compared, classes)
-        classes = _classes(compared, classes.is_left[compared.face])
-        certify((classes.is_left.sum(axis=1) == 1).all(), "classes change within its faces")
+    check_decides(complex_, "the decision boundary")
+    return boundary_of(complex_, *compare(complex_))
+
+
+def boundary_of(complex_: PlanarComplex, compared: Compared, classes: Classes) -> Boundary:
+    """The decision boundary, where the classes have been compared."""
     across, along = _across_faces(compared, classes), _along_edges(compared, classes)
     segments, face, sides = map(np.concatenate, zip(across, along, strict=True))
     order = np.argsort(face, kind="stable")
@@ -114,6 +84,13 @@ def decision_boundary(complex_: PlanarComplex) -> Boundary:
     is_flat = np.zeros(complex_.num_faces, bool)
     is_flat[compared.face[(classes.is_left & classes.has_twin).any(axis=1)]] = True
     return Boundary(segments, face[order], sides[order], length, is_flat)
+
+
+def check_decides(complex_: PlanarComplex, what: str) -> None:
+    """Raise a ValueError unless a complex covers a bounded domain, and has affine maps."""
+    check_bounded(complex_, what)
+    if not complex_.complete:
+        raise ValueError("this complex is not complete, so that its faces have no affine maps. Raise max_regions.")
 
 
 def check_bounded(complex_: PlanarComplex, what: str) -> None:
@@ -131,109 +108,10 @@ def check_bounded(complex_: PlanarComplex, what: str) -> None:
         )
 
 
-def _compared(complex_: PlanarComplex) -> _Compared:
-    """The complex as it is, and the differences of its outputs at its vertices. Of one output, zero is the first."""
-    faces = np.arange(complex_.num_faces)
-    if complex_.outputs.shape[1] == 1:
-        return _Compared(complex_, faces, np.array([[0, 1]]), -complex_.outputs)
-    layers, pairs = with_differences(_layers_of(complex_))
-    (same,) = complexes(with_one_axis(layers), _start_of(complex_))
-    if same is None or not np.array_equal(same.face_vertices, complex_.face_vertices):
-        raise ValueError(_ANOTHER)
-    return _Compared(complex_, faces, np.array(pairs), same.outputs)
-
-
-_ANOTHER = (
-    "this complex is not the one of its network on its domain, face by face, as this installation finds it. Take it "
-    "from enumerate_regions once more."
-)
-
-
-def _layers_of(complex_: PlanarComplex) -> Layers:
-    """The network that has the faces of a complex as regions."""
-    layers = complex_.layers
-    if layers is None:
-        raise ValueError(
-            "this complex does not say which network it is of, so that its outputs cannot be compared. Take it from "
-            "enumerate_regions, or give it the network: complex_._replace(layers=layers)."
-        )
-    has_cut = complex_.patterns.shape[1] > sum(len(layer.bias) for layer in layers[:-1])
-    return with_output_cutting(layers) if has_cut else layers
-
-
-def _start_of(complex_: PlanarComplex) -> ProjectiveDomain:
-    """The bounded domain of a complex: its corners, where one side ends and another begins."""
-    sides = np.flatnonzero(complex_.edge_layer == OUTSIDE)
-    number = complex_.edge_unit[sides]
-    num = int(number.max()) + 1
-    ends = complex_.edges[sides]  # counter-clockwise, with the face to the left
-    corners = [np.setdiff1d(ends[number == side, 0], ends[number == side, 1]).item() for side in range(num)]
-    points = np.concatenate([complex_.vertices[corners], np.ones((num, 1))], axis=1)
-    return ProjectiveDomain(points, (tuple(range(num)),))
-
-
-def _classes(compared: _Compared, is_left: Bool[np.ndarray, "faces classes"]) -> _Classes:
-    """What pairs tell of those classes that may be the largest."""
-    complex_, _, pairs, difference = compared
-    starts = complex_.face_offsets[:-1]
-    around = np.sign(difference).astype(np.int8)[complex_.face_vertices]
-    highest, lowest = (reduce(around, starts, axis=0) for reduce in (np.maximum.reduceat, np.minimum.reduceat))
-    is_left = is_left.copy()
-    has_twin, is_same = np.zeros_like(is_left), (highest == 0) & (lowest == 0)
-    for (a, b), high, low, same in zip(pairs.tolist(), highest.T, lowest.T, is_same.T, strict=True):
-        is_left[:, a] &= same | (high > 0)
-        is_left[:, b] &= low < 0
-        has_twin[same, a] = has_twin[same, b] = True
-    return _Classes(is_left, is_same, has_twin)
-
-
-def _largest(compared: _Compared, classes: _Classes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each face, the first and the last of the classes that are left, and the pair of these two; one of the pairs
-    if they are one."""
-    first = classes.is_left.argmax(axis=1)
-    last = classes.is_left.shape[1] - 1 - classes.is_left[:, ::-1].argmax(axis=1)
-    number = np.zeros((first.max(initial=0) + 1, classes.is_left.shape[1]), np.int64)
-    for index, (a, b) in enumerate(compared.pairs.tolist()):
-        if a < len(number):
-            number[a, b] = index
-    return first, last, number[first, last]
-
-
-def _is_open(compared: _Compared, classes: _Classes) -> bool:
-    """Whether signs at vertices do not tell where classes change: on a face where three are left, or along an edge
-    where classes tie and two change places."""
-    if (classes.is_left.sum(axis=1) > PAIR).any():
-        return True
-    first, last, pair = _largest(compared, classes)
-    ends = np.sign(compared.difference)[compared.complex_.edges]
-    ties = (ends == 0).all(axis=1)
-    edge, side = np.nonzero((compared.complex_.edge_faces != OUTSIDE) & ties.any(axis=1)[:, None])
-    face = compared.complex_.edge_faces[edge, side]
-    changes = (first != last)[face] & (ends[edge, :, pair[face]].prod(axis=1) < 0)
-    return bool((changes & (ties[edge] & ~classes.is_same[face]).any(axis=1)).any())
-
-
-def _cut(complex_: PlanarComplex, compared: _Compared, classes: _Classes) -> _Compared:
-    """The complex, cut where two classes are equal that are both left on some face. Beside these pairs, those matter
-    that tie along an edge or on a face."""
-    a, b = compared.pairs.T
-    is_cutting = (classes.is_left[:, a] & classes.is_left[:, b]).any(axis=0)
-    ties = (compared.difference[complex_.edges] == 0).all(axis=1).any(axis=0)
-    pairs, is_cutting = (array[is_cutting | ties] for array in (compared.pairs, is_cutting))
-    layers, _ = with_differences(_layers_of(complex_), list(map(tuple, pairs.tolist())), is_cutting)
-    (parts,) = complexes(with_one_axis(layers), _start_of(complex_))
-    assert parts is not None
-    own = parts.patterns[:, : complex_.patterns.shape[1]]
-    is_next = np.concatenate([[True], (own[1:] != own[:-1]).any(axis=1)])
-    if not np.array_equal(own[is_next], complex_.patterns):
-        raise ValueError(_ANOTHER)
-    return _Compared(parts, np.cumsum(is_next) - 1, pairs, parts.outputs)
-
-
-def _across_faces(compared: _Compared, classes: _Classes) -> _Pieces:
+def _across_faces(compared: Compared, classes: Classes) -> _Pieces:
     """Where the two classes that are left on a face are equal."""
     complex_, starts = compared.complex_, compared.complex_.face_offsets[:-1]
-    first, last, pair = _largest(compared, classes)
+    first, last, pair = largest_classes(compared, classes)
     faces, corners = np.flatnonzero(first != last), complex_.face_vertices
     at = compared.difference[corners, np.repeat(pair, np.diff(complex_.face_offsets))]
     following = np.arange(1, len(corners) + 1)
@@ -251,10 +129,10 @@ def _across_faces(compared: _Compared, classes: _Classes) -> _Pieces:
     return _Pieces(np.stack(ends, axis=1), compared.face[faces], np.stack([first[faces], last[faces]], axis=1))
 
 
-def _along_edges(compared: _Compared, classes: _Classes) -> _Pieces:
+def _along_edges(compared: Compared, classes: Classes) -> _Pieces:
     """Where classes tie along an edge, above all others. Edges between the same faces and classes are one piece."""
     complex_ = compared.complex_
-    first, last, pair = _largest(compared, classes)
+    first, last, pair = largest_classes(compared, classes)
     ends = np.sign(compared.difference)[complex_.edges]
     ties = (ends == 0).all(axis=1)
     edges = np.flatnonzero(ties.any(axis=1))

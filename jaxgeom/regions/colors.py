@@ -17,6 +17,15 @@ _LINEAR_PART = 0.0031308
 LAYER_COLORS = ("#262626", "#0072b2", "#d55e00", "#009e73", "#cc79a7")
 """Colours of the edges that each layer makes, over again after the last: black, then Okabe and Ito's."""
 
+CLASS_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#f0e442")
+"""Okabe and Ito's colours, told apart by colour-blind readers too."""
+
+MORE_CLASS_COLORS = (
+    *("#88ccee", "#cc6677", "#117733", "#ddcc77", "#aa4499"),
+    *("#44aa99", "#332288", "#999933", "#882255", "#888888"),
+)
+"""Tol's muted colours (2021, SRON technical note 09-002), told apart by colour-blind readers too."""
+
 _LIGHTNESS = (0.94, 0.87)
 _CHROMA = 0.06
 _LMS_OF_LAB = np.array(
@@ -29,6 +38,19 @@ _RGB_OF_LMS = np.array(
         [-0.0041960863, -0.7034186147, 1.707614701],
     ]
 )
+
+
+def class_colors(num_classes: int) -> Float[np.ndarray, "classes 3"]:
+    """One colour a class, as sRGB values from 0 to 1: Okabe and Ito's for up to seven classes, Tol's for up to ten, and
+    from there on over again."""
+    palette = CLASS_COLORS if num_classes <= len(CLASS_COLORS) else MORE_CLASS_COLORS
+    names = [palette[index % len(palette)] for index in range(num_classes)]
+    return np.array([[int(name[k : k + 2], 16) / 255 for k in (1, 3, 5)] for name in names]).reshape(-1, 3)
+
+
+def lighter(color: Float[np.ndarray, "*colors 3"]) -> Float[np.ndarray, "*colors 3"]:
+    """Colours mixed with as much white, for areas with lines and names on them."""
+    return 0.5 + 0.5 * color
 
 
 def face_colors(complex_: PlanarComplex, seed: int = 0) -> Float[np.ndarray, "faces 3"]:

@@ -14,14 +14,15 @@ from jaxgeom.study.measurements import (
     grid_regions,
     line_breakpoints,
     loss_on,
-    networks,
     of_population,
     pure,
     states_at,
     topology,
 )
+from jaxgeom.study.networks import networks, parameters
 from jaxgeom.study.result import Study, load, merge, save, select
 from jaxgeom.study.run import run_study
+from jaxgeom.study.slices import slice_study
 
 __all__ = [
     "Measurement",
@@ -42,10 +43,12 @@ __all__ = [
     "merge",
     "networks",
     "of_population",
+    "parameters",
     "pure",
     "run_study",
     "save",
     "select",
+    "slice_study",
     "states_at",
     "to_xarray",
     "topology",

@@ -58,6 +58,8 @@ class Measurement(NamedTuple):
     """What the values are, in words."""
     details: dict[str, tuple[str, str]] | None = None
     """Units and meaning of entries of a dictionary, by key, where they differ; keys that it always has."""
+    steps: tuple[int, ...] | None = None
+    """Those of the study's ``at_steps`` at which a population is measured; None for all. Values at others are NaN."""
 
 
 def pure(
@@ -327,27 +329,6 @@ def states_at(points: Float[Array | np.ndarray, "points in"], layer: int = -1) -
         return hidden_states(params, points)[:-1][layer].activation
 
     return Measurement(states, dims=("point", "unit"), meaning=f"activations of hidden layer {layer}")
-
-
-def networks() -> Measurement:
-    """The networks themselves: what :func:`jaxgeom.explore` needs of a study. ReLU and other kinks with slopes only.
-
-    Variables: ``name`` (kernels and biases in one row, layer after layer), ``name_sizes`` (numbers of units from input
-    to output) and ``name_slopes`` (of what follows each unit, zeros behind the last layer).
-    """
-
-    def weights(layers: Layers) -> dict[str, Array]:
-        arrays = [jnp.asarray(part) for layer in layers for part in (layer.kernel, layer.bias)]
-        slopes = [jnp.zeros_like(layer.bias) if layer.slope is None else jnp.asarray(layer.slope) for layer in layers]
-        return {
-            "": jnp.concatenate([array.ravel() for array in arrays]),
-            "sizes": jnp.array([layers[0].kernel.shape[0], *(layer.bias.shape[0] for layer in layers)]),
-            "slopes": jnp.concatenate(slopes),
-        }
-
-    details = {"sizes": ("1", "numbers of units from input to output"), "slopes": ("1", "slopes of all units when off")}
-    meaning = "kernels and biases in one row, layer after layer"
-    return Measurement(weights, meaning=meaning, details=details)
 
 
 def as_measurement(measure: Measurement | Callable[..., Any]) -> Measurement:

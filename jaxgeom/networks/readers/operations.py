@@ -27,6 +27,7 @@ from jaxgeom.networks.readers.expressions import (
     unit,
     wide,
 )
+from jaxgeom.networks.readers.signs import where_positive
 
 _EQUAL = 1e-6
 """Two affine functions are taken for multiples of each other if their weights agree to this part of the largest."""
@@ -185,28 +186,31 @@ def chosen(tape: Tape, condition: Values, above: Any, below: Any, name: str) -> 
     shape = np.broadcast_shapes(condition.shape, above.shape, below.shape)
     if condition.shape != shape:
         condition = rearranged(condition, lambda places: np.broadcast_to(places, shape))
-    step = minus(above, below)
-    step = rearranged(step, lambda places: np.broadcast_to(places, shape))
+    step = rearranged(minus(above, below), lambda places: np.broadcast_to(places, shape))
+    multiple = _multiple(step, condition)
+    if multiple is not None and is_constant(above):
+        beyond = unit(tape, scaled(condition, -1.0), 0.0, name)
+        return add(above, scaled(beyond, multiple.reshape(shape)))
+    if multiple is None:
+        multiple = _multiple(where_positive(tape, step, condition), condition)
+    if multiple is None:
+        raise NotLinear("it jumps where its condition changes")
+    return add(below, scaled(unit(tape, condition, 0.0, name), multiple.reshape(shape)))
+
+
+def _multiple(step: Values, condition: Values) -> np.ndarray | None:
+    """The numbers (numbers,) by which a tensor is the multiple of another one; None if it is none."""
     columns = max(step.matrix.shape[1], condition.matrix.shape[1])
     parts = [
-        scipy.sparse.hstack(
-            [
-                wide(v.matrix, columns),
-                scipy.sparse.csr_array(v.const[:, None]),
-            ],
-            format="csr",
-        )
+        scipy.sparse.hstack([wide(v.matrix, columns), scipy.sparse.csr_array(v.const[:, None])], format="csr")
         for v in (condition, step)
     ]
     size = np.asarray(parts[0].multiply(parts[0]).sum(axis=1)).ravel()
     product = np.asarray(parts[0].multiply(parts[1]).sum(axis=1)).ravel()
-    multiple = product / np.where(size > 0, size, 1.0)
-    multiple = _round(multiple)
+    multiple = _round(product / np.where(size > 0, size, 1.0))
     rest = parts[1] - scipy.sparse.csr_array(scipy.sparse.diags_array(multiple) @ parts[0])
     largest = abs(parts[1]).max() if parts[1].nnz else 0.0
-    if (abs(rest).max() if rest.nnz else 0.0) > _EQUAL * largest:
-        raise NotLinear("it jumps where its condition changes")
-    return add(below, scaled(unit(tape, condition, 0.0, name), multiple.reshape(shape)))
+    return multiple if (abs(rest).max() if rest.nnz else 0.0) <= _EQUAL * largest else None
 
 
 def _round(multiple: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """[edge] Runs, studies and layers, read as networks along named axes and along the steps of their training."""
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxgeom._reprs import readable
-from jaxgeom._typing import MATRIX, PLANE
+from jaxgeom._typing import MATRIX, PLANE, Params
 from jaxgeom.networks.layers import Dense, Layers, check_layers, layers_of
 
 STEP = "step"
@@ -19,9 +20,7 @@ NETWORK = "network"
 MOST_RECORDS = 240
 """Numbers of a curve that are drawn."""
 _RECORDS = {"loss": "train_loss", "test loss": "test_loss", "accuracy": "train_accuracy"}
-_KINDS = (
-    "runs of fit or fit_population, a Study with the measurement study.networks(), layers, or a dictionary of these"
-)
+_KINDS = "runs of fit or fit_population, a Study that measured parameters, layers, or a dictionary of these"
 
 
 @readable
@@ -134,48 +133,63 @@ def _of_layers(layers: Layers, axes: Mapping[str, Sequence[Any]] | None) -> Gath
 
 
 def _of_study(study: Any) -> Gathered:
-    names = [name for name in study.variables if {f"{name}_sizes", f"{name}_slopes"} <= set(study.variables)]
-    if not names:
+    found = _parameters(study.variables)
+    if not found:
         raise ValueError(
-            f"the study measured {', '.join(study.variables)}, but not the networks themselves. Run it with "
-            'measure={…, "networks": jaxgeom.study.networks()}.'
+            f"the study measured {', '.join(study.variables)}, but not the networks themselves. {_PARAMETERS}"
         )
     axes = {name: np.asarray(values).tolist() for name, values in study.coords.items() if name != STEP}
     steps = np.asarray(study.coords.get(STEP, [0]))
     num = int(np.prod([len(values) for values in axes.values()], dtype=int))
 
-    def rows(name: str) -> np.ndarray:
-        array: np.ndarray = np.asarray(study.variables[name], float)
+    def rows(variable: str) -> np.ndarray:
+        array: np.ndarray = np.asarray(study.variables[variable], float)
         return array.reshape(num, len(steps), *array.shape[len(axes) + 1 :])
 
-    weights, sizes, slopes = (rows(f"{names[0]}{end}") for end in ("", "_sizes", "_slopes"))
+    weights = {layer: {part: rows(variable) for part, variable in parts.items()} for layer, parts in found.items()}
     groups: list[Group] = []
-    for shape in sorted({tuple(size[np.isfinite(size)].astype(int)) for size in sizes[:, 0]} - {()}):
-        is_alike = [np.array_equal(size[np.isfinite(size)], shape) for size in sizes[:, 0]]
-        members = np.flatnonzero(is_alike)
-        groups += _grouped(_unflattened(weights[members], slopes[members], shape), members)
-    leading = (*axes, STEP)
-    plain = [n for n, dims in study.dims.items() if tuple(dims) == leading and not n.startswith(names[0])]
+    for shapes in sorted({_shapes_of(weights, member) for member in range(num)} - {()}):
+        members = np.array([member for member in range(num) if _shapes_of(weights, member) == shapes])
+        groups += _grouped(layers_of(_some_of(weights, members, dict(shapes))), members)
+    used = {variable for parts in found.values() for variable in parts.values()}
+    plain = [name for name, dims in study.dims.items() if tuple(dims) == (*axes, STEP) and name not in used]
     curves = {name.replace("_", " "): _curve(steps, rows(name)) for name in plain}
     return Gathered(axes, steps, groups, {name: c for name, c in curves.items() if np.isfinite(c.values).any()})
 
 
-def _unflattened(weights: np.ndarray, slopes: np.ndarray, sizes: Sequence[int]) -> Layers:
-    """Layers from what :func:`jaxgeom.study.networks` measures."""
-    layers, first, unit = [], 0, 0
-    for inputs, outputs in pairwise(sizes):
-        kernel = weights[..., first : first + inputs * outputs].reshape(*weights.shape[:2], inputs, outputs)
-        first += inputs * outputs
-        layers.append(Dense(kernel, weights[..., first : first + outputs], slopes[..., unit : unit + outputs]))
-        first, unit = first + outputs, unit + outputs
-    return (*layers[:-1], layers[-1]._replace(slope=None))
+_PARAMETER = re.compile(r"(\w+?)_(dense\d+_.+)_(kernel|bias)")
+_PARAMETERS = 'Measure them, as in measure={"params": jaxgeom.study.parameters()}.'
+
+
+def _parameters(variables: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Variables of a study that hold the kernels and biases of networks, by layer and part; of the first such name."""
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for variable in variables:
+        if match := _PARAMETER.fullmatch(variable):
+            found.setdefault(match[1], {}).setdefault(match[2], {})[match[3]] = variable
+    return next(iter(found.values()), {})
+
+
+def _shapes_of(weights: Mapping[str, Mapping[str, np.ndarray]], member: int) -> tuple[tuple[str, tuple[int, int]], ...]:
+    """The kernels that a network has, without what only others have: those entries are NaN."""
+    known = {layer: np.isfinite(parts["kernel"][member, 0]) for layer, parts in weights.items()}
+    return tuple((layer, (int(k.any(1).sum()), int(k.any(0).sum()))) for layer, k in known.items() if k.any())
+
+
+def _some_of(weights: Mapping[str, Any], members: np.ndarray, shapes: Mapping[str, tuple[int, int]]) -> Params:
+    """Parameters of networks of the same shapes."""
+    return {
+        layer: {
+            part: array[members][..., :inputs, :outputs] if part == "kernel" else array[members][..., :outputs]
+            for part, array in weights[layer].items()
+        }
+        for layer, (inputs, outputs) in shapes.items()
+    }
 
 
 def _of_mapping(networks: Mapping[Any, Any], axes: Any, axis: str) -> Gathered:
     """The networks of each value, with the frames and the curves that all values have."""
     parts = [gather(each, axes, axis) for each in networks.values()]
-    if not parts:
-        raise ValueError(f"there is nothing to explore: the dictionary is empty. Give {_KINDS}.")
     first = parts[0]
     if axis in first.axes:
         raise ValueError(

@@ -1,6 +1,7 @@
 """[edge] ``python -m jaxgeom detangle``."""
 
 import argparse
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -9,13 +10,24 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxgeom.data.datasets import Dataset
 from jaxgeom.host.chunks import in_threads
 from jaxgeom.host.programs import compiler_options
+from jaxgeom.networks.layers import layers_of
 from jaxgeom.plot.training import exponential_smoothing
 from jaxgeom.recipes.detangle import experiment as detangle
 from jaxgeom.recipes.limits import MOST_NETWORKS, MOST_STEPS, MOST_UNITS, check_memory, check_numbers
-from jaxgeom.recipes.output import check_writable, growing_arrays, movie_paths, save_figure, save_report
+from jaxgeom.recipes.output import (
+    check_writable,
+    growing_arrays,
+    movie_paths,
+    save_explorer,
+    save_figure,
+    save_report,
+)
 
+MOST_POINTS = 600
+"""Points of a page, about; of more, some evenly spaced ones are taken."""
 LEAST_FRAMES = 2
 """Frames of an animation in which something moves."""
 
@@ -121,12 +133,24 @@ def run(options: argparse.Namespace) -> list[Path]:
             detangle_pictures.draw_loss(recording.loss), out / f"detangle_{name}_loss", options.formats
         )
     written += save_figure(detangle_pictures.draw_deaths(rows), out / "detangle_deaths", options.formats)
-    for (name, _), recording in zip(shown, recordings, strict=True):
-        if movies := movie_paths(out / f"detangle_{name}", options.formats):
+    for (name, hidden), recording in zip(shown, recordings, strict=True):
+        written += _explorer(found[name, hidden], data[name], out / f"detangle_{name}", options.formats)
+        if movies := movie_paths(out / f"detangle_{name}", options.formats, has_page=True):
             progress = False if options.quiet else f"drawing {name}"
             labels = np.asarray(data[name].y)
             written += detangle_pictures.animate_detangle(recording, labels, movies, progress=progress)
     return written
+
+
+def _explorer(found: detangle.Detangled, data: Dataset, path: Path, formats: Sequence[str]) -> list[Path]:
+    """The page of some networks, the median living one first and dead ones among them."""
+    order = np.argsort(np.arange(len(found.is_dead)) != detangle.median_living(found), kind="stable")
+    layers = jax.tree.map(lambda array: np.asarray(array)[order], layers_of(found.snapshots))
+    few = Dataset(*(part[:: max(1, len(data.x) // MOST_POINTS)] for part in data))
+    title = (
+        f"Detangling {path.name.removeprefix('detangle_')}: {np.mean(found.is_dead):.0%} of {len(layers[0].bias)} die"
+    )
+    return save_explorer(layers, path, formats, steps=found.steps.tolist(), data=few, title=title)
 
 
 def _statistics(name: str, hidden: tuple[int, ...], found: detangle.Detangled) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxgeom.recipes.limits import MOST_NETWORKS, MOST_STEPS, check_memory, check_numbers
 from jaxgeom.recipes.movie import experiment as recipe
-from jaxgeom.recipes.output import check_writable, movie_paths, save_arrays, save_figure, save_report
+from jaxgeom.recipes.output import check_writable, movie_paths, save_arrays, save_explorer, save_figure, save_report
 
 SUMMARY = "the exact regions of a network while it trains"
 DESCRIPTION = (
@@ -102,7 +102,11 @@ def _save(movie: recipe.RegionMovie, options: argparse.Namespace, out: Path) -> 
     }
     for name, figure in figures.items():
         written += save_figure(figure, out / f"movie_{name}", options.formats, dpi=110)
-    if paths := movie_paths(out / "movie", options.formats):
+    title = f"{len(movie.counts)} networks learn {options.data}"
+    written += save_explorer(
+        movie.runs, out / "movie", options.formats, data=movie.data, domain=movie.domain, title=title
+    )
+    if paths := movie_paths(out / "movie", options.formats, has_page=True):
         figure, draw, num = pictures.movie_figure(movie)
         written += save_animation(
             figure, draw, num, paths, frames_per_second=12, progress=not options.quiet and "movie"

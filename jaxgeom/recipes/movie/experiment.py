@@ -61,6 +61,8 @@ class RegionMovie(NamedTuple):
     """Its regions at every snapshot."""
     boundaries: list[Boundary]
     """Its decision boundaries."""
+    runs: Fit
+    """All networks with their snapshots."""
 
 
 def movie_steps(num_steps: int, num_frames: int) -> Int[np.ndarray, " snapshots"]:
@@ -142,4 +144,5 @@ def region_movie(
         shown,
         found,
         [decision_boundary(each) for each in found],
+        runs,
     )

@@ -27,7 +27,7 @@ from jaxgeom.domains import box, grid_lines, grid_points
 from jaxgeom.networks.models import hidden_states
 from jaxgeom.plot.sandwich import ATTRIBUTES, NORMALIZATIONS
 from jaxgeom.plot.stages import Morph
-from jaxgeom.recipes.output import check_writable, movie_paths, save_arrays, save_figure, save_report
+from jaxgeom.recipes.output import check_writable, movie_paths, save_arrays, save_explorer, save_figure, save_report
 from jaxgeom.recipes.spirals.experiment import SPIRAL_MODELS, spiral_data
 from jaxgeom.training.fit import Fit
 
@@ -38,6 +38,7 @@ SANDWICHES = (
     ((0, 5, 1, 4, 3, 2), True),
 )
 """Orders of the units, and whether all layers have one scale, in the notebook that these pictures follow."""
+_FEWER = 5  # of so many points, one is on a page
 
 SQUARE = box(-1.15, 1.15)
 _NAMES = ("spiral 0", "spiral 1", "spiral 2")
@@ -314,7 +315,11 @@ def save_spirals(
     written = [report, save_arrays(path / "spirals.npz", arrays)]
     for name, draw in figures.items():
         written += save_figure(draw(), path / f"spirals_{name}", formats, dpi=100)
-    movies = movie_paths(path / "spirals_training", formats)
+    movies = movie_paths(path / "spirals_training", formats, has_page=True)
+    if runs["bottleneck MLP"].snapshots is not None:
+        few = Dataset(*(part[::_FEWER] for part in data))
+        heading = "Three spirals, through two bottlenecks"
+        written += save_explorer(runs["bottleneck MLP"], path / "spirals_training", formats, data=few, title=heading)
     if movies and runs["bottleneck MLP"].snapshots is not None:
         movie = course_movie(data, course_of(runs["bottleneck MLP"], facts["bottleneck MLP"].median_seed))
         bar = "drawing the movie" if progress else False

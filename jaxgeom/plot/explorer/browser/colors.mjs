@@ -6,15 +6,17 @@ export const CLASSES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "
 const LOOKS = {
   light: {
     lightness: [0.94, 0.87], chroma: 0.06, paper: "#ffffff", ink: "#16181d", faint: "#8a929e", line: "#dfe3e8",
-    strong: ["#2479ad", "#d2651f"], weak: ["#dcebf5", "#fbe7d8"], boundary: "#16181d", picked: "#b80058",
+    strong: ["#2479ad", "#d2651f"], weak: ["#dcebf5", "#fbe7d8"], boundary: "#16181d", picked: "#b80058", lift: 0,
     layers: ["#262626", "#0072b2", "#b34700", "#00795a", "#a3487f"],
   },
   dark: {
     lightness: [0.36, 0.29], chroma: 0.075, paper: "#12161d", ink: "#e8ecf2", faint: "#8b95a5", line: "#2a313c",
-    strong: ["#2f9be0", "#f0883e"], weak: ["#12273a", "#3a2214"], boundary: "#ffffff", picked: "#ffd84d",
+    strong: ["#2f9be0", "#f0883e"], weak: ["#12273a", "#3a2214"], boundary: "#ffffff", picked: "#ffd84d", lift: 0.45,
     layers: ["#c9d1dc", "#6cc0f2", "#f2a365", "#4fd6ac", "#eaa6cc"],
   },
 };
+
+// `lift` is by how much points are lighter than what is behind them.
 
 /** What a theme looks like. */
 export const lookOf = (theme) => LOOKS[theme];
@@ -22,8 +24,11 @@ export const lookOf = (theme) => LOOKS[theme];
 /** The colour of the edges that a layer makes. */
 export const layerColor = (look, layer) => look.layers[layer % look.layers.length];
 
-/** Colours of a class: of points and of the side where it is decided. */
+/** The colour of a class. */
 export const classColor = (number) => CLASSES[number % CLASSES.length];
+
+/** The colour of its points, which are seen on the side where it is decided. */
+export const classPoint = (look, number) => mixed(classColor(number), look.ink, look.lift);
 
 const TONES = 256;
 const GOLDEN = (Math.sqrt(5) - 1) / 2;
@@ -68,14 +73,22 @@ export function mixed(first, second, share) {
   return rgb(a.map((value, place) => value + share * (b[place] - value)));
 }
 
-/** The colour of an output from -1 to 1: blue below zero, orange above, stronger further out. */
-export function sideColor(look, value) {
-  const size = Math.min(1, Math.abs(value));
-  const side = value < 0 ? 0 : 1;
-  return mixed(look.weak[side], look.strong[side], size);
+const tables = new Map();
+
+/** Colours of 256 outputs from -1 to 1: blue below zero, orange above, stronger further out; as texts and as channels. */
+export function sideTable(look) {
+  if (!tables.has(look)) {
+    const texts = Array.from({ length: 256 }, (_, place) => {
+      const value = place / 127.5 - 1, side = value < 0 ? 0 : 1;
+      return mixed(look.weak[side], look.strong[side], Math.abs(value));
+    });
+    tables.set(look, { texts, channels: texts.map((text) => text.match(/\d+/g).map(Number)) });
+  }
+  return tables.get(look);
 }
 
-/** The same as red, green, blue for 256 values from -1 to 1, for pictures made of pixels. */
-export function sideTable(look) {
-  return Array.from({ length: 256 }, (_, place) => sideColor(look, place / 127.5 - 1).match(/\d+/g).map(Number));
-}
+/** The place of an output in the table. */
+export const toneOf = (value) => Math.round(127.5 * (Math.max(-1, Math.min(1, value)) + 1));
+
+/** The colour of an output from -1 to 1. */
+export const sideColor = (look, value) => sideTable(look).texts[toneOf(value)];

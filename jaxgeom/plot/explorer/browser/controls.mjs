@@ -44,6 +44,7 @@ export const KEYS = [
 export function onKeys(act) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (document.querySelector("dialog[open]")) return;
     const isControl = /^(INPUT|SELECT)$/.test(event.target.tagName);
     const isButton = event.target.tagName === "BUTTON" && [" ", "Enter"].includes(event.key);
     if (isButton || (isControl && !/^[a-z?]$/.test(event.key)) || !act[event.key]) return;

@@ -1,11 +1,12 @@
 // The network as a diagram: inputs, a column of units for each layer, outputs; each unit shows itself over the plane.
 
-import { sideTable } from "./colors.mjs";
+import { sideTable, toneOf } from "./colors.mjs";
 import { forward } from "./network.mjs";
 
 const PIXELS = 20;
-const LARGEST = 34, SMALLEST = 7;
+const LARGEST = 48, SMALLEST = 7;
 const LEAST_WEIGHT = 0.06; // of the strongest: weaker ones are not drawn
+const MOST_WEIGHTS = 260; // of a layer: those that are larger than all others
 
 /** Boxes of all units {layer, unit, x, y, size}; layer -1 are the inputs. Of too many, those that weigh most are shown. */
 export function diagramOf(layers, width, height) {
@@ -51,7 +52,7 @@ export function unitPictures({ layers }, [x0, y0, x1, y1]) {
 
 export function drawDiagram(context, boxes, scene, population, { look, picked }) {
   drawWeights(context, boxes, scene.layers, look, picked);
-  const pictures = unitPictures(scene, population.domain), table = sideTable(look);
+  const pictures = unitPictures(scene, population.domain), table = sideTable(look).channels;
   const tile = tileOf(context);
   for (const box of boxes) {
     const { a, width } = pictures[box.layer + 1];
@@ -83,8 +84,9 @@ function paint({ context, image }, values, width, unit, table) {
   for (let i = unit; i < values.length; i += width) size = Math.max(size, Math.abs(values[i]));
   for (let pixel = 0; pixel < PIXELS * PIXELS; pixel++) {
     const value = size ? values[pixel * width + unit] / size : 0;
-    const color = table[Math.round(127.5 * (value + 1))];
-    image.data.set([color[0], color[1], color[2], 255], 4 * pixel);
+    const color = table[toneOf(value)];
+    for (let channel = 0; channel < 3; channel++) image.data[4 * pixel + channel] = color[channel];
+    image.data[4 * pixel + 3] = 255;
   }
   context.putImageData(image, 0, 0);
 }
@@ -92,24 +94,28 @@ function paint({ context, image }, values, width, unit, table) {
 /** Weights as curves, blue below zero and orange above, as wide as they are large; those of a picked unit alone. */
 function drawWeights(context, boxes, layers, look, picked) {
   layers.forEach((layer, depth) => {
-    const from = boxes.filter((box) => box.layer === depth - 1), to = boxes.filter((box) => box.layer === depth);
-    let largest = 0;
-    for (const weight of layer.kernel) largest = Math.max(largest, Math.abs(weight));
-    for (const start of from) {
-      for (const end of to) {
-        const weight = layer.kernel[start.unit * layer.outputs + end.unit] / (largest || 1);
-        const touches = picked && [start, end].some((b) => b.layer === picked.layer && b.unit === picked.unit);
-        if (Math.abs(weight) < LEAST_WEIGHT) continue;
-        const middle = (start.x + end.x) / 2;
-        context.beginPath();
-        context.moveTo(start.x + start.size / 2, start.y);
-        context.bezierCurveTo(middle, start.y, middle, end.y, end.x - end.size / 2, end.y);
-        context.strokeStyle = weight < 0 ? look.strong[0] : look.strong[1];
-        context.globalAlpha = (picked ? (touches ? 0.95 : 0.06) : 0.15 + 0.55 * Math.abs(weight));
-        context.lineWidth = 0.4 + 2.2 * Math.abs(weight);
-        context.stroke();
+    const sizes = Array.from(layer.kernel, Math.abs).sort((a, b) => b - a), largest = sizes[0] || 1;
+    const least = Math.max(LEAST_WEIGHT * largest, sizes[MOST_WEIGHTS] ?? 0);
+    const touches = (box) => picked && box.layer === picked.layer && box.unit === picked.unit;
+    for (const start of boxes.filter((box) => box.layer === depth - 1)) {
+      for (const end of boxes.filter((box) => box.layer === depth)) {
+        const weight = layer.kernel[start.unit * layer.outputs + end.unit], isOfPicked = touches(start) || touches(end);
+        if (Math.abs(weight) < least && !isOfPicked) continue;
+        const share = Math.abs(weight) / largest;
+        context.strokeStyle = look.strong[weight < 0 ? 0 : 1];
+        context.globalAlpha = picked ? (isOfPicked ? 0.95 : 0.06) : 0.12 + 0.55 * share;
+        context.lineWidth = 0.4 + 2.2 * share;
+        drawCurve(context, start, end);
       }
     }
   });
   context.globalAlpha = 1;
+}
+
+function drawCurve(context, start, end) {
+  const middle = (start.x + end.x) / 2;
+  context.beginPath();
+  context.moveTo(start.x + start.size / 2, start.y);
+  context.bezierCurveTo(middle, start.y, middle, end.y, end.x - end.size / 2, end.y);
+  context.stroke();
 }

@@ -3,9 +3,11 @@
 import { sideColor } from "./colors.mjs";
 
 const FLAT = 1e-6;
+const SMALL = 7; // pixels across: one colour will do
 
 /** The gradient from -size to size of a function with given values at the projected corners of a piece. */
 export function sideGradient(context, look, places, values, size) {
+  if (isSmall(places)) return sideColor(look, values.reduce((sum, value) => sum + value, 0) / values.length / size);
   const slope = slopeOf(places, values);
   const steep = slope ? Math.hypot(...slope) : 0;
   if (steep < (FLAT * size) / 100) return sideColor(look, values[0] / size);
@@ -22,6 +24,17 @@ export function sideGradient(context, look, places, values, size) {
   gradient.addColorStop(0.5, look.weak[1]);
   gradient.addColorStop(1, look.strong[1]);
   return gradient;
+}
+
+function isSmall(places) {
+  let [left, right, top, bottom] = [Infinity, -Infinity, Infinity, -Infinity];
+  for (const [x, y] of places) {
+    if (x < left) left = x;
+    if (x > right) right = x;
+    if (y < top) top = y;
+    if (y > bottom) bottom = y;
+  }
+  return right - left < SMALL && bottom - top < SMALL;
 }
 
 /** The slope of the affine function in the picture, from the largest triangle of a fan; null for pieces seen edge-on. */

@@ -1,6 +1,6 @@
 // The population as small multiples: what every network decides over the plane, all at the same step.
 
-import { classColor, mixed, sideTable } from "./colors.mjs";
+import { classColor, mixed, sideTable, toneOf } from "./colors.mjs";
 import { forward } from "./network.mjs";
 import { layersAt } from "./population.mjs";
 
@@ -52,16 +52,17 @@ function painted(layers, points, look, scale, before) {
   canvas.width = canvas.height = PIXELS;
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const image = context.createImageData(PIXELS, PIXELS);
-  const { z, width } = forward(layers, points).at(-1), table = sideTable(look);
+  const { z, width } = forward(layers, points).at(-1), table = sideTable(look).channels;
   const tints = Array.from({ length: width }, (_, output) => mixed(look.paper, classColor(output), 0.6).match(/\d+/g).map(Number));
   for (let pixel = 0; pixel < PIXELS * PIXELS; pixel++) {
-    let color = table[Math.round(127.5 * (Math.max(-1, Math.min(1, z[pixel * width] / scale)) + 1))];
+    let color = table[toneOf(z[pixel * width] / scale)];
     if (width > 1) {
       let best = 0;
       for (let output = 1; output < width; output++) if (z[pixel * width + output] > z[pixel * width + best]) best = output;
       color = tints[best];
     }
-    image.data.set([color[0], color[1], color[2], 255], 4 * pixel);
+    for (let channel = 0; channel < 3; channel++) image.data[4 * pixel + channel] = color[channel];
+    image.data[4 * pixel + 3] = 255;
   }
   context.putImageData(image, 0, 0);
   return canvas;

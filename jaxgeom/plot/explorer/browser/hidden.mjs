@@ -8,15 +8,17 @@ import { edgesOf } from "./regions.mjs";
 import { extent, pointColor } from "./stage.mjs";
 
 const LINES = 13, STEPS = 36;
-const NEARLY_ALL = 0.98;
+const MARGIN = 0.01; // of the points, on each side: they may lie outside of the picture
+const FILLED = 0.8; // of a picture
 
 /** Names of the stages that points pass: the input, then each layer before and after its activation. */
 export function stageNames(layers) {
   const names = ["input"];
   layers.forEach((layer, depth) => {
     const isLast = depth === layers.length - 1;
-    names.push(isLast ? "output" : `layer ${depth + 1}, affine`);
-    if (!isLast) names.push(`layer ${depth + 1}, bent`);
+    const isStraight = !isLast && layer.slope?.every((slope) => slope === 1);
+    names.push(isLast ? "output" : `layer ${depth + 1}${isStraight ? "" : ", affine"}`);
+    if (!isLast) names.push(`layer ${depth + 1}${isStraight ? "" : ", bent"}`);
   });
   return names;
 }
@@ -73,18 +75,13 @@ export function pathsOf(population, scene, views, picked, begins) {
 }
 
 /** Draws a stage, or the way between two: `stage` counts from 0, fractions in between. */
-export function drawHidden(context, [left, top, width, height], paths, stage, population, { look, turn, show }) {
+export function drawHidden(context, box, paths, stage, population, { look, turn, show }) {
   const at = (positions) => blend(positions, stage);
   const data = paths.data && at(paths.data), grid = at(paths.grid);
-  const { center, size } = extentOf(data ?? grid);
-  const camera = projection(turn, [left + width / 2, top + height / 2], (0.4 * Math.min(width, height)) / size);
-  const place = (positions, i) => {
-    const at = 3 * i;
-    return camera(positions[at] - center[0], positions[at + 1] - center[1], positions[at + 2] - center[2]);
-  };
+  const place = fitted(data ?? grid, turn, box);
   context.save();
   context.beginPath();
-  context.rect(left, top, width, height);
+  context.rect(...box);
   context.clip();
   drawGrid(context, grid, place, look);
   if (show.boundary && paths.boundary) drawPieces(context, at(paths.boundary), place, look.boundary, 1.6);
@@ -93,20 +90,30 @@ export function drawHidden(context, [left, top, width, height], paths, stage, po
   context.restore();
 }
 
+/** A function of positions and a number, which gives its place in a box that nearly all of some positions fill. */
+function fitted(positions, turn, [left, top, width, height]) {
+  const camera = projection(turn, [0, 0], 1), right = [], down = [];
+  for (let i = 0; i < positions.length; i += 3) {
+    const [x, y] = camera(positions[i], positions[i + 1], positions[i + 2]);
+    right.push(x);
+    down.push(y);
+  }
+  const [x0, x1] = mostOf(right), [y0, y1] = mostOf(down);
+  const scale = FILLED * Math.min(width / (x1 - x0 || 1e-9), height / (y1 - y0 || 1e-9));
+  const drawn = projection(turn, [left + width / 2 - (scale * (x0 + x1)) / 2, top + height / 2 - (scale * (y0 + y1)) / 2], scale);
+  return (values, i) => drawn(values[3 * i], values[3 * i + 1], values[3 * i + 2]);
+}
+
+/** Where nearly all numbers lie. */
+function mostOf(values) {
+  const sorted = Float64Array.from(values).sort(), last = sorted.length - 1;
+  return [sorted[Math.round(MARGIN * last)], sorted[Math.round((1 - MARGIN) * last)]];
+}
+
 function blend(stages, stage) {
   const low = Math.min(Math.floor(stage), stages.length - 1), share = stage - low;
   if (share === 0) return stages[low];
   return stages[low].map((value, place) => value + share * (stages[low + 1][place] - value));
-}
-
-/** The middle of points, and how far nearly all of them are from there. */
-function extentOf(positions) {
-  const num = positions.length / 3, center = [0, 0, 0];
-  positions.forEach((value, place) => (center[place % 3] += value / num));
-  const far = Array.from({ length: num }, (_, i) =>
-    Math.hypot(...[0, 1, 2].map((axis) => positions[3 * i + axis] - center[axis])),
-  ).sort((a, b) => a - b);
-  return { center, size: far[Math.floor(NEARLY_ALL * (num - 1))] || 1 };
 }
 
 function drawGrid(context, grid, place, look) {

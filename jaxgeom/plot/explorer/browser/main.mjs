@@ -22,13 +22,14 @@ const find = (name) => document.getElementById(name);
 const PLAY_SECONDS = 14; // through all frames
 const HOLD_SECONDS = 2; // on the last one
 const LIFT_SECONDS = 0.5;
+const STAGES_A_SECOND = 0.5; // on the way through the network
 
 const about = JSON.parse(find("about").textContent);
 const population = readPopulation(about, await unpack(about.arrays, find("bytes").textContent.trim()));
 const sceneAt = scenes(population, engineRegions(population.arrays), 6);
 const state = read(location.hash, population);
 const view = {
-  lift: state.sheet ? 1 : 0, turn: CORNER, hiddenTurn: null, hovered: [null, null], held: 0, isStale: true,
+  lift: state.sheet ? 1 : 0, turn: CORNER, hiddenTurn: null, hovered: [null, null], held: 0, turns: 0, flow: 0, isStale: true,
 };
 if (!location.hash && matchMedia("(prefers-reduced-motion: reduce)").matches) {
   Object.assign(state, { time: population.numFrames - 1, playing: false });
@@ -109,7 +110,7 @@ const layersPanel = panel(find("layers").querySelector("canvas"), (context, widt
     context.fillStyle = look().faint;
     context.textAlign = "left";
     const sizes = sceneOf(0).layers[place].outputs;
-    context.fillText(place === drawn.length - 1 ? "output" : `layer ${place + 1}: ${sizes} units`, place * each, 10);
+    context.fillText(place === drawn.length - 1 ? "output" : `layer ${place + 1}: ${sizes} units`, place * each + 1, 10);
   });
 });
 const charts = (width, height) => chartsOf(population, members(), width, height);
@@ -135,33 +136,40 @@ function writeFacts(side) {
   const scene = sceneOf(side), facts = find(`stage-${"ab"[side]}`).querySelector(".facts");
   if (!scene) return void (facts.textContent = "");
   const right = accuracy(population, scene);
-  const source = Number.isInteger(state.time) ? "" : ", between two recorded frames";
-  facts.innerHTML = `<b>${numFaces(scene.regions).toLocaleString("en")}</b> linear regions`;
-  if (right !== null) facts.innerHTML += `, <b>${digits(100 * right)} %</b> right`;
+  const source = Number.isInteger(state.time) ? "" : " · interpolated";
+  const num = numFaces(scene.regions);
+  facts.innerHTML = `<b>${num.toLocaleString("en")}</b> linear region${num === 1 ? "" : "s"}`;
+  if (right !== null) facts.innerHTML += ` · <b>${digits(100 * right)} %</b> right`;
   facts.append(source);
 }
 
-function writeAround() {
+function writeAround(isMoving) {
   const { classList } = find("main"), scene = sceneOf(0);
   classList.toggle("compare", state.compare);
   find("stage-b").hidden = !state.compare;
   press(find("compare"), state.compare);
   press(find("sheet"), state.sheet);
   press(find("play"), state.playing);
+  press(find("flow"), view.flow !== 0);
   document.querySelectorAll("[data-color]").forEach((button) => press(button, button.dataset.color === state.color));
   document.querySelectorAll("[data-show]").forEach((button) => press(button, state.show[button.dataset.show]));
   setSliders.forEach((set, side) => set(state.places[side]));
   find("step").value = state.time;
   find("stepped").textContent = Math.round(stepAt(population, state.time)).toLocaleString("en");
   find("step").setAttribute("aria-valuetext", `step ${find("stepped").textContent}`);
+  if (isMoving && view.turns) return; // words are for slower eyes
   (state.compare ? [0, 1] : [0]).forEach(writeFacts);
   if (!scene) return;
+  writeThrough(scene);
+  writeLegend(scene);
+  writeInspector();
+}
+
+function writeThrough(scene) {
   const names = stageNames(scene.layers);
   find("through").max = names.length - 1;
   find("through").value = state.through;
   find("stage-name").textContent = names[Math.min(names.length - 1, Math.round(state.through))];
-  writeLegend(scene);
-  writeInspector();
 }
 
 let legendFor = "";
@@ -170,7 +178,9 @@ function writeLegend(scene) {
   if (name === legendFor) return;
   legendFor = name;
   const mark = (color, text, kind = "") => `<span><i class="${kind}" style="background:${color}"></i>${text}</span>`;
-  const edges = scene.layers.slice(0, -1).map((_, layer) => mark(layerColor(look(), layer), `edge of layer ${layer + 1}`));
+  const edges = scene.layers.slice(0, -1).map(({ slope }, layer) =>
+    slope?.every((each) => each === 1) ? "" : mark(layerColor(look(), layer), `edge of layer ${layer + 1}`),
+  );
   find("legend").innerHTML = [...edges, mark(look().boundary, "decision boundary")].join("");
 }
 
@@ -277,8 +287,13 @@ find("step").max = population.numFrames - 1;
 find("step").addEventListener("input", (event) => setTime(Number(event.target.value)));
 find("play").addEventListener("click", () => setPlaying(!state.playing));
 find("speed").addEventListener("change", (event) => (state.speed = Number(event.target.value)));
+find("flow").addEventListener("click", () => {
+  const isAtEnd = state.through >= Number(find("through").max);
+  view.flow = view.flow ? 0 : isAtEnd ? -1 : 1;
+  changed();
+});
 find("through").addEventListener("input", (event) => {
-  state.through = Number(event.target.value);
+  [state.through, view.flow] = [Number(event.target.value), 0];
   changed();
 });
 find("compare").addEventListener("click", compare);
@@ -387,9 +402,10 @@ galleryPanel.canvas.addEventListener("click", (event) => {
 
 function resized() {
   const section = find("population"), canvas = galleryPanel.canvas, num = members().length;
+  const name = repeatedAxis(population), difference = name === "network" ? "" : ` that differ in their ${name}`;
   section.hidden = num < 2;
   canvas.style.height = `${galleryOf(members(), canvas.clientWidth).height}px`;
-  section.querySelector("small").textContent = `${num} networks that differ in their ${repeatedAxis(population)}; click one`;
+  section.querySelector("small").textContent = `${num} networks${difference}; click one`;
   find("band").textContent = num > 2 ? `median and 80 % of ${num} networks; drag to choose a step` : "drag to choose a step";
   changed();
 }
@@ -406,6 +422,12 @@ function advance(seconds) {
       view.isStale = true;
     }
   }
+  if (view.flow) {
+    const most = Number(find("through").max);
+    state.through = Math.min(most, Math.max(0, state.through + view.flow * STAGES_A_SECOND * seconds));
+    if (state.through === 0 || state.through === most) view.flow = -view.flow;
+    view.isStale = true;
+  }
   const goal = state.sheet ? 1 : 0;
   if (view.lift !== goal) {
     const step = seconds / LIFT_SECONDS;
@@ -414,12 +436,14 @@ function advance(seconds) {
   }
 }
 
-function paint() {
+/** Everything; or, while it moves, the stages and one of the panels beside them, in turn. */
+function paint(isMoving = false) {
   paths = null;
-  writeAround();
-  for (const each of state.compare ? panels : panels.filter((p) => p !== stagePanels[1])) {
-    if (each !== galleryPanel) each.paint();
-  }
+  writeAround(isMoving);
+  stagePanels.slice(0, state.compare ? 2 : 1).forEach((each) => each.paint());
+  const beside = [[networkPanel], [hiddenPanel, layersPanel], [curvesPanel]];
+  view.turns = (view.turns + 1) % beside.length;
+  (isMoving ? beside[view.turns] : beside.flat()).forEach((each) => each.paint());
 }
 
 let before = 0;
@@ -428,7 +452,7 @@ function tick(now) {
   before = now;
   if (view.isStale) {
     view.isStale = false;
-    paint();
+    paint(state.playing);
   }
   if (!find("population").hidden) {
     gallery.refresh(members(), state.time, look(), state.playing ? 3 : 8);
@@ -448,4 +472,12 @@ resized();
 requestAnimationFrame(tick);
 
 /** For tests and the curious. */
-window.explorer = { population, state, sceneOf, setTime, paint, changed, numFaces, svg: () => svgOf(panels, population.title, look()) };
+window.explorer = {
+  panels, population, state, sceneOf, setTime, paint, numFaces,
+  pointed: () => view.hovered[0],
+  unitPlace: (layer, unit) => {
+    const boxes = diagramBoxes(networkCanvas.clientWidth, networkCanvas.clientHeight);
+    const box = boxes.find((each) => each.layer === layer && each.unit === unit);
+    return [box.x, box.y];
+  },
+};

@@ -44,10 +44,8 @@ function cutFace(face, layer, begin, found) {
 function cutPart(parts, place, a, b, c, label) {
   const part = parts[place], { corners } = part;
   let low = 0, high = 0;
-  const values = [];
   for (let i = 0; i < corners.length; i += 3) {
     const value = a * corners[i] + b * corners[i + 1] + c;
-    values.push(value);
     if (value < low) low = value;
     if (value > high) high = value;
   }
@@ -56,11 +54,14 @@ function cutPart(parts, place, a, b, c, label) {
     part.code.push(high > -low ? 1 : 0);
     return;
   }
+  const rounded = (i) => {
+    const value = a * corners[3 * i] + b * corners[3 * i + 1] + c;
+    return Math.abs(value) <= zero ? 0 : value;
+  };
   const sides = [[], []];
-  for (let i = 0, num = values.length; i < num; i++) {
+  for (let i = 0, num = corners.length / 3; i < num; i++) {
     const j = i + 1 === num ? 0 : i + 1;
-    const from = Math.abs(values[i]) <= zero ? 0 : values[i];
-    const to = Math.abs(values[j]) <= zero ? 0 : values[j];
+    const from = rounded(i), to = rounded(j);
     const x = corners[3 * i], y = corners[3 * i + 1], edge = corners[3 * i + 2];
     if (from >= 0) sides[1].push(x, y, from === 0 && to < 0 ? label : edge);
     if (from <= 0) sides[0].push(x, y, from === 0 && to > 0 ? label : edge);
@@ -167,6 +168,23 @@ export function faceAt(regions, x, y) {
     if (isInside) return face;
   }
   return -1;
+}
+
+/** The edges that each layer makes, each once, as x, y, x, y. */
+export function edgesOfLayers(regions, begins) {
+  const { offsets, corners, labels, codes, units } = regions, found = begins.slice(1).map(() => []);
+  for (let face = 0; face < numFaces(regions); face++) {
+    const end = offsets[face + 1];
+    for (let i = offsets[face]; i < end; i++) {
+      const unit = labels[i];
+      if (unit < 0 || !codes[face * units + unit]) continue;
+      let layer = 0;
+      while (unit >= begins[layer + 1]) layer++;
+      const j = i + 1 === end ? offsets[face] : i + 1;
+      found[layer].push(corners[2 * i], corners[2 * i + 1], corners[2 * j], corners[2 * j + 1]);
+    }
+  }
+  return found;
 }
 
 /** The edges that a unit makes, each once, as x, y, x, y: seen from the side where the unit is on. */

@@ -1,13 +1,14 @@
 // The input plane with its regions; lifted, the graph of the output as a sheet of flat pieces.
 
 import { ABOVE, between, projection } from "./camera.mjs";
-import { classColor, codeColors, layerColor, mixed } from "./colors.mjs";
+import { classColor, classPoint, codeColors, layerColor, mixed } from "./colors.mjs";
 import { sideGradient } from "./fill.mjs";
 import { firstUnits, forward } from "./network.mjs";
 import { partsOf, valueAt } from "./parts.mjs";
-import { edgesOf } from "./regions.mjs";
+import { edgesOf, edgesOfLayers } from "./regions.mjs";
 
 const HEIGHT = 0.62; // of a sheet, in halves of the domain's width
+const SAME = 0.25; // pixels
 const FEW = 400; // points that are drawn with a rim
 
 /** How the domain lies in a picture: to the camera's coordinates, and back from a picture of the plane. */
@@ -23,7 +24,7 @@ export function frameOf([x0, y0, x1, y1], size) {
 /** Draws a scene; `options` has look, color, show, picked (layer, unit), hovered (a face), lift (0 to 1), turn, scale. */
 export function drawStage(context, frame, scene, population, options) {
   const { regions } = scene, { lift, look, show, scale } = options;
-  const radius = (frame.size / 2) * (1 - 0.3 * lift);
+  const radius = (frame.size / 2) * (1 - 0.32 * lift);
   const camera = projection(between(ABOVE, options.turn, lift), [frame.size / 2, frame.size / 2], radius);
   const height = (value) => lift * HEIGHT * Math.max(-1.25, Math.min(1.25, value / scale));
   const view = { context, look, frame, camera, height, begins: firstUnits(scene.layers) };
@@ -71,10 +72,17 @@ function fills({ context, look }, regions, { color, scale }) {
   };
 }
 
+/** A closed path. Corners that lie on the one before are left out: Chromium fills half of a polygon that has such. */
 function trace(context, places) {
+  let [x, y] = places[0];
   context.beginPath();
-  context.moveTo(places[0][0], places[0][1]);
-  for (let i = 1; i < places.length; i++) context.lineTo(places[i][0], places[i][1]);
+  context.moveTo(x, y);
+  for (let i = 1; i < places.length; i++) {
+    const [nextX, nextY] = places[i];
+    if (Math.abs(nextX - x) + Math.abs(nextY - y) < SAME) continue;
+    [x, y] = [nextX, nextY];
+    context.lineTo(x, y);
+  }
   context.closePath();
 }
 
@@ -86,26 +94,26 @@ function strokePiece({ context, look }, regions, piece, hasEdges) {
   context.globalAlpha = 1;
 }
 
-/** All edges of a layer as one path, each edge once: from the side where its unit is on. */
+/** All edges of a layer as one path. */
 function drawEdges({ context, look, frame, camera, begins }, regions) {
-  const { offsets, corners, labels, codes, units } = regions;
-  const place = (i) => camera(...frame.inward(corners[2 * i], corners[2 * i + 1]), 0);
-  for (let layer = begins.length - 2; layer >= 0; layer--) {
+  const edges = edgesOfLayers(regions, begins);
+  for (let layer = edges.length - 1; layer >= 0; layer--) {
     context.beginPath();
-    for (let face = 0; face < offsets.length - 1; face++) {
-      for (let i = offsets[face]; i < offsets[face + 1]; i++) {
-        const unit = labels[i];
-        if (unit < begins[layer] || unit >= begins[layer + 1] || !codes[face * units + unit]) continue;
-        const from = place(i), to = place(i + 1 === offsets[face + 1] ? offsets[face] : i + 1);
-        context.moveTo(from[0], from[1]);
-        context.lineTo(to[0], to[1]);
-      }
-    }
+    tracePieces(context, edges[layer], frame, camera);
     context.strokeStyle = layerColor(look, layer);
     context.lineWidth = layer === 0 ? 1.1 : 0.9;
     context.globalAlpha = 0.75;
     context.stroke();
     context.globalAlpha = 1;
+  }
+}
+
+function tracePieces(context, pieces, frame, camera) {
+  for (let i = 0; i < pieces.length; i += 4) {
+    const from = camera(...frame.inward(pieces[i], pieces[i + 1]), 0);
+    const to = camera(...frame.inward(pieces[i + 2], pieces[i + 3]), 0);
+    context.moveTo(from[0], from[1]);
+    context.lineTo(to[0], to[1]);
   }
 }
 
@@ -152,15 +160,10 @@ function topOutputs({ layers }, points) {
   );
 }
 
-function drawSegments({ context, look, frame, camera }, segments, isFlat, { lift, color }) {
+function drawSegments({ context, look, frame, camera }, segments, isFlat, { lift }) {
   if (!isFlat) return;
   context.beginPath();
-  for (let i = 0; i < segments.length; i += 4) {
-    const from = camera(...frame.inward(segments[i], segments[i + 1]), 0);
-    const to = camera(...frame.inward(segments[i + 2], segments[i + 3]), 0);
-    context.moveTo(from[0], from[1]);
-    context.lineTo(to[0], to[1]);
-  }
+  tracePieces(context, segments, frame, camera);
   context.lineCap = "round";
   context.strokeStyle = look.boundary;
   context.lineWidth = 2.6 - 0.6 * lift;
@@ -196,7 +199,7 @@ export function extent(values) {
 /** The colour of a point by its class, or by its target between the smallest and the largest. */
 export function pointColor(population, look, target, low, high) {
   if (!population.classes) return mixed(look.strong[0], look.strong[1], (target - low) / (high - low || 1));
-  return population.classes.length <= 2 ? look.strong[target] : classColor(target);
+  return population.classes.length <= 2 ? look.strong[target] : classPoint(look, target);
 }
 
 /** How large outputs are in a picture: six tenths of them on a grid are smaller. */

@@ -1,4 +1,4 @@
-// What the page shows, and the same as a link: `#step=120&seed=3&color=regions&unit=2.5`.
+// What the page shows, and the same as a link: `#step=120&width=16&seed=3&color=regions&unit=2.5`.
 
 import { placesOf, stepAt, timeOf } from "./population.mjs";
 
@@ -19,7 +19,9 @@ export function written(state, population) {
   parts.set("step", +stepAt(population, state.time).toPrecision(8));
   const sides = state.compare ? [0, 1] : [0];
   for (const side of sides) {
-    for (const { name } of population.axes) parts.set((side ? "b." : "") + name, state.places[side][name]);
+    for (const { name, values } of population.axes) {
+      parts.set((side ? "b." : "") + name, values[state.places[side][name]]);
+    }
   }
   if (state.color !== "output") parts.set("color", state.color);
   if (state.sheet) parts.set("sheet", 1);
@@ -41,8 +43,8 @@ export function read(text, population) {
   if (step !== null) Object.assign(state, { time: timeOf(population, step), playing: false });
   population.axes.forEach(({ name, values }) => {
     [name, `b.${name}`].forEach((key, side) => {
-      const place = number(key, 0, values.length - 1);
-      if (place !== null) state.places[side][name] = Math.round(place);
+      const place = values.findIndex((value) => String(value) === parts.get(key));
+      if (place >= 0) state.places[side][name] = place;
       else if (side) state.places[1][name] = state.places[0][name];
     });
   });

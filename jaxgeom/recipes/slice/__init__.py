@@ -1,0 +1,1 @@
+"""[edge] Networks from files, on planes of their input space."""
