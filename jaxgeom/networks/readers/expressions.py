@@ -15,6 +15,9 @@ import scipy.sparse
 MOST_NUMBERS = 2**26
 """Numbers in one tensor; more are refused before memory is asked for."""
 
+MOST_SYMBOLIC = 2**23
+"""Numbers in one tensor that depends on the inputs."""
+
 MOST_TERMS = 2**28
 """Nonzero weights in one matrix, 3 GiB."""
 
@@ -61,21 +64,23 @@ class Tape:
         self.units: list[Units] = []
 
 
-def size_of(shape: Sequence[int]) -> int:
+def size_of(shape: Sequence[int], most: int = MOST_NUMBERS) -> int:
     """Number of numbers in a tensor.
 
     Raises:
-        ValueError: for negative sizes, and more than :data:`MOST_NUMBERS`.
+        ValueError: for negative sizes, and more than ``most``.
     """
     size = math.prod(int(length) for length in shape)
-    if any(int(length) < 0 for length in shape) or size > MOST_NUMBERS:
-        raise ValueError(f"a tensor of shape {tuple(shape)} is too large: at most {MOST_NUMBERS:,} numbers are read.")
+    if any(int(length) < 0 for length in shape):
+        raise ValueError(f"a tensor cannot have the shape {tuple(shape)}.")
+    if size > most:
+        raise ValueError(f"a tensor of shape {tuple(shape)} is too large: at most {most:,} numbers are read.")
     return size
 
 
 def new_input(tape: Tape, shape: Sequence[int]) -> Values:
     """The next input of the network; all of them come before the first unit."""
-    size = size_of(shape)
+    size = size_of(shape, MOST_SYMBOLIC)
     start = tape.num_columns
     tape.num_inputs += size
     tape.num_columns += size
@@ -101,7 +106,7 @@ def places_of(values: Values) -> np.ndarray:
 def select(values: Values, places: np.ndarray, fill: float = 0.0) -> Values:
     """The numbers at flat indices, in the shape of these; ``fill`` where an index is -1."""
     flat = places.ravel()
-    size_of(places.shape)
+    size_of(places.shape, MOST_SYMBOLIC)
     if flat.size and flat.min() < 0:
         padded = scipy.sparse.vstack([values.matrix, scipy.sparse.csr_array((1, values.matrix.shape[1]))], format="csr")
         return Values(places.shape, padded[flat], np.append(values.const, fill)[flat])
