@@ -18,6 +18,9 @@ MOST_NUMBERS = 2**26
 MOST_SYMBOLIC = 2**23
 """Numbers in one tensor that depends on the inputs."""
 
+FAR = 2.0**30
+"""Bounds that are lower are written so that sums with them do not drown what they bound."""
+
 MOST_TERMS = 2**28
 """Nonzero weights in one matrix, 3 GiB."""
 
@@ -238,6 +241,10 @@ def maximum(tape: Tape, a: Values, b: Values, name: str) -> Values:
         a, b = b, a
     shape = np.broadcast_shapes(a.shape, b.shape)
     a, b = broadcast(a, shape), broadcast(b, shape)
+    if is_constant(b) and (b.const <= -FAR).any():  # relu(a - b) + b would be rounded to nothing: a + relu(b - a)
+        is_far = (b.const <= -FAR).reshape(shape)
+        above = unit(tape, scaled(minus(a, b), np.where(is_far, -1.0, 1.0)), 0.0, name)
+        return plus(above, plus(scaled(a, is_far), scaled(b, ~is_far)))
     above = unit(tape, minus(a, b), 0.0, name)
     return plus(above, b if is_constant(b) else unit(tape, b, 1.0, name))
 
@@ -252,7 +259,9 @@ def clipped(tape: Tape, values: Values, low: float, high: float, name: str) -> V
     if not low <= high:
         raise ValueError(f"{name} is clipped between {low} and {high}, which is no interval.")
     found = values
-    if np.isfinite(low):
+    if np.isfinite(low) and low <= -FAR:
+        found = plus(values, unit(tape, plus(scaled(values, -1.0), constant(low)), 0.0, name))
+    elif np.isfinite(low):
         found = plus(unit(tape, plus(values, constant(-low)), 0.0, name), constant(low))
     if np.isfinite(high):
         above = unit(tape, plus(values, constant(-high)), 0.0, name)
