@@ -15,13 +15,13 @@ def main() -> None:
     study = jg.xor_study(widths=(2, 20, 100), num_seeds=seeds, progress=True)
     print(jg.xor_table(study))
 
-    # The first network of width 20 once more: its regions on the grid, and counted exactly.
-    trained = jg.train_xor(jax.random.key(0), width=20, num_seeds=seeds)
-    layers = jg.layers_of(jax.tree.map(lambda array: array[0], trained.params))
+    # The first network of width 20: its regions on the grid, and counted exactly.
+    first = jg.study.select(study, width=20, seed=0)
+    layers = jg.layers_of(jg.study.networks(study, width=20, seed=0, step=100))
     domain = jg.box(-1, 1)
     seen = jg.grid_regions(layers, jg.grid_points(domain, 101, with_corners=True))
     exact = jg.count_regions(layers, domain)
-    print(f"\nA network of width 20 that solves XOR at try {trained.tries[0]}. On the grid of 101 × 101 points:")
+    print(f"\nA network of width 20 that solves XOR at try {first['tries']}. On the grid of 101 × 101 points:")
     print(f"    {int(seen.num_patterns)} activation patterns, {int(seen.num_maps)} distinct affine maps.")
     print(f"Exactly, between the points as well: {int(exact.count)} regions.")
 
@@ -31,8 +31,7 @@ def main() -> None:
     print(f"Around the origin it is f(x, y) = {gradient[0]:.3f} x {gradient[1]:+.3f} y {intercept:+.3f}.")
 
     # Two networks of width 2 compared: how far are the affine maps of one an affine image of the other's?
-    pair = jg.layers_of(jg.train_xor(jax.random.key(0), width=2, num_seeds=seeds).params)
-    one, other = (jax.tree.map(lambda array, i=i: array[i], pair) for i in range(2))
+    one, other = (jg.layers_of(jg.study.networks(study, width=2, seed=seed, step=100)) for seed in range(2))
     for layers in (one, other):
         print(jg.latex_formula(layers))
     compared = jax.jit(jg.compare_networks)(one, other, jg.grid_points(domain))

@@ -126,7 +126,7 @@ _NAMES = {
     "jaxgeom.networks.writers.torch_sequences": ("to_torch",),
     "jaxgeom.plot.explorer.page": ("Explorer", "explore"),
     "jaxgeom.recipes.spirals.experiment": ("spiral_data", "train_spirals"),
-    "jaxgeom.recipes.xor.experiment": ("XorStudy", "train_xor", "xor_statistics", "xor_study", "xor_table"),
+    "jaxgeom.recipes.xor.experiment": ("train_xor", "xor_statistics", "xor_study", "xor_table"),
     "jaxgeom.regions.boundary": ("Boundary", "decision_boundary"),
     "jaxgeom.regions.breakpoints": ("breakpoints",),
     "jaxgeom.regions.certificates": ("check_complex",),

@@ -115,7 +115,6 @@ from jaxgeom.plot.explorer.page import Explorer as Explorer
 from jaxgeom.plot.explorer.page import explore as explore
 from jaxgeom.recipes.spirals.experiment import spiral_data as spiral_data
 from jaxgeom.recipes.spirals.experiment import train_spirals as train_spirals
-from jaxgeom.recipes.xor.experiment import XorStudy as XorStudy
 from jaxgeom.recipes.xor.experiment import train_xor as train_xor
 from jaxgeom.recipes.xor.experiment import xor_statistics as xor_statistics
 from jaxgeom.recipes.xor.experiment import xor_study as xor_study

@@ -18,7 +18,6 @@ if tuple(map(int, version("jax").split(".")[:2])) < (0, 11):
 os.environ.setdefault("XLA_FLAGS", FLAGS)
 os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")  # where operations were written; nothing reads it here
 
-import jax  # noqa: E402
 import jaxtyping  # noqa: E402
 import matplotlib  # noqa: E402
 import pytest  # noqa: E402
@@ -51,11 +50,11 @@ def unchecked() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def trained_xor() -> Callable[[int], Any]:
-    """``trained_xor(width)``: 30 networks that learned XOR, 20 of width 100; each width is trained once."""
+    """``trained_xor(width)``: a study of 30 networks that learned XOR, 20 of width 100; each width is trained once."""
     import jaxgeom
 
     @cache
     def train(width: int) -> Any:
-        return jaxgeom.train_xor(jax.random.key(0), width, 20 if width == 100 else 30)
+        return jaxgeom.train_xor([width], range(20 if width == 100 else 30))
 
     return train

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import jaxgeom as jg
 from jaxgeom.__main__ import main
 
 SMALL = ["xor", "--widths", "2", "3", "--seeds", "12", "--grid", "11", "--quiet", "--table-only"]
-FIELDS = {"width", "seed", "solved", "tries", "grid_count", "exact_count", "exact_count_init"}
+FIELDS = {"is_solved", "tries", "maps", "regions"}
 
 
 @pytest.fixture(scope="module")
@@ -25,17 +26,15 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_files_hold_what_they_promise(finished: Path) -> None:
-    with np.load(finished / "xor.npz") as arrays:
-        assert set(arrays) == FIELDS
-        assert all(array.shape == (24,) for array in arrays.values())
-        np.testing.assert_array_equal(arrays["width"], np.repeat([2, 3], 12))
-        np.testing.assert_array_equal(arrays["seed"], np.tile(np.arange(12), 2))
-        exact, solved, width = arrays["exact_count"], arrays["solved"], arrays["width"]
+    study = jg.study.load(finished / "xor.npz")
+    assert set(study.variables) >= FIELDS
+    np.testing.assert_array_equal(study.coords["width"], [2, 3])
+    np.testing.assert_array_equal(study.coords["seed"], np.arange(12))
     report = json.loads((finished / "xor.json").read_text())
     assert report["settings"] == {"widths": [2, 3], "num_seeds": 12, "num_grid": 11, "key": 0, "max_tries": 100}
     assert {"python", "jaxgeom", "jax", "jaxlib", "flax", "optax", "numpy"} == set(report["versions"])
-    for row, w in zip(report["statistics"], (2, 3), strict=True):
-        counts = exact[(width == w) & solved]
+    for place, (row, w) in enumerate(zip(report["statistics"], (2, 3), strict=True)):
+        counts = study.variables["regions"][place, study.variables["is_solved"][place], -1]
         assert row["width"] == w
         assert row["exact_count"]["mean"] == pytest.approx(counts.mean())
         assert (row["exact_count"]["min"], row["exact_count"]["max"]) == (counts.min(), counts.max())
@@ -43,13 +42,14 @@ def test_files_hold_what_they_promise(finished: Path) -> None:
 
 
 def test_same_key_same_arrays(finished: Path, tmp_path: Path) -> None:
+    first = jg.study.load(finished / "xor.npz").variables
     assert main([*SMALL, "--out", str(tmp_path)]) == 0
-    with np.load(finished / "xor.npz") as first, np.load(tmp_path / "xor.npz") as second:
-        for name in FIELDS:
-            np.testing.assert_array_equal(first[name], second[name])
+    second = jg.study.load(tmp_path / "xor.npz").variables
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name])
     assert main([*SMALL, "--out", str(tmp_path), "--key", "1"]) == 0
-    with np.load(finished / "xor.npz") as first, np.load(tmp_path / "xor.npz") as other:
-        assert any((first[name] != other[name]).any() for name in FIELDS)
+    other = jg.study.load(tmp_path / "xor.npz").variables
+    assert any((first[name] != other[name]).any() for name in FIELDS)
 
 
 def test_unsolved_networks_are_marked_and_the_table_still_prints(
@@ -58,10 +58,10 @@ def test_unsolved_networks_are_marked_and_the_table_still_prints(
     # One hidden unit cannot solve XOR.
     command = ["xor", "--widths", "1", "--seeds", "3", "--grid", "5", "--max-tries", "2", "--quiet", "--table-only"]
     assert main([*command, "--out", str(tmp_path)]) == 0
-    with np.load(tmp_path / "xor.npz") as arrays:
-        assert not arrays["solved"].any()
-        assert (arrays["tries"] == 2).all()
-        assert (arrays["exact_count"] >= 1).all()
+    found = jg.study.load(tmp_path / "xor.npz").variables
+    assert not found["is_solved"].any()
+    assert (found["tries"] == 2).all()
+    assert (found["regions"] >= 1).all()
     assert "0.000 ± 0.000" in capsys.readouterr().out
     assert json.loads((tmp_path / "xor.json").read_text())["statistics"][0]["grid_count"]["mean"] is None
 

@@ -17,7 +17,6 @@ from jaxgeom.analysis.embeddings import hyperplanes, step_output, thresholds
 from jaxgeom.data.losses import squared_error
 from jaxgeom.networks.models import INITIALIZERS
 from jaxgeom.recipes.stretch import experiment as stretch
-from jaxgeom.recipes.sweep import train_widths
 
 KEY = jax.random.key(5)
 EPS = float(np.finfo(np.float32).eps)
@@ -320,10 +319,6 @@ def test_functions_of_single_pre_activations_refuse_maxout():
     np.testing.assert_allclose(switches, (b[3:] - b[:3]) / (a[:3] - a[3:]), rtol=1e-5)
     with pytest.raises(ValueError, match=r"stretching.*maxout"):
         stretch.stretch_networks(KEY, activation="maxout")
-    with pytest.raises(ValueError, match=r"sweep.*maxout"):
-        train_widths(
-            KEY, DATA, [2], 1, loss=squared_error, learning_rate=0.1, num_epochs=1, num_records=1, activation="maxout"
-        )
 
 
 def test_halves_that_do_not_fit():

@@ -13,7 +13,8 @@ import numpy as np
 import optax
 import pytest
 
-from jaxgeom import XorStudy, fit, fit_population, fit_until_solved, mlp, train_xor, xor_statistics, xor_study
+import jaxgeom as jg
+from jaxgeom import fit, fit_population, fit_until_solved, mlp, train_xor, xor_statistics, xor_study
 from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import binary_cross_entropy, squared_error
 from jaxgeom.training.population import Trial
@@ -256,26 +257,27 @@ def outputs_at_corners(params):
 
 
 @cache
-def trained_once(width):
-    return train_xor(KEY, width, NUM_SEEDS, max_tries=1)
+def trained_once():
+    return train_xor(tuple(XOR_RATES), range(NUM_SEEDS), key=31, max_tries=1)
 
 
 @pytest.mark.parametrize("width", XOR_RATES)
 def test_xor_is_learnt_as_often_as_known(width):
-    population = trained_once(width)
+    study = jg.study.select(trained_once(), width=width)
+    is_solved = study.variables["is_solved"]
     rate = XOR_RATES[width]
     error = np.hypot(np.sqrt(rate * (1 - rate) / NUM_SEEDS), XOR_RATE_ERROR)
-    assert abs(population.first_try_rate - rate) < 3 * error
-    assert (population.tries == 1).all()
-    np.testing.assert_array_equal(population.first_try_rate, population.is_solved.mean())
+    assert abs(is_solved.mean() - rate) < 3 * error
+    assert (study.variables["tries"] == 1).all()
     # Solved is what has all four signs right, where signs are clear of rounding. What failed may end in the mean, 0.
-    outputs = outputs_at_corners(population.params)
+    before, after = (jg.study.networks(trained_once(), width=width, step=step) for step in (0, 100))
+    outputs = outputs_at_corners(after)
     is_clear = np.abs(outputs).min(axis=1) > 1e-4
     is_right = ((outputs > 0) == (TARGETS > 0)).all(axis=1)
-    assert is_clear[population.is_solved].mean() > 0.99
-    np.testing.assert_array_equal(population.is_solved[is_clear], is_right[is_clear])
+    assert is_clear[is_solved].mean() > 0.99
+    np.testing.assert_array_equal(is_solved[is_clear], is_right[is_clear])
     # They came from where they say: 100 steps of gradient descent from the initial parameters.
-    assert np.mean(squared(outputs)) < np.mean(squared(outputs_at_corners(population.initial_params)))
+    assert np.mean(squared(outputs)) < np.mean(squared(outputs_at_corners(before)))
 
 
 def squared(outputs):
@@ -284,12 +286,8 @@ def squared(outputs):
 
 def test_xor_networks_are_trained_by_gradient_descent():
     # Full batches, mean squared error, rate 0.1, 100 steps, by hand in float64.
-    population = trained_once(3)
-    params = [
-        np.asarray(leaf, np.float64)
-        for layer in population.initial_params.values()
-        for leaf in (layer["kernel"], layer["bias"])
-    ]
+    before, after = (jg.study.networks(trained_once(), width=3, step=step) for step in (0, 100))
+    params = [np.asarray(leaf, np.float64) for layer in before.values() for leaf in (layer["kernel"], layer["bias"])]
     for _ in range(100):
         k0, b0, k1, b1 = params
         z = CORNERS @ k0 + b0[:, None]
@@ -303,7 +301,7 @@ def test_xor_networks_are_trained_by_gradient_descent():
             to_output.sum(1),
         ]
         params = [p - 0.1 * g for p, g in zip(params, gradient, strict=True)]
-    final = [leaf for layer in population.params.values() for leaf in (layer["kernel"], layer["bias"])]
+    final = [leaf for layer in after.values() for leaf in (layer["kernel"], layer["bias"])]
     error = np.max(
         [np.abs(a - b).reshape(NUM_SEEDS, -1).max(axis=1) for a, b in zip(final, params, strict=True)], axis=0
     )
@@ -312,14 +310,14 @@ def test_xor_networks_are_trained_by_gradient_descent():
 
 
 def test_xor_networks_solve_xor_after_enough_tries():
-    population = train_xor(KEY, 2, 256)
-    assert population.is_solved.all()
-    assert population.tries.max() > 1
-    assert ((outputs_at_corners(population.params) > 0) == (TARGETS > 0)).all()
-    assert not population.diverged.any()
+    population = train_xor(2, range(256), key=31)
+    assert population.variables["is_solved"].all()
+    assert population.variables["tries"].max() > 1
+    assert (population.variables["diverged_step"] == -1).all()
+    before, after = (jg.study.networks(population, step=step) for step in (0, 100))
+    assert ((outputs_at_corners(after) > 0) == (TARGETS > 0)).all()
     # PyTorch's initialisation: weights and biases within one over the root of the number of inputs.
-    first, second = population.initial_params.values()
-    for layer in (first, second):
+    for layer in before.values():
         assert all(np.abs(leaf).max() <= np.float32(2**-0.5) for leaf in layer.values())
 
 
@@ -330,53 +328,55 @@ def study(num_seeds, run=0):
 
 def test_xor_study_is_a_table():
     result = study(8)
-    for name, column in result._asdict().items():
-        assert isinstance(column, np.ndarray)
-        assert column.shape == (16,)
-        assert column.dtype.kind == ("b" if name == "solved" else "i")
-    np.testing.assert_array_equal(result.width, np.repeat([2, 3], 8))
-    np.testing.assert_array_equal(result.seed, np.tile(np.arange(8), 2))
-    assert result.solved.all()
-    assert (result.tries >= 1).all()
+    assert result.dims["maps"] == result.dims["regions"] == ("width", "seed", "step")
+    np.testing.assert_array_equal(result.coords["width"], [2, 3])
+    np.testing.assert_array_equal(result.coords["step"], [0, 100])
+    assert result.variables["is_solved"].all()
+    assert (result.variables["tries"] >= 1).all()
     # One line more cuts a plane into at most that many regions more: 1 + W + W (W - 1) / 2 at most.
-    most = 1 + result.width + result.width * (result.width - 1) // 2
-    for counts in (result.exact_count, result.exact_count_init):
-        assert ((counts >= 1) & (counts <= most)).all()
+    maps, regions = result.variables["maps"], result.variables["regions"]
+    assert (regions >= 1).all()
+    assert (regions <= np.array([4, 7])[:, None, None]).all()
     # XOR is not affine. Every region has one map, and neighbours may share theirs.
-    assert (result.grid_count >= 2).all()
-    assert (result.grid_count <= result.exact_count).all()
+    assert np.isnan(maps[..., 0]).all()
+    assert (maps[..., 1] >= 2).all()
+    assert (maps[..., 1] <= regions[..., 1]).all()
+
+
+def assert_same_study(first, second):
+    for name, array in first.variables.items():
+        np.testing.assert_array_equal(array, second.variables[name], err_msg=name)
 
 
 def test_xor_study_is_a_function_of_its_key():
-    assert_same(study(8), study(8, run=1))
-    other = xor_study([2], 8, key=1, num_grid=21)
-    member = study(8).width == 2
-    assert (other.exact_count_init != study(8).exact_count_init[member]).any()
-    assert (other.tries != study(8).tries[member]).any()
+    assert_same_study(study(8), study(8, run=1))
+    other, own = xor_study([2], 8, key=1, num_grid=21), jg.study.select(study(8), width=[2])
+    assert (other.variables["regions"] != own.variables["regions"]).any()
+    assert (other.variables["tries"] != own.variables["tries"]).any()
 
 
 def test_first_networks_of_a_study_are_those_of_a_smaller_one():
     # And a width does not depend on the others.
-    member = (study(8).width == 3) & (study(8).seed < 4)
-    assert_same(XorStudy(*(column[member] for column in study(8))), xor_study([3], 4, num_grid=21))
-
-
-def test_xor_study_trains_the_networks_of_train_xor():
-    population = train_xor(jax.random.key(0), 3, 8)
-    member = study(8).width == 3
-    np.testing.assert_array_equal(study(8).tries[member], population.tries)
-    np.testing.assert_array_equal(study(8).solved[member], population.is_solved)
+    some = jg.study.select(study(8), width=[3], seed=range(4))
+    own = xor_study([3], 4, num_grid=21)
+    for name in ("is_solved", "tries", "maps", "regions"):
+        np.testing.assert_array_equal(some.variables[name], own.variables[name])
 
 
 def test_xor_statistics_are_numpys():
-    table = XorStudy(
-        width=np.array([2, 2, 2, 5]),
-        seed=np.array([0, 1, 2, 0]),
-        solved=np.array([True, True, False, False]),
-        tries=np.array([1, 3, 4, 1]),
-        grid_count=np.array([3, 5, 100, 100]),
-        exact_count=np.array([4, 7, 100, 100]),
-        exact_count_init=np.array([1, 2, 6, 9]),
+    nan = np.nan
+    table = jg.Study(
+        {
+            "is_solved": np.array([[True, True, False], [False, False, False]]),
+            "tries": np.array([[1, 3, 4], [1, 2, 2]]),
+            "maps": np.array([[[nan, 3], [nan, 5], [nan, 100]], [[nan, 100]] * 3]),
+            "regions": np.array([[[1, 4], [2, 7], [6, 100]], [[9, 100]] * 3]),
+        },
+        {},
+        {"width": np.array([2, 5])},
+        {},
+        {},
+        np.ones((2, 3), bool),
     )
     first, second = xor_statistics(table)
     assert (first.width, first.num_networks, first.num_solved) == (2, 3, 2)
@@ -385,28 +385,22 @@ def test_xor_statistics_are_numpys():
     assert first.grid_count == pytest.approx({"mean": 4, "sd": np.sqrt(2), "min": 3, "max": 5})
     assert first.exact_count == pytest.approx({"mean": 5.5, "sd": np.sqrt(4.5), "min": 4, "max": 7})
     assert first.exact_count_init == pytest.approx({"mean": 3, "sd": np.sqrt(7), "min": 1, "max": 6})
-    assert (second.num_networks, second.num_solved, second.p_solved) == (1, 0, 0)
+    assert (second.num_networks, second.num_solved, second.p_solved) == (3, 0, 0)
     assert all(np.isnan(value) for value in second.grid_count.values())
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (([], 2), "widths"),
-        (([2, 2], 2), "different"),
+        (([], 2), "'width' needs at least one value"),
+        (([2, 2], 2), "all different"),
         (([2, 0], 2), "positive"),
-        (([2], 0), "positive"),
+        (([2], 0), "'seed' needs at least one value"),
     ],
 )
 def test_studies_of_nothing(arguments, message):
     with pytest.raises(ValueError, match=message):
         xor_study(*arguments)
-
-
-@pytest.mark.parametrize(("width", "num_seeds"), [(0, 2), (-1, 2), (2, 0)])
-def test_training_of_nothing(width, num_seeds):
-    with pytest.raises(ValueError, match="must be a positive integer"):
-        train_xor(KEY, width, num_seeds)
 
 
 # Devices

@@ -17,7 +17,7 @@ from jaxgeom.recipes.regression import experiment as regression
 from jaxgeom.recipes.regression import pictures as regression_pictures
 from jaxgeom.recipes.rings import experiment as rings
 from jaxgeom.recipes.rings import pictures as rings_pictures
-from jaxgeom.recipes.sweep import Sweep, loss_statistics, loss_table, median_member, network_of, rows_of, train_widths
+from jaxgeom.recipes.sweep import loss_statistics, loss_table, median_seed, train_widths
 
 # Lines that fence in the disk: a triangle of inner radius 1.2, every unit on towards the middle; and one with only two.
 ANGLES = np.array([0.5, 0.5 + 2 * np.pi / 3, 0.5 + 4 * np.pi / 3])
@@ -31,32 +31,35 @@ def closed():
     plt.close("all")
 
 
-def sweep_by_hand() -> Sweep:
-    kernel = np.stack([INWARDS, INWARDS * [1, 1, 0]]).astype(np.float32)
-    bias = np.array([[1.2, 1.2, 1.2], [1.2, 1.2, 0]], np.float32)
-    last = np.array([[[-20], [-20], [-20]], [[-20], [-20], [0]]], np.float32)
-    snapshots = {
-        "dense0_sigmoid": {"kernel": 20 * kernel[:, None], "bias": 20 * bias[:, None]},
-        "dense1_linear": {"kernel": last[:, None], "bias": np.full((2, 1, 1), 50, np.float32)},
+def study_of(width, seed, step, **variables) -> jg.Study:
+    dims = {name: ("width", "seed", "step", *("in", "out")[: np.ndim(array) - 3]) for name, array in variables.items()}
+    coords = {"width": np.array(width), "seed": np.array(seed), "step": np.array(step)}
+    arrays = {name: np.asarray(array, np.float32) for name, array in variables.items()}
+    return jg.Study(arrays, dims, coords, {}, {}, np.ones((len(width), len(seed)), bool))
+
+
+def study_by_hand() -> jg.Study:
+    """A network with three lines and one with two, filled up with a unit that was not measured."""
+    absent = np.where([1, 1, 0], 1, np.nan)
+    weights = {
+        "dense0_sigmoid_kernel": 20 * np.stack([INWARDS * absent, INWARDS]),
+        "dense0_sigmoid_bias": 20 * 1.2 * np.array([absent, [1, 1, 1]]),
+        "dense1_linear_kernel": -20 * np.stack([absent, np.ones(3)])[..., None],
+        "dense1_linear_bias": np.full((2, 1), 50),
     }
-    accuracy = np.array([[1.0], [0.8]], np.float32)
-    loss = np.array([[0.1], [0.5]], np.float32)
-    return Sweep(np.array([3, 2]), np.zeros(2, int), np.array([0]), loss, accuracy, snapshots)
+    params = {f"params_{name}": array[:, None, None] for name, array in weights.items()}
+    return study_of([2, 3], [0], [0], loss=[[[0.5]], [[0.1]]], accuracy=[[[0.8]], [[1.0]]], **params)
 
 
-def test_a_sweep_is_its_networks_trained_alone() -> None:
-    key = jax.random.key(5)
-    settings = {"loss": jg.losses.binary_cross_entropy, "accuracy": jg.losses.side_is_right, "learning_rate": 0.05}
-    sweep = train_widths(key, DATA, (1, 4), 2, num_epochs=20, num_records=4, **settings)
-    np.testing.assert_array_equal(sweep.width, [1, 1, 4, 4])
-    np.testing.assert_array_equal(sweep.seed, [0, 1, 0, 1])
-    np.testing.assert_array_equal(sweep.steps, [0, 5, 10, 15, 20])
-    member = 1  # the second network of width 1, padded to 4
-    own_key = jax.random.fold_in(jax.random.fold_in(key, 1), 1)
+def test_a_study_of_widths_is_its_networks_trained_alone() -> None:
+    settings = {"loss": jg.losses.binary_cross_entropy, "is_right": jg.losses.side_is_right, "learning_rate": 0.05}
+    study = train_widths(DATA, (3, 4), 2, key=5, num_epochs=20, num_records=4, **settings)
+    np.testing.assert_array_equal(study.coords["step"], [0, 5, 10, 15, 20])
+    own_key, _ = jax.random.split(jax.random.fold_in(jax.random.key(5), 1))
     alone = jax.jit(
         lambda key: jg.fit(
             key,
-            jg.mlp((2, 1, 1), activation="sigmoid"),
+            jg.mlp((2, 3, 1), activation="sigmoid"),  # in the study it is padded to 4
             optax.adam(0.05),
             jg.losses.binary_cross_entropy,
             DATA,
@@ -64,65 +67,61 @@ def test_a_sweep_is_its_networks_trained_alone() -> None:
             record=5,
         )
     )(own_key)
-    np.testing.assert_allclose(sweep.loss[member], alone.train_loss, rtol=1e-5)
-    for ours, theirs in zip(jax.tree.leaves(network_of(sweep, member)), jax.tree.leaves(alone.params), strict=True):
+    np.testing.assert_allclose(study.variables["loss"][0, 1], alone.train_loss, rtol=1e-5)
+    found = jg.study.networks(study, width=3, seed=1, step=20)
+    for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(alone.params), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
-    some = rows_of(sweep, np.array([3, 0]))
-    np.testing.assert_array_equal(some.loss, sweep.loss[[3, 0]])
-    np.testing.assert_array_equal(some.steps, sweep.steps)
 
 
 def test_statistics_are_those_of_the_losses() -> None:
-    loss = np.random.default_rng(0).random((9, 3)).astype(np.float32)
-    sweep = Sweep(np.repeat([2, 7, 3], 3), np.tile(np.arange(3), 3), np.array([0, 10, 20]), loss, None, None)
-    rows = loss_statistics(sweep, 19, {7: float(np.sort(loss[3:6, 1])[1]) + 1e-6})
+    loss = np.random.default_rng(0).random((3, 3, 3)).astype(np.float32)
+    study = study_of([2, 7, 3], range(3), [0, 10, 20], loss=loss)
+    rows = loss_statistics(study, 19, {7: float(np.sort(loss[1, :, 1])[1]) + 1e-6})
     assert [row.width for row in rows] == [2, 7, 3]
-    assert rows[1].median == pytest.approx(np.median(loss[3:6, 1]))
-    assert (rows[0].min, rows[0].max) == (loss[:3, 1].min(), loss[:3, 1].max())
+    assert rows[1].median == pytest.approx(np.median(loss[1, :, 1]))
+    assert (rows[0].min, rows[0].max) == (loss[0, :, 1].min(), loss[0, :, 1].max())
     assert (rows[0].published, rows[0].rank) == (None, None)
     assert rows[1].rank == pytest.approx(2 / 3)
     assert "67 %" in loss_table(rows)
-    assert loss_statistics(sweep, 21, {7: 0.5})[1].published is None  # trained for less than that
-    for width, first in ((2, 0), (7, 3), (3, 6)):
-        assert median_member(sweep, width) == first + np.argsort(loss[first : first + 3, -1])[1]
-    with pytest.raises(ValueError, match=r"one of \[2, 3, 7\]"):
-        median_member(sweep, 4)
+    assert loss_statistics(study, 21, {7: 0.5})[1].published is None  # trained for less than that
+    for row, width in enumerate((2, 7, 3)):
+        assert median_seed(study, width) == np.argsort(loss[row, :, -1])[1]
+    with pytest.raises(ValueError, match=r"width has the values \[2, 7, 3\]"):
+        median_seed(study, 4)
 
 
 def test_three_lines_seven_regions_and_the_disk_lives_alone() -> None:
-    sweep = sweep_by_hand()
-    found = rings.occupancy(sweep, DATA)
-    np.testing.assert_array_equal(found.num_regions, [7, 4])
-    codes = [
-        np.asarray(DATA.x) @ kernel[0] + bias[0] > 0
-        for kernel, bias in zip(*(sweep.snapshots["dense0_sigmoid"][name] for name in ("kernel", "bias")), strict=True)
-    ]
-    labels = np.asarray(DATA.y)
-    for member, bits in enumerate(codes):
-        of_disk, of_ring = ({tuple(row) for row in bits[labels == label]} for label in (0, 1))
-        assert found.num_occupied[member] == len(of_disk | of_ring)
-        assert found.num_mixed[member] == len(of_disk & of_ring)
-    np.testing.assert_array_equal(found.num_mixed, [0, 1])
-    assert "100 %" in rings.occupancy_table(found, sweep)
+    study = study_by_hand()
+    found = rings.occupancy(study, DATA)
+    np.testing.assert_array_equal(found.num_regions, [[4], [7]])
+    labels, on = np.asarray(DATA.y), np.asarray(DATA.x) @ INWARDS + 1.2 > 0
+    for row, bits in enumerate((on[:, :2], on)):
+        of_disk, of_ring = ({tuple(code) for code in bits[labels == label]} for label in (0, 1))
+        assert found.num_occupied[row, 0] == len(of_disk | of_ring)
+        assert found.num_mixed[row, 0] == len(of_disk & of_ring)
+    np.testing.assert_array_equal(found.num_mixed, [[1], [0]])
+    assert "100 %" in rings.occupancy_table(found, study)
 
-    table = rings.region_table(network_of(sweep, 0), DATA, jg.box(-4.6, 4.6))
+    params = jg.study.networks(study, width=3, seed=0, step=0)
+    table = rings.region_table(params, DATA, jg.box(-4.6, 4.6))
     assert sorted(table.codes) == ["001", "010", "011", "100", "101", "110", "111"]
     np.testing.assert_array_equal(table.counts.sum(axis=0), [200, 200])
     np.testing.assert_array_equal(table.counts[table.codes.index("111")], [200, 0])
     for name, count in zip(table.codes, table.counts, strict=True):
         bits = np.array(list(name)) == "1"
-        assert count[1] == np.sum((codes[0] == bits).all(axis=1) & (labels == 1))
+        assert count[1] == np.sum((on == bits).all(axis=1) & (labels == 1))
 
 
 def test_pictures_of_rings_hold_the_data() -> None:
-    sweep = sweep_by_hand()
-    figure, table = rings_pictures.draw_codes(network_of(sweep, 0), DATA)
+    study = study_by_hand()
+    params = rings_pictures.median_network(study, 3)
+    figure, table = rings_pictures.draw_codes(params, DATA)
     texts = {text.get_text() for text in figure.axes[0].texts}
     assert texts == {f"{name}\n{a:,} | {b:,}" for name, (a, b) in zip(table.codes, table.counts, strict=True)}
     assert figure.axes[0].get_xlim() == rings_pictures.LIMITS
-    lines = rings_pictures.draw_lines(sweep, DATA)
-    assert ["3 hidden" in lines.axes[0].get_title(), "0.500" in lines.axes[1].get_title()] == [True, True]
-    assert rings_pictures.draw_hidden(network_of(sweep, 0), DATA).axes[0].name == "3d"
+    lines = rings_pictures.draw_lines(study, DATA)
+    assert ["3 hidden" in lines.axes[1].get_title(), "0.500" in lines.axes[0].get_title()] == [True, True]
+    assert rings_pictures.draw_hidden(params, DATA).axes[0].name == "3d"
     assert rings_pictures.shown_records(101, 3) == [0, 25, 100]
 
 
@@ -141,25 +140,25 @@ def test_experiments_and_their_halves() -> None:
     np.testing.assert_allclose(found[1], [0, np.mean(right**2) / np.var(right)], rtol=1e-6)
 
 
-def test_regression_trains_the_widest_in_all_experiments() -> None:
-    sweeps = regression.train_regression(jax.random.key(0), (1, 2), 2, num_epochs=6)
-    assert list(sweeps) == list(regression.EXPERIMENTS)
-    as_it_is, other, percent = sweeps.values()
-    np.testing.assert_array_equal(as_it_is.width, [1, 1, 2, 2])
-    np.testing.assert_array_equal(other.width, [2, 2])
-    start = jax.tree.map(lambda leaf: leaf[2:, 0], as_it_is.snapshots)
-    for sweep in (other, percent):
-        jax.tree.map(np.testing.assert_array_equal, start, jax.tree.map(lambda leaf: leaf[:, 0], sweep.snapshots))
-    data = regression.regression_data("reversed")
-    error = regression.outputs_of(other.params, data.x) - np.asarray(data.y)
-    np.testing.assert_allclose(np.mean(error**2, axis=(1, 2)), other.loss[:, -1], rtol=1e-5)
-    data = regression.regression_data("loss in percent")
-    error = np.abs(regression.outputs_of(percent.params, data.x) / np.asarray(data.y) - 1)
-    np.testing.assert_allclose(np.mean(error, axis=(1, 2)), percent.loss[:, -1], rtol=1e-4)
-    figure = regression_pictures.draw_halves(sweeps, 2)
+def test_regression_trains_the_same_networks_in_all_experiments() -> None:
+    studies = {}
+    for name in regression.EXPERIMENTS:
+        studies[name] = regression.train_regression(name, (1, 2) if name == "as it is" else (2,), 2, num_epochs=6)
+    start, *others = (jg.study.networks(study, width=2, step=0) for study in studies.values())
+    for other in others:
+        jax.tree.map(np.testing.assert_array_equal, start, other)
+    for name, of_point in (
+        ("reversed", lambda outputs, y: (outputs - y) ** 2),
+        ("loss in percent", lambda outputs, y: np.abs(outputs / y - 1)),
+    ):
+        data = regression.regression_data(name)
+        outputs = regression.outputs_of(jg.study.networks(studies[name], width=2, step=6), data.x)
+        mean = np.mean(of_point(outputs, np.asarray(data.y)), axis=(1, 2))
+        np.testing.assert_allclose(mean, studies[name].variables["loss"][0, :, -1], rtol=1e-4)
+    figure = regression_pictures.draw_halves(studies, 2)
     assert [ax.get_title().split(":")[0] for ax in figure.axes] == [*regression.EXPERIMENTS, "all 2 seeds of 2 units"]
-    with pytest.raises(ValueError, match="none was given"):
-        regression.train_regression(jax.random.key(0), ())
+    with pytest.raises(ValueError, match="at least one value"):
+        regression.train_regression("as it is", ())
 
 
 def test_the_command_writes_what_it_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,11 +177,11 @@ def test_the_command_writes_what_it_says(tmp_path: Path, capsys: pytest.CaptureF
     assert report["statistics"]["regions"]["num_regions"] == [2, 2, 7, 7]
     assert np.sum(list(report["statistics"]["codes"].values()), axis=0).tolist() == [1000, 1000]
     with np.load(tmp_path / "rings.npz") as arrays:
-        np.testing.assert_array_equal(arrays["rings_width"], [1, 1, 3, 3])
-        z = arrays["x"] @ arrays["rings_first_kernel"][3] + arrays["rings_first_bias"][3]
-        outputs = 1 / (1 + np.exp(-z)) @ arrays["rings_last_kernel"][3] + arrays["rings_last_bias"][3]
+        np.testing.assert_array_equal(arrays["rings_width"], [1, 3])
+        z = arrays["x"] @ arrays["rings_first_kernel"][1, 1] + arrays["rings_first_bias"][1, 1]
+        outputs = 1 / (1 + np.exp(-z)) @ arrays["rings_last_kernel"][1, 1] + arrays["rings_last_bias"][1, 1]
         loss = np.mean(np.logaddexp(0, np.where(arrays["y"] > 0, -1, 1) * outputs[:, 0]))
-        assert arrays["rings_loss"][3, -1] == pytest.approx(loss, rel=1e-5)
+        assert arrays["rings_loss"][1, 1, -1] == pytest.approx(loss, rel=1e-5)
     for name in ("rings", "regression"):
         with Image.open(tmp_path / f"{name}.gif") as movie:
             assert movie.n_frames == len(rings_pictures.shown_records(41, 12))

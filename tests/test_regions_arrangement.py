@@ -14,6 +14,7 @@ import reference
 
 from jaxgeom import Dense, box, count_regions, grid_points, grid_regions, layers_of, polygon, polygon_vertices
 from jaxgeom.networks.layers import pad_widths
+from jaxgeom.study import networks
 
 SQUARE = polygon_vertices(box())
 
@@ -119,8 +120,8 @@ def test_wide_networks():
 def test_trained_xor_networks(trained_xor, width):
     trained = trained_xor(width)
     # before training such networks are random: fewer are enough
-    for params, num in ((trained.params, 300 // width), (trained.initial_params, 100 // width)):
-        layers = pad_widths(layers_of(params), (max(width, 20),))
+    for step, num in ((100, 300 // width), (0, 100 // width)):
+        layers = pad_widths(layers_of(networks(trained, width=width, step=step)), (max(width, 20),))
         found = count_regions(layers, box(), chunk_size=16)
         for index in range(min(num, len(found.count))):
             hidden = Dense(*(array[index] for array in layers[0][:2]))

@@ -122,7 +122,10 @@ def test_linear_bottleneck():
 def test_trained_xor_networks_on_the_customary_grid(trained_xor, width):
     points = grid_points(box(), 101, with_corners=True)
     assert len(points) == 10_205
-    population = jax.tree.map(lambda array: np.asarray(array)[:20], layers_of(trained_xor(width).params))
+    population = jax.tree.map(
+        lambda array: np.asarray(array)[:20],
+        layers_of(jaxgeom.study.networks(trained_xor(width), width=width, step=100)),
+    )
     # width 2 is padded to share the compiled program of width 20
     found = jaxgeom.count_grid_regions(pad_widths(population, (max(width, 20),)), points)
     for index in range(20):

@@ -62,7 +62,7 @@ def test_the_study_is_saved_whatever_becomes_of_the_table(
     assert main([*SMALL, str(tmp_path)]) == status
     assert sys.stdout is stream
     with np.load(tmp_path / "xor.npz") as arrays:
-        assert arrays["width"].shape == (4,)
+        assert arrays["variable.tries"].shape == (1, 4)
     assert {"xor.json", "xor.npz", "xor.png"} == {path.name for path in tmp_path.iterdir()}
     errors = capsys.readouterr().err
     assert errors.count("\n") == (status == 1)
@@ -216,7 +216,7 @@ def test_widths_that_are_finished_are_saved(
     command = ["xor", "--widths", "2", "3", "--seeds", "4", "--table-only", "--quiet", "--out", str(tmp_path)]
     assert main(command) == 130
     with np.load(tmp_path / "xor.npz") as arrays:
-        np.testing.assert_array_equal(arrays["width"], [2] * 4)
+        np.testing.assert_array_equal(arrays["coord.width"], [2])
     assert f"interrupted; 2 files are saved in {tmp_path}: xor.json, xor.npz" in capsys.readouterr().err
 
 

@@ -19,6 +19,7 @@ from jaxgeom.study.measurements import (
     states_at,
     topology,
 )
+from jaxgeom.study.networks import networks, parameters
 from jaxgeom.study.result import Study, load, merge, save, select
 from jaxgeom.study.run import run_study
 from jaxgeom.study.slices import slice_study
@@ -40,7 +41,9 @@ __all__ = [
     "load",
     "loss_on",
     "merge",
+    "networks",
     "of_population",
+    "parameters",
     "pure",
     "run_study",
     "save",

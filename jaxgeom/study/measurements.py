@@ -58,6 +58,8 @@ class Measurement(NamedTuple):
     """What the values are, in words."""
     details: dict[str, tuple[str, str]] | None = None
     """Units and meaning of entries of a dictionary, by key, where they differ; keys that it always has."""
+    steps: tuple[int, ...] | None = None
+    """Those of the study's ``at_steps`` at which a population is measured; None for all. Values at others are NaN."""
 
 
 def pure(

@@ -19,7 +19,7 @@ from jaxgeom.networks.layers import layers_of
 from jaxgeom.networks.models import Model
 from jaxgeom.study.layout import SEED, Group, Layout
 from jaxgeom.study.measurements import Measurement
-from jaxgeom.study.missing import or_nan
+from jaxgeom.study.missing import filled, or_nan
 from jaxgeom.training.fit import fit
 from jaxgeom.training.loop import NEVER
 
@@ -80,6 +80,12 @@ def check_measurements(recipe: Recipe, layout: Layout) -> None:
                 )
         if missing:
             raise ValueError(_lacks(f"measurement {name!r}", missing, available))
+        steps = measurement.steps
+        if steps is not None and not (measurement.is_of_population and steps and {*steps} <= {*recipe.at_steps}):
+            raise ValueError(
+                f"the steps of the measurement {name!r} must be some of at_steps {recipe.at_steps}, and it must be one "
+                f"of a population, but {steps} was given."
+            )
 
 
 def call(what: str, function: Callable[..., Any], given: Mapping[str, Any]) -> Any:
@@ -186,12 +192,14 @@ def member_function(recipe: Recipe, group: Group, *, is_outline: bool = False) -
 
 def population_variables(recipe: Recipe, params: Params, settings: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The measurements of the population; ``params`` has leading axes (members, steps), and so have the results."""
-    leading = jax.tree.leaves(params)[0].shape[:2]
-    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), params)
-    available = {name: np.repeat(values, leading[1]) for name, values in settings.items()}
+    all_steps = jax.tree.leaves(params)[0].shape[:2]
     found: dict[str, np.ndarray] = {}
     for name, measurement in recipe.measure.items():
         if measurement.is_of_population:
+            places = [p for p, step in enumerate(recipe.at_steps) if step in (measurement.steps or recipe.at_steps)]
+            leading = all_steps[0], len(places)
+            flat = jax.tree.map(lambda leaf: leaf[:, places].reshape(-1, *leaf.shape[2:]), params)  # noqa: B023
+            available = {name: np.repeat(values, leading[1]) for name, values in settings.items()}
             value = _measured(name, measurement, flat, available)
             for variable, array in variables(name, value).items():
                 array = or_nan(array, ~np.ma.getmaskarray(array)) if np.ma.is_masked(array) else np.asarray(array)
@@ -205,7 +213,9 @@ def population_variables(recipe: Recipe, params: Params, settings: Mapping[str, 
                         f"the measurement {name!r} must give arrays of numbers, booleans or texts, but {variable!r} "
                         f"has dtype {array.dtype}, which cannot be saved. Convert it with numpy.asarray(…, dtype)."
                     )
-                join(found, {variable: array.reshape(*leading, *array.shape[1:])}, name)
+                shape = array.shape[1:]
+                pieces = [((slice(None), places), array.reshape(*leading, *shape))]
+                join(found, {variable: filled((*all_steps, *shape), pieces, repr(variable))}, name)
     return found
 
 

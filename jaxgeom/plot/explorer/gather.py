@@ -158,10 +158,7 @@ def _of_study(study: Any) -> Gathered:
 
 
 _PARAMETER = re.compile(r"(\w+?)_(dense\d+_.+)_(kernel|bias)")
-_PARAMETERS = (
-    'Measure the parameters by the names of their layers, as in measure={"params": lambda params: '
-    '{f"{layer}_{part}": array for layer, parts in params.items() for part, array in parts.items()}}.'
-)
+_PARAMETERS = 'Measure them, as in measure={"params": jaxgeom.study.parameters()}.'
 
 
 def _parameters(variables: Mapping[str, Any]) -> dict[str, dict[str, str]]:

@@ -7,19 +7,18 @@ targets turned round it is the right half that is fitted. A loss in percent asks
 """
 
 from collections.abc import Sequence
-from functools import partial
-from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxgeom._typing import Params, RandomKey
+from jaxgeom._typing import Params
 from jaxgeom.data.datasets import Dataset, damped_sine
 from jaxgeom.data.losses import percentage_error, squared_error
-from jaxgeom.host.chunks import in_threads
 from jaxgeom.networks.models import hidden_states
-from jaxgeom.recipes.sweep import Sweep, rows_of, train_widths
+from jaxgeom.recipes.sweep import train_widths
+from jaxgeom.study.networks import networks
+from jaxgeom.study.result import Study
 
 _NEAR_ZERO = 1e-6
 """Targets of this size are left out, by which a percentage would be divided."""
@@ -47,55 +46,47 @@ def regression_data(experiment: str = "as it is") -> Dataset:
 
 
 def train_regression(
-    key: RandomKey,
+    experiment: str = "as it is",
     widths: Sequence[int] = REGRESSION_WIDTHS,
     num_seeds: int = 24,
     *,
+    key: int = 0,
     num_epochs: int = 20_000,
     activation: str = "sigmoid",
     progress: bool | str = False,
-) -> dict[str, Sweep]:
-    """Train networks of several widths on the damped sine, many seeds of each, and the widest in all experiments.
+) -> Study:
+    """Networks of several widths trained on the damped sine, many seeds of each.
 
     Args:
-        key: decides the networks; those of one width and seed start from the same parameters in all experiments.
+        experiment: "as it is", "reversed" (targets turned round), or "loss in percent" (absolute error over the size of
+            the target).
         widths: hidden units.
         num_seeds: networks of each width.
+        key: seed of the study; networks of one width and seed start from the same parameters in all experiments.
         num_epochs: full-batch steps.
         activation: of the hidden units, by name.
         progress: show a progress bar; a string is its title.
 
-    Returns:
-        For each of :data:`EXPERIMENTS` the networks: of all widths "as it is"; of the largest width "reversed"
-        (targets turned round), and with the "loss in percent" (absolute error over the size of the target).
-
     Raises:
-        ValueError: for no widths, repeated widths, or numbers below one.
+        ValueError: for an unknown experiment, no widths, repeated widths, or numbers below one.
     """
-    if not widths:
-        raise ValueError("widths must be different positive integers, but none was given.")
-    widest = max(widths)
-    both = partial(
-        train_widths,
-        key,
-        regression_data(),
+    return train_widths(
+        regression_data(experiment),
         widths,
-        loss=squared_error,
-        also=(regression_data("reversed").y, widest),
+        num_seeds,
+        key=key,
+        loss=percentage_error if experiment == "loss in percent" else squared_error,
+        learning_rate=1e-2,
+        num_epochs=num_epochs,
+        activation=activation,
+        progress=progress,
     )
-    in_percent = partial(train_widths, key, regression_data("loss in percent"), (widest,), loss=percentage_error)
-    settings: dict[str, Any] = {
-        "num_seeds": num_seeds,
-        "learning_rate": 1e-2,
-        "num_epochs": num_epochs,
-        "activation": activation,
-        "progress": progress,
-    }
-    found, last = in_threads([partial(both, **settings), partial(in_percent, **settings)])
-    num = len(widths) * num_seeds
-    return dict(
-        zip(EXPERIMENTS, (rows_of(found, slice(None, num)), rows_of(found, slice(num, None)), last), strict=True)
-    )
+
+
+def shares_of(experiment: str, study: Study, width: int) -> Float[np.ndarray, "seeds 2"]:
+    """:func:`unexplained_by_half` of the trained networks of a width, by the data of their experiment."""
+    data = regression_data(experiment)
+    return unexplained_by_half(outputs_of(networks(study, width=width, step=study.coords["step"][-1]), data.x), data)
 
 
 def unexplained_by_half(

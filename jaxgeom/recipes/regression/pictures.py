@@ -16,48 +16,48 @@ from jaxgeom.data.datasets import Dataset
 from jaxgeom.networks.models import hidden_states
 from jaxgeom.plot.animate import Paths
 from jaxgeom.plot.lines import FitArtists
-from jaxgeom.recipes.regression.experiment import outputs_of, regression_data, unexplained_by_half
-from jaxgeom.recipes.rings.pictures import loss_so_far, shown_records
-from jaxgeom.recipes.sweep import Sweep, median_member, network_of
+from jaxgeom.recipes.regression.experiment import regression_data, shares_of
+from jaxgeom.recipes.rings.pictures import loss_so_far, median_network, shown_records
+from jaxgeom.recipes.sweep import median_seed
+from jaxgeom.study.networks import networks
+from jaxgeom.study.result import Study, select
 
 NUM_FRAMES = 60
 _Y_LIMITS = (-4.6, 4.6)
 
 
-def draw_fits(sweep: Sweep, data: Dataset, widths: Sequence[int]) -> Figure:
+def draw_fits(study: Study, data: Dataset, widths: Sequence[int]) -> Figure:
     """Data, prediction, thresholds and the piecewise constant prediction of the median network of some widths."""
     axes = plot.new_axes(len(widths), size=4.4, num_columns=min(3, len(widths)))
     for place, (width, ax) in enumerate(zip(widths, axes, strict=True)):
-        member = median_member(sweep, width)
-        _draw_fit(network_of(sweep, member), data, ax)
+        loss = select(study, width=width, seed=median_seed(study, width)).variables["loss"][-1]
+        _draw_fit(median_network(study, width), data, ax)
         units = "hidden unit" if width == 1 else "hidden units"
-        ax.set_title(f"{width} {units}: mean squared error {sweep.loss[member, -1]:.2f}", fontsize="medium")
+        ax.set_title(f"{width} {units}: mean squared error {loss:.2f}", fontsize="medium")
         if place == 0:
             ax.legend(loc="upper right", fontsize="small")
     assert isinstance(axes[0].figure, Figure)
     return axes[0].figure
 
 
-def draw_halves(sweeps: Mapping[str, Sweep], width: int) -> Figure:
+def draw_halves(studies: Mapping[str, Study], width: int) -> Figure:
     """The experiments side by side: the median network of each, and what all of them leave unexplained in each half.
 
     Args:
-        sweeps: by the name of the experiment.
+        studies: by the name of the experiment.
         width: of the networks that are compared.
     """
-    axes = plot.new_axes(len(sweeps) + 1, size=4.2, num_columns=2)
+    axes = plot.new_axes(len(studies) + 1, size=4.2, num_columns=2)
     shares = axes[-1]
-    for place, (name, sweep) in enumerate(sweeps.items()):
+    for place, (name, study) in enumerate(studies.items()):
         ax = axes[place]
-        data, member = regression_data(name), median_member(sweep, width)
-        _draw_fit(network_of(sweep, member), data, ax, with_steps=False)
-        found = unexplained_by_half(outputs_of(sweep.params, data.x), data)
-        left, right = found[member]
+        _draw_fit(median_network(study, width), regression_data(name), ax, with_steps=False)
+        found = shares_of(name, study, width)
+        left, right = found[study.coords["seed"].tolist().index(median_seed(study, width))]
         ax.axvline(0, color="0.7", linewidth=1, linestyle="--", zorder=0)
         ax.set_title(f"{name}: unexplained {100 * left:.0f} % left, {100 * right:.0f} % right", fontsize="medium")
         if place == 0:
             ax.legend(loc="upper right", fontsize="small")
-        found = found[sweep.width == width]
         spread = (np.arange(len(found)) * 0.618 % 1 - 0.5) * 0.3
         for half, shift in ((0, -0.2), (1, 0.2)):
             color = plot.COLORS[(0, 1)[half]]
@@ -65,9 +65,8 @@ def draw_halves(sweeps: Mapping[str, Sweep], width: int) -> Figure:
             values = 100 * found[:, half]
             shares.plot(place + shift + spread, values, ".", color=color, alpha=0.6, markeredgewidth=0, label=label)
             shares.plot([place + shift - 0.17, place + shift + 0.17], [np.median(values)] * 2, color="black")
-    num = int((next(iter(sweeps.values())).width == width).sum())
-    shares.set_xticks(range(len(sweeps)), list(sweeps))
-    shares.set(ylabel="unexplained variation [%]", title=f"all {num} seeds of {width} units", ylim=(-4, None))
+    shares.set_xticks(range(len(studies)), list(studies))
+    shares.set(ylabel="unexplained variation [%]", title=f"all {len(found)} seeds of {width} units", ylim=(-4, None))
     shares.title.set_fontsize("medium")
     shares.axhline(100, color="0.7", linewidth=1, linestyle=":", zorder=0)
     shares.legend(fontsize="small", markerscale=1.6)
@@ -76,25 +75,26 @@ def draw_halves(sweeps: Mapping[str, Sweep], width: int) -> Figure:
 
 
 def animate_regression(
-    sweep: Sweep,
-    member: int,
+    study: Study,
+    width: int,
     data: Dataset,
     paths: Paths,
     *,
     num_frames: int = NUM_FRAMES,
     progress: bool | str = False,
 ) -> list[Path]:
-    """One network while it trains: its loss so far, and its fit with the thresholds of its units."""
-    records = shown_records(len(sweep.steps), num_frames)
+    """The median network of a width while it trains: its loss so far, and its fit with the thresholds of its units."""
+    steps, chosen = study.coords["step"], select(study, seed=median_seed(study, width))
+    records = shown_records(len(steps), num_frames)
     curve, ax = plot.new_axes(2, size=4.4)
-    show = loss_so_far(sweep.steps, sweep.loss[member], curve, what="mean squared error")
+    show = loss_so_far(steps, select(chosen, width=width).variables["loss"], curve, what="mean squared error")
 
     def draw(frame: int) -> None:
         record = records[frame]
         show(record)
         ax.clear()
-        _draw_fit(network_of(sweep, member, record), data, ax)
-        ax.set_title(f"after {sweep.steps[record]:,} steps")
+        _draw_fit(networks(chosen, width=width, step=steps[record]), data, ax)
+        ax.set_title(f"after {steps[record]:,} steps")
         ax.legend(loc="upper right", fontsize="small")
 
     figure = ax.figure

@@ -28,8 +28,8 @@ def xor_minima(key: int, quick: bool) -> Claim:
     """P(solved) by width, and the losses in which networks of width 2 end."""
     seeds = 500 if quick else 6000
     rows = []
-    for width, published in _SOLVED.items():
-        solved = train_xor(jax.random.key(key), width, seeds, max_tries=1).is_solved
+    trained = train_xor(tuple(_SOLVED), range(seeds), key=key, max_tries=1).variables["is_solved"]
+    for (width, published), solved in zip(_SOLVED.items(), trained, strict=True):
         rows.append(mean(f"P(solved), width {width}", published, solved, _SOLVED_ERROR))
     loss = _final_losses(key, seeds)
     near = np.abs(loss[:, None] - np.array(list(_MINIMA))) < _NEAR

@@ -1,9 +1,9 @@
 """[edge] ``python -m jaxgeom rings``."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
-import jax
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -14,7 +14,9 @@ from jaxgeom.recipes.limits import MOST_NETWORKS, MOST_STEPS, check_different, c
 from jaxgeom.recipes.output import check_writable, growing_arrays, movie_paths, save_figure, save_report
 from jaxgeom.recipes.regression import experiment as regression
 from jaxgeom.recipes.rings import experiment as rings
-from jaxgeom.recipes.sweep import Sweep, loss_statistics, loss_table, median_member, network_of
+from jaxgeom.recipes.sweep import loss_statistics, loss_table
+from jaxgeom.study.networks import networks
+from jaxgeom.study.result import Study
 
 SUMMARY = "what hidden units do: lines, codes and thresholds, over widths and seeds"
 DESCRIPTION = (
@@ -70,41 +72,40 @@ def run(options: argparse.Namespace) -> list[Path]:
             f"{seeds:,} networks of each width up to {max(widths):,}",
             "take fewer seeds or smaller widths",
         )
-    key = jax.random.key(options.key)
-    data = rings.ring_data(jax.random.fold_in(key, 0))
+    data = rings.ring_data(options.key)
     widest = max(options.regression_widths)
     save_more = growing_arrays(out / "rings.npz")
     save_more({"x": data.x, "y": data.y})
 
-    def of_the_rings() -> Sweep:
+    def of_the_rings() -> Study:
         found = rings.train_rings(
-            key,
             options.widths,
             options.seeds,
+            key=options.key,
             num_epochs=options.epochs,
             progress=False if options.quiet else "rings",
         )
         save_more({f"rings_{name}": value for name, value in _arrays(found).items()})
         return found
 
-    def of_the_sine() -> dict[str, Sweep]:
+    def of_the_sine(what: str) -> Study:
         found = regression.train_regression(
-            jax.random.fold_in(key, 2),
-            options.regression_widths,
+            what,
+            options.regression_widths if what == "as it is" else [widest],
             options.regression_seeds,
+            key=options.key,
             num_epochs=options.regression_epochs,
-            progress=False if options.quiet else "sine",
+            progress=False if options.quiet else f"sine, {what}",
         )
-        save_more(
-            {f"{what.replace(' ', '_')}_{n}": v for what, each in found.items() for n, v in _arrays(each).items()}
-        )
+        save_more({f"{what.replace(' ', '_')}_{name}": value for name, value in _arrays(found).items()})
         return found
 
-    sweep, sweeps = in_threads([of_the_rings, of_the_sine])
-    lived = rings.occupancy(sweep, data)
-    shares = {name: _shares(name, found, widest) for name, found in sweeps.items()}
-    of_rings = loss_statistics(sweep, rings.PUBLISHED_STEP, rings.PUBLISHED_LOSSES)
-    of_sine = loss_statistics(sweeps["as it is"], options.regression_epochs)
+    study, *found = in_threads([of_the_rings, *(partial(of_the_sine, what) for what in regression.EXPERIMENTS)])
+    studies = dict(zip(regression.EXPERIMENTS, found, strict=True))
+    lived = rings.occupancy(study, data)
+    shares = {name: regression.shares_of(name, found, widest) for name, found in studies.items()}
+    of_rings = loss_statistics(study, rings.PUBLISHED_STEP, rings.PUBLISHED_LOSSES)
+    of_sine = loss_statistics(studies["as it is"], options.regression_epochs)
     settings = {
         name: value
         for name, value in vars(options).items()
@@ -112,7 +113,7 @@ def run(options: argparse.Namespace) -> list[Path]:
     }
     statistics = {
         "rings": [row._asdict() for row in of_rings],
-        "regions": {name: column.tolist() for name, column in lived._asdict().items()},
+        "regions": {name: column.ravel().tolist() for name, column in lived._asdict().items()},
         "regression": [row._asdict() for row in of_sine],
         "unexplained_left_right": {name: share.tolist() for name, share in shares.items()},
     }
@@ -120,7 +121,7 @@ def run(options: argparse.Namespace) -> list[Path]:
     print(f"Rings: cross-entropy of {options.seeds} networks of each width after {of_rings[0].step:,} steps")
     print(loss_table(of_rings))
     print("\nRings: regions that the lines make (within ±10,000), and those with points of the data; medians")
-    print(rings.occupancy_table(lived, sweep))
+    print(rings.occupancy_table(lived, study))
     print(f"\nDamped sine: mean squared error of {options.regression_seeds} networks of each width")
     print(loss_table(of_sine))
     print(f"\nDamped sine, {widest} units: variation left unexplained, median over the seeds")
@@ -131,54 +132,42 @@ def run(options: argparse.Namespace) -> list[Path]:
     def save(figure: Figure, name: str) -> list[Path]:
         return save_figure(figure, out / name, options.formats)
 
-    written += save(rings_pictures.draw_sweep(sweep), "rings_losses")
-    written += save(rings_pictures.draw_lines(sweep, data), "rings_lines")
+    written += save(rings_pictures.draw_sweep(study), "rings_losses")
+    written += save(rings_pictures.draw_lines(study, data), "rings_lines")
     shown = SPACE if SPACE in options.widths else max(options.widths)
-    member = median_member(sweep, shown)
-    figure, table = rings_pictures.draw_codes(network_of(sweep, member), data)
+    median = rings_pictures.median_network(study, shown)
+    figure, table = rings_pictures.draw_codes(median, data)
     statistics["codes"] = {
         code: count.tolist() for code, count in zip(table.codes, table.counts, strict=True)
     }  # code -> [disk, ring]
     save_report(out / "rings.json", settings, statistics)
     written += save(figure, "rings_codes")
     if shown == SPACE:
-        written += save(rings_pictures.draw_hidden(network_of(sweep, member), data), "rings_hidden")
+        written += save(rings_pictures.draw_hidden(median, data), "rings_hidden")
     if SPACE <= max(options.widths) <= MOST_UNITS:
-        of_widest = network_of(sweep, median_member(sweep, max(options.widths)))
+        of_widest = rings_pictures.median_network(study, max(options.widths))
         written += save(rings_pictures.draw_triples(of_widest, data), "rings_triples")
-    sine, as_it_is = regression.regression_data(), sweeps["as it is"]
+    sine, as_it_is = regression.regression_data(), studies["as it is"]
     what = "mean squared error"
     written += save(rings_pictures.draw_sweep(as_it_is, {}, options.regression_epochs, what=what), "regression_losses")
     few = sorted(options.regression_widths)
     few = [few[i] for i in sorted({round(p * (len(few) - 1)) for p in (0, 0.12, 0.25, 0.45, 0.7, 1)})]
     written += save(regression_pictures.draw_fits(as_it_is, sine, few), "regression_fits")
-    written += save(regression_pictures.draw_halves(sweeps, widest), "regression_halves")
+    written += save(regression_pictures.draw_halves(studies, widest), "regression_halves")
     frames = {"num_frames": 12} if options.quick else {}
     if movies := movie_paths(out / "rings", options.formats):
         progress = False if options.quiet else "drawing the rings"
-        written += rings_pictures.animate_rings(sweep, member, data, movies, progress=progress, **frames)
+        written += rings_pictures.animate_rings(study, shown, data, movies, progress=progress, **frames)
     if movies := movie_paths(out / "regression", options.formats):
         progress = False if options.quiet else "drawing the regression"
-        of_widest = median_member(as_it_is, widest)
-        written += regression_pictures.animate_regression(
-            as_it_is, of_widest, sine, movies, progress=progress, **frames
-        )
+        written += regression_pictures.animate_regression(as_it_is, widest, sine, movies, progress=progress, **frames)
     return written
 
 
-def _shares(name: str, sweep: Sweep, width: int) -> np.ndarray:
-    data = regression.regression_data(name)
-    members = sweep.width == width
-    params = jax.tree.map(lambda leaf: leaf[members], sweep.params)
-    return regression.unexplained_by_half(regression.outputs_of(params, data.x), data)
-
-
-def _arrays(sweep: Sweep) -> dict[str, np.ndarray]:
-    """What the file of arrays holds of a sweep."""
-    first, last = sorted(sweep.params)
-    arrays = {"width": sweep.width, "seed": sweep.seed, "steps": sweep.steps, "loss": sweep.loss}
-    if sweep.accuracy is not None:
-        arrays["accuracy"] = sweep.accuracy
-    for name, layer in (("first", first), ("last", last)):
-        arrays |= {f"{name}_{part}": value for part, value in sweep.params[layer].items()}
+def _arrays(study: Study) -> dict[str, np.ndarray]:
+    """What the file of arrays holds of a study: its axes, losses and accuracies, and the parameters at the end."""
+    arrays = dict(study.coords) | {n: study.variables[n] for n in ("loss", "accuracy") if n in study.variables}
+    params = networks(study, step=study.coords["step"][-1])
+    for name, layer in zip(("first", "last"), sorted(params), strict=True):
+        arrays |= {f"{name}_{part}": value for part, value in params[layer].items()}
     return arrays

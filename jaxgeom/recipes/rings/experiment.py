@@ -14,16 +14,18 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from jaxgeom._reprs import readable
-from jaxgeom._typing import Params, RandomKey
+from jaxgeom._typing import Params
 from jaxgeom.analysis.embeddings import code_counts, code_numbers, codes, hyperplanes
 from jaxgeom.data.datasets import Dataset, rings
 from jaxgeom.data.losses import binary_cross_entropy, side_is_right
 from jaxgeom.domains import Box, box
 from jaxgeom.networks.layers import Dense, Layers, named_layers
-from jaxgeom.recipes.sweep import Sweep, train_widths
+from jaxgeom.recipes.sweep import train_widths
 from jaxgeom.regions.complex import PlanarComplex
 from jaxgeom.regions.count import count_regions
 from jaxgeom.regions.enumerate import enumerate_regions
+from jaxgeom.study.networks import networks
+from jaxgeom.study.result import Study
 
 RING_WIDTHS = (1, 2, 3, 5)
 RING_NAMES = ("disk", "ring")
@@ -36,15 +38,13 @@ PUBLISHED_LOSSES = {1: 0.525, 2: 0.236, 3: 0.043, 5: 0.006}
 
 @readable
 class Occupancy(NamedTuple):
-    """Regions that the first layer's lines cut, and how many of them hold points; one entry a network."""
+    """Regions that the first layer's lines cut, and how many of them hold points."""
 
-    width: Int[np.ndarray, " networks"]
-    """Units of the first layer."""
-    num_regions: Int[np.ndarray, " networks"]
+    num_regions: Int[np.ndarray, "widths seeds"]
     """Regions within ±10,000, where all lines have crossed that are not nearly parallel; exact."""
-    num_occupied: Int[np.ndarray, " networks"]
+    num_occupied: Int[np.ndarray, "widths seeds"]
     """Regions with points of the data."""
-    num_mixed: Int[np.ndarray, " networks"]
+    num_mixed: Int[np.ndarray, "widths seeds"]
     """Regions with points of both classes."""
 
 
@@ -60,26 +60,26 @@ class RegionTable(NamedTuple):
     """Points of each class."""
 
 
-def ring_data(key: RandomKey) -> Dataset:
-    """A disk and a ring around it, 1,000 points each."""
-    return rings(key)
+def ring_data(key: int = 0) -> Dataset:
+    """A disk and a ring around it, 1,000 points each, by the seed of the study."""
+    return rings(jax.random.fold_in(jax.random.key(key), 0))
 
 
 def train_rings(
-    key: RandomKey,
     widths: Sequence[int] = RING_WIDTHS,
     num_seeds: int = 100,
     *,
+    key: int = 0,
     num_epochs: int = 10_000,
     activation: str = "sigmoid",
     progress: bool | str = False,
-) -> Sweep:
-    """Train networks of several widths on the rings, many seeds of each.
+) -> Study:
+    """Networks of several widths trained on the rings, many seeds of each.
 
     Args:
-        key: decides the data, :func:`ring_data` of ``jax.random.fold_in(key, 0)``, and the networks.
         widths: hidden units.
         num_seeds: networks of each width.
+        key: decides the data, those of :func:`ring_data`, and the networks.
         num_epochs: full-batch steps.
         activation: of the hidden units, by name.
         progress: show a progress bar; a string is its title.
@@ -88,12 +88,12 @@ def train_rings(
         ValueError: for no widths, repeated widths, or numbers below one.
     """
     return train_widths(
-        jax.random.fold_in(key, 1),
-        ring_data(jax.random.fold_in(key, 0)),
+        ring_data(key),
         widths,
         num_seeds,
+        key=key,
         loss=binary_cross_entropy,
-        accuracy=side_is_right,
+        is_right=side_is_right,
         learning_rate=1e-3,
         num_epochs=num_epochs,
         activation=activation,
@@ -110,22 +110,24 @@ def first_layer(params: Params) -> Layers:
     return Dense(kernel, bias), Dense(ones, np.zeros((*bias.shape[:-1], 1), kernel.dtype))
 
 
-def occupancy(sweep: Sweep, data: Dataset) -> Occupancy:
-    """Count the regions of every network, and those in which points of one or of both classes live.
+def occupancy(study: Study, data: Dataset) -> Occupancy:
+    """Numbers of the regions of every network, and of those in which points of one or of both classes live.
 
     Args:
-        sweep: networks with two inputs and at most 16 hidden units.
+        study: networks with two inputs and at most 16 hidden units.
         data: points and labels 0 and 1.
     """
-    num_units = int(sweep.width.max())
+    params = networks(study, step=study.coords["step"][-1])
+    num_units, leading = int(study.coords["width"].max()), study.is_finished.shape
+    params = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), params)
 
     def of_one(params: Params) -> Int[Array, "codes classes"]:
         return code_counts(codes(hyperplanes(params), data.x).number, data.y, num_units, 2)
 
-    counts = np.asarray(jax.jit(jax.vmap(of_one))(sweep.params))
-    regions = count_regions(first_layer(sweep.params), box(-FAR, FAR))
-    is_occupied, is_mixed = (counts > 0).any(axis=2), (counts > 0).all(axis=2)
-    return Occupancy(sweep.width, regions.count, is_occupied.sum(axis=1), is_mixed.sum(axis=1))
+    counts = np.asarray(jax.jit(jax.vmap(of_one))(params))
+    regions = count_regions(first_layer(params), box(-FAR, FAR)).count
+    columns = (regions, (counts > 0).any(axis=2).sum(axis=1), (counts > 0).all(axis=2).sum(axis=1))
+    return Occupancy(*(column.reshape(leading) for column in columns))
 
 
 def region_table(params: Params, data: Dataset, domain: Box) -> RegionTable:
@@ -141,14 +143,11 @@ def region_table(params: Params, data: Dataset, domain: Box) -> RegionTable:
     return RegionTable(complex_, names, np.array(counts).reshape(-1, 2))
 
 
-def occupancy_table(found: Occupancy, sweep: Sweep) -> str:
+def occupancy_table(found: Occupancy, study: Study) -> str:
     """A table in plain text: medians over the networks of each width, and how many of them separate the classes."""
     lines = [f"{'width':>6} {'regions':>8} {'occupied':>10} {'by both':>8} {'all points right':>17}"]
-    for width in dict.fromkeys(found.width.tolist()):
-        member = found.width == width
-        regions, lived, mixed = (
-            np.median(column[member]) for column in (found.num_regions, found.num_occupied, found.num_mixed)
-        )
-        right = "–" if sweep.accuracy is None else f"{100 * np.mean(sweep.accuracy[member, -1] == 1):.0f} %"
+    for row, width in enumerate(study.coords["width"].tolist()):
+        regions, lived, mixed = (np.median(column[row]) for column in found)
+        right = f"{100 * np.mean(study.variables['accuracy'][row, :, -1] == 1):.0f} %"
         lines.append(f"{width:>6} {regions:>8.0f} {lived:>10.0f} {mixed:>8.0f} {right:>17}")
     return "\n".join(lines)

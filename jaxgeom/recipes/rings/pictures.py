@@ -21,7 +21,9 @@ from jaxgeom.domains import box
 from jaxgeom.networks.models import hidden_states
 from jaxgeom.plot.animate import Paths
 from jaxgeom.recipes.rings.experiment import PUBLISHED_LOSSES, PUBLISHED_STEP, RING_NAMES, RegionTable, region_table
-from jaxgeom.recipes.sweep import Sweep, median_member, network_of
+from jaxgeom.recipes.sweep import loss_after, median_seed
+from jaxgeom.study.networks import networks
+from jaxgeom.study.result import Study, select
 
 FEW_WIDTHS = 5
 """Lines of a legend of one column."""
@@ -33,36 +35,36 @@ NUM_FRAMES = 60
 
 
 def draw_sweep(
-    sweep: Sweep, published: Mapping[int, float] = PUBLISHED_LOSSES, step: int = PUBLISHED_STEP, *, what: str = "loss"
+    study: Study, published: Mapping[int, float] = PUBLISHED_LOSSES, step: int = PUBLISHED_STEP, *, what: str = "loss"
 ) -> Figure:
     """Learning curves of every width, median and band over the seeds, and the losses after a step, one dot a network.
 
     Args:
-        sweep: networks of several widths.
+        study: networks of several widths.
         published: losses reported elsewhere, by width.
         step: that they were reported after.
         what: name of the loss.
     """
     curves, dots = plot.new_axes(2, size=4.8)
-    widths = list(dict.fromkeys(sweep.width.tolist()))
-    after = sweep.loss_after(step)
+    widths, last = study.coords["width"].tolist(), int(study.coords["step"][-1])
+    num = len(study.coords["seed"])
     shades = _shades(len(widths))
-    for place, (width, color) in enumerate(zip(widths, shades, strict=True)):
-        member = sweep.width == width
-        plot.plot_curves(sweep.steps, sweep.loss[member], ax=curves, color=color, label=f"{width}")
-        golden = (np.arange(member.sum()) * 0.618 % 1 - 0.5) * 0.6
-        dots.plot(place + golden, after[member], ".", color=color, alpha=0.6, markersize=5, markeredgewidth=0)
-        dots.plot([place - 0.36, place + 0.36], [np.median(after[member])] * 2, color="black", linewidth=1.6)
-    known = {width: loss for width, loss in published.items() if width in widths and step <= sweep.steps[-1]}
+    golden = (np.arange(num) * 0.618 % 1 - 0.5) * 0.6
+    for place, (loss, after, color) in enumerate(
+        zip(study.variables["loss"], loss_after(study, step), shades, strict=True)
+    ):
+        plot.plot_curves(study.coords["step"], loss, ax=curves, color=color, label=f"{widths[place]}")
+        dots.plot(place + golden, after, ".", color=color, alpha=0.6, markersize=5, markeredgewidth=0)
+        dots.plot([place - 0.36, place + 0.36], [np.median(after)] * 2, color="black", linewidth=1.6)
+    known = {width: loss for width, loss in published.items() if width in widths and step <= last}
     cross: dict[str, Any] = {"color": "black", "markersize": 7, "markeredgewidth": 1.8, "zorder": 4}
     if known:
         curves.plot([step] * len(known), list(known.values()), "x", **cross)
         dots.plot([widths.index(width) for width in known], list(known.values()), "x", **cross)
-    num = int((sweep.width == widths[0]).sum())
     curves.set(yscale="log", ylabel=f"{what}, median and 10–90 % of {num} seeds")
     num_columns = 2 if len(widths) > FEW_WIDTHS else 1
     curves.legend(title="hidden units", fontsize="small", title_fontsize="small", ncols=num_columns)
-    shown = min(step, int(sweep.steps[-1]))
+    shown = min(step, last)
     dots.set(yscale="log", xlabel="hidden units", ylabel=f"{what} after {shown:,} steps")
     low, high = zip(curves.get_ylim(), dots.get_ylim(), strict=True)
     for ax in (curves, dots):
@@ -77,21 +79,26 @@ def draw_sweep(
     return curves.figure
 
 
-def draw_lines(sweep: Sweep, data: Dataset) -> Figure:
+def draw_lines(study: Study, data: Dataset) -> Figure:
     """The lines of the median network of every width, over the data."""
-    widths = list(dict.fromkeys(sweep.width.tolist()))
+    widths = study.coords["width"].tolist()
     axes = plot.new_axes(len(widths), size=3.6, num_columns=min(4, len(widths)))
     for width, ax in zip(widths, axes, strict=True):
-        member = median_member(sweep, width)
+        chosen = select(study, width=width, seed=median_seed(study, width))
         _draw_data(data, ax)
         plot.plot_hyperplanes(
-            _planes(network_of(sweep, member)), limits=LIMITS, colors=LINE_COLORS, ax=ax, linewidths=2.2
+            _planes(median_network(study, width)), limits=LIMITS, colors=LINE_COLORS, ax=ax, linewidths=2.2
         )
-        ax.set_title(f"{width} hidden unit{'s' * (width > 1)}: loss {sweep.loss[member, -1]:.3f}")
+        ax.set_title(f"{width} hidden unit{'s' * (width > 1)}: loss {chosen.variables['loss'][-1]:.3f}")
     figure = axes[0].figure
     assert isinstance(figure, Figure)
     figure.draw_without_rendering()  # where axes keep their aspect, the layout needs a second pass
     return figure
+
+
+def median_network(study: Study, width: int) -> Params:
+    """The trained network of a width with the median loss."""
+    return networks(study, width=width, seed=median_seed(study, width), step=study.coords["step"][-1])
 
 
 def draw_codes(params: Params, data: Dataset) -> tuple[Figure, RegionTable]:
@@ -145,27 +152,29 @@ def draw_triples(params: Params, data: Dataset) -> Figure:
 
 
 def animate_rings(
-    sweep: Sweep,
-    member: int,
+    study: Study,
+    width: int,
     data: Dataset,
     paths: Paths,
     *,
     num_frames: int = NUM_FRAMES,
     progress: bool | str = False,
 ) -> list[Path]:
-    """One network while it trains: its loss so far, the lines over the data, and, for three units, the hidden space."""
-    records = shown_records(len(sweep.steps), num_frames)
-    networks = [network_of(sweep, member, record) for record in records]
-    is_cube = int(sweep.width[member]) == SPACE
+    """The median network of a width while it trains: its loss so far, the lines over the data, and, for three units,
+    the hidden space."""
+    records = shown_records(len(study.coords["step"]), num_frames)
+    chosen = select(study, seed=median_seed(study, width))
+    is_cube = width == SPACE
     axes = plot.new_axes(2 + is_cube, dim=[2, 2, 3][: 2 + is_cube], size=4.0)
     curve, plane, *cubes = axes
-    steps, loss = sweep.steps, sweep.loss[member]
+    steps, loss = study.coords["step"], select(chosen, width=width).variables["loss"]
     show = loss_so_far(steps, loss, curve)
     _draw_data(data, plane)
     drawn: list[Any] = []
 
     def draw(frame: int) -> None:
-        record, params = records[frame], networks[frame]
+        record = records[frame]
+        params = networks(chosen, width=width, step=steps[record])
         show(record)
         while drawn:
             drawn.pop().remove()

@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from jaxgeom._typing import SPACE
@@ -17,7 +16,8 @@ from jaxgeom.recipes.limits import MOST_NETWORKS, MOST_UNITS, check_different, c
 from jaxgeom.recipes.output import check_writable, movie_paths, save_arrays, save_figure, save_report
 from jaxgeom.recipes.xor import experiment as xor
 from jaxgeom.recipes.xor import networks as xor_networks
-from jaxgeom.training.population import Solved
+from jaxgeom.study.networks import networks
+from jaxgeom.study.result import Study, merge, select
 
 WIDEST_QUICK = 20
 """Hidden units of the widest networks that ``--quick`` trains."""
@@ -74,28 +74,23 @@ def run(options: argparse.Namespace) -> list[Path]:
     check_memory(3 * options.grid**2, f"a grid of {options.grid:,}² points", "take a coarser --grid")
     draw = partial(_of_the_task, options)
     with in_background((lambda: []) if options.table_only else draw) as drawn:
-        parts: list[xor.XorStudy] = []
-        trained: dict[int, Solved] = {}
+        parts: list[Study] = []
         for width in widths:
-            title = False if options.quiet else f"width {width}, training"
-            key = jax.random.key(options.key)
-            trained[width] = xor.train_xor(key, width, seeds, max_tries=options.max_tries, progress=title)
             part = xor.xor_study(
                 [width],
                 seeds,
                 key=options.key,
                 num_grid=options.grid,
-                trained=trained,
-                progress=not options.quiet,
+                max_tries=options.max_tries,
+                progress=False if options.quiet else f"width {width}",
             )
             parts.append(part)
-            study = xor.XorStudy(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+            study = merge(*parts, along="width")
             xor.save_xor_numbers(study, options.out, settings)
         pictures = drawn()
     written = xor.save_xor_study(study, options.out, settings) + pictures
     print(xor.xor_table(study))
-    result: list[Path] = written if options.table_only else written + _networks(options, trained, settings)
-    return result
+    return written if options.table_only else written + _networks(options, study, settings)
 
 
 def _save(options: argparse.Namespace, name: str, figure: Any) -> list[Path]:
@@ -103,28 +98,32 @@ def _save(options: argparse.Namespace, name: str, figure: Any) -> list[Path]:
 
 
 def _of_the_task(options: argparse.Namespace) -> list[Path]:
-    """Pictures that take no training."""
+    """Pictures, and the page, that take none of the networks that are trained for the study."""
     from jaxgeom.recipes.xor import pictures
+    from jaxgeom.recipes.xor.page import save_page
 
-    return _save(options, "data", pictures.data_figure()) + _save(options, "by_hand", pictures.by_hand_figure())
+    written = _save(options, "data", pictures.data_figure()) + _save(options, "by_hand", pictures.by_hand_figure())
+    widths = [width for width in options.widths if width <= WIDEST_QUICK or not options.quick] or options.widths
+    page = Path(options.out) / "xor_training.html"
+    return written + save_page(page, widths, options.seeds, jax.random.key(options.key), options.formats)
 
 
-def _networks(options: argparse.Namespace, trained: dict[int, Solved], settings: dict[str, Any]) -> list[Path]:
+def _networks(options: argparse.Namespace, study: Study, settings: dict[str, Any]) -> list[Path]:
     """Single networks and pairs of them."""
     from jaxgeom.recipes.xor import pictures
 
-    out, widths = Path(options.out), list(trained)
-    with in_background(partial(_single_networks, options, trained)) as drawn:
+    out, widths = Path(options.out), study.coords["width"].tolist()
+    with in_background(partial(_single_networks, options, study)) as drawn:
         scores = xor_networks.xor_pair_scores(
-            trained, num_pairs=options.pairs, num_grid=options.grid, progress=not options.quiet
+            study, num_pairs=options.pairs, num_grid=options.grid, progress=not options.quiet
         )
-        written, networks, first = drawn()
+        written, facts, first = drawn()
     if scores:
         written.append(save_arrays(out / "xor_pairs.npz", _columns(scores)))
         written += _save(options, "pairs", pictures.pairs_figure(scores))
-        networks["pairs"] = [_statistics(each) for each in scores]
+        facts["pairs"] = [_statistics(each) for each in scores]
         print("\nAffine maps of one network fitted to those of another, R² over the grid (median, range):")
-        for row in networks["pairs"]:
+        for row in facts["pairs"]:
             print(f"{row['widths'][0]:>6} → {row['widths'][1]:<4} {row['num_pairs']:>4} pairs   {_in_words(row)}")
     else:
         print("\nToo few networks solved XOR to compare two of them: no pictures of pairs.")
@@ -133,14 +132,14 @@ def _networks(options: argparse.Namespace, trained: dict[int, Solved], settings:
         chosen.pop("dissimilar", None)
     for name, (each, number) in chosen.items():
         layers = [
-            pictures.member(layers_of(trained[w].params), seed)
+            layers_of(networks(study, width=w, seed=seed, step=xor.NUM_STEPS))
             for w, seed in zip(each.widths, each.members[number].tolist(), strict=True)
         ]
         pair = xor_networks.xor_pair(*layers, num_grid=options.grid)
         titles = (f"2-{each.widths[0]}-1", f"2-{each.widths[1]}-1")
         for what, figure in pictures.pair_figures(pair, titles).items():
             written += _save(options, f"{name}_{what}", figure)
-        networks[name] = {
+        facts[name] = {
             "widths": each.widths,
             "seeds": each.members[number],
             "r_squared": pair.r_squared,
@@ -148,27 +147,22 @@ def _networks(options: argparse.Namespace, trained: dict[int, Solved], settings:
             "formulas_from_0_to_1": [latex_formula(one, unit_box=box()) for one in layers],
         }
     width = widths[0]
-    networks["trained"] = {"width": width, "formula": latex_formula(first)}
+    facts["trained"] = {"width": width, "formula": latex_formula(first)}
     if width <= SPACE:
         print(f"\nThe first of width {width}:  {pictures.in_text(first)}")
-    written.append(save_report(out / "xor_networks.json", settings | {"num_pairs": options.pairs}, networks))
+    written.append(save_report(out / "xor_networks.json", settings | {"num_pairs": options.pairs}, facts))
     return written
 
 
-def _single_networks(
-    options: argparse.Namespace, trained: dict[int, Solved]
-) -> tuple[list[Path], dict[str, Any], Layers]:
+def _single_networks(options: argparse.Namespace, study: Study) -> tuple[list[Path], dict[str, Any], Layers]:
     """A training step by step, and the regions of one network; what was written, facts, and the network trained."""
     from jaxgeom.plot.animate import save_animation
     from jaxgeom.recipes.xor import pictures
 
-    key = jax.random.key(options.key)
-    width, seed = _shown(trained, next(iter(trained)))
-    training = xor_networks.xor_training(
-        key, width, seed, int(trained[width].tries[seed]) - 1, every=10 if options.quick else 2
-    )
+    width = int(study.coords["width"][0])
+    training = xor_networks.xor_training(study, width, _shown(study, width), every=10 if options.quick else 2)
     written = _save(options, "training", pictures.training_figure(training, width))
-    if paths := movie_paths(Path(options.out) / "xor_training", options.formats):
+    if paths := movie_paths(Path(options.out) / "xor_training", options.formats, has_page=True):
         figure, draw, num = pictures.training_movie(training, width)
         written += save_animation(
             figure,
@@ -180,20 +174,21 @@ def _single_networks(
             progress=not options.quiet and "training",
         )
         pictures.close(figure)
-    shown, seed = _shown(trained, max([w for w in trained if w <= WIDEST_DRAWN], default=width))
-    layers = pictures.member(layers_of(trained[shown].params), seed)
+    shown = max([w for w in study.coords["width"].tolist() if w <= WIDEST_DRAWN], default=width)
+    seed = _shown(study, shown)
+    layers = layers_of(networks(study, width=shown, seed=seed, step=xor.NUM_STEPS))
     title = f"2-{shown}-1"
     written += _save(options, "units", pictures.units_figure(layers, title=f"The hidden units of a network {title}"))
     written += _save(options, "regions", pictures.regions_figure(layers, title=title))
-    figure, facts = pictures.grid_view_figure(layers, num_grid=min(options.grid, _GRID_SHOWN), title=title)
+    figure, seen = pictures.grid_view_figure(layers, num_grid=min(options.grid, _GRID_SHOWN), title=title)
     written += _save(options, "grid", figure)
-    networks = {"shown": {"width": shown, "seed": seed, "num_grid": min(options.grid, _GRID_SHOWN)} | facts}
-    return written, networks, pictures.member(layers_of(training.params), None)
+    facts = {"shown": {"width": shown, "seed": seed, "num_grid": min(options.grid, _GRID_SHOWN)} | seen}
+    return written, facts, layers_of(networks(training, step=xor.NUM_STEPS))
 
 
-def _shown(trained: dict[int, Solved], width: int) -> tuple[int, int]:
-    """The width and number of the first network that solves XOR, or of the first one of all if none does."""
-    return width, int(np.argmax(trained[width].is_solved))
+def _shown(study: Study, width: int) -> int:
+    """The number of the first network of a width that solves XOR, or of the first one of all if none does."""
+    return int(np.argmax(select(study, width=width).variables["is_solved"]))
 
 
 def _columns(scores: list[xor_networks.PairScores]) -> dict[str, np.ndarray]:

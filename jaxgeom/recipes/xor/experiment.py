@@ -6,60 +6,33 @@ full-batch steps of SGD with learning rate 0.1, drawn anew until all four points
 tolerance 1e-3, which is the customary procedure, and exactly, after training and before it.
 """
 
-import operator
 import os
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Bool, Int
+from jaxtyping import Real
 
 from jaxgeom._reprs import readable
-from jaxgeom._typing import RandomKey
 from jaxgeom.data.datasets import parity
 from jaxgeom.data.losses import side_is_right, squared_error
 from jaxgeom.domains import box, grid_points
-from jaxgeom.host.given import check_positive
-from jaxgeom.networks.layers import layers_of
-from jaxgeom.networks.models import mlp
-from jaxgeom.recipes.output import check_writable, save_arrays, save_figure, save_report
+from jaxgeom.host.files import whole_file
+from jaxgeom.recipes.output import check_writable, save_figure, save_report
 from jaxgeom.regions.cells import NOT_COUNTED
-from jaxgeom.regions.count import count_regions
-from jaxgeom.regions.grid.count import count_grid_regions
+from jaxgeom.study.measurements import Measurement, all_right, exact_regions, grid_regions
+from jaxgeom.study.networks import parameters
+from jaxgeom.study.result import Study, save
+from jaxgeom.study.run import run_study
 from jaxgeom.theory import mean_count_one_layer
-from jaxgeom.training.fit import fit
-from jaxgeom.training.population import Solved, Trial, fit_until_solved
 
 LEARNING_RATE = 0.1
 NUM_STEPS = 100
 
 ANECDOTES = {2: (3, 3), 20: (55, 54), 100: (1079, 1399)}
 """The grid counts that the notebook behind this study reports, for two networks of each width."""
-
-
-@readable
-class XorStudy(NamedTuple):
-    """One row a network; widths one after the other, seeds counting up within each."""
-
-    width: Int[np.ndarray, " networks"]
-    """Hidden units."""
-    seed: Int[np.ndarray, " networks"]
-    """Number of the network within its width; its random key follows from it, the width and the study's key."""
-    solved: Bool[np.ndarray, " networks"]
-    """Whether the last try has all four points right."""
-    tries: Int[np.ndarray, " networks"]
-    """Initialisations used."""
-    grid_count: Int[np.ndarray, " networks"]
-    """Distinct affine maps on the grid after training; -1 if training diverged."""
-    exact_count: Int[np.ndarray, " networks"]
-    """Regions in (-1, 1)² after training, exact; -1 if training diverged."""
-    exact_count_init: Int[np.ndarray, " networks"]
-    """Regions of the same network before training, exact."""
 
 
 @readable
@@ -87,140 +60,117 @@ class XorStatistics(NamedTuple):
 
 
 def train_xor(
-    key: RandomKey, width: int, num_seeds: int, *, max_tries: int = 100, progress: bool | str = False
-) -> Solved:
-    """Networks 2-width-1 trained on XOR until they solve it.
+    width: int | Sequence[int],
+    seeds: Sequence[int],
+    *,
+    measure: Mapping[str, Measurement] | None = None,
+    at_steps: Sequence[int] = (0, NUM_STEPS),
+    key: int = 0,
+    max_tries: int = 100,
+    progress: bool | str = False,
+) -> Study:
+    """Networks 2-width-1 trained on XOR until they solve it, by :func:`jaxgeom.run_study`.
 
     Args:
-        key: random key; network i of a width has a key of its own, whatever the number of networks.
-        width: hidden units.
-        num_seeds: networks.
+        width: hidden units; a single number makes no axis.
+        seeds: numbers of the networks, each of which has a random key of its own.
+        measure: measurements besides the parameters.
+        at_steps: steps of gradient descent, of 100, after which to measure.
+        key: seed of the study.
         max_tries: networks not solved by so many initialisations are left unsolved.
         progress: show a progress bar; a string is its title.
 
     Returns:
-        The trained population, with ``params`` as :func:`jaxgeom.mlp` makes them.
+        A study with the axes width and seed and the variables ``is_solved``, ``tries`` and those of ``params``, of
+        which :func:`jaxgeom.study.networks` makes networks.
 
     Raises:
-        ValueError: for sizes below one.
+        ValueError: for what :func:`jaxgeom.run_study` refuses, such as no widths or repeated ones.
     """
-    for name, value in (("width", width), ("num_seeds", num_seeds)):
-        check_positive(name, value)
-    keys = jax.vmap(lambda seed: jax.random.fold_in(jax.random.fold_in(key, width), seed))(np.arange(num_seeds))
-    return fit_until_solved(keys, _trial(width), max_tries=max_tries, progress=progress)
-
-
-@lru_cache(maxsize=32)
-def _trial(width: int) -> Callable[[RandomKey], Trial]:
-    """One try of one network; the same function for the same width, so that it is compiled once."""
-    model = mlp((2, width, 1))
-    data = parity(2)
-    optimizer = optax.sgd(LEARNING_RATE)
-
-    def trial(key: RandomKey) -> Trial:
-        result = fit(key, model, optimizer, squared_error, data, num_epochs=NUM_STEPS, record=None)
-        is_right = side_is_right(model.apply(result.params, data.x), data.y)
-        return Trial(result.params, result.initial_params, jnp.all(is_right) & ~result.diverged, result.diverged)
-
-    return trial
+    return run_study(
+        {"width": width, "seed": seeds},
+        {**(measure or {}), "params": parameters()},
+        data=parity(2),
+        optimizer=optax.sgd(LEARNING_RATE),
+        loss=squared_error,
+        num_epochs=NUM_STEPS,
+        at_steps=at_steps,
+        key=key,
+        until=all_right(is_right=side_is_right),
+        max_tries=max_tries,
+        progress=progress,
+    )
 
 
 def xor_study(
     widths: Sequence[int] = (2, 20, 100),
     num_seeds: int = 1000,
     *,
-    key: RandomKey | int | np.integer = 0,
+    key: int = 0,
     num_grid: int = 101,
     max_tries: int = 100,
-    trained: Mapping[int, Solved] | None = None,
-    progress: bool = False,
-) -> XorStudy:
+    progress: bool | str = False,
+) -> Study:
     """Networks of several widths trained on XOR, their linear regions counted on a grid and exactly.
 
     Args:
         widths: numbers of hidden units.
         num_seeds: networks of each width.
-        key: random key of the study, or a seed for one.
+        key: seed of the study.
         num_grid: grid points along each axis.
         max_tries: initialisations a network may use.
-        trained: the networks of each width, if :func:`train_xor` has given them already for this key.
-        progress: show progress bars.
+        progress: show a progress bar; a string is its title.
+
+    Returns:
+        That of :func:`train_xor` with two more variables: "maps", the distinct affine maps on the grid after training,
+        and "regions", exact numbers on [-1, 1]² before and after it; NaN if training diverged.
 
     Raises:
         ValueError: for no widths, repeated widths, or sizes that are too small.
     """
-    widths = [operator.index(width) for width in widths]
-    if not widths or len(set(widths)) < len(widths):
-        raise ValueError(f"widths must be different positive integers, but {widths} was given.")
-    if num_seeds < 1 or min(widths) < 1:
-        raise ValueError(f"widths and num_seeds must be positive, but {widths} and {num_seeds} were given.")
-    key = jax.random.key(int(key)) if isinstance(key, int | np.integer) else key
     domain = box(-1, 1)
-    points = grid_points(domain, num_grid, with_corners=True)
-    parts = []
-    for width in widths:
-
-        def bar(what: str, width: int = width) -> bool | str:
-            return f"width {width}, {what}" if progress else False
-
-        if trained is None:
-            solved = train_xor(key, width, num_seeds, max_tries=max_tries, progress=bar("training"))
-        else:
-            solved = trained[width]
-        layers = layers_of(solved.params)
-        on_grid = count_grid_regions(layers, points, progress=bar("counting on the grid"))
-        exact = count_regions(layers, domain, progress=bar("counting exactly"))
-        before = count_regions(layers_of(solved.initial_params), domain, progress=bar("counting before training"))
-        parts.append(
-            XorStudy(
-                np.full(num_seeds, width),
-                np.arange(num_seeds),
-                solved.is_solved,
-                solved.tries,
-                on_grid.num_maps,
-                exact.count,
-                before.count,
-            )
-        )
-    return XorStudy(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    on_grid = grid_regions(grid_points(domain, num_grid, with_corners=True))
+    return train_xor(
+        tuple(widths),
+        range(num_seeds),
+        measure={"maps": on_grid._replace(steps=(NUM_STEPS,)), "regions": exact_regions(domain)},
+        key=key,
+        max_tries=max_tries,
+        progress=progress,
+    )
 
 
-def xor_statistics(study: XorStudy) -> list[XorStatistics]:
+def xor_statistics(study: Study) -> list[XorStatistics]:
     """Means, deviations and ranges of a study's counts, width by width."""
 
-    def moments(counts: Int[np.ndarray, " networks"]) -> dict[str, float]:
+    def moments(counts: Real[np.ndarray, " networks"]) -> dict[str, float]:
         if len(counts) == 0:
             return dict.fromkeys(("mean", "sd", "min", "max"), float("nan"))
-        spread = float(np.std(counts, ddof=1)) if len(counts) > 1 else 0.0
-        return {
-            "mean": float(counts.mean()),
-            "sd": spread,
-            "min": int(counts.min()),
-            "max": int(counts.max()),
-        }
+        deviation = float(np.std(counts, ddof=1)) if len(counts) > 1 else 0.0
+        return {"mean": float(counts.mean()), "sd": deviation, "min": int(counts.min()), "max": int(counts.max())}
 
     rows = []
-    for width in dict.fromkeys(study.width.tolist()):
-        member = study.width == width
-        solved = member & study.solved
-        rate = float(np.mean((study.tries == 1)[member] & study.solved[member]))
+    for place, width in enumerate(study.coords["width"].tolist()):
+        is_solved, tries = study.variables["is_solved"][place], study.variables["tries"][place]
+        maps, regions = study.variables["maps"][place, :, -1], study.variables["regions"][place]
+        rate, num = float(np.mean((tries == 1) & is_solved)), len(tries)
         rows.append(
             XorStatistics(
                 width=width,
-                num_networks=int(member.sum()),
-                num_solved=int(solved.sum()),
+                num_networks=num,
+                num_solved=int(is_solved.sum()),
                 p_solved=rate,
-                p_solved_error=float(np.sqrt(rate * (1 - rate) / member.sum())),
-                grid_count=moments(study.grid_count[solved]),
-                exact_count=moments(study.exact_count[solved]),
-                exact_count_init=moments(study.exact_count_init[member]),
+                p_solved_error=float(np.sqrt(rate * (1 - rate) / num)),
+                grid_count=moments(maps[is_solved]),
+                exact_count=moments(regions[is_solved, -1]),
+                exact_count_init=moments(regions[:, 0]),
                 theory_init=mean_count_one_layer(width),
             )
         )
     return rows
 
 
-def xor_table(study: XorStudy) -> str:
+def xor_table(study: Study) -> str:
     """The study as a table in plain text: the probability to solve XOR, and both counts of the solved networks."""
 
     def cells(counts: dict[str, float]) -> str:
@@ -239,7 +189,7 @@ def xor_table(study: XorStudy) -> str:
     return "\n".join(lines)
 
 
-def save_xor_study(study: XorStudy, directory: str | os.PathLike[str], settings: dict[str, Any]) -> list[Path]:
+def save_xor_study(study: Study, directory: str | os.PathLike[str], settings: dict[str, Any]) -> list[Path]:
     """Write ``xor.json``, ``xor.npz`` and ``xor.png``, the numbers first.
 
     Args:
@@ -257,12 +207,16 @@ def save_xor_study(study: XorStudy, directory: str | os.PathLike[str], settings:
 
     written = save_xor_numbers(study, directory, settings)
     grid = f"{settings['num_grid']} × {settings['num_grid']}"
-    figure = plot.new_figure(num_columns=len(set(study.width.tolist())))
+    figure = plot.new_figure(num_columns=len(study.coords["width"]))
+    counts = {
+        f"distinct maps on the {grid} grid": study.variables["maps"],
+        "regions, exact": study.variables["regions"],
+    }
     plot.region_counts(
-        study.width,
+        np.repeat(study.coords["width"], len(study.coords["seed"])),
         {
-            f"distinct maps on the {grid} grid": np.where(study.solved, study.grid_count, NOT_COUNTED),
-            "regions, exact": np.where(study.solved, study.exact_count, NOT_COUNTED),
+            name: np.where(study.variables["is_solved"], count[..., -1], NOT_COUNTED).astype(int).ravel()
+            for name, count in counts.items()
         },
         anecdotes=ANECDOTES,
         theory=mean_count_one_layer,
@@ -271,8 +225,10 @@ def save_xor_study(study: XorStudy, directory: str | os.PathLike[str], settings:
     return [*written, *save_figure(figure, Path(directory) / "xor", ("png",))]
 
 
-def save_xor_numbers(study: XorStudy, directory: str | os.PathLike[str], settings: dict[str, Any]) -> list[Path]:
+def save_xor_numbers(study: Study, directory: str | os.PathLike[str], settings: dict[str, Any]) -> list[Path]:
     """The same without the picture: what is saved after each width, so that nothing finished is lost."""
     path = check_writable(directory)
-    arrays = save_arrays(path / "xor.npz", study._asdict())
-    return [save_report(path / "xor.json", settings, [row._asdict() for row in xor_statistics(study)]), arrays]
+    with whole_file(path / "xor.npz") as temporary:
+        save(study, temporary)
+    report = save_report(path / "xor.json", settings, [row._asdict() for row in xor_statistics(study)])
+    return [report, path / "xor.npz"]

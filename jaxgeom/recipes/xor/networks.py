@@ -10,22 +10,19 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxgeom._reprs import readable
-from jaxgeom._typing import RandomKey
 from jaxgeom.analysis.comparison import affine_triples, fit_affine, predict_affine, r_squared
-from jaxgeom.data.datasets import parity
-from jaxgeom.data.losses import side_is_right, squared_error
+from jaxgeom.data.losses import side_is_right
 from jaxgeom.domains import box, corners, grid_points
 from jaxgeom.host.chunks import map_chunks
 from jaxgeom.networks.layers import Dense, Layers, layers_of, slope_of
-from jaxgeom.networks.models import mlp
-from jaxgeom.recipes.xor.experiment import LEARNING_RATE, NUM_STEPS
+from jaxgeom.recipes.xor.experiment import NUM_STEPS, train_xor
 from jaxgeom.regions.grid.batches import in_float64
-from jaxgeom.training.fit import Fit, fit
-from jaxgeom.training.population import Solved
+from jaxgeom.study.measurements import accuracy_on, loss_on
+from jaxgeom.study.networks import networks
+from jaxgeom.study.result import Study, select
 
 SNAPSHOT_EVERY = 10
 DATA = corners(box())
@@ -71,33 +68,24 @@ def xor_by_hand() -> Layers:
     )
 
 
-def xor_training(key: RandomKey, width: int, seed: int, try_number: int, *, every: int = SNAPSHOT_EVERY) -> Fit:
-    """One network of :func:`jaxgeom.train_xor` trained once more, with its loss at every step and snapshots.
+def xor_training(study: Study, width: int, seed: int, *, every: int = SNAPSHOT_EVERY) -> Study:
+    """One network of :func:`jaxgeom.xor_study` trained once more, with its parameters, loss and accuracy on the way.
 
     Args:
-        key: the random key that :func:`jaxgeom.train_xor` was given.
+        study: networks that learned XOR.
         width: hidden units.
         seed: number of the network.
-        try_number: which of its tries, from 0; ``tries - 1`` is the one that solved XOR.
-        every: steps between snapshots.
+        every: steps between measurements.
     """
-    own_key = jax.random.fold_in(jax.random.fold_in(key, width), seed)
-
-    @jax.jit
-    def run(key: RandomKey) -> Fit:
-        return fit(
-            key,
-            mlp((2, width, 1)),
-            optax.sgd(LEARNING_RATE),
-            squared_error,
-            parity(2),
-            num_epochs=NUM_STEPS,
-            accuracy=side_is_right,
-            snapshot_every=every,
-        )
-
-    result: Fit = jax.tree.map(np.asarray, run(jax.random.fold_in(own_key, try_number)))
-    return result
+    once_more = train_xor(
+        width,
+        [seed],
+        measure={"loss": loss_on(), "accuracy": accuracy_on(is_right=side_is_right)},
+        at_steps=range(0, NUM_STEPS + 1, every),
+        key=study.settings["description"]["key"],
+        max_tries=int(select(study, width=width, seed=seed).variables["tries"]),
+    )
+    return select(once_more, seed=seed)
 
 
 def xor_values(layers: Layers, points: Float[np.ndarray, "points 2"]) -> Float[np.ndarray, "*networks points"]:
@@ -182,22 +170,23 @@ def _scores(triples: tuple[Array, Array]) -> tuple[Array, Array]:
 
 
 def xor_pair_scores(
-    trained: dict[int, Solved], *, num_pairs: int = 100, num_grid: int = 101, progress: bool = False
+    study: Study, *, num_pairs: int = 100, num_grid: int = 101, progress: bool = False
 ) -> list[PairScores]:
     """R² of pairs of networks that solve XOR: of each width with its like, and of each width with the next one.
 
     Networks with even numbers are compared with those with odd numbers, so that no network is in two pairs of a kind.
 
     Args:
-        trained: networks by width, as :func:`jaxgeom.train_xor` gives them.
+        study: networks that learned XOR, as :func:`jaxgeom.xor_study` gives them.
         num_pairs: at most so many of each kind.
         num_grid: grid points along each axis.
         progress: show progress bars.
     """
-    layers = {width: layers_of(networks.params) for width, networks in trained.items()}
-    solved = {width: np.flatnonzero(each.is_solved & ~each.diverged) for width, each in trained.items()}
+    widths = study.coords["width"].tolist()
+    layers = {width: layers_of(networks(study, width=width, step=NUM_STEPS)) for width in widths}
+    solved = {width: np.flatnonzero(row) for width, row in zip(widths, study.variables["is_solved"], strict=True)}
     found = []
-    for a, b in [(width, width) for width in trained] + list(pairwise(trained)):
+    for a, b in [(width, width) for width in widths] + list(pairwise(widths)):
         first, second = solved[a][::2][:num_pairs], solved[b][1::2][:num_pairs]
         num = min(len(first), len(second))
         if num:

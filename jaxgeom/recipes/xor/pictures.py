@@ -23,7 +23,8 @@ from jaxgeom.regions.boundary import decision_boundary
 from jaxgeom.regions.enumerate import enumerate_regions
 from jaxgeom.regions.labels import region_labels
 from jaxgeom.regions.locate import locate
-from jaxgeom.training.fit import Fit
+from jaxgeom.study.networks import networks
+from jaxgeom.study.result import Study
 
 DOMAIN = box(-1, 1)
 X, Y = (np.asarray(array) for array in parity(2))
@@ -74,10 +75,10 @@ def by_hand_figure() -> Figure:
     return _with_margin(flat.figure)
 
 
-def training_figure(run: Fit, width: int) -> Figure:
+def training_figure(run: Study, width: int) -> Figure:
     """Decision map and surface of one network at each snapshot, and its loss."""
     values, limits = _snapshot_values(run)
-    chosen = np.flatnonzero(np.asarray(run.snapshot_steps) % SNAPSHOT_EVERY == 0)
+    chosen = np.flatnonzero(run.coords["step"] % SNAPSHOT_EVERY == 0)
     num = len(chosen)
     columns = 6
     rows = 2 * -(-(num + 1) // columns)
@@ -110,7 +111,7 @@ def training_figure(run: Fit, width: int) -> Figure:
     return figure
 
 
-def training_movie(run: Fit, width: int) -> tuple[Figure, Callable[[int], None], int]:
+def training_movie(run: Study, width: int) -> tuple[Figure, Callable[[int], None], int]:
     """The same as an animation: a figure, what draws a frame, and the number of frames."""
     values, limits = _snapshot_values(run)
     figure = plt.figure(figsize=(11, 3.9), layout="constrained")
@@ -122,13 +123,12 @@ def training_movie(run: Fit, width: int) -> tuple[Figure, Callable[[int], None],
     image = _draw_map(flat, values[0])
     _draw_loss(loss, run)
     (mark,) = loss.plot([], [], "o", color="black", markersize=8, zorder=5)
-    steps = np.asarray(run.snapshot_steps)
 
     def draw(frame: int) -> None:
         image.set_data(values[frame])
         space.clear()
         _draw_wires(space, values[frame], limits)
-        mark.set_data([steps[frame]], [np.asarray(run.train_loss)[steps[frame]]])
+        mark.set_data(run.coords["step"][[frame]], run.variables["loss"][[frame]])
         flat.set_title(_title(run, frame))
         space.set_title(f"2-{width}-1")
 
@@ -261,22 +261,20 @@ def _draw_wires(ax: Any, values: Float[np.ndarray, "rows columns"], limits: tupl
     plot.mark_classes(np.column_stack([X, Y]), Y[:, 0], ax=ax, s=45)
 
 
-def _draw_loss(ax: Axes, run: Fit) -> None:
-    ax.plot(np.asarray(run.record_steps), np.asarray(run.train_loss), color="black", linewidth=1.6)
+def _draw_loss(ax: Axes, run: Study) -> None:
+    ax.plot(run.coords["step"], run.variables["loss"], color="black", linewidth=1.6)
     ax.set(xlabel="step", ylabel="mean squared error", ylim=(0, None))
     ax.grid(color="0.92")
 
 
-def _snapshot_values(run: Fit) -> tuple[Float[np.ndarray, "snapshots rows columns"], tuple[float, float]]:
+def _snapshot_values(run: Study) -> tuple[Float[np.ndarray, "snapshots rows columns"], tuple[float, float]]:
     """Outputs over the grid at each snapshot, and the range that holds them and the targets."""
-    values = xor_values(layers_of(run.snapshots), grid_points(DOMAIN, _NUM_FINE)).reshape(-1, _NUM_FINE, _NUM_FINE)
+    values = xor_values(layers_of(networks(run)), grid_points(DOMAIN, _NUM_FINE)).reshape(-1, _NUM_FINE, _NUM_FINE)
     return values, (min(-1.0, float(values.min())), max(1.0, float(values.max())))
 
 
-def _title(run: Fit, number: int) -> str:
-    step = int(np.asarray(run.snapshot_steps)[number])
-    assert run.train_accuracy is not None
-    return f"step {step}: {run.train_accuracy[step]:.0%} right"
+def _title(run: Study, number: int) -> str:
+    return f"step {run.coords['step'][number]}: {run.variables['accuracy'][number]:.0%} right"
 
 
 def _four(pair: Pair, names: tuple[str, str]) -> list[tuple[str, Float[np.ndarray, "rows columns"]]]:
