@@ -7,6 +7,7 @@ Counts are compared with each other, and with published ones where there are any
 slice: polygons, regions of classes and the decision boundary.
 
     python benchmarks/slices.py --networks DIR     writes benchmarks/results/slices.json
+    python benchmarks/slices.py --only PART …      rows that have this in their names; the others stay in the record
     python benchmarks/slices.py                    a random network of the same shape alone
     python benchmarks/slices.py --tiny             try everything out in seconds; the figures mean nothing
 
@@ -16,6 +17,7 @@ Their plane is that of the first two inputs, the others at 0, 0.3 and 0.3, on sq
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
 from itertools import pairwise
@@ -134,13 +136,19 @@ def main() -> int:
     parser.add_argument("--networks", type=Path, metavar="DIR", help="where published networks are; default: nowhere")
     parser.add_argument("--out", default="benchmarks/results/slices.json", help="default %(default)s")
     parser.add_argument("--repeats", type=int, default=7, help="rounds of timing")
+    parser.add_argument("--only", nargs="+", metavar="PART", help="rows that have one of these in their names")
     given = parser.parse_args()
     if given.networks is not None and not given.networks.is_dir():
         parser.error(f"--networks: there is no directory {given.networks}.")
-    record: dict[str, Any] = {"environment": environment(("regioncam",)), "tiny": given.tiny, "aim": AIM, "rows": {}}
+    record: dict[str, Any] = {"rows": {}}
+    if given.only and Path(given.out).exists():
+        record = json.loads(Path(given.out).read_text())
+    record |= {"environment": environment(("regioncam",)), "tiny": given.tiny, "aim": AIM}
     heads = ("regions", "count, ms", "regioncam", "ratio", "polygons, ms", "regioncam", "ratio", "slice, ms", "equal")
     print(f"{'':<22}" + "".join(f"{head:>13}" for head in heads))
     for name, make in cases(given.networks, given.tiny).items():
+        if given.only and not any(part in name for part in given.only):
+            continue
         row = compare(make(), 2 if given.tiny else given.repeats)
         record["rows"][name] = row
         write_json(given.out, record)
