@@ -100,8 +100,6 @@ def _save(options: argparse.Namespace, name: str, figure: Any) -> list[Path]:
 
 def _of_the_task(options: argparse.Namespace) -> list[Path]:
     """Pictures, and the page, that take none of the networks that are trained for the study."""
-    import jax
-
     from jaxgeom.recipes.xor import pictures
     from jaxgeom.recipes.xor.page import save_page
 
