@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,10 @@ def test_how_to_pages_run(page: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     if page.stem == "export":
         for library in ("shapely", "networkx", "trimesh"):
             pytest.importorskip(library)
+    if page.stem == "read_networks":
+        for library in ("torch", "onnx", "onnxscript"):
+            pytest.importorskip(library)
+        warnings.simplefilter("ignore")  # PyTorch's exporter warns of itself; pytest restores the filters
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "__main__"}
     for number, code in enumerate(blocks(page, "python")):
