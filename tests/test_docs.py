@@ -186,6 +186,21 @@ def test_the_table_of_lines_is_that_of_the_benchmark() -> None:
             assert agrees(ratio, shape[kind]["ratio"])
 
 
+def test_the_table_of_slices_is_that_of_the_benchmark() -> None:
+    found = result("slices")["rows"]
+    table = rows(DOCS / "benchmarks.md", "## Slices of published")
+    assert [row[0] for row in table] == list(found)
+    for row in table:
+        case = found[row[0]]
+        assert case["are_equal"]
+        assert row[1] == f"{case['counts']['count']:,}"
+        figures = []
+        for kind in ("count", "polygons"):
+            milliseconds = [1e3 * case["seconds"][f"{who}{kind}"] for who in ("regioncam ", "")]
+            figures += [*milliseconds, case["ratio"][kind]]
+        assert all(agrees(text, value) for text, value in zip(row[2:], figures, strict=True)), (row, figures)
+
+
 def test_figures_of_the_front_page_are_those_of_the_benchmarks() -> None:
     table = rows(ROOT / "README.md", "## What it does")
     texts = [row[2].split("×")[0] for row in table]
