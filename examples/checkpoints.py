@@ -51,7 +51,7 @@ titles = {
     "boundary_length": "length of the boundary",
     "local_complexity": "units near a point",
 }
-figure, axes = plt.subplots(1, len(titles), figsize=(11, 3.9), layout="constrained")
+figure, axes = plt.subplots(1, len(titles), figsize=(11, 4.3), layout="constrained")
 for ax, (name, title) in zip(axes, titles.items(), strict=True):
     before, after = study[name]
     most = 1.05 * max(before.max(), after.max())
