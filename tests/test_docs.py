@@ -201,6 +201,17 @@ def test_the_table_of_slices_is_that_of_the_benchmark() -> None:
         assert all(agrees(text, value) for text, value in zip(row[2:], figures, strict=True)), (row, figures)
 
 
+def test_the_table_of_convolutional_networks_is_that_of_the_benchmark() -> None:
+    measured = result("convolutional")["rows"]
+    table = rows(DOCS / "benchmarks.md", "## Convolutional networks")
+    assert len(table) == 3
+    for name, _, regions, seconds, memory in table:
+        case = measured[name.split(", 32×32")[0]]
+        assert regions == f"{case['regions']:,}"
+        assert agrees(seconds, case["seconds"]["sparse"])
+        assert agrees(memory.split()[0], case["added_megabytes"])
+
+
 def test_figures_of_the_front_page_are_those_of_the_benchmarks() -> None:
     table = rows(ROOT / "README.md", "## What it does")
     texts = [row[2].split("×")[0] for row in table]
