@@ -239,7 +239,7 @@ def _by_first_layer(
     Returns:
         Those of the cells that are left.
     """
-    middle, half = cube.hidden[0].bias, np.abs(cube.hidden[0].kernel).sum(axis=0)
+    middle, half = np.asarray(cube.hidden[0].bias), np.abs(cube.hidden[0].kernel).sum(axis=0)
     left = [np.zeros(0, np.int64)]
     for first in range(0, len(asked), _SMALL_PROGRAMS):
         some = asked[first : first + _SMALL_PROGRAMS]
