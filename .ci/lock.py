@@ -12,7 +12,7 @@ from pathlib import Path
 
 PLATFORMS = ("nvidia-", "triton", "cuda-")  # what PyTorch takes on some machines only
 command = [sys.executable, "-m", "pip", "install", "-q", "--dry-run", "--ignore-installed", "--report", "-"]
-command += ["-e", ".[test,bench,docs]"]
+command += ["-e", ".[test,bench,docs,frameworks]"]
 report = subprocess.run(command, cwd=Path(__file__).parents[1], check=True, stdout=subprocess.PIPE, text=True).stdout
 found = {each["metadata"]["name"]: each["metadata"]["version"] for each in json.loads(report)["install"]}
 for name, version in sorted((re.sub(r"[-_.]+", "-", name).lower(), version) for name, version in found.items()):

@@ -1,5 +1,6 @@
 """What every benchmark needs: fair timings of rival candidates, and a JSON record that says where it was made."""
 
+import ctypes
 import json
 import os
 import platform
@@ -56,6 +57,23 @@ def interleaved(
             seconds[name].append(time.perf_counter() - start)
             compiling[name].append(_union(_compilations))
     return {name: Timing(seconds[name], compiling[name], results[name]) for name in candidates}
+
+
+def added_megabytes(function: Callable[[], Any]) -> float | None:
+    """Most memory that a call adds to the process at any time, if the system tells: what Linux calls resident."""
+
+    def status(name: str) -> float:
+        line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
+        return int(line.split()[1]) / 1024
+
+    try:
+        ctypes.CDLL(None).malloc_trim(0)  # give back what is kept for later
+        Path("/proc/self/clear_refs").write_text("5")  # begin to look for the peak anew
+        before = status("VmRSS")
+    except (OSError, AttributeError):
+        return None
+    function()
+    return status("VmHWM") - before
 
 
 def environment(packages: Sequence[str] = ()) -> dict[str, Any]:

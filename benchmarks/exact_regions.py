@@ -16,7 +16,6 @@ the number of regions, up to a million in one network.
 """
 
 import argparse
-import ctypes
 import json
 import os
 import resource
@@ -33,7 +32,7 @@ from typing import Any
 import _regions_limit as limit
 import jax
 import numpy as np
-from _record import environment, interleaved, write_json
+from _record import added_megabytes, environment, interleaved, write_json
 
 import jaxgeom as jg
 from jaxgeom.domains import projective_domain
@@ -108,23 +107,6 @@ def rival_polygons(layers: jg.Layers, num: int) -> Any:
         positions = np.asarray(camera.vertex_inputs)
         built.append([positions[face.vertex_ids] for face in camera.faces])
     return [len(faces) for faces in built]
-
-
-def added_megabytes(function: Callable[[], Any]) -> float | None:
-    """Most memory that a call adds to the process at any time, if the system tells: what Linux calls resident."""
-
-    def status(name: str) -> float:
-        line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
-        return int(line.split()[1]) / 1024
-
-    try:
-        ctypes.CDLL(None).malloc_trim(0)  # give back what is kept for later
-        Path("/proc/self/clear_refs").write_text("5")  # begin to look for the peak anew
-        before = status("VmRSS")
-    except (OSError, AttributeError):
-        return None
-    function()
-    return status("VmHWM") - before
 
 
 def compare(

@@ -7,15 +7,17 @@ Counts are compared with each other, and with published ones where there are any
 slice: polygons, regions of classes and the decision boundary.
 
     python benchmarks/slices.py --networks DIR     writes benchmarks/results/slices.json
+    python benchmarks/slices.py --only PART …      rows that have this in their names; the others stay in the record
     python benchmarks/slices.py                    a random network of the same shape alone
     python benchmarks/slices.py --tiny             try everything out in seconds; the figures mean nothing
 
 Published networks are not part of this repository. DIR may have ACASXU_experimental_v2a_1_1.npz and _3_3.npz, each with
 arrays W0, b0, W1, … (row vectors times W): the collision avoidance networks of the verification literature, 5-50×6-5.
-Their plane is that of the first two inputs, the others at 0, 0.3 and 0.3, their square is around (-0.2, 0).
+Their plane is that of the first two inputs, the others at 0, 0.3 and 0.3, on squares around (-0.2, 0) and one around 0.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
 from itertools import pairwise
@@ -29,9 +31,10 @@ import jaxgeom as jg
 
 AIM = 5.0
 KNOWN = {  # half-width of the square: regions, as published tools find them
-    "1_1": {0.05: 531, 0.1: 4585, 0.2: 22650, 0.5: 52565},
+    "1_1": {0.05: 531, 0.1: 4585, 0.2: 22650},
     "3_3": {0.05: 420, 0.1: 3411, 0.2: 15566},
 }
+KNOWN_AROUND_ZERO = {"1_1": {0.5: 52565}}
 CENTER, OTHERS = (-0.2, 0.0), np.array([0, 0.3, 0.3], np.float32).astype(np.float64)
 
 
@@ -41,6 +44,7 @@ class Case(NamedTuple):
     layers: jg.Layers
     half_width: float
     expected: int | None = None
+    center: tuple[float, float] = CENTER
 
 
 def read(path: Path) -> jg.Layers:
@@ -62,26 +66,28 @@ def cases(folder: Path | None, is_tiny: bool) -> dict[str, Callable[[], Case]]:
     found: dict[str, Callable[[], Case]] = {
         f"He, {widths[1]} × {len(widths) - 2}, ±1": lambda: Case(random(*widths), 1)
     }
-    for name, counts in KNOWN.items() if folder is not None else ():
+    known = [(name, counts, CENTER) for name, counts in KNOWN.items()]
+    known += [(name, counts, (0.0, 0.0)) for name, counts in KNOWN_AROUND_ZERO.items()]
+    for name, counts, center in known if folder is not None else ():
         path = folder / f"ACASXU_experimental_v2a_{name}.npz"
         if not path.exists():
             print(f"There is no {path.name} in {folder}: its rows are left out.")
             continue
         for size, expected in counts.items():
-            found[f"ACAS Xu {name}, ±{size}"] = lambda path=path, size=size, expected=expected: Case(
-                read(path), size, expected
+            found[f"ACAS Xu {name}, ±{size}"] = lambda path=path, size=size, expected=expected, center=center: Case(
+                read(path), size, expected, center
             )
     return found
 
 
-def rival(layers: jg.Layers, half_width: float, *, polygons: bool) -> int:
+def rival(layers: jg.Layers, case: Case, *, polygons: bool) -> int:
     """regioncam's faces on the square; with all their vertices read out, if polygons are made."""
     import regioncam
 
     (kernel, bias, *_), *hidden = layers[:-1]
     camera = regioncam.Regioncam(size=1.0)
-    shifted = np.asarray(bias) + np.array(CENTER) @ kernel
-    for weights, offset in ((half_width * kernel, shifted), *(layer[:2] for layer in hidden)):
+    shifted = np.asarray(bias) + np.array(case.center) @ kernel
+    for weights, offset in ((case.half_width * kernel, shifted), *(layer[:2] for layer in hidden)):
         camera.linear(np.asarray(weights, np.float32), np.asarray(offset, np.float32))
         camera.relu()
     if polygons:
@@ -91,7 +97,7 @@ def rival(layers: jg.Layers, half_width: float, *, polygons: bool) -> int:
 
 
 def compare(case: Case, repeats: int) -> dict[str, Any]:
-    (x, y), size = CENTER, case.half_width
+    (x, y), size = case.center, case.half_width
     plane = jg.plane_along_inputs([0.0, 0.0, *OTHERS])
     layers, domain = jg.on_plane(case.layers, plane), jg.box([x - size, y - size], [x + size, y + size])
     candidates: dict[str, Callable[[], int]] = {
@@ -102,8 +108,8 @@ def compare(case: Case, repeats: int) -> dict[str, Any]:
     try:
         import regioncam  # noqa: F401
 
-        candidates["regioncam count"] = lambda: rival(layers, size, polygons=False)
-        candidates["regioncam polygons"] = lambda: rival(layers, size, polygons=True)
+        candidates["regioncam count"] = lambda: rival(layers, case, polygons=False)
+        candidates["regioncam polygons"] = lambda: rival(layers, case, polygons=True)
     except ImportError:
         print("regioncam is not installed (the extra 'bench'): nothing to compare with.")
     timings = interleaved(candidates, repeats=repeats, max_seconds=30)
@@ -130,13 +136,19 @@ def main() -> int:
     parser.add_argument("--networks", type=Path, metavar="DIR", help="where published networks are; default: nowhere")
     parser.add_argument("--out", default="benchmarks/results/slices.json", help="default %(default)s")
     parser.add_argument("--repeats", type=int, default=7, help="rounds of timing")
+    parser.add_argument("--only", nargs="+", metavar="PART", help="rows that have one of these in their names")
     given = parser.parse_args()
     if given.networks is not None and not given.networks.is_dir():
         parser.error(f"--networks: there is no directory {given.networks}.")
-    record: dict[str, Any] = {"environment": environment(("regioncam",)), "tiny": given.tiny, "aim": AIM, "rows": {}}
+    record: dict[str, Any] = {"rows": {}}
+    if given.only and Path(given.out).exists():
+        record = json.loads(Path(given.out).read_text())
+    record |= {"environment": environment(("regioncam",)), "tiny": given.tiny, "aim": AIM}
     heads = ("regions", "count, ms", "regioncam", "ratio", "polygons, ms", "regioncam", "ratio", "slice, ms", "equal")
     print(f"{'':<22}" + "".join(f"{head:>13}" for head in heads))
     for name, make in cases(given.networks, given.tiny).items():
+        if given.only and not any(part in name for part in given.only):
+            continue
         row = compare(make(), 2 if given.tiny else given.repeats)
         record["rows"][name] = row
         write_json(given.out, record)

@@ -9,6 +9,7 @@ import inspect
 import logging
 import os
 import re
+import shutil
 import sys
 import textwrap
 from pathlib import Path
@@ -116,8 +117,20 @@ def spread(app: Any, env: Any, names: list[str]) -> None:
     names[:] = [name for start in range(8) for name in sorted(names)[start::8]]
 
 
+def write_explorer(app: Any, error: Any) -> None:
+    """The page that ``how-to/explore.md`` shows, made by the code that stands above it."""
+    if error is None and app.builder.format == "html":
+        code = re.search(
+            r"^```python\n(.*?)^```$", (HERE / "how-to" / "explore.md").read_text(), re.DOTALL | re.MULTILINE
+        )
+        names: dict[str, Any] = {}
+        exec(code[1], names)
+        shutil.copy(names["page"].path, Path(app.outdir) / "how-to" / "circles.html")
+
+
 def setup(app: Any) -> None:
     app.connect("env-before-read-docs", spread)
     app.connect("autodoc-process-signature", as_written)
     app.connect("autodoc-process-docstring", with_fields)
     app.connect("autodoc-skip-member", is_a_field)
+    app.connect("build-finished", write_explorer)

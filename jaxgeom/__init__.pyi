@@ -97,10 +97,15 @@ from jaxgeom.networks.planes import planes_through_data as planes_through_data
 from jaxgeom.networks.planes import random_planes as random_planes
 from jaxgeom.networks.readers.chain import UnitSources as UnitSources
 from jaxgeom.networks.readers.chain import unit_name as unit_name
+from jaxgeom.networks.readers.equinox_modules import from_equinox as from_equinox
+from jaxgeom.networks.readers.flax_networks import from_flax as from_flax
 from jaxgeom.networks.readers.imported import Imported as Imported
 from jaxgeom.networks.readers.jax_functions import from_function as from_function
+from jaxgeom.networks.readers.keras_models import from_keras as from_keras
+from jaxgeom.networks.readers.nnet_files import from_nnet as from_nnet
 from jaxgeom.networks.readers.onnx_models import from_onnx as from_onnx
 from jaxgeom.networks.readers.safetensors_files import from_safetensors as from_safetensors
+from jaxgeom.networks.readers.sklearn_models import from_sklearn as from_sklearn
 from jaxgeom.networks.readers.torch_modules import from_torch as from_torch
 from jaxgeom.networks.slices import Plane as Plane
 from jaxgeom.networks.slices import Projection as Projection

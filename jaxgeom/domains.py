@@ -35,26 +35,31 @@ def box(
     low: float | Sequence[float] | np.ndarray = -1.0,
     high: float | Sequence[float] | np.ndarray = 1.0,
     *,
-    dim: int = 2,
+    dim: int | None = None,
 ) -> Box:
     """The box from ``low`` to ``high``; by default the square [-1, 1]².
 
     Args:
         low: lower ends, one number for all coordinates, or one for each.
         high: upper ends, likewise.
-        dim: number of coordinates.
+        dim: number of coordinates; None for as many as there are bounds, or 2 if there is one for all.
 
     Raises:
         ValueError: if the bounds are not finite, not in order, or not ``dim`` many.
 
     Example:
         >>> import jaxgeom as jg
-        >>> jg.box(-1, [1, 2]).high.tolist(), len(jg.box(0, 1, dim=3).low)
-        ([1.0, 2.0], 3)
+        >>> jg.box(-1, [1, 2]).high.tolist(), len(jg.box(0, [1, 2, 3]).low), len(jg.box(0, 1, dim=3).low)
+        ([1.0, 2.0], 3, 3)
     """
-    check_positive("dim", dim)
+    if dim is not None:
+        check_positive("dim", dim)
     try:
         given = [float64_of(bound, "the bounds of a box") for bound in (low, high)]
+        lengths = {bound.shape[0] for bound in given if bound.ndim}
+        dim = dim or max(lengths - {1}, default=min(lengths, default=2))
+        if not dim:
+            raise ValueError("no bounds")
         bounds = Box(*(np.broadcast_to(bound, (dim,)).copy() for bound in given))
     except ValueError as error:
         if "float64" in str(error):

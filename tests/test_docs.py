@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,10 @@ def test_how_to_pages_run(page: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     if page.stem == "export":
         for library in ("shapely", "networkx", "trimesh"):
             pytest.importorskip(library)
+    if page.stem == "read_networks":
+        for library in ("torch", "onnx", "onnxscript"):
+            pytest.importorskip(library)
+        warnings.simplefilter("ignore")  # PyTorch's exporter warns of itself; pytest restores the filters
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "__main__"}
     for number, code in enumerate(blocks(page, "python")):
@@ -179,6 +184,21 @@ def test_the_table_of_lines_is_that_of_the_benchmark() -> None:
             time, ratio = re.fullmatch(r"([\d.]+) µs, ([\d.]+)×", text).groups()  # type: ignore[union-attr]
             assert agrees(time, shape[kind]["us_a_segment"]["jaxgeom"])
             assert agrees(ratio, shape[kind]["ratio"])
+
+
+def test_the_table_of_slices_is_that_of_the_benchmark() -> None:
+    found = result("slices")["rows"]
+    table = rows(DOCS / "benchmarks.md", "## Slices of published")
+    assert [row[0] for row in table] == list(found)
+    for row in table:
+        case = found[row[0]]
+        assert case["are_equal"]
+        assert row[1] == f"{case['counts']['count']:,}"
+        figures = []
+        for kind in ("count", "polygons"):
+            milliseconds = [1e3 * case["seconds"][f"{who}{kind}"] for who in ("regioncam ", "")]
+            figures += [*milliseconds, case["ratio"][kind]]
+        assert all(agrees(text, value) for text, value in zip(row[2:], figures, strict=True)), (row, figures)
 
 
 def test_figures_of_the_front_page_are_those_of_the_benchmarks() -> None:

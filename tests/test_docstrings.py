@@ -31,6 +31,9 @@ EXAMPLES = {
 NEEDED = {
     "convert.py": ("shapely", "networkx"),
     "torch_modules.py": ("torch",),
+    "equinox_modules.py": ("equinox",),
+    "sklearn_models.py": ("sklearn",),
+    "keras_models.py": ("keras",),
     "onnx_models.py": ("onnx",),
     "onnx_graphs.py": ("onnx",),
     "torch_sequences.py": ("torch",),

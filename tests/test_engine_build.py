@@ -115,6 +115,7 @@ def test_what_the_compiler_says_is_in_the_error(tmp_path: Path) -> None:
 _COUNT = """
 import sys
 from pathlib import Path
+import jax
 import numpy as np
 import jaxgeom as jg
 from jaxgeom.engine import compile as build, library
@@ -133,6 +134,14 @@ for widths in ((2, 20, 1), (2, 8, 8, 2), (2, 10, 10, 10, 10, 3), (2, 33, 33, 1))
         everything += library.count(arrays, slopes, corners, [[0, 1, 2, 3]])
         for cells in library.cells(arrays, slopes, corners, [[0, 1, 2, 3]]):
             everything += [np.asarray(part) for part in cells]
+    for num_inputs in (2, 3):
+        sizes = zip((num_inputs, *widths[1:]), widths[1:])
+        layers = [jg.Dense(rng.normal(size=(a, b)), rng.normal(size=b)) for a, b in sizes]
+        line = jg.breakpoints(layers, -np.ones(num_inputs), np.ones(num_inputs))
+        everything += [np.asarray(part) for part in line if isinstance(part, (np.ndarray, jax.Array))]
+        if num_inputs == 3 and max(widths) < 20:
+            cells = jg.enumerate_regions(layers, jg.box(-1, 1, dim=3))
+            everything += [part for part in cells if isinstance(part, np.ndarray)]
 np.savez(sys.argv[2], *everything)
 """
 
@@ -158,7 +167,8 @@ def _runnable(paths: list[Path]) -> list[Path]:
     """The libraries of exact geometry; those of training have tests of their own."""
     paths = [path for path in paths if "training" not in path.name]
     baseline = next(path for path in paths if "baseline" in path.name)
-    return [path for path in paths if path == baseline or ctypes.CDLL(str(baseline)).jaxgeom_has_avx2()]
+    level = ctypes.CDLL(str(baseline)).jaxgeom_instructions()
+    return [path for path in paths if not any(name in path.name for name in ("avx2", "avx512")[level:])]
 
 
 @pytest.mark.skipif(not library.is_available(), reason="the engine is not built")

@@ -9,12 +9,16 @@ import pytest
 from PIL import Image
 
 MORE_ARGUMENTS = {
+    "control_network.py": ["--epochs", "1", "--size", "0.04"],
+    "digits_slice.py": ["--epochs", "3"],
     "gallery.py": ["--recipes", "stretch", "--results", "."],
     "s0_spirals.py": ["--epochs", "5"],
     "s2_detangling.py": ["--frames", "4"],
     "s3_rings.py": ["--epochs", "90"],
+    "torch_cnn.py": ["--epochs", "1"],
     "torus.py": ["--seeds", "2", "--epochs", "40"],
 }
+NEEDED = {"digits_slice.py": ("sklearn",), "torch_cnn.py": ("torch", "sklearn")}
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 
 
@@ -23,6 +27,8 @@ def test_examples_run(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert len(path.read_text().splitlines()) < 100
+    for library in NEEDED.get(path.name, ()):
+        pytest.importorskip(library)
     monkeypatch.chdir(tmp_path)
     if path.name == "gallery.py":  # it shows what commands draw, each of which has a test of its own
         picture = tmp_path / "stretch" / "stretch_2d_mesh_tanh_manual.png"

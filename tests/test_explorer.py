@@ -188,12 +188,9 @@ def test_what_cannot_be_explored_says_why(tmp_path: Path) -> None:
 
 
 def test_studies_are_read_with_all_their_axes(tmp_path: Path) -> None:
-    def parameters(params: Any) -> Any:
-        return {f"{layer}_{part}": array for layer, parts in params.items() for part, array in parts.items()}
-
     study = jg.run_study(
         {"hidden": [(3,), (4, 2)], "rate": [0.01, 0.1], "seed": range(2)},
-        {"params": parameters, "loss": jg.study.loss_on()},
+        {"params": jg.study.parameters(), "loss": jg.study.loss_on()},
         data=DATA,
         optimizer=lambda rate: optax.sgd(rate),
         loss=jg.losses.binary_cross_entropy,

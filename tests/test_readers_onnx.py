@@ -114,6 +114,9 @@ OPERATIONS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
     (("Clip", ONE, np.float32(-0.5), np.float32(0.25)), {}),
     (("Clip", ONE, None, np.float32(0.25)), {}),
     (("Clip", ONE), {"min": -0.5, "opset": 6}),
+    (("Clip", ONE, np.float32(-1e30), np.float32(0.5)), {}),
+    (("Max", ROW, np.float32([-1e25, 0.5, -2.0, -1e35])), {}),
+    (("Min", ROW, np.float32([1e25, 0.5, -2.0, 1e35])), {}),
     (("HardSigmoid", ONE), {}),
     (("ThresholdedRelu", ONE), {"alpha": 0.0}),
     (("Shrink", ONE), {"lambd": 0.25, "bias": 0.25}),
@@ -138,6 +141,7 @@ OPERATIONS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
     (("Split", (1, 6), whole(2, 4)), {"axis": -1, "num_outputs": 2}),
     (("Slice", (1, 6, 4)), {"starts": [1, 0], "ends": [2**40, -1], "axes": [1, 2], "opset": 9}),
     (("Slice", (1, 6, 4), whole(-1), whole(-(2**60)), whole(1), whole(-2)), {}),
+    (("Slice", (1, 6, 4), whole(-(2**63)), whole(-(2**63)), whole(1), whole(-2)), {}),
     (("Gather", (1, 6, 4), whole(3, -1)), {"axis": 1}),
     (("GatherElements", (1, 3, 2), np.array([[[0, 1], [2, 2]]])), {"axis": 1}),
     (("Expand", (1, 3, 1), whole(2, 1, 4)), {}),
@@ -178,6 +182,7 @@ def test_operations_are_onnxruntimes(args: Any, options: Any, monkeypatch: pytes
         (of_one("Tanh", ONE), "Tanh (it)"),
         (squares(), "Mul (it).*both factors"),
         (jumps(), "Where (it).*jumps"),
+        (of_one("Max", ROW, None, floats(4)), "Max (it).*an input is missing"),
         (of_another_domain(), "com.microsoft.FusedConv (it)"),
         (of_one("ThresholdedRelu", ONE), "ThresholdedRelu (it).*jumps"),
         (of_one("Shrink", ONE), "Shrink (it).*jumps"),
@@ -411,6 +416,23 @@ def test_the_layers_are_compared_with_the_model(monkeypatch: pytest.MonkeyPatch)
         jg.from_onnx(model([helper.make_node("Relu", ["x"], ["y"])], {"x": (1, 3)}, "y", {}))
 
 
+def test_a_runtime_that_comes_down_is_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """onnxruntime is asked in a process of its own."""
+    pytest.importorskip("onnxruntime")
+    from jaxgeom.networks.readers import onnx_models, onnx_process
+
+    proto = model([helper.make_node("Relu", ["x"], ["y"])], {"x": (1, 3)}, "y", {})
+
+    def fails(*_: Any) -> Any:
+        raise ValueError("it is at fault")
+
+    monkeypatch.setattr(onnx_models, "in_float64", fails)
+    assert len(jg.from_onnx(proto).layers) == 2
+    monkeypatch.setattr(onnx_process, "__file__", "crash.py")
+    with pytest.raises(ValueError, match=r"it is at fault; and in onnxruntime: onnxruntime cannot run the model\.$"):
+        jg.from_onnx(proto)
+
+
 def saved_beside(folder: Path, **changed: str) -> Path:
     """A model with its weights in a file of their own."""
     (folder / "weights.bin").write_bytes(floats(3, 2).tobytes())
@@ -506,6 +528,8 @@ def test_hostile_files_end_in_one_line(tmp_path: Path) -> None:
         "text": b"a model\n" * 9,
         "pickle": b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00.",
         "no_graph": onnx.ModelProto(ir_version=8).SerializeToString(),
+        "kind": model([], {"x": (1, 3)}, "x", {}).SerializeToString().replace(b"\x08\x01\x12", b"\x08\x6f\x12"),
+        "name": whole_file.replace(b"MatMul", b"Mat\xcdul"),
         "cut": whole_file[: len(whole_file) // 2],
     }
     for name, content in files.items():

@@ -54,9 +54,23 @@ def test_networks_from_arrays_and_weights(folder):
     assert same(read_network(folder / "state.npz", names))
     leaky = read_network(folder / "net.npz", activation=0.2)
     assert (np.asarray(leaky[0].slope) == 0.2).all()
+    with pytest.raises(ValueError, match=r"order"):
+        read_network(folder / "state.npz")
     torch = pytest.importorskip("torch")
     torch.save({name: torch.as_tensor(np.ascontiguousarray(array)) for name, array in state.items()}, folder / "net.pt")
     assert same(read_network(folder / "net.pt", names))
+    with pytest.raises(ValueError, match=r"input to output: --order\.$"):
+        read_network(folder / "net.pt")
+
+
+def test_networks_from_safetensors(folder):
+    safetensors = pytest.importorskip("safetensors.numpy")
+    names = ("first", "second", "third")
+    state = {f"{name}.weight": np.ascontiguousarray(kernel.T) for name, kernel in zip(names, KERNELS, strict=True)}
+    state |= {f"{name}.bias": bias for name, bias in zip(names, BIASES, strict=True)}
+    safetensors.save_file(state, folder / "net.safetensors")
+    assert same(read_network(folder / "net.safetensors", names))
+    assert (np.asarray(read_network(folder / "net.safetensors", names, -1.0)[0].slope) == -1).all()
 
 
 def test_networks_from_onnx(folder):

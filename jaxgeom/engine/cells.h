@@ -389,16 +389,16 @@ struct Cutter {
     // Whether a bound of the error of what a layer gets is large beside the gradients of its functions, and beside their
     // rounding, which stays.
     bool is_blurred(const Layer &layer, const double *functions, double input, double of_gradients, double of_rounding) const {
-        Vec slope = all(0), size = all(0), bound = all(0);
+        Four slope{}, size{}, bound{};
         const int p = layer.stride;
         const double *bounds = net.has_runs ? functions + 3 * p : layer.column_norm;
         if (net.has_runs) input = 1;
         for (int j = 0; j < p; j += kLanes) {
-            slope += magnitude(load(functions + j)) + magnitude(load(functions + p + j));
-            size += magnitude(load(functions + 2 * p + j)), bound += load(bounds + j);
+            add_to(slope, magnitude(load(functions + j)) + magnitude(load(functions + p + j)));
+            add_to(size, magnitude(load(functions + 2 * p + j))), add_to(bound, load(bounds + j));
         }
-        const double total = input * (bound[0] + bound[1] + bound[2] + bound[3]), gradients = slope[0] + slope[1] + slope[2] + slope[3];
-        return total > of_gradients * gradients && total > of_rounding * (gradients + size[0] + size[1] + size[2] + size[3]);
+        const double errors = input * total(bound), gradients = total(slope);
+        return errors > of_gradients * gradients && errors > of_rounding * (gradients + total(size));
     }
 
     // Whether some unit's sign at the vertices of a cell is not certain, or changes.
@@ -596,11 +596,12 @@ struct Cutter {
         const double g = (layer.terms + 6) * kEps, h = l ? g * std::sqrt(3 * squares) * 1.0001 + kFloor : 0;
         delta *= l ? net.layers[l - 1].steepest : 1;
         const bool is_safe = squares < 1e280 && delta < 1e280;
-        for (int j = 0; j < p && net.has_runs; j++) {
-            t[j] = 1.0001 * ((l ? t[j] : 0) + g * std::fabs(layer.bias[j])) + 8 * kEps * (std::fabs(a[j]) + std::fabs(b[j]) + std::fabs(c[j])) + kFloor;
-        }
-        for (int j = 0; j < p && !net.has_runs; j++) {
-            t[j] = (l ? layer.column_norm[j] * (delta + h) + g * std::fabs(layer.bias[j]) : 0) + 8 * kEps * (std::fabs(a[j]) + std::fabs(b[j]) + std::fabs(c[j])) + kFloor;
+        const auto rounding = [&](int j) { return 8 * kEps * (magnitude(load(a + j)) + magnitude(load(b + j)) + magnitude(load(c + j))) + kFloor; };
+        for (int j = 0; j < p; j += kLanes) {
+            Vec bound = all(0);
+            if (net.has_runs) bound = 1.0001 * ((l ? load(t + j) : bound) + g * magnitude(load(layer.bias + j)));
+            else if (l) bound = load(layer.column_norm + j) * (delta + h) + g * magnitude(load(layer.bias + j));
+            store(t + j, bound + rounding(j));
         }
         if (!is_safe)
             for (int j = 0; j < p; j++) a[j] = b[j] = c[j] = 0, t[j] = 1e280;
@@ -608,15 +609,13 @@ struct Cutter {
         if (l > 1 && is_safe && entry.sharp && is_blurred(layer, rows, delta + h, kBlurred, kRounded) && is_open(layer, rows, nv, v)) {
             sharpen(entry);
             std::memcpy(rows, entry.sharp, sizeof(double) * 3 * p);
-            double size = 0;
-            for (int j = 0; j < p && net.has_runs; j++) {
-                t[j] = entry.sharp[6 * p + j] + 8 * kEps * (std::fabs(a[j]) + std::fabs(b[j]) + std::fabs(c[j])) + kFloor;
+            Four size{};
+            for (int j = 0; j < p; j += kLanes) {
+                const Vec bound = net.has_runs ? load(entry.sharp + 6 * p + j) : load(layer.column_norm + j) * entry.sharp_input + sharp_rounding(layer.in) * magnitude(load(layer.bias + j));
+                store(t + j, bound + rounding(j));
+                add_to(size, load(a + j) * load(a + j) + load(b + j) * load(b + j) + load(c + j) * load(c + j));
             }
-            for (int j = 0; j < p && !net.has_runs; j++) {
-                t[j] = layer.column_norm[j] * entry.sharp_input + sharp_rounding(layer.in) * std::fabs(layer.bias[j]) + 8 * kEps * (std::fabs(a[j]) + std::fabs(b[j]) + std::fabs(c[j])) + kFloor;
-                size += a[j] * a[j] + b[j] * b[j] + c[j] * c[j];
-            }
-            delta = entry.sharp_delta + 2 * kEps * std::sqrt(size) + kFloor;
+            delta = entry.sharp_delta + 2 * kEps * std::sqrt(total(size)) + kFloor;
         } else {
             delta = l ? layer.spectral * delta + layer.frobenius * h + g * layer.bias_norm + kFloor : kFloor;
         }
@@ -638,7 +637,7 @@ struct Cutter {
         const double *candidates = rows;
         int stride = p;
         if (!layer.is_whole) {
-            stride = (layer.num_candidates + 3) & ~3;
+            stride = padded(layer.num_candidates);
             double *some = arena.take<double>(4 * stride);
             for (int i = 0; i < layer.num_candidates; i++)
                 for (int s = 0; s < 4; s++) some[s * stride + i] = rows[s * p + layer.candidates[i]];
@@ -695,15 +694,38 @@ struct Cutter {
             }
         }
     }
-    // The same for several units at once, so that the sums stay in registers.
+    // The same for several units at once, so that the sums stay in registers. e: bounds of the errors of a, b and c.
     void contribute_all(int l, int n, const int *unit, const double *a, const double *b, const double *c, const double *e, double *next) {
         const Layer &above = net.layers[l + 1];
-        const int p = above.stride;
-        if (net.has_runs) {
+        if (net.has_runs && above.runs->column_offsets) {
             for (int s = 0; s < n; s++) add_runs(above, unit[s], a[s], b[s], c[s], e[s], next);
             return;
         }
-        for (int j = 0; j < p; j += kLanes) {
+        contribute_rows(above, n, unit, a, b, c, next);
+        if (!net.has_runs) return;
+        double squares = 0;  // of errors; what they do to a unit follows by the length of its column
+        for (int s = 0; s < n; s++) {
+            const double own = e[s] + (above.terms + 6) * kEps * (std::fabs(a[s]) + std::fabs(b[s]) + std::fabs(c[s]));
+            squares += own * own;
+        }
+        const double length = 1.0001 * std::sqrt(squares) + kFloor;
+        double *errors = next + 3 * above.stride;
+        for (int j = 0; j < above.stride; j += kLanes) store(errors + j, load(errors + j) + load(above.column_norm + j) * length);
+    }
+    static void contribute_rows(const Layer &above, int n, const int *unit, const double *a, const double *b, const double *c, double *next) {
+        const int p = above.stride;
+        int j = 0;
+        for (; kLanes == 4 && j + 2 * kLanes <= p; j += 2 * kLanes) {  // two at once, which is slower with AVX-512
+            double *to = next + j, *beyond = to + kLanes;
+            Vec x = load(to), y = load(to + p), z = load(to + 2 * p), u = load(beyond), v = load(beyond + p), w = load(beyond + 2 * p);
+            for (int s = 0; s < n; s++) {
+                const double *kernel = above.kernel + static_cast<size_t>(unit[s]) * p + j;
+                const Vec k = load(kernel), m = load(kernel + kLanes);
+                x += k * a[s], u += m * a[s], y += k * b[s], v += m * b[s], z += k * c[s], w += m * c[s];
+            }
+            store(to, x), store(to + p, y), store(to + 2 * p, z), store(beyond, u), store(beyond + p, v), store(beyond + 2 * p, w);
+        }
+        for (; j < p; j += kLanes) {
             Vec x = load(next + j), y = load(next + p + j), z = load(next + 2 * p + j);
             for (int s = 0; s < n; s++) {
                 const Vec k = load(above.kernel + static_cast<size_t>(unit[s]) * p + j);
@@ -763,12 +785,14 @@ struct Cutter {
         const bool is_last = !Build && l + 1 == net.num_layers;
         auto mark = arena.mark();
         const double *A = rows, *B = rows + stride, *C = rows + 2 * stride, *T = rows + 3 * stride;
-        const int p = (units + 3) & ~3, q = layer.is_whole ? p : layer.stride;
+        const int p = padded(units), q = layer.is_whole ? p : layer.stride;
         double *left = arena.take<double>(4 * p), *on = next ? arena.take<double>(4 * q) : nullptr;
         int *kept_unit = arena.take<int>(p), *on_unit = next ? arena.take<int>(q) : nullptr;
         int kept = 0, num_on = 0;
         double e = 0;
         for (int i = 0; i < nv; i++) e = std::max(e, v[i].e);
+        const bool is_plain = next && !layer.has_twins && !layer.has_slopes;
+        Four squares_above{};
         const auto add = [&](int m, double factor) {
             const double a = factor * entry.rows[m], b = factor * entry.rows[layer.stride + m], c = factor * entry.rows[2 * layer.stride + m];
             if (net.has_runs) on[3 * q + num_on] = std::fabs(factor) * entry.rows[3 * layer.stride + m];
@@ -798,7 +822,7 @@ struct Cutter {
                 high = larger(z, high), low = smaller(z, low);
             }
             const Vec tolerance = load(T + j) + (magnitude(a) + magnitude(b) + magnitude(c)) * e;
-            const unsigned valid = units - j >= kLanes ? (1u << kLanes) - 1 : (1u << (units - j)) - 1;
+            const unsigned valid = units - j >= kLanes ? kAllLanes : (1u << (units - j)) - 1;
             const unsigned below = sign_bits(high + tolerance) & valid, above = sign_bits(tolerance - low) & valid & ~below;
             const unsigned crossing = sign_bits(tolerance - high) & sign_bits(low + tolerance) & valid;
             for (unsigned m = valid & ~below & ~above; m; m &= m - 1) {
@@ -811,10 +835,22 @@ struct Cutter {
                 kept_unit[kept++] = unit[i];
             }
             if (is_last) continue;
-            for (unsigned m = above; m; m &= m - 1) settle(unit[j + __builtin_ctz(m)], true);
-            if (layer.has_slopes || layer.has_twins)
-                for (unsigned m = below; m; m &= m - 1) settle(unit[j + __builtin_ctz(m)], false);
+            if (is_plain && above) {
+                add_to(squares_above, low > tolerance ? a * a + b * b + c * c : all(0));
+                for (unsigned m = above; m; m &= m - 1) {
+                    const int i = j + __builtin_ctz(m), of = unit[i];
+                    bits[of >> 6] |= uint64_t(1) << (of & 63);
+                    on[num_on] = A[i], on[q + num_on] = B[i], on[2 * q + num_on] = C[i];
+                    if (net.has_runs) on[3 * q + num_on] = T[i];
+                    on_unit[num_on++] = of;
+                }
+            } else if (!is_plain) {
+                for (unsigned m = above; m; m &= m - 1) settle(unit[j + __builtin_ctz(m)], true);
+                if (layer.has_slopes || layer.has_twins)
+                    for (unsigned m = below; m; m &= m - 1) settle(unit[j + __builtin_ctz(m)], false);
+            }
         }
+        squares += total(squares_above);
         if (num_on) contribute_all(l, num_on, on_unit, on, on + q, on + 2 * q, on + 3 * q, next);
         int64_t n;
         if (!kept) {
@@ -822,7 +858,7 @@ struct Cutter {
             arena.release(mark);
             return n;
         }
-        for (int i = kept; i < ((kept + 3) & ~3); i++)
+        for (int i = kept; i < padded(kept); i++)
             for (int s = 0; s < 4; s++) left[s * p + i] = 0;
         int cutter = kept - 1;
         if (is_last) {
@@ -1147,9 +1183,7 @@ struct Cutter {
         Share *shared = share && claims && level == 0 && k >= 256 ? share : nullptr;
         const double *A = rows, *B = rows + stride, *C = rows + 2 * stride, *T = rows + 3 * stride;
         auto mark = arena.mark();
-        const int p = (k + 3) & ~3;
-        double *z = arena.take<double>(nv), *zp = arena.take<double>(p), *zq = arena.take<double>(p), *tj = arena.take<double>(p);
-        struct Place { double at, error; };
+        double *z = arena.take<double>(nv);
         Place *place = arena.take<Place>(k);
         int64_t pairs = 0, ends_on_artificial = 0;
         bool is_certain = true;
@@ -1194,17 +1228,16 @@ struct Cutter {
                 near |= valid & (sign_bits(magnitude(zp_) - t) | sign_bits(magnitude(zq_) - t));
                 const unsigned differ = valid & (sign_bits(zp_) ^ sign_bits(zq_));
                 if (differ) {
-                    store(zp + j, zp_), store(zq + j, zq_), store(tj + j, t);
+                    const Vec inverse = 1 / magnitude(zp_ - zq_), at = magnitude(zp_) * inverse, error = 2.01 * t * inverse + 8 * kEps;
                     for (unsigned m = differ; m; m &= m - 1) {
-                        const int h = j + __builtin_ctz(m);
-                        const double inverse = 1 / std::fabs(zp[h] - zq[h]);
-                        place[met++] = {std::fabs(zp[h]) * inverse, 2.01 * tj[h] * inverse + 8 * kEps};
+                        const int h = __builtin_ctz(m);
+                        place[met++] = {at[h], error[h]};
                     }
                 }
             }
             if (near) { is_certain = false; break; }
             pairs += met;
-            if (!all_apart(place, met)) is_certain = false;
+            if (!are_apart(place, met)) is_certain = false;
         }
         arena.release(mark);
         if (shared) is_certain = agree(*shared, stop, is_certain, trouble, pairs, ends_on_artificial);
@@ -1218,21 +1251,35 @@ struct Cutter {
         }
         return 1 + k + pairs;
     }
-    template <class Place>
-    static bool all_apart(Place *place, int n) {
-        if (n > 12) {
-            std::sort(place, place + n, [](const Place &p, const Place &q) { return p.at < q.at; });
-            double reach = -1;
-            for (int s = 0; s < n; s++) {
-                if (!(place[s].at - place[s].error > reach)) return false;
-                reach = std::max(reach, place[s].at + place[s].error);
-            }
+    struct Place { double at, error; };  // on a chord, from 0 to 1
+    // Whether no two places are, or might be, the same: each is compared with those in the bins that it might lie in.
+    bool are_apart(const Place *place, int n) {
+        const auto is_apart = [](const Place &p, const Place &q) { return std::fabs(p.at - q.at) > p.error + q.error; };
+        if (n <= 12) {
+            for (int s = 1; s < n; s++)
+                for (int q = 0; q < s; q++)
+                    if (!is_apart(place[s], place[q])) return false;
             return true;
         }
-        for (int s = 1; s < n; s++)
-            for (int q = 0; q < s; q++)
-                if (!(std::fabs(place[s].at - place[q].at) > place[s].error + place[q].error)) return false;
-        return true;
+        const int num_bins = 2 * n;
+        auto mark = arena.mark();
+        struct Node { int place, next; };
+        int *first = arena.take<int>(num_bins), num_nodes = 0;
+        Node *nodes = arena.take<Node>(2 * n);
+        std::fill(first, first + num_bins, -1);
+        bool all_apart = true;
+        for (int s = 0; s < n && all_apart; s++) {
+            all_apart = place[s].at <= 1.1 && num_bins * place[s].error < 0.5;  // else in more than two bins
+            if (!all_apart) break;
+            const double at = num_bins * place[s].at, reach = num_bins * place[s].error;
+            const int low = std::clamp(static_cast<int>(at - reach), 0, num_bins - 1), high = std::clamp(static_cast<int>(at + reach), 0, num_bins - 1);
+            for (int bin = low; bin <= high; bin++) {
+                for (int node = first[bin]; node >= 0 && all_apart; node = nodes[node].next) all_apart = is_apart(place[s], place[nodes[node].place]);
+                nodes[num_nodes] = {s, first[bin]}, first[bin] = num_nodes++;
+            }
+        }
+        arena.release(mark);
+        return all_apart;
     }
 
     // ---- from the domain's faces on

@@ -132,7 +132,8 @@ def libraries_of(machine: str) -> dict[str, tuple[Sequence[str], Sequence[str]]]
     libraries: dict[str, tuple[Sequence[str], Sequence[str]]] = {"baseline": (SOURCES, [])}
     instructions: dict[str, list[str]] = {"baseline": []}
     if machine == "x86_64":
-        libraries["avx2"] = SOURCES, ["-mavx2"]  # not -mfma: both give the same bits
+        libraries["avx2"] = SOURCES, ["-mavx2"]  # not -mfma: all give the same bits
+        libraries["avx512"] = SOURCES, ["-mavx512f", "-mavx512dq", "-mavx512vl"]
         instructions["avx2"] = ["-mavx2", "-mfma"]
         instructions["avx512"] = ["-mavx512f", "-mavx512dq", "-mavx512vl", "-mfma"]
     for name, flags in instructions.items():

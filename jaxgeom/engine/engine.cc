@@ -5,6 +5,7 @@
 
 #include "engine.h"
 #include "floats.h"
+#include "instructions.h"
 #include "lines.h"
 #include "planes.h"
 #include "pool.h"
@@ -47,12 +48,7 @@ void count_all(const Source &source, int64_t num, int threads, bool are_small, i
 }
 void count_in_plane(const Source &source, const Domain &domain, int64_t num, int wanted, int64_t *counts, uint8_t *degenerate, const std::atomic<int> *stop) {
     const int threads = wanted == 0 && num < kWakes && num * cost(source) < kWakes ? 1 : num_threads(wanted);
-    count_all(source, num, threads, num_units(source) < 48, counts, degenerate, stop, [&](int64_t i) { return count(source, i, domain, stop); }, [&](int64_t i, Counted &counted) {
-        Share share(threads, domain.num_faces);
-        if (!share_among(threads, [&] { count_shared(source, i, domain, stop, share); })) return false;
-        counted = {share.is_finite ? total(share.cells, share.artificial, share.central_cells, share.central_edges) : -1, share.is_degenerate};
-        return true;
-    });
+    count_all(source, num, threads, num_units(source) < 48, counts, degenerate, stop, [&](int64_t i) { return count(source, i, domain, stop); }, [&](int64_t i, Counted &counted) { return count_together(source, i, domain, stop, threads, counted); });
 }
 
 void count_in_space(const Source &source, const Box &box, int64_t num, int wanted, int64_t *counts, uint8_t *degenerate, const std::atomic<int> *stop) {
@@ -287,10 +283,4 @@ JAXGEOM_EXPORT void jaxgeom_lines_copy(
 
 JAXGEOM_EXPORT void jaxgeom_lines_free(void *handle) { delete static_cast<LineBatch *>(handle); }
 
-JAXGEOM_EXPORT int jaxgeom_has_avx2() {
-#if defined(__x86_64__)
-    return __builtin_cpu_supports("avx2") ? 1 : 0;
-#else
-    return 0;
-#endif
-}
+JAXGEOM_EXPORT int jaxgeom_instructions() { return jaxgeom::instructions(); }

@@ -74,5 +74,5 @@ JAXGEOM_EXPORT void jaxgeom_lines_copy(
     double *intercept, uint8_t *ends);
 JAXGEOM_EXPORT void jaxgeom_lines_free(void *handle);
 
-// Whether this processor runs the library that is compiled for AVX2.
-JAXGEOM_EXPORT int jaxgeom_has_avx2();
+// Which of the libraries this processor runs, instructions.h.
+JAXGEOM_EXPORT int jaxgeom_instructions();

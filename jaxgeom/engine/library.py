@@ -6,7 +6,6 @@ layers as float32 or float64 arrays with one leading axis; nothing is copied on 
 
 import ctypes
 import functools
-import platform
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -352,13 +351,19 @@ def _copied(handle: int, index: int, num_units: int, num_outputs: int) -> Cells 
 @functools.cache
 def _library() -> ctypes.CDLL | None:
     """The library for this processor; None where the engine is not built."""
-    baseline = _path_of("baseline")
-    if not baseline.exists():
-        return None
-    library = opened(baseline)
-    if platform.machine().lower() in ("x86_64", "amd64") and library.jaxgeom_has_avx2() and _path_of("avx2").exists():
-        library = opened(_path_of("avx2"))
-    return library
+    libraries = _libraries("", opened)
+    return libraries[list(libraries)[-1]] if libraries else None
+
+
+def _libraries(purpose: str, open_: Callable[[Path], ctypes.CDLL]) -> dict[str, ctypes.CDLL]:
+    """The libraries that run on this processor, by their sets of instructions, the widest vectors last."""
+    found: dict[str, ctypes.CDLL] = {}
+    for level, name in enumerate(("baseline", "avx2", "avx512")):
+        path = _path_of(f"{purpose}{name}")
+        if not path.exists() or (found and found["baseline"].jaxgeom_instructions() < level):
+            break
+        found[name] = open_(path)
+    return found
 
 
 def _path_of(name: str) -> Path:
@@ -379,16 +384,14 @@ class Machine(NamedTuple):
 def trainers() -> dict[str, ctypes.CDLL]:
     """The libraries that train on this processor, by their sets of instructions, the widest vectors last; all but the
     first give the same bits."""
-    found: dict[str, ctypes.CDLL] = {}
-    for level, name in enumerate(("baseline", "avx2", "avx512")):
-        path = _path_of(f"training_{name}")
-        if not path.exists() or (found and found["baseline"].jaxgeom_instructions() < level):
-            break
-        library = ctypes.CDLL(str(path))
-        library.jaxgeom_machine_operations.restype = library.jaxgeom_machine_shared.restype = ctypes.c_char_p
-        library.jaxgeom_machine_apply.argtypes = [ctypes.c_int, ctypes.c_int, *[ctypes.c_void_p] * 3]
-        found[name] = library
-    return found
+    return _libraries("training_", _opened_trainer)
+
+
+def _opened_trainer(path: Path) -> ctypes.CDLL:
+    library = ctypes.CDLL(str(path))
+    library.jaxgeom_machine_operations.restype = library.jaxgeom_machine_shared.restype = ctypes.c_char_p
+    library.jaxgeom_machine_apply.argtypes = [ctypes.c_int, ctypes.c_int, *[ctypes.c_void_p] * 3]
+    return library
 
 
 @functools.cache

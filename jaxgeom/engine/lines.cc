@@ -280,7 +280,7 @@ struct Walk {
                 const int word = j >> 6, shift = j & 63;
                 bits[word] |= static_cast<uint64_t>(first_above & known) << shift;  // at the first end
                 crosses[word] |= static_cast<uint64_t>(cross) << shift;
-                is_open[word] |= static_cast<uint64_t>(~known & 15) << shift;
+                is_open[word] |= static_cast<uint64_t>(~known & kAllLanes) << shift;
             }
             if (!may_sharpen) break;
             bool pays = false;

@@ -342,25 +342,25 @@ inline int unit_exponent_of(const Domain &domain) {
 // An upper bound of the largest singular value, the fourth root of |K'K|² (Frobenius), between it and |K|.
 inline double spectral_bound(const Layer &layer, double frobenius) {
     if (layer.in > 1024) return frobenius;
-    double total = 0;
+    double squares = 0;
     constexpr int kRows = 4;  // at once, so that each row is read from memory a quarter as often
     for (int first = 0; first < layer.in; first += kRows) {
         const double *rows[kRows];
         for (int r = 0; r < kRows; r++) rows[r] = layer.kernel + static_cast<size_t>(std::min(first + r, layer.in - 1)) * layer.stride;
         for (int h = 0; h < std::min(first + kRows, layer.in); h++) {
             const double *other = layer.kernel + static_cast<size_t>(h) * layer.stride;
-            Vec sums[kRows] = {all(0), all(0), all(0), all(0)};
+            Four sums[kRows] = {};
             for (int j = 0; j < layer.stride; j += kLanes) {
                 const Vec k = load(other + j);
-                for (int r = 0; r < kRows; r++) sums[r] += load(rows[r] + j) * k;
+                for (int r = 0; r < kRows; r++) add_to(sums[r], load(rows[r] + j) * k);
             }
             for (int r = 0; r < kRows && first + r < layer.in; r++) {
-                const double product = (sums[r][0] + sums[r][1]) + (sums[r][2] + sums[r][3]);
-                if (h <= first + r) total += (h < first + r ? 2 : 1) * product * product;
+                const double product = total(sums[r]);
+                if (h <= first + r) squares += (h < first + r ? 2 : 1) * product * product;
             }
         }
     }
-    return std::min(frobenius, std::sqrt(std::sqrt(total)) * (1 + 1e-6) + std::sqrt(kFloor));
+    return std::min(frobenius, std::sqrt(std::sqrt(squares)) * (1 + 1e-6) + std::sqrt(kFloor));
 }
 
 // The runs of a dense kernel: one for each input.
@@ -374,28 +374,70 @@ inline const Runs *runs_of(const Layer &layer, Arena &arena) {
     return found;
 }
 // Those of a sparse one, its norms and columns.
+// Weights of runs, scaled, each sequence of them once: those of a convolution are the same wherever its window stands,
+// and stay in the cache.
+class Sequences {
+  public:
+    Sequences(const SparseKernel &kernel, int shift, int64_t num_runs, Arena &arena) : weights_(kernel.weights), shift_(shift), free_(arena.take<double>(kernel.num)) {
+        while (static_cast<int64_t>(mask_ + 1) < 2 * num_runs) mask_ = 2 * mask_ + 1;
+        table_.assign(mask_ + 1, {-1, 0, nullptr});
+    }
+    const double *scaled(int64_t first, int length) {
+        size_t place = hash(first, length) & mask_;
+        for (; table_[place].first >= 0; place = (place + 1) & mask_) {
+            const Known &known = table_[place];
+            if (known.length == length && !std::memcmp(weights_ + known.first, weights_ + first, sizeof(double) * length)) return known.scaled;
+        }
+        scale(weights_ + first, length, shift_, free_);
+        table_[place] = {first, length, free_};
+        free_ += length;
+        return table_[place].scaled;
+    }
+
+  private:
+    struct Known { int64_t first; int length; const double *scaled; };
+    const double *weights_;
+    const int shift_;
+    double *free_;
+    size_t mask_ = 15;
+    std::vector<Known> table_;
+    uint64_t hash(int64_t first, int length) const {
+        uint64_t sum = length;
+        for (int k = 0; k < length; k++) {
+            uint64_t bits;
+            std::memcpy(&bits, weights_ + first + k, sizeof bits);
+            sum = (sum ^ bits) * 0x9e3779b97f4a7c15;
+            sum ^= sum >> 29;
+        }
+        return sum;
+    }
+};
+
 inline void load_sparse(const SparseKernel &kernel, int shift, Layer &layer, double *norm, Arena &arena) {
     Runs *found = arena.take<Runs>(1);
     int64_t *offsets = arena.take<int64_t>(layer.in + 1), *column_offsets = arena.take<int64_t>(layer.out + 1);
-    double *scaled = arena.take<double>(kernel.num), *column_weights = arena.take<double>(kernel.num);
+    double *column_weights = arena.take<double>(kernel.num);
     int *column_inputs = arena.take<int>(kernel.num);
-    scale(kernel.weights, kernel.num, shift, scaled);
     std::fill(column_offsets, column_offsets + layer.out + 1, 0);
     int64_t num = 0;
     for (int64_t k = 0; k < kernel.num; k++) {
-        norm[kernel.outputs[k]] += scaled[k] * scaled[k], column_offsets[kernel.outputs[k] + 1]++;
+        column_offsets[kernel.outputs[k] + 1]++;
         num += k == 0 || kernel.outputs[k] != kernel.outputs[k - 1] + 1;
     }
     layer.terms = 1;
     for (int j = 0; j < layer.out; j++) layer.terms = std::max(layer.terms, static_cast<int>(column_offsets[j + 1])), column_offsets[j + 1] += column_offsets[j];
     Run *runs = arena.take<Run>(num + layer.in);
+    Sequences sequences(kernel, shift, num + layer.in, arena);
     num = 0;
     for (int i = 0; i < layer.in; i++) {
         offsets[i] = num;
-        for (int64_t k = kernel.offsets[i]; k < kernel.offsets[i + 1]; k++) {
-            const int j = kernel.outputs[k];
-            if (num > offsets[i] && runs[num - 1].begin + runs[num - 1].length == j) runs[num - 1].length++;
-            else runs[num++] = {j, 1, scaled + k};
+        for (int64_t k = kernel.offsets[i], end; k < kernel.offsets[i + 1]; k = end) {
+            const int begin = kernel.outputs[k];
+            for (end = k + 1; end < kernel.offsets[i + 1] && kernel.outputs[end] == begin + (end - k);) end++;
+            const int length = static_cast<int>(end - k);
+            const Run run{begin, length, sequences.scaled(k, length)};
+            for (int t = 0; t < length; t++) norm[begin + t] += run.weights[t] * run.weights[t];
+            runs[num++] = run;
         }
     }
     offsets[layer.in] = num;
@@ -431,7 +473,7 @@ inline Network load_network(const Source &source, int64_t index, int unit_expone
     for (int l = 0; l < source.num_layers; l++) {
         Layer &layer = net.layers[l];
         const int in = static_cast<int>(source.widths[l]), out = static_cast<int>(source.widths[l + 1]);
-        const int stride = (out + 3) & ~3;
+        const int stride = padded(out);
         const bool is_output = l == source.depth;
         const bool is_sparse = source.is_float32[2 * l] == kSparse;
         const SparseKernel *sparse = is_sparse ? static_cast<const SparseKernel *>(source.kernels[l]) + index : nullptr;

@@ -2,27 +2,20 @@
 #include "planes.h"
 
 #include "cells.h"
+#include "pool.h"
 
 namespace jaxgeom {
 namespace {
 
+// The count on this thread; of one network that threads share, this thread's part of it, added to what they share.
 template <bool Plane>
-Counted count_in(const Source &source, int64_t index, const Domain &domain, const std::atomic<int> *stop, Share *share) {
-    Arena &arena = own_arena();
-    const auto mark = arena.mark();
-    const Network net = load_network(source, index, unit_exponent_of(domain), arena);
-    if (!net.is_finite) {
-        arena.release(mark);
-        if (share) share->is_finite = false;
-        return {-1, false};
-    }
-    Cutter<Plane, false> cutter{net, domain, arena, stop};
+Counted count_in(const Network &net, const Domain &domain, const std::atomic<int> *stop, Share *share) {
+    Cutter<Plane, false> cutter{net, domain, own_arena(), stop};
     if (share && share->threads > 1) {
         cutter.claims = share->claims.get(), cutter.split_level = kSplitLevel;
-        cutter.share = source.depth == 1 && domain.num_faces == 1 ? share : nullptr;
+        cutter.share = net.depth == 1 && domain.num_faces == 1 ? share : nullptr;
     }
     cutter.run();
-    arena.release(mark);
     const Tally &tally = cutter.tally;
     if (share) {
         share->cells += tally.cells, share->artificial += tally.artificial;
@@ -30,6 +23,9 @@ Counted count_in(const Source &source, int64_t index, const Domain &domain, cons
         if (tally.is_degenerate) share->is_degenerate = true;
     }
     return {total(tally.cells, tally.artificial, tally.central_cells, tally.central_edges), tally.is_degenerate};
+}
+Counted count_in(const Network &net, const Domain &domain, const std::atomic<int> *stop, Share *share) {
+    return domain.is_plane ? count_in<true>(net, domain, stop, share) : count_in<false>(net, domain, stop, share);
 }
 
 template <bool Plane>
@@ -92,10 +88,23 @@ CellArrays cells_in(const Source &source, int64_t index, const Domain &domain, c
 }  // namespace
 
 Counted count(const Source &source, int64_t index, const Domain &domain, const std::atomic<int> *stop) {
-    return domain.is_plane ? count_in<true>(source, index, domain, stop, nullptr) : count_in<false>(source, index, domain, stop, nullptr);
+    Arena &arena = own_arena();
+    const auto mark = arena.mark();
+    const Network net = load_network(source, index, unit_exponent_of(domain), arena);
+    const Counted counted = net.is_finite ? count_in(net, domain, stop, nullptr) : Counted{-1, false};
+    arena.release(mark);
+    return counted;
 }
-Counted count_shared(const Source &source, int64_t index, const Domain &domain, const std::atomic<int> *stop, Share &share) {
-    return domain.is_plane ? count_in<true>(source, index, domain, stop, &share) : count_in<false>(source, index, domain, stop, &share);
+bool count_together(const Source &source, int64_t index, const Domain &domain, const std::atomic<int> *stop, int threads, Counted &counted) {
+    Arena &arena = own_arena();
+    const auto mark = arena.mark();
+    const Network net = load_network(source, index, unit_exponent_of(domain), arena);
+    Share share(threads, domain.num_faces);
+    counted = {-1, false};
+    const bool is_done = !net.is_finite || share_among(threads, [&] { count_in(net, domain, stop, &share); });
+    if (net.is_finite) counted = {total(share.cells, share.artificial, share.central_cells, share.central_edges), share.is_degenerate};
+    arena.release(mark);
+    return is_done;
 }
 CellArrays cells(const Source &source, int64_t index, const Domain &domain, const std::atomic<int> *stop) {
     return domain.is_plane ? cells_in<true>(source, index, domain, stop) : cells_in<false>(source, index, domain, stop);

@@ -40,11 +40,12 @@ class Share {  // of one network's count, among threads
     std::atomic<int> row{0}, finished{0}, trouble{INT32_MAX};
     std::atomic<int64_t> pairs{0}, ends{0};
     std::atomic<int64_t> cells{0}, artificial{0}, central_cells{0}, central_edges{0};
-    std::atomic<bool> is_degenerate{false}, is_finite{true};
+    std::atomic<bool> is_degenerate{false};
 };
 
 Counted count(const Source &, int64_t index, const Domain &, const std::atomic<int> *stop);
-Counted count_shared(const Source &, int64_t index, const Domain &, const std::atomic<int> *stop, Share &);
+// The same by threads together, which share its arrays; false if there are no threads to be had.
+bool count_together(const Source &, int64_t index, const Domain &, const std::atomic<int> *stop, int threads, Counted &);
 CellArrays cells(const Source &, int64_t index, const Domain &, const std::atomic<int> *stop);
 
 }  // namespace jaxgeom

@@ -137,34 +137,33 @@ void add_sharp_runs(const Runs &all_runs, const Input<N> &input, double e, int s
 template <int N, class Factor>
 double sharp_row(const Layer &layer, int unit, const Layer &below, const double *rows, const Factor &factor, Pair *function) {
     const int q = below.stride;
-    Vec sum[N], rest[N], squares = all(0);
-    for (int s = 0; s < N; s++) sum[s] = rest[s] = all(0);
-    for (int i = 0; i < below.out; i += kLanes) {
+    Four sum[N] = {}, rest[N] = {}, squares{};
+    for (int i = 0; i < below.out; i += 4) {
         const auto weight_of = [&](int k) { return i + k < below.out ? layer.kernel[static_cast<size_t>(i + k) * layer.stride + unit] : 0; };
         const auto factor_of = [&](int k) { return i + k < below.out ? factor(i + k) : 0; };
         const double f0 = factor_of(0), f1 = factor_of(1), f2 = factor_of(2), f3 = factor_of(3);
         if (f0 == 0 && f1 == 0 && f2 == 0 && f3 == 0) continue;
-        const Vec weight{weight_of(0), weight_of(1), weight_of(2), weight_of(3)}, share{f0, f1, f2, f3};
-        Vec weight_high, weight_low, share_high, share_low;
+        const Four weight{weight_of(0), weight_of(1), weight_of(2), weight_of(3)}, share{f0, f1, f2, f3};
+        Four weight_high, weight_low, share_high, share_low;
         split(weight, weight_high, weight_low), split(share, share_high, share_low);
         for (int s = 0; s < N; s++) {
-            const Vec own = load(rows + s * q + i);
-            Vec high, low;
+            const Four own = load_four(rows + s * q + i);
+            Four high, low;
             split(own, high, low);
-            const Vec value = share * own, value_rest = product_error(share_high, share_low, high, low, value) + share * load(rows + (N + s) * q + i);
+            const Four value = share * own, value_rest = product_error(share_high, share_low, high, low, value) + share * load_four(rows + (N + s) * q + i);
             squares += value * value;
             split(value, high, low);
-            const Vec product = weight * value, error = product_error(weight_high, weight_low, high, low, product);
-            const Vec total = sum[s] + product, part = total - sum[s];
+            const Four product = weight * value, error = product_error(weight_high, weight_low, high, low, product);
+            const Four total = sum[s] + product, part = total - sum[s];
             rest[s] += (error + ((sum[s] - (total - part)) + (product - part))) + weight * value_rest;
             sum[s] = total;
         }
     }
     double own_squares = 0;
-    for (int k = 0; k < kLanes; k++) own_squares += squares[k];
+    for (int k = 0; k < 4; k++) own_squares += squares[k];
     for (int s = 0; s < N; s++) {
         function[s] = {s + 1 < N ? 0 : layer.bias[unit], 0};
-        for (int k = 0; k < kLanes; k++) function[s] = plus(function[s], sum_of(sum[s][k], rest[s][k]));
+        for (int k = 0; k < 4; k++) function[s] = plus(function[s], sum_of(sum[s][k], rest[s][k]));
     }
     return own_squares;
 }

@@ -1,4 +1,5 @@
-// Four doubles at a time, whatever the processor has for it.
+// Several doubles at a time, whatever the processor has for it: eight with AVX-512, else four. Nothing that decides or
+// returns anything depends on how many: sums over lanes are those of four.
 #pragma once
 
 #include <cmath>
@@ -10,21 +11,52 @@
 
 namespace jaxgeom {
 
-typedef double Vec __attribute__((vector_size(32), aligned(32)));
+#if defined(__AVX512F__)
+constexpr int kLanes = 8;
+#else
 constexpr int kLanes = 4;
+#endif
+typedef double Vec __attribute__((vector_size(8 * kLanes), aligned(8 * kLanes)));
+constexpr unsigned kAllLanes = (1u << kLanes) - 1;
+inline int padded(int n) { return (n + kLanes - 1) & -kLanes; }
 inline Vec load(const double *p) { return *reinterpret_cast<const Vec *>(p); }
 inline void store(double *p, Vec v) { *reinterpret_cast<Vec *>(p) = v; }
-typedef double LooseVec __attribute__((vector_size(32), aligned(8)));
+typedef double LooseVec __attribute__((vector_size(8 * kLanes), aligned(8)));
 inline Vec load_from(const double *p) { return *reinterpret_cast<const LooseVec *>(p); }  // anywhere
 inline void store_at(double *p, Vec v) { *reinterpret_cast<LooseVec *>(p) = v; }
+#if defined(__AVX512F__)
+inline Vec all(double x) { return Vec{x, x, x, x, x, x, x, x}; }
+#else
 inline Vec all(double x) { return Vec{x, x, x, x}; }
+#endif
 
-typedef int64_t Ints __attribute__((vector_size(32), aligned(32)));
+typedef double Four __attribute__((vector_size(32), aligned(32)));  // what sums over many numbers are made in
+inline Four load_four(const double *p) { return *reinterpret_cast<const Four *>(p); }
+inline void add_to(Four &sum, Vec x) {
+#if defined(__AVX512F__)
+    sum += Four{x[0], x[1], x[2], x[3]}, sum += Four{x[4], x[5], x[6], x[7]};
+#else
+    sum += x;
+#endif
+}
+inline double total(Four x) { return (x[0] + x[1]) + (x[2] + x[3]); }
+
+typedef int64_t Ints __attribute__((vector_size(8 * kLanes), aligned(8 * kLanes)));
 inline Vec magnitude(Vec x) { return reinterpret_cast<Vec>(reinterpret_cast<Ints>(x) & INT64_MAX); }
+#if defined(__AVX512F__)
+inline Vec larger(Vec a, Vec b) { return _mm512_max_pd(a, b); }
+inline Vec smaller(Vec a, Vec b) { return _mm512_min_pd(a, b); }
+#elif defined(__AVX__)
+inline Vec larger(Vec a, Vec b) { return _mm256_max_pd(a, b); }
+inline Vec smaller(Vec a, Vec b) { return _mm256_min_pd(a, b); }
+#else
 inline Vec larger(Vec a, Vec b) { return a > b ? a : b; }
 inline Vec smaller(Vec a, Vec b) { return a < b ? a : b; }
+#endif
 inline unsigned sign_bits(Vec x) {
-#if defined(__AVX__)
+#if defined(__AVX512F__)
+    return static_cast<unsigned>(_mm512_movepi64_mask(reinterpret_cast<__m512i>(x)));
+#elif defined(__AVX__)
     return static_cast<unsigned>(_mm256_movemask_pd(reinterpret_cast<__m256d>(x)));
 #else
     unsigned bits = 0;

@@ -302,7 +302,7 @@ struct Walk {
             n = claim();
             if (n) emit(cell, entry);
         } else {
-            const int words = (layer.out + 63) >> 6, num = layer.num_candidates, stride = (num + 3) & ~3;
+            const int words = (layer.out + 63) >> 6, num = layer.num_candidates, stride = padded(num);
             uint64_t *bits = arena.take<uint64_t>(2 * words);
             std::memset(bits, 0, sizeof(uint64_t) * 2 * words);
             double *next = nullptr, sum = 0;
@@ -393,7 +393,7 @@ struct Walk {
         const Layer &layer = net.layers[l];
         const bool is_last = !Build && l + 1 == net.num_layers;
         const auto mark = arena.mark();
-        const int p = (units + 3) & ~3;
+        const int p = padded(units);
         double *left = arena.take<double>((d + 2) * p);
         int *kept_unit = arena.take<int>(p), kept = 0;
         double e = 0;
@@ -431,7 +431,7 @@ struct Walk {
         } else if (at_surface && l + 2 == net.depth && !layer.has_twins && is_off_surface(entry, cell, kept, left, p, kept_unit, next, delta)) {
             n = 0;
         } else {
-            for (int i = kept; i < ((kept + 3) & ~3); i++)
+            for (int i = kept; i < padded(kept); i++)
                 for (int r = 0; r < d + 2; r++) left[r * p + i] = 0;
             n = halves(entry, cell, kept - 1, left, p, kept_unit, next, bits, delta, squares);
         }

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "engine.h"
+#include "instructions.h"
 #include "machine.h"
 #include "pool.h"
 #include "products.h"
@@ -717,16 +718,7 @@ const char *run(const xla::CallFrame &frame, xla::ErrorCode &code) {
 JAXGEOM_EXPORT void *jaxgeom_train_handler(void *call) {
     return jaxgeom::xla::respond(call, jaxgeom::training::run, "out of memory while training");
 }
-// What this processor has: 0 nothing but what every one of its kind has, 1 AVX2 with multiply-adds, 2 AVX-512 as well.
-JAXGEOM_EXPORT int jaxgeom_instructions() {
-#if defined(__x86_64__) || defined(_M_X64)
-    __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return 0;
-    return 1 + (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"));
-#else
-    return 0;
-#endif
-}
+JAXGEOM_EXPORT int jaxgeom_instructions() { return jaxgeom::instructions(); }
 // Names of the machine's operations in order, of vectors and of shared numbers; and the number of lanes.
 JAXGEOM_EXPORT const char *jaxgeom_machine_operations() { return jaxgeom::training::OPERATION_NAMES; }
 JAXGEOM_EXPORT const char *jaxgeom_machine_shared() { return jaxgeom::training::SHARED_NAMES; }

@@ -15,6 +15,12 @@ import scipy.sparse
 MOST_NUMBERS = 2**26
 """Numbers in one tensor; more are refused before memory is asked for."""
 
+MOST_SYMBOLIC = 2**23
+"""Numbers in one tensor that depends on the inputs."""
+
+FAR = 2.0**30
+"""Bounds that are lower are written so that sums with them do not drown what they bound."""
+
 MOST_TERMS = 2**28
 """Nonzero weights in one matrix, 3 GiB."""
 
@@ -61,21 +67,23 @@ class Tape:
         self.units: list[Units] = []
 
 
-def size_of(shape: Sequence[int]) -> int:
+def size_of(shape: Sequence[int], most: int = MOST_NUMBERS) -> int:
     """Number of numbers in a tensor.
 
     Raises:
-        ValueError: for negative sizes, and more than :data:`MOST_NUMBERS`.
+        ValueError: for negative sizes, and more than ``most``.
     """
     size = math.prod(int(length) for length in shape)
-    if any(int(length) < 0 for length in shape) or size > MOST_NUMBERS:
-        raise ValueError(f"a tensor of shape {tuple(shape)} is too large: at most {MOST_NUMBERS:,} numbers are read.")
+    if any(int(length) < 0 for length in shape):
+        raise ValueError(f"a tensor cannot have the shape {tuple(shape)}.")
+    if size > most:
+        raise ValueError(f"a tensor of shape {tuple(shape)} is too large: at most {most:,} numbers are read.")
     return size
 
 
 def new_input(tape: Tape, shape: Sequence[int]) -> Values:
     """The next input of the network; all of them come before the first unit."""
-    size = size_of(shape)
+    size = size_of(shape, MOST_SYMBOLIC)
     start = tape.num_columns
     tape.num_inputs += size
     tape.num_columns += size
@@ -101,7 +109,7 @@ def places_of(values: Values) -> np.ndarray:
 def select(values: Values, places: np.ndarray, fill: float = 0.0) -> Values:
     """The numbers at flat indices, in the shape of these; ``fill`` where an index is -1."""
     flat = places.ravel()
-    size_of(places.shape)
+    size_of(places.shape, MOST_SYMBOLIC)
     if flat.size and flat.min() < 0:
         padded = scipy.sparse.vstack([values.matrix, scipy.sparse.csr_array((1, values.matrix.shape[1]))], format="csr")
         return Values(places.shape, padded[flat], np.append(values.const, fill)[flat])
@@ -233,6 +241,10 @@ def maximum(tape: Tape, a: Values, b: Values, name: str) -> Values:
         a, b = b, a
     shape = np.broadcast_shapes(a.shape, b.shape)
     a, b = broadcast(a, shape), broadcast(b, shape)
+    if is_constant(b) and (b.const <= -FAR).any():  # relu(a - b) + b would be rounded to nothing: a + relu(b - a)
+        is_far = (b.const <= -FAR).reshape(shape)
+        above = unit(tape, scaled(minus(a, b), np.where(is_far, -1.0, 1.0)), 0.0, name)
+        return plus(above, plus(scaled(a, is_far), scaled(b, ~is_far)))
     above = unit(tape, minus(a, b), 0.0, name)
     return plus(above, b if is_constant(b) else unit(tape, b, 1.0, name))
 
@@ -247,7 +259,9 @@ def clipped(tape: Tape, values: Values, low: float, high: float, name: str) -> V
     if not low <= high:
         raise ValueError(f"{name} is clipped between {low} and {high}, which is no interval.")
     found = values
-    if np.isfinite(low):
+    if np.isfinite(low) and low <= -FAR:
+        found = plus(values, unit(tape, plus(scaled(values, -1.0), constant(low)), 0.0, name))
+    elif np.isfinite(low):
         found = plus(unit(tape, plus(values, constant(-low)), 0.0, name), constant(low))
     if np.isfinite(high):
         above = unit(tape, plus(values, constant(-high)), 0.0, name)

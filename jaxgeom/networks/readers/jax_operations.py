@@ -47,6 +47,10 @@ def _int32(places: np.ndarray) -> np.ndarray:
     return places.astype(np.int32)
 
 
+def _ints(numbers: Any) -> tuple[int, ...]:
+    return tuple(map(int, numbers))
+
+
 def _filled(values: Values, places: np.ndarray, fill: Any) -> Values:
     if fill is None and (places < 0).any():
         raise ops.NotLinear("its indices are out of range")
@@ -269,12 +273,12 @@ def _same(reader: Reader, equation: Equation, *operands: Any) -> Any:
 
 
 def _sum(reader: Reader, equation: Equation, x: Any) -> Values:
-    return summed(tensor_of(x), equation.params["axes"])
+    return summed(tensor_of(x), _ints(equation.params["axes"]))
 
 
 def _largest_along(sign: float) -> Callable[..., Any]:
     def reduced(reader: Reader, equation: Equation, x: Any) -> Values:
-        return ops.largest_along(reader.tape, tensor_of(x), equation.params["axes"], reader.node(), sign=sign)
+        return ops.largest_along(reader.tape, tensor_of(x), _ints(equation.params["axes"]), reader.node(), sign=sign)
 
     return reduced
 
@@ -328,14 +332,14 @@ def _convolution(reader: Reader, equation: Equation, x: Any, weight: Any) -> Val
     if params["batch_group_count"] != 1:
         raise ops.NotLinear("it has groups of points (batch_group_count)")
     numbers = params["dimension_numbers"]
-    spread_out = spread(rearranged(x, lambda places: places.transpose(numbers.lhs_spec)), params["lhs_dilation"])
+    spread_out = spread(rearranged(x, lambda places: places.transpose(numbers.lhs_spec)), _ints(params["lhs_dilation"]))
     found = convolved(
         spread_out,
         np.asarray(weight, np.float64).transpose(numbers.rhs_spec),
-        strides=params["window_strides"],
-        pads=params["padding"],
-        dilations=params["rhs_dilation"],
-        groups=params["feature_group_count"],
+        strides=_ints(params["window_strides"]),
+        pads=[(int(low), int(high)) for low, high in params["padding"]],
+        dilations=_ints(params["rhs_dilation"]),
+        groups=int(params["feature_group_count"]),
     )
     channels = numbers.out_spec[1]
     reader.tape.channel_axis = channels - len(x.shape)
@@ -344,9 +348,11 @@ def _convolution(reader: Reader, equation: Equation, x: Any, weight: Any) -> Val
 
 def _window(equation: Equation) -> tuple[Any, ...]:
     params = equation.params
-    return tuple(
-        params[name] for name in ("window_dimensions", "window_strides", "padding", "window_dilation", "base_dilation")
+    pads = [(int(low), int(high)) for low, high in params["padding"]]
+    lengths, strides, dilations, apart = (
+        _ints(params[name]) for name in ("window_dimensions", "window_strides", "window_dilation", "base_dilation")
     )
+    return lengths, strides, pads, dilations, apart
 
 
 def _window_sum(reader: Reader, equation: Equation, x: Any) -> Values:

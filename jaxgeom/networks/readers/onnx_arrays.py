@@ -73,7 +73,56 @@ def on_arrays(proto: Any, version: int) -> OnArrays:
         newer = _again(proto, "Resize", ["x", "", "scales"], coordinate_transformation_mode="asymmetric", **options)
         run, scales = _referred(newer, _RESIZED + 2), attributes.get("scales")
         return lambda arrays: run([arrays[0], None, np.asarray(arrays[1] if scales is None else scales, np.float32)])
+    if operation == "AveragePool" and not attributes.get("ceil_mode"):
+        return _averaged(proto, version, attributes)
+    if operation == "Slice":
+        return lambda arrays: [_sliced(attributes, *arrays)]
+    if operation == "Resize":
+        return lambda arrays: _resized(proto, version, arrays)
     return _referred(proto, version)
+
+
+def _sliced(
+    attributes: dict[str, Any], x: Any, starts: Any = None, ends: Any = None, axes: Any = None, steps: Any = None
+) -> np.ndarray:
+    """A slice, with ends beyond the tensor as ONNX has them: NumPy's rules for them differ where it runs backwards."""
+    starts, ends, axes = (
+        attributes.get(name) if given is None else given
+        for name, given in (("starts", starts), ("ends", ends), ("axes", axes))
+    )
+    first, last = (np.ravel(each).tolist() for each in (starts, ends))
+    places = range(len(first)) if axes is None else np.ravel(axes).tolist()
+    strides = [1] * len(first) if steps is None else np.ravel(steps).tolist()
+    for start, end, axis, step in zip(first, last, places, strides, strict=True):
+        length = x.shape[axis]
+        start, end = (place + length if place < 0 else place for place in (start, end))
+        low, high = (0, length) if step > 0 else (-1, length - 1)
+        start, end = min(max(start, 0), high), min(max(end, low), high)
+        x = np.take(x, np.arange(start, end, step), axis=axis)
+    return np.asarray(x)
+
+
+def _averaged(proto: Any, version: int, attributes: dict[str, Any]) -> OnArrays:
+    """Average pooling as a convolution with ones: the reference implementation takes it number by number."""
+    is_whole = attributes.pop("count_include_pad", 0)
+    window = np.ones((1, 1, *attributes["kernel_shape"]))
+    run = _referred(_again(proto, "Conv", [proto.input[0], "window"], **attributes), version)
+
+    def found(arrays: Sequence[np.ndarray | None]) -> list[Any]:
+        x = _known(arrays[0])
+        single = x.reshape(-1, 1, *x.shape[2:])  # channels do not see each other
+        total = run([single, window])[0]
+        counts = window.size if is_whole else run([np.ones_like(single[:1]), window])[0]
+        return [(total / counts).reshape(*x.shape[:2], *total.shape[2:])]
+
+    return found
+
+
+def _resized(proto: Any, version: int, arrays: Sequence[np.ndarray | None]) -> list[Any]:
+    """With empty inputs left out, as newer files have them."""
+    given = [array if array is not None and array.size else None for array in arrays]
+    names = [name if array is not None else "" for name, array in zip(proto.input, given, strict=True)]
+    return _referred(_again(proto, inputs=names, **attributes_of(proto)), version)(given)
 
 
 _NORMALISED, _AXES_ARE_INPUTS, _RESIZED = 15, 13, 11

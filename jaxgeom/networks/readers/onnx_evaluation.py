@@ -1,6 +1,10 @@
 """[edge] ONNX models evaluated point by point: by onnx's reference implementation in float64, or by onnxruntime."""
 
+import importlib.util
 import math
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -9,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxgeom.networks.readers import onnx_process
 from jaxgeom.networks.readers.onnx_arrays import on_arrays
 from jaxgeom.networks.readers.onnx_files import array_of
 from jaxgeom.networks.readers.onnx_graphs import Graph
@@ -41,12 +46,16 @@ def in_float64(graph: Graph, rest: Rest, version: int) -> Evaluation:
 
 def _at_points(graph: Graph, output: Callable[[dict[str, np.ndarray]], np.ndarray], points: np.ndarray) -> np.ndarray:
     """The outputs (points, out) of a function of the graph's inputs."""
-    ends = np.cumsum([math.prod(shape) for shape in graph.inputs.values()])[:-1]
-    found = []
-    for point in points:
-        parts = zip(graph.inputs.items(), np.split(point, ends), strict=True)
-        found.append(np.ravel(output({name: part.reshape(shape) for (name, shape), part in parts})))
+    parts = _parts(graph, points)
+    found = [np.ravel(output({name: part[i] for name, part in parts.items()})) for i in range(len(points))]
     return np.array(found, np.float64)
+
+
+def _parts(graph: Graph, points: np.ndarray) -> dict[str, np.ndarray]:
+    """The values of each input (points, *shape)."""
+    ends = np.cumsum([math.prod(shape) for shape in graph.inputs.values()])[:-1]
+    parts = zip(graph.inputs.items(), np.split(points, ends, axis=1), strict=True)
+    return {name: part.reshape(len(points), *shape) for (name, shape), part in parts}
 
 
 def _cast_to_float64(proto: Any) -> Any:
@@ -59,33 +68,41 @@ def _cast_to_float64(proto: Any) -> Any:
 
 
 def in_runtime(model: Any, graph: Graph, folder: Path | None) -> Evaluation | None:
-    """The model as onnxruntime runs it, if that is installed and takes it."""
+    """The model as onnxruntime runs it, in a process of its own, if that is installed."""
     import onnx
 
-    try:
-        import onnxruntime
-    except ImportError:
+    if importlib.util.find_spec("onnxruntime") is None:
         return None
     whole = onnx.ModelProto()
     whole.CopyFrom(model)
     del whole.graph.output[:]
-    whole.graph.output.append(onnx.helper.make_tensor_value_info(graph.target, onnx.TensorProto.FLOAT, None))
+    whole.graph.output.append(onnx.ValueInfoProto(name=graph.target))
     for tensor in whole.graph.initializer:
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             tensor.CopyFrom(onnx.numpy_helper.from_array(array_of(tensor, folder), tensor.name))
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    try:
-        session = onnxruntime.InferenceSession(whole.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    except Exception:
-        return None
-    kinds = {each.name: np.float64 if "double" in each.type else np.float32 for each in session.get_inputs()}
 
-    def output(point: dict[str, np.ndarray]) -> np.ndarray:
-        feeds = {name: array.astype(kinds[name]) for name, array in point.items()}
-        return np.asarray(session.run([graph.target], feeds)[0])
+    def outputs(points: np.ndarray) -> np.ndarray:
+        parts = _parts(graph, points)
+        with tempfile.TemporaryDirectory() as name:
+            room = Path(name)
+            (room / "model.onnx").write_bytes(whole.SerializeToString())
+            (room / "target.txt").write_text(graph.target)
+            np.savez(room / "points.npz", **parts)  # type: ignore[arg-type]
+            command = [sys.executable, str(Path(onnx_process.__file__)), name]
+            try:
+                subprocess.run(command, check=True, capture_output=True, timeout=RUNTIME_SECONDS)
+                found: np.ndarray = np.load(room / "outputs.npy")
+            except (subprocess.SubprocessError, OSError, ValueError) as error:
+                raise ValueError("onnxruntime cannot run the model") from error
+        return found
 
-    return partial(_at_points, graph, output)
+    return outputs
+
+
+RUNTIME_SECONDS = 60
+"""How long onnxruntime may take for all points."""
+
+POINTS_IN_RUNTIME = 64
 
 
 def affordable_points(source: Any, num_inputs: int) -> int:

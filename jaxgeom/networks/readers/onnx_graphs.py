@@ -129,7 +129,10 @@ def _input_shape(side: Any, shapes: Any, num_inputs: int) -> tuple[int, ...]:
     name = short(side.name)
     if side.type.WhichOneof("value") != "tensor_type":
         raise ValueError(f"the input {name!r} is no tensor.")
-    kind = onnx.helper.tensor_dtype_to_np_dtype(side.type.tensor_type.elem_type or onnx.TensorProto.FLOAT)
+    number = side.type.tensor_type.elem_type or onnx.TensorProto.FLOAT
+    if number not in onnx.TensorProto.DataType.values():
+        raise ValueError(f"the input {name!r} is of type {number}, which ONNX does not have.")
+    kind = onnx.helper.tensor_dtype_to_np_dtype(number)
     if np.dtype(kind).kind in "biuOUSc":
         raise ValueError(f"the input {name!r} holds {kind}, but real numbers are what a network is cut along.")
     dims = side.type.tensor_type.shape.dim

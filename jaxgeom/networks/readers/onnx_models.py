@@ -13,7 +13,7 @@ from jaxgeom.networks.readers.chain import chain_of
 from jaxgeom.networks.readers.check import DOUBLE_PRECISION, SINGLE_PRECISION, check_agrees
 from jaxgeom.networks.readers.expressions import Tape
 from jaxgeom.networks.readers.imported import Imported, finished
-from jaxgeom.networks.readers.onnx_evaluation import affordable_points, in_float64, in_runtime
+from jaxgeom.networks.readers.onnx_evaluation import POINTS_IN_RUNTIME, affordable_points, in_float64, in_runtime
 from jaxgeom.networks.readers.onnx_files import array_of, first_line, model_of, opset_of, short
 from jaxgeom.networks.readers.onnx_graphs import Graph, has_batches, needed, of_one_point, shape_of_inputs
 from jaxgeom.networks.readers.onnx_nodes import followed
@@ -86,9 +86,13 @@ def from_onnx(
                     f"the layers cannot be compared with the model: {first_line(error)}. Where onnx's reference "
                     "implementation is at fault, they are compared with onnxruntime, if that is installed."
                 ) from error
-            return read(
-                source=runtime, precision=SINGLE_PRECISION, most_points=affordable_points(runtime, tape.num_inputs)
-            )
+            try:
+                return read(source=runtime, precision=SINGLE_PRECISION, most_points=POINTS_IN_RUNTIME)
+            except ValueError as second:
+                raise ValueError(
+                    f"the layers cannot be compared with the model: {first_line(error)}; and in onnxruntime: "
+                    f"{first_line(second)}."
+                ) from error
 
 
 def _num_networks(model: Any) -> int:

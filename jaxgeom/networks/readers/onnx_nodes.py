@@ -18,7 +18,10 @@ from jaxgeom.networks.readers.onnx_graphs import Graph
 from jaxgeom.networks.readers.onnx_operations import OPERATIONS, Node
 
 MOST_IN_ALL = 2**28
-"""Numbers in all tensors together, of which those that depend on the inputs count eight times."""
+"""Numbers in all tensors together, of which those that depend on the inputs count for more."""
+
+_SYMBOLIC = 64
+"""What a number counts for that depends on the inputs: it has weights, and takes as long as many plain ones."""
 
 
 class Rest(NamedTuple):
@@ -35,7 +38,8 @@ def followed(graph: Graph, tape: Tape, version: int, folder: Path | None) -> tup
     uses = Counter(name for node in graph.nodes for name in node.input)
     uses[graph.target] += 1
     rest = Rest([], {})
-    total = 0
+    total = sum(map(_size, found.values()))
+    _check_total(total)
 
     def value(name: str) -> Any:
         if not name:
@@ -60,8 +64,7 @@ def followed(graph: Graph, tape: Tape, version: int, folder: Path | None) -> tup
             if name:
                 found[name] = result
                 total += _size(result)
-        if total > MOST_IN_ALL:
-            raise ValueError(f"the tensors have more than {MOST_IN_ALL:,} numbers in all, the most that are read.")
+        _check_total(total)
         for name in proto.input:
             uses[name] -= 1
             if not uses[name]:
@@ -74,9 +77,17 @@ def followed(graph: Graph, tape: Tape, version: int, folder: Path | None) -> tup
     return ops.lifted(target), rest
 
 
+def _check_total(total: int) -> None:
+    if total > MOST_IN_ALL:
+        raise ValueError(
+            f"the tensors have more than {MOST_IN_ALL:,} numbers in all, those that depend on the inputs counted "
+            f"{_SYMBOLIC} times; no more are read."
+        )
+
+
 def _size(result: Any) -> int:
     result = result.values if isinstance(result, ops.Condition) else result
-    return 8 * len(result.const) if isinstance(result, Values) else int(np.size(result))
+    return _SYMBOLIC * len(result.const) if isinstance(result, Values) else int(np.size(result))
 
 
 def _done(

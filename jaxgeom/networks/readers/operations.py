@@ -48,6 +48,8 @@ class Condition:
 
 def lifted(value: Any) -> Values:
     """A symbolic tensor as it is, and a constant as one."""
+    if value is None:
+        raise NotLinear("an input is missing")
     return value if isinstance(value, Values) else constant(value)
 
 

@@ -73,7 +73,7 @@ def explore(
 
     Args:
         networks: runs of :func:`jaxgeom.fit` or :func:`jaxgeom.fit_population`, best with snapshots; a
-            :class:`jaxgeom.Study` that measured the parameters, layer by layer; layers of one network or more; or a
+            :class:`jaxgeom.Study` that measured ``study.parameters()``; layers of one network or more; or a
             dictionary of these by the values of one more setting, such as ``{8: runs_of_width_8, 32: …}``. Networks
             have two inputs and piecewise linear activations.
         path: the file to write, ``.html``.

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--planes", type=int, default=20, help=f"planes in all; at most {QUICK_PLANES} with --quick")
     parser.add_argument("--radius", type=float, help="of local complexity; without, 2 %% of the size of a plane's part")
     parser.add_argument("--order", nargs="+", metavar="NAME", help="of layers, for files that hold weights alone")
-    parser.add_argument("--activation", default="relu", help="between layers, for files that hold weights alone")
+    parser.add_argument("--activation", help="between layers, for files of weights alone; without, theirs or relu")
     parser.add_argument("--names", nargs="+", metavar="NAME", help="of the classes")
     parser.add_argument("--image-shape", type=int, nargs="+", metavar="N", help="height, width, channels of inputs")
     parser.add_argument("--geojson", action="store_true", help="write GeoJSON, too (needs the extra 'interop')")
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> list[Path]:
 def _read(options: argparse.Namespace) -> tuple[dict[str, Any], Any, Any]:
     """Networks by name, points and classes, which fit together."""
     try:
-        activation: str | float = float(options.activation)
+        activation: str | float | None = None if options.activation is None else float(options.activation)
     except ValueError:
         activation = options.activation
     x, labels = read_points(options.points)

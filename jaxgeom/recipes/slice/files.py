@@ -27,14 +27,14 @@ _WITH_ORDER = (".pt", ".pth", ".safetensors")
 POINTS = (".npy", ".npz", ".csv")
 
 
-def read_network(path: str | Path, order: Sequence[str] | None = None, activation: str | float = "relu") -> Layers:
+def read_network(path: str | Path, order: Sequence[str] | None = None, activation: str | float | None = None) -> Layers:
     """The layers of a network in a file.
 
     Args:
         path: a file .onnx, .nnet; .pt, .pth or .safetensors with weights; or .npz, with kernels W0, W1, … (in, out) and
             biases b0, b1, …, or with names as in a state dict.
         order: names of the layers from input to output, for weights with names.
-        activation: between the layers, for files that hold weights alone.
+        activation: between the layers, for files that hold weights alone; by default what they say, or ReLU.
 
     Raises:
         ValueError: for other files, and what cannot be read.
@@ -47,7 +47,7 @@ def read_network(path: str | Path, order: Sequence[str] | None = None, activatio
     if not path.is_file():
         raise ValueError(f"there is no file {str(path)!r}.")
     if kind == ".npz":
-        layers = _from_arrays(path, order, activation)
+        layers = _from_arrays(path, order, "relu" if activation is None else activation)
     else:
         reader = getattr(jaxgeom, READERS[kind], None)
         if reader is None:
@@ -55,8 +55,15 @@ def read_network(path: str | Path, order: Sequence[str] | None = None, activatio
                 f"this version of jaxgeom reads no {kind}; it reads "
                 f"{', '.join(ending for ending, name in READERS.items() if not name or hasattr(jaxgeom, name))}."
             )
-        options: dict[str, Any] = {"order": order, "activation": activation} if kind in _WITH_ORDER else {}
-        layers = reader(path, **options).layers
+        given: dict[str, Any] = {"order": order, "activation": activation} if kind in _WITH_ORDER else {}
+        try:
+            layers = reader(path, **{name: value for name, value in given.items() if value is not None}).layers
+        except ValueError as error:
+            if order is None and "order=(" in str(error):
+                raise ValueError(
+                    str(error).partition(" Give it")[0] + " Give it from input to output: --order."
+                ) from error
+            raise
     layers = check_layers(layers, keep_sparse=True)
     if np.ndim(layers[0].bias) != 1:
         raise ValueError(f"{path.name!r} holds {len(layers[0].bias)} networks, but one is needed. Save it by itself.")

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from jaxgeom._typing import SPACE
@@ -98,10 +99,14 @@ def _save(options: argparse.Namespace, name: str, figure: Any) -> list[Path]:
 
 
 def _of_the_task(options: argparse.Namespace) -> list[Path]:
-    """Pictures that take no training."""
+    """Pictures, and the page, that take none of the networks that are trained for the study."""
     from jaxgeom.recipes.xor import pictures
+    from jaxgeom.recipes.xor.page import save_page
 
-    return _save(options, "data", pictures.data_figure()) + _save(options, "by_hand", pictures.by_hand_figure())
+    written = _save(options, "data", pictures.data_figure()) + _save(options, "by_hand", pictures.by_hand_figure())
+    widths = [width for width in options.widths if width <= WIDEST_QUICK or not options.quick] or options.widths
+    page = Path(options.out) / "xor_training.html"
+    return written + save_page(page, widths, options.seeds, jax.random.key(options.key), options.formats)
 
 
 def _networks(options: argparse.Namespace, study: Study, settings: dict[str, Any]) -> list[Path]:
@@ -158,7 +163,7 @@ def _single_networks(options: argparse.Namespace, study: Study) -> tuple[list[Pa
     width = int(study.coords["width"][0])
     training = xor_networks.xor_training(study, width, _shown(study, width), every=10 if options.quick else 2)
     written = _save(options, "training", pictures.training_figure(training, width))
-    if paths := movie_paths(Path(options.out) / "xor_training", options.formats):
+    if paths := movie_paths(Path(options.out) / "xor_training", options.formats, has_page=True):
         figure, draw, num = pictures.training_movie(training, width)
         written += save_animation(
             figure,

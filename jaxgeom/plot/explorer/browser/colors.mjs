@@ -6,16 +6,19 @@ export const CLASSES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "
 const LOOKS = {
   light: {
     lightness: [0.94, 0.87], chroma: 0.06, paper: "#ffffff", ink: "#16181d", faint: "#8a929e", line: "#dfe3e8",
-    strong: ["#2479ad", "#d2651f"], weak: ["#dcebf5", "#fbe7d8"], boundary: "#16181d", picked: "#b80058", lift: 0,
+    strong: ["#1f6fa3", "#c9570f"], side: ["#6fb0d8", "#f0a171"], weak: ["#dcebf5", "#fbe7d8"],
+    boundary: "#16181d", picked: "#b80058", lift: 0,
     layers: ["#262626", "#0072b2", "#b34700", "#00795a", "#a3487f"],
   },
   dark: {
     lightness: [0.36, 0.29], chroma: 0.075, paper: "#12161d", ink: "#e8ecf2", faint: "#8b95a5", line: "#2a313c",
-    strong: ["#2f9be0", "#f0883e"], weak: ["#12273a", "#3a2214"], boundary: "#ffffff", picked: "#ffd84d", lift: 0.45,
+    strong: ["#4db0f0", "#ff9a4d"], side: ["#1f75ad", "#b5612a"], weak: ["#12273a", "#3a2214"],
+    boundary: "#ffffff", picked: "#ffd84d", lift: 0.45,
     layers: ["#c9d1dc", "#6cc0f2", "#f2a365", "#4fd6ac", "#eaa6cc"],
   },
 };
 
+// `strong` colours points and weights below and above zero, `side` what lies behind them far from zero, `weak` near it;
 // `lift` is by how much points are lighter than what is behind them.
 
 /** What a theme looks like. */
@@ -80,7 +83,7 @@ export function sideTable(look) {
   if (!tables.has(look)) {
     const texts = Array.from({ length: 256 }, (_, place) => {
       const value = place / 127.5 - 1, side = value < 0 ? 0 : 1;
-      return mixed(look.weak[side], look.strong[side], Math.abs(value));
+      return mixed(look.weak[side], look.side[side], Math.abs(value));
     });
     tables.set(look, { texts, channels: texts.map((text) => text.match(/\d+/g).map(Number)) });
   }

@@ -19,10 +19,10 @@ export function sideGradient(context, look, places, values, size) {
   const low = Math.min(...values), high = Math.max(...values);
   if (low >= size || high <= -size) return sideColor(look, low >= size ? 1 : -1);
   const gradient = context.createLinearGradient(...at(-size), ...at(size));
-  gradient.addColorStop(0, look.strong[0]);
+  gradient.addColorStop(0, look.side[0]);
   gradient.addColorStop(0.5, look.weak[0]);
   gradient.addColorStop(0.5, look.weak[1]);
-  gradient.addColorStop(1, look.strong[1]);
+  gradient.addColorStop(1, look.side[1]);
   return gradient;
 }
 

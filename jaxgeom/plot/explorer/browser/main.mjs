@@ -137,7 +137,8 @@ function writeFacts(side) {
   if (!scene) return void (facts.textContent = "");
   const right = accuracy(population, scene);
   const source = Number.isInteger(state.time) ? "" : " · interpolated";
-  facts.innerHTML = `<b>${numFaces(scene.regions).toLocaleString("en")}</b> linear regions`;
+  const num = numFaces(scene.regions);
+  facts.innerHTML = `<b>${num.toLocaleString("en")}</b> linear region${num === 1 ? "" : "s"}`;
   if (right !== null) facts.innerHTML += ` · <b>${digits(100 * right)} %</b> right`;
   facts.append(source);
 }

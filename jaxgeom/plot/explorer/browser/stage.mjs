@@ -8,6 +8,7 @@ import { partsOf, valueAt } from "./parts.mjs";
 import { edgesOf, edgesOfLayers } from "./regions.mjs";
 
 const HEIGHT = 0.62; // of a sheet, in halves of the domain's width
+const SAME = 0.25; // pixels
 const FEW = 400; // points that are drawn with a rim
 
 /** How the domain lies in a picture: to the camera's coordinates, and back from a picture of the plane. */
@@ -23,7 +24,7 @@ export function frameOf([x0, y0, x1, y1], size) {
 /** Draws a scene; `options` has look, color, show, picked (layer, unit), hovered (a face), lift (0 to 1), turn, scale. */
 export function drawStage(context, frame, scene, population, options) {
   const { regions } = scene, { lift, look, show, scale } = options;
-  const radius = (frame.size / 2) * (1 - 0.27 * lift);
+  const radius = (frame.size / 2) * (1 - 0.32 * lift);
   const camera = projection(between(ABOVE, options.turn, lift), [frame.size / 2, frame.size / 2], radius);
   const height = (value) => lift * HEIGHT * Math.max(-1.25, Math.min(1.25, value / scale));
   const view = { context, look, frame, camera, height, begins: firstUnits(scene.layers) };
@@ -71,10 +72,17 @@ function fills({ context, look }, regions, { color, scale }) {
   };
 }
 
+/** A closed path. Corners that lie on the one before are left out: Chromium fills half of a polygon that has such. */
 function trace(context, places) {
+  let [x, y] = places[0];
   context.beginPath();
-  context.moveTo(places[0][0], places[0][1]);
-  for (let i = 1; i < places.length; i++) context.lineTo(places[i][0], places[i][1]);
+  context.moveTo(x, y);
+  for (let i = 1; i < places.length; i++) {
+    const [nextX, nextY] = places[i];
+    if (Math.abs(nextX - x) + Math.abs(nextY - y) < SAME) continue;
+    [x, y] = [nextX, nextY];
+    context.lineTo(x, y);
+  }
   context.closePath();
 }
 
