@@ -94,10 +94,9 @@ def test_complexes_that_do_not_fit_into_memory_are_refused_with_the_figure(monke
     assert not tried
     assert count_regions(layers, box()).count == count  # which needs no complex
     # the estimate is within a third of what a complex of many regions takes
-    large = network(0, 200, 1)
+    large = network(0, 600, 1)
     monkeypatch.undo()
     taken = sum(np.asarray(array).nbytes for array in enumerate_regions(large, box())[:15])
-    monkeypatch.setattr(cells, "_SURELY_FITS", 0)
     for share, fits in ((1.33, True), (0.75, False)):
         monkeypatch.setattr(cells, "free_memory", lambda share=share: share * 2.5 * taken)
         if fits:

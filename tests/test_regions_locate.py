@@ -141,12 +141,10 @@ def test_the_hash_decides_nothing(monkeypatch):
     # in blocks of points and of faces
     through_origin = (Dense(layers[0].kernel, np.zeros(8)), *layers[1:])
     star = complex_of(through_origin)
-    origin, at_once = np.zeros((3, 2)), module._NUMBERS_AT_ONCE
-    found = []
-    for numbers in (at_once, 100):
-        monkeypatch.setattr(module, "_NUMBERS_AT_ONCE", numbers)
-        np.testing.assert_array_equal(locate(complex_, layers, points), expected)
-        found.append(locate(star, through_origin, origin).tolist())
+    origin, found = np.zeros((3, 2)), []
+    for numbers in (1 << 22, 100):
+        np.testing.assert_array_equal(locate(complex_, layers, points, most_numbers=numbers), expected)
+        found.append(locate(star, through_origin, origin, most_numbers=numbers).tolist())
     around = [holds(cycle, origin[:1])[0] >= -1e-15 for cycle in polygons(star)]
     assert sum(around) > 10
     assert found == [[np.flatnonzero(around)[0]] * 3] * 2

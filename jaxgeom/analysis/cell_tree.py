@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jaxgeom.analysis.polytopes import Cells, Cube, base_of, centered, first_cell, off_zero, other_side, unit_functions
+from jaxgeom.networks.layers import slope_of
 
 _DECIMALS = 6  # replicates that agree do so in spite of rounding
 _EXACT = -1  # the replicate of cells before the first sampling
@@ -69,10 +70,10 @@ def walk(
     cells = first_cell(cube, dim, random)
     kept = _Kept(np.full(1, _EXACT), np.zeros(1, np.int64), np.ones(1))
     num_seen, num_programs = 0, 0
-    for layer, slopes in enumerate(cube.slopes):
+    for layer, hidden in enumerate(cube.hidden):
         is_open, asked = _open_units(cube, cells, layer, tolerance, random)
         num_programs += asked
-        for unit in range(len(slopes)):
+        for unit in range(len(hidden.bias)):
             cells, parent, asked = _children(cube, cells, is_open[:, unit], layer, unit, tolerance, random)
             num_programs += asked
             is_open = is_open[parent]
@@ -102,10 +103,10 @@ def _open_units(
     cube: Cube, cells: Cells, layer: int, tol: float, random: np.random.Generator
 ) -> tuple[Bool[np.ndarray, "cells units"], int]:
     """Which units of a layer have both signs inside each cell: those that do not need not be asked again below it."""
-    num_units, asked = len(cube.biases[layer]), 0
+    num_units, asked = len(cube.hidden[layer].bias), 0
     is_open = np.zeros((len(cells.point), num_units), bool)
     for unit in range(num_units):
-        if cube.slopes[layer][unit] == 1:
+        if slope_of(cube.hidden[layer])[unit] == 1:
             continue
         found = unit_functions(cube, cells.pattern, layer, unit)
         reaches = (found.low < -tol) & (found.high > tol)
@@ -126,7 +127,7 @@ def _children(
     random: np.random.Generator,
 ) -> tuple[Cells, Int[np.ndarray, " children"], int]:
     """The cells after one more unit, the children of each one beside each other, and their parents."""
-    if cube.slopes[layer][unit] == 1:
+    if slope_of(cube.hidden[layer])[unit] == 1:
         return cells, np.arange(len(cells.point)), 0
     found = unit_functions(cube, cells.pattern, layer, unit)
     cells = off_zero(cube, cells, found.row, random)

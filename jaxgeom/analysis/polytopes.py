@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 
 from jaxgeom.analysis.linear_programs import maxima
 from jaxgeom.domains import Box
-from jaxgeom.networks.layers import Layers, slope_of
+from jaxgeom.networks.layers import Dense, Layers, slope_of
 
 _ROUNDING = 1e-13
 _NEAR_ZERO = 1e-12
@@ -28,19 +28,15 @@ _ASCENTS = 12
 class Cube(NamedTuple):
     """A network on the cube [-1, 1]^dim, every unit scaled by a power of two to weights of about 1."""
 
-    kernels: tuple[Float[np.ndarray, "in out"], ...]
-    """Of the hidden layers."""
-    biases: tuple[Float[np.ndarray, " out"], ...]
-    """Of the hidden layers."""
-    slopes: tuple[Float[np.ndarray, " out"], ...]
-    """Slopes of the hidden units where they are not active."""
+    hidden: Layers
+    """The hidden layers, each with its slopes."""
     is_reduced: bool
     """Whether functions are written as those of the first layer's pre-activations, and not of the coordinates."""
 
     @property
     def starts(self) -> list[int]:
         """Where the units of each layer begin in a pattern; the last entry is the number of hidden units."""
-        result: list[int] = np.cumsum([0, *(len(bias) for bias in self.biases)]).tolist()
+        result: list[int] = np.cumsum([0, *(len(layer.bias) for layer in self.hidden)]).tolist()
         return result
 
 
@@ -68,7 +64,7 @@ class Cells(NamedTuple):
 def cube_of(layers: Layers, domain: Box) -> Cube:
     """The hidden layers of a network in float64, on a box that is scaled to the cube."""
     center, radius = domain.low / 2 + domain.high / 2, domain.high / 2 - domain.low / 2
-    kernels, biases, slopes = [], [], []
+    hidden: list[Dense] = []
     exponents = np.zeros(len(center), np.int64)
     for index, layer in enumerate(layers[:-1]):
         kernel, bias = np.asarray(layer.kernel, np.float64), np.asarray(layer.bias, np.float64)
@@ -79,16 +75,15 @@ def cube_of(layers: Layers, domain: Box) -> Cube:
         sizes = np.where(rows != 0, np.frexp(rows)[1] + into, np.iinfo(np.int64).min).max(axis=0)
         exponents = np.where((rows != 0).any(axis=0), sizes, 0)
         rows = np.ldexp(rows, np.clip(into - exponents, -4000, 4000))
-        kernels.append(rows[:-1])
-        biases.append(rows[-1])
-        slopes.append(np.broadcast_to(np.asarray(slope_of(layer), np.float64), bias.shape))
-    is_reduced = bool(kernels) and kernels[0].shape[1] < kernels[0].shape[0]
-    return Cube(tuple(kernels), tuple(biases), tuple(slopes), is_reduced)
+        slope = np.broadcast_to(np.asarray(slope_of(layer), np.float64), bias.shape)
+        hidden.append(Dense(rows[:-1], rows[-1], slope))
+    is_reduced = bool(hidden) and hidden[0].kernel.shape[1] < hidden[0].kernel.shape[0]
+    return Cube(tuple(hidden), is_reduced)
 
 
 def first_cell(cube: Cube, dim: int, random: np.random.Generator) -> Cells:
     """The whole cube, with a random point near its centre."""
-    base = cube.kernels[0].shape[1] if cube.is_reduced else dim
+    base = cube.hidden[0].kernel.shape[1] if cube.is_reduced else dim
     rows = np.zeros((1, 1, base + 1))
     rows[..., -1] = 1.0
     point = random.uniform(-0.25, 0.25, (1, dim))
@@ -110,21 +105,21 @@ class Functions(NamedTuple):
 def unit_functions(cube: Cube, pattern: Bool[np.ndarray, "cells units"], layer: int, unit: int) -> Functions:
     """The affine functions that a unit's pre-activation is on cells."""
     num = len(pattern)
-    gradient = np.broadcast_to(cube.kernels[layer][:, unit], (num, len(cube.kernels[layer])))
-    constant = np.full(num, cube.biases[layer][unit])
+    gradient = np.broadcast_to(cube.hidden[layer].kernel[:, unit], (num, len(cube.hidden[layer].kernel)))
+    constant = np.full(num, cube.hidden[layer].bias[unit])
     size, total = np.abs(gradient), np.abs(constant)
     for below in range(layer - 1, -1, -1):
         start, stop = cube.starts[below : below + 2]
-        factor = np.where(pattern[:, start:stop], 1.0, cube.slopes[below])
+        factor = np.where(pattern[:, start:stop], 1.0, slope_of(cube.hidden[below]))
         gradient, size = gradient * factor, size * np.abs(factor)
         if below or not cube.is_reduced:
-            constant = constant + gradient @ cube.biases[below]
-            gradient = gradient @ cube.kernels[below].T
-        total = total + size @ np.abs(cube.biases[below])
-        size = size @ np.abs(cube.kernels[below].T)
+            constant = constant + gradient @ cube.hidden[below].bias
+            gradient = gradient @ cube.hidden[below].kernel.T
+        total = total + size @ np.abs(cube.hidden[below].bias)
+        size = size @ np.abs(cube.hidden[below].kernel.T)
     row = np.concatenate([gradient, constant[:, None]], axis=1)
     if cube.is_reduced and layer == 0:
-        row = np.zeros((num, cube.kernels[0].shape[1] + 1))
+        row = np.zeros((num, cube.hidden[0].kernel.shape[1] + 1))
         row[:, unit] = 1.0
     on_cube = on_coordinates(cube, row)
     rounding = _ROUNDING * (total + size.sum(axis=1))
@@ -143,13 +138,13 @@ def on_coordinates(cube: Cube, rows: Float[np.ndarray, "*shape columns"]) -> Flo
     """Functions of the cube's coordinates."""
     if not cube.is_reduced:
         return rows
-    last = rows[..., -1] + rows[..., :-1] @ cube.biases[0]
-    return np.concatenate([rows[..., :-1] @ cube.kernels[0].T, last[..., None]], axis=-1)
+    last = rows[..., -1] + rows[..., :-1] @ cube.hidden[0].bias
+    return np.concatenate([rows[..., :-1] @ cube.hidden[0].kernel.T, last[..., None]], axis=-1)
 
 
 def base_of(cube: Cube, points: Float[np.ndarray, "cells dim"]) -> Float[np.ndarray, "cells columns"]:
     """What functions are applied to at points: with a 1 at the end, for the constant."""
-    base = points @ cube.kernels[0] + cube.biases[0] if cube.is_reduced else points
+    base = points @ cube.hidden[0].kernel + cube.hidden[0].bias if cube.is_reduced else points
     return np.concatenate([base, np.ones((len(points), 1))], axis=1)
 
 
@@ -244,7 +239,7 @@ def _by_first_layer(
     Returns:
         Those of the cells that are left.
     """
-    middle, half = cube.biases[0], np.abs(cube.kernels[0]).sum(axis=0)
+    middle, half = np.asarray(cube.hidden[0].bias), np.abs(cube.hidden[0].kernel).sum(axis=0)
     left = [np.zeros(0, np.int64)]
     for first in range(0, len(asked), _SMALL_PROGRAMS):
         some = asked[first : first + _SMALL_PROGRAMS]
@@ -268,7 +263,7 @@ def _ascended(
     Each step goes in the direction in which the function grows most within an ellipsoid that fits between the cell's
     sides, nearly to the first side. The normal equations are those of the first layer's units.
     """
-    kernel, points = cube.kernels[0], start.copy()
+    kernel, points = cube.hidden[0].kernel, start.copy()
     step = max(1, _PROGRAM_BYTES // (8 * kernel.size))
     for first in range(0, len(points), step):
         some = np.arange(first, min(first + step, len(points)))
@@ -328,7 +323,7 @@ def centered(cube: Cube, cells: Cells, random: np.random.Generator, rounds: int 
     for _ in range(rounds):
         direction = random.normal(size=point.shape)
         value = np.einsum("cri,ci->cr", cells.rows, base_of(cube, point))
-        slope = direction @ cube.kernels[0] if cube.is_reduced else direction
+        slope = direction @ cube.hidden[0].kernel if cube.is_reduced else direction
         slope = np.einsum("cri,ci->cr", cells.rows[..., :-1], slope)
         with np.errstate(divide="ignore", invalid="ignore"):
             ends = np.concatenate([-value / slope, (1 - point) / direction, (-1 - point) / direction], axis=1)

@@ -20,7 +20,6 @@ from jaxgeom.host.given import as_float64, points_of
 from jaxgeom.networks.layers import Activation, Layers, check_finite, check_layers, slope_of, with_activation
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, check_is_planar
 
-_NUMBERS_AT_ONCE = 1 << 22
 _MOST_FACES = 1 << 12
 _ROUNDING = 64 * float(np.finfo(np.float64).eps)  # for each unit, relative to the sums of sizes of all terms
 _TINY = 1e-280  # what underflow may do
@@ -32,6 +31,7 @@ def locate(
     points: Float[Array | np.ndarray, "points 2"],
     *,
     activation: Activation | None = None,
+    most_numbers: int = 1 << 22,
 ) -> Int[np.ndarray, " points"]:
     """The face that holds each point; -1 for points outside of the domain.
 
@@ -45,6 +45,7 @@ def locate(
         layers: the network that the complex belongs to.
         points: any number of points.
         activation: the activation that was given when the complex was made.
+        most_numbers: numbers of the largest temporary arrays; points are looked up block by block.
 
     Raises:
         TypeError: for anything but a complex of the plane, or if the points or the weights are not real numbers.
@@ -65,14 +66,16 @@ def locate(
     network, whole = _network(complex_, with_activation(layers, activation))
     _check_is_its_network(complex_, network, whole)
     table = _words(complex_.patterns)
-    step = max(1, _NUMBERS_AT_ONCE // max(1, complex_.patterns.shape[1]))
+    step = max(1, most_numbers // max(1, complex_.patterns.shape[1]))
     inside = np.flatnonzero(_is_inside(complex_, points))
     for block in np.split(inside, range(step, len(inside), step)):
         patterns, _ = _patterns(network, points[block])
         found = _lookup(table, _words(patterns))
         lost = np.flatnonzero(found == OUTSIDE)
         if len(lost):
-            found[lost] = _nearest(complex_.patterns, *_patterns(network, points[block[lost]], relative=True))
+            found[lost] = _nearest(
+                complex_.patterns, *_patterns(network, points[block[lost]], relative=True), most_numbers
+            )
         faces[block] = found
     return faces
 
@@ -216,10 +219,11 @@ def _nearest(
     table: Bool[np.ndarray, "faces units"],
     patterns: Bool[np.ndarray, "points units"],
     values: Float[np.ndarray, "points units"],
+    most_numbers: int,
 ) -> Int[np.ndarray, " points"]:
     """The row of the table for which the largest value of a differing unit is smallest; the first of several."""
     found, best = np.zeros(len(patterns), np.int64), np.full(len(patterns), np.inf)
-    num_rows = max(1, _NUMBERS_AT_ONCE // max(1, patterns.size))
+    num_rows = max(1, most_numbers // max(1, patterns.size))
     for start in range(0, len(table), num_rows):
         differs = table[start : start + num_rows] != patterns[:, None]
         worst = np.where(differs, values[:, None], 0.0).max(axis=2, initial=0.0)
