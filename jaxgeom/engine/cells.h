@@ -26,8 +26,8 @@
 
 namespace jaxgeom {
 
-// From which share of the gradients on errors are too large: of units that cut, and of the outputs.
-constexpr double kBlurred = 0x1p-16, kRounded = 0x1p-36, kBlurredMap = 0x1p-27;
+// From which share of the gradients on errors are too large.
+constexpr double kBlurred = 0x1p-16, kRounded = 0x1p-36;
 
 struct Row {  // a unit's function on a cell, without rounding
     double a, b, c;
@@ -516,13 +516,8 @@ struct Cutter {
     int sharp_sign(const Entry &entry, int unit, const Point *point) {
         const Line line{0, 0, 0, 0, 0, &entry, unit, 0, 0, false, kNotAsked, 0, {}};
         if (Plane || !can_sharpen || !sharpen(line) || !sharpen(*point)) return 0;
-        const Pair *f = line.sharp, &x = point->sharp[0], &y = point->sharp[1];
-        const double error = line.sharp_error, e = point->sharp_error;
-        const double gradient = std::fabs(f[0].high) + std::fabs(f[1].high), size = gradient + std::fabs(f[2].high);
-        const double reach = std::max({std::fabs(x.high), std::fabs(y.high), 1.0});
-        if (!(size < 1e60 && error < 1e60)) return 0;
-        const double z = plus(plus(times(f[0], x), times(f[1], y)), f[2]).high;
-        const double bound = 1.01 * (3 * error * (reach + e) + gradient * e + 16 * kSharp * size * reach) + kFloor;
+        double bound;
+        const double z = sharp_value(line.sharp, line.sharp_error, *point, bound);
         return z > bound ? 1 : -z > bound ? -1 : 0;
     }
     void scaled_corner(int index, double *p) const {
@@ -1019,6 +1014,36 @@ struct Cutter {
         first = is_forward ? edge.first : edge.second, on.edge = is_forward ? edge.second : edge.first;
     }
 
+    struct Outputs {  // their functions on a cell, and what their errors follow from
+        const double *rows, *bounds;
+        double input, rounding;
+    };
+    double bound_of(const Outputs &outputs, int j) const {
+        const Layer &output = net.layers[net.depth];
+        if (net.depth == 0) return 0;
+        return (net.has_runs ? 1.0001 * outputs.bounds[j] : output.column_norm[j] * outputs.input) + outputs.rounding * std::fabs(output.bias[j]) + kFloor;
+    }
+    // An output at a point in twice the precision; false where that does not give it to six digits.
+    bool sharp_output(const Outputs &outputs, int j, const Point &point, double &found) {
+        if (!sharpen(point)) return false;
+        const int stride = net.layers[net.depth].stride;
+        Pair f[3];
+        for (int s = 0; s < 3; s++) f[s] = {outputs.rows[s * stride + j], outputs.rows[(3 + s) * stride + j]};
+        double bound;
+        found = sharp_value(f, bound_of(outputs, j), point, bound);
+        return std::fabs(found) > 1e6 * bound;
+    }
+    // Of a function in twice the precision at a point that is known as well, with a bound of its error: infinite where
+    // numbers are too large.
+    static double sharp_value(const Pair *f, double error, const Point &point, double &bound) {
+        const Pair &x = point.sharp[0], &y = point.sharp[1];
+        const double e = point.sharp_error, gradient = std::fabs(f[0].high) + std::fabs(f[1].high), size = gradient + std::fabs(f[2].high);
+        const double reach = std::max({std::fabs(x.high), std::fabs(y.high), 1.0});
+        bound = INFINITY;
+        if (!(size < 1e60 && error < 1e60)) return 0;
+        bound = 1.01 * (3 * error * (reach + e) + gradient * e + 16 * kSharp * size * reach) + kFloor;
+        return plus(plus(times(f[0], x), times(f[1], y)), f[2]).high;
+    }
     void emit(int nv, const Vertex *v, const Entry &last, double delta, double squares) {
         Complex &all = *complex;
         const Layer &output = net.layers[net.depth];
@@ -1031,44 +1056,39 @@ struct Cutter {
             spread_bits(entry->active, 0, net.layers[l].out, all.patterns.data() + base + net.unit_offsets[l]);
             entry = entry->before;
         }
-        double g = (output.terms + 6) * kEps, input = g * std::sqrt(3 * squares) * 1.0001 + kFloor;
         if (net.depth) delta *= net.layers[net.depth - 1].steepest;
-        input += delta;
-        const double *functions = last.rows;
-        if (net.depth && last.sharp && squares < 1e280 && delta < 1e280 && is_blurred(output, functions, input, kBlurredMap, 0)) {
+        const double rounding = (output.terms + 6) * kEps;
+        const int stride = output.stride;
+        const Outputs plain{last.rows, last.rows + 3 * stride, rounding * std::sqrt(3 * squares) * 1.0001 + kFloor + delta, rounding};
+        const bool has_sharp = net.depth && last.sharp && squares < 1e280 && delta < 1e280;
+        const auto in_twice_the_precision = [&] {
             sharpen(last);
-            functions = last.sharp, input = last.sharp_input, g = sharp_rounding(output.terms);
-        }
-        const double *bounds = functions + (functions == last.rows ? 3 : 6) * output.stride;
-        const auto bound_of = [&](int j) {
-            if (net.depth == 0) return 0.0;
-            return (net.has_runs ? 1.0001 * bounds[j] : output.column_norm[j] * input) + g * std::fabs(output.bias[j]) + kFloor;
+            return Outputs{last.sharp, last.sharp + 6 * stride, last.sharp_input, sharp_rounding(output.terms)};
+        };
+        const auto add_map = [&](const Outputs &outputs, int j) {
+            const double *row = outputs.rows + j;
+            const double gradient = std::max(std::fabs(row[0]), std::fabs(row[stride])), size = std::max(gradient, std::fabs(row[2 * stride]));
+            if (!(gradient > 1e8 * bound_of(outputs, j) && size < 1e280)) return false;
+            for (int s = 0; s < 3; s++) all.maps.push_back(std::ldexp(row[s * stride], net.output_exponent - (s < 2 ? net.unit_exponent : 0)));
+            return true;
         };
         for (int j = 0; j < output.out; j++) {
-            const double *row = functions + j;
-            const int stride = output.stride;
-            const double bound = bound_of(j);
-            const double gradient = std::max(std::fabs(row[0]), std::fabs(row[stride])), size = std::max(gradient, std::fabs(row[2 * stride]));
-            if (gradient > 1e8 * bound && size < 1e280) {
-                for (int s = 0; s < 3; s++) all.maps.push_back(std::ldexp(row[s * stride], net.output_exponent - (s < 2 ? net.unit_exponent : 0)));
-            } else {
-                const ExactVector &exact = exact_row(&last, j);
-                const Exact one(1);
-                for (const Exact *entry : {&exact.x, &exact.y, &exact.w}) all.maps.push_back(ratio(*entry, one));
-            }
+            if (add_map(plain, j) || (has_sharp && add_map(in_twice_the_precision(), j))) continue;
+            const ExactVector &exact = exact_row(&last, j);
+            const Exact one(1);
+            for (const Exact *entry : {&exact.x, &exact.y, &exact.w}) all.maps.push_back(ratio(*entry, one));
         }
         all.outputs.resize(all.x.size() * output.out, NAN);
         for (int i = 0; i < nv; i++) {
             double *values = all.outputs.data() + static_cast<size_t>(v[i].id) * output.out;
             if (v[i].w == 0 || output.out == 0 || !std::isnan(values[0])) continue;
             for (int j = 0; j < output.out; j++) {
-                const double *row = functions + j;
-                const int stride = output.stride;
-                const double a = row[0], b = row[stride], c = row[2 * stride], size = std::fabs(a) + std::fabs(b) + std::fabs(c);
-                const double bound = bound_of(j);
-                const double z = value(a, b, c, v[i]), error = bound + size * (v[i].e + 8 * kEps) + kFloor;
+                const double a = plain.rows[j], b = plain.rows[stride + j], c = plain.rows[2 * stride + j], size = std::fabs(a) + std::fabs(b) + std::fabs(c);
+                const double z = value(a, b, c, v[i]), error = bound_of(plain, j) + size * (v[i].e + 8 * kEps) + kFloor;
                 if (std::fabs(z) > 1e6 * error && size < 1e280) {
                     values[j] = std::ldexp(z / v[i].w, net.output_exponent);
+                } else if (double sharp; has_sharp && sharp_output(in_twice_the_precision(), j, *v[i].point, sharp)) {
+                    values[j] = std::ldexp(sharp, net.output_exponent);
                 } else {
                     Knowledge &known = knowledge(v[i].point);
                     const bool by_row = net.is_sparse || net.depth == 0;
