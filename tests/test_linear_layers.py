@@ -92,6 +92,9 @@ TAKES_LAYERS = {
     "on_plane": lambda layers: jg.count_regions(
         jg.on_plane(layers, jg.Plane(np.zeros(2), np.eye(2)[::-1].copy())), SQUARE
     ),
+    "slice_network": lambda layers: (
+        jg.slice_network(layers, jg.Plane(np.zeros(2), np.eye(2)), SQUARE).regions.class_area
+    ),
     "polyline_breakpoints": lambda layers: jg.polyline_breakpoints(layers, CURVE)._replace(layer=None),
     "thresholds": lambda layers: jg.count_regions(layers, SQUARE).count,  # of the first layer alone; see below
     "topology": lambda layers: jg.topology(layers, SQUARE)[:4],
