@@ -3,7 +3,6 @@
 shapely, networkx and trimesh are optional: ``pip install "jaxgeom[interop]"``. SVG is written here.
 """
 
-import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from jaxgeom.analysis.measures import edge_lengths
 from jaxgeom.analysis.slices import Slice
 from jaxgeom.analysis.surfaces import DecisionSurface
 from jaxgeom.host.files import whole_file
+from jaxgeom.host.packages import optional
 from jaxgeom.regions.boundary import check_bounded
 from jaxgeom.regions.colors import LAYER_COLORS, class_colors, face_colors, lighter
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, check_is_planar
@@ -35,7 +35,7 @@ def to_shapely(complex_: PlanarComplex) -> list[Any]:
         >>> [round(polygon.area, 6) for polygon in jg.convert.to_shapely(complex_)]
         [1.0, 1.0, 1.0, 1.0]
     """
-    shapely = _optional("shapely")
+    shapely = optional("shapely", "interop")
     check_bounded(complex_, "a list of polygons")
     face = np.repeat(np.arange(complex_.num_faces), np.diff(complex_.face_offsets))
     rings = shapely.linearrings(complex_.vertices[complex_.face_vertices], indices=face)
@@ -56,7 +56,7 @@ def classes_to_shapely(regions: DecisionRegions) -> list[Any]:
         >>> [(shape.geom_type, round(shape.area, 6)) for shape in jg.convert.classes_to_shapely(regions)]
         [('Polygon', 3.5), ('Polygon', 0.5)]
     """
-    shapely = _optional("shapely")
+    shapely = optional("shapely", "interop")
     polygon = np.repeat(np.arange(len(regions.label)), np.diff(regions.polygon_offsets))
     rings = shapely.linearrings(regions.vertices[regions.polygon_vertices], indices=polygon)
     polygons = shapely.polygons(rings)
@@ -98,7 +98,7 @@ def to_geojson(slice_: Slice, path: str | Path | None = None, *, decimals: int |
         >>> round(sum(each["properties"]["area"] for each in features if each["properties"]["kind"] == "class"), 9)
         4.0
     """
-    shapely, regions, complex_ = _optional("shapely"), slice_.regions, slice_.complex_
+    shapely, regions, complex_ = optional("shapely", "interop"), slice_.regions, slice_.complex_
 
     def feature(kind: str, shape: Any, **properties: Any) -> dict[str, Any]:
         shape = _oriented(shapely, shape)
@@ -167,7 +167,7 @@ def to_networkx(complex_: PlanarComplex) -> Any:
         (4, 4)
     """
     check_is_planar(complex_, "a graph of neighbours")
-    graph = _optional("networkx").Graph()
+    graph = optional("networkx", "interop").Graph()
     digits = np.where(complex_.patterns, "1", "0")
     graph.add_nodes_from(
         (face, {"area": area, "centroid": (x, y), "pattern": "".join(pattern)})
@@ -196,7 +196,7 @@ def to_trimesh(surface: DecisionSurface) -> Any:
     Raises:
         ImportError: without trimesh.
     """
-    return _optional("trimesh").Trimesh(surface.vertices, surface.triangles, process=False)
+    return optional("trimesh", "interop").Trimesh(surface.vertices, surface.triangles, process=False)
 
 
 def save_surface(surface: DecisionSurface, path: str | Path) -> None:
@@ -339,10 +339,3 @@ def _hexadecimal(complex_: PlanarComplex, colors: str | Float[np.ndarray, "faces
             f'colors must be "random", "none" or an array ({complex_.num_faces}, 3) from 0 to 1, but {given} was given.'
         )
     return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in np.rint(255 * values).astype(int).tolist()]
-
-
-def _optional(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ImportError(f'this needs {name}, which is not installed: pip install "jaxgeom[interop]"') from error

@@ -277,3 +277,26 @@ def test_random_planes_are_uniform():
 def test_inputs_that_are_no_pair(unchecked, inputs):
     with pytest.raises(ValueError, match="two different inputs from 0 to 5"):
         jg.plane_along_inputs(DATA[0], inputs)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("part", ["kernel", "bias"])
+def test_diverged_networks_stay_so_and_leave_others_alone(part, value, exact):
+    networks = [network(4, 6, 2, seed=seed) for seed in range(3)]
+    population = tuple(
+        jg.Dense(*map(np.stack, zip(*each, strict=True))) for each in zip(*map(plain, networks), strict=True)
+    )
+    changed = getattr(population[0], part).copy()
+    changed[(1, 3, 2) if part == "kernel" else (1, 2)] = value  # of an input that the plane holds still
+    diverged = (population[0]._replace(**{part: changed}), population[1])
+    plane = jg.plane_along_inputs(np.array([0.1, 0.2, 0.3, 0.4]), (0, 1))
+    counts = jg.count_regions(jg.on_plane(diverged, plane, exact=exact), jg.box(-1, 1)).count
+    expected = jg.count_regions(jg.on_plane(population, plane, exact=exact), jg.box(-1, 1)).count
+    assert counts[1] == -1
+    assert counts[0] == expected[0] > 0
+    assert counts[2] == expected[2] > 0
+
+
+def plain(layers):
+    return [layer[:2] for layer in layers]

@@ -20,6 +20,8 @@ def exact_product(
 ) -> tuple[Float[np.ndarray, "rows out"], Bool[np.ndarray, "rows out"]]:
     """``rows @ kernel + offset`` of real arithmetic, each number rounded once, and which of them are not rounded.
 
+    A column of the kernel with NaN or infinity in it or in its offset gives NaN.
+
     Args:
         rows: finite float64 numbers.
         kernel: (in, out), dense or a :class:`SparseKernel` of one network.
@@ -27,6 +29,10 @@ def exact_product(
     """
     sparse = isinstance(kernel, SparseKernel)
     weights = kernel.matrices[0].data if sparse else np.asarray(kernel)
+    columns = kernel.matrices[0].indices if sparse else np.broadcast_to(np.arange(kernel.shape[1]), weights.shape)
+    is_bad = np.zeros(kernel.shape[1], bool) if offset is None else ~np.isfinite(offset)
+    is_bad[columns[~np.isfinite(weights)]] = True
+    weights = np.where(np.isfinite(weights), weights, 0.0)
     row_integers, row_power = _integers(rows)
     integers, power = _integers(weights)
     power += row_power
@@ -41,7 +47,7 @@ def exact_product(
         used = np.flatnonzero(rows.any(axis=0))  # axis-parallel planes take a few inputs
         sums = row_integers[:, used] @ integers[used] if len(used) else np.zeros((len(rows), num_out), object)
     if offset is not None:
-        added, least = _integers(offset)
+        added, least = _integers(np.where(is_bad, 0.0, offset))
         if least < power:
             sums, power = sums * 2 ** (power - least), least
         else:
@@ -52,7 +58,8 @@ def exact_product(
     back, least = _integers(np.where(is_finite, rounded, 0.0))
     shift = least - power
     same = back * 2**shift == sums if shift >= 0 else back == sums * 2**-shift
-    return rounded, np.asarray(same, bool).reshape(sums.shape) & is_finite
+    is_exact = np.asarray(same, bool).reshape(sums.shape) & is_finite & ~is_bad
+    return np.where(is_bad, np.nan, rounded), is_exact
 
 
 def _integers(array: np.ndarray) -> tuple[np.ndarray, int]:

@@ -4,10 +4,11 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxgeom.host.packages import optional
 from jaxgeom.study.result import Study
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def to_xarray(study: Study) -> "xarray.Dataset":
     Raises:
         ImportError: without xarray.
     """
-    xarray = _imported("xarray")
+    xarray = optional("xarray", "labels")
     return xarray.Dataset(
         {
             name: (
@@ -66,7 +67,7 @@ def from_xarray(dataset: "xarray.Dataset") -> Study:
 
 def to_netcdf(study: Study) -> bytes:
     """The content of a NetCDF 4 file."""
-    _imported("h5netcdf")
+    optional("h5netcdf", "labels")
     with tempfile.TemporaryDirectory() as folder:  # older versions of xarray close a buffer that they write to
         path = Path(folder, "study.nc")
         to_xarray(study).to_netcdf(path, engine="h5netcdf")
@@ -80,8 +81,8 @@ def from_netcdf(path: str | os.PathLike[str]) -> Study:
         ValueError: if it is damaged, or no study.
         OSError: if it cannot be read.
     """
-    _imported("h5netcdf")
-    xarray = _imported("xarray")
+    optional("h5netcdf", "labels")
+    xarray = optional("xarray", "labels")
     with open(path, "rb"):
         pass  # which has to say first whether there is such a file at all
     try:
@@ -89,12 +90,3 @@ def from_netcdf(path: str | os.PathLike[str]) -> Study:
             return from_xarray(dataset.load())
     except Exception as error:
         raise ValueError(f"{str(path)!r} is damaged, or no study that jaxgeom.study.save wrote ({error}).") from error
-
-
-def _imported(name: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise ImportError(f'{name} is not installed: pip install "jaxgeom[labels]"') from error

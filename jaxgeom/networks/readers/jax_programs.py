@@ -232,6 +232,6 @@ def _line(eqn: Any, libraries: tuple[str, ...]) -> str:
 
 
 def _libraries() -> tuple[str, ...]:
-    """The beginnings of the names of files in which nobody looks for the cause."""
+    """How the paths of the files of JAX and of other libraries begin, which are passed over when a line is named."""
     files = (getattr(sys.modules.get(name), "__file__", None) for name in _LIBRARIES)
     return ("<", sysconfig.get_path("stdlib"), *(str(Path(file).parent) for file in files if file))

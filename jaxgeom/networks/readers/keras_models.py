@@ -70,7 +70,7 @@ def from_keras(model: Any, example: Any = None) -> Imported:
 
 
 def _keras() -> Any:
-    """Keras, on JAX if nobody decided."""
+    """The module ``keras``; if it is not imported yet and no backend is chosen, with JAX as its backend."""
     if "keras" in sys.modules or "KERAS_BACKEND" in os.environ:
         import keras
 

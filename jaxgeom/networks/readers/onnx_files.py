@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxgeom.host.packages import optional
 from jaxgeom.networks.readers.expressions import size_of
 
 MOST_BYTES = 2**31
@@ -33,9 +34,9 @@ def model_of(source: Any) -> tuple[Any, Path | None]:
     Raises:
         ValueError: for what is no file, or not an ONNX model.
         TypeError: for other objects.
+        ImportError: without the package onnx.
     """
-    import onnx
-
+    onnx = optional("onnx", "readers")
     if isinstance(source, onnx.ModelProto):
         return with_inlined_functions(source), None
     if not isinstance(source, str | Path):

@@ -1,4 +1,4 @@
-"""[edge] What of an ONNX graph an output needs: nodes, inputs and their shapes, and what is left off at the end."""
+"""[edge] The part of an ONNX graph that one output depends on: nodes, inputs and shapes, without a last softmax."""
 
 import math
 from collections.abc import Mapping, Sequence

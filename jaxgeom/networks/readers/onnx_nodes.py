@@ -25,7 +25,7 @@ _SYMBOLIC = 64
 
 
 class Rest(NamedTuple):
-    """What is left of a graph when constants are folded: it is evaluated for the comparison."""
+    """The nodes of an ONNX graph that depend on its inputs, and the constants that they take, folded."""
 
     nodes: list[Any]
     constants: dict[str, np.ndarray]

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from jaxgeom.host.files import whole_file
+from jaxgeom.host.packages import optional
 from jaxgeom.networks.writers.steps import Step, num_networks, steps_of
 
 POPULATION = "jaxgeom.networks"
@@ -46,10 +47,9 @@ def to_onnx(network: Any, path: str | Path) -> None:
 
 def onnx_model(network: Any) -> Any:
     """The ``onnx.ModelProto`` that :func:`to_onnx` writes."""
-    import onnx
-
     import jaxgeom
 
+    onnx = optional("onnx", "readers")
     helper = onnx.helper
     steps = steps_of(network)
     num = num_networks(steps)
