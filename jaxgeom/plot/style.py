@@ -38,6 +38,12 @@ def equal_scales(ax: Axes) -> None:
     ax.set_aspect("equal", adjustable="datalim" if is_free else "box")
 
 
+def set_padding(figure: Figure, inches: float) -> None:
+    """Room around everything in a figure whose layout is constrained."""
+    engine: Any = figure.get_layout_engine()
+    engine.set(w_pad=inches, h_pad=inches)
+
+
 def new_axes(
     num: int = 1, *, dim: int | list[int] = 2, size: float = 4.2, num_columns: int | None = None
 ) -> list[Axes]:

@@ -119,6 +119,16 @@ def movie_paths(path: Path, formats: Sequence[str], *, has_page: bool = False) -
     return [path.with_name(f"{path.name}.{name}") for name in formats if name not in others]
 
 
+HOLD = 2.0
+"""Seconds that the last frame of a recipe's animation stays."""
+_LEAST_SECONDS = 4.0
+
+
+def rate_of(num_frames: int, usual: float) -> float:
+    """Frames a second of an animation: the usual ones, or fewer, so that a few frames last four seconds too."""
+    return min(usual, num_frames / _LEAST_SECONDS)
+
+
 MOST_EXPLORED = 64
 """Networks of a page."""
 _WEIGHT_BYTES = 3.2e6
