@@ -17,7 +17,7 @@ from jaxgeom import plot
 from jaxgeom.domains import grid_points
 from jaxgeom.networks.layers import forward
 from jaxgeom.plot.maps import SIDES
-from jaxgeom.plot.style import set_padding
+from jaxgeom.plot.style import percent, set_padding
 from jaxgeom.recipes.movie.experiment import RegionMovie, phases
 from jaxgeom.regions.colors import LAYER_COLORS, face_colors
 from jaxgeom.regions.labels import region_labels
@@ -62,7 +62,7 @@ def movie_figure(movie: RegionMovie) -> tuple[Figure, Callable[[int], None], int
         for mark, values in zip(marks, (movie.losses, counts), strict=True):
             mark.set_data([movie.steps[frame]], [values[movie.member, frame]])
         regions, right = movie.complexes[frame].num_faces, movie.accuracies[movie.member, frame]
-        title.set_text(f"step {movie.steps[frame]:,}: {regions} regions, {_percent(float(right))} right")
+        title.set_text(f"step {movie.steps[frame]:,}: {regions} regions, {percent(right)} right")
         words.set_text(said[frame])
 
     return figure, draw, len(movie.steps)
@@ -213,11 +213,6 @@ def _draw_curves(
     ax.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
     ax.xaxis.set_minor_locator(NullLocator())
     ax.grid(color="0.25" if is_dark else "0.93")
-
-
-def _percent(share: float) -> str:
-    """Whole percent; 100 % only if nothing is wrong."""
-    return f"{min(round(100 * share), 99 if share < 1 else 100)} %"
 
 
 def _architecture(movie: RegionMovie) -> str:
