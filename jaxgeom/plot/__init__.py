@@ -12,6 +12,7 @@ from jaxgeom.plot.maps import GridViewArtists, mark_classes, plot_formulas, plot
 from jaxgeom.plot.points import plot_points
 from jaxgeom.plot.regions import RegionArtists, plot_boundary, plot_edges, plot_regions
 from jaxgeom.plot.sandwich import Dots, dots_of, sandwich
+from jaxgeom.plot.sheet import plot_sheet, position_colors
 from jaxgeom.plot.slices import SliceArtists, plot_slice
 from jaxgeom.plot.stages import Morph, morph_stages, plot_stages
 from jaxgeom.plot.style import COLORS, dark, new_axes
@@ -59,6 +60,7 @@ __all__ = [
     "plot_map",
     "plot_points",
     "plot_regions",
+    "plot_sheet",
     "plot_slice",
     "plot_stages",
     "plot_surface",
@@ -66,6 +68,7 @@ __all__ = [
     "plot_units",
     "plot_warped_grid",
     "plot_wireframe",
+    "position_colors",
     "region_counts",
     "sandwich",
     "save_animation",
