@@ -121,11 +121,6 @@ def test_sheets_are_bent_in_colours_of_their_places() -> None:
     mirrored = plot.plot_sheet(np.concatenate([flat, flat[2:3]]), np.ones((5, 5, 3)) * 0.8)
     shade = mirrored.get_facecolor()[:, 0]
     np.testing.assert_allclose(shade, [0.8] * 12 + [0.8 * 0.72] * 4)  # the last row lies on its back
-    for wrong in (flat[..., :1], flat[0]):
-        with pytest.raises(ValueError, match="a sheet has the shape"):
-            plot.plot_sheet(wrong, color)
-    with pytest.raises(ValueError, match="as many colours"):
-        plot.plot_sheet(flat, color[:2])
 
 
 def test_colours_say_where_points_are() -> None:
@@ -180,3 +175,8 @@ def test_bad_input(unchecked) -> None:
         plot.morph_stages(STAGES, COLOR, NAMES, lines=LINES[:1])
     with pytest.raises(ValueError, match="at least one frame"):
         plot.morph_stages(STAGES, COLOR, NAMES, frames_per_step=0)
+    for wrong in (np.zeros((3, 4, 1)), np.zeros((3, 4))):
+        with pytest.raises(ValueError, match="a sheet has the shape"):
+            plot.plot_sheet(wrong, np.zeros((3, 4, 3)))
+    with pytest.raises(ValueError, match="as many colours"):
+        plot.plot_sheet(lines, np.zeros((2, 4, 3)))
