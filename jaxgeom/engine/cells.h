@@ -132,7 +132,12 @@ struct Complex {  // what building collects
     std::vector<uint8_t> patterns;
     std::vector<double> maps, area, centroid;
     std::vector<double> outputs;  // at each vertex, NaN until a face needs them
+    std::vector<int> chords;      // of two halves that are built apart: each is followed by itself as the other half sees it
     bool is_consistent = true;
+};
+struct Part {  // of a complex, which is built by itself
+    Complex complex;
+    std::vector<int> vertices, edges;  // of the whole: the first vertices and edges of the part
 };
 
 struct Tally {
@@ -162,6 +167,7 @@ struct Cutter {
     const std::atomic<int> *stop;
     Tally tally{};
     Complex *complex = nullptr;
+    std::vector<Part> *parts = nullptr;      // of the complex, one for each subtree
     std::atomic<uint8_t> *claims = nullptr;  // subtrees that threads share
     Share *share = nullptr;  // where threads share the lines of the one cell of a single layer
     int split_level = 0, level = 0, number = 0;
@@ -581,7 +587,11 @@ struct Cutter {
         if (Build && l == net.depth) {
             auto mark = arena.mark();
             const Entry last{before, l, rows, active, nullptr, place_of_sharp_rows(p)};
-            emit(nv, v, last, delta, squares);
+            if (claim()) {
+                if (claims) begin_part(nv, v);
+                emit(nv, v, last, delta, squares);
+                if (claims) end_part();
+            }
             forget(last);
             arena.release(mark);
             return 1;
@@ -903,9 +913,11 @@ struct Cutter {
             int64_t n = 0;
             if (claim()) {
                 auto *all = claims;
+                if (Build) begin_part(nv, v);
                 claims = nullptr;
                 n = below(entry, nv, v, units, rows, stride, unit, next, bits, delta, squares);
                 claims = all;
+                if (Build) end_part();
             }
             level--;
             return n;
@@ -968,11 +980,30 @@ struct Cutter {
             const int chord = static_cast<int>(complex->edges.size());
             complex->edges.push_back({chord_ends[0], chord_ends[1], line.entry->layer, line.unit});
             for (int i = 0; i < num_negative; i++) if (negative[i].edge < 0) negative[i].edge = chord;
-            for (int i = 0; i < num_positive; i++) if (positive[i].edge < 0) positive[i].edge = chord;
+            const int other = claims ? chord + 1 : chord;
+            if (claims) complex->chords.push_back(chord), complex->edges.push_back(Edge(complex->edges[chord]));
+            for (int i = 0; i < num_positive; i++) if (positive[i].edge < 0) positive[i].edge = other;
         }
     }
 
     // ---- building: vertices and edges that cells share
+
+    // What is built next goes to a part of its own, which begins with a cell.
+    void begin_part(int nv, Vertex *v) {
+        Part &part = (*parts)[number - 1];
+        whole = complex, complex = &part.complex;
+        for (int i = 0; i < nv; i++) {
+            const Edge &edge = whole->edges[v[i].edge];
+            const int k = i + 1 < nv ? i + 1 : 0;
+            const bool is_forward = edge.begin == v[i].id;
+            complex->x.push_back(v[i].x), complex->y.push_back(v[i].y), complex->w.push_back(v[i].w), complex->e.push_back(v[i].e);
+            complex->edges.push_back({is_forward ? i : k, is_forward ? k : i, edge.layer, edge.unit});
+            part.vertices.push_back(v[i].id), part.edges.push_back(v[i].edge);
+        }
+        for (int i = 0; i < nv; i++) v[i].id = v[i].edge = i;
+    }
+    void end_part() { complex = whole; }
+    Complex *whole = nullptr;
 
     // A vertex whose computed place is uncertain, as where lines are nearly parallel, put to where it is.
     void refine(Vertex &v) {

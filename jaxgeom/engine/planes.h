@@ -31,6 +31,7 @@ inline int64_t total(int64_t cells, int64_t artificial, int64_t central_cells, i
     return cells - artificial / 2 + (central_cells == 3 && central_edges == 6 ? 1 : 0);
 }
 
+constexpr int kInParts = 96;  // units; the complexes of networks with more of them are built in parts
 constexpr int kSplitLevel = 8;
 class Share {  // of one network's count, among threads
   public:
@@ -46,6 +47,7 @@ class Share {  // of one network's count, among threads
 Counted count(const Source &, int64_t index, const Domain &, const std::atomic<int> *stop);
 // The same by threads together, which share its arrays; false if there are no threads to be had.
 bool count_together(const Source &, int64_t index, const Domain &, const std::atomic<int> *stop, int threads, Counted &);
-CellArrays cells(const Source &, int64_t index, const Domain &, const std::atomic<int> *stop);
+// By one thread, or large ones by several; the bits are the same.
+CellArrays cells(const Source &, int64_t index, const Domain &, const std::atomic<int> *stop, int threads);
 
 }  // namespace jaxgeom
