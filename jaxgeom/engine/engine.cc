@@ -65,6 +65,10 @@ template <class T>
 void copy(const std::vector<T> &from, T *to) {
     if (!from.empty()) std::memcpy(to, from.data(), sizeof(T) * from.size());
 }
+template <class T>
+void copy(const std::vector<std::vector<T>> &pieces, T *to) {
+    for (const std::vector<T> &piece : pieces) copy(piece, to), to += piece.size();
+}
 
 }  // namespace
 }  // namespace jaxgeom

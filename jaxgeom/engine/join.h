@@ -23,7 +23,7 @@ class Joiner {
         for (int64_t i = 0; i < vertices; i++) vertex_[i] = i;
         for (const int chord : whole.chords) match(chord);
     }
-    // The complex; vertices and edges are those of the first part that has them.
+    // The complex but for what only faces have; vertices and edges are those of the first part that has them.
     Complex join(int num_outputs) {
         Complex all;
         all.is_consistent = is_consistent_ && whole_.is_consistent;
@@ -119,8 +119,6 @@ class Joiner {
         for (size_t face = 1; face < part.face_offsets.size(); face++) all.face_offsets.push_back(first + part.face_offsets[face]);
         for (const int own : part.face_vertices) all.face_vertices.push_back(static_cast<int>(vertex_[vertex(k, own)]));
         for (const int own : part.face_edges) all.face_edges.push_back(static_cast<int>(edge_[first_edge_[k] + own]));
-        const auto add = [](const auto &from, auto &to) { to.insert(to.end(), from.begin(), from.end()); };
-        add(part.patterns, all.patterns), add(part.maps, all.maps), add(part.area, all.area), add(part.centroid, all.centroid);
         const size_t num = all.x.size() ? all.outputs.size() / all.x.size() : 0;
         for (size_t own = 0; own * num < part.outputs.size(); own++) {
             double *values = all.outputs.data() + num * vertex_[vertex(k, static_cast<int>(own))];

@@ -65,11 +65,14 @@ CellArrays arrays_of(Complex &all, const Network &net) {
         out.points.push_back(all.x[i] * unit), out.points.push_back(all.y[i] * unit), out.points.push_back(all.w[i]);
     }
     out.face_offsets = std::move(all.face_offsets);
-    out.patterns = std::move(all.patterns), out.maps = std::move(all.maps);
     all.outputs.resize(all.x.size() * net.layers[net.depth].out, NAN);
     out.outputs = std::move(all.outputs);
-    out.area = std::move(all.area), out.centroid = std::move(all.centroid);
     return out;
+}
+// What only faces have, behind what there is.
+void add_faces(Complex &from, CellArrays &to) {
+    to.patterns.push_back(std::move(from.patterns)), to.maps.push_back(std::move(from.maps));
+    to.area.push_back(std::move(from.area)), to.centroid.push_back(std::move(from.centroid));
 }
 
 template <bool Plane>
@@ -79,6 +82,7 @@ CellArrays cells_of(const Network &net, const Domain &domain, const std::atomic<
     cutter.complex = &all;
     cutter.run();
     CellArrays out = arrays_of(all, net);
+    add_faces(all, out);
     out.is_degenerate = cutter.tally.is_degenerate;
     return out;
 }
@@ -105,6 +109,7 @@ CellArrays cells_from_parts(const Network &net, const Domain &domain, const std:
     if (stop && *stop) return {};
     Complex all = joined(whole, parts, net);
     CellArrays out = arrays_of(all, net);
+    for (Part &part : parts) add_faces(part.complex, out);
     out.is_degenerate = share.is_degenerate;
     return out;
 }

@@ -18,9 +18,8 @@ struct CellArrays {  // the complex of one network, see jaxgeom.regions.complex.
     std::vector<int64_t> edge_faces;       // (edges, 2), left and right, -1 for none
     std::vector<int64_t> edge_labels;      // (edges, 2), layer and unit; layer -1: the boundary, -2: between faces of the domain
     std::vector<int64_t> face_offsets, face_vertices, face_edges;
-    std::vector<uint8_t> patterns;         // (faces, units)
-    std::vector<double> maps;              // (faces, outputs, 3)
-    std::vector<double> area, centroid;
+    std::vector<std::vector<uint8_t>> patterns;                // (faces, units), in pieces that follow one another
+    std::vector<std::vector<double>> maps, area, centroid;     // (faces, outputs, 3), (faces,) and (faces, 2), in pieces
     std::vector<double> outputs;           // (vertices, outputs), NaN at infinity
     bool is_degenerate = false, is_consistent = true, is_finite = true;
 };
