@@ -147,7 +147,7 @@ def test_families(change, seed):
 
 @pytest.mark.parametrize("change", FAMILIES, ids=lambda change: change.__name__ if change else "random")
 def test_complexes_that_are_built_in_parts(change):
-    """With so many units that threads share it, though most of them are dead: right, and the same bits from any number."""
+    """With so many units that threads share it, though most are dead: right, and the same bits from any number."""
     layers = of_family(change, 2, 0)
     (kernel, bias, *_), (above, *rest) = layers[:2]
     dead = IN_PARTS - len(bias)
