@@ -4,7 +4,7 @@
 // their computed places differ by rounding.
 #pragma once
 
-#include "cells.h"
+#include "builder.h"
 
 namespace jaxgeom {
 

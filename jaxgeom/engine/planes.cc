@@ -79,7 +79,7 @@ template <bool Plane>
 CellArrays cells_of(const Network &net, const Domain &domain, const std::atomic<int> *stop) {
     Complex all;
     Cutter<Plane, true> cutter{net, domain, own_arena(), stop};
-    cutter.complex = &all;
+    cutter.builder.complex = &all;
     cutter.run();
     CellArrays out = arrays_of(all, net);
     add_faces(all, out);
@@ -100,7 +100,7 @@ CellArrays cells_from_parts(const Network &net, const Domain &domain, const std:
     const auto job = [&] {
         Complex own;
         Cutter<false, true> cutter{net, domain, own_arena(), stop};
-        cutter.complex = &own, cutter.parts = &parts, cutter.claims = share.claims.get(), cutter.split_level = level;
+        cutter.builder.complex = &own, cutter.parts = &parts, cutter.claims = share.claims.get(), cutter.split_level = level;
         cutter.run();
         if (cutter.tally.is_degenerate) share.is_degenerate = true;
         if (!is_whole.exchange(true)) whole = std::move(own);  // the same on all threads
