@@ -2,7 +2,7 @@
 // other, layer by layer. A cell knows the affine functions of the current layer's units on it; it is cut by a unit that
 // changes sign on it, and each half goes on with the units that may still change sign there.
 //
-// Signs are decided in float64 where they are certain, and exactly (exact.h) where they are not.
+// Signs are decided in float64 where they are certain, and exactly (exact_signs.h) where they are not.
 //
 // Bounds of errors. On a cell, the pre-activations are a x + b y + c w with vectors a, b, c over the units; points are
 // homogeneous with entries of at most 1, so that w = 1 on bounded domains and w = 0 at infinity. delta bounds
