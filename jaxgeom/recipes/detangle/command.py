@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wide", type=int, nargs="+", default=[8, 8], metavar="W", help="hidden units of the wider net"
     )
-    parser.add_argument("--frames", type=int, default=60, help="of an animation")
+    parser.add_argument("--frames", type=int, default=36, help="of an animation")
 
 
 def run(options: argparse.Namespace) -> list[Path]:
@@ -156,15 +156,16 @@ def _fates(found: dict[Any, detangle.Detangled], name: str) -> dict[str, tuple[i
 
 def _columns(found: dict[Any, detangle.Detangled], name: str, data: Dataset) -> list[Any]:
     """A median network of the notebook's setting, and one of each fate."""
+    from jaxgeom.plot.style import percent
     from jaxgeom.recipes.detangle.pictures import column_of
 
     small = found[name, (2,), False]
     member = detangle.median_living(small)
     solved = float(np.mean(detangle.fate_of(small) == len(detangle.FATES) - 1))
-    columns = [column_of(small, member, data, f"notebook: {solved:.0%} solved", "2-2-2, SGD")]
+    columns = [column_of(small, member, data, f"notebook: {percent(solved)} solved", "2-2-2, SGD")]
     for fate, (member, share) in _fates(found, name).items():
         columns.append(
-            column_of(found[name, detangle.SOLVERS, True], member, data, f"{fate}: {share:.0%}", "2-16-16-2, Adam")
+            column_of(found[name, detangle.SOLVERS, True], member, data, f"{fate}: {percent(share)}", "2-16-16-2, Adam")
         )
     return columns
 

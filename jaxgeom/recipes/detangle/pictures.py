@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from jaxgeom import plot
 from jaxgeom._reprs import readable
@@ -32,6 +32,7 @@ from jaxgeom.regions.enumerate import enumerate_population
 _POINTS: dict[str, Any] = {"s": 9, "alpha": 0.6}
 _FEW = 900
 """Points of each panel of the movie, about."""
+_NIGHT_POINTS: dict[str, Any] = {"s": 9, "linewidths": 0, "zorder": 4}
 _NIGHT_SIDES = ("#7cc8f2", "#ffb000")
 _CURVES = (("#c9ced6", "--"), ("#cc79a7", ":"), ("#56b4e9", "-."), ("#ffb000", "-"))
 
@@ -85,9 +86,8 @@ def draw_layers(
     assert isinstance(figure, Figure)
     what = "" if column is None else f"{column.title}, {column.net}, {_words(column, frame)}: "
     if column is not None:
-        plot.plot_decision(column.regions[frame], ax=places[0], strength=0.3)
-        plot.plot_boundary(column.boundaries[frame], ax=places[0])
-        places[0].legend_ = None
+        plot.plot_decision(column.regions[frame], ax=places[0], strength=0.3, zorder=0.5)
+        plot.plot_boundary(column.boundaries[frame], legend=False, ax=places[0], linewidths=1.6)
     figure.suptitle(what + ("before training" if frame == 0 else f"after {recording.steps[frame]:,} steps"))
     return figure
 
@@ -153,7 +153,7 @@ def fates_movie(columns: Sequence[Column], data: Dataset) -> Morph:
     num, labels = len(columns), np.asarray(data.y)
     few = slice(None, None, max(1, len(labels) // _FEW))
     with plot.dark():
-        figure = plt.figure(figsize=(2.6 * num, 9.2), layout="constrained")
+        figure = plt.figure(figsize=(2.6 * num, 10.0), layout="constrained")
         set_padding(figure, 0.06)
         grid = figure.add_gridspec(4, num, height_ratios=[1, 1, 1, 0.62])
         axes = np.array([[figure.add_subplot(grid[row, place]) for place in range(num)] for row in range(3)])
@@ -161,8 +161,8 @@ def fates_movie(columns: Sequence[Column], data: Dataset) -> Morph:
         heading = figure.suptitle("epoch 0", fontsize=16)
     shown, limits, clouds, marks = [], [], [], []
     for place, column in enumerate(columns):
-        layers, _ = shown_layers(column.recording)
-        shown.append([layer[:, few] for layer in layers[-2:]])
+        layers, _ = shown_layers(column.recording._replace(layers=column.recording.layers[-2:]))
+        shown.append([layer[:, few] for layer in layers])
         limits.append([following_limits(layer) for layer in shown[-1]])
         clouds.append(
             [_night_points(layer[0], labels[few], ax) for layer, ax in zip(shown[-1], axes[1:, place], strict=True)]
@@ -171,9 +171,13 @@ def fates_movie(columns: Sequence[Column], data: Dataset) -> Morph:
     for row, name in enumerate(("input", "last hidden layer", "outputs")):
         axes[row, 0].set_ylabel(name, fontsize=12)
     for ax in axes.flat:
-        ax.set(xticks=[], yticks=[])
+        ax.set(xticks=[], yticks=[], box_aspect=1)
     curve.set(yscale="log", xlabel="epoch", ylabel="cross-entropy")
-    curve.legend(loc="lower left", ncols=num, fontsize=10, frameon=False)
+    curve.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    curve.yaxis.set_major_formatter("{x:g}")
+    curve.yaxis.set_minor_locator(NullLocator())
+    above: Any = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "borderaxespad": 0.2}
+    curve.legend(**above, ncols=num, fontsize=11, frameon=False, labelcolor="white")
     steps, epochs = columns[0].recording.steps, _epochs(columns[0].recording)
     curve.set_xlim(0, epochs)
 
@@ -185,8 +189,7 @@ def fates_movie(columns: Sequence[Column], data: Dataset) -> Morph:
                 artist.remove()
             plot.plot_decision(column.regions[frame], ax=ax)
             plot.plot_edges(column.regions[frame], ax=ax, colors=("#ffffff90",), linewidths=0.5)
-            plot.plot_boundary(column.boundaries[frame], ax=ax, colors="white", linewidths=2.2)
-            ax.legend_ = None
+            plot.plot_boundary(column.boundaries[frame], ax=ax, legend=False, colors="white", linewidths=2.2)
             _night_points(np.asarray(data.x)[few], labels[few], ax)
             ax.set_title(f"{column.title}\n{column.net}\n{_words(column, frame)}", fontsize=11)
             for part, (layer, cloud) in enumerate(zip(shown[place], clouds[place], strict=True)):
@@ -207,22 +210,13 @@ def _words(column: Column, frame: int) -> str:
     if 0 in living:
         return f"layer {living.index(0) + 1} is dead"
     total = sum(layer.shape[-1] for layer in column.recording.layers[1:])
-    return f"{percent(column.accuracy[frame])} right, {sum(living)} of {total} units live"
+    return f"{percent(column.accuracy[frame])} right, {sum(living)}/{total} alive"
 
 
 def _night_points(points: np.ndarray, labels: np.ndarray, ax: Axes) -> list[Any]:
     looks = zip("os", _NIGHT_SIDES, strict=True)
     return [
-        ax.scatter(
-            points[labels == label, 0],
-            points[labels == label, 1],
-            s=9,
-            marker=marker,
-            color=color,
-            linewidths=0,
-            alpha=0.9,
-            zorder=4,
-        )
+        ax.scatter(*points[labels == label].T, **_NIGHT_POINTS, marker=marker, color=color)
         for label, (marker, color) in enumerate(looks)
     ]
 
