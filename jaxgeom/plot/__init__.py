@@ -11,12 +11,13 @@ from jaxgeom.plot.maps import GridViewArtists, mark_classes, plot_formulas, plot
 from jaxgeom.plot.points import plot_points
 from jaxgeom.plot.regions import RegionArtists, plot_boundary, plot_regions
 from jaxgeom.plot.sandwich import Dots, dots_of, sandwich
+from jaxgeom.plot.sides import MapArtists, azimuth_of, plot_decision_map, plot_sheet
 from jaxgeom.plot.slices import SliceArtists, plot_slice
 from jaxgeom.plot.stages import Morph, morph_stages, plot_stages
 from jaxgeom.plot.style import COLORS, dark, new_axes
 from jaxgeom.plot.surfaces import plot_decision_surface, plot_lifted, plot_surface, plot_wireframe
 from jaxgeom.plot.training import CurveArtists, LossArtists, exponential_smoothing, plot_curves, plot_loss
-from jaxgeom.plot.triples import plot_triples
+from jaxgeom.plot.triples import plot_gradient_density, plot_triples
 from jaxgeom.plot.units import UnitArtists, plot_units
 from jaxgeom.plot.warp import plot_warped_grid
 
@@ -29,10 +30,12 @@ __all__ = [
     "GridViewArtists",
     "HyperplaneArtists",
     "LossArtists",
+    "MapArtists",
     "Morph",
     "RegionArtists",
     "SliceArtists",
     "UnitArtists",
+    "azimuth_of",
     "check_movies",
     "dark",
     "dots_of",
@@ -44,9 +47,11 @@ __all__ = [
     "plot_boundary",
     "plot_cube_plane",
     "plot_curves",
+    "plot_decision_map",
     "plot_decision_surface",
     "plot_fit",
     "plot_formulas",
+    "plot_gradient_density",
     "plot_grid_view",
     "plot_hidden",
     "plot_hidden_triples",
@@ -56,6 +61,7 @@ __all__ = [
     "plot_map",
     "plot_points",
     "plot_regions",
+    "plot_sheet",
     "plot_slice",
     "plot_stages",
     "plot_surface",
