@@ -209,7 +209,11 @@ def plot_sheet(
     room(ax, domain, limits)
     azimuth = azimuth_of(complex_, limits) if azimuth is None else azimuth
     ax.view_init(elev=_ELEVATION, azim=azimuth)
+    ax.zaxis.set_rotate_label(False)
+    ax.set_zlabel("$f(x, y)$", labelpad=-4, rotation=90)
     if azimuth < -_QUARTER:  # labels of the two axes go apart from their common corner
+        ax.set_xlabel("$x$", labelpad=2)
+        ax.set_ylabel("$y$", labelpad=-2)
         for labels, side_of in ((ax.get_xticklabels(), "left"), (ax.get_yticklabels(), "right")):
             for label in labels:
                 label.set_horizontalalignment(side_of)

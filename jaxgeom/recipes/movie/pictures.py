@@ -18,7 +18,6 @@ from jaxgeom.networks.layers import forward
 from jaxgeom.plot.maps import SIDES
 from jaxgeom.recipes.movie.experiment import RegionMovie
 from jaxgeom.regions.colors import LAYER_COLORS, face_colors
-from jaxgeom.regions.labels import region_labels
 from jaxgeom.regions.locate import locate
 
 ONE_HIDDEN = 2
@@ -95,6 +94,7 @@ def colors_figure(movie: RegionMovie) -> Figure:
     for ax, (name, look) in zip(figure.subplots(2, 2).flat, looks.items(), strict=True):
         plot.plot_regions(regions, color_by=look, ax=ax)
         plot.plot_boundary(boundary, ax=ax)
+        ax.get_legend().remove()
         ax.set(title=f"coloured by {name}", xlabel="$x$", ylabel="$y$")
     figure.suptitle(f"The {regions.num_faces} regions of a network {_architecture(movie)}", fontsize="x-large")
     return figure
@@ -120,8 +120,8 @@ def grid_view_figure(movie: RegionMovie, *, num_grid: int = 41) -> tuple[Figure,
     points = grid_points(movie.domain, num_grid)
     face = locate(regions, layers, points)
     seen = np.unique(face[face >= 0])
-    figure = plt.figure(figsize=(7.2, 8.3), layout="constrained")
-    drawn = plot.plot_grid_view(regions, points, face, region_labels(regions, "map"), ax=figure.subplots())
+    figure = plt.figure(figsize=(7.2, 8.0), layout="compressed")
+    drawn = plot.plot_grid_view(regions, points, face, ax=figure.subplots())
     drawn.axes.set(xlabel="$x$", ylabel="$y$")
     drawn.axes.set_title(
         f"{_architecture(movie)}: {regions.num_faces} regions, exact.\nA grid of {num_grid} × {num_grid} points sees "

@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> list[Path]:
             study = merge(*parts, along="width")
             xor.save_xor_numbers(study, options.out, settings)
         pictures = drawn()
-    written = xor.save_xor_study(study, options.out, settings) + pictures
+    written = xor.save_xor_study(study, options.out, settings, options.formats) + pictures
     print(xor.xor_table(study))
     return written if options.table_only else written + _networks(options, study, settings)
 

@@ -41,7 +41,7 @@ def data_figure() -> Figure:
     flat, space = _flat_and_space()
     plot.mark_classes(X, Y[:, 0], ax=flat, s=140)
     flat.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5), aspect="equal", xlabel="$x$", ylabel="$y$", title="XOR")
-    flat.legend(loc="center", framealpha=0.9)
+    flat.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False)
     plot.mark_classes(np.column_stack([X, Y]), Y[:, 0], ax=space, s=140)
     for point, target in zip(X, Y[:, 0], strict=True):
         space.plot(*[[value] * 2 for value in point], [0, target], color="0.6", linewidth=1)
@@ -194,7 +194,12 @@ def density_figure(pair: Pair, names: tuple[str, str], what: str = "") -> Figure
         axes[row, 0].set_ylabel("$y$")
         plot.plot_gradient_density(target, sent, color=SIDES[1 - row], ax=axes[row, 2])
         axes[row, 2].set_title(f"gradients of {2 - row}; lines: those of {row + 1} → {2 - row}")
-    _explain(figure, pair, what)
+    _explain(
+        figure,
+        pair,
+        what,
+        more="Half of the images' gradients lie within the thick lines, nine tenths within the thin ones.",
+    )
     return figure
 
 
@@ -247,8 +252,11 @@ def regions_figure(layers: Layers, *, title: str) -> Figure:
     for ax, (look, name) in zip(figure.subplots(2, 2).flat, looks.items(), strict=True):
         plot.plot_regions(regions, color_by=look, ax=ax)
         plot.plot_boundary(boundary, ax=ax)
+        ax.get_legend().remove()
         ax.set(title=f"coloured by {name}", **_AXES)
-    figure.suptitle(f"{title}: {regions.num_faces} regions, exact", fontsize="x-large")
+    figure.suptitle(
+        f"{title}: {regions.num_faces} regions, exact, and the decision boundary (thick)", fontsize="x-large"
+    )
     return figure
 
 
@@ -260,9 +268,9 @@ def grid_view_figure(layers: Layers, *, num_grid: int, title: str) -> tuple[Figu
     labels = region_labels(regions, "map")
     seen = np.unique(face[face >= 0])
     facts = {"exact_regions": regions.num_faces, "regions_seen": len(seen), "maps_seen": len(np.unique(labels[seen]))}
-    figure = plt.figure(figsize=(7.2, 8.3), layout="constrained")
+    figure = plt.figure(figsize=(7.2, 8.0), layout="compressed")
     size = float(np.clip(400 / num_grid, 2, 30))
-    drawn = plot.plot_grid_view(regions, points, face, labels, ax=figure.subplots(), s=size)
+    drawn = plot.plot_grid_view(regions, points, face, ax=figure.subplots(), s=size)
     drawn.axes.set(**_AXES)
     drawn.axes.set_title(
         f"{title}: {regions.num_faces} regions, exact.\nA grid of {num_grid} × {num_grid} points sees {len(seen)} of "
@@ -328,10 +336,11 @@ def _triples_by_name(pair: Pair, names: tuple[str, str]) -> dict[str, Float[np.n
     }
 
 
-def _explain(figure: Any, pair: Pair, what: str) -> None:
+def _explain(figure: Any, pair: Pair, what: str, *, more: str = "") -> None:
     """What pair this is, over a figure, and what R² says, below it."""
     figure.suptitle(what or "Two networks, compared by their affine maps", fontsize="large")
     text = "Sent: by the one affine map of (gradient, intercept) that fits best, the same for all regions."
+    text += f"\n{more}" if more else ""
     if min(pair.r_squared) < _NOTHING:
         text += (
             "\nR² = 0: the maps of the one say nothing of those of the other. What fits best is the mean of all maps,\n"
