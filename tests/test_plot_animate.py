@@ -127,7 +127,7 @@ def test_names_are_only_names(moving, tmp_path: Path) -> None:
         assert html.unescape(title[1]) == path.stem
         assert "<b>" not in page
         assert "const frames = [" in page
-        assert "], pause = 100.0;" in page
+        assert "], pause = 100.0, hold = 0.0;" in page
 
 
 def test_endings_in_capitals_and_single_paths(moving, tmp_path: Path) -> None:

@@ -5,11 +5,12 @@ Nothing here computes what another room should compute, shows a window, or chang
 
 from jaxgeom.plot.animate import check_movies, save_animation
 from jaxgeom.plot.counts import CountArtists, new_figure, region_counts
+from jaxgeom.plot.decision import plot_decision
 from jaxgeom.plot.hidden import plot_cube_plane, plot_hidden, plot_hidden_triples
 from jaxgeom.plot.lines import FitArtists, HyperplaneArtists, plot_fit, plot_hyperplanes
 from jaxgeom.plot.maps import GridViewArtists, mark_classes, plot_formulas, plot_grid_view, plot_map
 from jaxgeom.plot.points import plot_points
-from jaxgeom.plot.regions import RegionArtists, plot_boundary, plot_regions
+from jaxgeom.plot.regions import RegionArtists, plot_boundary, plot_edges, plot_regions
 from jaxgeom.plot.sandwich import Dots, dots_of, sandwich
 from jaxgeom.plot.sides import MapArtists, azimuth_of, plot_decision_map, plot_sheet
 from jaxgeom.plot.slices import SliceArtists, plot_slice
@@ -47,8 +48,10 @@ __all__ = [
     "plot_boundary",
     "plot_cube_plane",
     "plot_curves",
+    "plot_decision",
     "plot_decision_map",
     "plot_decision_surface",
+    "plot_edges",
     "plot_fit",
     "plot_formulas",
     "plot_gradient_density",

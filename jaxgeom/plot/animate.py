@@ -72,6 +72,7 @@ def save_animation(
     *,
     frames_per_second: float = 20.0,
     dpi: float = 80.0,
+    hold: float = 0.0,
     progress: bool | str = False,
 ) -> Animation:
     """An animation, drawn frame by frame and written to files.
@@ -85,6 +86,7 @@ def save_animation(
         paths: where to write, one path or several; the endings .gif, .mp4 and .html say what.
         frames_per_second: 50 at most in GIFs, whose pauses are whole hundredths of a second.
         dpi: pixels an inch.
+        hold: seconds that the last frame is shown longer, before the animation starts again.
         progress: show a progress bar; a string is its title.
 
     Returns:
@@ -99,6 +101,8 @@ def save_animation(
             f"an animation needs at least one frame and a positive rate, but {num_frames} frames at "
             f"{frames_per_second} a second were given."
         )
+    if not hold >= 0:
+        raise ValueError(f"hold must be seconds from 0 up, but {hold} was given.")
     checked = check_movies(paths)
     canvas, dpi_before, layout = figure.canvas, figure.dpi, figure.get_layout_engine()
     agg = FigureCanvasAgg(figure)
@@ -124,6 +128,9 @@ def save_animation(
                     movie.write(pixels)
                 if len(movies) < len(checked):
                     frames.append(zlib.compress(pixels, 1))
+            for movie in movies:
+                for _ in range(round(hold * frames_per_second)):
+                    movie.write(pixels)
     finally:
         figure.set_canvas(canvas)
         figure.set_dpi(dpi_before)
@@ -132,9 +139,9 @@ def save_animation(
         pictures = _with_one_palette(frames, size)
         for path in checked:
             if path.suffix.lower() == ".gif":
-                _write_gif(path, pictures, frames_per_second)
+                _write_gif(path, pictures, frames_per_second, hold)
             elif path.suffix.lower() == ".html":
-                _write_page(path, pictures, frames_per_second)
+                _write_page(path, pictures, frames_per_second, hold)
     return checked
 
 
@@ -152,27 +159,32 @@ def _with_one_palette(frames: Sequence[bytes], size: tuple[int, int]) -> list[Im
     return [picture(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
 
 
-def _write_gif(path: Path, pictures: Sequence[Image.Image], rate: float) -> None:
+def _write_gif(path: Path, pictures: Sequence[Image.Image], rate: float, hold: float) -> None:
+    pauses = [max(20, round(100 / rate) * 10)] * len(pictures)
+    pauses[-1] += round(100 * hold) * 10
     with whole_file(path) as temporary:
         pictures[0].save(
             temporary,
             "GIF",
             save_all=True,
             append_images=pictures[1:],
-            duration=max(20, round(100 / rate) * 10),
+            duration=pauses,
             loop=0,
             optimize=False,
         )
 
 
-def _write_page(path: Path, pictures: Sequence[Image.Image], rate: float) -> None:
+def _write_page(path: Path, pictures: Sequence[Image.Image], rate: float, hold: float) -> None:
     encoded = []
     for picture in pictures:
         memory = io.BytesIO()
         picture.save(memory, "PNG")
         encoded.append("data:image/png;base64," + base64.b64encode(memory.getvalue()).decode())
     values = {"TITLE": html.escape(path.stem), "PAUSE": str(1000 / rate), "FRAMES": json.dumps(encoded)}
-    page = re.sub("TITLE|PAUSE|FRAMES", lambda found: values[found[0]], _PAGE)  # at once: a title may be one of these
+    values["HOLD"] = str(1000 * hold)
+    page = re.sub(
+        "TITLE|PAUSE|HOLD|FRAMES", lambda found: values[found[0]], _PAGE
+    )  # at once: a title may be one of these
     with whole_file(path) as temporary:
         temporary.write_text(page, encoding="utf-8", errors="replace")
 
@@ -260,7 +272,7 @@ output { min-width: 6em; text-align: right; font-variant-numeric: tabular-nums; 
 <output id="count"></output>
 </div>
 <script>
-const frames = FRAMES, pause = PAUSE;
+const frames = FRAMES, pause = PAUSE, hold = HOLD;
 const [picture, play, place, speed, count] =
   ["picture", "play", "place", "speed", "count"].map((name) => document.getElementById(name));
 const images = frames.map((source) => { const image = new Image(); image.src = source; return image; });
@@ -274,7 +286,8 @@ function show(frame) {
 }
 function run(goes) { runs = goes; play.textContent = runs ? "Pause" : "Play"; }
 function tick(now) {
-  if (runs && now - last >= pause / speed.value) { last = now; show(shown + 1); }
+  const stays = (pause + (shown === frames.length - 1 ? hold : 0)) / speed.value;
+  if (runs && now - last >= stays) { last = now; show(shown + 1); }
   requestAnimationFrame(tick);
 }
 play.onclick = () => run(!runs);

@@ -167,12 +167,13 @@ def mark_classes(
     y: Shaped[Any, " points"],
     *,
     names: Sequence[str] = ("even", "odd"),
+    colors: Sequence[Any] = SIDES,
     ax: Axes,
     **style: Any,
 ) -> list[PathCollection]:
     """Data of two classes over a decision map, in its colours, with white rims: circles, and squares where positive."""
     drawn = []
-    for is_positive, (marker, color) in enumerate(zip("os", SIDES, strict=True)):
+    for is_positive, (marker, color) in enumerate(zip("os", colors, strict=True)):
         chosen = (np.asarray(y) > 0) == bool(is_positive)
         look: dict[str, Any] = {"s": 70, "marker": marker, "color": color, "edgecolors": "white", "linewidths": 1.4}
         look["zorder"] = 4
