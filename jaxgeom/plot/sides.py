@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, TriMesh
 from matplotlib.colors import LightSource
@@ -13,6 +13,7 @@ from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 from jaxgeom._reprs import readable
 from jaxgeom.domains import Box
 from jaxgeom.plot.maps import side_colormap
+from jaxgeom.plot.pieces import cut_at_zero
 from jaxgeom.plot.style import new_axes
 from jaxgeom.plot.surfaces import room
 from jaxgeom.regions.boundary import check_bounded
@@ -39,58 +40,6 @@ class MapArtists(NamedTuple):
     """The values, linear on each face."""
     zeros: LineCollection
     """Where the output is zero within faces."""
-
-
-class Pieces(NamedTuple):
-    """Faces, cut where the output is zero."""
-
-    corners: list[Float[np.ndarray, "_ 3"]]
-    """Position and value at each corner of each piece, counter-clockwise."""
-    face: Int[np.ndarray, " pieces"]
-    """The face that each is a part of."""
-    is_positive: Bool[np.ndarray, " pieces"]
-    """The side."""
-    zeros: Float[np.ndarray, "cuts 2 2"]
-    """The cuts."""
-
-
-def cut_at_zero(complex_: PlanarComplex) -> Pieces:
-    """The faces of a complex, those with both signs in two pieces.
-
-    Args:
-        complex_: regions with one output. Its gradients and intercepts may be those of another function, with jumps
-            between faces.
-    """
-    starts, ends = complex_.face_offsets[:-1], complex_.face_offsets[1:]
-    face = np.repeat(np.arange(complex_.num_faces), ends - starts)
-    position = complex_.vertices[complex_.face_vertices]
-    value = np.sum(complex_.gradient[face, 0] * position, axis=1) + complex_.intercept[face, 0]
-    all_corners = np.column_stack([position, value])
-    corners: list[np.ndarray] = []
-    faces: list[int] = []
-    sides: list[bool] = []
-    zeros = []
-    for number, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
-        cycle = all_corners[start:end]
-        low, high = cycle[:, 2].min(), cycle[:, 2].max()
-        if low >= 0 or high <= 0:
-            corners.append(cycle)
-            faces.append(number)
-            sides.append(bool(high > 0))
-            continue
-        following = np.roll(cycle, -1, axis=0)
-        crosses = (cycle[:, 2] > 0) != (following[:, 2] > 0)
-        share = cycle[crosses, 2] / (cycle[crosses, 2] - following[crosses, 2])
-        cut = cycle[crosses] + share[:, None] * (following[crosses] - cycle[crosses])
-        cut[:, 2] = 0
-        zeros.append(cut[:, :2])
-        placed = np.insert(cycle, np.flatnonzero(crosses) + 1, cut, axis=0)
-        for is_positive in (False, True):
-            corners.append(placed[placed[:, 2] >= 0 if is_positive else placed[:, 2] <= 0])
-            faces.append(number)
-            sides.append(is_positive)
-    found = np.array(zeros) if zeros else np.zeros((0, 2, 2))
-    return Pieces(corners, np.array(faces), np.array(sides), found)
 
 
 def plot_decision_map(
@@ -131,17 +80,14 @@ def plot_decision_map(
     triangles = _not_slivers(corners[:, :2], np.concatenate(fans), _THIN * float((high - low).max()))
     side = np.where(np.repeat(pieces.is_positive, sizes), 1.0, -1.0)
     value = side * np.clip(np.abs(corners[:, 2]), 1e-6 * limit, limit)  # zeros belong to the side of their piece
-    mesh = ax.tripcolor(
-        Triangulation(*corners[:, :2].T, triangles),
+    mesh: Any = ax.tripcolor(
+        Triangulation(corners[:, 0], corners[:, 1], triangles),
         value,
         shading="gouraud",
-        cmap=side_colormap(),
-        vmin=-limit,
-        vmax=limit,
-        rasterized=True,
-        zorder=0.5,
+        **{"cmap": side_colormap(), "vmin": -limit, "vmax": limit, "rasterized": True, "zorder": 0.5},
     )
-    zeros = LineCollection(list(pieces.zeros), **{"colors": "0.25", "linewidths": 1.2, "zorder": 1.5} | style)
+    look: dict[str, Any] = {"colors": "0.25", "linewidths": 1.2, "zorder": 1.5}
+    zeros = LineCollection(list(pieces.zeros), **look | style)
     ax.add_collection(zeros, autolim=False)
     ax.set(aspect="equal", xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="$x$", ylabel="$y$")
     return MapArtists(ax, mesh, zeros)

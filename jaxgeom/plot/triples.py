@@ -65,8 +65,8 @@ def plot_triples(
 
 
 def plot_gradient_density(
-    triples: Float[np.ndarray, "points 3"],
-    images: Float[np.ndarray, "points 3"] | None = None,
+    triples: Float[np.ndarray, "points _"],
+    images: Float[np.ndarray, "points _"] | None = None,
     *,
     color: str = COLORS[0],
     num_bins: int = 80,

@@ -18,7 +18,7 @@ from jaxgeom.data.datasets import parity
 from jaxgeom.domains import box, grid_points
 from jaxgeom.networks.layers import Layers, forward, layers_of
 from jaxgeom.plot.maps import SIDES
-from jaxgeom.plot.sides import cut_at_zero
+from jaxgeom.plot.pieces import cut_at_zero
 from jaxgeom.recipes.xor.networks import SNAPSHOT_EVERY, Pair, PairScores, xor_by_hand, xor_values
 from jaxgeom.regions.boundary import decision_boundary
 from jaxgeom.regions.complex import PlanarComplex
