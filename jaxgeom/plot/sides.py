@@ -80,7 +80,8 @@ def plot_decision_map(
     triangles = _not_slivers(corners[:, :2], np.concatenate(fans), _THIN * float((high - low).max()))
     side = np.where(np.repeat(pieces.is_positive, sizes), 1.0, -1.0)
     value = side * np.clip(np.abs(corners[:, 2]), 1e-6 * limit, limit)  # zeros belong to the side of their piece
-    mesh: Any = ax.tripcolor(
+    axes: Any = ax  # its stubs want keywords one by one
+    mesh = axes.tripcolor(
         Triangulation(corners[:, 0], corners[:, 1], triangles),
         value,
         shading="gouraud",
