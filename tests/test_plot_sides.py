@@ -56,7 +56,7 @@ def test_maps_are_linear_on_pieces_and_jump_at_zero():
 
 
 def test_a_sheet_is_seen_along_its_valley():
-    assert len(plot.plot_sheet(COMPLEX, limits=(-2, 2)).get_facecolor()) == len(cut_at_zero(COMPLEX).corners)
+    assert len(plot.plot_graph(COMPLEX, limits=(-2, 2)).get_facecolor()) == len(cut_at_zero(COMPLEX).corners)
 
     def valley(*along):  # |x . across|
         across = np.array([[along[1]], [-along[0]]], float)

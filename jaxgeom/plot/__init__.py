@@ -12,7 +12,8 @@ from jaxgeom.plot.maps import GridViewArtists, mark_classes, plot_formulas, plot
 from jaxgeom.plot.points import plot_points
 from jaxgeom.plot.regions import RegionArtists, plot_boundary, plot_edges, plot_regions
 from jaxgeom.plot.sandwich import Dots, dots_of, sandwich
-from jaxgeom.plot.sides import MapArtists, azimuth_of, plot_decision_map, plot_sheet
+from jaxgeom.plot.sheet import plot_sheet, position_colors
+from jaxgeom.plot.sides import MapArtists, azimuth_of, plot_decision_map, plot_graph
 from jaxgeom.plot.slices import SliceArtists, plot_slice
 from jaxgeom.plot.stages import Morph, morph_stages, plot_stages
 from jaxgeom.plot.style import COLORS, dark, new_axes
@@ -55,6 +56,7 @@ __all__ = [
     "plot_fit",
     "plot_formulas",
     "plot_gradient_density",
+    "plot_graph",
     "plot_grid_view",
     "plot_hidden",
     "plot_hidden_triples",
@@ -72,6 +74,7 @@ __all__ = [
     "plot_units",
     "plot_warped_grid",
     "plot_wireframe",
+    "position_colors",
     "region_counts",
     "sandwich",
     "save_animation",

@@ -105,7 +105,7 @@ def _not_slivers(
     return result if len(result) else triangles
 
 
-def plot_sheet(
+def plot_graph(
     complex_: PlanarComplex,
     *,
     limit: float = 1.5,
@@ -114,7 +114,7 @@ def plot_sheet(
     ax: Any = None,
     **style: Any,
 ) -> Poly3DCollection:
-    """The graph of a network's output as a lit sheet of flat facets, its two sides in the colours of a decision map.
+    """The graph of a network's output as lit, of flat facets, its two sides in the colours of a decision map.
 
     Args:
         complex_: as for :func:`plot_decision_map`.
@@ -130,11 +130,11 @@ def plot_sheet(
     Example:
         >>> import numpy as np, jaxgeom as jg
         >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
-        >>> sheet = jg.plot.plot_sheet(jg.enumerate_regions(network, jg.box(-1, 1)))
+        >>> sheet = jg.plot.plot_graph(jg.enumerate_regions(network, jg.box(-1, 1)))
         >>> len(sheet.get_facecolor())  # four regions, one of them in two pieces
         5
     """
-    check_bounded(complex_, "a sheet")
+    check_bounded(complex_, "a graph")
     if ax is None:
         (ax,) = new_axes(dim=3)
     pieces = cut_at_zero(complex_)

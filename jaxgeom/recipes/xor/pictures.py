@@ -291,7 +291,7 @@ def _draw_map(ax: Axes, regions: PlanarComplex, **style: Any) -> None:
 
 def _draw_sheet(ax: Any, regions: PlanarComplex, limits: tuple[float, float], azimuth: float) -> None:
     ax.computed_zorder = False  # points lie on the sheet, not in it
-    plot.plot_sheet(regions, limits=limits, azimuth=azimuth, ax=ax)
+    plot.plot_graph(regions, limits=limits, azimuth=azimuth, ax=ax)
     plot.mark_classes(np.column_stack([X, Y]), Y[:, 0], ax=ax, s=45, clip_on=False)
 
 
