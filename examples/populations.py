@@ -52,7 +52,7 @@ def draw(frame):
     here = jax.tree.map(lambda array: np.asarray(array)[order, frame], layers)
     boundaries = [jg.decision_boundary(each) for each in jg.enumerate_population(here, domain)]
     values = np.asarray(at_grid(here)).reshape(-1, num, num)
-    jg.plot.plot_multiples(values, boundaries=boundaries, domain=domain, limit=6, ax=ax)
+    jg.plot.plot_multiples(values, boundaries=boundaries, domain=domain, limit=15, ax=ax)
     ax.set_title(f"{options.seeds} networks after {steps[frame]:,} steps, the best one first")
 
 
@@ -73,9 +73,13 @@ kinds = jg.network_kinds(pairs, points, jg.box(-1, 1))
 regions = jg.enumerate_population(kinds.layers, jg.box(-1, 1))
 shown = range(min(8, len(kinds.num_networks)))
 members = [[regions[i] for i in np.flatnonzero(kinds.kind == kind)[:100]] for kind in shown]
+names = [f"{kinds.num_regions[k]} regions; units on at {' and '.join(map(str, kinds.num_active[k]))}" for k in shown]
 axes = jg.plot.plot_kinds([each[0] for each in members], kinds.num_networks[: len(shown)], num_all=len(solved),
-                          members=members, points=points)  # fmt: skip
-axes[0].figure.suptitle(f"{len(solved):,} networks 2-2-1 that solve XOR: {len(kinds.num_networks)} kinds")
+                          members=members, points=points, names=names)  # fmt: skip
+axes[0].figure.suptitle(
+    f"{len(solved):,} networks 2-2-1 that solve XOR, of {len(kinds.num_networks)} kinds: "
+    "regions, and how many of the four points each unit is on at"
+)
 save(axes[0].figure, "kinds")
 print(f"shares of the kinds: {', '.join(f'{num / len(solved):.1%}' for num in kinds.num_networks)}")
 

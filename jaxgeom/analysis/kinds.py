@@ -31,6 +31,8 @@ class Kinds(NamedTuple):
     """Networks of each kind."""
     num_regions: Int[np.ndarray, " kinds"]
     """Activation regions of each kind."""
+    num_active: Int[np.ndarray, "kinds units"]
+    """At how many points each unit is active, in ascending order in each layer."""
     example: Int[np.ndarray, " kinds"]
     """Number of the first network of each kind."""
     matrix: Float[np.ndarray, "networks 2 2"]
@@ -104,10 +106,12 @@ def network_kinds(
     matrix = np.asarray(symmetries, np.float64)[turn]
     example = np.array([members[0][0] for members in groups], int)
     counts = [getattr(complexes[number], "num_faces", 0) for number in example.tolist()]
+    active = signs[example].sum(axis=1)
     return Kinds(
         kind,
         np.array([len(members) for members in groups], int),
         np.array(counts, int),
+        np.concatenate([np.sort(each, axis=1) for each in np.split(active, starts[1:-1], axis=1)], axis=1),
         example,
         matrix,
         _carried(layers, matrix, sign),

@@ -14,6 +14,8 @@ from jaxgeom._reprs import readable
 from jaxgeom._typing import MATRIX
 from jaxgeom.plot.style import COLORS, new_axes
 
+_DASHES: tuple[Any, ...] = ((0, (1, 2)), (0, (4, 2)), "-")
+
 
 @readable
 class DistributionArtists(NamedTuple):
@@ -24,7 +26,7 @@ class DistributionArtists(NamedTuple):
     density: QuadMesh
     """The share of the networks in each interval of values, at each step; the strongest colour is the largest share of
     that step."""
-    bands: list[PolyCollection]
+    bands: Sequence[PolyCollection]
     """Between pairs of quantiles, the widest band first."""
     median: Line2D
     """The median."""
@@ -90,14 +92,17 @@ def plot_distribution(
     shades = LinearSegmentedColormap.from_list("density", [(0, "#ffffff00"), (1, color)])
     mesh: QuadMesh = ax.pcolormesh(borders, edges, np.sqrt(density), cmap=shades, alpha=0.75, rasterized=True, zorder=1)
     is_known = is_shown.any(axis=0)
-    bands = []
-    for low_edge, high_edge in quantiles:
+    bands, look = [], dict[str, Any]()
+    for place, (low_edge, high_edge) in enumerate(quantiles):
         band = np.nanquantile(shown[:, is_known], [low_edge, high_edge], axis=0)
-        look: dict[str, Any] = {"facecolor": "none", "edgecolor": "black", "linewidth": 0.9, "linestyle": (0, (3, 2))}
-        bands.append(ax.fill_between(steps[is_known], *band, **look, zorder=2))
+        look = {"facecolor": "none", "edgecolor": "black", "linewidth": 0.9, "zorder": 2}
+        look |= {"linestyle": _DASHES[place % len(_DASHES)], "label": f"{100 * low_edge:g}–{100 * high_edge:g} %"}
+        bands.append(ax.fill_between(steps[is_known], *band, **look))
     middle = np.nanmedian(shown[:, is_known], axis=0)
-    (line,) = ax.plot(steps[is_known], middle, **{"color": "black", "linewidth": 2.0, "zorder": 3} | style)
+    look = {"color": "black", "linewidth": 2.0, "zorder": 3, "label": "median"}
+    (line,) = ax.plot(steps[is_known], middle, **look | style)
     if is_log:
         ax.set_yscale("log")
     ax.set(xlim=(steps[0], steps[-1]), ylim=(edges[0], edges[-1]), xlabel="step", ylabel=ylabel)
+    ax.legend(frameon=False, fontsize="small", title=f"{len(values):,} networks", title_fontsize="small")
     return DistributionArtists(ax, mesh, bands, line)

@@ -22,6 +22,7 @@ def plot_kinds(
     num_all: int | None = None,
     members: Sequence[Sequence[PlanarComplex]] | None = None,
     points: Float[np.ndarray, "points 2"] | None = None,
+    names: Sequence[str] | None = None,
     num_columns: int = 4,
     axes: Sequence[Axes] | None = None,
     **style: Any,
@@ -34,6 +35,7 @@ def plot_kinds(
         num_all: networks in all, of which shares are taken; default is the sum.
         members: regions of more networks of each kind, whose decision boundaries are drawn as faint lines.
         points: marked in each map.
+        names: what is written below the shares; default is the number of regions.
         num_columns: maps in a row.
         axes: where to draw, one for each kind; default is a new figure.
         style: passed on to :func:`plot_decision_map`.
@@ -70,7 +72,7 @@ def plot_kinds(
         if points is not None:
             ax.plot(*np.asarray(points).T, "o", color="white", markeredgecolor="black", markersize=6, clip_on=False)
         ax.set(xticks=[], yticks=[], xlabel="", ylabel="")
-        regions = f"{complex_.num_faces} region{'s' * (complex_.num_faces != 1)}"
+        regions = f"{complex_.num_faces} region{'s' * (complex_.num_faces != 1)}" if names is None else names[place]
         share = percent(num / total) if num >= _FEW * total else f"{num:,} of {total:,}"
         ax.set_title(f"{share}\n{regions}", fontsize="medium")
     return list(axes)

@@ -1,7 +1,6 @@
 """[edge] Phase diagrams: a measurement of a study over two of its axes, as colours."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,27 +17,9 @@ MOST_TEXTS = 120
 """Cells that numbers are written into."""
 _WIDE = 30
 """A measurement that varies by a larger factor has a logarithmic colour scale."""
+_LONG = 40
+"""Letters of a meaning that fits beside a colour bar."""
 _DARK = 0.5
-
-
-class Measured(Protocol):
-    """What :func:`plot_phases` takes of a :class:`jaxgeom.Study`."""
-
-    @property
-    def variables(self) -> Mapping[str, np.ndarray]:
-        """Measurements by name."""
-
-    @property
-    def dims(self) -> Mapping[str, tuple[str, ...]]:
-        """Names of their axes."""
-
-    @property
-    def coords(self) -> Mapping[str, np.ndarray]:
-        """Values along the axes."""
-
-    @property
-    def attrs(self) -> Mapping[str, Mapping[str, str]]:
-        """Units and meanings of the measurements."""
 
 
 @readable
@@ -60,7 +41,7 @@ class PhaseArtists(NamedTuple):
 
 
 def plot_phases(
-    study: Measured,
+    study: Any,
     variable: str,
     *,
     x: str,
@@ -121,13 +102,13 @@ def plot_phases(
         values.shape[dims.index(y)], values.shape[dims.index(x)], -1
     )
     num = np.isfinite(cells).sum(axis=2)
-    low, median, high = np.full((3, *num.shape), np.nan)
+    low, median, high = (np.full(num.shape, np.nan) for _ in range(3))
     is_known = num > 0
     if is_known.any():
         some = np.where(np.isfinite(cells[is_known]), cells[is_known], np.nan)
-        low[is_known], median[is_known], high[is_known] = np.nanquantile(
-            some, [quantiles[0], 0.5, quantiles[1]], axis=1
-        )
+        median[is_known] = np.nanmedian(some, axis=1)
+        # values that networks have: counts stay whole
+        low[is_known], high[is_known] = np.nanquantile(some, quantiles, axis=1, method="closest_observation")
     if ax is None:
         size = (max(5.2, 1.6 + 1.05 * num.shape[1]), max(3.6, 1.4 + 0.75 * num.shape[0]))
         ax = plt.figure(figsize=size, layout="constrained").subplots()
@@ -135,11 +116,12 @@ def plot_phases(
     columns, rows = np.arange(num.shape[1] + 1) - 0.5, np.arange(num.shape[0] + 1) - 0.5
     mesh: QuadMesh = ax.pcolormesh(columns, rows, np.ma.masked_invalid(median), **look | style)
     attrs = study.attrs.get(variable, {})
-    label = attrs.get("meaning") or variable
+    label = attrs.get("meaning", "")
+    label = label if 0 < len(label) <= _LONG else variable.replace("_", " ")
     colorbar = ax.figure.colorbar(mesh, ax=ax, label=f"{label}, median", fraction=0.06, pad=0.03)
     texts = []
     if num.size <= MOST_TEXTS:
-        colors = mesh.cmap(mesh.norm(median))[..., :3] @ [0.299, 0.587, 0.114]
+        colors = np.asarray(mesh.cmap(mesh.norm(median)))[..., :3] @ np.array([0.299, 0.587, 0.114])
         for row, column in zip(*np.nonzero(is_known), strict=True):
             middle, bottom, top = (_short(each[row, column]) for each in (median, low, high))
             spread = f"\n{bottom}–{top}" if num[row, column] > 1 else ""
