@@ -14,7 +14,15 @@ from jaxtyping import Float, Int
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import MATRIX, SPACE, Params
-from jaxgeom.networks.layers import Dense, Layers, check_layers, is_piecewise_linear, layers_of, named_layers, num_pieces
+from jaxgeom.networks.layers import (
+    Dense,
+    Layers,
+    check_layers,
+    is_piecewise_linear,
+    layers_of,
+    named_layers,
+    num_pieces,
+)
 
 STEP = "step"
 """Name of the axis along which a network trains."""
@@ -110,7 +118,9 @@ def _read(params: Any) -> tuple[Layers, Activations]:
     if all(map(is_piecewise_linear, names)):
         return layers_of(params), None
     if any(num_pieces(name) > 1 for name in names):
-        raise ValueError(f"the explorer shows maxout among piecewise linear layers only, but {', '.join(names)} follow.")
+        raise ValueError(
+            f"the explorer shows maxout among piecewise linear layers only, but {', '.join(names)} follow."
+        )
     layers = [jax.tree.map(np.asarray, layer) for _, _, layer in named]
     if names[-1] == "linear":
         return tuple(layers), tuple(names[:-1])
@@ -265,8 +275,8 @@ def _grouped(layers: Layers, activations: Activations, members: np.ndarray | Non
     inputs = layers[0].kernel.shape[-2]
     if inputs > SPACE:
         raise ValueError(
-            f"the explorer shows networks with one, two or three inputs, but these have {inputs}. Take a slice of them: "
-            "jaxgeom.on_plane(layers, plane)."
+            f"the explorer shows networks with one, two or three inputs, but these have {inputs}. Take a slice of "
+            "them: jaxgeom.on_plane(layers, plane)."
         )
     members = np.arange(len(layers[0].bias)) if members is None else members
     is_finite = np.all([np.isfinite(a).reshape(len(members), -1).all(axis=1) for a in jax.tree.leaves(layers)], axis=0)

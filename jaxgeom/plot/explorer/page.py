@@ -51,6 +51,10 @@ class Explorer(NamedTuple):
         page = html.escape(self.path.read_text(encoding="utf-8"))
         return f'<iframe style="border: 0; width: 100%; height: 50em" srcdoc="{page}"></iframe>'
 
+    def _mime_(self) -> tuple[str, str]:
+        """What marimo shows, which takes tuples for data."""
+        return "text/html", self._repr_html_()
+
 
 def explore(
     networks: Any,

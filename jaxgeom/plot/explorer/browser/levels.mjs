@@ -41,6 +41,7 @@ function addPieces(found, points, corners, values) {
     const share = values[i] / (values[i] - values[j]), [from, to] = [2 * corners[i], 2 * corners[j]];
     ends.push([points[from] + share * (points[to] - points[from]), points[from + 1] + share * (points[to + 1] - points[from + 1])]);
   }
+  if (ends.length < 2) return; // of ties
   const isTurned = ends.length === 4 && values[0] > 0 !== values.reduce((sum, value) => sum + value, 0) > 0;
   const order = ends.length === 2 ? [0, 1] : isTurned ? [0, 3, 1, 2] : [0, 1, 2, 3];
   for (const end of order) found.push(...ends[end]);

@@ -481,7 +481,7 @@ function tick(now) {
 }
 
 find("main").dataset.inputs = inputs;
-find("curves").hidden = !population.curves.length;
+find("curves").hidden = population.curves.every(({ num }) => num < 2);
 find("transport").hidden = population.numFrames === 1;
 setTheme(state.theme ?? systemTheme());
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => state.theme || setTheme(systemTheme()));
