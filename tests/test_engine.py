@@ -21,6 +21,7 @@ from jaxgeom.engine.arguments import Network, pointer
 pytestmark = pytest.mark.skipif(not library.is_available(), reason="the engine is not compiled here")
 
 SQUARE = box(-1, 1)
+IN_PARTS = 96  # units from which on the complexes of bounded domains are built in parts
 FAR = 2**4000  # lines of float64 networks of one layer meet nowhere beyond
 
 
@@ -142,6 +143,21 @@ def test_families(change, seed):
     layers = of_family(change, 1, seed)
     check(layers, slopes_of(layers), SQUARE)
     check(layers, mixed(seeded(seed), layers), SQUARE)
+
+
+@pytest.mark.parametrize("change", FAMILIES, ids=lambda change: change.__name__ if change else "random")
+def test_complexes_that_are_built_in_parts(change):
+    """With so many units that threads share it, though most are dead: right, and the same bits from any number."""
+    layers = of_family(change, 2, 0)
+    (kernel, bias, *_), (above, *rest) = layers[:2]
+    dead = IN_PARTS - len(bias)
+    layers[0] = np.hstack([kernel, np.zeros((2, dead))]), np.concatenate([bias, -np.ones(dead)])
+    layers[1] = np.vstack([above, np.zeros((dead, above.shape[1]))]), *rest
+    for slopes in (slopes_of(layers), mixed(seeded(2), layers)):
+        check(layers, slopes, SQUARE)
+        alone, *others = (complex_of(layers, slopes, SQUARE, threads) for threads in (1, 2, 5))
+        for other in others:
+            assert all(np.array_equal(*pair, equal_nan=True) for pair in zip(alone[:12], other[:12], strict=True))
 
 
 @pytest.mark.parametrize(("width", "depth", "size"), [(12, 10, 0.02), (6, 16, 0.1)])

@@ -144,7 +144,8 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
             for frame in range(movie.n_frames):
                 movie.seek(frame)
                 pauses.append(movie.info["duration"])
-        # Pillow joins frames that are alike: 1 frame at rest for each stage, and 2 in between, of 50 ms each.
-        assert sum(pauses) == 50 * (num_stages + 2 * (num_stages - 1))
+        # Pillow joins frames that are alike: 1 frame at rest for each stage, and 2 in between; four seconds in all.
+        num_frames = num_stages + 2 * (num_stages - 1)
+        assert sum(pauses) == num_frames * round(400 / num_frames) * 10
     assert main([*command, "--weights", "found", "--out", str(tmp_path)]) == 2
     assert "'manual' or 'random'" in capsys.readouterr().err

@@ -65,6 +65,10 @@ template <class T>
 void copy(const std::vector<T> &from, T *to) {
     if (!from.empty()) std::memcpy(to, from.data(), sizeof(T) * from.size());
 }
+template <class T>
+void copy(const std::vector<std::vector<T>> &pieces, T *to) {
+    for (const std::vector<T> &piece : pieces) copy(piece, to), to += piece.size();
+}
 
 }  // namespace
 }  // namespace jaxgeom
@@ -126,10 +130,14 @@ JAXGEOM_EXPORT void *jaxgeom_cells(
         const auto *flag = reinterpret_cast<const std::atomic<int> *>(stop);
         batch = new Batch;
         batch->members.resize(num);
-        for_all(num, num_threads(threads), 1, num_units(source) > kDeep, [&](int64_t i) {
-            if (flag && *flag) return;
-            batch->members[i] = cells(source, i, domain, flag);
-        });
+        const int useful = num_threads(threads);
+        if (num >= 2 * useful || useful == 1 || num_units(source) < kInParts) {
+            for_all(num, useful, 1, num_units(source) > kDeep, [&](int64_t i) {
+                if (!(flag && *flag)) batch->members[i] = cells(source, i, domain, flag, 1);
+            });
+        } else {
+            for (int64_t i = 0; i < num && !(flag && *flag); i++) batch->members[i] = cells(source, i, domain, flag, useful);
+        }
         if (flag && *flag) throw std::bad_alloc();
         return batch;
     } catch (const std::bad_alloc &) {

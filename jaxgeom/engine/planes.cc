@@ -2,6 +2,7 @@
 #include "planes.h"
 
 #include "cells.h"
+#include "join.h"
 #include "pool.h"
 
 namespace jaxgeom {
@@ -28,22 +29,9 @@ Counted count_in(const Network &net, const Domain &domain, const std::atomic<int
     return domain.is_plane ? count_in<true>(net, domain, stop, share) : count_in<false>(net, domain, stop, share);
 }
 
-template <bool Plane>
-CellArrays cells_in(const Source &source, int64_t index, const Domain &domain, const std::atomic<int> *stop) {
-    Arena &arena = own_arena();
-    const auto mark = arena.mark();
-    const Network net = load_network(source, index, unit_exponent_of(domain), arena);
+// The arrays of a complex, which is used up.
+CellArrays arrays_of(Complex &all, const Network &net) {
     CellArrays out;
-    if (!net.is_finite) {
-        arena.release(mark);
-        out.is_finite = false;
-        return out;
-    }
-    Complex all;
-    Cutter<Plane, true> cutter{net, domain, arena, stop};
-    cutter.complex = &all;
-    cutter.run();
-    out.is_degenerate = cutter.tally.is_degenerate;
     out.is_consistent = all.is_consistent;
     // edges that were not split any further, and their faces
     std::vector<int64_t> number(all.edges.size(), -1);
@@ -77,11 +65,52 @@ CellArrays cells_in(const Source &source, int64_t index, const Domain &domain, c
         out.points.push_back(all.x[i] * unit), out.points.push_back(all.y[i] * unit), out.points.push_back(all.w[i]);
     }
     out.face_offsets = std::move(all.face_offsets);
-    out.patterns = std::move(all.patterns), out.maps = std::move(all.maps);
     all.outputs.resize(all.x.size() * net.layers[net.depth].out, NAN);
     out.outputs = std::move(all.outputs);
-    out.area = std::move(all.area), out.centroid = std::move(all.centroid);
-    arena.release(mark);
+    return out;
+}
+// What only faces have, behind what there is.
+void add_faces(Complex &from, CellArrays &to) {
+    to.patterns.push_back(std::move(from.patterns)), to.maps.push_back(std::move(from.maps));
+    to.area.push_back(std::move(from.area)), to.centroid.push_back(std::move(from.centroid));
+}
+
+template <bool Plane>
+CellArrays cells_of(const Network &net, const Domain &domain, const std::atomic<int> *stop) {
+    Complex all;
+    Cutter<Plane, true> cutter{net, domain, own_arena(), stop};
+    cutter.builder.complex = &all;
+    cutter.run();
+    CellArrays out = arrays_of(all, net);
+    add_faces(all, out);
+    out.is_degenerate = cutter.tally.is_degenerate;
+    return out;
+}
+// Down to which level of cuts a complex is built in parts: by the network alone, so that its bits do not depend on the
+// number of threads. 0 for those that are built at once.
+int parting_level(const Network &net, const Domain &domain) {
+    const int units = net.unit_offsets[net.depth];
+    return domain.is_plane || units < kInParts ? 0 : units < 256 ? 6 : kSplitLevel;
+}
+CellArrays cells_from_parts(const Network &net, const Domain &domain, const std::atomic<int> *stop, int threads, int level) {
+    Share share(threads, 1);
+    std::vector<Part> parts((size_t(1) << level) + 1);
+    Complex whole;
+    std::atomic<bool> is_whole{false};
+    const auto job = [&] {
+        Complex own;
+        Cutter<false, true> cutter{net, domain, own_arena(), stop};
+        cutter.builder.complex = &own, cutter.parts = &parts, cutter.claims = share.claims.get(), cutter.split_level = level;
+        cutter.run();
+        if (cutter.tally.is_degenerate) share.is_degenerate = true;
+        if (!is_whole.exchange(true)) whole = std::move(own);  // the same on all threads
+    };
+    if (threads == 1 || !share_among(threads, job)) job();
+    if (stop && *stop) return {};
+    Complex all = joined(whole, parts, net);
+    CellArrays out = arrays_of(all, net);
+    for (Part &part : parts) add_faces(part.complex, out);
+    out.is_degenerate = share.is_degenerate;
     return out;
 }
 
@@ -106,8 +135,18 @@ bool count_together(const Source &source, int64_t index, const Domain &domain, c
     arena.release(mark);
     return is_done;
 }
-CellArrays cells(const Source &source, int64_t index, const Domain &domain, const std::atomic<int> *stop) {
-    return domain.is_plane ? cells_in<true>(source, index, domain, stop) : cells_in<false>(source, index, domain, stop);
+CellArrays cells(const Source &source, int64_t index, const Domain &domain, const std::atomic<int> *stop, int threads) {
+    Arena &arena = own_arena();
+    const auto mark = arena.mark();
+    const Network net = load_network(source, index, unit_exponent_of(domain), arena);
+    CellArrays out;
+    out.is_finite = net.is_finite;
+    if (net.is_finite) {
+        const int level = parting_level(net, domain);
+        out = level ? cells_from_parts(net, domain, stop, threads, level) : domain.is_plane ? cells_of<true>(net, domain, stop) : cells_of<false>(net, domain, stop);
+    }
+    arena.release(mark);
+    return out;
 }
 
 }  // namespace jaxgeom

@@ -18,9 +18,8 @@ struct CellArrays {  // the complex of one network, see jaxgeom.regions.complex.
     std::vector<int64_t> edge_faces;       // (edges, 2), left and right, -1 for none
     std::vector<int64_t> edge_labels;      // (edges, 2), layer and unit; layer -1: the boundary, -2: between faces of the domain
     std::vector<int64_t> face_offsets, face_vertices, face_edges;
-    std::vector<uint8_t> patterns;         // (faces, units)
-    std::vector<double> maps;              // (faces, outputs, 3)
-    std::vector<double> area, centroid;
+    std::vector<std::vector<uint8_t>> patterns;                // (faces, units), in pieces that follow one another
+    std::vector<std::vector<double>> maps, area, centroid;     // (faces, outputs, 3), (faces,) and (faces, 2), in pieces
     std::vector<double> outputs;           // (vertices, outputs), NaN at infinity
     bool is_degenerate = false, is_consistent = true, is_finite = true;
 };
@@ -31,6 +30,7 @@ inline int64_t total(int64_t cells, int64_t artificial, int64_t central_cells, i
     return cells - artificial / 2 + (central_cells == 3 && central_edges == 6 ? 1 : 0);
 }
 
+constexpr int kInParts = 96;  // units; the complexes of networks with more of them are built in parts
 constexpr int kSplitLevel = 8;
 class Share {  // of one network's count, among threads
   public:
@@ -46,6 +46,7 @@ class Share {  // of one network's count, among threads
 Counted count(const Source &, int64_t index, const Domain &, const std::atomic<int> *stop);
 // The same by threads together, which share its arrays; false if there are no threads to be had.
 bool count_together(const Source &, int64_t index, const Domain &, const std::atomic<int> *stop, int threads, Counted &);
-CellArrays cells(const Source &, int64_t index, const Domain &, const std::atomic<int> *stop);
+// By one thread, or large ones by several; the bits are the same.
+CellArrays cells(const Source &, int64_t index, const Domain &, const std::atomic<int> *stop, int threads);
 
 }  // namespace jaxgeom

@@ -65,6 +65,7 @@ def save_animation(
     *,
     frames_per_second: float = 20.0,
     dpi: float = 80.0,
+    hold: float = 0.0,
     progress: bool | str = False,
 ) -> Animation:
     """An animation, drawn frame by frame and written to files.
@@ -78,6 +79,7 @@ def save_animation(
         paths: where to write, one path or several; the endings .gif and .mp4 say what.
         frames_per_second: 50 at most in GIFs, whose pauses are whole hundredths of a second.
         dpi: pixels an inch.
+        hold: seconds that the last frame is shown longer, before the animation starts again.
         progress: show a progress bar; a string is its title.
 
     Returns:
@@ -92,6 +94,8 @@ def save_animation(
             f"an animation needs at least one frame and a positive rate, but {num_frames} frames at "
             f"{frames_per_second} a second were given."
         )
+    if not hold >= 0:
+        raise ValueError(f"hold must be seconds from 0 up, but {hold} was given.")
     checked = check_movies(paths)
     canvas, dpi_before, layout = figure.canvas, figure.dpi, figure.get_layout_engine()
     agg = FigureCanvasAgg(figure)
@@ -117,6 +121,9 @@ def save_animation(
                     movie.write(pixels)
                 if len(movies) < len(checked):
                     frames.append(zlib.compress(pixels, 1))
+            for movie in movies:
+                for _ in range(round(hold * frames_per_second)):
+                    movie.write(pixels)
     finally:
         figure.set_canvas(canvas)
         figure.set_dpi(dpi_before)
@@ -125,7 +132,7 @@ def save_animation(
         pictures = _with_one_palette(frames, size)
         for path in checked:
             if path.suffix.lower() == ".gif":
-                _write_gif(path, pictures, frames_per_second)
+                _write_gif(path, pictures, frames_per_second, hold)
     return checked
 
 
@@ -143,14 +150,16 @@ def _with_one_palette(frames: Sequence[bytes], size: tuple[int, int]) -> list[Im
     return [picture(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
 
 
-def _write_gif(path: Path, pictures: Sequence[Image.Image], rate: float) -> None:
+def _write_gif(path: Path, pictures: Sequence[Image.Image], rate: float, hold: float) -> None:
+    pauses = [max(20, round(100 / rate) * 10)] * len(pictures)
+    pauses[-1] += round(100 * hold) * 10
     with whole_file(path) as temporary:
         pictures[0].save(
             temporary,
             "GIF",
             save_all=True,
             append_images=pictures[1:],
-            duration=max(20, round(100 / rate) * 10),
+            duration=pauses,
             loop=0,
             optimize=False,
         )

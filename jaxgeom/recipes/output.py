@@ -101,8 +101,11 @@ def save_figure(figure: Any, path: Path, formats: Sequence[str], *, dpi: float =
 
     written = [path.with_name(f"{path.name}.{name}") for name in formats if name in ("png", "svg")]
     figure.set_dpi(dpi)
+    _rasterize_many(figure)
     layout = figure.get_layout_engine()
     if layout is not None:  # savefig would settle it by drawing once more
+        pads = layout.get()
+        layout.set(**{name: max(pads[name], _PADDING) for name in ("w_pad", "h_pad") if name in pads})
         layout.execute(figure)
         figure.set_layout_engine("none")
     for place in written:
@@ -112,9 +115,35 @@ def save_figure(figure: Any, path: Path, formats: Sequence[str], *, dpi: float =
     return written
 
 
+_PADDING = 0.09
+"""Inches between what is drawn and the edges of a picture, at least."""
+_MANY = 1500
+"""Dots, lines or polygons of one kind that are pixels in an SVG."""
+
+
+def _rasterize_many(figure: Any) -> None:
+    """What there are many of, as one picture inside an SVG, which would have megabytes otherwise."""
+    from matplotlib.collections import Collection
+
+    for artist in figure.findobj(Collection):
+        corners = sum(len(outline.vertices) for outline in artist.get_paths())
+        if max(len(artist.get_offsets()), len(artist.get_paths()), corners / 2) > _MANY:
+            artist.set_rasterized(True)
+
+
 def movie_paths(path: Path, formats: Sequence[str]) -> list[Path]:
     """Where an animation goes, given a path without ending: the formats that are for animations."""
     return [path.with_name(f"{path.name}.{name}") for name in formats if name in ("gif", "mp4")]
+
+
+HOLD = 2.0
+"""Seconds that the last frame of a recipe's animation stays."""
+_LEAST_SECONDS = 4.0
+
+
+def rate_of(num_frames: int, usual: float) -> float:
+    """Frames a second of an animation: the usual ones, or fewer, so that a few frames last four seconds too."""
+    return min(usual, num_frames / _LEAST_SECONDS)
 
 
 MOST_EXPLORED = 64

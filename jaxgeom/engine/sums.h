@@ -1,0 +1,90 @@
+// What units hand to the functions of the next layer.
+#pragma once
+
+#include "cell.h"
+
+namespace jaxgeom {
+
+// Adds a unit of a x + b y + c w through the runs of a kernel; behind the functions, bounds of their errors are added up.
+// e: that of a, b and c.
+inline void add_runs(const Layer &above, int unit, double a, double b, double c, double e, double *next) {
+    const Runs &all_runs = *above.runs;
+    const int p = above.stride;
+    e += (above.terms + 6) * kEps * (std::fabs(a) + std::fabs(b) + std::fabs(c));
+    for (int64_t r = all_runs.offsets[unit]; r < all_runs.offsets[unit + 1]; r++) {
+        const Run &run = all_runs.runs[r];
+        double *to = next + run.begin;
+        int j = 0;
+        for (; j + kLanes <= run.length; j += kLanes) {
+            const Vec weight = load_from(run.weights + j);
+            store_at(to + j, load_from(to + j) + weight * a);
+            store_at(to + p + j, load_from(to + p + j) + weight * b);
+            store_at(to + 2 * p + j, load_from(to + 2 * p + j) + weight * c);
+            store_at(to + 3 * p + j, load_from(to + 3 * p + j) + magnitude(weight) * e);
+        }
+        for (; j < run.length; j++) {
+            const double weight = run.weights[j];
+            to[j] += weight * a, to[p + j] += weight * b, to[2 * p + j] += weight * c, to[3 * p + j] += std::fabs(weight) * e;
+        }
+    }
+}
+// Adds factor times a unit's activation to the next layer's functions; returns its squares.
+inline double contribute(const Network &net, const Entry &entry, int unit, double factor, double *next) {
+    const Layer &layer = net.layers[entry.layer], &above = net.layers[entry.layer + 1];
+    const int p = above.stride;
+    const double a = factor * entry.rows[unit], b = factor * entry.rows[layer.stride + unit], c = factor * entry.rows[2 * layer.stride + unit];
+    if (net.has_runs) {
+        add_runs(above, unit, a, b, c, std::fabs(factor) * entry.rows[3 * layer.stride + unit], next);
+        return a * a + b * b + c * c;
+    }
+    const double *k = above.kernel + static_cast<size_t>(unit) * p;
+    for (int j = 0; j < p; j += kLanes) {
+        const Vec kernel = load(k + j);
+        store(next + j, load(next + j) + kernel * a);
+        store(next + p + j, load(next + p + j) + kernel * b);
+        store(next + 2 * p + j, load(next + 2 * p + j) + kernel * c);
+    }
+    return a * a + b * b + c * c;
+}
+inline void contribute_rows(const Layer &above, int n, const int *unit, const double *a, const double *b, const double *c, double *next) {
+    const int p = above.stride;
+    int j = 0;
+    for (; kLanes == 4 && j + 2 * kLanes <= p; j += 2 * kLanes) {  // two at once, which is slower with AVX-512
+        double *to = next + j, *beyond = to + kLanes;
+        Vec x = load(to), y = load(to + p), z = load(to + 2 * p), u = load(beyond), v = load(beyond + p), w = load(beyond + 2 * p);
+        for (int s = 0; s < n; s++) {
+            const double *kernel = above.kernel + static_cast<size_t>(unit[s]) * p + j;
+            const Vec k = load(kernel), m = load(kernel + kLanes);
+            x += k * a[s], u += m * a[s], y += k * b[s], v += m * b[s], z += k * c[s], w += m * c[s];
+        }
+        store(to, x), store(to + p, y), store(to + 2 * p, z), store(beyond, u), store(beyond + p, v), store(beyond + 2 * p, w);
+    }
+    for (; j < p; j += kLanes) {
+        Vec x = load(next + j), y = load(next + p + j), z = load(next + 2 * p + j);
+        for (int s = 0; s < n; s++) {
+            const Vec k = load(above.kernel + static_cast<size_t>(unit[s]) * p + j);
+            x += k * a[s], y += k * b[s], z += k * c[s];
+        }
+        store(next + j, x), store(next + p + j, y), store(next + 2 * p + j, z);
+    }
+}
+// The same for several units at once, so that the sums stay in registers. e: bounds of the errors of a, b and c.
+inline void contribute_all(const Network &net, int l, int n, const int *unit, const double *a, const double *b, const double *c, const double *e, double *next) {
+    const Layer &above = net.layers[l + 1];
+    if (net.has_runs && above.runs->column_offsets) {
+        for (int s = 0; s < n; s++) add_runs(above, unit[s], a[s], b[s], c[s], e[s], next);
+        return;
+    }
+    contribute_rows(above, n, unit, a, b, c, next);
+    if (!net.has_runs) return;
+    double squares = 0;  // of errors; what they do to a unit follows by the length of its column
+    for (int s = 0; s < n; s++) {
+        const double own = e[s] + (above.terms + 6) * kEps * (std::fabs(a[s]) + std::fabs(b[s]) + std::fabs(c[s]));
+        squares += own * own;
+    }
+    const double length = 1.0001 * std::sqrt(squares) + kFloor;
+    double *errors = next + 3 * above.stride;
+    for (int j = 0; j < above.stride; j += kLanes) store(errors + j, load(errors + j) + load(above.column_norm + j) * length);
+}
+
+}  // namespace jaxgeom
