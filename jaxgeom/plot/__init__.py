@@ -6,9 +6,13 @@ Nothing here computes what another room should compute, shows a window, or chang
 from jaxgeom.plot.animate import check_movies, save_animation
 from jaxgeom.plot.counts import CountArtists, new_figure, region_counts
 from jaxgeom.plot.decision import plot_decision
+from jaxgeom.plot.distributions import DistributionArtists, plot_distribution
 from jaxgeom.plot.hidden import plot_cube_plane, plot_hidden, plot_hidden_triples
+from jaxgeom.plot.kinds import plot_kinds
 from jaxgeom.plot.lines import FitArtists, HyperplaneArtists, plot_fit, plot_hyperplanes
 from jaxgeom.plot.maps import GridViewArtists, mark_classes, plot_formulas, plot_grid_view, plot_map
+from jaxgeom.plot.multiples import MultiplesArtists, plot_multiples
+from jaxgeom.plot.phases import PhaseArtists, plot_phases
 from jaxgeom.plot.points import plot_points
 from jaxgeom.plot.regions import RegionArtists, plot_boundary, plot_edges, plot_regions
 from jaxgeom.plot.sandwich import Dots, dots_of, sandwich
@@ -27,6 +31,7 @@ __all__ = [
     "COLORS",
     "CountArtists",
     "CurveArtists",
+    "DistributionArtists",
     "Dots",
     "FitArtists",
     "GridViewArtists",
@@ -34,6 +39,8 @@ __all__ = [
     "LossArtists",
     "MapArtists",
     "Morph",
+    "MultiplesArtists",
+    "PhaseArtists",
     "RegionArtists",
     "SliceArtists",
     "UnitArtists",
@@ -52,6 +59,7 @@ __all__ = [
     "plot_decision",
     "plot_decision_map",
     "plot_decision_surface",
+    "plot_distribution",
     "plot_edges",
     "plot_fit",
     "plot_formulas",
@@ -61,9 +69,12 @@ __all__ = [
     "plot_hidden",
     "plot_hidden_triples",
     "plot_hyperplanes",
+    "plot_kinds",
     "plot_lifted",
     "plot_loss",
     "plot_map",
+    "plot_multiples",
+    "plot_phases",
     "plot_points",
     "plot_regions",
     "plot_sheet",
