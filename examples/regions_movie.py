@@ -17,7 +17,7 @@ FEW_SEEDS = 8  # or fewer are for a quick look
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--seeds", type=int, default=32, help="networks to train; the one in the middle is shown")
 parser.add_argument("--data", default="circles", help="moons, circles or checkerboard")
-parser.add_argument("--out", default="regions_movie.gif", help="animation to write: .gif, .mp4 or .html")
+parser.add_argument("--out", default="regions_movie.gif", help="animation to write: .gif or .mp4")
 options = parser.parse_args()
 is_small = options.seeds <= FEW_SEEDS
 

@@ -135,7 +135,7 @@ def run(options: argparse.Namespace) -> list[Path]:
     written += save_figure(detangle_pictures.draw_deaths(rows), out / "detangle_deaths", options.formats)
     for (name, hidden), recording in zip(shown, recordings, strict=True):
         written += _explorer(found[name, hidden], data[name], out / f"detangle_{name}", options.formats)
-        if movies := movie_paths(out / f"detangle_{name}", options.formats, has_page=True):
+        if movies := movie_paths(out / f"detangle_{name}", options.formats):
             progress = False if options.quiet else f"drawing {name}"
             labels = np.asarray(data[name].y)
             written += detangle_pictures.animate_detangle(recording, labels, movies, progress=progress)

@@ -163,7 +163,7 @@ def _single_networks(options: argparse.Namespace, study: Study) -> tuple[list[Pa
     width = int(study.coords["width"][0])
     training = xor_networks.xor_training(study, width, _shown(study, width), every=10 if options.quick else 2)
     written = _save(options, "training", pictures.training_figure(training, width))
-    if paths := movie_paths(Path(options.out) / "xor_training", options.formats, has_page=True):
+    if paths := movie_paths(Path(options.out) / "xor_training", options.formats):
         figure, draw, num = pictures.training_movie(training, width)
         written += save_animation(
             figure,
