@@ -55,6 +55,7 @@ _NAMES = {
         "batch_functional_dimension",
         "functional_dimension",
     ),
+    "jaxgeom.analysis.kinds": ("Kinds", "network_kinds"),
     "jaxgeom.analysis.measures": (
         "NearestBoundary",
         "NearestOnDecisionBoundary",

@@ -29,6 +29,8 @@ from jaxgeom.analysis.formula import latex_formula as latex_formula
 from jaxgeom.analysis.functional_dimension import FunctionalDimension as FunctionalDimension
 from jaxgeom.analysis.functional_dimension import batch_functional_dimension as batch_functional_dimension
 from jaxgeom.analysis.functional_dimension import functional_dimension as functional_dimension
+from jaxgeom.analysis.kinds import Kinds as Kinds
+from jaxgeom.analysis.kinds import network_kinds as network_kinds
 from jaxgeom.analysis.measures import NearestBoundary as NearestBoundary
 from jaxgeom.analysis.measures import NearestOnDecisionBoundary as NearestOnDecisionBoundary
 from jaxgeom.analysis.measures import boundary_length as boundary_length

@@ -160,8 +160,8 @@ def test_what_cannot_be_explored_says_why(tmp_path: Path) -> None:
         jg.explore(RUNS, tmp_path / "page.png")
     with pytest.raises(TypeError, match=r"runs of fit or fit_population, a Study .* but int was given"):
         jg.explore(3, page)
-    with pytest.raises(ValueError, match="two inputs, but these have 3"):
-        jg.explore((jg.Dense(np.ones((3, 2)), np.ones(2)), jg.Dense(np.ones((2, 1)), np.ones(1))), page)
+    with pytest.raises(ValueError, match="one, two or three inputs, but these have 4"):
+        jg.explore((jg.Dense(np.ones((4, 2)), np.ones(2)), jg.Dense(np.ones((2, 1)), np.ones(1))), page)
     with pytest.raises(ValueError, match=r"leading axes \(4,\), but axes has seed of lengths \(3,\)"):
         jg.explore(layers, page, axes={"seed": range(3)})
     with pytest.raises(ValueError, match="data are points"):
@@ -172,7 +172,7 @@ def test_what_cannot_be_explored_says_why(tmp_path: Path) -> None:
         jg.explore(RUNS, page, max_megabytes=0)
     with pytest.raises(ValueError, match="max_frames"):
         jg.explore(RUNS, page, max_frames=0)
-    with pytest.raises(ValueError, match="a plane, but a box in 3 dimensions"):
+    with pytest.raises(ValueError, match="2 inputs, but a box in 3 dimensions"):
         jg.explore(RUNS, page, domain=jg.box(dim=3))
     with pytest.raises(TypeError, match="box"):
         jg.explore(RUNS, page, domain=3)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from jaxgeom.networks.layers import Dense
 from jaxgeom.plot.animate import save_animation
-from jaxgeom.plot.decision import decision_pieces
+from jaxgeom.plot.pieces import cut_at_zero
 from jaxgeom.recipes.movie import pictures as movie_pictures
 from jaxgeom.recipes.movie.experiment import (
     MOVIE_DOMAIN,
@@ -80,7 +80,8 @@ def test_frames_show_the_regions_cut_by_the_decision(movie, tmp_path):
         draw(frame)
         ax = next(ax for ax in figure.axes if any(isinstance(c, PolyCollection) for c in ax.collections))
         shown = next(c for c in ax.collections if isinstance(c, PolyCollection))
-        pieces, face = decision_pieces(movie.complexes[frame])
+        found = cut_at_zero(movie.complexes[frame])
+        pieces, face = [corners[:, :2] for corners in found.corners], found.face
         assert len(shown.get_paths()) == len(pieces)
         assert (ax.get_xlim(), ax.get_ylim()) == ((-2.2, 2.2), (-2.2, 2.2))
         layers = tuple(Dense(kernel[frame], bias[frame]) for kernel, bias, *_ in movie.layers)
@@ -98,7 +99,6 @@ def test_frames_show_the_regions_cut_by_the_decision(movie, tmp_path):
         assert read.n_frames == num
         read.seek(num - 1)
         assert read.info["duration"] == 1050
-    movie_pictures.emblem_figure(movie)[1](0)
 
 
 def _area(polygon: np.ndarray) -> float:

@@ -123,9 +123,9 @@ def test_bad_input(unchecked) -> None:
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["stretch", "--quick", "--quiet", "--inputs", "cloud", "--activations", "relu", "--hidden", "2"]
-    assert main([*command, "--out", str(tmp_path)]) == 0
+    assert main([*command, "--formats", "png", "gif", "html", "--out", str(tmp_path)]) == 0
     names = ("2d_cloud_relu_manual", "1d_cloud_relu_random")
-    pictures = {f"stretch_{name}.{ending}" for name in names for ending in ("png", "gif")}
+    pictures = {f"stretch_{name}.{ending}" for name in names for ending in ("png", "gif", "html")}
     assert {path.name for path in tmp_path.iterdir()} == {"stretch.json", "stretch.npz", *pictures}
     table = capsys.readouterr().out
     assert table.count("linear 2 → 2") == 3

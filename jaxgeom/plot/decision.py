@@ -4,11 +4,11 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
 
+from jaxgeom.plot.pieces import cut_at_zero
 from jaxgeom.regions.boundary import check_bounded
 from jaxgeom.regions.complex import PlanarComplex
 
@@ -46,8 +46,9 @@ def plot_decision(
     check_bounded(complex_, "a picture of decisions")
     if ax is None:
         ax = plt.figure(figsize=(5.2, 5.2), layout="constrained").subplots()
-    pieces, face = decision_pieces(complex_)
-    middle = np.array([piece.mean(axis=0) for piece in pieces])
+    pieces = cut_at_zero(complex_)
+    face = pieces.face
+    middle = np.array([corners[:, :2].mean(axis=0) for corners in pieces.corners])
     output = np.sum(complex_.gradient[face, 0] * middle, axis=1) + complex_.intercept[face, 0]
     certainty = strength * np.tanh(np.abs(output) / 2)[:, None]  # |2 sigmoid(output) - 1|
     turns = np.random.default_rng(0).uniform(0.2, 0.8, complex_.patterns.shape[1])
@@ -58,39 +59,8 @@ def plot_decision(
     colors = (1 - certainty) * paper + certainty * np.take(_SIDES, output > 0, axis=0)
     colors = np.clip(colors * shade[face][:, None] if is_dark else colors, 0.0, 1.0)
     look: dict[str, Any] = {"facecolors": colors, "edgecolors": "face", "linewidths": 0.3, "zorder": 1.0}
-    drawn = PolyCollection(pieces, **look | style)
+    drawn = PolyCollection([corners[:, :2] for corners in pieces.corners], **look | style)
     ax.add_collection(drawn, autolim=False)
     low, high = complex_.vertices.min(axis=0), complex_.vertices.max(axis=0)
     ax.set(aspect="equal", xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     return drawn
-
-
-def decision_pieces(complex_: PlanarComplex) -> tuple[list[Float[np.ndarray, "corners 2"]], np.ndarray]:
-    """Convex polygons on each of which the first output has one sign, and the face that each is a part of."""
-    corners = complex_.vertices[complex_.face_vertices]
-    face_of = np.repeat(np.arange(complex_.num_faces), np.diff(complex_.face_offsets))
-    output = np.sum(complex_.gradient[face_of, 0] * corners, axis=1) + complex_.intercept[face_of, 0]
-    pieces, faces = [], []
-    for face, (start, stop) in enumerate(zip(complex_.face_offsets[:-1], complex_.face_offsets[1:], strict=True)):
-        cycle, values = corners[start:stop], output[start:stop]
-        if values.min() >= 0 or values.max() <= 0:
-            pieces.append(cycle)
-            faces.append(face)
-            continue
-        for sign in (-1, 1):
-            pieces.append(_half(cycle, sign * values))
-            faces.append(face)
-    return pieces, np.array(faces)
-
-
-def _half(cycle: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The part of a convex polygon in which an affine function, given at the corners, is not negative."""
-    found = []
-    for corner, following, value, next_value in zip(
-        cycle, np.roll(cycle, -1, axis=0), values, np.roll(values, -1), strict=True
-    ):
-        if value >= 0:
-            found.append(corner)
-        if value * next_value < 0:
-            found.append(corner + value / (value - next_value) * (following - corner))
-    return np.array(found)

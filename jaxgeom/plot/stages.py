@@ -18,7 +18,7 @@ from mpl_toolkits.mplot3d import Axes3D
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import PLANE, SPACE
-from jaxgeom.plot.animate import inline_page
+from jaxgeom.plot.animate import inline_animation
 from jaxgeom.plot.points import plot_points
 from jaxgeom.plot.sheet import fitted_camera, plot_sheet
 from jaxgeom.plot.style import dark, new_axes
@@ -44,7 +44,11 @@ class Morph(NamedTuple):
     """Number of frames."""
 
     def _repr_html_(self) -> str:
-        return inline_page(*self)
+        return inline_animation(*self)
+
+    def _mime_(self) -> tuple[str, str]:
+        """What marimo shows, which takes tuples for data."""
+        return "text/html", self._repr_html_()
 
 
 def plot_stages(

@@ -30,7 +30,7 @@ def check_formats(formats: str | Sequence[str]) -> tuple[str, ...]:
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         raise ValueError(f"formats must be some of {', '.join(FORMATS)}, but {list(formats)} was given.")
-    check_movies([f"movie.{name}" for name in formats if name not in ("png", "svg")])
+    check_movies(movie_paths(Path("movie"), formats))
     return tuple(dict.fromkeys(formats))
 
 
@@ -132,11 +132,9 @@ def _rasterize_many(figure: Any) -> None:
             artist.set_rasterized(True)
 
 
-def movie_paths(path: Path, formats: Sequence[str], *, has_page: bool = False) -> list[Path]:
-    """Where an animation goes, given a path without ending: the formats that are for animations; without "html" where
-    that is a page to explore."""
-    others = ("png", "svg", "html") if has_page else ("png", "svg")
-    return [path.with_name(f"{path.name}.{name}") for name in formats if name not in others]
+def movie_paths(path: Path, formats: Sequence[str]) -> list[Path]:
+    """Where an animation goes, given a path without ending: the formats that are for animations."""
+    return [path.with_name(f"{path.name}.{name}") for name in formats if name in ("gif", "mp4")]
 
 
 HOLD = 2.0
@@ -184,6 +182,32 @@ def save_explorer(
     axes = None if steps is None else {"network": range(some), "step": steps}
     page = path.with_name(f"{path.name}.html")
     return [explore(few, page, axes=axes, max_frames=frames, max_megabytes=most, **options).path]
+
+
+def save_study_explorer(study: Any, path: Path, formats: Sequence[str], **options: Any) -> list[Path]:
+    """Write the page of a study that measured its networks, under a path without ending, if "html" is among the
+    formats; of more seeds than fit, the first ones.
+
+    Args:
+        study: with an axis "seed".
+        path: without ending.
+        formats: those of all pictures.
+        options: of ``explore``.
+    """
+    if "html" not in formats:
+        return []
+    from jaxgeom.plot.explorer.page import explore
+    from jaxgeom.study.result import select
+
+    seeds, steps = study.coords["seed"], study.coords["step"]
+    weights = [array.size for name, array in study.variables.items() if name.endswith(("_kernel", "_bias"))]
+    size = 4 * sum(weights) / len(seeds) / len(steps)
+    frames = int(np.clip(_WEIGHT_BYTES / size, 2, min(_FRAMES, len(steps))))
+    some = int(np.clip(_WEIGHT_BYTES / size / frames, 1, min(MOST_EXPLORED, len(seeds))))
+    most = max(5.0, 2e-6 * size * frames * some)
+    page = path.with_name(f"{path.name}.html")
+    few = select(study, seed=seeds[:some].tolist())
+    return [explore(few, page, max_frames=frames, max_megabytes=most, **options).path]
 
 
 def _plain(value: Any) -> Any:

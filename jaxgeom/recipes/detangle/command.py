@@ -141,7 +141,7 @@ def run(options: argparse.Namespace) -> list[Path]:
         movie = detangle_pictures.fates_movie(shown, data[name])
         movie.draw(movie.num_frames - 1)
         written += save_figure(movie.figure, out / f"detangle_{name}_fates", options.formats, dpi=100)
-        if movies := movie_paths(out / f"detangle_{name}", options.formats, has_page=True):
+        if movies := movie_paths(out / f"detangle_{name}", options.formats):
             progress = False if options.quiet else f"drawing {name}"
             rate = rate_of(movie.num_frames, 12)
             written += save_animation(

@@ -29,6 +29,10 @@ from jaxgeom.regions.boundary import Boundary, decision_boundary
 from jaxgeom.regions.complex import PlanarComplex
 from jaxgeom.regions.enumerate import enumerate_population
 
+_LEAST_GAIN = 1e-4
+"""Losses this far below ln 2 are below it."""
+_NO_GAIN = 3e-5
+"""Where those that are not are drawn."""
 _POINTS: dict[str, Any] = {"s": 9, "alpha": 0.6}
 _FEW = 900
 """Points of each panel of the movie, about."""
@@ -108,33 +112,33 @@ def draw_loss(recording: Recording) -> Figure:
 
 
 def draw_deaths(rows: Sequence[tuple[str, Sequence[int], Detangled]]) -> Figure:
-    """The final losses of all networks, from best to worst, dead ones apart; one panel for each kind of network."""
+    """How far the final losses of all networks are below ln 2, from best to worst, on a logarithmic axis, and at the
+    bottom those that are not; one panel for each kind of network."""
     axes = plot.new_axes(len(rows), size=3.6, num_columns=min(4, len(rows)))
     for place, ((name, hidden, found), ax) in enumerate(zip(rows, axes, strict=True)):
         order = np.argsort(found.final_loss, kind="stable")
         rank = np.arange(len(order))
         dead = found.is_dead[order]
         loss = found.final_loss[order]
-        ax.axhline(np.log(2), color="0.6", linewidth=1, linestyle="--", zorder=0)
-        ax.annotate(
-            "ln 2: knows nothing", (0.03, np.log(2)), xycoords=("axes fraction", "data"), va="bottom", fontsize=7
-        )
+        gain = np.log(2) - loss
+        has_learned = gain > _LEAST_GAIN
+        gain = np.where(has_learned, gain, _NO_GAIN)
+        ax.axhspan(_NO_GAIN / 2, _LEAST_GAIN, color="0.93", zorder=0)
+        ax.text(0.03, 0.035, "not below ln 2: guesses", transform=ax.transAxes, fontsize="small", color="0.35")
         for is_shown, color, label in (
             (~dead, plot.COLORS[0], "alive"),
             (dead & ~found.was_dead[order], plot.COLORS[1], "died in training"),
             (dead & found.was_dead[order], "black", "born dead"),
         ):
             percent = f"{label}, {100 * np.mean(is_shown):.0f} %"
-            ax.plot(rank[is_shown], loss[is_shown], ".", color=color, markersize=5, markeredgewidth=0, label=percent)
+            ax.plot(rank[is_shown], gain[is_shown], ".", color=color, markersize=5, markeredgewidth=0, label=percent)
         ax.set_title(f"{name}, {'-'.join(map(str, (2, *hidden, 2)))}")
         ax.set_xlabel("network, best first")
         if place == 0:
-            ax.set_ylabel("cross-entropy at the end")
-        ax.legend(fontsize="small", loc="lower right", markerscale=2)
-        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    low, high = zip(*(ax.get_ylim() for ax in axes), strict=True)
-    for ax in axes:
-        ax.set_ylim(min(low), max(high))
+            ax.set_ylabel("ln 2 − cross-entropy at the end")
+        ax.legend(fontsize="small", loc="upper right", markerscale=2)
+        ax.set(yscale="log", ylim=(_NO_GAIN / 2, 2.0))
+        ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
     assert isinstance(axes[0].figure, Figure)
     return axes[0].figure
 

@@ -115,7 +115,7 @@ def _save(movie: recipe.RegionMovie, options: argparse.Namespace, out: Path) -> 
     written += save_explorer(
         movie.runs, out / "movie", options.formats, data=movie.data, domain=movie.domain, title=title
     )
-    if paths := movie_paths(out / "movie", options.formats, has_page=True):
+    if paths := movie_paths(out / "movie", options.formats):
         figure, draw, num = pictures.movie_figure(movie)
         written += save_animation(
             figure,

@@ -20,7 +20,6 @@ from jaxgeom.plot.maps import SIDES
 from jaxgeom.plot.style import percent, set_padding
 from jaxgeom.recipes.movie.experiment import RegionMovie, phases
 from jaxgeom.regions.colors import LAYER_COLORS, face_colors
-from jaxgeom.regions.labels import region_labels
 from jaxgeom.regions.locate import locate
 
 ONE_HIDDEN = 2
@@ -68,24 +67,6 @@ def movie_figure(movie: RegionMovie) -> tuple[Figure, Callable[[int], None], int
     return figure, draw, len(movie.steps)
 
 
-def emblem_figure(movie: RegionMovie) -> tuple[Figure, Callable[[int], None], int]:
-    """The movie's regions alone, dark and without axes: a figure, what draws a frame, and the number of frames."""
-    with plot.dark():
-        figure = plt.figure(figsize=(5.25, 5.25))
-        ax = figure.add_axes((0, 0, 1, 1))
-    line = figure.text(0.5, 0.025, "", ha="center", fontsize=15, color="white")
-    line.set_bbox({"facecolor": "#0e1116", "edgecolor": "none", "alpha": 0.75, "boxstyle": "round,pad=0.3"})
-
-    def draw(frame: int) -> None:
-        ax.clear()
-        _draw_night(ax, movie, frame)
-        for spine in ax.spines.values():
-            spine.set_visible(False)
-        line.set_text(f"step {movie.steps[frame]:,}: {movie.complexes[frame].num_faces} linear regions")
-
-    return figure, draw, len(movie.steps)
-
-
 def frames_figure(movie: RegionMovie, num: int = 6) -> Figure:
     """Some frames of the movie side by side."""
     frames = np.unique(np.round(np.linspace(0, len(movie.steps) - 1, num)).astype(int))
@@ -127,6 +108,7 @@ def colors_figure(movie: RegionMovie) -> Figure:
     for ax, (name, look) in zip(figure.subplots(2, 2).flat, looks.items(), strict=True):
         plot.plot_regions(regions, color_by=look, ax=ax)
         plot.plot_boundary(boundary, ax=ax)
+        ax.get_legend().remove()
         ax.set(title=f"coloured by {name}", xlabel="$x$", ylabel="$y$")
     figure.suptitle(f"The {regions.num_faces} regions of a network {_architecture(movie)}", fontsize="x-large")
     return figure
@@ -152,8 +134,8 @@ def grid_view_figure(movie: RegionMovie, *, num_grid: int = 41) -> tuple[Figure,
     points = grid_points(movie.domain, num_grid)
     face = locate(regions, layers, points)
     seen = np.unique(face[face >= 0])
-    figure = plt.figure(figsize=(7.2, 8.3), layout="constrained")
-    drawn = plot.plot_grid_view(regions, points, face, region_labels(regions, "map"), ax=figure.subplots())
+    figure = plt.figure(figsize=(7.2, 8.0), layout="compressed")
+    drawn = plot.plot_grid_view(regions, points, face, ax=figure.subplots())
     drawn.axes.set(xlabel="$x$", ylabel="$y$")
     drawn.axes.set_title(
         f"{_architecture(movie)}: {regions.num_faces} regions, exact.\nA grid of {num_grid} × {num_grid} points sees "

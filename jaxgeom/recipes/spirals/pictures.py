@@ -372,7 +372,7 @@ def save_spirals(
     written = [report, save_arrays(path / "spirals.npz", arrays)]
     for name, draw in figures.items():
         written += save_figure(draw(), path / f"spirals_{name}", formats, dpi=100)
-    movies = movie_paths(path / "spirals_training", formats, has_page=True)
+    movies = movie_paths(path / "spirals_training", formats)
     if runs["bottleneck MLP"].snapshots is not None:
         few = Dataset(*(part[::_FEWER] for part in data))
         heading = "Three spirals, through two bottlenecks"

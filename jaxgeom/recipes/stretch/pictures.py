@@ -242,7 +242,33 @@ def save_stretch(
             )
             plt.close(moving.figure)
             written += movies
+        if "html" in formats:
+            written.append(save_page(case, where.with_name(f"{where.name}.html")))
     return written
+
+
+def save_page(case: Case, path: Path) -> Path:
+    """A page with the networks of a case, whose stages can be turned."""
+    from jaxgeom.plot.explorer.page import explore
+
+    names = ["-".join(str(width) for width in _widths(params)) for params in case.networks]
+    extent = float(np.ceil(np.abs(case.x).max()))
+    x = case.x.reshape(SIDE, SIDE, 2)[::4, ::4].reshape(-1, 2) if len(case.x) == SIDE**2 else case.x
+    explore(
+        dict(zip(names, case.networks, strict=True)),
+        path,
+        data=x,
+        domain=box(-extent, extent, dim=case.dim),
+        axis="network",
+        title=case.title,
+        link=f"network={names[-1]}&wide=1&through=2",
+    )
+    return path
+
+
+def _widths(params: Params) -> list[int]:
+    kernels = [np.shape(layer.kernel) for _, _, layer in named_layers(params)]
+    return [kernels[0][0], *(shape[1] for shape in kernels)]
 
 
 def _write_weights(ax: Any, params: Params) -> None:

@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> list[Path]:
             study = merge(*parts, along="width")
             xor.save_xor_numbers(study, options.out, settings)
         pictures = drawn()
-    written = xor.save_xor_study(study, options.out, settings) + pictures
+    written = xor.save_xor_study(study, options.out, settings, options.formats) + pictures
     print(xor.xor_table(study))
     return written if options.table_only else written + _networks(options, study, settings)
 
@@ -138,7 +138,7 @@ def _networks(options: argparse.Namespace, study: Study, settings: dict[str, Any
         ]
         pair = xor_networks.xor_pair(*layers, num_grid=options.grid)
         titles = (f"2-{each.widths[0]}-1", f"2-{each.widths[1]}-1")
-        for what, figure in pictures.pair_figures(pair, titles).items():
+        for what, figure in pictures.pair_figures(pair, titles, name).items():
             written += _save(options, f"{name}_{what}", figure)
         facts[name] = {
             "widths": each.widths,
@@ -163,7 +163,7 @@ def _single_networks(options: argparse.Namespace, study: Study) -> tuple[list[Pa
     width = int(study.coords["width"][0])
     training = xor_networks.xor_training(study, width, _shown(study, width), every=10 if options.quick else 2)
     written = _save(options, "training", pictures.training_figure(training, width))
-    if paths := movie_paths(Path(options.out) / "xor_training", options.formats, has_page=True):
+    if paths := movie_paths(Path(options.out) / "xor_training", options.formats):
         figure, draw, num = pictures.training_movie(training, width)
         written += save_animation(
             figure,
