@@ -62,8 +62,8 @@ def trained_xor() -> Callable[[int], Any]:
 
 @pytest.fixture
 def sound_pictures(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The names of the PNGs that are written meanwhile. At the end, none of them may be cut off, or have texts on top of
-    each other."""
+    """The names of the PNGs that are written meanwhile. None of them may be cut off, or have texts on top of each
+    other."""
     from matplotlib.figure import Figure
     from pictures import faults_of_file
 
