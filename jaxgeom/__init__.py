@@ -164,6 +164,7 @@ _NAMES = {
         "zaslavsky_central",
     ),
     "jaxgeom.training.fit": ("Fit", "Trainer", "fit", "trainer"),
+    "jaxgeom.training.watch": ("Progress", "Watch", "text_log"),
     "jaxgeom.training.loop": ("TrainState",),
     "jaxgeom.training.population": (
         "Architectures",

@@ -174,5 +174,8 @@ from jaxgeom.training.population import fit_architectures as fit_architectures
 from jaxgeom.training.population import fit_population as fit_population
 from jaxgeom.training.population import fit_until_solved as fit_until_solved
 from jaxgeom.training.shuffle import random_order as random_order
+from jaxgeom.training.watch import Progress as Progress
+from jaxgeom.training.watch import Watch as Watch
+from jaxgeom.training.watch import text_log as text_log
 
 __version__: str
