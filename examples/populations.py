@@ -84,7 +84,7 @@ save(axes[0].figure, "kinds")
 print(f"shares of the kinds: {', '.join(f'{num / len(solved):.1%}' for num in kinds.num_networks)}")
 
 # A phase diagram: which widths and learning rates solve XOR
-rates, widths = [0.01, 0.03, 0.1, 0.3, 1.0], [2, 3, 4, 6, 10, 20]
+rates, widths = ([0.1], [2, 4]) if is_small else ([0.01, 0.03, 0.1, 0.3, 1.0], [2, 3, 4, 6, 10, 20])
 study = jg.run_study(
     {"width": widths, "learning_rate": rates, "seed": range(options.seeds)},
     {"accuracy": jg.study.accuracy_on(), "regions": jg.study.exact_regions(jg.box(-1, 1))},

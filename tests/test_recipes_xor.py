@@ -128,6 +128,9 @@ def test_pictures_of_one_network():
     texts = {text.get_text() for text in by_hand.axes[0].texts}
     assert "$f(x, y) = 2 x + 2 y + 1$" in texts
     xor_pictures.data_figure().canvas.draw()
+    figure, kinds = xor_pictures.kinds_figure(jax.tree.map(lambda array: array[None], network(1, 2, 1)), title="a")
+    assert kinds.num_networks.tolist() == [1]
+    assert figure.axes[0].get_title().startswith("100 %")
     assert xor_pictures.in_text(xor_networks.xor_by_hand()) == "f(x) = 2 max(x1 + x2 + 1, 0) - 4 max(x1 + x2, 0) - 1"
 
 
@@ -156,4 +159,4 @@ def test_the_command_writes_networks_and_pairs(tmp_path, capsys, monkeypatch):
     with Image.open(tmp_path / "xor_training.gif") as movie:
         assert movie.n_frames == 11
     names = {path.name for path in tmp_path.glob("*.png")}
-    assert {"xor.png", "xor_by_hand.png", "xor_similar_maps.png", "xor_grid.png"} <= names
+    assert {"xor.png", "xor_by_hand.png", "xor_similar_maps.png", "xor_grid.png", "xor_kinds.png"} <= names

@@ -75,6 +75,8 @@ def plot_regions(
     if faces.get_array() is not None and ax.figure is not None:
         colorbar = ax.figure.colorbar(faces, ax=ax, label=label, fraction=0.05, pad=0.02)
     lines = plot_edges(complex_, ax=ax) if edges else []
+    if lines:
+        _legend(ax)
     low, high = complex_.vertices.min(axis=0), complex_.vertices.max(axis=0)
     ax.set_aspect("equal")
     ax.set_xlim(low[0], high[0])
@@ -85,11 +87,12 @@ def plot_regions(
     return RegionArtists(ax, faces, lines, colorbar)
 
 
-def plot_boundary(boundary: Boundary, *, ax: Axes | None = None, **style: Any) -> LineCollection:
+def plot_boundary(boundary: Boundary, *, legend: bool = True, ax: Axes | None = None, **style: Any) -> LineCollection:
     """The decision boundary as a thick line, over whatever is there.
 
     Args:
         boundary: as :func:`jaxgeom.decision_boundary` gives it.
+        legend: whether to make a legend of all that is there.
         ax: where to draw; default is a new figure.
         style: passed on to ``matplotlib.collections.LineCollection``.
 
@@ -113,7 +116,8 @@ def plot_boundary(boundary: Boundary, *, ax: Axes | None = None, **style: Any) -
     ax.add_collection(lines, autolim=is_new)
     if is_new:
         ax.autoscale_view()
-    _legend(ax)
+    if legend:
+        _legend(ax)
     return lines
 
 
@@ -184,8 +188,6 @@ def plot_edges(
             drawn.append(lines)
     if is_new:
         ax.autoscale_view()
-    if drawn:
-        _legend(ax)
     return drawn
 
 

@@ -101,7 +101,8 @@ def save_figure(figure: Any, path: Path, formats: Sequence[str], *, dpi: float =
 
     written = [path.with_name(f"{path.name}.{name}") for name in formats if name in ("png", "svg")]
     figure.set_dpi(dpi)
-    _rasterize_many(figure)
+    if "svg" in formats:
+        _rasterize_many(figure)
     layout = figure.get_layout_engine()
     if layout is not None:  # savefig would settle it by drawing once more
         pads = layout.get()

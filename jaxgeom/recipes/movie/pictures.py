@@ -149,11 +149,8 @@ def _draw_night(ax: Axes, movie: RegionMovie, frame: int, *, size: float = 30) -
     regions = movie.complexes[frame]
     plot.plot_decision(regions, ax=ax)
     plot.plot_edges(regions, colors=_NIGHT_EDGES, ax=ax)
-    plot.plot_boundary(movie.boundaries[frame], ax=ax, colors="white", linewidths=3.2)
+    plot.plot_boundary(movie.boundaries[frame], legend=False, ax=ax, colors="white", linewidths=3.2)
     plot.mark_classes(movie.data.x, movie.data.y, ax=ax, s=size, linewidths=0.7, colors=_NIGHT_SIDES)
-    legend = ax.get_legend()
-    if legend is not None:
-        legend.remove()
     ax.set(xlabel="", ylabel="", xticks=[], yticks=[])
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -36,8 +37,10 @@ def draw_fits(study: Study, data: Dataset, widths: Sequence[int]) -> Figure:
         ax.set_title(f"{width} {units}: mean squared error {loss:.2f}", fontsize="medium")
         if place == 0:
             ax.legend(loc="upper right", fontsize="small")
-    assert isinstance(axes[0].figure, Figure)
-    return axes[0].figure
+    figure = axes[0].figure
+    assert isinstance(figure, Figure)
+    figure.supxlabel("Triangles: the steps go on beyond the panel.", fontsize="medium", color="0.3")
+    return figure
 
 
 def draw_halves(studies: Mapping[str, Study], width: int) -> Figure:
@@ -106,9 +109,20 @@ def _draw_fit(params: Params, data: Dataset, ax: Axes, *, with_steps: bool = Tru
     outputs, steps, places = map(np.asarray, _of_fit(params, data.x))
     drawn = plot.plot_fit(data.x, data.y, outputs, steps=steps if with_steps else None, thresholds=places, ax=ax)
     ax.set_ylim(_Y_LIMITS)
+    if with_steps:
+        _mark_outside(np.asarray(data.x)[:, 0], steps[:, 0], ax)
     ax.set_xticks((-10, -5, 0, 5, 10))
     ax.set_xlim(-10, 10)
     return drawn
+
+
+def _mark_outside(x: np.ndarray, steps: np.ndarray, ax: Axes) -> None:
+    """A triangle at the edge of the axes for each step that is beyond it."""
+    for limit, marker, is_out in ((_Y_LIMITS[1], 6, steps > _Y_LIMITS[1]), (_Y_LIMITS[0], 7, steps < _Y_LIMITS[0])):
+        changes = np.flatnonzero(np.diff(np.concatenate([[False], is_out, [False]]).astype(int)))
+        middles = [x[start:end].mean() for start, end in changes.reshape(-1, 2)]
+        look: dict[str, Any] = {"color": plot.COLORS[2], "linestyle": "", "marker": marker, "markersize": 8}
+        ax.plot(middles, [limit] * len(middles), **look, clip_on=False, zorder=4, in_layout=False)
 
 
 @jax.jit

@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 
 from jaxgeom import plot
 from jaxgeom.analysis.formula import latex_sum
+from jaxgeom.analysis.kinds import Kinds, network_kinds
 from jaxgeom.data.datasets import parity
 from jaxgeom.domains import box, grid_points
 from jaxgeom.networks.layers import Layers, forward, layers_of
@@ -30,6 +31,10 @@ from jaxgeom.study.result import Study
 
 DOMAIN = box(-1, 1)
 X, Y = (np.asarray(array) for array in parity(2))
+_MOST_FRAMES = 32
+_MOST_KINDS = 8
+_MOST_MEMBERS = 60
+"""Of a kind whose decisions are drawn."""
 _NOTHING = 0.005
 """A smaller R² is written as 0."""
 _TICKS = (-1.0, -0.5, 0.0, 0.5, 1.0)
@@ -116,8 +121,9 @@ def training_figure(run: Study, width: int) -> Figure:
 
 
 def training_movie(run: Study, width: int) -> tuple[Figure, Callable[[int], None], int]:
-    """The same as an animation: a figure, what draws a frame, and the number of frames."""
+    """The same as an animation, by change: a figure, what draws a frame, and the number of frames."""
     found, limits, azimuth = _snapshots(run)
+    shown = _by_change(run)
     figure = plt.figure(figsize=(11, 3.9), layout="constrained")
     layout: Any = figure.get_layout_engine()
     layout.set(w_pad=0.16, h_pad=0.1)
@@ -125,18 +131,19 @@ def training_movie(run: Study, width: int) -> tuple[Figure, Callable[[int], None
     space: Any = figure.add_subplot(1, 3, 2, projection="3d")
     loss = figure.add_subplot(1, 3, 3)
     _draw_loss(loss, run)
-    (mark,) = loss.plot([], [], "o", color="black", markersize=8, zorder=5)
+    (mark,) = loss.plot([], [], "o", color="black", markersize=8, zorder=5, clip_on=False)
 
     def draw(frame: int) -> None:
+        place = shown[frame]
         flat.clear()
-        _draw_map(flat, found[frame])
+        _draw_map(flat, found[place])
         space.clear()
-        _draw_sheet(space, found[frame], limits, azimuth)
-        mark.set_data(run.coords["step"][[frame]], run.variables["loss"][[frame]])
-        flat.set_title(_title(run, frame))
+        _draw_sheet(space, found[place], limits, azimuth)
+        mark.set_data(run.coords["step"][[place]], run.variables["loss"][[place]])
+        flat.set_title(_title(run, place))
         space.set_title(f"2-{width}-1")
 
-    return figure, draw, len(found)
+    return figure, draw, len(shown)
 
 
 def triples_figure(pair: Pair, names: tuple[str, str], what: str = "") -> Figure:
@@ -232,6 +239,46 @@ def pairs_figure(scores: Sequence[PairScores]) -> Figure:
     return figure
 
 
+def kinds_figure(layers: Layers, *, title: str) -> tuple[Figure, Kinds]:
+    """The kinds of networks of a population that solves XOR, the eight most frequent ones with their shares; also the
+    kinds themselves.
+
+    Args:
+        layers: a population with few hidden units, all of which solve XOR.
+        title: their architecture.
+    """
+    kinds = network_kinds(layers, X, DOMAIN)
+    shown = range(min(_MOST_KINDS, len(kinds.num_networks)))
+    numbers = [np.flatnonzero(kinds.kind == kind)[:_MOST_MEMBERS] for kind in shown]
+    chosen = jax.tree.map(lambda array: array[np.concatenate(numbers)], kinds.layers)
+    found = iter(enumerate_population(chosen, DOMAIN))
+    members = [[next(found) for _ in each] for each in numbers]
+    names = [
+        f"{kinds.num_regions[kind]} regions, units on at {' and '.join(map(str, kinds.num_active[kind]))}"
+        for kind in shown
+    ]
+    axes = plot.plot_kinds(
+        [each[0] for each in members],
+        kinds.num_networks[: len(shown)],
+        num_all=int(kinds.num_networks.sum()),
+        members=members,
+        points=X,
+        names=names,
+    )
+    figure: Any = axes[0].figure
+    figure.suptitle(
+        f"{kinds.num_networks.sum():,} networks {title} that solve XOR are of {len(kinds.num_networks)} kinds"
+    )
+    figure.supxlabel(
+        "Of one kind: the same regions with the same of the four points in them, up to symmetry. Dashed: where the "
+        "network bends.\nUnits on at 1 and 3: of the four points, one unit is active at one and the other at three. "
+        "Faint: the decisions of others of the kind.",
+        fontsize="small",
+        color="0.3",
+    )
+    return figure, kinds
+
+
 def units_figure(layers: Layers, *, title: str) -> Figure:
     """What every hidden unit does over the square, with the lines where they bend."""
     num = 61
@@ -307,6 +354,17 @@ def _snapshots(run: Study) -> tuple[list[PlanarComplex], tuple[float, float], fl
     values = np.concatenate([each[:, 2] for regions in found for each in cut_at_zero(regions).corners])
     limits = (min(-1.0, float(values.min())), max(1.0, float(values.max())))
     return found, limits, plot.azimuth_of(found[-1], limits)
+
+
+def _by_change(run: Study) -> list[int]:
+    """Snapshots between which the output changes about equally much, at most so many."""
+    values = xor_values(layers_of(networks(run)), grid_points(DOMAIN, 11))
+    if len(values) <= _MOST_FRAMES:
+        return list(range(len(values)))
+    change = np.abs(np.diff(values, axis=0)).max(axis=1)
+    clock = np.concatenate([[0], np.cumsum(change / change.sum() + 0.2 / len(change))])
+    chosen = np.searchsorted(clock, np.linspace(0, clock[-1], _MOST_FRAMES)).clip(0, len(values) - 1)
+    return sorted({0, len(values) - 1, *chosen.tolist()})
 
 
 def _title(run: Study, number: int) -> str:
