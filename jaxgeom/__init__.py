@@ -164,7 +164,8 @@ _NAMES = {
         "zaslavsky_central",
     ),
     "jaxgeom.training.fit": ("Fit", "Trainer", "fit", "trainer"),
-    "jaxgeom.training.watch": ("Progress", "Watch", "text_log"),
+    "jaxgeom.host.watch": ("Progress", "Watch"),
+    "jaxgeom.training.watch": ("text_log",),
     "jaxgeom.training.loop": ("TrainState",),
     "jaxgeom.training.population": (
         "Architectures",

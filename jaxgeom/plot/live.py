@@ -18,10 +18,10 @@ from jaxgeom.data.datasets import Dataset
 from jaxgeom.domains import Box, box, checked_box
 from jaxgeom.host.files import whole_file
 from jaxgeom.host.given import check_positive
+from jaxgeom.host.watch import Progress, Watch
 from jaxgeom.networks.models import Model
 from jaxgeom.plot.stages import SIGNED
 from jaxgeom.plot.style import COLORS
-from jaxgeom.training.watch import Progress, Watch
 
 _SIDE = 96
 """Points along each side of the picture of a plane."""
@@ -58,10 +58,14 @@ def live_view(
 
     Example:
         >>> import jax, optax, tempfile, jaxgeom as jg
+        >>> from pathlib import Path
         >>> data, model = jg.datasets.circles(jax.random.key(0)), jg.mlp((2, 8, 1), activation="tanh")
-        >>> view = jg.plot.live_view(model, data, every=20, path=tempfile.mkdtemp() + "/live.png")
-        >>> loss = jg.losses.binary_cross_entropy
+        >>> path, loss = Path(tempfile.mkdtemp()) / "live.png", jg.losses.binary_cross_entropy
+        >>> view = jg.plot.live_view(model, data, every=20, path=path)
         >>> run = jg.fit(jax.random.key(1), model, optax.adam(0.01), loss, data, num_epochs=40, watch=view)
+        >>> jax.effects_barrier()  # waits for the last picture
+        >>> path.exists()
+        True
     """
     check_positive("every", every)
     x, y = (np.asarray(part) for part in data)

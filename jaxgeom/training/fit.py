@@ -28,6 +28,7 @@ from jaxgeom._typing import Params, PyTree, RandomKey
 from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import PerPoint
 from jaxgeom.host.inputs import as_array, as_key
+from jaxgeom.host.watch import Watch
 from jaxgeom.networks.models import Model
 from jaxgeom.training.loop import NEVER, Outcome, RunFunctions, StepFunctions, TrainState, advance, run
 from jaxgeom.training.native import MOST_SNAPSHOTS, NativeRun, Split, named_results, native_run
@@ -37,7 +38,6 @@ from jaxgeom.training.plan import Plan, check_data, plan_run
 from jaxgeom.training.primitive import Work, bind
 from jaxgeom.training.scalar_graph import Unsupported
 from jaxgeom.training.shuffle import keys_of_epoch, shuffle_keys, shuffled
-from jaxgeom.training.watch import Watch
 
 Loss = PerPoint
 """``loss(outputs, targets)`` gives one number a point, shape (points,); see :mod:`jaxgeom.losses`."""

@@ -16,8 +16,9 @@ from jaxtyping import Array, Bool, Float, Int, Int32
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Params, PyTree
+from jaxgeom.host.watch import Watch
 from jaxgeom.training.plan import Plan
-from jaxgeom.training.watch import Watch, call_watch
+from jaxgeom.training.watch import call_watch
 
 NEVER = -1
 """``diverged_step`` of a network that did not diverge."""
