@@ -110,7 +110,8 @@ def colors_figure(movie: RegionMovie) -> Figure:
         plot.plot_boundary(boundary, ax=ax)
         ax.get_legend().remove()
         ax.set(title=f"coloured by {name}", xlabel="$x$", ylabel="$y$")
-    figure.suptitle(f"The {regions.num_faces} regions of a network {_architecture(movie)}", fontsize="x-large")
+    title = f"The {regions.num_faces} regions of a network {_architecture(movie)}, and its decision boundary (thick)"
+    figure.suptitle(title, fontsize="x-large")
     return figure
 
 
