@@ -164,6 +164,8 @@ _NAMES = {
         "zaslavsky_central",
     ),
     "jaxgeom.training.fit": ("Fit", "Trainer", "fit", "trainer"),
+    "jaxgeom.host.watch": ("Progress", "Watch"),
+    "jaxgeom.training.watch": ("text_log",),
     "jaxgeom.training.loop": ("TrainState",),
     "jaxgeom.training.population": (
         "Architectures",

@@ -71,6 +71,8 @@ from jaxgeom.domains import polygon as polygon
 from jaxgeom.domains import polygon_vertices as polygon_vertices
 from jaxgeom.domains import whole_plane as whole_plane
 from jaxgeom.host.chunks import map_chunks as map_chunks
+from jaxgeom.host.watch import Progress as Progress
+from jaxgeom.host.watch import Watch as Watch
 from jaxgeom.networks.affine import AffineMaps as AffineMaps
 from jaxgeom.networks.affine import activation_words as activation_words
 from jaxgeom.networks.affine import affine_maps as affine_maps
@@ -174,5 +176,6 @@ from jaxgeom.training.population import fit_architectures as fit_architectures
 from jaxgeom.training.population import fit_population as fit_population
 from jaxgeom.training.population import fit_until_solved as fit_until_solved
 from jaxgeom.training.shuffle import random_order as random_order
+from jaxgeom.training.watch import text_log as text_log
 
 __version__: str

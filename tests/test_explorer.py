@@ -1,5 +1,6 @@
 """The explorer's page: what it holds is what was given, and what it computes is what NumPy and the engine compute."""
 
+import html
 import json
 import re
 import shutil
@@ -96,6 +97,9 @@ def test_the_page_computes_what_numpy_and_the_engine_do(tmp_path: Path) -> None:
     page = jg.explore(RUNS, tmp_path / "page.html", data=DATA, domain=SQUARE)
     assert (page.num_networks, page.num_frames, page.num_exact) == (4, 4, 16)
     assert page.num_bytes == page.path.stat().st_size
+    kind, shown = page._mime_()
+    assert (kind, shown) == ("text/html", page._repr_html_())
+    assert html.unescape(re.search('srcdoc="([^"]*)"', shown)[1]) == page.path.read_text()
     found = in_node(page.path)
     layers = jg.layers_of(RUNS.snapshots)
     for each in found["networks"]:

@@ -10,6 +10,7 @@ from jaxgeom.plot.distributions import DistributionArtists, plot_distribution
 from jaxgeom.plot.hidden import plot_cube_plane, plot_hidden, plot_hidden_triples
 from jaxgeom.plot.kinds import plot_kinds
 from jaxgeom.plot.lines import FitArtists, HyperplaneArtists, plot_fit, plot_hyperplanes
+from jaxgeom.plot.live import live_view
 from jaxgeom.plot.maps import GridViewArtists, mark_classes, plot_formulas, plot_grid_view, plot_map
 from jaxgeom.plot.multiples import MultiplesArtists, plot_multiples
 from jaxgeom.plot.phases import PhaseArtists, plot_phases
@@ -49,6 +50,7 @@ __all__ = [
     "dark",
     "dots_of",
     "exponential_smoothing",
+    "live_view",
     "mark_classes",
     "morph_stages",
     "new_axes",
