@@ -175,6 +175,7 @@ def test_the_movie_shows_every_frame_of_each_network_on_one_clock(found: Detangl
             np.testing.assert_allclose(curve.lines[2 * place].get_ydata(), of_epochs, rtol=1e-6)
 
 
+@pytest.mark.usefixtures("sound_pictures")
 def test_the_command_writes_what_it_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--quick", "--quiet", "--seeds", "12", "--epochs", "1", "--frames", "3", "--wide", "4"]
     assert main(["detangle", "--out", str(tmp_path), *arguments]) == 0

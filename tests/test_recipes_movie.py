@@ -21,6 +21,7 @@ from jaxgeom.recipes.movie.experiment import (
     phases,
     region_movie,
 )
+from jaxgeom.recipes.output import save_figure
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +107,7 @@ def _area(polygon: np.ndarray) -> float:
     return 0.5 * abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))
 
 
-def test_the_other_pictures(movie):
+def test_the_other_pictures(movie, sound_pictures, tmp_path):
     figure, facts = movie_pictures.grid_view_figure(movie, num_grid=5)
     assert facts["exact_regions"] == movie.counts[movie.member, -1]
     assert facts["regions_seen"] <= 25
@@ -115,9 +116,11 @@ def test_the_other_pictures(movie):
     np.testing.assert_array_equal(shown.get_ydata(), movie.counts[movie.member])
     median = next(line for line in band.lines if line.get_label() == "their median")
     np.testing.assert_allclose(median.get_ydata(), np.median(movie.counts, axis=0))
-    for make in (movie_pictures.frames_figure, movie_pictures.colors_figure, movie_pictures.units_figure):
-        make(movie).canvas.draw()
-    figure.canvas.draw()
+    makes = ("frames", "counts", "colors", "units")
+    figures = {name: getattr(movie_pictures, f"{name}_figure")(movie) for name in makes}
+    for name, drawn in {"grid": figure, **figures}.items():
+        save_figure(drawn, tmp_path / name, ("png",), dpi=70)
+    assert len(sound_pictures) == 5
 
 
 def test_what_is_refused():

@@ -162,6 +162,7 @@ def test_regression_trains_the_same_networks_in_all_experiments() -> None:
         regression.train_regression("as it is", ())
 
 
+@pytest.mark.usefixtures("sound_pictures")
 def test_the_command_writes_what_it_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["rings", "--quick", "--quiet", "--out", str(tmp_path), "--widths", "1", "3", "--seeds", "2"]
     arguments += ["--formats", "png", "gif", "html"]

@@ -102,6 +102,7 @@ def test_spirals_are_trained_on_one_split(trained: dict[str, Fit]) -> None:
         jax.tree.map(lambda leaf, end, p=place: np.testing.assert_array_equal(leaf[:, p], end), kept.snapshots, ends)
 
 
+@pytest.mark.usefixtures("sound_pictures")
 def test_command(
     trained: dict[str, Fit], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -134,6 +134,7 @@ def test_pictures_of_one_network():
     assert xor_pictures.in_text(xor_networks.xor_by_hand()) == "f(x) = 2 max(x1 + x2 + 1, 0) - 4 max(x1 + x2, 0) - 1"
 
 
+@pytest.mark.usefixtures("sound_pictures")
 def test_the_command_writes_networks_and_pairs(tmp_path, capsys, monkeypatch):
     trained, train = [], experiment.train_xor
 

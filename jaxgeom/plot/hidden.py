@@ -116,7 +116,7 @@ def plot_hidden_triples(
     Args:
         hidden: activations between 0 and 1, as sigmoid units have them.
         labels: classes.
-        names: of the classes, for a legend above the cubes.
+        names: of the classes, for a legend below the cubes.
         num_columns: cubes in a row.
         style: passed on to ``scatter``.
 
@@ -135,5 +135,5 @@ def plot_hidden_triples(
             handles = ax.get_legend_handles_labels()
             legend.remove()
             figure: Any = ax.figure
-            figure.legend(*handles, loc="outside upper right", ncols=len(handles[1]), frameon=False, markerscale=3)
+            figure.legend(*handles, loc="outside lower center", ncols=len(handles[1]), frameon=False, markerscale=3)
     return axes

@@ -126,6 +126,7 @@ def _rasterize_many(figure: Any) -> None:
     """What there are many of, as one picture inside an SVG, which would have megabytes otherwise."""
     from matplotlib.collections import Collection
 
+    figure.draw_without_rendering()  # only then are there paths of what is in a space
     for artist in figure.findobj(Collection):
         corners = sum(len(outline.vertices) for outline in artist.get_paths())
         if max(len(artist.get_offsets()), len(artist.get_paths()), corners / 2) > _MANY:

@@ -168,7 +168,7 @@ def draw_triples(params: Params, data: Dataset) -> Figure:
     if num == SPACE:
         _draw_plane(params, axes[0])
     figure.suptitle(
-        f"Three of {num} hidden units as coordinates, from 0 to 1: all {len(axes)} choices", x=0.02, ha="left"
+        f"Three of {num} hidden units, from 0 to 1:\nall {len(axes)} choices" if num > SPACE else "Hidden units, 0 to 1"
     )
     return figure
 

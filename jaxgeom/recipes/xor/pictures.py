@@ -32,6 +32,8 @@ from jaxgeom.study.result import Study
 DOMAIN = box(-1, 1)
 X, Y = (np.asarray(array) for array in parity(2))
 _MOST_FRAMES = 32
+_LEAST_KINDS_WIDTH = 9.4
+"""Inches that the lines below the kinds take."""
 _MOST_KINDS = 8
 _MOST_MEMBERS = 60
 """Of a kind whose decisions are drawn."""
@@ -268,6 +270,7 @@ def kinds_figure(layers: Layers, *, title: str) -> tuple[Figure, Kinds]:
         names=names,
     )
     figure: Any = axes[0].figure
+    figure.set_size_inches(max(figure.get_size_inches()[0], _LEAST_KINDS_WIDTH), figure.get_size_inches()[1])
     figure.suptitle(
         f"{kinds.num_networks.sum():,} networks {title} that solve XOR are of {len(kinds.num_networks)} kinds"
     )
