@@ -118,7 +118,7 @@ def save_figure(figure: Any, path: Path, formats: Sequence[str], *, dpi: float =
 
 _PADDING = 0.09
 """Inches between what is drawn and the edges of a picture, at least."""
-_MANY = 1500
+_MANY = 800
 """Dots, lines or polygons of one kind that are pixels in an SVG."""
 
 
