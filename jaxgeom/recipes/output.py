@@ -5,6 +5,7 @@ import os
 import platform
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -130,7 +131,9 @@ def _rasterize_many(figure: Any) -> None:
     for artist in figure.findobj(Collection):
         corners = sum(len(outline.vertices) for outline in artist.get_paths())
         if max(len(artist.get_offsets()), len(artist.get_paths()), corners / 2) > _MANY:
-            artist.set_rasterized(True)
+            with warnings.catch_warnings():  # of dots in space matplotlib says that it will not, and does
+                warnings.simplefilter("ignore", UserWarning)
+                artist.set_rasterized(True)
 
 
 def movie_paths(path: Path, formats: Sequence[str]) -> list[Path]:
