@@ -12,7 +12,6 @@ datasets. Inputs are float32 ``(points, dim)``; targets are int32 class labels `
 """
 
 import math
-from functools import partial
 from numbers import Real
 from typing import Any, NamedTuple, TypeAlias
 
@@ -24,6 +23,7 @@ from jaxtyping import Array, Float32, Int32, ScalarLike
 from jaxgeom._reprs import readable
 from jaxgeom._typing import PAIR, RandomKey
 from jaxgeom.host.inputs import as_array, as_key
+from jaxgeom.host.programs import compiled
 
 Range: TypeAlias = tuple[ScalarLike, ScalarLike]
 
@@ -70,7 +70,7 @@ def spirals(
     return _spirals(key, shape, noise, *_radius_range("radius", radius))
 
 
-@partial(jax.jit, static_argnums=1)
+@compiled(1)
 def _spirals(key: RandomKey, shape: tuple[int, int], noise: Array, inner: Array, outer: Array) -> Dataset:
     num_classes, num_per_class = shape
     t = jnp.linspace(0.0, 1.0, num_per_class, dtype=jnp.float32)
@@ -102,7 +102,7 @@ def rings(
     return _rings(key, num_per_class, _radius_range("inner", inner), _radius_range("outer", outer))
 
 
-@partial(jax.jit, static_argnums=1)
+@compiled(1)
 def _rings(key: RandomKey, num_per_class: int, inner: tuple[Array, Array], outer: tuple[Array, Array]) -> Dataset:
     low, high = (jnp.stack(pair) for pair in zip(inner, outer, strict=True))
     place, turn = _uniform(key, (2, num_per_class, 2))
@@ -151,7 +151,7 @@ def disk_with_holes(
     return _disk_with_holes(key, num_negative, num_positive, num_holes, num_on_circle, *radii)
 
 
-@partial(jax.jit, static_argnums=(1, 2, 3, 4))
+@compiled(1, 2, 3, 4)
 def _disk_with_holes(
     key: RandomKey,
     num_negative: int,
@@ -201,7 +201,7 @@ def line_segments(
     return _line_segments(key, num_negative, num_segments, num_per_segment, _scalar("length", length))
 
 
-@partial(jax.jit, static_argnums=(1, 2, 3))
+@compiled(1, 2, 3)
 def _line_segments(
     key: RandomKey, num_negative: int, num_segments: int, num_per_segment: int, length: Array
 ) -> Dataset:
@@ -357,7 +357,7 @@ def blobs(
     return _blobs(key, shape, num_classes, _scalar("cluster_std", cluster_std, is_zero_allowed=True))
 
 
-@partial(jax.jit, static_argnums=(1, 2))
+@compiled(1, 2)
 def _blobs(key: RandomKey, shape: tuple[int, int], num_classes: int, cluster_std: Array) -> Dataset:
     num_points, dim = shape
     center_key, noise_key, order_key = jax.random.split(key, 3)
@@ -382,7 +382,7 @@ def checkerboard(key: RandomKey, *, num_points: int = 1000, num_cells: int = 4) 
     return _checkerboard(key, _size("num_points", num_points), _size("num_cells", num_cells))
 
 
-@partial(jax.jit, static_argnums=(1, 2))
+@compiled(1, 2)
 def _checkerboard(key: RandomKey, num_points: int, num_cells: int) -> Dataset:
     position = num_cells * _uniform(key, (num_points, 2))
     y = jnp.sum(jnp.floor(position), axis=-1).astype(jnp.int32) % 2
@@ -462,7 +462,7 @@ def _uniform_outside_holes(
     return jnp.where(is_placed[:, None], points, UNPLACED)
 
 
-@jax.jit
+@compiled()
 def _shuffled(key: RandomKey, x: Array, y: Array) -> Dataset:
     order = jax.random.permutation(key, x.shape[0])
     return Dataset(x[order], y[order])
@@ -477,7 +477,7 @@ def _noisy_pair(key: RandomKey, first: Array, second: Array, noise: ScalarLike) 
     return _noisy(key, first, second, _scalar("noise", noise, is_zero_allowed=True))
 
 
-@jax.jit
+@compiled()
 def _noisy(key: RandomKey, first: Array, second: Array, noise: Array) -> Dataset:
     noise_key, order_key = jax.random.split(key)
     x, y = _shuffled_pair(order_key, first, second)

@@ -23,6 +23,7 @@ from jaxtyping import Array, Float, Int32
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Apply, Params, RandomKey
 from jaxgeom.host.inputs import as_array, as_key
+from jaxgeom.host.programs import compiled
 from jaxgeom.networks.layers import activated, layer_name, named_layers, num_pieces, slope_in_name
 
 LEAST_FEATURES = 2
@@ -350,7 +351,7 @@ def _drawn(
     return params
 
 
-_drawn_at_once = jax.jit(_drawn, static_argnums=(1, 2, 3, 4))
+_drawn_at_once = compiled(1, 2, 3, 4)(_drawn)
 """One program instead of one for each operation, which would take ten times as long to compile."""
 
 

@@ -28,6 +28,7 @@ from jaxgeom._typing import Params, PyTree, RandomKey
 from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import PerPoint
 from jaxgeom.host.inputs import as_array, as_key
+from jaxgeom.host.programs import compiled
 from jaxgeom.networks.models import Model
 from jaxgeom.training.loop import NEVER, Outcome, RunFunctions, StepFunctions, TrainState, advance, run
 from jaxgeom.training.native import MOST_SNAPSHOTS, NativeRun, Split, named_results, native_run
@@ -252,7 +253,7 @@ def fit(
     )
 
 
-@partial(jax.jit, static_argnums=2)
+@compiled(2)
 def _random_start(
     key: RandomKey, order_key: RandomKey | None, num_points: int | None
 ) -> tuple[RandomKey, UInt32[Array, "rounds two"] | None]:
