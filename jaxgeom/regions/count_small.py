@@ -44,7 +44,7 @@ def small_count(layers: Any, start: ProjectiveDomain) -> tuple[int, bool] | None
     try:
         numbers = b"".join(arrays)
     except TypeError:  # not contiguous, as transposed kernels are
-        numbers = b"".join(map(np.ascontiguousarray, arrays))
+        numbers = b"".join(array.tobytes() for array in arrays)
     found = library.count_one(numbers, *network, *start)
     return None if found[0] < 0 else found
 
