@@ -12,6 +12,7 @@ import pytest
 from read_truth import outputs
 
 import jaxgeom as jg
+from jaxgeom.networks.models import ACTIVATIONS
 
 PIECEWISE = ["relu", "linear", "abs", "leaky_relu", 0.2, "hard_tanh", "maxout"]
 SMOOTH = ["tanh", "sigmoid", "elu", "gelu", "softplus"]
@@ -52,6 +53,10 @@ def same_bits(found: Any, wanted: Any) -> None:
 
 
 @pytest.mark.parametrize("num", [None, 4])
+def test_every_activation_is_written_in_these_tests():
+    assert set(ACTIVATIONS) <= {*PIECEWISE, *SMOOTH, "sin"}
+
+
 @pytest.mark.parametrize("activation", [*PIECEWISE, ["relu", 0.1]])
 def test_safetensors_there_and_back(activation: Any, num: int | None, tmp_path: Path) -> None:
     for dtype in (jnp.float32, jnp.float64):
