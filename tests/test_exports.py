@@ -52,11 +52,11 @@ def same_bits(found: Any, wanted: Any) -> None:
         np.testing.assert_array_equal(slopes[0].astype(np.float32), slopes[1].astype(np.float32))
 
 
-@pytest.mark.parametrize("num", [None, 4])
-def test_every_activation_is_written_in_these_tests():
+def test_every_activation_is_written_in_these_tests() -> None:
     assert set(ACTIVATIONS) <= {*PIECEWISE, *SMOOTH, "sin"}
 
 
+@pytest.mark.parametrize("num", [None, 4])
 @pytest.mark.parametrize("activation", [*PIECEWISE, ["relu", 0.1]])
 def test_safetensors_there_and_back(activation: Any, num: int | None, tmp_path: Path) -> None:
     for dtype in (jnp.float32, jnp.float64):
