@@ -1,0 +1,98 @@
+"""[host] Data sets of a zoo: points of the plane in about [-1, 1]², with classes, noise and a target, by name."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxgeom._reprs import readable
+from jaxgeom._typing import RandomKey
+from jaxgeom.data import datasets
+from jaxgeom.data.datasets import Dataset, split
+from jaxgeom.study.describe import digest
+
+
+class _Source(NamedTuple):
+    """How a data set is drawn, and what its points are moved by."""
+
+    draw: Callable[[RandomKey, int, float], Dataset]
+    """``draw(key, num_points, noise)``."""
+    center: tuple[float, float] = (0.0, 0.0)
+    half_side: float = 1.0
+    """Half of the side of a square around ``center`` that holds the points but for their noise."""
+    has_noise: bool = False
+    """Whether the noise is the data set's own; normal noise is added to the coordinates of others."""
+
+
+def _blobs(key: RandomKey, num_points: int, noise: float) -> Dataset:
+    return datasets.blobs(key, num_points=num_points)
+
+
+SOURCES: dict[str, _Source] = {
+    "spirals": _Source(
+        lambda key, num, noise: datasets.spirals(key, num_per_class=num // 3, noise=noise), has_noise=True
+    ),
+    "rings": _Source(lambda key, num, noise: datasets.rings(key, num_per_class=num // 2), half_side=4.0),
+    "disk_with_holes": _Source(
+        lambda key, num, noise: datasets.disk_with_holes(key, num_negative=num // 2, num_positive=num // 2)
+    ),
+    "line_segments": _Source(lambda key, num, noise: datasets.line_segments(key, num_per_segment=num // 20)),
+    "moons": _Source(lambda key, num, noise: datasets.moons(key, num_points=num), (0.5, 0.25), 1.5),
+    "circles": _Source(lambda key, num, noise: datasets.circles(key, num_points=num, factor=0.5)),
+    "blobs": _Source(_blobs, half_side=12.0),
+    "checkerboard": _Source(lambda key, num, noise: datasets.checkerboard(key, num_points=num)),
+}
+"""Data sets of a zoo by name."""
+
+TARGETS = ("labels", "shuffled")
+"""What networks learn: the classes of the data set, or the same classes in random order, which can only be
+memorised."""
+LEAST_POINTS = 40
+"""Points of a data set: with fewer, some would have an empty class or split."""
+
+
+@readable
+class ZooData(NamedTuple):
+    """The data that networks of a zoo share."""
+
+    train: Dataset
+    """What networks are trained on."""
+    test: Dataset
+    """What they are only evaluated on."""
+    num_classes: int
+    """Number of classes, which is that of the networks' outputs."""
+    sha256: str
+    """A digest of all points and classes."""
+
+
+def zoo_data(
+    key: int, *, data: str, noise: float, target: str, num_points: int, train_fraction: float, data_seed: int
+) -> ZooData:
+    """The data of some networks of a zoo, the same in every process.
+
+    Args:
+        key: of the zoo.
+        data: the name of the data set, one of :data:`SOURCES`.
+        noise: of the angles of spirals; of others the standard deviation of normal noise in each coordinate.
+        target: one of :data:`TARGETS`.
+        num_points: points of both splits together; a few fewer where classes are of one size.
+        train_fraction: of the points that networks are trained on.
+        data_seed: which of all draws.
+    """
+    source = SOURCES[data]
+    of_draw = jax.random.fold_in(jax.random.fold_in(jax.random.key(key), 1), data_seed)
+    draw_key, noise_key, split_key, order_key = jax.random.split(of_draw, 4)
+    x, y = source.draw(draw_key, num_points, noise)
+    x = (x - np.array(source.center, np.float32)) / np.float32(source.half_side)
+    if not source.has_noise:
+        x = x + np.float32(noise) * jax.random.normal(noise_key, x.shape, x.dtype)
+    if target == "shuffled":
+        y = jax.random.permutation(order_key, y)
+    parts = [Dataset(*map(np.asarray, part)) for part in split(split_key, Dataset(x, y), train_fraction=train_fraction)]
+    return ZooData(*parts, int(np.max(y)) + 1, _digest(parts))
+
+
+def _digest(parts: Any) -> str:
+    found: str = digest([[str(array.dtype), array.shape, array.tobytes().hex()] for part in parts for array in part])
+    return found

@@ -1,0 +1,170 @@
+"""[host] What a zoo holds, before anything is trained: its settings checked, and its networks in groups and shards.
+
+Networks are numbered in C order over the axes. Those that differ in the seed or the learning rate alone make a group,
+with one architecture and one data set, and are saved in shards of one size; so the place of a network follows from its
+number, and nothing is kept of single networks.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+import optax
+from jaxtyping import Int
+
+from jaxgeom.networks.models import ACTIVATIONS, INITIALIZERS
+from jaxgeom.study.layout import Layout, layout_of
+from jaxgeom.study.zoo_data import LEAST_POINTS, SOURCES, TARGETS
+
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
+    "sgd": optax.sgd,
+    "momentum": partial(optax.sgd, momentum=0.9),
+    "adam": optax.adam,
+    "adamw": partial(optax.adamw, weight_decay=1e-2),
+    "rmsprop": optax.rmsprop,
+    "adagrad": optax.adagrad,
+    "nadam": optax.nadam,
+    "lion": optax.lion,
+}
+"""Optimizers of a zoo by name; each takes a learning rate."""
+
+SETTINGS: dict[str, Any] = {
+    "data": "spirals",
+    "noise": 0.2,
+    "target": "labels",
+    "num_points": 3000,
+    "train_fraction": 0.8,
+    "data_seed": 0,
+    "width": 10,
+    "depth": 2,
+    "activation": "relu",
+    "init": "pytorch",
+    "optimizer": "adam",
+    "learning_rate": 0.01,
+    "batch_size": 32,
+    "num_epochs": 10,
+    "seed": 0,
+}
+"""What can be an axis of a zoo, and what it is where it is not given."""
+OF_DATA = ("data", "noise", "target", "num_points", "train_fraction", "data_seed")
+OF_NETWORK = ("learning_rate", "seed")
+"""Axes along which networks share a program, a data set and a group."""
+_NAMES: dict[str, Sequence[str]] = {
+    "data": tuple(SOURCES),
+    "target": TARGETS,
+    "activation": tuple(name for name in ACTIVATIONS if name != "maxout"),
+    "init": tuple(INITIALIZERS),
+    "optimizer": tuple(OPTIMIZERS),
+}
+_MEMBER_BYTES = 50
+"""What the host holds for each network while a zoo is made."""
+
+
+class Plan(NamedTuple):
+    """The settings of a zoo, and how its networks are grouped."""
+
+    layout: Layout
+    """Axes and fixed settings, all of :data:`SETTINGS`."""
+    shared: tuple[str, ...]
+    """Axes of which each group has one value."""
+    groups: list[dict[str, Any]]
+    """The settings of each group, without those of single networks."""
+    members: Int[np.ndarray, "groups rows"]
+    """Numbers of the networks of each group."""
+
+    def of_networks(self, members: np.ndarray) -> dict[str, np.ndarray]:
+        """Seeds and learning rates of networks, by their numbers."""
+        places = dict(zip(self.layout.values, np.unravel_index(members, self.layout.shape or (1,)), strict=False))
+        found = {}
+        for name, dtype in (("seed", np.uint32), ("learning_rate", np.float32)):
+            values = self.layout.values.get(name, [self.layout.fixed.get(name)])
+            found[name] = np.array(values, dtype)[places.get(name, np.zeros(len(members), np.int64))]
+        return found
+
+    def places_of(self, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Group and row of networks, by their numbers."""
+        indices = dict(zip(self.layout.values, np.unravel_index(members, self.layout.shape or (1,)), strict=False))
+        group, row = np.zeros_like(members), np.zeros_like(members)
+        for name, index in indices.items():
+            length = len(self.layout.values[name])
+            if name in self.shared:
+                group = group * length + index
+            else:
+                row = row * length + index
+        return group, row
+
+
+def plan_of(axes: Mapping[str, Any]) -> Plan:
+    """Check the axes of a zoo, and group its networks.
+
+    Raises:
+        TypeError: for axes that are no dictionary.
+        ValueError: for an axis that no zoo has, values that it cannot take, and more networks than there is memory for.
+    """
+    if not isinstance(axes, Mapping) or not all(isinstance(name, str) for name in axes):
+        raise TypeError(f"axes must be a dictionary of values by name, such as {{'width': [8, 10]}}, but got {axes!r}.")
+    unknown = [name for name in axes if name not in SETTINGS]
+    if unknown:
+        raise ValueError(f"a zoo has the axes {', '.join(SETTINGS)}, but {unknown[0]!r} was given.")
+    many = [name for name, given in axes.items() if not isinstance(given, str) and np.iterable(given)]
+    shared = tuple(name for name in many if name not in OF_NETWORK)
+    layout = layout_of({**SETTINGS, **axes}, shared, has_architecture=False, member_bytes=_MEMBER_BYTES)
+    layout = layout._replace(  # in the order given
+        values={name: layout.values[name] for name in many}, coords={name: layout.coords[name] for name in many}
+    )
+    for name, given in {**layout.values, **{name: [value] for name, value in layout.fixed.items()}}.items():
+        for value in given:
+            _check_value(name, value)
+    lengths = [len(layout.values[name]) for name in shared]
+    combinations = zip(*(indices.ravel() for indices in np.indices(lengths)), strict=True) if shared else [()]
+    fixed = {name: value for name, value in layout.fixed.items() if name not in OF_NETWORK}
+    groups = [
+        {
+            name: (fixed | {n: layout.values[n][i] for n, i in zip(shared, places, strict=True)})[name]
+            for name in SETTINGS
+            if name not in OF_NETWORK
+        }
+        for places in combinations
+    ]
+    order = [many.index(name) for name in (*shared, *(name for name in many if name not in shared))]
+    members = np.arange(layout.num_members).reshape(layout.shape).transpose(order).reshape(len(groups), -1)
+    return Plan(layout, shared, groups, members)
+
+
+def _check_value(name: str, value: Any) -> None:
+    """Raise a ValueError unless a setting can have a value."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    is_integer = is_number and value == int(value) and isinstance(value, int)
+    if name in _NAMES:
+        wanted, is_right = f"one of {', '.join(_NAMES[name])}", isinstance(value, str) and value in _NAMES[name]
+        if name == "activation" and is_number:
+            is_right = True
+    elif name in ("seed", "data_seed"):
+        wanted, is_right = "an integer from 0 to 2³² - 1", is_integer and 0 <= value < 2**32
+    elif name == "num_points":
+        wanted, is_right = f"an integer of at least {LEAST_POINTS}", is_integer and value >= LEAST_POINTS
+    elif name == "train_fraction":
+        wanted, is_right = "a number above 0 and below 1", is_number and 0 < value < 1
+    elif name in ("noise", "learning_rate"):
+        wanted, is_right = "a number that is not negative", is_number and value >= 0
+    else:
+        wanted, is_right = "a positive integer", is_integer and value >= 1
+    if not is_right:
+        raise ValueError(f"{name} of a zoo must be {wanted}, but {value!r} was given.")
+
+
+def as_json(values: Sequence[Any]) -> Any:
+    """Values of an axis, short where they are a range."""
+    if len(values) > 1 and all(type(value) is int for value in values):
+        step = values[1] - values[0]
+        if list(values) == list(range(values[0], values[-1] + step, step)):
+            return {"start": values[0], "stop": values[-1] + step, "step": step}
+    return list(values)
+
+
+def from_json(values: Any) -> Any:
+    """The values again."""
+    return range(values["start"], values["stop"], values["step"]) if isinstance(values, dict) else values
