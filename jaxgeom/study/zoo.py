@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -208,7 +209,8 @@ def _manifest(
     plan: Plan, given: Mapping[str, Any], known: dict[str, ZooData], shard_size: int | None
 ) -> dict[str, Any]:
     """All that is fixed when a zoo begins."""
-    layout, groups, num_shards = plan.layout, [], 0
+    groups: list[dict[str, Any]] = []
+    num_shards = 0
     for settings in plan.groups:
         data = _data(settings, given["key"], known)
         num_train, num_test = len(data.train.x), len(data.test.x)
@@ -244,11 +246,11 @@ def _manifest(
     found: dict[str, Any] = {
         "format": FORMAT,
         **given,
-        "axes": {name: as_json(values) for name, values in layout.values.items()},
-        "settings": layout.fixed,
+        "axes": {name: as_json(values) for name, values in plan.values.items()},
+        "settings": plan.fixed,
         "keys": "the network of a seed has jax.random.split(jax.random.fold_in(jax.random.key(key), seed))[0]",
         "groups": groups,
-        "num_networks": layout.num_members,
+        "num_networks": plan.members.size,
         "num_shards": num_shards,
         "variables": meanings,
         "jax": {name: getattr(jax.config, f"jax_{name}") for name in JAX_SETTINGS},
@@ -267,7 +269,7 @@ def _check_has_layers(features: Sequence[int], activation: Any) -> None:
 
 
 def _num_parameters(features: Sequence[int]) -> int:
-    return sum((before + 1) * after for before, after in zip(features, features[1:], strict=False))
+    return sum((before + 1) * after for before, after in pairwise(features))
 
 
 def _same(begun: dict[str, Any], manifest: dict[str, Any], directory: Path, any_versions: bool) -> dict[str, Any]:
@@ -385,14 +387,11 @@ def _program(
             accuracy=class_is_right,
             record=num_steps,
         )
-        assert run.train_loss is not None and run.train_accuracy is not None
-        assert run.test_loss is not None and run.test_accuracy is not None
-        return {
+        assert run.train_loss is not None
+        names = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+        found = {name: getattr(run, name)[-1] for name in names}
+        return found | {
             "params": run.params,
-            "train_loss": run.train_loss[-1],
-            "train_accuracy": run.train_accuracy[-1],
-            "test_loss": run.test_loss[-1],
-            "test_accuracy": run.test_accuracy[-1],
             "initial_loss": run.train_loss[0],
             "diverged_step": run.diverged_step,
         }

@@ -1,7 +1,8 @@
 """[host] Data sets of a zoo: points of the plane in about [-1, 1]², with classes, noise and a target, by name."""
 
+import hashlib
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -10,38 +11,29 @@ from jaxgeom._reprs import readable
 from jaxgeom._typing import RandomKey
 from jaxgeom.data import datasets
 from jaxgeom.data.datasets import Dataset, split
-from jaxgeom.study.describe import digest
 
 
 class _Source(NamedTuple):
     """How a data set is drawn, and what its points are moved by."""
 
     draw: Callable[[RandomKey, int, float], Dataset]
-    """``draw(key, num_points, noise)``."""
-    center: tuple[float, float] = (0.0, 0.0)
-    half_side: float = 1.0
+    """``draw(key, num_points, noise)``; only spirals take the noise."""
+    center: tuple[float, float]
+    half_side: float
     """Half of the side of a square around ``center`` that holds the points but for their noise."""
-    has_noise: bool = False
-    """Whether the noise is the data set's own; normal noise is added to the coordinates of others."""
-
-
-def _blobs(key: RandomKey, num_points: int, noise: float) -> Dataset:
-    return datasets.blobs(key, num_points=num_points)
 
 
 SOURCES: dict[str, _Source] = {
-    "spirals": _Source(
-        lambda key, num, noise: datasets.spirals(key, num_per_class=num // 3, noise=noise), has_noise=True
-    ),
-    "rings": _Source(lambda key, num, noise: datasets.rings(key, num_per_class=num // 2), half_side=4.0),
+    "spirals": _Source(lambda key, num, noise: datasets.spirals(key, num_per_class=num // 3, noise=noise), (0, 0), 1),
+    "rings": _Source(lambda key, num, _: datasets.rings(key, num_per_class=num // 2), (0, 0), 4),
     "disk_with_holes": _Source(
-        lambda key, num, noise: datasets.disk_with_holes(key, num_negative=num // 2, num_positive=num // 2)
+        lambda key, num, _: datasets.disk_with_holes(key, num_negative=num // 2, num_positive=num // 2), (0, 0), 1
     ),
-    "line_segments": _Source(lambda key, num, noise: datasets.line_segments(key, num_per_segment=num // 20)),
-    "moons": _Source(lambda key, num, noise: datasets.moons(key, num_points=num), (0.5, 0.25), 1.5),
-    "circles": _Source(lambda key, num, noise: datasets.circles(key, num_points=num, factor=0.5)),
-    "blobs": _Source(_blobs, half_side=12.0),
-    "checkerboard": _Source(lambda key, num, noise: datasets.checkerboard(key, num_points=num)),
+    "line_segments": _Source(lambda key, num, _: datasets.line_segments(key, num_per_segment=num // 20), (0, 0), 1),
+    "moons": _Source(lambda key, num, _: datasets.moons(key, num_points=num), (0.5, 0.25), 1.5),
+    "circles": _Source(lambda key, num, _: datasets.circles(key, num_points=num, factor=0.5), (0, 0), 1),
+    "blobs": _Source(lambda key, num, _: datasets.blobs(key, num_points=num), (0, 0), 12),
+    "checkerboard": _Source(lambda key, num, _: datasets.checkerboard(key, num_points=num), (0, 0), 1),
 }
 """Data sets of a zoo by name."""
 
@@ -85,14 +77,17 @@ def zoo_data(
     draw_key, noise_key, split_key, order_key = jax.random.split(of_draw, 4)
     x, y = source.draw(draw_key, num_points, noise)
     x = (x - np.array(source.center, np.float32)) / np.float32(source.half_side)
-    if not source.has_noise:
+    if data != "spirals":
         x = x + np.float32(noise) * jax.random.normal(noise_key, x.shape, x.dtype)
     if target == "shuffled":
         y = jax.random.permutation(order_key, y)
-    parts = [Dataset(*map(np.asarray, part)) for part in split(split_key, Dataset(x, y), train_fraction=train_fraction)]
-    return ZooData(*parts, int(np.max(y)) + 1, _digest(parts))
+    train, test = split(split_key, Dataset(x, y), train_fraction=train_fraction)
+    return ZooData(train, test, int(np.max(y)) + 1, _digest(train, test))
 
 
-def _digest(parts: Any) -> str:
-    found: str = digest([[str(array.dtype), array.shape, array.tobytes().hex()] for part in parts for array in part])
-    return found
+def _digest(*parts: Dataset) -> str:
+    found = hashlib.sha256()
+    for array in (np.asarray(array) for part in parts for array in part):
+        found.update(f"{array.dtype.str} {array.shape}".encode())
+        found.update(array.tobytes())
+    return found.hexdigest()

@@ -5,6 +5,7 @@ with one architecture and one data set, and are saved in shards of one size; so 
 number, and nothing is kept of single networks.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -16,7 +17,7 @@ import optax
 from jaxtyping import Int
 
 from jaxgeom.networks.models import ACTIVATIONS, INITIALIZERS
-from jaxgeom.study.layout import Layout, layout_of
+from jaxgeom.study.layout import layout_of
 from jaxgeom.study.zoo_data import LEAST_POINTS, SOURCES, TARGETS
 
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
@@ -66,8 +67,10 @@ _MEMBER_BYTES = 50
 class Plan(NamedTuple):
     """The settings of a zoo, and how its networks are grouped."""
 
-    layout: Layout
-    """Axes and fixed settings, all of :data:`SETTINGS`."""
+    values: dict[str, Sequence[Any]]
+    """Values along each axis, in order."""
+    fixed: dict[str, Any]
+    """Settings that all networks share; with the axes, all of :data:`SETTINGS`."""
     shared: tuple[str, ...]
     """Axes of which each group has one value."""
     groups: list[dict[str, Any]]
@@ -75,26 +78,32 @@ class Plan(NamedTuple):
     members: Int[np.ndarray, "groups rows"]
     """Numbers of the networks of each group."""
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(map(len, self.values.values()))
+
     def of_networks(self, members: np.ndarray) -> dict[str, np.ndarray]:
         """Seeds and learning rates of networks, by their numbers."""
-        places = dict(zip(self.layout.values, np.unravel_index(members, self.layout.shape or (1,)), strict=False))
+        places = self._places(members)
         found = {}
         for name, dtype in (("seed", np.uint32), ("learning_rate", np.float32)):
-            values = self.layout.values.get(name, [self.layout.fixed.get(name)])
+            values = self.values.get(name, [self.fixed.get(name)])
             found[name] = np.array(values, dtype)[places.get(name, np.zeros(len(members), np.int64))]
         return found
 
     def places_of(self, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Group and row of networks, by their numbers."""
-        indices = dict(zip(self.layout.values, np.unravel_index(members, self.layout.shape or (1,)), strict=False))
         group, row = np.zeros_like(members), np.zeros_like(members)
-        for name, index in indices.items():
-            length = len(self.layout.values[name])
+        for name, index in self._places(members).items():
+            length = len(self.values[name])
             if name in self.shared:
                 group = group * length + index
             else:
                 row = row * length + index
         return group, row
+
+    def _places(self, members: np.ndarray) -> dict[str, np.ndarray]:
+        return dict(zip(self.values, np.unravel_index(members, self.shape), strict=True)) if self.values else {}
 
 
 def plan_of(axes: Mapping[str, Any]) -> Plan:
@@ -110,28 +119,27 @@ def plan_of(axes: Mapping[str, Any]) -> Plan:
     if unknown:
         raise ValueError(f"a zoo has the axes {', '.join(SETTINGS)}, but {unknown[0]!r} was given.")
     many = [name for name, given in axes.items() if not isinstance(given, str) and np.iterable(given)]
-    shared = tuple(name for name in many if name not in OF_NETWORK)
-    layout = layout_of({**SETTINGS, **axes}, shared, has_architecture=False, member_bytes=_MEMBER_BYTES)
-    layout = layout._replace(  # in the order given
-        values={name: layout.values[name] for name in many}, coords={name: layout.coords[name] for name in many}
-    )
+    static = [name for name in many if name not in OF_NETWORK]
+    layout = layout_of(axes, static, has_architecture=False, member_bytes=_MEMBER_BYTES)
     for name, given in {**layout.values, **{name: [value] for name, value in layout.fixed.items()}}.items():
-        for value in given:
+        for value in given if name != "seed" else given[:1]:  # seeds are checked, one and all
             _check_value(name, value)
-    lengths = [len(layout.values[name]) for name in shared]
-    combinations = zip(*(indices.ravel() for indices in np.indices(lengths)), strict=True) if shared else [()]
-    fixed = {name: value for name, value in layout.fixed.items() if name not in OF_NETWORK}
-    groups = [
-        {
-            name: (fixed | {n: layout.values[n][i] for n, i in zip(shared, places, strict=True)})[name]
-            for name in SETTINGS
-            if name not in OF_NETWORK
-        }
-        for places in combinations
-    ]
-    order = [many.index(name) for name in (*shared, *(name for name in many if name not in shared))]
-    members = np.arange(layout.num_members).reshape(layout.shape).transpose(order).reshape(len(groups), -1)
-    return Plan(layout, shared, groups, members)
+    return grouped(
+        layout.values, {name: layout.fixed.get(name, SETTINGS[name]) for name in SETTINGS if name not in many}
+    )
+
+
+def grouped(values: Mapping[str, Sequence[Any]], fixed: Mapping[str, Any]) -> Plan:
+    """The networks of all combinations of these values in groups."""
+    shared = tuple(name for name in values if name not in OF_NETWORK)
+    groups = []
+    for combination in itertools.product(*(values[name] for name in shared)):
+        own = dict(fixed) | dict(zip(shared, combination, strict=True))
+        groups.append({name: own[name] for name in SETTINGS if name not in OF_NETWORK})
+    names, lengths = list(values), list(map(len, values.values()))
+    order = [names.index(name) for name in (*shared, *(name for name in names if name not in shared))]
+    members = np.arange(math.prod(lengths)).reshape(lengths).transpose(order).reshape(len(groups), -1)
+    return Plan(dict(values), dict(fixed), shared, groups, members)
 
 
 def _check_value(name: str, value: Any) -> None:

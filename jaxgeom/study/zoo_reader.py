@@ -18,7 +18,7 @@ from jaxgeom.networks.layers import named_layers
 from jaxgeom.study import store
 from jaxgeom.study.result import Study, UnknownVariable, assembled, coordinate_places
 from jaxgeom.study.shards import MANIFEST, labels_of, params_of, read_shard, shard_path
-from jaxgeom.study.zoo_plan import Plan, from_json, plan_of
+from jaxgeom.study.zoo_plan import Plan, from_json, grouped
 
 
 @readable
@@ -93,12 +93,13 @@ def open_zoo(path: str | os.PathLike[str]) -> Zoo:
         raise ValueError(f"{str(directory)!r} is no zoo: it has no {MANIFEST}.")
     plan = planned(manifest)
     there = np.array([shard_path(directory, number).exists() for number in range(manifest["num_shards"])], bool)
-    return Zoo(directory, plan.layout.coords, manifest["variables"], there, manifest, plan)
+    coords = {name: np.array(values) for name, values in plan.values.items()}
+    return Zoo(directory, coords, manifest["variables"], there, manifest, plan)
 
 
 def planned(manifest: dict[str, Any]) -> Plan:
     """The plan of a zoo from its manifest."""
-    return plan_of({name: from_json(values) for name, values in manifest["axes"].items()} | manifest["settings"])
+    return grouped({name: from_json(values) for name, values in manifest["axes"].items()}, manifest["settings"])
 
 
 def zoo_labels(zoo: Zoo, names: Sequence[str] | None = None) -> Study:
@@ -268,7 +269,7 @@ def _chosen(zoo: Zoo, values: dict[str, Any]) -> Int[np.ndarray, " networks"]:
     unknown = [name for name in values if name not in zoo.coords]
     if unknown:
         raise ValueError(f"the zoo has the axes {', '.join(zoo.coords) or 'none'}, but {unknown[0]!r} was given.")
-    numbers = np.arange(zoo.num_networks).reshape(zoo.plan.layout.shape)
+    numbers = np.arange(zoo.num_networks).reshape(zoo.plan.shape)
     for axis, name in enumerate(zoo.coords):
         if name in values:
             places = np.atleast_1d(coordinate_places(name, zoo.coords[name], values[name]))
@@ -296,5 +297,5 @@ def _network(zoo: Zoo, number: int | None, values: dict[str, Any]) -> ZooNetwork
     arrays = _shard(zoo.directory, shard, zoo.manifest["digest"])
     params = jax.tree.map(lambda array: array[row], params_of(arrays))
     own = {"seed": int(arrays["seed"][row]), "learning_rate": float(arrays["learning_rate"][row])}
-    labels = {name: array[row] for name, array in labels_of(arrays).items()}
+    labels = {name: np.asarray(array)[row] for name, array in labels_of(arrays).items()}
     return ZooNetwork(params, group["settings"] | own, labels)
