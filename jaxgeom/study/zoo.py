@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 from tqdm.auto import tqdm
 
 from jaxgeom._typing import Params, PyTree
+from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import class_is_right, softmax_cross_entropy
 from jaxgeom.domains import box
 from jaxgeom.host.chunks import map_chunks
@@ -35,7 +37,7 @@ from jaxgeom.study.shards import MANIFEST, check_shard, params_of, write_shard
 from jaxgeom.study.versions import versions
 from jaxgeom.study.zoo_data import ZooData, zoo_data
 from jaxgeom.study.zoo_labels import LABELS, TRAINED
-from jaxgeom.study.zoo_plan import OF_DATA, OPTIMIZERS, Plan, as_json, plan_of
+from jaxgeom.study.zoo_plan import OF_DATA, OPTIMIZERS, Plan, as_json, from_json, plan_of
 from jaxgeom.study.zoo_reader import Zoo, open_zoo, planned
 from jaxgeom.training.fit import fit
 from jaxgeom.training.population import default_chunk_size
@@ -274,13 +276,17 @@ def _num_parameters(features: Sequence[int]) -> int:
 
 def _same(begun: dict[str, Any], manifest: dict[str, Any], directory: Path, any_versions: bool) -> dict[str, Any]:
     """The manifest of the zoo that was begun; raises a ValueError for that of another one."""
-    without = ("versions", "other_versions", "digest", "created", "num_shards")
+    without = ("versions", "other_versions", "digest", "created", "num_shards", "num_networks", "groups", "axes")
 
     def compared(of: Mapping[str, Any]) -> dict[str, Any]:
-        groups = [{name: item for name, item in group.items() if name not in _OF_MACHINE} for group in of["groups"]]
-        return {name: item for name, item in of.items() if name not in without} | {"groups": groups}
+        axes = {name: list(from_json(values)) for name, values in of["axes"].items()}
+        return {"axes": axes} | {name: item for name, item in of.items() if name not in without}
+
+    def groups(of: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return [{name: item for name, item in group.items() if name not in _OF_MACHINE} for group in of["groups"]]
 
     differ = differences(compared(begun), compared(manifest))
+    differ = differ or differences(groups(begun), groups(manifest), "groups")
     if differ:
         listed = "\n  ".join(differ)
         raise ValueError(
@@ -354,8 +360,8 @@ class _Data(NamedTuple):
     def of(cls, data: ZooData) -> "_Data":
         return cls(data.train.x.shape, data.test.x.shape)
 
-    def like(self, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        return np.zeros(shape, np.float32), np.zeros(shape[0], np.int32)
+    def like(self, shape: tuple[int, ...]) -> Dataset:
+        return Dataset(jnp.zeros(shape, jnp.float32), jnp.zeros(shape[0], jnp.int32))
 
 
 @lru_cache(maxsize=64)
@@ -414,7 +420,7 @@ def _trained(plan: Plan, manifest: Mapping[str, Any], index: int, number: int, d
     key = manifest["key"]
     settings = _of_program(group["settings"], group["features"], group["num_steps"])
     program = _program(*settings, key, _Data.of(data))
-    run = partial(program.run, tuple(data.train), tuple(data.test))
+    run = partial(program.run, data.train, data.test)
     population = of_networks["seed"], of_networks["learning_rate"]
     found = map_chunks(run, population, chunk_size=group["chunk"], any_length=True)
     params: Params = found.pop("params")

@@ -2,10 +2,13 @@
 
 import hashlib
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import RandomKey
@@ -16,7 +19,7 @@ from jaxgeom.data.datasets import Dataset, split
 class _Source(NamedTuple):
     """How a data set is drawn, and what its points are moved by."""
 
-    draw: Callable[[RandomKey, int, float], Dataset]
+    draw: Callable[[RandomKey, int, Any], Dataset]
     """``draw(key, num_points, noise)``; only spirals take the noise."""
     center: tuple[float, float]
     half_side: float
@@ -72,17 +75,25 @@ def zoo_data(
         train_fraction: of the points that networks are trained on.
         data_seed: which of all draws.
     """
+    train, test = _drawn(data, target, num_points, train_fraction, np.float32(noise), np.uint32(data_seed), key)
+    return ZooData(train, test, int(max(np.max(train.y), np.max(test.y))) + 1, _digest(train, test))
+
+
+@partial(jax.jit, static_argnums=range(4))
+def _drawn(
+    data: str, target: str, num_points: int, train_fraction: float, noise: Array, data_seed: Array, key: Array
+) -> tuple[Dataset, Dataset]:
+    """Both splits; one program for every noise and seed, since it takes a second to compile."""
     source = SOURCES[data]
     of_draw = jax.random.fold_in(jax.random.fold_in(jax.random.key(key), 1), data_seed)
     draw_key, noise_key, split_key, order_key = jax.random.split(of_draw, 4)
     x, y = source.draw(draw_key, num_points, noise)
-    x = (x - np.array(source.center, np.float32)) / np.float32(source.half_side)
+    x = (x - jnp.array(source.center, jnp.float32)) / jnp.float32(source.half_side)
     if data != "spirals":
-        x = x + np.float32(noise) * jax.random.normal(noise_key, x.shape, x.dtype)
+        x = x + noise * jax.random.normal(noise_key, x.shape, x.dtype)
     if target == "shuffled":
         y = jax.random.permutation(order_key, y)
-    train, test = split(split_key, Dataset(x, y), train_fraction=train_fraction)
-    return ZooData(train, test, int(np.max(y)) + 1, _digest(train, test))
+    return split(split_key, Dataset(x, y), train_fraction=train_fraction)
 
 
 def _digest(*parts: Dataset) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Int
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Params
@@ -70,6 +70,14 @@ class Zoo(NamedTuple):
         """
         return _network(self, number, values)
 
+    def shard(self, number: int) -> dict[str, np.ndarray]:
+        """The arrays of a shard by name, memory-mapped: weights as ``dense0_relu.kernel``, labels as ``label.NAME``.
+
+        Raises:
+            ValueError: for a shard that is not there, or is none of this zoo.
+        """
+        return _shard(self.directory, number, self.manifest["digest"])
+
     def _note(self) -> str:
         if not isinstance(self.is_finished, np.ndarray):
             return "networks unknown"
@@ -102,6 +110,12 @@ def planned(manifest: dict[str, Any]) -> Plan:
     return grouped({name: from_json(values) for name, values in manifest["axes"].items()}, manifest["settings"])
 
 
+def zoo_arguments(zoo: Zoo) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The axes of a zoo, and the other arguments of :func:`jaxgeom.zoo` that make it again."""
+    names = ("labels", "domain", "key", "licence")
+    return {**zoo.plan.values, **zoo.plan.fixed}, {name: zoo.manifest[name] for name in names}
+
+
 def zoo_labels(zoo: Zoo, names: Sequence[str] | None = None) -> Study:
     """The labels of all networks of a zoo as a study: arrays along its axes, to select from, save and convert.
 
@@ -121,7 +135,7 @@ def zoo_labels(zoo: Zoo, names: Sequence[str] | None = None) -> Study:
     wanted = list(zoo.meanings if names is None else names)
     parts = []
     for number in np.flatnonzero(zoo.is_finished).tolist():
-        arrays = _shard(zoo.directory, number, zoo.manifest["digest"])
+        arrays = zoo.shard(number)
         own = labels_of(arrays)
         parts.append((arrays["network"], {name: own[name] for name in wanted}))
     if not parts:
@@ -174,13 +188,13 @@ class ZooExamples:
     def __len__(self) -> int:
         return len(self.networks)
 
-    def __getitem__(self, index: Any) -> tuple[Float[np.ndarray, "*networks numbers"], Shaped[np.ndarray, "*networks"]]:
+    def __getitem__(self, index: Any) -> tuple[Float[np.ndarray, "*networks numbers"], Any]:
         if np.ndim(index) == 0:
             weights, label = self._take(np.array([index]))
             return weights[0], label[0]
         return self._take(np.asarray(index))
 
-    def __getitems__(self, indices: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray]]:
+    def __getitems__(self, indices: Sequence[int]) -> list[tuple[np.ndarray, Any]]:
         """Several at once, as PyTorch asks for a batch."""
         return list(zip(*self._take(np.asarray(indices)), strict=True))
 
@@ -193,7 +207,7 @@ class ZooExamples:
         weights, labels = [], []
         order = np.argsort(shard, kind="stable")
         for some in np.split(order, np.flatnonzero(np.diff(shard[order])) + 1):
-            arrays = _shard(self.zoo.directory, int(shard[some[0]]), self.zoo.manifest["digest"])
+            arrays = self.zoo.shard(int(shard[some[0]]))
             weights.append({name: array[row[some]] for name, array in _weights(arrays).items()})
             labels.append(labels_of(arrays)[self.label][row[some]])
         back = np.argsort(order, kind="stable")
@@ -294,7 +308,7 @@ def _network(zoo: Zoo, number: int | None, values: dict[str, Any]) -> ZooNetwork
     shard, row = group["shards"][0] + row // group["shard_size"], row % group["shard_size"]
     if not zoo.is_finished[shard]:
         raise ValueError(f"network {number} is in shard {shard}, which is not finished yet.")
-    arrays = _shard(zoo.directory, shard, zoo.manifest["digest"])
+    arrays = zoo.shard(shard)
     params = jax.tree.map(lambda array: array[row], params_of(arrays))
     own = {"seed": int(arrays["seed"][row]), "learning_rate": float(arrays["learning_rate"][row])}
     labels = {name: np.asarray(array)[row] for name, array in labels_of(arrays).items()}
