@@ -91,6 +91,14 @@ def open_zoo(path: str | os.PathLike[str]) -> Zoo:
 
     Raises:
         ValueError: for a directory without a zoo, or with a damaged manifest.
+
+    Example:
+        >>> import tempfile, jaxgeom as jg
+        >>> axes = {"width": 4, "seed": range(3), "num_epochs": 1, "num_points": 60, "batch_size": 16}
+        >>> made = jg.zoo(axes, out=tempfile.mkdtemp() + "/zoo", progress=False)
+        >>> found = jg.open_zoo(made.directory)
+        >>> found.network(seed=2).params["dense0_relu"]["kernel"].shape
+        (2, 4)
     """
     directory = Path(path)
     try:
