@@ -37,9 +37,10 @@ from jaxgeom.study.shards import MANIFEST, check_shard, params_of, write_shard
 from jaxgeom.study.versions import versions
 from jaxgeom.study.zoo_data import ZooData, zoo_data
 from jaxgeom.study.zoo_labels import LABELS, TRAINED
-from jaxgeom.study.zoo_plan import OF_DATA, OPTIMIZERS, Plan, as_json, from_json, plan_of
+from jaxgeom.study.zoo_plan import OF_DATA, Plan, as_json, from_json, plan_of
 from jaxgeom.study.zoo_reader import Zoo, open_zoo, planned
 from jaxgeom.training.fit import fit
+from jaxgeom.training.optimizers import NAMED_OPTIMIZERS
 from jaxgeom.training.population import default_chunk_size
 
 FORMAT = "jaxgeom zoo 1"
@@ -384,7 +385,7 @@ def _program(
         run = fit(
             own,
             model,
-            OPTIMIZERS[optimizer](rate),
+            NAMED_OPTIMIZERS[optimizer](rate),
             softmax_cross_entropy,
             train,
             num_epochs=num_epochs,

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxgeom._reprs import readable
 from jaxgeom.analysis.topology import topology
 from jaxgeom.domains import Box, Polygon
 from jaxgeom.networks.layers import Layers
@@ -15,6 +16,7 @@ from jaxgeom.regions.enumerate import enumerate_population
 Domain = Polygon | Box
 
 
+@readable
 class Label(NamedTuple):
     """A function of many networks at once, and its values."""
 

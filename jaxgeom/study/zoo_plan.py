@@ -7,30 +7,18 @@ number, and nothing is kept of single networks.
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
-import optax
 from jaxtyping import Int
 
+from jaxgeom._reprs import readable
 from jaxgeom.networks.models import ACTIVATIONS, INITIALIZERS
 from jaxgeom.study.layout import layout_of
 from jaxgeom.study.zoo_data import LEAST_POINTS, SOURCES, TARGETS
-
-OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
-    "sgd": optax.sgd,
-    "momentum": partial(optax.sgd, momentum=0.9),
-    "adam": optax.adam,
-    "adamw": partial(optax.adamw, weight_decay=1e-2),
-    "rmsprop": optax.rmsprop,
-    "adagrad": optax.adagrad,
-    "nadam": optax.nadam,
-    "lion": optax.lion,
-}
-"""Optimizers of a zoo by name; each takes a learning rate."""
+from jaxgeom.training.optimizers import NAMED_OPTIMIZERS
 
 SETTINGS: dict[str, Any] = {
     "data": "spirals",
@@ -58,12 +46,13 @@ _NAMES: dict[str, Sequence[str]] = {
     "target": TARGETS,
     "activation": tuple(name for name in ACTIVATIONS if name != "maxout"),
     "init": tuple(INITIALIZERS),
-    "optimizer": tuple(OPTIMIZERS),
+    "optimizer": tuple(NAMED_OPTIMIZERS),
 }
 _MEMBER_BYTES = 50
 """What the host holds for each network while a zoo is made."""
 
 
+@readable
 class Plan(NamedTuple):
     """The settings of a zoo, and how its networks are grouped."""
 

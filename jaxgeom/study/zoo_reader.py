@@ -79,7 +79,7 @@ class Zoo(NamedTuple):
         return _shard(self.directory, number, self.manifest["digest"])
 
     def _note(self) -> str:
-        if not isinstance(self.is_finished, np.ndarray):
+        if not isinstance(self.is_finished, np.ndarray) or not isinstance(self.manifest, dict):
             return "networks unknown"
         text = f"{self.num_networks:,} networks"
         done = int(self.is_finished.sum())
@@ -242,9 +242,7 @@ def zoo_batches(
     check_positive("batch_size", batch_size)
     check_positive("num_epochs", num_epochs)
     if drop_last and batch_size > len(examples):
-        raise ValueError(
-            f"batch_size = {batch_size} is larger than the {len(examples)} networks: take smaller batches."
-        )
+        raise ValueError(f"batch_size = {batch_size} is more than the {len(examples)} networks; take smaller batches.")
     return _batches(examples, batch_size, seed, num_epochs, drop_last)
 
 
