@@ -1,89 +1,99 @@
-"""One contact sheet of what the recipes draw: commands are run with --quick, and their pictures are put together.
+"""A sheet of tiles, one picture each: single panels without axes, of small populations that are trained first.
 
-python examples/gallery.py                        writes gallery.png
-python examples/gallery.py --results out          takes what is there from earlier runs, and runs the other recipes
-python examples/gallery.py --recipes movie --seeds 8
+python examples/gallery.py            writes gallery.png
+python examples/gallery.py --seeds 8  fewer networks
 """
 
 import argparse
-import math
-import tempfile
-from pathlib import Path
 
+import jax
 import matplotlib.pyplot as plt
-from PIL import Image
+import numpy as np
+import optax
 
-from jaxgeom.__main__ import RECIPES, main
+import jaxgeom as jg
+from jaxgeom import plot
 
-SHOWN = {
-    "spirals/spirals_predictions": "Spirals: a linear network and an MLP",
-    "spirals/spirals_embeddings": "Bottlenecks of two units",
-    "spirals/spirals_sandwich1": "The rainbow sandwich",
-    "stretch/stretch_2d_mesh_tanh_manual": "From 2-D to 3-D and back",
-    "detangle/detangle_holes_after": "Detangling a disk with holes",
-    "detangle/detangle_deaths": "How many networks die",
-    "rings/rings_losses": "Rings: three units are enough",
-    "rings/rings_codes": "Three lines, seven regions",
-    "rings/rings_hidden": "Hidden units as coordinates",
-    "rings/regression_halves": "The half that is neglected",
-    "xor/xor": "How many regions solve XOR?",
-    "xor/xor_by_hand": "XOR by hand",
-    "xor/xor_pairs": "Are two networks one affine map apart?",
-    "xor/xor_regions": "Exact regions, four colourings",
-    "xor/xor_grid": "What a grid of points misses",
-    "movie/movie_frames": "Regions while a network trains",
-}
-"""Which pictures are shown, by recipe and name, and what is written over them."""
-MOST_BYTES = 1_000_000
+FEW_SEEDS = 8  # or fewer are for a quick look
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--seeds", type=int, default=64, help="networks of each kind")
+parser.add_argument("--out", default="gallery.png", help="picture to write")
+options = parser.parse_args()
+square, xor_square = jg.box(-1.25, 1.25), jg.box(-1, 1)
 
 
-def run(recipe: str, directory: Path, seeds: int | None) -> None:
-    """Run a command and see to it that the pictures are there."""
-    names = [Path(place).name for place in SHOWN if place.startswith(f"{recipe}/")]
-    if not names:
-        raise SystemExit(f"no picture of {recipe} is listed.")
-    if not all((directory / f"{name}.png").exists() for name in names):
-        more = [] if seeds is None or recipe == "stretch" else ["--seeds", str(seeds)]
-        if main([recipe, "--quick", "--quiet", "--out", str(directory), *more]):
-            raise SystemExit(f"the command {recipe} failed.")
-    missing = [name for name in names if not (directory / f"{name}.png").exists()]
-    if missing:
-        raise SystemExit(f"{recipe} has no pictures {missing}; there are {sorted(directory.glob('*.png'))}.")
+def train(sizes, data, num_epochs, activation="relu"):
+    model, loss = jg.mlp(sizes, activation=activation, init="pytorch"), jg.losses.binary_cross_entropy
+    num_epochs = num_epochs if options.seeds > FEW_SEEDS else num_epochs // 10
+    keys, adam = jax.random.split(jax.random.key(1), options.seeds), optax.adam(0.01)
+    return jg.fit_population(keys, lambda key: jg.fit(key, model, adam, loss, data, num_epochs=num_epochs))
 
 
-def draw(tiles: list[tuple[str, Path]], out: Path, columns: int = 4) -> None:
-    """The pictures in rows, each with its title, in one file of at most a megabyte."""
-    rows = math.ceil(len(tiles) / columns)
-    figure = plt.figure(figsize=(4 * columns, 3.6 * rows), layout="constrained")
-    for place, (title, path) in enumerate(tiles):
-        ax = figure.add_subplot(rows, columns, place + 1)
-        with Image.open(path) as picture:
-            picture = picture.convert("RGB")
-            picture.thumbnail((1000, 1000))
-            ax.imshow(picture, interpolation="antialiased")
-        ax.set_title(title, fontsize=13)
-        ax.axis("off")
-    for dpi in (150, 120, 100, 80, 65, 50):
-        figure.savefig(out, dpi=dpi)
-        with Image.open(out) as sheet:
-            colors = sheet.convert("RGB").quantize(200, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        colors.save(out, optimize=True)
-        if out.stat().st_size < MOST_BYTES:
-            break
-    plt.close(figure)
+def one(layers, number):
+    return jax.tree.map(lambda array: np.asarray(array)[number], layers)
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", default="gallery.png", help="picture to write")
-    parser.add_argument("--results", help="directory of results, one of each recipe in it; default is a temporary one")
-    parser.add_argument("--seeds", type=int, help="networks of each recipe; default is that of --quick")
-    parser.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=list(RECIPES), help="which are shown")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        results = Path(options.results or scratch)
-        for recipe in options.recipes:
-            run(recipe, results / recipe, options.seeds)
-        shown = [place for place in SHOWN if place.split("/")[0] in options.recipes]
-        draw([(SHOWN[place], results / f"{place}.png") for place in shown], Path(options.out))
-    print(f"{options.out}: {len(shown)} pictures, {Path(options.out).stat().st_size / 1e6:.2f} MB")
+figure = plt.figure(figsize=(12, 9.9), layout="constrained")
+captions = []
+
+
+def tile(caption, **kind):
+    captions.append(caption)
+    return figure.add_subplot(3, 4, len(captions), **kind)
+
+
+data = jg.spirals(jax.random.key(0), num_per_class=150, num_classes=2, noise=0.05)
+runs = train((2, 16, 16, 1), data, 500)
+population, order = jg.layers_of(runs.params), np.argsort(np.asarray(runs.train_loss)[:, -1])
+network = one(population, order[0])
+regions = jg.enumerate_regions(network, square)
+plot.plot_regions(regions, ax=tile("Linear regions, exactly"))
+
+ax = tile("Two spirals, parted")
+plot.plot_decision(regions, ax=ax)
+plot.plot_boundary(jg.decision_boundary(regions), ax=ax, colors="white")
+plot.plot_points(data.x, np.asarray(data.y), ax=ax, s=9, edgecolors="white", linewidths=0.4)
+
+grid = jg.grid_points(square, 60)
+values = np.stack([np.asarray(jg.forward(one(population, n), grid).output)[:, 0] for n in order[:36]])
+plot.plot_multiples(values.reshape(-1, 60, 60), limit=8, ax=tile("A population, side by side"))
+
+ax = tile("Its boundaries, all at once")
+for each in jg.enumerate_population(population, square):
+    plot.plot_boundary(jg.decision_boundary(each), ax=ax, linewidths=0.8, alpha=0.3)
+ax.set(xlim=(-1.25, 1.25), ylim=(-1.25, 1.25), aspect="equal")
+
+lines = np.asarray(jg.grid_lines(square, 25))
+state = jg.hidden_states(network, lines.reshape(-1, 2))[1].activation
+folded = np.asarray(jg.pca_coordinates(jg.pca(state), state)).reshape(lines.shape)
+plot.plot_warped_grid(folded, lines[..., 0], ax=tile("Space, folded twice"))
+
+points = np.asarray(jg.grid_points(square, 41), np.float64)
+plot.plot_grid_view(regions, points, jg.locate(regions, network, points), ax=tile("What a grid of points misses"), s=3)
+plot.plot_distribution(runs.record_steps[0], runs.train_loss, is_log=True, ax=tile("Losses, step by step"))
+study = jg.xor_study([2, 20], options.seeds)
+pairs, wide = [jg.layers_of(jg.study.networks(study, width=width, step=100)) for width in (2, 20)]
+plot.plot_graph(jg.enumerate_regions(one(wide, 0), xor_square), ax=tile("XOR as a sheet", projection="3d"))
+kinds = jg.network_kinds(pairs, np.asarray(jg.parity(2).x), xor_square)
+regions = jg.enumerate_regions(one(kinds.layers, kinds.example[0]), xor_square)
+caption = f"So {kinds.num_networks[0] / options.seeds:.0%} solve XOR"
+plot.plot_kinds([regions], kinds.num_networks[:1], axes=[tile(caption)])
+units = [np.asarray(state.activation).T.reshape(-1, 60, 60)[:8] for state in jg.hidden_states(network, grid)[:-1]]
+plot.plot_units(units, square, num_columns=4, ax=tile("Hidden units of two layers"))
+
+rings = jg.rings(jax.random.key(0), num_per_class=400)
+found = train((2, 3, 1), rings, 3000, "sigmoid")
+states = jg.hidden_states(one(found.params, int(np.argmin(found.train_loss[:, -1]))), rings.x)
+plot.plot_hidden(np.asarray(states[0].activation), np.asarray(rings.y), ax=tile("Rings in a cube", projection="3d"))
+
+deep = jg.mlp((3, 20, 20, 1), activation="abs", init="pytorch")
+solid = jg.decision_surface(jg.layers_of(deep.init(jax.random.key(5))), jg.box(-3, 3, dim=3))
+plot.plot_decision_surface(solid, ax=tile("A decision surface in space", projection="3d"))
+
+for ax, caption in zip([ax for ax in figure.axes if ax.get_subplotspec()], captions, strict=True):
+    ax.set_title(caption, fontsize=14)
+    ax.set_axis_off()
+    if ax.get_legend():
+        ax.get_legend().remove()
+figure.savefig(options.out, dpi=90)
+print(f"{options.out}: {len(captions)} tiles")

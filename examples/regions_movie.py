@@ -15,9 +15,9 @@ from jaxgeom.recipes.movie.pictures import movie_figure
 FEW_SEEDS = 8  # or fewer are for a quick look
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("--seeds", type=int, default=32, help="networks to train; the first one is shown")
+parser.add_argument("--seeds", type=int, default=32, help="networks to train; the one in the middle is shown")
 parser.add_argument("--data", default="circles", help="moons, circles or checkerboard")
-parser.add_argument("--out", default="regions_movie.gif", help="animation to write: .gif, .mp4 or .html")
+parser.add_argument("--out", default="regions_movie.gif", help="animation to write: .gif or .mp4")
 options = parser.parse_args()
 is_small = options.seeds <= FEW_SEEDS
 
@@ -33,4 +33,4 @@ for frame in range(0, len(movie.steps), max(1, len(movie.steps) // 6)):
     counts = movie.counts[:, frame]
     print(f"step {movie.steps[frame]:>5}: {counts.mean():6.1f} ± {counts.std():.1f} regions")
 figure, draw, num = movie_figure(movie)
-plot.save_animation(figure, draw, num, [options.out], frames_per_second=12)
+plot.save_animation(figure, draw, num, [options.out], frames_per_second=12, hold=2)

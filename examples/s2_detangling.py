@@ -5,7 +5,6 @@ python examples/s2_detangling.py --seeds 8  fewer networks
 """
 
 import argparse
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -32,4 +31,11 @@ labels = np.asarray(data.y)
 last = recording.layers[-2][-1]
 print("its hidden layer separates the classes:", bool(jg.linear_separability(last, labels).is_separated))
 detangle_pictures.draw_layers(recording, labels, -1).savefig("s2_layers.png", dpi=120)
-detangle_pictures.animate_detangle(recording, labels, [Path("s2_detangling.gif")])
+
+# Beside it, wider networks that Adam trains: dead, stuck and solved ones on one clock.
+wide = detangle.train_detangle(key, data, options.seeds, hidden=(16, 16), num_frames=options.frames, solving=True)
+columns = [detangle_pictures.column_of(found, member, data, "median", "2-2-2, SGD")]
+for fate, (chosen, share) in detangle.middle_of_each_fate(wide).items():
+    columns.append(detangle_pictures.column_of(wide, chosen, data, f"{fate}: {share:.0%}", "2-16-16-2, Adam"))
+movie = detangle_pictures.fates_movie(columns, data)
+jg.plot.save_animation(movie.figure, movie.draw, movie.num_frames, "s2_detangling.gif", frames_per_second=12, hold=2)

@@ -55,6 +55,7 @@ _NAMES = {
         "batch_functional_dimension",
         "functional_dimension",
     ),
+    "jaxgeom.analysis.kinds": ("Kinds", "network_kinds"),
     "jaxgeom.analysis.measures": (
         "NearestBoundary",
         "NearestOnDecisionBoundary",
@@ -166,6 +167,8 @@ _NAMES = {
         "zaslavsky_central",
     ),
     "jaxgeom.training.fit": ("Fit", "Trainer", "fit", "trainer"),
+    "jaxgeom.host.watch": ("Progress", "Watch"),
+    "jaxgeom.training.watch": ("text_log",),
     "jaxgeom.training.loop": ("TrainState",),
     "jaxgeom.training.population": (
         "Architectures",

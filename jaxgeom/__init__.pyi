@@ -29,6 +29,8 @@ from jaxgeom.analysis.formula import latex_formula as latex_formula
 from jaxgeom.analysis.functional_dimension import FunctionalDimension as FunctionalDimension
 from jaxgeom.analysis.functional_dimension import batch_functional_dimension as batch_functional_dimension
 from jaxgeom.analysis.functional_dimension import functional_dimension as functional_dimension
+from jaxgeom.analysis.kinds import Kinds as Kinds
+from jaxgeom.analysis.kinds import network_kinds as network_kinds
 from jaxgeom.analysis.measures import NearestBoundary as NearestBoundary
 from jaxgeom.analysis.measures import NearestOnDecisionBoundary as NearestOnDecisionBoundary
 from jaxgeom.analysis.measures import boundary_length as boundary_length
@@ -69,6 +71,8 @@ from jaxgeom.domains import polygon as polygon
 from jaxgeom.domains import polygon_vertices as polygon_vertices
 from jaxgeom.domains import whole_plane as whole_plane
 from jaxgeom.host.chunks import map_chunks as map_chunks
+from jaxgeom.host.watch import Progress as Progress
+from jaxgeom.host.watch import Watch as Watch
 from jaxgeom.networks.affine import AffineMaps as AffineMaps
 from jaxgeom.networks.affine import activation_words as activation_words
 from jaxgeom.networks.affine import affine_maps as affine_maps
@@ -176,5 +180,6 @@ from jaxgeom.training.population import fit_architectures as fit_architectures
 from jaxgeom.training.population import fit_population as fit_population
 from jaxgeom.training.population import fit_until_solved as fit_until_solved
 from jaxgeom.training.shuffle import random_order as random_order
+from jaxgeom.training.watch import text_log as text_log
 
 __version__: str

@@ -58,3 +58,28 @@ def trained_xor() -> Callable[[int], Any]:
         return jaxgeom.train_xor([width], range(20 if width == 100 else 30))
 
     return train
+
+
+@pytest.fixture
+def sound_pictures(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The names of the PNGs that are written meanwhile. None of them may be cut off, or have texts on top of each
+    other."""
+    from matplotlib.figure import Figure
+    from pictures import faults_of_file
+
+    written: list[str] = []
+    faults: dict[str, list[str]] = {}
+    save = Figure.savefig
+
+    def savefig(figure: Figure, place: Any, **options: Any) -> None:
+        save(figure, place, **options)
+        name = Path(place).name
+        if ".png" in name:
+            written.append(name)
+            if found := faults_of_file(figure, Path(place)):
+                faults[name] = found
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
+    yield written
+    assert written
+    assert not faults, "\n".join(f"{name}: {fault}" for name, found in faults.items() for fault in found[:8])

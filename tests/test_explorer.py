@@ -1,5 +1,6 @@
 """The explorer's page: what it holds is what was given, and what it computes is what NumPy and the engine compute."""
 
+import html
 import json
 import re
 import shutil
@@ -96,6 +97,9 @@ def test_the_page_computes_what_numpy_and_the_engine_do(tmp_path: Path) -> None:
     page = jg.explore(RUNS, tmp_path / "page.html", data=DATA, domain=SQUARE)
     assert (page.num_networks, page.num_frames, page.num_exact) == (4, 4, 16)
     assert page.num_bytes == page.path.stat().st_size
+    kind, shown = page._mime_()
+    assert (kind, shown) == ("text/html", page._repr_html_())
+    assert html.unescape(re.search('srcdoc="([^"]*)"', shown)[1]) == page.path.read_text()
     found = in_node(page.path)
     layers = jg.layers_of(RUNS.snapshots)
     for each in found["networks"]:
@@ -160,8 +164,8 @@ def test_what_cannot_be_explored_says_why(tmp_path: Path) -> None:
         jg.explore(RUNS, tmp_path / "page.png")
     with pytest.raises(TypeError, match=r"runs of fit or fit_population, a Study .* but int was given"):
         jg.explore(3, page)
-    with pytest.raises(ValueError, match="two inputs, but these have 3"):
-        jg.explore((jg.Dense(np.ones((3, 2)), np.ones(2)), jg.Dense(np.ones((2, 1)), np.ones(1))), page)
+    with pytest.raises(ValueError, match="one, two or three inputs, but these have 4"):
+        jg.explore((jg.Dense(np.ones((4, 2)), np.ones(2)), jg.Dense(np.ones((2, 1)), np.ones(1))), page)
     with pytest.raises(ValueError, match=r"leading axes \(4,\), but axes has seed of lengths \(3,\)"):
         jg.explore(layers, page, axes={"seed": range(3)})
     with pytest.raises(ValueError, match="data are points"):
@@ -172,7 +176,7 @@ def test_what_cannot_be_explored_says_why(tmp_path: Path) -> None:
         jg.explore(RUNS, page, max_megabytes=0)
     with pytest.raises(ValueError, match="max_frames"):
         jg.explore(RUNS, page, max_frames=0)
-    with pytest.raises(ValueError, match="a plane, but a box in 3 dimensions"):
+    with pytest.raises(ValueError, match="2 inputs, but a box in 3 dimensions"):
         jg.explore(RUNS, page, domain=jg.box(dim=3))
     with pytest.raises(TypeError, match="box"):
         jg.explore(RUNS, page, domain=3)

@@ -3,6 +3,7 @@
 import shutil
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +249,101 @@ def test_links_hold_the_state_and_pictures_are_saved(browser: Any, address: str,
         assert shown["places"][0] == {"width": 1, "seed": page.evaluate("explorer.population.start") % 4}
         assert (shown["compare"], shown["color"], shown["playing"]) == (False, "output", True)
         page.wait_for_timeout(100)  # to draw it, with a unit that there is not
+
+
+def random_layers(sizes: tuple[int, ...], *leading: int) -> jg.Layers:
+    rng = np.random.default_rng(0)
+    return tuple(
+        jg.Dense(rng.normal(size=(*leading, inputs, outputs)), 0.3 * rng.normal(size=(*leading, outputs)))
+        for inputs, outputs in pairwise(sizes)
+    )
+
+
+def smooth(sizes: tuple[int, ...], *leading: int) -> Any:
+    layers = random_layers(sizes, *leading)
+    names = [f"dense{depth}_{'tanh' if depth < len(layers) - 1 else 'linear'}" for depth in range(len(layers))]
+    return {name: {"kernel": layer.kernel, "bias": layer.bias} for name, layer in zip(names, layers, strict=True)}
+
+
+def changes(page: Any, panel: str, act: Any, what: str) -> None:
+    before = picture(page, panel)
+    act()
+    assert picture(page, panel) != before, what
+
+
+def test_smooth_networks_and_a_large_way_through_them(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "smooth.html"
+    jg.explore(
+        smooth((2, 3, 4, 2), 3), path, data=np.random.default_rng(1).normal(size=(50, 2)), link="wide=1&through=2"
+    )
+    with Opened(browser, path.as_uri(), viewport={"width": 900, "height": 600}) as page:
+        assert (state(page)["wide"], state(page)["through"], state(page)["playing"]) == (True, 2, False)
+        assert page.inner_text("#stage-name") == "layer 1, tanh"
+        assert page.locator("#hidden canvas").bounding_box()["width"] > 700
+        page.focus("#hidden canvas")
+        for key in ("ArrowLeft", "ArrowUp"):
+            changes(page, "#hidden", lambda key=key: page.keyboard.press(key), key)
+        assert state(page)["places"][0]["network"] == 0, "arrows turn and do nothing else"
+        for value in ("0", "1.4", "5"):
+            changes(page, "#hidden", lambda value=value: page.locator("#through").fill(value), value)
+        changes(page, "#stage-a", lambda: page.click("[data-color=regions]"), "signs")
+        page.keyboard.press("w")
+        settled(page)
+        assert page.locator("#hidden canvas").bounding_box()["width"] < 500
+        page.locator("#stage-a canvas").hover(position={"x": 200, "y": 100})
+        settled(page)
+        assert "slope" in page.inner_text("#inspector")
+        with page.expect_download() as download:
+            page.click("#svg")
+        assert "NaN" not in Path(download.value.path()).read_text()
+
+
+def test_boxes_turn_by_mouse_touch_and_keys(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "space.html"
+    data = np.random.default_rng(1).uniform(-1, 1, size=(50, 3))
+    jg.explore(random_layers((3, 6, 1), 2), path, data=(data, np.sign(data[:, :1])))
+    with Opened(browser, path.as_uri(), has_touch=True) as page:
+        canvas = page.locator("#stage-a canvas")
+        box = canvas.bounding_box()
+        middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.mouse.move(*middle)
+        page.mouse.down()
+        changes(page, "#stage-a", lambda: page.mouse.move(middle[0] + 40, middle[1], steps=3), "mouse")
+        page.mouse.up()
+        changes(page, "#stage-a", lambda: canvas.press("ArrowUp"), "keys")
+        session = page.context.new_cdp_session(page)
+
+        def swipe() -> None:
+            for kind, far in (("touchStart", 0), ("touchMove", 30), ("touchMove", 60), ("touchEnd", None)):
+                points = [] if far is None else [{"x": middle[0], "y": middle[1] + far}]
+                session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        changes(page, "#stage-a", swipe, "touch")
+        assert page.evaluate("scrollY") == 0
+        changes(page, "#stage-a", lambda: page.locator("#stage-a input").fill("1"), "another network")
+        changes(page, "#stage-a", lambda: page.click("[data-show=boundary]"), "surface")
+
+
+def test_lines_and_tables_of_settings(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "line.html"
+    axes = {"width": [2, 3, 4], "rate": [0.1, 0.2], "seed": range(3), "step": [0, 10]}
+    x = np.linspace(-2, 2, 40)[:, None]
+    jg.explore(random_layers((1, 4, 1), 3, 2, 3, 2), path, data=(x, np.sin(x)), axes=axes)
+    with Opened(browser, path.as_uri() + "#step=10") as page:
+        canvas = page.locator("#phase canvas")
+        changes(page, "#stage-a", lambda: canvas.click(position={"x": 160, "y": 120}), "a cell opens its network")
+        assert {name: state(page)["places"][0][name] for name in ("width", "rate")} == {"width": 2, "rate": 1}
+        changes(page, "#stage-a", lambda: canvas.press("ArrowUp"), "the cell above")
+        assert state(page)["places"][0]["width"] == 1
+        changes(page, "#phase", lambda: page.select_option("[data-phase=columns]", "seed"), "other axes")
+        page.wait_for_timeout(300)
+        assert "map=width%7Eseed%7Eregions" in page.evaluate("location.hash").replace("~", "%7E")
+        changes(page, "#stage-a", lambda: page.hover("#stage-a canvas"), "a point of the graph")
+        assert "slope" in page.inner_text("#inspector")
+        place = dict(zip("xy", page.evaluate("explorer.unitPlace(0, 1)"), strict=True))
+        changes(page, "#stage-a", lambda: page.click("#network canvas", position=place), "a unit")
+        page.mouse.move(5, 5)
+        assert "switches" in page.inner_text("#inspector")
 
 
 def luminance(page: Any, name: str) -> float:

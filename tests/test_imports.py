@@ -17,7 +17,7 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
     {
         "_typing": set(),
         "_reprs": set(),
-        "host": {"_typing"},
+        "host": {"_typing", "_reprs"},
         "domains": {"_typing", "_reprs", "host"},
         "theory": {"domains", "host"},
     },

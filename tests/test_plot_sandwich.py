@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from jaxgeom import plot
+from jaxgeom.plot.sandwich import living_first
 
 H = np.random.default_rng(0).normal(size=(50, 6)) * 2
 ORDERS = [(5, 4, 1, 2, 3, 0), (5, 0, 1, 4, 3, 2), (0, 5, 1, 4, 3, 2)]
@@ -35,6 +36,8 @@ def test_six_units_are_place_colour_and_size(order: tuple, normalization: str | 
     values = NORMALIZED[normalization](H)
     x, y, red, green, blue, size = (values[:, unit] for unit in order)
     colors = np.column_stack([red, green, blue])
+    if normalization == "softmax":
+        colors = (colors / colors.max()) ** 0.5
     np.testing.assert_allclose(dots.place, np.column_stack([x, y]), rtol=1e-12)
     np.testing.assert_allclose(dots.color, stretched(colors, 1) if normalization is None else colors, rtol=1e-12)
     np.testing.assert_allclose(dots.size, np.exp(3 * stretched(size, 0)) * 100, rtol=1e-10)
@@ -47,10 +50,16 @@ def test_dead_units_are_grey_and_small_and_large_values_do_not_overflow() -> Non
     for normalization in NORMALIZED:
         dots = plot.dots_of(np.zeros((4, 6)), normalization=normalization, base=3)
         np.testing.assert_array_equal(dots.size, 3)
-        expected = 1 / 6 if normalization == "softmax" else 1 / 2
+        expected = 1 if normalization == "softmax" else 1 / 2
         np.testing.assert_allclose(dots.color, expected)
         huge = plot.dots_of(H * 1e4, normalization=normalization)
         assert all(np.isfinite(part).all() for part in huge)
+
+
+def test_dead_units_come_last() -> None:
+    hidden = np.where(np.isin(np.arange(6), (5, 1)), 0.0, H)
+    assert living_first(hidden, ORDERS[0]) == (4, 2, 3, 0, 5, 1)
+    assert living_first(H, ORDERS[0]) == ORDERS[0]
 
 
 def test_a_panel_a_layer_and_the_same_every_time() -> None:

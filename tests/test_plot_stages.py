@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from jaxgeom import box, grid_lines, plot
+from jaxgeom.plot.sheet import fitted_camera
 
 RANDOM = np.random.default_rng(0)
 STAGES = [RANDOM.normal(size=(20, dim)) * scale for dim, scale in ((2, 5), (3, 60), (4, 1), (1, 0.1))]
@@ -34,11 +35,16 @@ def test_all_stages_side_by_side() -> None:
         np.testing.assert_array_equal(place_of(points), expected)
         np.testing.assert_array_equal(points.get_array(), COLOR)
         assert points.get_clim() == drawn[0].get_clim() == (-np.abs(COLOR).max(), np.abs(COLOR).max())
-        low, high = points.axes.get_xlim()
-        assert low == -high
-        assert high >= max(np.abs(stage[:, :3]).max(), np.abs(lines[..., :3]).max())
-        if stage.shape[1] > 1:
-            assert points.axes.get_ylim() == (low, high)
+        everything = np.concatenate([stage, lines.reshape(-1, lines.shape[-1])])[:, :3]
+        ax = points.axes
+        limits = [ax.get_xlim(), ax.get_ylim(), *([ax.get_zlim()] if ax.name == "3d" else [])][: everything.shape[1]]
+        low, high = np.transpose(limits)
+        assert (low < everything.min(axis=0)).all()
+        assert (high > everything.max(axis=0)).all()
+        # one scale: an inch is as much along every axis, and the longest axis is full
+        if ax.name == "3d":
+            np.testing.assert_allclose(np.ptp(limits, axis=1) / ax._box_aspect, np.ptp(limits[0]) / ax._box_aspect[0])
+        assert np.max(high - low) < 1.1 * np.ptp(everything, axis=0).max()
     assert sum(drawn[0].axes.get_facecolor()[:3]) < 0.5
 
 
@@ -60,14 +66,18 @@ def test_points_move_from_stage_to_stage() -> None:
     limits = ax.get_xlim()
     ends = []
     for stage, (points, lines) in enumerate(zip(STAGES, LINES, strict=True)):
-        extent = max(np.abs(points[:, :3]).max(), np.abs(lines[..., :3]).max())
+        everything = np.concatenate([points, lines.reshape(-1, lines.shape[-1])])[:, :3]
+        low, high = everything.min(axis=0), everything.max(axis=0)
+        extent = np.max(high - low) / 2
         expected = np.zeros((20, 3))
-        expected[:, : min(points.shape[1], 3)] = points[:, :3] / extent
+        expected[:, : min(points.shape[1], 3)] = (points[:, :3] - (low + high) / 2) / extent
         ends.append(expected)
         for frame in (5 * stage, 5 * stage + 1):
             np.testing.assert_allclose(shown(frame), expected, rtol=1e-12)
         assert NAMES[stage] in ax.get_title()
-        assert float(ax.get_xticklabels()[-1].get_text()) == pytest.approx(extent, rel=0.05)
+        shown_ends = [float(label.get_text()) for label in ax.get_xticklabels()]
+        middle = (low[0] + high[0]) / 2
+        assert shown_ends == pytest.approx([middle - extent, middle, middle + extent], rel=0.06)
     # A quarter, half and three quarters of the time on the way from the first stage to the second.
     for frame, share in ((2, 5 / 32), (3, 1 / 2), (4, 27 / 32)):
         np.testing.assert_allclose(shown(frame), (1 - share) * ends[0] + share * ends[1], rtol=1e-12)
@@ -79,7 +89,60 @@ def test_a_plane_suffices_for_two_coordinates_and_zeros_are_fine() -> None:
     assert moving.figure.axes[0].name == "rectilinear"
     moving.draw(moving.num_frames - 1)
     (points,) = moving.figure.axes[0].collections
-    np.testing.assert_array_equal(points.get_offsets(), np.ones((3, 2)))
+    np.testing.assert_array_equal(points.get_offsets(), np.zeros((3, 2)))  # in the middle of the axes
+
+
+def test_sheets_are_bent_in_colours_of_their_places() -> None:
+    flat = np.stack(np.meshgrid(np.linspace(-1, 1, 5), np.linspace(-1, 1, 4)), axis=-1)
+    color = plot.position_colors(flat)
+    bent = np.concatenate([flat, flat[..., :1] ** 2], axis=2)
+    assert plot.plot_stages([p.reshape(20, -1) for p in (flat, bent)], color.reshape(20, 3), ["a", "b"]) != []
+    plt.close("all")
+    with pytest.raises(ValueError, match="as many sheets, but 1"):
+        plot.plot_stages([flat.reshape(20, 2)] * 2, color.reshape(20, 3), ["a", "b"], sheets=[flat])
+    drawn = plot.plot_stages(
+        *([flat.reshape(20, 2), bent.reshape(20, 3)], color.reshape(20, 3), ["a", "b"]),
+        sheets=[flat, bent],
+        sheet_color=color,
+    )
+    assert drawn == []
+    (plane,), (space,) = (ax.collections for ax in plt.gcf().axes)
+    assert (len(plane.get_paths()), len(space._faces)) == (12, 12)
+    corner = np.array([[-1, -1], [-0.5, -1], [-0.5, -1 / 3], [-1, -1 / 3]])
+    assert {tuple(row) for row in plane.get_paths()[0].vertices.round(9)} == {tuple(row) for row in corner.round(9)}
+    moving = plot.morph_stages(
+        *([flat.reshape(20, 2), bent.reshape(20, 3)], color.reshape(20, 3), ["a", "b"]),
+        sheets=[flat, bent],
+        sheet_color=color,
+    )
+    moving.draw(moving.num_frames - 1)
+    (sheet,) = moving.figure.axes[0].collections
+    np.testing.assert_allclose(sheet._faces[0, 0], [-1, -1, 0.5])
+    mirrored = plot.plot_sheet(np.concatenate([flat, flat[2:3]]), np.ones((5, 5, 3)) * 0.8)
+    shade = mirrored.get_facecolor()[:, 0]
+    np.testing.assert_allclose(shade, [0.8] * 12 + [0.8 * 0.72] * 4)  # the last row lies on its back
+
+
+def test_colours_say_where_points_are() -> None:
+    grid = np.stack(np.meshgrid(np.linspace(-1, 1, 21), np.linspace(-1, 1, 21)), axis=-1)
+    colors = plot.position_colors(grid)
+    assert ((colors >= 0) & (colors <= 1)).all()
+    light = colors @ [0.2126, 0.7152, 0.0722]
+    assert (np.diff(light.mean(axis=1)) > 0).all()  # in grey, the second coordinate
+    blue_against_yellow = colors[..., 2] - colors[..., :2].mean(axis=-1)
+    assert (np.diff(blue_against_yellow.mean(axis=0)) < 0).all()  # without red and green, the first
+    assert np.ptp(colors[10, 10]) < 0.02  # grey at the origin
+    np.testing.assert_allclose(plot.position_colors(grid[10, :, :1]), colors[10])
+
+
+def test_cameras_see_the_broad_side() -> None:
+    wall = np.random.default_rng(0).normal(size=(100, 3)) * [1, 0, 1]  # thin along y
+    floor = np.random.default_rng(0).normal(size=(100, 3)) * [1, 1, 0]
+    elevation, azimuth = fitted_camera(wall)
+    assert elevation == 20
+    assert abs(azimuth + 90) <= 20
+    assert fitted_camera(floor)[0] == 50
+    assert 20 < fitted_camera(wall, floor)[0] < 50
 
 
 def test_warped_grid() -> None:
@@ -112,3 +175,8 @@ def test_bad_input(unchecked) -> None:
         plot.morph_stages(STAGES, COLOR, NAMES, lines=LINES[:1])
     with pytest.raises(ValueError, match="at least one frame"):
         plot.morph_stages(STAGES, COLOR, NAMES, frames_per_step=0)
+    for wrong in (np.zeros((3, 4, 1)), np.zeros((3, 4))):
+        with pytest.raises(ValueError, match="a sheet has the shape"):
+            plot.plot_sheet(wrong, np.zeros((3, 4, 3)))
+    with pytest.raises(ValueError, match="as many colours"):
+        plot.plot_sheet(lines, np.zeros((2, 4, 3)))

@@ -13,6 +13,7 @@ from read_truth import dense, gradients, outputs
 import jaxgeom as jg
 
 torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # as fast for small networks, and no waiting for cores that others use
 nn, F = torch.nn, torch.nn.functional
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
 
@@ -164,8 +165,8 @@ def test_outputs_and_gradients_are_pytorchs(name: str) -> None:
     module, shape = built(name)
     read = jg.from_torch(module, torch.zeros(1, *shape))
     assert read.input_shape == shape
-    points = np.random.default_rng(1).normal(size=(1000, *shape))
-    x = torch.from_numpy(points).float()
+    points = np.random.default_rng(1).normal(size=(10_000, *shape))
+    x = torch.from_numpy(points[:1000]).float()
     with torch.no_grad():
         expected = module(x).reshape(1000, -1).numpy()
     got = outputs(read.layers, x.numpy())
@@ -174,10 +175,10 @@ def test_outputs_and_gradients_are_pytorchs(name: str) -> None:
     network = module.double()
     tensor = torch.from_numpy(points).requires_grad_()
     output = got.shape[1] - 1
-    network(tensor).reshape(1000, -1)[:, output].sum().backward()
+    network(tensor).flatten(1)[:, output].sum().backward()
     rtol = 1e-7 if name == "hardsigmoid" else 1e-9  # whose derivative PyTorch rounds, 1/6 in float32
     np.testing.assert_allclose(
-        gradients(read.layers, points, output), tensor.grad.reshape(1000, -1).numpy(), rtol=rtol, atol=1e-12
+        gradients(read.layers, points, output), tensor.grad.flatten(1).numpy(), rtol=rtol, atol=1e-12
     )
 
 
@@ -303,29 +304,47 @@ def test_hostile_files_end_in_one_line(tmp_path: Path, monkeypatch: pytest.Monke
     assert not (tmp_path / "trapped").exists()
 
 
-@pytest.mark.parametrize("pool", [nn.MaxPool2d(2), nn.AvgPool2d(2)], ids=["max", "average"])
-def test_regions_of_convolutions_are_those_of_dense_layers(pool: Any) -> None:
-    """On a plane through three images; before or after the activation, a maximum is the same function."""
+def convolutional(size: int, pool: Any, *, pools_first: bool = False) -> Any:
     torch.manual_seed(1)
-    parts = [nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), pool, nn.Conv2d(4, 6, 3), nn.ReLU(), nn.Flatten()]
-    module = nn.Sequential(*parts, nn.Linear(6 * 36, 2))
-    read = jg.from_torch(module, torch.zeros(1, 1, 16, 16))
-    sparse = [not isinstance(layer.kernel, np.ndarray) for layer in read.layers]
-    assert any(sparse[1:])
-    full = tuple(jg.Dense(dense(layer.kernel), layer.bias, layer.slope) for layer in read.layers)
-    images = np.random.default_rng(0).uniform(size=(3, 256))
+    first, second = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 6, 3)
+    middle = (pool, nn.ReLU()) if pools_first else (nn.ReLU(), pool)
+    return nn.Sequential(first, *middle, second, nn.ReLU(), nn.Flatten(), nn.Linear(6 * (size // 2 - 2) ** 2, 2))
+
+
+def through_three_images(size: int) -> tuple[jg.Plane, jg.Polygon]:
+    images = np.random.default_rng(0).uniform(size=(3, size**2))
     plane = jg.plane_through(*images)
-    triangle = jg.polygon(jg.project(plane, images).coordinates)
+    return plane, jg.polygon(jg.project(plane, images).coordinates)
+
+
+@pytest.mark.parametrize(("pool", "size"), [(nn.MaxPool2d(2), 10), (nn.AvgPool2d(2), 14)], ids=["max", "average"])
+def test_regions_of_convolutions_are_those_of_dense_layers(pool: Any, size: int) -> None:
+    """On a plane through three images; before or after the activation, a maximum is the same function."""
+    read = jg.from_torch(convolutional(size, pool), torch.zeros(1, 1, size, size))
+    assert any(not isinstance(layer.kernel, np.ndarray) for layer in read.layers[1:])
+    full = tuple(jg.Dense(dense(layer.kernel), layer.bias, layer.slope) for layer in read.layers)
+    plane, triangle = through_three_images(size)
     found = jg.enumerate_regions(jg.on_plane(read.layers, plane), triangle)
     wanted = jg.enumerate_regions(jg.on_plane(full, plane), triangle)
     assert found.num_faces == wanted.num_faces > 500
     np.testing.assert_allclose(np.sort(found.area), np.sort(wanted.area), rtol=1e-6)
-    # gradients of PyTorch's, inside each region
-    inside = torch.tensor(jg.lift(plane, found.centroid[:200]), dtype=torch.float64, requires_grad=True)
-    module.double()(inside.reshape(-1, 1, 16, 16))[:, 0].sum().backward()
-    assert inside.grad is not None
-    np.testing.assert_allclose(found.gradient[:200, 0], inside.grad.numpy() @ plane.directions.T, atol=1e-6)
     if isinstance(pool, nn.MaxPool2d):
-        turned = nn.Sequential(parts[0], pool, parts[1], *parts[3:], module[-1])
-        other = jg.from_torch(turned, torch.zeros(1, 1, 16, 16))
+        other = jg.from_torch(convolutional(size, pool, pools_first=True), torch.zeros(1, 1, size, size))
         assert jg.count_regions(jg.on_plane(other.layers, plane), triangle).count == found.num_faces
+
+
+@pytest.mark.parametrize("pool", [nn.MaxPool2d(2), nn.AvgPool2d(2)], ids=["max", "average"])
+def test_gradients_of_regions_are_pytorchs_at_points_inside(pool: Any) -> None:
+    """At 10,000 points on a plane through three pictures of 12×12 places, in all regions."""
+    module = convolutional(12, pool)
+    read = jg.from_torch(module, torch.zeros(1, 1, 12, 12))
+    plane, triangle = through_three_images(12)
+    found = jg.enumerate_regions(jg.on_plane(read.layers, plane), triangle)
+    face = np.resize(np.flatnonzero(found.area > 1e-12 * found.area.sum()), 10_000)
+    corners = found.vertices[found.face_vertices[found.face_offsets[face]]]
+    share = np.random.default_rng(0).uniform(0, 0.9, (10_000, 1))
+    points = found.centroid[face] + share * (corners - found.centroid[face])
+    inside = torch.from_numpy(jg.lift(plane, points)).requires_grad_()
+    module.double()(inside.reshape(-1, 1, 12, 12))[:, 0].sum().backward()
+    np.testing.assert_allclose(found.gradient[face, 0], inside.grad.numpy() @ plane.directions.T, atol=1e-9)
+    assert found.num_faces > 500

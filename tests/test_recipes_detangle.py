@@ -7,7 +7,6 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from PIL import Image
 
 import jaxgeom as jg
 from jaxgeom.__main__ import main
@@ -123,35 +122,75 @@ def test_wide_layers_are_projected_once_for_all_frames() -> None:
     )
 
 
-def test_the_movie_shows_every_frame_within_fixed_limits(recording: Recording, tmp_path: Path) -> None:
-    labels = np.asarray(DATA.y)
-    (path,) = detangle_pictures.animate_detangle(recording, labels, [tmp_path / "movie.gif"])
-    curve, *places = plt.gcf().axes
-    assert curve.get_xlim() == (0, 60)
-    for layer, ax in zip(recording.layers, places, strict=True):
-        for label, cloud in enumerate(ax.collections):
-            np.testing.assert_array_equal(cloud.get_offsets(), layer[-1][labels == label])
-        (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
-        flat = layer.reshape(-1, 2)
-        assert ((flat >= [left, bottom]) & (flat <= [right, top])).all()
-        assert right - left == pytest.approx(top - bottom)
-    np.testing.assert_array_equal(curve.lines[0].get_ydata(), recording.loss)
-    with Image.open(path) as movie:
-        assert movie.n_frames == 7
+def test_fates_are_told_apart_and_the_middle_of_each_is_shown() -> None:
+    dead = np.array([True, True, False, False, False, False])
+    before = np.where([[True], [False], [False], [False], [False], [False]], 0, np.ones((6, 3), int))
+    loss = np.array([0.7, 0.8, 0.3, 0.4, 0.5, 0.1])
+    accuracy = np.array([0.5, 0.5, 0.94, 0.6, 0.5, 0.95])
+    living = np.where(dead[:, None], 0, before + 1)
+    rows = Detangled(np.zeros((6, 1)), loss, accuracy, before, living, dead, np.arange(2), {})
+    np.testing.assert_array_equal(detangle.fate_of(rows), [0, 0, 1, 1, 1, 2])
+    # of the dead the one that was born alive
+    assert detangle.middle_of_each_fate(rows) == {"dead": (1, 2 / 6), "stuck": (3, 3 / 6), "solved": (5, 1 / 6)}
+    assert list(detangle.middle_of_each_fate(rows._replace(accuracy=np.zeros(6)))) == ["dead", "stuck"]
 
 
+def test_the_movie_shows_every_frame_of_each_network_on_one_clock(found: Detangled) -> None:
+    alive = detangle.median_living(found)
+    dead = int(np.flatnonzero(found.is_dead)[0])
+    columns = [
+        detangle_pictures.column_of(found, member, DATA, name, "2-2-2") for member, name in ((alive, "a"), (dead, "b"))
+    ]
+    movie = detangle_pictures.fates_movie(columns, DATA)
+    assert movie.num_frames == 7
+    labels, x = np.asarray(DATA.y), np.asarray(DATA.x)
+    for frame in range(7):
+        movie.draw(frame)
+        *axes, curve = movie.figure.axes
+        panels = np.array(axes).reshape(3, 2)
+        for place, column in enumerate(columns):
+            recording = column.recording
+            for layer, ax in zip(recording.layers[1:], panels[1:, place], strict=True):
+                (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+                for label, cloud in enumerate(ax.collections):
+                    shown = cloud.get_offsets()
+                    np.testing.assert_array_equal(shown, layer[frame][labels == label])
+                    assert ((shown > [left, bottom]) & (shown < [right, top])).all()
+            assert len(column.regions[frame].patterns) >= 1
+            output = recording.layers[-1][frame]
+            said = panels[0, place].get_title().splitlines()[-1]
+            if (output > 0).any() and (recording.layers[1][frame] > 0).any():
+                right = np.mean((output[:, 1] > output[:, 0]) == (labels == 1))
+                living = sum(int((layer[frame] > 0).any(axis=0).sum()) for layer in recording.layers[1:])
+                assert said == f"{round(100 * right)} % right, {living}/4 alive"
+            else:
+                assert said.endswith("is dead")
+            # exact regions hold the network: the second output less the first
+            regions, member = column.regions[frame], (alive, dead)[place]
+            network = jax.tree.map(lambda array, at=frame: array[at], detangle.decision_of(found, member))
+            face = jg.locate(regions, network, x)
+            values = np.sum(regions.gradient[face, 0] * x, axis=1) + regions.intercept[face, 0]
+            np.testing.assert_allclose(values, output[:, 1] - output[:, 0], atol=1e-5)
+            of_epochs = recording.loss.reshape(30, 2).mean(axis=1)
+            np.testing.assert_allclose(curve.lines[2 * place].get_ydata(), of_epochs, rtol=1e-6)
+
+
+@pytest.mark.usefixtures("sound_pictures")
 def test_the_command_writes_what_it_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--quick", "--quiet", "--seeds", "12", "--epochs", "1", "--frames", "3", "--wide", "4"]
     assert main(["detangle", "--out", str(tmp_path), *arguments]) == 0
     printed = capsys.readouterr().out
     assert "dead before" in printed
-    names = [f"detangle_{data}_{what}.png" for data in ("lines", "holes") for what in ("before", "after", "loss")]
+    names = [
+        f"detangle_{data}_{what}.png" for data in ("lines", "holes") for what in ("before", "after", "loss", "fates")
+    ]
     names += ["detangle_deaths.png", "detangle_lines.gif", "detangle_holes.gif", "detangle.json", "detangle.npz"]
     assert {path.name for path in tmp_path.iterdir()} == set(names)
     report = json.loads((tmp_path / "detangle.json").read_text())
     with np.load(tmp_path / "detangle.npz") as arrays:
         assert arrays["lines_layer2"].shape == (3, 500, 2)
-        assert arrays["holes_layer1"].shape == (3, 4000, 4)
+        assert arrays["holes_layer1"].shape == (3, 4000, 2)
+        assert arrays["holes_16_16_adam_is_dead"].shape == (12,)
         assert arrays["lines_smoothed_loss"][0] == arrays["lines_loss"][0]
         dead = arrays["lines_2_is_dead"].mean()
     assert report["statistics"][0]["dead_after"] == pytest.approx(dead)

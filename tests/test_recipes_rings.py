@@ -1,6 +1,7 @@
 """Rings and regression: sweeps against networks trained alone, tables against counting by hand, files decoded."""
 
 import json
+import re
 from pathlib import Path
 
 import jax
@@ -161,8 +162,10 @@ def test_regression_trains_the_same_networks_in_all_experiments() -> None:
         regression.train_regression("as it is", ())
 
 
+@pytest.mark.usefixtures("sound_pictures")
 def test_the_command_writes_what_it_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["rings", "--quick", "--quiet", "--out", str(tmp_path), "--widths", "1", "3", "--seeds", "2"]
+    arguments += ["--formats", "png", "gif", "html"]
     small = ["--epochs", "40", "--regression-widths", "1", "3", "--regression-seeds", "2", "--regression-epochs", "40"]
     assert main([*arguments, *small]) == 0
     printed = capsys.readouterr().out
@@ -171,7 +174,12 @@ def test_the_command_writes_what_it_says(tmp_path: Path, capsys: pytest.CaptureF
     pictures = {"rings_losses", "rings_lines", "rings_codes", "rings_hidden", "rings_triples"}
     pictures |= {"regression_losses", "regression_fits", "regression_halves"}
     files = {path.name for path in tmp_path.iterdir()}
-    assert files == {f"{name}.png" for name in pictures} | {"rings.json", "rings.npz", "rings.gif", "regression.gif"}
+    moving = {f"{name}.{ending}" for name in ("rings", "regression") for ending in ("gif", "html")}
+    assert files == {f"{name}.png" for name in pictures} | {"rings.json", "rings.npz"} | moving
+    for name, inputs in (("rings", 2), ("regression", 1)):
+        about = json.loads(re.search(r'id="about">([^<]*)<', (tmp_path / f"{name}.html").read_text())[1])
+        assert (about["inputs"], about["activations"]) == (inputs, [["sigmoid"], ["sigmoid"]])
+        assert [axis["values"] for axis in about["axes"]] == [[1, 3], [0, 1]]
     report = json.loads((tmp_path / "rings.json").read_text())
     assert report["settings"]["widths"] == [1, 3]
     assert report["statistics"]["regions"]["num_regions"] == [2, 2, 7, 7]

@@ -102,6 +102,7 @@ def test_spirals_are_trained_on_one_split(trained: dict[str, Fit]) -> None:
         jax.tree.map(lambda leaf, end, p=place: np.testing.assert_array_equal(leaf[:, p], end), kept.snapshots, ends)
 
 
+@pytest.mark.usefixtures("sound_pictures")
 def test_command(
     trained: dict[str, Fit], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,7 +162,10 @@ def test_the_movie_shows_the_median_network_at_each_snapshot() -> None:
         shown = np.concatenate([points.get_offsets() for points in axes[1].collections])
         order = np.argsort(np.asarray(train.y), kind="stable")
         np.testing.assert_allclose(shown, first[order], rtol=1e-4, atol=1e-5)
-    assert limits[0] == limits[1] == limits[2]
+        (left, right), (bottom, top) = limits[-1][1]
+        assert ((shown > [left, bottom]) & (shown < [right, top])).all()
+        assert right - left == pytest.approx(top - bottom)
+    assert limits[0][0] == limits[1][0] == limits[2][0]  # those of the input stay
 
 
 def test_bad_values_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -121,11 +121,12 @@ def test_bad_input(unchecked) -> None:
             stretch.stretch_inputs(KEY, wrong[0], dim=wrong[1])
 
 
+@pytest.mark.usefixtures("sound_pictures")
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["stretch", "--quick", "--quiet", "--inputs", "cloud", "--activations", "relu", "--hidden", "2"]
-    assert main([*command, "--out", str(tmp_path)]) == 0
+    assert main([*command, "--formats", "png", "gif", "html", "--out", str(tmp_path)]) == 0
     names = ("2d_cloud_relu_manual", "1d_cloud_relu_random")
-    pictures = {f"stretch_{name}.{ending}" for name in names for ending in ("png", "gif")}
+    pictures = {f"stretch_{name}.{ending}" for name in names for ending in ("png", "gif", "html")}
     assert {path.name for path in tmp_path.iterdir()} == {"stretch.json", "stretch.npz", *pictures}
     table = capsys.readouterr().out
     assert table.count("linear 2 → 2") == 3
@@ -144,7 +145,8 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
             for frame in range(movie.n_frames):
                 movie.seek(frame)
                 pauses.append(movie.info["duration"])
-        # Pillow joins frames that are alike: 1 frame at rest for each stage, and 2 in between, of 50 ms each.
-        assert sum(pauses) == 50 * (num_stages + 2 * (num_stages - 1))
+        # Pillow joins frames that are alike: 1 frame at rest for each stage, and 2 in between; four seconds in all.
+        num_frames = num_stages + 2 * (num_stages - 1)
+        assert sum(pauses) == num_frames * round(400 / num_frames) * 10
     assert main([*command, "--weights", "found", "--out", str(tmp_path)]) == 2
     assert "'manual' or 'random'" in capsys.readouterr().err

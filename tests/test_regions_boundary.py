@@ -8,6 +8,7 @@ from complexes import network
 from jaxgeom.domains import box, polygon, whole_plane
 from jaxgeom.networks.layers import Dense
 from jaxgeom.regions.boundary import Boundary, decision_boundary
+from jaxgeom.regions.compared import compare
 from jaxgeom.regions.enumerate import enumerate_regions
 
 HALVES = [-1.0, -0.5, 0.0, 0.5, 1.0]
@@ -308,3 +309,12 @@ def test_the_box_that_is_named_holds_all_vertices():
     finite = complex_.vertices[~complex_.is_ideal]
     assert (low < finite).all()
     assert (finite < high).all()
+
+
+def test_three_classes_that_meet_make_no_ties_of_three_lines():
+    complex_ = complex_of(network(3, 6, 6, 5))
+    compared = compare(complex_)
+    assert compared.complex_.num_faces > complex_.num_faces  # classes were not told apart by vertices alone
+    assert not compared.complex_.degenerate
+    seen = reference.forward(complex_.layers, compared.complex_.centroid)[0].argmax(axis=1)
+    np.testing.assert_array_equal(compared.classes, np.stack([seen, seen], axis=1))

@@ -71,11 +71,8 @@ def slice_network(
     network = on_plane(with_activation(layers, activation, keep_sparse=True), plane, exact=exact)
     complex_ = enumerate_regions(network, polygon(corners))
     check_decides(complex_, "a slice")
-    compared, classes = compare(complex_)
-    has_ties = bool((compared.difference == 0).any())
-    return Slice(
-        plane, corners, complex_, regions_of(compared, classes), boundary_of(complex_, compared, classes), has_ties
-    )
+    compared = compare(complex_)
+    return Slice(plane, corners, complex_, regions_of(compared), boundary_of(complex_, compared), compared.has_ties)
 
 
 def slice_topology(slice_: Slice) -> Topology:

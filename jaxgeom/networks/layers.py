@@ -151,6 +151,11 @@ def slope_in_name(activation: str) -> float | None:
     return float(activation) if re.fullmatch(_NUMBER, activation) else None
 
 
+def is_piecewise_linear(activation: str) -> bool:
+    """Whether an activation, by its name, has linear regions: those that :func:`layers_of` reads."""
+    return activation in (*_SLOPES, *_REWRITTEN) or slope_in_name(activation) is not None
+
+
 def layers_of(params: Params, *, order: Sequence[str] | None = None, model: Any = None) -> Layers:
     """The tuple of affine layers that the region functions take, read off trained parameters.
 
@@ -203,7 +208,7 @@ def _layers_of(named: list[tuple[str, str, Dense]]) -> Layers:
         if layer.slope is not None:
             continue
         slope = slope_in_name(activation)
-        if slope is None and activation not in (*_SLOPES, *_REWRITTEN):
+        if not is_piecewise_linear(activation):
             raise ValueError(
                 f"layer {name!r} is followed by {activation}, but linear regions are counted for piecewise linear "
                 "networks only. Use grid_regions(lambda x: model.apply(params, x), points), which takes any function, "

@@ -1,16 +1,12 @@
-"""[edge] Animations: every frame is drawn once and written as GIF, mp4 and a page that plays by itself.
+"""[edge] Animations: every frame is drawn once and written as GIF and mp4.
 
 GIFs are written by Pillow, with one palette for all frames, so that colours do not flicker. An mp4 takes ffmpeg: the
-program, or the package imageio-ffmpeg (``pip install "jaxgeom[video]"``). A page (.html) holds all frames and a small
-player; nothing is loaded from elsewhere.
+program, or the package imageio-ffmpeg (``pip install "jaxgeom[video]"``). :func:`jaxgeom.explore` writes pages.
 """
 
 import base64
 import html
-import io
-import json
 import os
-import re
 import shutil
 import subprocess
 import tempfile
@@ -27,39 +23,36 @@ from tqdm.auto import tqdm
 
 from jaxgeom.host.files import whole_file
 
-MOVIE_FORMATS = (".gif", ".mp4", ".html")
+MOVIE_FORMATS = (".gif", ".mp4")
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 class Animation(list[Path]):
-    """The files of an animation, a list of paths. Notebooks show the first of them that they can."""
+    """The files of an animation, a list of paths. Notebooks show one of them, a movie if there is one."""
 
     def _repr_html_(self) -> str | None:
-        for path in self:
-            if path.suffix.lower() == ".html" and path.exists():
-                return _in_a_frame(path.read_text(encoding="utf-8"))
-            if path.suffix.lower() in (".gif", ".mp4") and path.exists():
-                content = base64.b64encode(path.read_bytes()).decode()
-                if path.suffix.lower() == ".gif":
-                    return f'<img alt="animation" src="data:image/gif;base64,{content}">'
-                return f'<video controls loop src="data:video/mp4;base64,{content}"></video>'
-        return None
+        movies_first = sorted(self, key=lambda path: path.suffix.lower() != ".mp4")
+        return shown_inline(movies_first)
+
+    def _mime_(self) -> tuple[str, str]:
+        """What marimo shows, which takes lists for data."""
+        return "text/html", self._repr_html_() or html.escape(repr(list(self)))
 
 
 def check_movies(paths: Paths) -> Animation:
     """Whether animations can be written to these paths, or to a single one; to be called before any work is done.
 
     Raises:
-        ValueError: for another ending than .gif, .mp4 or .html, or if an .mp4 is wanted and there is no ffmpeg.
+        ValueError: for another ending than .gif or .mp4, or if an .mp4 is wanted and there is no ffmpeg.
     """
     checked = Animation(map(Path, [paths] if isinstance(paths, str | os.PathLike) else paths))
     for path in checked:
         if path.suffix.lower() not in MOVIE_FORMATS:
-            raise ValueError(f"an animation ends in {', '.join(MOVIE_FORMATS)}, but {path.name!r} was given.")
+            page = " jaxgeom.explore writes pages." if path.suffix.lower() == ".html" else ""
+            raise ValueError(f"an animation ends in {' or '.join(MOVIE_FORMATS)}, but {path.name!r} was given.{page}")
         if path.suffix.lower() == ".mp4" and _ffmpeg() is None:
             raise ValueError(
-                'an mp4 takes ffmpeg, which was not found. Install it by pip install "jaxgeom[video]", or write a '
-                ".gif or .html."
+                'an mp4 takes ffmpeg, which was not found. Install it by pip install "jaxgeom[video]", or write a .gif.'
             )
     return checked
 
@@ -72,6 +65,7 @@ def save_animation(
     *,
     frames_per_second: float = 20.0,
     dpi: float = 80.0,
+    hold: float = 0.0,
     progress: bool | str = False,
 ) -> Animation:
     """An animation, drawn frame by frame and written to files.
@@ -82,9 +76,10 @@ def save_animation(
         figure: what is drawn on.
         draw: ``draw(frame)`` changes the figure to show frame 0, 1, …
         num_frames: how many there are.
-        paths: where to write, one path or several; the endings .gif, .mp4 and .html say what.
+        paths: where to write, one path or several; the endings .gif and .mp4 say what.
         frames_per_second: 50 at most in GIFs, whose pauses are whole hundredths of a second.
         dpi: pixels an inch.
+        hold: seconds that the last frame is shown longer, before the animation starts again.
         progress: show a progress bar; a string is its title.
 
     Returns:
@@ -99,6 +94,8 @@ def save_animation(
             f"an animation needs at least one frame and a positive rate, but {num_frames} frames at "
             f"{frames_per_second} a second were given."
         )
+    if not hold >= 0:
+        raise ValueError(f"hold must be seconds from 0 up, but {hold} was given.")
     checked = check_movies(paths)
     canvas, dpi_before, layout = figure.canvas, figure.dpi, figure.get_layout_engine()
     agg = FigureCanvasAgg(figure)
@@ -124,6 +121,9 @@ def save_animation(
                     movie.write(pixels)
                 if len(movies) < len(checked):
                     frames.append(zlib.compress(pixels, 1))
+            for movie in movies:
+                for _ in range(round(hold * frames_per_second)):
+                    movie.write(pixels)
     finally:
         figure.set_canvas(canvas)
         figure.set_dpi(dpi_before)
@@ -132,9 +132,7 @@ def save_animation(
         pictures = _with_one_palette(frames, size)
         for path in checked:
             if path.suffix.lower() == ".gif":
-                _write_gif(path, pictures, frames_per_second)
-            elif path.suffix.lower() == ".html":
-                _write_page(path, pictures, frames_per_second)
+                _write_gif(path, pictures, frames_per_second, hold)
     return checked
 
 
@@ -152,41 +150,39 @@ def _with_one_palette(frames: Sequence[bytes], size: tuple[int, int]) -> list[Im
     return [picture(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
 
 
-def _write_gif(path: Path, pictures: Sequence[Image.Image], rate: float) -> None:
+def _write_gif(path: Path, pictures: Sequence[Image.Image], rate: float, hold: float) -> None:
+    pauses = [max(20, round(100 / rate) * 10)] * len(pictures)
+    pauses[-1] += round(100 * hold) * 10
     with whole_file(path) as temporary:
         pictures[0].save(
             temporary,
             "GIF",
             save_all=True,
             append_images=pictures[1:],
-            duration=max(20, round(100 / rate) * 10),
+            duration=pauses,
             loop=0,
             optimize=False,
         )
 
 
-def _write_page(path: Path, pictures: Sequence[Image.Image], rate: float) -> None:
-    encoded = []
-    for picture in pictures:
-        memory = io.BytesIO()
-        picture.save(memory, "PNG")
-        encoded.append("data:image/png;base64," + base64.b64encode(memory.getvalue()).decode())
-    values = {"TITLE": html.escape(path.stem), "PAUSE": str(1000 / rate), "FRAMES": json.dumps(encoded)}
-    page = re.sub("TITLE|PAUSE|FRAMES", lambda found: values[found[0]], _PAGE)  # at once: a title may be one of these
-    with whole_file(path) as temporary:
-        temporary.write_text(page, encoding="utf-8", errors="replace")
+def shown_inline(paths: Sequence[Path]) -> str | None:
+    """HTML that shows the first of some files that is there, a movie with its controls or a picture; else None."""
+    for path in paths:
+        if path.exists():
+            content = base64.b64encode(path.read_bytes()).decode()
+            if path.suffix.lower() == ".gif":
+                return f'<img alt="animation" src="data:image/gif;base64,{content}">'
+            return f'<video controls loop autoplay muted src="data:video/mp4;base64,{content}"></video>'
+    return None
 
 
-def inline_page(figure: Figure, draw: Callable[[int], Any], num_frames: int) -> str:
-    """An animation as HTML, for notebooks: all frames and the player, in a frame of its own."""
+def inline_animation(figure: Figure, draw: Callable[[int], Any], num_frames: int) -> str:
+    """An animation as HTML, for notebooks: a movie with its controls where there is ffmpeg, else a GIF."""
     with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "animation.html"
-        save_animation(figure, draw, num_frames, path)
-        return _in_a_frame(path.read_text(encoding="utf-8"))
-
-
-def _in_a_frame(page: str) -> str:
-    return f'<iframe style="border: 0; width: 100%; height: 40em" srcdoc="{html.escape(page)}"></iframe>'
+        path = Path(directory) / ("animation.gif" if _ffmpeg() is None else "animation.mp4")
+        shown = shown_inline(save_animation(figure, draw, num_frames, path))
+        assert shown is not None
+        return shown
 
 
 def _ffmpeg() -> str | None:
@@ -231,63 +227,3 @@ def _encoder(path: Path, size: tuple[int, int], rate: float) -> Iterator[IO[byte
         if status:
             complaints.seek(0)
             raise ValueError(f"ffmpeg could not write {str(path)!r}: {complaints.read().decode(errors='replace')}")
-
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>TITLE</title>
-<style>
-body { margin: 0 auto; max-width: max-content; padding: 1em; font: 14px system-ui, sans-serif;
-  background: #fff; color: #222; }
-img { display: block; max-width: 100%; }
-div { display: flex; gap: 0.8em; align-items: center; margin-top: 0.6em; }
-#place { flex: 1; }
-output { min-width: 6em; text-align: right; font-variant-numeric: tabular-nums; }
-@media (prefers-color-scheme: dark) { body { background: #0e1116; color: #e8e8e8; } }
-</style>
-</head>
-<body>
-<img id="picture" alt="animation">
-<div>
-<button id="play">Pause</button>
-<input id="place" type="range" min="0" value="0" aria-label="frame">
-<select id="speed" aria-label="speed">
-<option value="0.25">¼×</option><option value="0.5">½×</option><option value="1" selected>1×</option>
-<option value="2">2×</option><option value="4">4×</option></select>
-<output id="count"></output>
-</div>
-<script>
-const frames = FRAMES, pause = PAUSE;
-const [picture, play, place, speed, count] =
-  ["picture", "play", "place", "speed", "count"].map((name) => document.getElementById(name));
-const images = frames.map((source) => { const image = new Image(); image.src = source; return image; });
-let shown = 0, runs = true, last = 0;
-place.max = frames.length - 1;
-function show(frame) {
-  shown = (frame + frames.length) % frames.length;
-  picture.src = images[shown].src;
-  place.value = shown;
-  count.textContent = `${shown + 1} / ${frames.length}`;
-}
-function run(goes) { runs = goes; play.textContent = runs ? "Pause" : "Play"; }
-function tick(now) {
-  if (runs && now - last >= pause / speed.value) { last = now; show(shown + 1); }
-  requestAnimationFrame(tick);
-}
-play.onclick = () => run(!runs);
-place.oninput = () => { run(false); show(+place.value); };
-document.onkeydown = (event) => {
-  if (event.target === place || event.target === speed) return;
-  if (event.key === " ") { run(!runs); event.preventDefault(); }
-  if (event.key === "ArrowRight") { run(false); show(shown + 1); }
-  if (event.key === "ArrowLeft") { run(false); show(shown - 1); }
-};
-show(0);
-requestAnimationFrame(tick);
-</script>
-</body>
-</html>
-"""

@@ -61,6 +61,9 @@ def plot_hidden(
     for axis in (cube.xaxis, cube.yaxis, cube.zaxis):
         axis.labelpad = -6
         axis.set_tick_params(pad=-2)
+    for labels, side in ((cube.get_xticklabels(), "right"), (cube.get_yticklabels(), "left")):
+        for label in labels:  # off each other, in the near corner
+            label.set_horizontalalignment(side)
     cube.grid(False)
     cube.set_box_aspect((1, 1, 1), zoom=0.9)
     return drawn
@@ -113,7 +116,7 @@ def plot_hidden_triples(
     Args:
         hidden: activations between 0 and 1, as sigmoid units have them.
         labels: classes.
-        names: of the classes, for a legend in the first cube.
+        names: of the classes, for a legend below the cubes.
         num_columns: cubes in a row.
         style: passed on to ``scatter``.
 
@@ -127,4 +130,10 @@ def plot_hidden_triples(
     axes = new_axes(len(triples), dim=3, size=2.7, num_columns=num_columns)
     for place, (triple, ax) in enumerate(zip(triples, axes, strict=True)):
         plot_hidden(hidden, labels, units=triple, names=names if place == 0 else None, ax=ax, **{"s": 4} | style)
+        ax.set(xticklabels=[], yticklabels=[], zticklabels=[])  # all go from 0 to 1
+        if (legend := ax.get_legend()) is not None:
+            handles = ax.get_legend_handles_labels()
+            legend.remove()
+            figure: Any = ax.figure
+            figure.legend(*handles, loc="outside lower center", ncols=len(handles[1]), frameon=False, markerscale=3)
     return axes

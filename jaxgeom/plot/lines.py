@@ -76,11 +76,17 @@ def plot_hyperplanes(
     normal = weight / length
     foot = center - normal * ((weight @ center + bias) / length[:, 0])[:, None]  # nearest to the middle
     along = np.column_stack([-normal[:, 1], normal[:, 0]]) * reach
+    # arrows are out of the way of what is in the middle: towards the end of what is seen of a line, turn by turn
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ends = np.stack([(low - foot) / along, (high - foot) / along])
+    ends = np.where(np.isnan(ends), np.inf, ends)
+    last = np.clip(np.maximum(ends[0], ends[1]).min(axis=1), 0, 1)
+    start = foot + (0.8 * last)[:, None] * along
     shades = [colors[int(number) % len(colors)] for number in unit]
     defaults: dict[str, Any] = {"colors": shades, "linewidths": 2.0, "zorder": 3.0}
     lines = LineCollection(list(np.stack([foot - along, foot + along], axis=1)), **defaults | style)
     ax.add_collection(lines, autolim=False)
-    arrows = ax.quiver(*foot.T, *(normal * reach * 0.05).T, color=shades, zorder=3.1, **_ARROWS)
+    arrows = ax.quiver(*start.T, *(normal * reach * 0.05).T, color=shades, zorder=3.1, **_ARROWS)
     return HyperplaneArtists(lines, arrows)
 
 

@@ -129,50 +129,37 @@ def plot_grid_view(
     complex_: PlanarComplex,
     points: Float[np.ndarray, "points 2"],
     face: Int[np.ndarray, " points"],
-    map_of_face: Int[np.ndarray, " faces"],
     *,
     ax: Axes | None = None,
     **style: Any,
 ) -> GridViewArtists:
-    """What a grid sees of a network's regions, and what it misses: faces without a point stand out.
+    """What a grid sees of a network's regions, and what it misses: faces without a point stand out, in orange.
 
     Args:
         complex_: the exact regions.
         points: of the grid.
         face: the face that each of them is in, as :func:`jaxgeom.locate` gives it.
-        map_of_face: a number for each affine map, as ``jaxgeom.region_labels(complex_, "map")`` gives it. Points take
-            their colours from it.
         ax: where to draw; default is a new figure.
         style: passed on to ``scatter``, for the points.
     """
-    drawn = plot_regions(complex_, color_by=np.full((complex_.num_faces, 3), 0.95), ax=ax)
+    drawn = plot_regions(complex_, color_by=np.ones((complex_.num_faces, 3)), ax=ax)
     ax = drawn.axes
     is_seen = np.zeros(complex_.num_faces, bool)
     is_seen[face[face != OUTSIDE]] = True
     missed_faces = np.flatnonzero(~is_seen)
     cycles = np.split(complex_.vertices[complex_.face_vertices], complex_.face_offsets[1:-1])
     label = f"regions that hold no grid point ({len(missed_faces):,})"
-    missed = PolyCollection(
-        [cycles[f] for f in missed_faces], facecolors=SIDES[1], linewidths=0, zorder=1.5, label=label
-    )
+    # with a rim of their colour, so that the smallest can be seen
+    missed = PolyCollection([cycles[f] for f in missed_faces], color=SIDES[1], linewidths=1.2, zorder=2.4, label=label)
     ax.add_collection(missed, autolim=False)
-    palette = np.array([color_of(number) for number in range(max(1, int(map_of_face.max()) + 1))])
-    inside = face != OUTSIDE
-    look: dict[str, Any] = {"s": 5, "linewidths": 0, "zorder": 2.5, "c": palette[map_of_face[face[inside]]]}
-    shown = ax.scatter(*np.asarray(points)[inside].T, **look | style)
-    shown.set_label("grid points, coloured by affine map")
+    look: dict[str, Any] = {"s": 5, "linewidths": 0, "zorder": 2.5, "color": "0.55"}
+    shown = ax.scatter(*np.asarray(points)[face != OUTSIDE].T, **look | style)
+    shown.set_label(f"grid points ({np.sum(face != OUTSIDE):,})")
     for lines in drawn.edges:
         lines.set_label("_edges")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2, frameon=False, fontsize="small")
+        lines.set_color("0.3")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2, frameon=False)
     return GridViewArtists(ax, drawn.faces, missed, shown)
-
-
-def color_of(number: int) -> tuple[float, float, float]:
-    """Colours for many things without an order, the first as far apart as the last: cool ones, against orange."""
-    hue, light = (number * 0.6180339887498949) % 1.0, (number * 0.7548776662466927) % 1.0
-    low, high = np.array([0.10, 0.35, 0.60]), np.array([0.45, 0.20, 0.55])
-    base = (1 - hue) * low + hue * high
-    return tuple((base + (1 - base) * 0.6 * light).tolist())
 
 
 def mark_classes(
@@ -180,12 +167,13 @@ def mark_classes(
     y: Shaped[Any, " points"],
     *,
     names: Sequence[str] = ("even", "odd"),
+    colors: Sequence[Any] = SIDES,
     ax: Axes,
     **style: Any,
 ) -> list[PathCollection]:
     """Data of two classes over a decision map, in its colours, with white rims: circles, and squares where positive."""
     drawn = []
-    for is_positive, (marker, color) in enumerate(zip("os", SIDES, strict=True)):
+    for is_positive, (marker, color) in enumerate(zip("os", colors, strict=True)):
         chosen = (np.asarray(y) > 0) == bool(is_positive)
         look: dict[str, Any] = {"s": 70, "marker": marker, "color": color, "edgecolors": "white", "linewidths": 1.4}
         look["zorder"] = 4

@@ -1,5 +1,6 @@
 """[edge] Linear regions in the plane: faces, edges by the layer that made them, the decision boundary."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
@@ -73,7 +74,9 @@ def plot_regions(
     colorbar = None
     if faces.get_array() is not None and ax.figure is not None:
         colorbar = ax.figure.colorbar(faces, ax=ax, label=label, fraction=0.05, pad=0.02)
-    lines = _draw_edges(complex_, ax) if edges else []
+    lines = plot_edges(complex_, ax=ax) if edges else []
+    if lines:
+        _legend(ax)
     low, high = complex_.vertices.min(axis=0), complex_.vertices.max(axis=0)
     ax.set_aspect("equal")
     ax.set_xlim(low[0], high[0])
@@ -84,11 +87,12 @@ def plot_regions(
     return RegionArtists(ax, faces, lines, colorbar)
 
 
-def plot_boundary(boundary: Boundary, *, ax: Axes | None = None, **style: Any) -> LineCollection:
+def plot_boundary(boundary: Boundary, *, legend: bool = True, ax: Axes | None = None, **style: Any) -> LineCollection:
     """The decision boundary as a thick line, over whatever is there.
 
     Args:
         boundary: as :func:`jaxgeom.decision_boundary` gives it.
+        legend: whether to make a legend of all that is there.
         ax: where to draw; default is a new figure.
         style: passed on to ``matplotlib.collections.LineCollection``.
 
@@ -112,7 +116,8 @@ def plot_boundary(boundary: Boundary, *, ax: Axes | None = None, **style: Any) -
     ax.add_collection(lines, autolim=is_new)
     if is_new:
         ax.autoscale_view()
-    _legend(ax)
+    if legend:
+        _legend(ax)
     return lines
 
 
@@ -153,22 +158,36 @@ def _light(name: str, start: float, stop: float) -> Colormap:
     return LinearSegmentedColormap.from_list(name, plt.get_cmap(name)(np.linspace(start, stop, 256)))
 
 
-def _draw_edges(complex_: PlanarComplex, ax: Axes) -> list[LineCollection]:
-    """The edges of each layer; the finer, the more there are. Earlier layers lie on top."""
+def plot_edges(
+    complex_: PlanarComplex, *, colors: Sequence[Any] = LAYER_COLORS, ax: Axes | None = None, **style: Any
+) -> list[LineCollection]:
+    """The edges of regions in the plane, one collection a layer; the finer, the more there are. Earlier layers lie on
+    top.
+
+    Args:
+        complex_: regions on a bounded domain.
+        colors: of the edges that each layer makes, over again after the last.
+        ax: where to draw, keeping its limits; default is a new figure.
+        style: passed on to ``matplotlib.collections.LineCollection``.
+    """
+    check_bounded(complex_, "a picture of edges")
+    is_new = ax is None
+    if ax is None:
+        ax = plt.figure(figsize=(5.2, 5.2), layout="constrained").subplots()
+        ax.set_aspect("equal")
     drawn = []
     width = float(np.clip(12 / np.sqrt(complex_.num_faces), 0.25, 1.2))
     for layer in range(complex_.edge_layer.max(initial=-1) + 1):
         segments = complex_.vertices[complex_.edges[complex_.edge_layer == layer]]
         if len(segments):
-            color = LAYER_COLORS[layer % len(LAYER_COLORS)]
-            lines = LineCollection(
-                list(segments), colors=color, linewidths=width, capstyle="round", zorder=2.0 - 0.01 * layer
-            )
+            color = colors[layer % len(colors)]
+            look: dict[str, Any] = {"colors": color, "linewidths": width, "zorder": 2.0 - 0.01 * layer}
+            lines = LineCollection(list(segments), **{"capstyle": "round"} | look | style)
             lines.set_label(f"edges of layer {layer}")
-            ax.add_collection(lines, autolim=False)
+            ax.add_collection(lines, autolim=is_new)
             drawn.append(lines)
-    if drawn:
-        _legend(ax)
+    if is_new:
+        ax.autoscale_view()
     return drawn
 
 

@@ -11,6 +11,8 @@ does something else:
   grey, and such sizes the smallest.
 - An unknown normalisation is returned as an exception object instead of being raised.
 - It prints the permutation as if unit i were shown as the i-th entry's attribute, but uses it as documented here.
+- Softmax of six units leaves colours that can hardly be seen on black. Here the largest of a layer is full, and the
+  square root is shown, as eyes see light.
 - Its min–max has two meanings, which both stay: of sizes over the points of a layer, of colours and of the
   normalisation over the units of a point (as softmax is).
 """
@@ -61,7 +63,8 @@ def dots_of(
         order: which unit gives x, which y, red, green, blue and size: a permutation of 0 to 5.
         normalization: what is done to the values first. None: nothing, and colours are stretched by the smallest and
             the largest of a point's three. "softmax" over the units of a point, "sigmoid", or "minmax" over the units
-            of a point: places and colours are the results.
+            of a point: places and colours are the results; of softmax, colours are square roots of shares of the
+            layer's largest.
         base: area of the smallest dots in square points; areas are exp(3·minmax)·base, with the min–max over points.
 
     Raises:
@@ -90,7 +93,21 @@ def dots_of(
         values = _minmax(values, axis=1, if_equal=0.5)
     values = values[:, list(order)]
     color = values[:, 2:5] if normalization is not None else _minmax(values[:, 2:5], axis=1, if_equal=0.5)
+    if normalization == "softmax":
+        color = np.sqrt(color / color.max())
     return Dots(values[:, :2], color, base * np.exp(3 * _minmax(values[:, 5], axis=0, if_equal=0.0)))
+
+
+def living_first(hidden: Float[Any, "points 6"], order: Sequence[int]) -> tuple[int, ...]:
+    """An order in which units that are the same at all points come last, otherwise as it was: two dead units as x and y
+    would make a layer a line, or a dot.
+
+    Args:
+        hidden: values of six units, after their activation.
+        order: a permutation of 0 to 5.
+    """
+    is_dead = np.ptp(np.asarray(hidden), axis=0) == 0
+    return tuple(sorted(order, key=lambda unit: bool(is_dead[unit])))
 
 
 def sandwich(
@@ -144,6 +161,7 @@ def sandwich(
         low, high = shown.min(axis=0), shown.max(axis=0)
         margin = 0.08 * np.where(high > low, high - low, 1.0)
         ax.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
+        ax.locator_params(nbins=3)
         if common_scale:
             ax.set_aspect("equal", adjustable="box")
     return drawn

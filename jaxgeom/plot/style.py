@@ -9,8 +9,11 @@ from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.lib.stride_tricks import sliding_window_view
 
 from jaxgeom._typing import SPACE
 from jaxgeom.regions.colors import CLASS_COLORS
@@ -36,6 +39,46 @@ def equal_scales(ax: Axes) -> None:
     """Give both axes one scale, by wider limits; limits that somebody set stay, and the box gives way."""
     is_free = ax.name != "3d" and (ax.get_autoscalex_on() or ax.get_autoscaley_on())
     ax.set_aspect("equal", adjustable="datalim" if is_free else "box")
+
+
+def set_padding(figure: Figure, inches: float) -> None:
+    """Room around everything in a figure whose layout is constrained."""
+    engine: Any = figure.get_layout_engine()
+    engine.set(w_pad=inches, h_pad=inches)
+
+
+def percent(share: float | np.floating[Any]) -> str:
+    """Whole percent; 100 % only of all."""
+    return f"{min(round(100 * float(share)), 99 if share < 1 else 100)} %"
+
+
+def following_limits(
+    points: Float[Any, "frames points 2"], *, window: int = 5, margin: float = 0.06
+) -> Float[np.ndarray, "frames 2 2"]:
+    """Limits for each frame of an animation that hold its points and move smoothly: squares.
+
+    Centres are averaged over ``window`` frames around each. The largest distance from there in as many frames is
+    averaged in its turn, geometrically: so no point is ever outside.
+
+    Args:
+        points: of all frames.
+        window: frames that are looked at together, an odd number.
+        margin: on each side, as a share of the width.
+
+    Returns:
+        At each frame, the limits (low, high) of x and of y.
+    """
+    points = np.asarray(points, np.float64)
+
+    def around(values: np.ndarray) -> np.ndarray:
+        padded = np.pad(values, ((window // 2, window // 2), *[(0, 0)] * (values.ndim - 1)), mode="edge")
+        return sliding_window_view(padded, 2 * (window // 2) + 1, axis=0)
+
+    middle = around((points.min(axis=1) + points.max(axis=1)) / 2).mean(axis=-1)
+    reach = np.maximum(np.abs(points - middle[:, None]).max(axis=(1, 2)), 1e-6)
+    reach = (1 + 2 * margin) * np.exp(around(np.log(around(reach).max(axis=-1))).mean(axis=-1))
+    result: Float[np.ndarray, "frames 2 2"] = np.stack([middle - reach[:, None], middle + reach[:, None]], axis=2)
+    return result
 
 
 def new_axes(

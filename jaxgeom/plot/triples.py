@@ -1,4 +1,4 @@
-"""[edge] The affine maps of networks as points: gradients in the plane, with intercepts in space."""
+"""[edge] The affine maps of networks as points and densities: gradients in the plane, with intercepts in space."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,15 +6,17 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.collections import PathCollection
+from matplotlib.collections import PathCollection, QuadMesh
+from matplotlib.colors import LinearSegmentedColormap
 
+from jaxgeom._typing import MATRIX, SPACE
 from jaxgeom.plot.style import COLORS, new_axes
 
 _LOOKS: tuple[dict[str, Any], ...] = (
     {"s": 46, "facecolors": "none", "edgecolors": COLORS[0], "linewidths": 1.4},
     {"s": 46, "facecolors": "none", "edgecolors": COLORS[1], "linewidths": 1.4, "marker": "s"},
-    {"s": 16, "color": COLORS[3], "linewidths": 0},
-    {"s": 16, "color": COLORS[2], "linewidths": 0, "marker": "D"},
+    {"s": 16, "color": COLORS[0], "linewidths": 0},
+    {"s": 16, "color": COLORS[1], "linewidths": 0, "marker": "D"},
 )
 
 
@@ -60,3 +62,62 @@ def plot_triples(
         axes.set_axisbelow(True)
         axes.legend(fontsize="small", framealpha=0.9)
     return drawn
+
+
+def plot_gradient_density(
+    triples: Float[np.ndarray, "points _"],
+    images: Float[np.ndarray, "points _"] | None = None,
+    *,
+    color: str = COLORS[0],
+    num_bins: int = 80,
+    ax: Axes | None = None,
+    **style: Any,
+) -> QuadMesh:
+    """How the gradients of a network are spread over a domain, for more maps than can be told apart as points.
+
+    Args:
+        triples: (∂f/∂x, ∂f/∂y, c) at points spread evenly over the domain, so that regions count by their area.
+        images: other triples, drawn as lines that hold a half and nine tenths of them.
+        color: where they are dense.
+        num_bins: along each axis.
+        ax: plane axes; default is a new figure.
+        style: passed on to ``Axes.pcolormesh``.
+
+    Raises:
+        ValueError: for triples of another shape.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> mesh = jg.plot.plot_gradient_density(np.random.default_rng(0).normal(size=(500, 3)), num_bins=20)
+        >>> mesh.get_array().shape
+        (20, 20)
+    """
+    sets = [np.asarray(rows) for rows in ([triples] if images is None else [triples, images])]
+    for rows in sets:
+        if rows.ndim != MATRIX or rows.shape[1] != SPACE or not len(rows):
+            raise ValueError(f"needed are rows (∂f/∂x, ∂f/∂y, c), but an array of shape {rows.shape} was given.")
+    axes: Any = new_axes()[0] if ax is None else ax
+    flat = np.concatenate([rows[:, :2] for rows in sets])
+    middle, reach = (flat.max(axis=0) + flat.min(axis=0)) / 2, 0.56 * max(float(np.ptp(flat, axis=0).max()), 1e-6)
+    edges = [np.linspace(center - reach, center + reach, num_bins + 1) for center in middle.tolist()]
+    dense = [_smooth(np.histogram2d(rows[:, 0], rows[:, 1], edges)[0].T) for rows in sets]
+    shades = LinearSegmentedColormap.from_list("density", ["white", color])
+    mesh: QuadMesh = axes.pcolormesh(*edges, dense[0], **{"cmap": shades, "rasterized": True} | style)
+    for density in dense[1:]:
+        centers = [(each[1:] + each[:-1]) / 2 for each in edges]
+        ordered = np.sort(density, axis=None)[::-1]
+        share = np.cumsum(ordered) / ordered.sum()
+        levels = sorted({float(ordered[np.searchsorted(share, part)]) for part in (0.5, 0.9)})
+        axes.contour(*centers, density, levels=levels, colors="black", linewidths=[0.9, 1.8][: len(levels)])
+    axes.set(aspect="equal", xlabel=r"$\partial f / \partial x$", ylabel=r"$\partial f / \partial y$")
+    return mesh
+
+
+def _smooth(counts: Float[np.ndarray, "rows columns"], width: int = 2) -> Float[np.ndarray, "rows columns"]:
+    """Counts blurred by a Gaussian of so many bins."""
+    reach = np.arange(-3 * width, 3 * width + 1)
+    kernel = np.exp(-0.5 * (reach / width) ** 2)
+    kernel /= kernel.sum()
+    for axis in (0, 1):
+        counts = np.apply_along_axis(np.convolve, axis, counts, kernel, "same")
+    return counts

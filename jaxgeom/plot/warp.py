@@ -20,7 +20,7 @@ _GREY = "#8b949e"
 
 def plot_warped_grid(
     lines: Float[Any, "lines points dim"],
-    color: Float[Any, "lines points"] | None = None,
+    color: Float[Any, "lines points *channels"] | None = None,
     *,
     ax: Axes | None = None,
     **style: Any,
@@ -30,7 +30,8 @@ def plot_warped_grid(
     Args:
         lines: polygonal lines with one coordinate (drawn along a horizontal line), two, or three: those of
             :func:`jaxgeom.grid_lines`, at any layer. The finer they are subdivided, the sharper the bends.
-        color: a number for each point, for a colour map, such as an input coordinate; default is grey.
+        color: a number for each point, for a colour map, such as an input coordinate, or a colour (lines, points, 3);
+            default is grey.
         ax: where to draw, keeping the limits that are set; default is a new figure.
         style: passed on to the collection, for instance ``linewidths`` or ``cmap``.
 
@@ -44,7 +45,7 @@ def plot_warped_grid(
             f"lines are an array (lines, points, dim) of 1, 2 or 3 coordinates, but the shape {lines.shape} was given. "
             "Project them with jaxgeom.pca, or choose columns."
         )
-    if color is not None and np.shape(color) != lines.shape[:2]:
+    if color is not None and np.shape(color) not in (lines.shape[:2], (*lines.shape[:2], 3)):
         raise ValueError(
             f"the points of the lines need {lines.shape[:2]} numbers as colours, but {np.shape(color)} were given."
         )
@@ -64,7 +65,8 @@ def plot_warped_grid(
     else:
         # every piece between two points has the mean of their colours
         numbers = np.asarray(color)
-        look["array"] = ((numbers[:, 1:] + numbers[:, :-1]) / 2).ravel()
+        means = (numbers[:, 1:] + numbers[:, :-1]) / 2
+        look |= {"array": means.ravel()} if means.ndim == PLANE else {"colors": means.reshape(-1, 3)}
         pieces = np.stack([lines[:, :-1], lines[:, 1:]], axis=2).reshape(-1, 2, lines.shape[2])
     if isinstance(ax, Axes3D):
         drawn = Line3DCollection(pieces, **look | style)

@@ -30,7 +30,7 @@ def check_formats(formats: str | Sequence[str]) -> tuple[str, ...]:
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         raise ValueError(f"formats must be some of {', '.join(FORMATS)}, but {list(formats)} was given.")
-    check_movies([f"movie.{name}" for name in formats if name not in ("png", "svg")])
+    check_movies(movie_paths(Path("movie"), formats))
     return tuple(dict.fromkeys(formats))
 
 
@@ -101,8 +101,12 @@ def save_figure(figure: Any, path: Path, formats: Sequence[str], *, dpi: float =
 
     written = [path.with_name(f"{path.name}.{name}") for name in formats if name in ("png", "svg")]
     figure.set_dpi(dpi)
+    if "svg" in formats:
+        _rasterize_many(figure)
     layout = figure.get_layout_engine()
     if layout is not None:  # savefig would settle it by drawing once more
+        pads = layout.get()
+        layout.set(**{name: max(pads[name], _PADDING) for name in ("w_pad", "h_pad") if name in pads})
         layout.execute(figure)
         figure.set_layout_engine("none")
     for place in written:
@@ -112,11 +116,36 @@ def save_figure(figure: Any, path: Path, formats: Sequence[str], *, dpi: float =
     return written
 
 
-def movie_paths(path: Path, formats: Sequence[str], *, has_page: bool = False) -> list[Path]:
-    """Where an animation goes, given a path without ending: the formats that are for animations; without "html" where
-    that is a page to explore."""
-    others = ("png", "svg", "html") if has_page else ("png", "svg")
-    return [path.with_name(f"{path.name}.{name}") for name in formats if name not in others]
+_PADDING = 0.09
+"""Inches between what is drawn and the edges of a picture, at least."""
+_MANY = 1500
+"""Dots, lines or polygons of one kind that are pixels in an SVG."""
+
+
+def _rasterize_many(figure: Any) -> None:
+    """What there are many of, as one picture inside an SVG, which would have megabytes otherwise."""
+    from matplotlib.collections import Collection
+
+    figure.draw_without_rendering()  # only then are there paths of what is in a space
+    for artist in figure.findobj(Collection):
+        corners = sum(len(outline.vertices) for outline in artist.get_paths())
+        if max(len(artist.get_offsets()), len(artist.get_paths()), corners / 2) > _MANY:
+            artist.set_rasterized(True)
+
+
+def movie_paths(path: Path, formats: Sequence[str]) -> list[Path]:
+    """Where an animation goes, given a path without ending: the formats that are for animations."""
+    return [path.with_name(f"{path.name}.{name}") for name in formats if name in ("gif", "mp4")]
+
+
+HOLD = 2.0
+"""Seconds that the last frame of a recipe's animation stays."""
+_LEAST_SECONDS = 4.0
+
+
+def rate_of(num_frames: int, usual: float) -> float:
+    """Frames a second of an animation: the usual ones, or fewer, so that a few frames last four seconds too."""
+    return min(usual, num_frames / _LEAST_SECONDS)
 
 
 MOST_EXPLORED = 64
@@ -154,6 +183,32 @@ def save_explorer(
     axes = None if steps is None else {"network": range(some), "step": steps}
     page = path.with_name(f"{path.name}.html")
     return [explore(few, page, axes=axes, max_frames=frames, max_megabytes=most, **options).path]
+
+
+def save_study_explorer(study: Any, path: Path, formats: Sequence[str], **options: Any) -> list[Path]:
+    """Write the page of a study that measured its networks, under a path without ending, if "html" is among the
+    formats; of more seeds than fit, the first ones.
+
+    Args:
+        study: with an axis "seed".
+        path: without ending.
+        formats: those of all pictures.
+        options: of ``explore``.
+    """
+    if "html" not in formats:
+        return []
+    from jaxgeom.plot.explorer.page import explore
+    from jaxgeom.study.result import select
+
+    seeds, steps = study.coords["seed"], study.coords["step"]
+    weights = [array.size for name, array in study.variables.items() if name.endswith(("_kernel", "_bias"))]
+    size = 4 * sum(weights) / len(seeds) / len(steps)
+    frames = int(np.clip(_WEIGHT_BYTES / size, 2, min(_FRAMES, len(steps))))
+    some = int(np.clip(_WEIGHT_BYTES / size / frames, 1, min(MOST_EXPLORED, len(seeds))))
+    most = max(5.0, 2e-6 * size * frames * some)
+    page = path.with_name(f"{path.name}.html")
+    few = select(study, seed=seeds[:some].tolist())
+    return [explore(few, page, max_frames=frames, max_megabytes=most, **options).path]
 
 
 def _plain(value: Any) -> Any:

@@ -7,9 +7,9 @@ The differences of outputs are outputs of a network with one more layer, whose s
 class that another one is as large as at all corners of a face is not the largest inside it. Where one class is left,
 the whole face has it; where two are left, the line on which they are equal is followed from one side of the face to the
 other. Where three are left, or where classes that tie along an edge meet a third one within it, nothing more can be
-said from signs at vertices: then the differences that count cut the complex as hidden units do, and each of its faces
-has one class. So which pieces there are is exact, and their ends are vertices, or points of edges between vertices of
-opposite signs, the same for all pieces that end there.
+said from signs at vertices: then the complex is cut where a class becomes larger than all before it, and each of its
+faces has one class (:mod:`jaxgeom.regions.compared`). So which pieces there are is exact, and their ends are vertices,
+or points of edges between vertices of opposite signs, the same for all pieces that end there.
 """
 
 from typing import NamedTuple
@@ -18,8 +18,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jaxgeom._reprs import readable
-from jaxgeom.regions.compared import Classes, Compared, compare, largest_classes
-from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, certify, check_is_planar
+from jaxgeom.regions.compared import Compared, compare
+from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, certify, check_is_planar, next_corners
 
 
 @readable
@@ -71,18 +71,18 @@ def decision_boundary(complex_: PlanarComplex) -> Boundary:
         ((3, 2, 2), 3.4142)
     """
     check_decides(complex_, "the decision boundary")
-    return boundary_of(complex_, *compare(complex_))
+    return boundary_of(complex_, compare(complex_))
 
 
-def boundary_of(complex_: PlanarComplex, compared: Compared, classes: Classes) -> Boundary:
+def boundary_of(complex_: PlanarComplex, compared: Compared) -> Boundary:
     """The decision boundary, where the classes have been compared."""
-    across, along = _across_faces(compared, classes), _along_edges(compared, classes)
+    across, along = _across_faces(compared), _along_edges(compared)
     segments, face, sides = map(np.concatenate, zip(across, along, strict=True))
     order = np.argsort(face, kind="stable")
     segments = segments[order]
     length = np.hypot(*(segments[:, 1] - segments[:, 0]).T)
     is_flat = np.zeros(complex_.num_faces, bool)
-    is_flat[compared.face[(classes.is_left & classes.has_twin).any(axis=1)]] = True
+    is_flat[compared.face[compared.has_twin[compared.face[:, None], compared.classes].any(axis=1)]] = True
     return Boundary(segments, face[order], sides[order], length, is_flat)
 
 
@@ -108,46 +108,43 @@ def check_bounded(complex_: PlanarComplex, what: str) -> None:
         )
 
 
-def _across_faces(compared: Compared, classes: Classes) -> _Pieces:
+def _across_faces(compared: Compared) -> _Pieces:
     """Where the two classes that are left on a face are equal."""
-    complex_, starts = compared.complex_, compared.complex_.face_offsets[:-1]
-    first, last, pair = largest_classes(compared, classes)
-    faces, corners = np.flatnonzero(first != last), complex_.face_vertices
-    at = compared.difference[corners, np.repeat(pair, np.diff(complex_.face_offsets))]
-    following = np.arange(1, len(corners) + 1)
-    following[complex_.face_offsets[1:] - 1] = starts
+    complex_, starts, at = compared.complex_, compared.complex_.face_offsets[:-1], compared.difference
+    faces = np.flatnonzero(compared.classes[:, 0] != compared.classes[:, 1])
+    following = next_corners(complex_.face_offsets)
     # Counter-clockwise, the sign falls at one place and rises at one: from there to here, the first is to the left.
     positive = at > 0
     ends = []
     for changes in (positive & ~positive[following], ~positive & positive[following]):
         place = np.where(changes, np.arange(len(at)), len(at))
-        one, other = complex_.edges[complex_.face_edges[np.minimum.reduceat(place, starts)[faces]]].T
-        start, stop = (compared.difference[vertex, pair[faces]] for vertex in (one, other))
-        fraction = (start / (start - stop))[:, None]
-        tail, head = complex_.vertices[one], complex_.vertices[other]
-        ends.append(np.where(fraction == 1, head, tail + fraction * (head - tail)))
-    return _Pieces(np.stack(ends, axis=1), compared.face[faces], np.stack([first[faces], last[faces]], axis=1))
+        ends.append(crossings(compared, np.minimum.reduceat(place, starts)[faces]))
+    return _Pieces(np.stack(ends, axis=1), compared.face[faces], compared.classes[faces])
 
 
-def _along_edges(compared: Compared, classes: Classes) -> _Pieces:
-    """Where classes tie along an edge, above all others. Edges between the same faces and classes are one piece."""
+def crossings(compared: Compared, corners: Int[np.ndarray, " corners"]) -> Float[np.ndarray, "corners 2"]:
+    """Where the two classes of a face are equal on the edge behind each of these corners: the same points to the bit
+    seen from the faces on both sides."""
     complex_ = compared.complex_
-    first, last, pair = largest_classes(compared, classes)
-    ends = np.sign(compared.difference)[complex_.edges]
-    ties = (ends == 0).all(axis=1)
-    edges = np.flatnonzero(ties.any(axis=1))
-    ends, ties, sides = ends[edges], ties[edges], complex_.edge_faces[edges]
+    tail, head = complex_.edges[complex_.face_edges[corners]].T
+    here, there = compared.difference[corners], compared.difference[next_corners(complex_.face_offsets)[corners]]
+    is_along = tail == complex_.face_vertices[corners]
+    start, stop = np.where(is_along, here, there), np.where(is_along, there, here)
+    fraction = (start / (start - stop))[:, None]
+    begin, end = complex_.vertices[tail], complex_.vertices[head]
+    found: Float[np.ndarray, "corners 2"] = np.where(fraction == 1, end, begin + fraction * (end - begin))
+    return found
+
+
+def _along_edges(compared: Compared) -> _Pieces:
+    """Where classes tie along an edge, above all others. Edges between the same faces and classes are one piece."""
+    complex_, edges, top = compared.complex_, compared.tied, compared.beside
+    sides = complex_.edge_faces[edges]
     is_outside = sides == OUTSIDE
-    sides = np.where(is_outside, sides[:, ::-1], sides)
-    # on each side, that one of two classes which is larger at an end; two do not change places here
-    is_last = ends[np.arange(len(edges))[:, None], :, pair[sides]].sum(axis=2) < 0
-    top = np.where(is_last, last[sides], first[sides])
-    is_tied = (ties[:, :, None] & (compared.pairs == top[:, :1, None])).any(axis=(1, 2))
-    is_flat = (classes.has_twin[sides, top] & ~is_outside).any(axis=1)
-    keeps = is_tied & (~is_flat | (top[:, 0] != top[:, 1]))
-    edges, top, is_outside = edges[keeps], top[keeps], is_outside[keeps]
-    face = compared.face[sides[keeps]]
-    return _joined(complex_, edges, np.where(is_outside, OUTSIDE, face), top)
+    face = compared.face[np.where(is_outside, sides[:, ::-1], sides)]
+    is_flat = (compared.has_twin[face, top] & ~is_outside).any(axis=1)
+    keeps = ~is_flat | (top[:, 0] != top[:, 1])
+    return _joined(complex_, edges[keeps], np.where(is_outside, OUTSIDE, face)[keeps], top[keeps])
 
 
 def _joined(complex_: PlanarComplex, edges: np.ndarray, faces: np.ndarray, classes: np.ndarray) -> _Pieces:

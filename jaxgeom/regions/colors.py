@@ -64,8 +64,13 @@ def face_colors(complex_: PlanarComplex, seed: int = 0) -> Float[np.ndarray, "fa
     angle = 2 * np.pi * (complex_.patterns @ turns)
     lightness = np.take(_LIGHTNESS, complex_.patterns.sum(axis=1) % 2)
     lab = np.stack([lightness, _CHROMA * np.cos(angle), _CHROMA * np.sin(angle)], axis=1)
+    return srgb_of_oklab(lab)
+
+
+def srgb_of_oklab(lab: Float[np.ndarray, "*colors 3"]) -> Float[np.ndarray, "*colors 3"]:
+    """sRGB values from 0 to 1 of colours in Ottosson's OKLab space: lightness, green to red, blue to yellow."""
     linear = np.clip((lab @ _LMS_OF_LAB.T) ** 3 @ _RGB_OF_LMS.T, 0.0, 1.0)
-    result: Float[np.ndarray, "faces 3"] = np.clip(
+    result: Float[np.ndarray, "*colors 3"] = np.clip(
         np.where(linear <= _LINEAR_PART, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055), 0.0, 1.0
     )
     return result

@@ -1,7 +1,10 @@
 """[host] Which classes are the largest where: outputs compared at the vertices of a complex, and cut where need be.
 
 On the faces of a complex all outputs are affine, so that their differences at the vertices tell which class can be the
-largest on a face. Where signs at vertices do not tell enough, the differences of those classes cut the faces as well.
+largest on a face. Where signs at vertices do not tell enough, the largest output so far, max(y₀, …, yₖ), becomes a
+hidden layer for each k: where yₖ is larger than all before it, a unit is active, so that patterns say which class is
+the largest. These units cut the faces along lines of which no three meet in a point because of how they are made, as
+the differences of all pairs do wherever three classes are equal.
 """
 
 from typing import NamedTuple
@@ -12,64 +15,82 @@ from jaxtyping import Bool, Float, Int
 from jaxgeom._reprs import readable
 from jaxgeom._typing import PAIR
 from jaxgeom.domains import ProjectiveDomain
-from jaxgeom.networks.layers import Layers
+from jaxgeom.networks.layers import Dense, Layers
 from jaxgeom.regions.cells import complexes, with_one_axis
-from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, certify
+from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, faces_of_corners
 from jaxgeom.regions.count import with_differences, with_output_cutting
 
 
 @readable
 class Compared(NamedTuple):
-    """A complex, whose faces are those of the given one or parts of them, and the classes compared."""
+    """A complex, whose faces are those of the given one or parts of them, each with one class that is the largest, or
+    two with a straight line between them."""
 
     complex_: PlanarComplex
     """The complex that was given, or one whose faces are parts of its."""
     face: Int[np.ndarray, " faces"]
     """Of which of the given faces each is a part."""
-    pairs: Int[np.ndarray, "pairs 2"]
-    """Pairs of classes, the first one smaller: all, or those that matter."""
-    difference: Float[np.ndarray, "vertices pairs"]
-    """By how much the first one's output is larger than the second one's; zero exactly for ties."""
+    classes: Int[np.ndarray, "faces 2"]
+    """The classes that are the largest on it, the first one smaller; or one class twice."""
+    difference: Float[np.ndarray, " corners"]
+    """By how much the first one's output is larger than the second one's, at each corner of each face; zero exactly for
+    ties, 1 on faces of one class."""
+    tied: Int[np.ndarray, " tied"]
+    """Edges along which the largest output is equal to another one."""
+    beside: Int[np.ndarray, "tied 2"]
+    """The classes that are the largest to the left and to the right along such an edge; equal on the domain's
+    boundary."""
+    has_twin: Bool[np.ndarray, "given classes"]
+    """Classes that have the map of another one, on each of the given faces."""
+    has_ties: bool
+    """Whether two outputs are equal at a vertex of the given complex."""
 
 
-@readable
-class Classes(NamedTuple):
-    """Which classes are the largest on the faces of a complex."""
+class _Signs(NamedTuple):
+    """The differences of pairs of outputs at the vertices of a complex, and what they tell of its faces."""
 
-    is_left: Bool[np.ndarray, "faces classes"]
-    """Classes that no other one is as large as everywhere on the face; of classes with one map, the first may be."""
-    is_same: Bool[np.ndarray, "faces pairs"]
-    """Pairs of classes with one map."""
-    has_twin: Bool[np.ndarray, "faces classes"]
-    """Classes that are in such a pair."""
+    pairs: np.ndarray  # (pairs, 2), the first one smaller
+    difference: np.ndarray  # (vertices, pairs)
+    is_left: np.ndarray  # (faces, classes): no other one is as large everywhere on the face, or the first of equal maps
+    has_twin: np.ndarray  # (faces, classes)
+    is_same: np.ndarray  # (faces, pairs), of one map
+    ties: np.ndarray  # (edges, pairs), equal along the edge
 
 
-def compare(complex_: PlanarComplex) -> tuple[Compared, Classes]:
-    """The outputs of a network compared on its complex, whose faces then have one class each, or two with a straight
-    line between them.
+def compare(complex_: PlanarComplex) -> Compared:
+    """The outputs of a network compared on its complex.
 
     Raises:
         ValueError: if the complex has several outputs and no ``layers``, or is not that of its network.
     """
-    compared = _compared(complex_)
-    classes = _classes(compared, np.ones((complex_.num_faces, max(2, complex_.outputs.shape[1])), bool))
-    if _is_open(compared, classes):
-        compared = _cut(complex_, compared, classes)
-        classes = _classes(compared, classes.is_left[compared.face])
-        certify((classes.is_left.sum(axis=1) == 1).all(), "classes change within its faces")
-    return compared, classes
+    signs = _signs(complex_)
+    if (signs.is_left.sum(axis=1) > PAIR).any():
+        return _cut(complex_, signs)
+    compared = _as_it_is(complex_, signs)
+    return _cut(complex_, signs) if compared is None else compared
 
 
-def _compared(complex_: PlanarComplex) -> Compared:
-    """The complex as it is, and the differences of its outputs at its vertices. Of one output, zero is the first."""
-    faces = np.arange(complex_.num_faces)
+def _signs(complex_: PlanarComplex) -> _Signs:
+    """Of one output, zero is the first."""
     if complex_.outputs.shape[1] == 1:
-        return Compared(complex_, faces, np.array([[0, 1]]), -complex_.outputs)
-    layers, pairs = with_differences(_layers_of(complex_))
-    (same,) = complexes(with_one_axis(layers), _start_of(complex_))
-    if same is None or not np.array_equal(same.face_vertices, complex_.face_vertices):
-        raise ValueError(_ANOTHER)
-    return Compared(complex_, faces, np.array(pairs), same.outputs)
+        pairs, difference = [(0, 1)], -complex_.outputs
+    else:
+        layers, pairs = with_differences(_layers_of(complex_))
+        (same,) = complexes(with_one_axis(layers), _start_of(complex_))
+        if same is None or not np.array_equal(same.face_vertices, complex_.face_vertices):
+            raise ValueError(_ANOTHER)
+        difference = same.outputs
+    starts = complex_.face_offsets[:-1]
+    around = np.sign(difference).astype(np.int8)[complex_.face_vertices]
+    highest, lowest = (reduce(around, starts, axis=0) for reduce in (np.maximum.reduceat, np.minimum.reduceat))
+    is_left = np.ones((complex_.num_faces, max(2, complex_.outputs.shape[1])), bool)
+    has_twin, is_same = np.zeros_like(is_left), (highest == 0) & (lowest == 0)
+    for (a, b), high, low, same_map in zip(pairs, highest.T, lowest.T, is_same.T, strict=True):
+        is_left[:, a] &= same_map | (high > 0)
+        is_left[:, b] &= low < 0
+        has_twin[same_map, a] = has_twin[same_map, b] = True
+    ties = (difference[complex_.edges] == 0).all(axis=1)
+    return _Signs(np.array(pairs), difference, is_left, has_twin, is_same, ties)
 
 
 _ANOTHER = (
@@ -101,59 +122,112 @@ def _start_of(complex_: PlanarComplex) -> ProjectiveDomain:
     return ProjectiveDomain(points, (tuple(range(num)),))
 
 
-def _classes(compared: Compared, is_left: Bool[np.ndarray, "faces classes"]) -> Classes:
-    """What pairs tell of those classes that may be the largest."""
-    complex_, _, pairs, difference = compared
-    starts = complex_.face_offsets[:-1]
-    around = np.sign(difference).astype(np.int8)[complex_.face_vertices]
-    highest, lowest = (reduce(around, starts, axis=0) for reduce in (np.maximum.reduceat, np.minimum.reduceat))
-    is_left = is_left.copy()
-    has_twin, is_same = np.zeros_like(is_left), (highest == 0) & (lowest == 0)
-    for (a, b), high, low, same in zip(pairs.tolist(), highest.T, lowest.T, is_same.T, strict=True):
-        is_left[:, a] &= same | (high > 0)
-        is_left[:, b] &= low < 0
-        has_twin[same, a] = has_twin[same, b] = True
-    return Classes(is_left, is_same, has_twin)
+def _as_it_is(complex_: PlanarComplex, signs: _Signs) -> Compared | None:
+    """The faces of the complex, where at most two classes are left on each; None if two of them change places along an
+    edge where others tie."""
+    is_left, pairs = signs.is_left, signs.pairs
+    num_classes = is_left.shape[1]
+    first = is_left.argmax(axis=1)
+    last = num_classes - 1 - is_left[:, ::-1].argmax(axis=1)
+    number = np.zeros((num_classes, num_classes), np.int64)
+    number[tuple(pairs.T)] = np.arange(len(pairs))
+    pair = number[first, last]  # of faces with one class, some pair
+    tied = np.flatnonzero(signs.ties.any(axis=1))
+    ends, ties, sides = np.sign(signs.difference)[complex_.edges[tied]], signs.ties[tied], complex_.edge_faces[tied]
+    sides = np.where(sides == OUTSIDE, sides[:, ::-1], sides)
+    # on each side, that one of two classes which is larger at an end, unless they change places
+    at_ends = ends[np.arange(len(tied))[:, None], :, pair[sides]]
+    changes = (first != last)[sides] & (at_ends.prod(axis=2) < 0)
+    if (changes & (ties[:, None] & ~signs.is_same[sides]).any(axis=2)).any():
+        return None
+    beside = np.where(at_ends.sum(axis=2) < 0, last[sides], first[sides])
+    is_largest = (ties[:, :, None] & (pairs == beside[:, :1, None])).any(axis=(1, 2))
+    of_corner = faces_of_corners(complex_.face_offsets)
+    difference = signs.difference[complex_.face_vertices, pair[of_corner]]
+    return Compared(
+        complex_,
+        np.arange(complex_.num_faces),
+        np.stack([first, last], axis=1),
+        np.where((first != last)[of_corner], difference, 1.0),
+        tied[is_largest],
+        beside[is_largest],
+        signs.has_twin,
+        bool((signs.difference == 0).any()),
+    )
 
 
-def largest_classes(compared: Compared, classes: Classes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each face, the first and the last of the classes that are left, and the pair of these two; one of the pairs
-    if they are one."""
-    first = classes.is_left.argmax(axis=1)
-    last = classes.is_left.shape[1] - 1 - classes.is_left[:, ::-1].argmax(axis=1)
-    number = np.zeros((first.max(initial=0) + 1, classes.is_left.shape[1]), np.int64)
-    for index, (a, b) in enumerate(compared.pairs.tolist()):
-        if a < len(number):
-            number[a, b] = index
-    return first, last, number[first, last]
-
-
-def _is_open(compared: Compared, classes: Classes) -> bool:
-    """Whether signs at vertices do not tell where classes change: on a face where three are left, or along an edge
-    where classes tie and two change places."""
-    if (classes.is_left.sum(axis=1) > PAIR).any():
-        return True
-    first, last, pair = largest_classes(compared, classes)
-    ends = np.sign(compared.difference)[compared.complex_.edges]
-    ties = (ends == 0).all(axis=1)
-    edge, side = np.nonzero((compared.complex_.edge_faces != OUTSIDE) & ties.any(axis=1)[:, None])
-    face = compared.complex_.edge_faces[edge, side]
-    changes = (first != last)[face] & (ends[edge, :, pair[face]].prod(axis=1) < 0)
-    return bool((changes & (ties[edge] & ~classes.is_same[face]).any(axis=1)).any())
-
-
-def _cut(complex_: PlanarComplex, compared: Compared, classes: Classes) -> Compared:
-    """The complex, cut where two classes are equal that are both left on some face. Beside these pairs, those matter
-    that tie along an edge or on a face."""
-    a, b = compared.pairs.T
-    is_cutting = (classes.is_left[:, a] & classes.is_left[:, b]).any(axis=0)
-    ties = (compared.difference[complex_.edges] == 0).all(axis=1).any(axis=0)
-    pairs, is_cutting = (array[is_cutting | ties] for array in (compared.pairs, is_cutting))
-    layers, _ = with_differences(_layers_of(complex_), list(map(tuple, pairs.tolist())), is_cutting)
-    (parts,) = complexes(with_one_axis(layers), _start_of(complex_))
+def _cut(complex_: PlanarComplex, signs: _Signs) -> Compared:
+    """The complex, cut where a class becomes larger than those before it, so that each face has one class."""
+    classes = np.flatnonzero(signs.is_left.any(axis=0))
+    given = _layers_of(complex_)
+    (parts,) = complexes(with_one_axis(_running_maximum(given, classes)), _start_of(complex_))
     assert parts is not None
     own = parts.patterns[:, : complex_.patterns.shape[1]]
     is_next = np.concatenate([[True], (own[1:] != own[:-1]).any(axis=1)])
     if not np.array_equal(own[is_next], complex_.patterns):
         raise ValueError(_ANOTHER)
-    return Compared(parts, np.cumsum(is_next) - 1, pairs, parts.outputs)
+    face = np.cumsum(is_next) - 1
+    top = np.full(parts.num_faces, classes[0])
+    at = sum(layer.bias.shape[-1] for layer in given)  # behind the outputs
+    for index in range(1, len(classes)):
+        top[parts.patterns[:, at]] = classes[index]
+        at += len(classes) - index + 1
+    sides = np.where(parts.edge_faces == OUTSIDE, parts.edge_faces[:, ::-1], parts.edge_faces)
+    beside = top[sides]
+    # Within a face, two classes tie above the others where the class changes. On its sides others may tie, too.
+    is_tied = beside[:, 0] != beside[:, 1]
+    is_side = parts.edge_layer < len(given) - 1
+    is_tied[is_side] |= _ties_along(complex_, signs, parts, face, beside[:, 0])[is_side]
+    return Compared(
+        parts,
+        face,
+        np.stack([top, top], axis=1),
+        np.ones(len(parts.face_vertices)),
+        np.flatnonzero(is_tied),
+        beside[is_tied],
+        signs.has_twin,
+        bool((signs.difference == 0).any()),
+    )
+
+
+def _running_maximum(layers: Layers, classes: Int[np.ndarray, " classes"]) -> Layers:
+    """The network with one more layer for each of these outputs but the first: a unit for what the output is larger by
+    than the largest before it, and linear ones for that largest one and for the outputs that follow."""
+    *hidden, last = layers
+    num = last.bias.shape[-1]
+    found = [*hidden, last._replace(slope=np.ones(num))]
+    largest, rest = np.eye(num)[:, classes[0]], np.eye(num)[:, classes[1:]]  # as sums of the units before
+    for _ in classes[1:]:
+        weights = np.column_stack([rest[:, 0] - largest, largest, rest[:, 1:]])
+        width = weights.shape[1]
+        found.append(Dense(weights, np.zeros(width), np.repeat([0.0, 1.0], [1, width - 1])))
+        largest, rest = np.eye(width)[:, :2].sum(axis=1), np.eye(width)[:, 2:]
+    return (*found, Dense(np.zeros((len(largest), 0)), np.zeros(0)))
+
+
+def _ties_along(
+    complex_: PlanarComplex, signs: _Signs, parts: PlanarComplex, face: np.ndarray, top: np.ndarray
+) -> Bool[np.ndarray, " edges"]:
+    """Along which edges of the parts this class ties with another one, if these are edges of the given complex too."""
+    found = np.zeros(len(parts.edges), bool)
+    given = np.flatnonzero(signs.ties.any(axis=1))
+    if not len(given):
+        return found
+    # two faces, or a face and a side of the domain, have one line in common
+    one = _between(complex_, np.arange(complex_.num_faces))[given]
+    other = _between(parts, face)
+    _, number = np.unique(np.concatenate([one, other]), axis=0, return_inverse=True)
+    place = np.full(number.max() + 1, OUTSIDE)
+    place[number.ravel()[: len(given)]] = given
+    edge = place[number.ravel()[len(given) :]]
+    is_known = edge != OUTSIDE
+    ties = signs.ties[edge[is_known]]
+    found[is_known] = (ties[:, :, None] & (signs.pairs == top[is_known, None, None])).any(axis=(1, 2))
+    return found
+
+
+def _between(complex_: PlanarComplex, face: np.ndarray) -> Int[np.ndarray, "edges 3"]:
+    """For each edge, the two given faces beside it, the smaller one first, and which side of the domain it is on."""
+    faces = np.where(complex_.edge_faces == OUTSIDE, OUTSIDE, face[complex_.edge_faces])
+    side = np.where(complex_.edge_layer == OUTSIDE, complex_.edge_unit, OUTSIDE)
+    return np.column_stack([np.sort(faces, axis=1), side])

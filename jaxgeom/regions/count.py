@@ -5,7 +5,6 @@ and in exact arithmetic for the single signs that float64 cannot decide.
 """
 
 import itertools
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -195,29 +194,18 @@ def with_output_cutting(networks: Layers) -> Layers:
     return (*networks[:-1], twice, Dense(copies, np.zeros_like(bias)))
 
 
-def with_differences(
-    networks: Layers,
-    pairs: Sequence[tuple[int, int]] | None = None,
-    is_cutting: Bool[np.ndarray, " pairs"] | None = None,
-) -> tuple[Layers, Sequence[tuple[int, int]]]:
-    """The network whose outputs are the differences of pairs of outputs, without any rounding, and these pairs, by
-    default all: the outputs are one more layer, of linear units, and the differences have weights of 1 and -1. Some of
-    them may be ReLU units in a layer of their own, beside linear ones that hand on the outputs."""
+def with_differences(networks: Layers) -> tuple[Layers, list[tuple[int, int]]]:
+    """The network whose outputs are the differences of all pairs of outputs, without any rounding, and these pairs: the
+    outputs are one more layer, of linear units, and the differences have weights of 1 and -1."""
     *hidden, last = networks
     num, leading = last.bias.shape[-1], last.bias.shape[:-1]
-    pairs = list(itertools.combinations(range(num), 2)) if pairs is None else pairs
+    pairs = list(itertools.combinations(range(num), 2))
     signs = np.zeros((num, len(pairs)))
     for column, (one, other) in enumerate(pairs):
         signs[one, column], signs[other, column] = 1.0, -1.0
-    layers = [*hidden, last._replace(slope=np.ones((*leading, num)))]
-    if is_cutting is not None:
-        cuts = np.concatenate([signs[:, is_cutting], np.eye(num)], axis=1)
-        width = cuts.shape[1]
-        slope = np.repeat([0.0, 1.0], [width - num, num])
-        layers.append(Dense(*(np.broadcast_to(a, (*leading, *a.shape)) for a in (cuts, np.zeros(width), slope))))
-        signs = np.concatenate([np.zeros((width - num, len(pairs))), signs])
     signs = np.broadcast_to(signs, (*leading, *signs.shape))
-    return (*layers, Dense(signs, np.zeros((*leading, len(pairs))))), pairs
+    linear = last._replace(slope=np.ones((*leading, num)))
+    return (*hidden, linear, Dense(signs, np.zeros((*leading, len(pairs))))), pairs
 
 
 def _traced(

@@ -11,8 +11,8 @@ from jaxtyping import Float, Int
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import PAIR
-from jaxgeom.regions.boundary import check_decides
-from jaxgeom.regions.compared import Classes, Compared, compare, largest_classes
+from jaxgeom.regions.boundary import check_decides, crossings
+from jaxgeom.regions.compared import Compared, compare
 from jaxgeom.regions.complex import PlanarComplex, faces_of_corners, next_corners
 
 
@@ -59,27 +59,22 @@ def decision_regions(complex_: PlanarComplex) -> DecisionRegions:
         ([0, 0, 0, 0, 1], [3.5, 0.5])
     """
     check_decides(complex_, "a picture of classes")
-    return regions_of(*compare(complex_))
+    return regions_of(compare(complex_))
 
 
-def regions_of(compared: Compared, classes: Classes) -> DecisionRegions:
+def regions_of(compared: Compared) -> DecisionRegions:
     """The regions of classes, where these have been compared."""
-    parts = compared.complex_
-    first, last, pair = largest_classes(compared, classes)
+    parts, here = compared.complex_, compared.difference
+    first, last = compared.classes.T
     face = faces_of_corners(parts.face_offsets)
     following = next_corners(parts.face_offsets)
     is_cut = (first != last)[face]
-    here = np.where(is_cut, compared.difference[parts.face_vertices, pair[face]], 1.0)
     changes = is_cut & (np.sign(here) * np.sign(here[following]) < 0)
     # a point between two vertices belongs to an edge and a pair of classes, whatever face it is seen from
-    keys = parts.face_edges[changes].astype(np.int64) * max(1, len(compared.pairs)) + pair[face[changes]]
-    _, one, number = np.unique(keys, return_index=True, return_inverse=True)
-    edges, pairs = parts.face_edges[changes][one], pair[face[changes]][one]
-    start, stop = parts.edges[edges].T
-    at_start, at_stop = compared.difference[start, pairs], compared.difference[stop, pairs]
-    fraction = (at_start / (at_start - at_stop))[:, None]
-    tail, head = parts.vertices[start], parts.vertices[stop]
-    between = np.where(fraction == 1, head, tail + fraction * (head - tail))
+    at_change = np.flatnonzero(changes)
+    keys = np.column_stack([parts.face_edges[at_change], compared.classes[face[at_change]]])
+    _, one, number = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    between = crossings(compared, at_change[one])
     # corners of the parts of each face: vertices with the right sign, and where it changes, in their order
     rows = [
         (face[takes], np.full(takes.sum(), side), 2 * np.flatnonzero(takes), parts.face_vertices[takes])
@@ -97,7 +92,7 @@ def regions_of(compared: Compared, classes: Classes) -> DecisionRegions:
     points, used = np.concatenate([parts.vertices, between]), vertex[order]
     label = np.where(which == 0, first[owner], last[owner])
     area = _areas(points, offsets, used)
-    return DecisionRegions(points, offsets, used, label, compared.face[owner], area, classes.is_left.shape[1])
+    return DecisionRegions(points, offsets, used, label, compared.face[owner], area, compared.has_twin.shape[1])
 
 
 def _areas(points: np.ndarray, offsets: np.ndarray, corners: np.ndarray) -> Float[np.ndarray, " polygons"]:

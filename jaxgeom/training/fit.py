@@ -28,6 +28,7 @@ from jaxgeom._typing import Params, PyTree, RandomKey
 from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import PerPoint
 from jaxgeom.host.inputs import as_array, as_key
+from jaxgeom.host.watch import Watch
 from jaxgeom.networks.models import Model
 from jaxgeom.training.loop import NEVER, Outcome, RunFunctions, StepFunctions, TrainState, advance, run
 from jaxgeom.training.native import MOST_SNAPSHOTS, NativeRun, Split, named_results, native_run
@@ -151,6 +152,7 @@ def fit(
     keep: Callable[[Params], PyTree] | None = None,
     stop_accuracy: float | None = None,
     order_key: RandomKey | None = None,
+    watch: Watch | None = None,
 ) -> Fit:
     """A trained network, with records and snapshots of the run: a pure function of its key.
 
@@ -175,11 +177,14 @@ def fit(
         stop_accuracy: stop a network (keep its parameters as they are) once a record finds this accuracy on the
             training split. Once all networks of a chunk have stopped, the remaining steps compute nothing.
         order_key: decides the order of the points instead of ``key``. Networks that share it see the same batches.
+        watch: called on the host with every so many records while the network trains, such as
+            :func:`jaxgeom.text_log` or :func:`jaxgeom.plot.live_view`; of a population, for each network. Trainings
+            that are watched take the general path, not the compiled engine.
 
     Raises:
         ValueError: for sizes below one, data of different lengths, a batch larger than the data, labels outside the
-            classes, an unknown ``record``, snapshots at steps that do not occur, or an optimizer that padding
-            would disturb.
+            classes, an unknown ``record``, snapshots at steps that do not occur, an optimizer that padding
+            would disturb, or a ``watch`` without records.
 
     Example:
         >>> import jax, optax, jaxgeom as jg
@@ -194,6 +199,8 @@ def fit(
     num_points = train.x.shape[0]
     if stop_accuracy is not None and (accuracy is None or record is None):
         raise ValueError("stop_accuracy needs an accuracy, and records to find it in.")
+    if watch is not None and record is None:
+        raise ValueError("watch is called with records, but record=None makes none. Leave it out, or give a number.")
     plan = plan_run(
         num_points,
         num_epochs=num_epochs,
@@ -223,7 +230,7 @@ def fit(
         by.update_settings,
     )
     keep = _everything if keep is None else keep
-    task = _Task(model, loss, accuracy, keep, by.init, by.update, by.needs_loss, plan)
+    task = _Task(model, loss, accuracy, keep, by.init, by.update, by.needs_loss, plan, watch)
     one = partial(_run_one, task)
     native = _native(task, by, given)
     if native is not None:
@@ -293,6 +300,7 @@ class _Task(NamedTuple):
     needs_loss: bool
     """Whether ``update`` takes the batch, on which it evaluates the loss."""
     plan: Plan
+    watch: Watch | None
 
     def rows(self, keys: Array | None, positions: Array) -> Array:
         return positions if keys is None else shuffled(keys, positions, self.plan.num_points)
@@ -317,6 +325,7 @@ def _run_one(task: _Task, given: _Given) -> Outcome:
         batch=batch,
         evaluate=lambda params: tuple(_evaluate(task, params, split) for split in (train, given.test)),
         keep=task.keep,
+        watch=task.watch,
     )
     return run(functions, task.plan, given.params, task.init(given.init_settings, given.params))
 
@@ -327,6 +336,8 @@ def _native(task: _Task, by: Hoisted, given: _Given) -> NativeRun | None:
     try:
         if not task.model.is_mlp:
             raise Unsupported("a model that is not made by jaxgeom.mlp")
+        if task.watch is not None:
+            raise Unsupported("a watch, which is called while it trains")
         size = sum(leaf.nbytes for leaf in jax.tree.leaves(given.params)) * len(plan.snapshot_steps)
         if task.keep is not _everything and size > MOST_SNAPSHOTS:
             raise Unsupported(f"{size / 1e6:.0f} MB of parameters in snapshots, before `keep` makes less of them")

@@ -16,7 +16,9 @@ from jaxtyping import Array, Bool, Float, Int, Int32
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Params, PyTree
+from jaxgeom.host.watch import Watch
 from jaxgeom.training.plan import Plan
+from jaxgeom.training.watch import call_watch
 
 NEVER = -1
 """``diverged_step`` of a network that did not diverge."""
@@ -57,6 +59,8 @@ class RunFunctions(NamedTuple):
     """``(params)``: what is recorded, (loss, accuracy) on the training split first."""
     keep: Callable[[Params], PyTree]
     """``(params)``: what a snapshot holds."""
+    watch: Watch | None = None
+    """What is called with records on the host."""
 
 
 class Outcome(NamedTuple):
@@ -102,6 +106,8 @@ def run(functions: RunFunctions, plan: Plan, params: Params, opt_state: PyTree) 
     def observe(stacks: list[PyTree], state: TrainState, stopped_step: Array) -> tuple[list[PyTree], Array]:
         rows = [_due_row(recorder, stack, state) for recorder, stack in zip(recorders, stacks, strict=True)]
         record = rows[0]
+        if functions.watch is not None and record is not None:
+            call_watch(functions.watch, len(plan.record_steps), record.is_due, record.place, state, record.values)
         if plan.stop_accuracy is not None and record is not None:
             (_, accuracy), _ = record.values
             is_good = record.is_due & (accuracy >= plan.stop_accuracy) & (state.diverged_step == NEVER)

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from jaxgeom._typing import PLANE
 from jaxgeom.domains import Box
 from jaxgeom.networks.layers import Layers
 from jaxgeom.plot.explorer.gather import Curve, Gathered, first_units
@@ -20,10 +21,11 @@ Arrays = dict[str, np.ndarray]
 
 def with_counts(found: Gathered, domain: Box) -> Gathered:
     """The same with a curve "regions": exact numbers of linear regions of all networks at all frames."""
-    if "regions" in found.curves:
+    cut = [group for group in found.groups if group.activations is None]
+    if "regions" in found.curves or not cut:
         return found
     counts: Float[np.ndarray, "networks frames"] = np.full((found.num_networks, len(found.steps)), np.nan)
-    for group in found.groups:
+    for group in cut:
         count = np.asarray(count_regions(group.layers, domain).count, float)
         counts[group.members] = np.where(count < 0, np.nan, count)
     return found._replace(curves={"regions": Curve(found.steps, counts), **found.curves})
@@ -35,8 +37,11 @@ def polygons(found: Gathered, domain: Box, first: int, max_bytes: float) -> Arra
     ``entries`` has one row a network and frame: network, frame, and where its vertices, corners, faces and codes begin;
     the last row holds the ends. ``sizes`` are numbers of corners of each face; ``corners`` their vertices, counted from
     the first one of the frame; ``labels`` the unit that made the edge from a corner to the next, counted through the
-    network from 1, 0 for the domain's boundary; ``codes`` the activation patterns, eight units a byte.
+    network from 1, 0 for the domain's boundary; ``codes`` the activation patterns, eight units a byte. There are none
+    of smooth networks, nor of those with one or three inputs.
     """
+    if found.dim != PLANE:
+        return {}
     parts: list[Arrays] = []
     left = max_bytes
     for member, layers in _in_order(found, first):
@@ -45,12 +50,13 @@ def polygons(found: Gathered, domain: Box, first: int, max_bytes: float) -> Arra
         if parts and left < 0:
             break
         parts.append(part)
-    return _joined(parts)
+    return _joined(parts) if parts else {}
 
 
 def _in_order(found: Gathered, first: int) -> Iterator[tuple[int, Layers]]:
     """Networks, one of them first, with the leading axis (frames)."""
-    homes = {int(member): (g, place) for g in found.groups for place, member in enumerate(g.members)}
+    cut = [group for group in found.groups if group.activations is None]
+    homes = {int(member): (group, place) for group in cut for place, member in enumerate(group.members)}
     for member in sorted(homes, key=lambda number: (number != first, number)):
         group, place = homes[member]
         yield member, jax.tree.map(lambda array, place=place: array[place], group.layers)

@@ -1,17 +1,28 @@
-"""[edge] Runs, studies and layers, read as networks along named axes and along the steps of their training."""
+"""[edge] Runs, studies and layers, read as networks along named axes and along the steps of their training.
+
+Networks with a smooth activation have no slopes: their layers come with the names of what follows them.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
 from jaxtyping import Float, Int
 
 from jaxgeom._reprs import readable
-from jaxgeom._typing import MATRIX, PLANE, Params
-from jaxgeom.networks.layers import Dense, Layers, check_layers, layers_of
+from jaxgeom._typing import MATRIX, SPACE, Params
+from jaxgeom.networks.layers import (
+    Dense,
+    Layers,
+    check_layers,
+    is_piecewise_linear,
+    layers_of,
+    named_layers,
+    num_pieces,
+)
 
 STEP = "step"
 """Name of the axis along which a network trains."""
@@ -20,7 +31,12 @@ NETWORK = "network"
 MOST_RECORDS = 240
 """Numbers of a curve that are drawn."""
 _RECORDS = {"loss": "train_loss", "test loss": "test_loss", "accuracy": "train_accuracy"}
-_KINDS = "runs of fit or fit_population, a Study that measured parameters, layers, or a dictionary of these"
+_KINDS = (
+    "runs of fit or fit_population, a Study that measured parameters, parameters of mlp, layers, or a dictionary of "
+    "these"
+)
+Activations: TypeAlias = tuple[str, ...] | None
+"""Names of what follows each hidden layer, if one of them is smooth; None for piecewise linear networks."""
 
 
 @readable
@@ -35,12 +51,14 @@ class Curve(NamedTuple):
 
 @readable
 class Group(NamedTuple):
-    """Networks of the same widths."""
+    """Networks of the same widths and activations."""
 
     members: Int[np.ndarray, " networks"]
     """Which of all networks they are."""
     layers: Layers
     """Their layers, float32 with leading axes (networks, frames)."""
+    activations: Activations = None
+    """Names of what follows each hidden layer, if one of them is smooth."""
 
 
 @readable
@@ -61,6 +79,11 @@ class Gathered(NamedTuple):
         """Number of networks, finite or not."""
         return int(np.prod([len(values) for values in self.axes.values()], dtype=int))
 
+    @property
+    def dim(self) -> int:
+        """Number of inputs."""
+        return int(self.groups[0].layers[0].kernel.shape[-2])
+
 
 def gather(networks: Any, axes: Mapping[str, Sequence[Any]] | None, axis: str) -> Gathered:
     """What there is to explore, from whatever holds networks.
@@ -72,24 +95,46 @@ def gather(networks: Any, axes: Mapping[str, Sequence[Any]] | None, axis: str) -
 
     Raises:
         TypeError: for anything else.
-        ValueError: for networks that are not of the plane, or leading axes without names.
+        ValueError: for networks of more than three inputs or of different ones, or leading axes without names.
     """
-    if isinstance(networks, Mapping) and not all(isinstance(each, Mapping) for each in networks.values()):
+    is_params = isinstance(networks, Mapping) and all(
+        isinstance(each, Mapping) and "kernel" in each for each in networks.values()
+    )
+    if isinstance(networks, Mapping) and not is_params:
         return _of_mapping(networks, axes, axis)
     if all(hasattr(networks, name) for name in ("variables", "dims", "coords")):
         return _of_study(networks)
     if hasattr(networks, "params"):
         return _of_runs(networks)
     if isinstance(networks, Mapping) or (isinstance(networks, tuple | list) and networks):
-        return _of_layers(layers_of(networks), axes)
+        return _of_layers(*_read(networks), axes)
     raise TypeError(f"explore takes {_KINDS}, but {type(networks).__name__} was given.")
+
+
+def _read(params: Any) -> tuple[Layers, Activations]:
+    """The layers of networks, and the names of their activations if one of these is smooth."""
+    named = named_layers(params) if isinstance(params, Mapping) else []
+    names = [activation for _, activation, _ in named]
+    if all(map(is_piecewise_linear, names)):
+        return layers_of(params), None
+    if any(num_pieces(name) > 1 for name in names):
+        raise ValueError(
+            f"the explorer shows maxout among piecewise linear layers only, but {', '.join(names)} follow."
+        )
+    layers = [jax.tree.map(np.asarray, layer) for _, _, layer in named]
+    if names[-1] == "linear":
+        return tuple(layers), tuple(names[:-1])
+    bias = np.zeros_like(layers[-1].bias)
+    kernel = np.broadcast_to(np.eye(bias.shape[-1], dtype=bias.dtype), (*bias.shape, bias.shape[-1]))
+    return (*layers, Dense(kernel, bias)), tuple(names)
 
 
 def _of_runs(runs: Any) -> Gathered:
     if getattr(runs, "snapshots", None) is not None:
-        layers, steps = layers_of(runs.snapshots), np.asarray(runs.snapshot_steps)
+        (layers, activations), steps = _read(runs.snapshots), np.asarray(runs.snapshot_steps)
     else:
-        ends = [layers_of(params) for params in (runs.initial_params, runs.params)]
+        (first, activations), (last, _) = _read(runs.initial_params), _read(runs.params)
+        ends = [first, last]
         leading = np.ndim(ends[0][0].bias) - 1
         layers = jax.tree.map(lambda *each: np.stack([np.asarray(a) for a in each], axis=leading), *ends)
         recorded = getattr(runs, "record_steps", None)
@@ -103,10 +148,10 @@ def _of_runs(runs: Any) -> Gathered:
             places = np.asarray(runs.record_steps)
             curves[name] = _curve(places if places.ndim == 1 else places[0], np.atleast_2d(values))
     axes = {} if is_one else {"seed": list(range(len(layers[0].bias)))}
-    return Gathered(axes, steps if steps.ndim == 1 else steps[0], _grouped(layers), curves)
+    return Gathered(axes, steps if steps.ndim == 1 else steps[0], _grouped(layers, activations), curves)
 
 
-def _of_layers(layers: Layers, axes: Mapping[str, Sequence[Any]] | None) -> Gathered:
+def _of_layers(layers: Layers, activations: Activations, axes: Mapping[str, Sequence[Any]] | None) -> Gathered:
     leading = np.shape(layers[0].bias)[:-1]
     if axes is None:
         if len(leading) > MATRIX:
@@ -129,7 +174,8 @@ def _of_layers(layers: Layers, axes: Mapping[str, Sequence[Any]] | None) -> Gath
         array = np.expand_dims(array, len(sizes)) if place is None else np.moveaxis(array, place, len(found))
         return array.reshape(-1, len(steps), *array.shape[len(found) + 1 :])
 
-    return Gathered(found, steps, _grouped(jax.tree.map(lambda array: ordered(np.asarray(array)), layers)), {})
+    layers = jax.tree.map(lambda array: ordered(np.asarray(array)), layers)
+    return Gathered(found, steps, _grouped(layers, activations), {})
 
 
 def _of_study(study: Any) -> Gathered:
@@ -150,7 +196,7 @@ def _of_study(study: Any) -> Gathered:
     groups: list[Group] = []
     for shapes in sorted({_shapes_of(weights, member) for member in range(num)} - {()}):
         members = np.array([member for member in range(num) if _shapes_of(weights, member) == shapes])
-        groups += _grouped(layers_of(_some_of(weights, members, dict(shapes))), members)
+        groups += _grouped(*_read(_some_of(weights, members, dict(shapes))), members)
     used = {variable for parts in found.values() for variable in parts.values()}
     plain = [name for name, dims in study.dims.items() if tuple(dims) == (*axes, STEP) and name not in used]
     curves = {name.replace("_", " "): _curve(steps, rows(name)) for name in plain}
@@ -223,14 +269,14 @@ def _curve(steps: np.ndarray, values: Any) -> Curve:
     return Curve(np.asarray(steps)[chosen], np.asarray(values, float)[:, chosen])
 
 
-def _grouped(layers: Layers, members: np.ndarray | None = None) -> list[Group]:
+def _grouped(layers: Layers, activations: Activations, members: np.ndarray | None = None) -> list[Group]:
     """Networks by their widths, without padding and without those that are not finite."""
     layers = check_layers(jax.tree.map(lambda array: np.asarray(array, np.float32), layers))
     inputs = layers[0].kernel.shape[-2]
-    if inputs != PLANE:
+    if inputs > SPACE:
         raise ValueError(
-            f"the explorer shows networks with two inputs, but these have {inputs}. Take a slice of them: "
-            "jaxgeom.on_plane(layers, plane)."
+            f"the explorer shows networks with one, two or three inputs, but these have {inputs}. Take a slice of "
+            "them: jaxgeom.on_plane(layers, plane)."
         )
     members = np.arange(len(layers[0].bias)) if members is None else members
     is_finite = np.all([np.isfinite(a).reshape(len(members), -1).all(axis=1) for a in jax.tree.leaves(layers)], axis=0)
@@ -239,7 +285,7 @@ def _grouped(layers: Layers, members: np.ndarray | None = None) -> list[Group]:
     for shape in np.unique(widths[is_finite], axis=0).astype(int).tolist():
         alike = np.flatnonzero(is_finite & (widths == shape).all(axis=1))
         some = jax.tree.map(lambda array, alike=alike: np.asarray(array)[alike], layers)
-        groups.append(Group(members[alike], _without_padding(some, shape)))
+        groups.append(Group(members[alike], _without_padding(some, shape), activations))
     return groups
 
 
@@ -253,7 +299,7 @@ def _widths(layer: Dense, after: Dense) -> Int[np.ndarray, " networks"]:
 
 
 def _without_padding(layers: Layers, widths: Sequence[int]) -> Layers:
-    sizes = [PLANE, *widths, layers[-1].bias.shape[-1]]
+    sizes = [layers[0].kernel.shape[-2], *widths, layers[-1].bias.shape[-1]]
     return tuple(
         Dense(
             np.ascontiguousarray(layer.kernel[..., :inputs, :outputs]),
@@ -267,7 +313,7 @@ def _without_padding(layers: Layers, widths: Sequence[int]) -> Layers:
 def thinned(found: Gathered, max_frames: int) -> Gathered:
     """The same with at most so many frames, evenly among them, the first and the last included."""
     chosen = np.unique(np.round(np.linspace(0, len(found.steps) - 1, max_frames)).astype(int))
-    groups = [Group(g.members, jax.tree.map(lambda array: array[:, chosen], g.layers)) for g in found.groups]
+    groups = [g._replace(layers=jax.tree.map(lambda array: array[:, chosen], g.layers)) for g in found.groups]
     return found._replace(steps=found.steps[chosen], groups=groups)
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgeom._reprs import readable
-from jaxgeom._typing import MATRIX, PLANE
+from jaxgeom._typing import MATRIX
 from jaxgeom.domains import Box, box, checked_box
 from jaxgeom.host.files import whole_file
 from jaxgeom.host.given import check_positive
@@ -51,6 +51,10 @@ class Explorer(NamedTuple):
         page = html.escape(self.path.read_text(encoding="utf-8"))
         return f'<iframe style="border: 0; width: 100%; height: 50em" srcdoc="{page}"></iframe>'
 
+    def _mime_(self) -> tuple[str, str]:
+        """What marimo shows, which takes tuples for data."""
+        return "text/html", self._repr_html_()
+
 
 def explore(
     networks: Any,
@@ -61,6 +65,7 @@ def explore(
     axes: Mapping[str, Sequence[Any]] | None = None,
     axis: str = "setting",
     title: str = "Linear regions while they train",
+    link: str = "",
     max_frames: int = 60,
     max_megabytes: float = 5.0,
 ) -> Explorer:
@@ -69,26 +74,34 @@ def explore(
     The page holds the weights of all networks at all frames, and the exact regions of as many of them as fit, as the
     engine finds them. It evaluates the networks and cuts the plane itself everywhere else, between frames too. Sliders
     for the step and every axis; regions with their codes, maps and areas; units and their bent hyperplanes; hidden
-    layers; the output as a sheet in space; curves with the population's bands; two networks side by side.
+    layers, which can be turned, and the way from one to the next; the output as a sheet in space; curves with the
+    population's bands; of two settings or more, a table of them; two networks side by side.
+
+    Smooth networks have no regions: of these the page shows outputs, decision boundary and the lines on which units
+    switch. Of networks with one input it shows the graph and the units' thresholds, with three inputs the decision
+    surface in a box that can be turned.
 
     Args:
         networks: runs of :func:`jaxgeom.fit` or :func:`jaxgeom.fit_population`, best with snapshots; a
             :class:`jaxgeom.Study` that measured ``study.parameters()``; layers of one network or more; or a
             dictionary of these by the values of one more setting, such as ``{8: runs_of_width_8, 32: …}``. Networks
-            have two inputs and piecewise linear activations.
+            have one, two or three inputs. Of those with smooth activations, runs, studies or the parameters of
+            :func:`jaxgeom.mlp`.
         path: the file to write, ``.html``.
-        data: points and labels or targets that are drawn, a :class:`jaxgeom.Dataset` or a pair.
-        domain: the box of the plane that is shown; default is the data's, or [-1, 1]².
+        data: points and labels or targets that are drawn, a :class:`jaxgeom.Dataset` or a pair; or points alone, which
+            get the colours of where they are in the input.
+        domain: the box that is shown; default is the data's, or [-1, 1] in each direction.
         axes: for layers, names and values of their leading axes, such as ``{"seed": range(8), "step": steps}``.
         axis: what the values of a dictionary are.
         title: heading of the page.
+        link: what the page shows first, as the text behind the # in one of its links, such as ``"wide=1&step=100"``.
         max_frames: frames of each network at most; of more, some evenly spaced ones are taken.
         max_megabytes: how large the file may become. Weights have to fit; polygons are added network by network.
 
     Raises:
         TypeError: for anything that holds no networks, or a domain that is no box.
-        ValueError: for another ending, networks that are not of the plane, data of other shapes, or weights that take
-            more than ``max_megabytes``.
+        ValueError: for another ending, networks with more than three inputs, data of other shapes, or weights that
+            take more than ``max_megabytes``.
 
     Example:
         >>> import jax, optax, tempfile, jaxgeom as jg
@@ -106,11 +119,11 @@ def explore(
     check_positive("max_frames", max_frames)
     if not max_megabytes > 0:
         raise ValueError(f"max_megabytes must be positive, but {max_megabytes} was given.")
-    points, about_data = _points(data)
-    domain = _domain(domain, points.get("x"))
     found = thinned(gather(networks, axes, axis), max_frames)
     if not found.groups:
         raise ValueError("none of the networks is finite. Check the field `diverged` of the training result.")
+    points, about_data = _points(data, found.dim)
+    domain = _domain(domain, points.get("x"), found.dim)
     found = with_counts(found, domain)
     arrays = _weights(found) | {f"data/{name}": array for name, array in points.items()}
     code = joined_code()
@@ -129,14 +142,18 @@ def explore(
         "axes": [{"name": name, "values": _plain(values)} for name, values in found.axes.items()],
         "steps": found.steps.tolist(),
         "curves": list(found.curves),
-        "groups": [[2, *(layer.bias.shape[-1] for layer in group.layers)] for group in found.groups],
+        "inputs": found.dim,
+        "groups": [[found.dim, *(layer.bias.shape[-1] for layer in group.layers)] for group in found.groups],
+        "activations": [group.activations for group in found.groups],
         "domain": [*domain.low.tolist(), *domain.high.tolist()],
         "start": start,
+        "link": link.removeprefix("#"),
         **about_data,
     }
     with whole_file(path) as temporary:
         temporary.write_text(_filled(about, arrays, code), encoding="utf-8")
-    return Explorer(path, path.stat().st_size, found.num_networks, len(found.steps), len(exact["entries"]) - 1)
+    num_exact = len(exact["entries"]) - 1 if exact else 0
+    return Explorer(path, path.stat().st_size, found.num_networks, len(found.steps), num_exact)
 
 
 def _weights(found: Gathered) -> dict[str, np.ndarray]:
@@ -154,15 +171,20 @@ def _weights(found: Gathered) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _points(data: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Points and what they are coloured by: numbers of classes, or the target itself."""
+def _points(data: Any, dim: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Points and what they are coloured by: numbers of classes, the target itself, or, of points alone, nothing."""
     if data is None:
         return {}, {}
+    if not isinstance(data, tuple | list):
+        x = np.asarray(data)
+        if x.ndim != MATRIX or x.shape[1] != dim:
+            raise ValueError(f"points have the shape (points, {dim}), but {x.shape} was given.")
+        return {"x": x[np.isfinite(x).all(axis=1)].astype(np.float32)}, {}
     x, y = (np.asarray(part) for part in data)
     y = y.reshape(len(y), -1) if y.ndim else y
-    if x.ndim != MATRIX or x.shape[1] != PLANE or y.ndim != MATRIX or len(x) != len(y):
+    if x.ndim != MATRIX or x.shape[1] != dim or y.ndim != MATRIX or len(x) != len(y):
         raise ValueError(
-            f"data are points (points, 2) and one target each, but shapes {x.shape} and {y.shape} were given."
+            f"data are points (points, {dim}) and one target each, but shapes {x.shape} and {y.shape} were given."
         )
     is_there = np.isfinite(x).all(axis=1)
     x, y = x[is_there].astype(np.float32), y[is_there]
@@ -176,15 +198,19 @@ def _points(data: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     return {"x": x, "y": color.astype(np.float32)}, {"classes": _plain(classes.tolist())}
 
 
-def _domain(domain: Box | None, x: np.ndarray | None) -> Box:
-    """The box that is shown: a square around the data, unless it is given."""
+def _domain(domain: Box | None, x: np.ndarray | None, dim: int) -> Box:
+    """The box that is shown: a cube around the data, unless it is given."""
     if domain is not None:
         domain = checked_box(domain)
-        if len(domain.low) != PLANE:
-            raise ValueError(f"the explorer shows a plane, but a box in {len(domain.low)} dimensions was given.")
+        if len(domain.low) != dim:
+            raise ValueError(
+                f"the networks have {dim} inputs, but a box in {len(domain.low)} dimensions was given as the domain."
+            )
         return domain
     if x is None or not len(x):
-        return box(-1, 1)
+        return box(-1, 1, dim=dim)
+    if dim == 1:
+        return box(x.min(axis=0).astype(float), x.max(axis=0).astype(float))
     low, high = x.min(axis=0).astype(float), x.max(axis=0).astype(float)
     half = (0.5 + MARGIN) * ((high - low).max() or 2.0)
     center = (low + high) / 2

@@ -14,13 +14,16 @@ from jaxgeom.data.datasets import Dataset
 from jaxgeom.host.chunks import in_threads
 from jaxgeom.host.programs import compiler_options
 from jaxgeom.networks.layers import layers_of
+from jaxgeom.plot.animate import save_animation
 from jaxgeom.plot.training import exponential_smoothing
 from jaxgeom.recipes.detangle import experiment as detangle
 from jaxgeom.recipes.limits import MOST_NETWORKS, MOST_STEPS, MOST_UNITS, check_memory, check_numbers
 from jaxgeom.recipes.output import (
+    HOLD,
     check_writable,
     growing_arrays,
     movie_paths,
+    rate_of,
     save_explorer,
     save_figure,
     save_report,
@@ -33,10 +36,10 @@ LEAST_FRAMES = 2
 
 SUMMARY = "how layers pull two classes apart while training, and how often networks die"
 DESCRIPTION = (
-    "Train networks with ReLU after every layer on line segments and on a disk with holes, many seeds at once: 2-2-2, "
-    "and a wider one that is seen through its principal axes. Prints how many die and what the others come to; draws "
-    "and animates the median one of those that live: loss and layers of the small one on the lines and of the wide one "
-    "on the holes. Writes detangle.json and detangle.npz."
+    "Train networks with ReLU after every layer on line segments and on a disk with holes, many seeds at once: 2-2-2 "
+    "and a wider one as in the notebook, by SGD, and 2-16-16-2 by Adam, some of which solve the task. Prints how many "
+    "die and what the others come to; draws layers, and animates four networks side by side on one clock: a median one "
+    "of the notebook's setting, a dead, a stuck and a solved one. Writes detangle.json and detangle.npz."
 )
 
 
@@ -50,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wide", type=int, nargs="+", default=[8, 8], metavar="W", help="hidden units of the wider net"
     )
-    parser.add_argument("--frames", type=int, default=90, help="of an animation")
+    parser.add_argument("--frames", type=int, default=36, help="of an animation")
 
 
 def run(options: argparse.Namespace) -> list[Path]:
@@ -83,10 +86,12 @@ def run(options: argparse.Namespace) -> list[Path]:
         for i, (name, make) in enumerate(detangle.DATASETS.items())
     }
     wide = tuple(options.wide)
-    kinds = [("lines", (2,)), ("holes", wide)] if options.quick else [(n, w) for n in data for w in ((2,), wide)]
+    widths = ((2,),) if options.quick else ((2,), wide)
+    kinds = [(name, hidden, False) for name in data for hidden in widths]
+    kinds += [(name, detangle.SOLVERS, True) for name in data]
     save_more = growing_arrays(out / "detangle.npz")
 
-    def train(name: str, hidden: tuple[int, ...]) -> detangle.Detangled:
+    def train(name: str, hidden: tuple[int, ...], solving: bool) -> detangle.Detangled:
         population = detangle.train_detangle(
             jax.random.fold_in(key, 2),
             data[name],
@@ -94,52 +99,75 @@ def run(options: argparse.Namespace) -> list[Path]:
             hidden=hidden,
             num_epochs=options.epochs,
             num_frames=options.frames,
+            solving=solving,
             progress=False if options.quiet else f"{name}, {len(hidden)} hidden",
         )
         kept = ("final_loss", "accuracy", "living_before", "living", "is_dead")
-        kind = f"{name}_{'_'.join(map(str, hidden))}"
+        kind = f"{name}_{'_'.join(map(str, hidden))}{'_adam' if solving else ''}"
         save_more({f"{kind}_{field}": value for field, value in population._asdict().items() if field in kept})
         return population
 
     found = dict(zip(kinds, in_threads([partial(train, *kind) for kind in kinds]), strict=True))
-    rows = [(name, hidden, population) for (name, hidden), population in found.items()]
+    rows = [(name, hidden, population) for (name, hidden, solving), population in found.items() if not solving]
     settings = {"seeds": options.seeds, "epochs": options.epochs, "wide": wide, "key": options.key}
-    statistics = [_statistics(*row) for row in rows]
+    statistics = [{**_statistics(name, hidden, found[name, hidden, s]), "adam": s} for name, hidden, s in kinds]
     written = [save_report(out / "detangle.json", settings, statistics), out / "detangle.npz"]
     print(f"{options.seeds} networks of each kind, {options.epochs} epochs; losses and accuracies of those that live")
     print(detangle.detangle_table(rows))
+    for name in data:
+        shares = {fate: share for fate, (_, share) in _fates(found, name).items()}
+        told = ", ".join(f"{share:.0%} {fate}" for fate, share in shares.items())
+        print(f"{name}, 2-16-16-2, Adam, reshuffled: {told} (solved: at least {detangle.SOLVED:.0%} of points right)")
 
-    shown = [("lines", (2,)), ("holes", wide)]
-    members = [detangle.median_living(found[kind]) for kind in shown]
-    recordings = [
-        detangle.recording_of(found[kind], member, data[kind[0]].x) for member, kind in zip(members, shown, strict=True)
-    ]
-    for (name, hidden), member in zip(shown, members, strict=True):
-        net = "-".join(map(str, (2, *hidden, 2)))
-        alive = "/".join(map(str, found[name, hidden].living[member]))
-        print(f"Shown on {name}: network {member} ({net}), a median one; living units by layer {alive}")
-
-    for (name, _), recording in zip(shown, recordings, strict=True):
+    columns = {name: _columns(found, name, data[name]) for name in data}
+    for name, (recording, *_) in ((name, [each.recording for each in some]) for name, some in columns.items()):
         arrays: dict[str, Any] = {f"{name}_layer{i}": layer for i, layer in enumerate(recording.layers)}
         arrays |= {f"{name}_labels": data[name].y, f"{name}_steps": recording.steps, f"{name}_loss": recording.loss}
         arrays[f"{name}_smoothed_loss"] = exponential_smoothing(recording.loss)
         save_more(arrays)
-    for (name, _), recording in zip(shown, recordings, strict=True):
+    for name, shown in columns.items():
+        # the notebook's network on the lines, one that solves its task on the holes
+        column = shown[0] if name == "lines" else shown[-1]
         labels = np.asarray(data[name].y)
         for when, frame in (("before", 0), ("after", -1)):
-            figure = detangle_pictures.draw_layers(recording, labels, frame)
+            figure = detangle_pictures.draw_layers(column.recording, labels, frame, column=column)
             written += save_figure(figure, out / f"detangle_{name}_{when}", options.formats)
-        written += save_figure(
-            detangle_pictures.draw_loss(recording.loss), out / f"detangle_{name}_loss", options.formats
-        )
+        figure = detangle_pictures.draw_loss(column.recording)
+        written += save_figure(figure, out / f"detangle_{name}_loss", options.formats)
     written += save_figure(detangle_pictures.draw_deaths(rows), out / "detangle_deaths", options.formats)
-    for (name, hidden), recording in zip(shown, recordings, strict=True):
-        written += _explorer(found[name, hidden], data[name], out / f"detangle_{name}", options.formats)
-        if movies := movie_paths(out / f"detangle_{name}", options.formats, has_page=True):
+    for name, shown in columns.items():
+        solving = found[name, detangle.SOLVERS, True]
+        written += _explorer(solving, data[name], out / f"detangle_{name}", options.formats)
+        movie = detangle_pictures.fates_movie(shown, data[name])
+        movie.draw(movie.num_frames - 1)
+        written += save_figure(movie.figure, out / f"detangle_{name}_fates", options.formats, dpi=100)
+        if movies := movie_paths(out / f"detangle_{name}", options.formats):
             progress = False if options.quiet else f"drawing {name}"
-            labels = np.asarray(data[name].y)
-            written += detangle_pictures.animate_detangle(recording, labels, movies, progress=progress)
+            rate = rate_of(movie.num_frames, 12)
+            written += save_animation(
+                movie.figure, movie.draw, movie.num_frames, movies, frames_per_second=rate, hold=HOLD, progress=progress
+            )
     return written
+
+
+def _fates(found: dict[Any, detangle.Detangled], name: str) -> dict[str, tuple[int, float]]:
+    return detangle.middle_of_each_fate(found[name, detangle.SOLVERS, True])
+
+
+def _columns(found: dict[Any, detangle.Detangled], name: str, data: Dataset) -> list[Any]:
+    """A median network of the notebook's setting, and one of each fate."""
+    from jaxgeom.plot.style import percent
+    from jaxgeom.recipes.detangle.pictures import column_of
+
+    small = found[name, (2,), False]
+    member = detangle.median_living(small)
+    solved = float(np.mean(detangle.fate_of(small) == len(detangle.FATES) - 1))
+    columns = [column_of(small, member, data, f"notebook: {percent(solved)} solved", "2-2-2, SGD")]
+    for fate, (member, share) in _fates(found, name).items():
+        columns.append(
+            column_of(found[name, detangle.SOLVERS, True], member, data, f"{fate}: {percent(share)}", "2-16-16-2, Adam")
+        )
+    return columns
 
 
 def _explorer(found: detangle.Detangled, data: Dataset, path: Path, formats: Sequence[str]) -> list[Path]:

@@ -5,6 +5,9 @@ hold the other class (2,000 points each); networks 2-2-2 with ReLU after both la
 cross-entropy, SGD with learning rate 1e-3 and momentum 0.9, batches of 64 in the order of the data, the last smaller
 one included, 100 epochs. Wider networks are seen through their principal axes.
 
+The same networks, wider, trained by Adam on reshuffled batches, are the other half: some of them solve the task, and
+stand beside those that die and those that get stuck.
+
 ReLU on the logits makes such networks die: a layer none of whose units is on at any point passes nothing on, all
 points come out alike, and no gradient leads back. How many do is counted, and the network that is shown is one that
 lives.
@@ -26,6 +29,7 @@ from jaxgeom.analysis.embeddings import PrincipalAxes, pca, pca_coordinates
 from jaxgeom.data.datasets import Dataset, disk_with_holes, line_segments
 from jaxgeom.data.losses import class_is_right, softmax_cross_entropy
 from jaxgeom.host.programs import compiler_options
+from jaxgeom.networks.layers import Dense, Layers, layers_of
 from jaxgeom.networks.models import Model, hidden_states, mlp
 from jaxgeom.training.fit import fit
 from jaxgeom.training.population import fit_population
@@ -42,6 +46,14 @@ DATASETS: dict[str, Callable[[RandomKey], Dataset]] = {
 """Both data sets with the numbers of the demonstration behind them, as functions of a random key."""
 
 BATCH_SIZE = 64
+
+SOLVED = 0.95
+"""Fraction of points that are right in a network that has solved its task; where segments cross, not all can be."""
+SOLVERS = (16, 16)
+"""Hidden units of networks of which some solve their task."""
+SOLVING_RATE = 3e-3
+"""Of Adam, in their training."""
+FATES = ("dead", "stuck", "solved")
 
 
 @readable
@@ -97,6 +109,7 @@ def train_detangle(
     hidden: Sequence[int] = (2,),
     num_epochs: int = 100,
     num_frames: int = 2,
+    solving: bool = False,
     progress: bool | str = False,
 ) -> Detangled:
     """Train many networks, and see which of them live.
@@ -108,6 +121,8 @@ def train_detangle(
         hidden: widths of the hidden layers.
         num_epochs: passes over the data.
         num_frames: snapshots, from first to last step, most of them early; fewer if there are not as many steps.
+        solving: train by Adam, with learning rate 3e-3, on batches that are shuffled anew in each epoch, instead of as
+            the notebook does, by SGD on batches in the order of the data.
         progress: show a progress bar; a string is its title.
 
     Raises:
@@ -128,13 +143,13 @@ def train_detangle(
         result = fit(
             key,
             model,
-            optax.sgd(1e-3, momentum=0.9),
+            optax.adam(SOLVING_RATE) if solving else optax.sgd(1e-3, momentum=0.9),
             softmax_cross_entropy,
             data,
             num_epochs=num_epochs,
             batch_size=BATCH_SIZE,
             drop_last=False,
-            shuffle=False,
+            shuffle=solving,
             record=None,
             batch_losses=True,
             snapshot_steps=steps.tolist(),
@@ -174,6 +189,36 @@ def median_living(found: Detangled) -> int:
         raise ValueError(f"all {len(least)} networks are dead, so there is none to show; train more of them.")
     members = np.flatnonzero(least >= (_LIVELY if (least >= _LIVELY).any() else 1))
     return int(members[np.argsort(found.final_loss[members], kind="stable")[(len(members) - 1) // 2]])
+
+
+def fate_of(found: Detangled) -> Int[np.ndarray, " networks"]:
+    """What became of each network: 0 dead, 1 stuck, 2 solved, as in :data:`FATES`."""
+    fate: Int[np.ndarray, " networks"] = np.where(found.is_dead, 0, np.where(found.accuracy >= SOLVED, 2, 1))
+    return fate
+
+
+def middle_of_each_fate(found: Detangled) -> dict[str, tuple[int, float]]:
+    """For each fate that there is, the network with the median of the losses, and the share of networks that met it. Of
+    the dead, those count that were born alive, if there are any."""
+    fate, chosen = fate_of(found), {}
+    for number, name in enumerate(FATES):
+        members = np.flatnonzero(fate == number)
+        if len(members) == 0:
+            continue
+        share = len(members) / len(fate)
+        late = members[~found.was_dead[members]]
+        members = late if name == "dead" and len(late) else members
+        order = np.argsort(found.final_loss[members], kind="stable")
+        chosen[name] = int(members[order[(len(members) - 1) // 2]]), share
+    return chosen
+
+
+def decision_of(found: Detangled, member: int) -> Layers:
+    """One network at all its frames, with one more layer: the second output less the first, positive for class 1."""
+    layers = layers_of(jax.tree.map(lambda leaf: np.asarray(leaf)[member], found.snapshots))
+    num = len(found.steps)
+    kernel = np.broadcast_to(np.array([[-1.0], [1.0]], np.float32), (num, 2, 1))
+    return (*layers, Dense(kernel, np.zeros((num, 1), np.float32)))
 
 
 def recording_of(found: Detangled, member: int, x: Float[Array | np.ndarray, "points 2"]) -> Recording:

@@ -1,115 +1,254 @@
 """[edge] The pictures of detangling: layers side by side, losses, who died, and the movie."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from jaxgeom import plot
+from jaxgeom._reprs import readable
 from jaxgeom.analysis.embeddings import PrincipalAxes
-from jaxgeom.plot.animate import Paths
-from jaxgeom.recipes.detangle.experiment import Detangled, Recording, shown_layers
+from jaxgeom.data.datasets import Dataset
+from jaxgeom.domains import box
+from jaxgeom.plot.stages import Morph
+from jaxgeom.plot.style import following_limits, percent, set_padding
+from jaxgeom.recipes.detangle.experiment import (
+    BATCH_SIZE,
+    Detangled,
+    Recording,
+    decision_of,
+    recording_of,
+    shown_layers,
+)
+from jaxgeom.regions.boundary import Boundary, decision_boundary
+from jaxgeom.regions.complex import PlanarComplex
+from jaxgeom.regions.enumerate import enumerate_population
 
+_LEAST_GAIN = 1e-4
+"""Losses this far below ln 2 are below it."""
+_NO_GAIN = 3e-5
+"""Where those that are not are drawn."""
 _POINTS: dict[str, Any] = {"s": 9, "alpha": 0.6}
+_FEW = 900
+"""Points of each panel of the movie, about."""
+_NIGHT_POINTS: dict[str, Any] = {"s": 9, "linewidths": 0, "zorder": 4}
+_NIGHT_SIDES = ("#7cc8f2", "#ffb000")
+_CURVES = (("#c9ced6", "--"), ("#cc79a7", ":"), ("#56b4e9", "-."), ("#ffb000", "-"))
 
 
-def draw_layers(recording: Recording, labels: Int[Any, " points"], frame: int = 0) -> Figure:
-    """All layers side by side at one frame."""
+@readable
+class Column(NamedTuple):
+    """One network of the movie."""
+
+    title: str
+    """What became of it, and of how many."""
+    net: str
+    """How it was made."""
+    recording: Recording
+    """Its points."""
+    regions: list[PlanarComplex]
+    """Its linear regions at each frame, of the second output less the first."""
+    boundaries: list[Boundary]
+    """Where both outputs are alike, at each frame."""
+    accuracy: Float[np.ndarray, " frames"]
+    """Fraction of points that are right."""
+
+
+def column_of(found: Detangled, member: int, data: Dataset, title: str, net: str) -> Column:
+    """A network with its exact regions on the square around the data, at all frames."""
+    recording = recording_of(found, member, data.x)
+    low, high = _square(np.asarray(data.x))
+    regions = enumerate_population(decision_of(found, member), box(low, high))
+    complete = [each for each in regions if each is not None]  # snapshots are finite
+    output = recording.layers[-1]
+    right = ((output[..., 1] > output[..., 0]) == np.asarray(data.y, bool)).mean(axis=1)
+    return Column(title, net, recording, complete, [decision_boundary(each) for each in complete], right)
+
+
+def draw_layers(
+    recording: Recording,
+    labels: Int[Any, " points"],
+    frame: int = 0,
+    *,
+    column: Column | None = None,
+) -> Figure:
+    """All layers side by side at one frame; with a column, its regions and decision on the input."""
     shown, axes = shown_layers(recording)
     places = plot.new_axes(len(shown), size=3.5)
     for layer, ax in enumerate(places):
         _prepare(ax, layer, axes[layer])
         plot.plot_points(shown[layer][frame], np.asarray(labels), ax=ax, **_POINTS)
-        _limit(ax, shown[layer])
+        (left, right), (bottom, top) = following_limits(shown[layer][[frame]])[0]
+        ax.set_aspect("equal", adjustable="box")
+        ax.set(xlim=(left, right), ylim=(bottom, top))
     figure = places[0].figure
     assert isinstance(figure, Figure)
-    figure.suptitle("before training" if frame == 0 else f"after {recording.steps[frame]:,} steps")
+    what = "" if column is None else f"{column.title}, {column.net}, {_words(column, frame)}: "
+    if column is not None:
+        plot.plot_decision(column.regions[frame], ax=places[0], strength=0.3, zorder=0.5)
+        plot.plot_boundary(column.boundaries[frame], legend=False, ax=places[0], linewidths=1.6)
+    figure.suptitle(what + ("before training" if frame == 0 else f"after {recording.steps[frame]:,} steps"))
     return figure
 
 
-def draw_loss(loss: Float[Any, " steps"], smoothing: float = 0.95) -> Figure:
-    """The loss of every batch of one network, and smoothed."""
+def draw_loss(recording: Recording) -> Figure:
+    """The loss of one network: the mean of each epoch, and the range of its batches."""
     (ax,) = plot.new_axes(size=4.8)
-    plot.plot_loss(loss, smoothing=smoothing, ax=ax)
-    ax.set_ylabel("cross-entropy")
+    losses = _epoch_losses(recording)
+    middle = np.arange(len(losses)) + 0.5
+    ax.fill_between(
+        middle, losses.min(axis=1), losses.max(axis=1), color="0.85", linewidth=0, label="range of its batches"
+    )
+    ax.plot(middle, losses.mean(axis=1), color=plot.COLORS[0], linewidth=2, label="mean of the epoch")
+    ax.set(xlabel="epoch", ylabel="cross-entropy", xlim=(0, len(losses)))
     ax.legend(fontsize="small")
     assert isinstance(ax.figure, Figure)
     return ax.figure
 
 
 def draw_deaths(rows: Sequence[tuple[str, Sequence[int], Detangled]]) -> Figure:
-    """The final losses of all networks, from best to worst, dead ones apart; one panel for each kind of network."""
+    """How far the final losses of all networks are below ln 2, from best to worst, on a logarithmic axis, and at the
+    bottom those that are not; one panel for each kind of network."""
     axes = plot.new_axes(len(rows), size=3.6, num_columns=min(4, len(rows)))
     for place, ((name, hidden, found), ax) in enumerate(zip(rows, axes, strict=True)):
         order = np.argsort(found.final_loss, kind="stable")
         rank = np.arange(len(order))
         dead = found.is_dead[order]
         loss = found.final_loss[order]
-        ax.axhline(np.log(2), color="0.6", linewidth=1, linestyle="--", zorder=0)
-        ax.annotate(
-            "ln 2: knows nothing", (0.03, np.log(2)), xycoords=("axes fraction", "data"), va="bottom", fontsize=7
-        )
+        gain = np.log(2) - loss
+        has_learned = gain > _LEAST_GAIN
+        gain = np.where(has_learned, gain, _NO_GAIN)
+        ax.axhspan(_NO_GAIN / 2, _LEAST_GAIN, color="0.93", zorder=0)
+        ax.text(0.03, 0.035, "not below ln 2: guesses", transform=ax.transAxes, fontsize="small", color="0.35")
         for is_shown, color, label in (
             (~dead, plot.COLORS[0], "alive"),
             (dead & ~found.was_dead[order], plot.COLORS[1], "died in training"),
             (dead & found.was_dead[order], "black", "born dead"),
         ):
             percent = f"{label}, {100 * np.mean(is_shown):.0f} %"
-            ax.plot(rank[is_shown], loss[is_shown], ".", color=color, markersize=5, markeredgewidth=0, label=percent)
+            ax.plot(rank[is_shown], gain[is_shown], ".", color=color, markersize=5, markeredgewidth=0, label=percent)
         ax.set_title(f"{name}, {'-'.join(map(str, (2, *hidden, 2)))}")
         ax.set_xlabel("network, best first")
         if place == 0:
-            ax.set_ylabel("cross-entropy at the end")
-        ax.legend(fontsize="small", loc="lower right", markerscale=2)
-        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    low, high = zip(*(ax.get_ylim() for ax in axes), strict=True)
-    for ax in axes:
-        ax.set_ylim(min(low), max(high))
+            ax.set_ylabel("ln 2 − cross-entropy at the end")
+        ax.legend(fontsize="small", loc="upper right", markerscale=2)
+        ax.set(yscale="log", ylim=(_NO_GAIN / 2, 2.0))
+        ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
     assert isinstance(axes[0].figure, Figure)
     return axes[0].figure
 
 
-def animate_detangle(
-    recording: Recording,
-    labels: Int[Any, " points"],
-    paths: Paths,
-    *,
-    smoothing: float = 0.95,
-    progress: bool | str = False,
-) -> list[Path]:
-    """The loss so far beside one scatter for each layer, while one network trains; limits and axes are fixed."""
-    shown, axes = shown_layers(recording)
-    curve, *places = plot.new_axes(len(shown) + 1, size=3.2)
-    artists = plot.plot_loss(recording.loss, smoothing=smoothing, ax=curve)
-    curve.set(xlim=(0, len(recording.loss)), ylim=curve.get_ylim(), ylabel="cross-entropy", title="training loss")
-    curve.xaxis.set_major_locator(MaxNLocator(4))
-    curve.legend(fontsize="x-small")
-    lines: list[Any] = [(line, *line.get_data()) for line in artists]
-    labels = np.asarray(labels)
-    clouds = []
-    for layer, ax in enumerate(places):
-        _prepare(ax, layer, axes[layer])
-        clouds.append(plot.plot_points(shown[layer][0], labels, ax=ax, **_POINTS))
-        _limit(ax, shown[layer])
-    classes = np.unique(labels)
+def fates_movie(columns: Sequence[Column], data: Dataset) -> Morph:
+    """Networks side by side on one clock: the input with exact regions and decision boundary, the last hidden layer,
+    the outputs, and the mean loss of every epoch.
+
+    Limits follow the points. Below each column's title stands what its counts say: how many points are right and how
+    many units live, or which layer is dead.
+
+    Args:
+        columns: as :func:`column_of` gives them, trained in as many steps on the same points.
+        data: those points.
+    """
+    num, labels = len(columns), np.asarray(data.y)
+    few = slice(None, None, max(1, len(labels) // _FEW))
+    with plot.dark():
+        figure = plt.figure(figsize=(2.6 * num, 10.0), layout="constrained")
+        set_padding(figure, 0.06)
+        grid = figure.add_gridspec(4, num, height_ratios=[1, 1, 1, 0.62])
+        axes = np.array([[figure.add_subplot(grid[row, place]) for place in range(num)] for row in range(3)])
+        curve = figure.add_subplot(grid[3, :])
+        heading = figure.suptitle("epoch 0", fontsize=16)
+    shown, limits, clouds, marks = [], [], [], []
+    for place, column in enumerate(columns):
+        layers, _ = shown_layers(column.recording._replace(layers=column.recording.layers[-2:]))
+        shown.append([layer[:, few] for layer in layers])
+        limits.append([following_limits(layer) for layer in shown[-1]])
+        clouds.append(
+            [_night_points(layer[0], labels[few], ax) for layer, ax in zip(shown[-1], axes[1:, place], strict=True)]
+        )
+        marks.append(_draw_epochs(curve, column, place))
+    for row, name in enumerate(("input", "last hidden layer", "outputs")):
+        axes[row, 0].set_ylabel(name, fontsize=12)
+    for ax in axes.flat:
+        ax.set(xticks=[], yticks=[], box_aspect=1)
+    curve.set(yscale="log", xlabel="epoch", ylabel="cross-entropy")
+    curve.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    curve.yaxis.set_major_formatter("{x:g}")
+    curve.yaxis.set_minor_locator(NullLocator())
+    above: Any = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "borderaxespad": 0.2}
+    curve.legend(**above, ncols=num, fontsize=11, frameon=False, labelcolor="white")
+    steps, epochs = columns[0].recording.steps, _epochs(columns[0].recording)
+    curve.set_xlim(0, epochs)
 
     def draw(frame: int) -> None:
-        step = recording.steps[frame]
-        for line, x, y in lines:
-            line.set_data(x[: step + 1], y[: step + 1])
-        for coordinates, cloud in zip(shown, clouds, strict=True):
-            for label, points in zip(classes, cloud, strict=True):
-                points.set_offsets(coordinates[frame][labels == label])
-        curve.set_title(f"loss, {step:,} steps")
+        heading.set_text(f"epoch {steps[frame] / steps[-1] * epochs:.0f} of {epochs:,}")
+        for place, column in enumerate(columns):
+            ax = axes[0, place]
+            for artist in [*ax.collections]:
+                artist.remove()
+            plot.plot_decision(column.regions[frame], ax=ax)
+            plot.plot_edges(column.regions[frame], ax=ax, colors=("#ffffff90",), linewidths=0.5)
+            plot.plot_boundary(column.boundaries[frame], ax=ax, legend=False, colors="white", linewidths=2.2)
+            _night_points(np.asarray(data.x)[few], labels[few], ax)
+            ax.set_title(f"{column.title}\n{column.net}\n{_words(column, frame)}", fontsize=11)
+            for part, (layer, cloud) in enumerate(zip(shown[place], clouds[place], strict=True)):
+                for label, dots in enumerate(cloud):
+                    dots.set_offsets(layer[frame][labels[few] == label])
+                (left, right), (bottom, top) = limits[place][part][frame]
+                axes[1 + part, place].set(xlim=(left, right), ylim=(bottom, top))
+            mark, losses = marks[place]
+            epoch = min(int(steps[frame] / steps[-1] * epochs), epochs - 1)
+            mark.set_data([epoch + 0.5], [losses[epoch]])
 
-    figure = curve.figure
-    assert isinstance(figure, Figure)
-    return plot.save_animation(figure, draw, len(recording.steps), paths, frames_per_second=15, progress=progress)
+    return Morph(figure, draw, len(steps))
+
+
+def _words(column: Column, frame: int) -> str:
+    """What the counts of a frame say."""
+    living = [int((layer[frame] > 0).any(axis=0).sum()) for layer in column.recording.layers[1:]]
+    if 0 in living:
+        return f"layer {living.index(0) + 1} is dead"
+    total = sum(layer.shape[-1] for layer in column.recording.layers[1:])
+    return f"{percent(column.accuracy[frame])} right, {sum(living)}/{total} alive"
+
+
+def _night_points(points: np.ndarray, labels: np.ndarray, ax: Axes) -> list[Any]:
+    looks = zip("os", _NIGHT_SIDES, strict=True)
+    return [
+        ax.scatter(*points[labels == label].T, **_NIGHT_POINTS, marker=marker, color=color)
+        for label, (marker, color) in enumerate(looks)
+    ]
+
+
+def _epochs(recording: Recording) -> int:
+    return len(_epoch_losses(recording))
+
+
+def _epoch_losses(recording: Recording) -> Float[np.ndarray, "epochs batches"]:
+    batches = -(-recording.layers[0].shape[1] // BATCH_SIZE)
+    losses: Float[np.ndarray, "epochs batches"] = np.asarray(recording.loss, np.float64).reshape(-1, batches)
+    return losses
+
+
+def _draw_epochs(ax: Axes, column: Column, place: int) -> tuple[Any, np.ndarray]:
+    """The mean loss of each epoch as a line, and a dot to move along it."""
+    losses = _epoch_losses(column.recording).mean(axis=1)
+    color, dashes = _CURVES[place % len(_CURVES)]
+    middle = np.arange(len(losses)) + 0.5
+    ax.plot(middle, losses, color=color, linestyle=dashes, linewidth=2, label=column.title)
+    (mark,) = ax.plot([], [], "o", color=color, markeredgecolor="white", markersize=8, zorder=5)
+    return mark, losses
+
+
+def _square(points: Float[np.ndarray, "points 2"]) -> tuple[np.ndarray, np.ndarray]:
+    low, high = points.min(axis=0), points.max(axis=0)
+    reach = 0.56 * float((high - low).max())
+    return (low + high) / 2 - reach, (low + high) / 2 + reach
 
 
 def _prepare(ax: Axes, layer: int, axes: PrincipalAxes | None) -> None:
@@ -120,12 +259,3 @@ def _prepare(ax: Axes, layer: int, axes: PrincipalAxes | None) -> None:
     else:
         first, second = 100 * np.asarray(axes.explained_ratio)
         ax.set(xlabel=f"1st principal axis ({first:.0f} %)", ylabel=f"2nd principal axis ({second:.0f} %)")
-
-
-def _limit(ax: Axes, frames: Float[np.ndarray, "frames points dim"]) -> None:
-    """The square that holds the points of all frames."""
-    flat = frames.reshape(-1, frames.shape[-1])
-    center = (flat.min(axis=0) + flat.max(axis=0)) / 2
-    reach = 0.54 * max(float(np.ptp(flat, axis=0).max()), 1e-3)
-    ax.set_aspect("equal", adjustable="box")
-    ax.set(xlim=(center[0] - reach, center[0] + reach), ylim=(center[1] - reach, center[1] + reach))

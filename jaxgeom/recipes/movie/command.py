@@ -10,7 +10,16 @@ import numpy as np
 
 from jaxgeom.recipes.limits import MOST_NETWORKS, MOST_STEPS, check_memory, check_numbers
 from jaxgeom.recipes.movie import experiment as recipe
-from jaxgeom.recipes.output import check_writable, movie_paths, save_arrays, save_explorer, save_figure, save_report
+from jaxgeom.recipes.output import (
+    HOLD,
+    check_writable,
+    movie_paths,
+    rate_of,
+    save_arrays,
+    save_explorer,
+    save_figure,
+    save_report,
+)
 
 SUMMARY = "the exact regions of a network while it trains"
 DESCRIPTION = (
@@ -22,7 +31,7 @@ DESCRIPTION = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", choices=list(recipe.MOVIE_DATA), default="moons", help="what is learned")
+    parser.add_argument("--data", choices=list(recipe.MOVIE_DATA), default="circles", help="what is learned")
     parser.add_argument(
         "--widths",
         type=int,
@@ -55,7 +64,7 @@ def run(options: argparse.Namespace) -> list[Path]:
     sizes = [2, *options.widths, 1]
     size = sum((a + 1) * b for a, b in pairwise(sizes))
     check_memory(
-        seeds * (2 * steps + frames * size),
+        seeds * (2 * steps + 4 * frames * size),
         f"{seeds:,} networks over {steps:,} steps with {frames:,} frames",
         "take fewer seeds, steps or frames, or smaller widths",
     )
@@ -106,10 +115,16 @@ def _save(movie: recipe.RegionMovie, options: argparse.Namespace, out: Path) -> 
     written += save_explorer(
         movie.runs, out / "movie", options.formats, data=movie.data, domain=movie.domain, title=title
     )
-    if paths := movie_paths(out / "movie", options.formats, has_page=True):
+    if paths := movie_paths(out / "movie", options.formats):
         figure, draw, num = pictures.movie_figure(movie)
         written += save_animation(
-            figure, draw, num, paths, frames_per_second=12, progress=not options.quiet and "movie"
+            figure,
+            draw,
+            num,
+            paths,
+            frames_per_second=rate_of(num, 12),
+            hold=HOLD,
+            progress=not options.quiet and "movie",
         )
         pictures.close(figure)
     return written

@@ -11,47 +11,58 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 
 from jaxgeom import plot
 from jaxgeom.domains import grid_points
 from jaxgeom.networks.layers import forward
 from jaxgeom.plot.maps import SIDES
-from jaxgeom.recipes.movie.experiment import RegionMovie
+from jaxgeom.plot.style import percent, set_padding
+from jaxgeom.recipes.movie.experiment import RegionMovie, phases
 from jaxgeom.regions.colors import LAYER_COLORS, face_colors
-from jaxgeom.regions.labels import region_labels
 from jaxgeom.regions.locate import locate
 
 ONE_HIDDEN = 2
 """Affine layers of a network with one hidden layer."""
 
 _NAMES = ("class 0", "class 1")
+_NIGHT_EDGES = ("#f2f2f2", "#a9c7e0", "#e0c3a9", "#a9e0c3", "#e0a9d3")
+_NIGHT_SIDES = ("#56b4e9", "#ffb000")
+_WORDS = "#ffd27f"
 
 
 def movie_figure(movie: RegionMovie) -> tuple[Figure, Callable[[int], None], int]:
     """The movie: a figure, what draws a frame, and the number of frames.
 
-    Faces take their colours from their activation patterns, so that a region keeps its colour while it moves.
+    Colours say which class and how certain; a region keeps its shade while it moves. A line of words says what happens
+    to the regions.
     """
-    figure = plt.figure(figsize=(11, 6.2), layout="constrained")
-    halves: Any = figure.subfigures(1, 2, width_ratios=[1.25, 1])
-    left, right = halves
-    ax = left.subplots()
-    loss, count = right.subplots(2, 1, sharex=True)
-    _draw_curves(loss, movie.steps, movie.losses, "mean loss")
-    counts = np.where(movie.counts < 0, np.nan, movie.counts)
-    _draw_curves(count, movie.steps, counts, "regions, exact")
-    count.set_xlabel("step")
-    loss.legend(loc="upper right", fontsize="small", frameon=False)
-    marks = [axes.plot([], [], "o", color="black", markersize=7, zorder=5)[0] for axes in (loss, count)]
-    _legend(left, movie)
+    with plot.dark():
+        figure = plt.figure(figsize=(10.4, 6.1), layout="constrained")
+        set_padding(figure, 0.08)
+        halves: Any = figure.subfigures(1, 2, width_ratios=[1.3, 1])
+        left, right = halves
+        ax = left.subplots()
+        loss, count = right.subplots(2, 1, sharex=True)
+        _draw_curves(loss, movie, movie.losses, "mean loss", is_dark=True)
+        counts = np.where(movie.counts < 0, np.nan, movie.counts)
+        _draw_curves(count, movie, counts, "regions, exact", is_dark=True)
+        count.set_xlabel("step")
+        loss.legend(loc="lower left", fontsize="medium", frameon=False)
+        marks = [axes.plot([], [], "o", color="white", markersize=9, zorder=5)[0] for axes in (loss, count)]
+        title = right.suptitle("step", x=0.03, ha="left", fontsize=16)
+        words = loss.set_title(" ", loc="left", fontsize=12, color=_WORDS)
+        _legend(left, movie, is_dark=True)
+    said = phases(movie.counts[movie.member], movie.accuracies[movie.member])
 
     def draw(frame: int) -> None:
         ax.clear()
-        _draw_regions(ax, movie, frame)
+        _draw_night(ax, movie, frame)
         for mark, values in zip(marks, (movie.losses, counts), strict=True):
-            mark.set_data([movie.steps[frame]], [values[0, frame]])
-        regions = movie.complexes[frame].num_faces
-        ax.set_title(f"step {movie.steps[frame]}: {regions} regions, {movie.accuracies[0, frame]:.0%} right")
+            mark.set_data([movie.steps[frame]], [values[movie.member, frame]])
+        regions, right = movie.complexes[frame].num_faces, movie.accuracies[movie.member, frame]
+        title.set_text(f"step {movie.steps[frame]:,}: {regions} regions, {percent(right)} right")
+        words.set_text(said[frame])
 
     return figure, draw, len(movie.steps)
 
@@ -59,11 +70,13 @@ def movie_figure(movie: RegionMovie) -> tuple[Figure, Callable[[int], None], int
 def frames_figure(movie: RegionMovie, num: int = 6) -> Figure:
     """Some frames of the movie side by side."""
     frames = np.unique(np.round(np.linspace(0, len(movie.steps) - 1, num)).astype(int))
-    figure = plt.figure(figsize=(12, 8.6), layout="constrained")
-    for ax, frame in zip(figure.subplots(2, -(-num // 2), squeeze=False).flat, frames, strict=False):
-        _draw_regions(ax, movie, int(frame), size=9)
-        ax.set_title(f"step {movie.steps[frame]}: {movie.complexes[frame].num_faces} regions")
-    _legend(figure, movie)
+    with plot.dark():
+        figure = plt.figure(figsize=(12, 9.2), layout="constrained")
+        set_padding(figure, 0.12)
+        for ax, frame in zip(figure.subplots(2, -(-num // 2), squeeze=False).flat, frames, strict=False):
+            _draw_night(ax, movie, int(frame), size=20)
+            ax.set_title(f"step {movie.steps[frame]:,}: {movie.complexes[frame].num_faces} regions", fontsize=16)
+        _legend(figure, movie, is_dark=True)
     return figure
 
 
@@ -71,10 +84,10 @@ def counts_figure(movie: RegionMovie) -> Figure:
     """Region counts and losses of all networks against the step."""
     figure = plt.figure(figsize=(7.5, 6), layout="constrained")
     loss, count = figure.subplots(2, 1, sharex=True)
-    _draw_curves(loss, movie.steps, movie.losses, "mean loss")
-    _draw_curves(count, movie.steps, np.where(movie.counts < 0, np.nan, movie.counts), "regions, exact")
+    _draw_curves(loss, movie, movie.losses, "mean loss")
+    _draw_curves(count, movie, np.where(movie.counts < 0, np.nan, movie.counts), "regions, exact")
     count.set_xlabel("step")
-    loss.legend(loc="upper right", fontsize="small", frameon=False)
+    loss.legend(loc="lower left", fontsize="small", frameon=False)
     loss.set_title(f"{len(movie.counts)} networks {_architecture(movie)}")
     return figure
 
@@ -95,8 +108,10 @@ def colors_figure(movie: RegionMovie) -> Figure:
     for ax, (name, look) in zip(figure.subplots(2, 2).flat, looks.items(), strict=True):
         plot.plot_regions(regions, color_by=look, ax=ax)
         plot.plot_boundary(boundary, ax=ax)
+        ax.get_legend().remove()
         ax.set(title=f"coloured by {name}", xlabel="$x$", ylabel="$y$")
-    figure.suptitle(f"The {regions.num_faces} regions of a network {_architecture(movie)}", fontsize="x-large")
+    title = f"The {regions.num_faces} regions of a network {_architecture(movie)}, and its decision boundary (thick)"
+    figure.suptitle(title, fontsize="x-large")
     return figure
 
 
@@ -120,8 +135,8 @@ def grid_view_figure(movie: RegionMovie, *, num_grid: int = 41) -> tuple[Figure,
     points = grid_points(movie.domain, num_grid)
     face = locate(regions, layers, points)
     seen = np.unique(face[face >= 0])
-    figure = plt.figure(figsize=(7.2, 8.3), layout="constrained")
-    drawn = plot.plot_grid_view(regions, points, face, region_labels(regions, "map"), ax=figure.subplots())
+    figure = plt.figure(figsize=(7.2, 8.0), layout="compressed")
+    drawn = plot.plot_grid_view(regions, points, face, ax=figure.subplots())
     drawn.axes.set(xlabel="$x$", ylabel="$y$")
     drawn.axes.set_title(
         f"{_architecture(movie)}: {regions.num_faces} regions, exact.\nA grid of {num_grid} × {num_grid} points sees "
@@ -130,42 +145,54 @@ def grid_view_figure(movie: RegionMovie, *, num_grid: int = 41) -> tuple[Figure,
     return figure, {"num_grid": num_grid, "exact_regions": regions.num_faces, "regions_seen": len(seen)}
 
 
-def _draw_regions(ax: Axes, movie: RegionMovie, frame: int, *, size: float = 16) -> None:
-    plot.plot_regions(movie.complexes[frame], ax=ax)
-    plot.plot_boundary(movie.boundaries[frame], ax=ax)
-    plot.mark_classes(movie.data.x, movie.data.y, ax=ax, s=size, linewidths=0.5)
-    legend = ax.get_legend()
-    if legend is not None:
-        legend.remove()
-    ax.set(xlabel="$x$", ylabel="$y$")
+def _draw_night(ax: Axes, movie: RegionMovie, frame: int, *, size: float = 30) -> None:
+    """Regions, decision boundary and data on dark, without axes: the square is always the same."""
+    regions = movie.complexes[frame]
+    plot.plot_decision(regions, ax=ax)
+    plot.plot_edges(regions, colors=_NIGHT_EDGES, ax=ax)
+    plot.plot_boundary(movie.boundaries[frame], legend=False, ax=ax, colors="white", linewidths=3.2)
+    plot.mark_classes(movie.data.x, movie.data.y, ax=ax, s=size, linewidths=0.7, colors=_NIGHT_SIDES)
+    ax.set(xlabel="", ylabel="", xticks=[], yticks=[])
 
 
-def _legend(figure: Any, movie: RegionMovie) -> None:
+def _legend(figure: Any, movie: RegionMovie, *, is_dark: bool = False) -> None:
     """The same for all frames, whatever layers make edges in them."""
+    edges, boundary, sides = (_NIGHT_EDGES, "white", _NIGHT_SIDES) if is_dark else (LAYER_COLORS, "black", SIDES)
     handles = [
-        Line2D([], [], color=LAYER_COLORS[layer % len(LAYER_COLORS)], linewidth=2, label=f"edges of layer {layer}")
+        Line2D([], [], color=edges[layer % len(edges)], linewidth=2, label=f"edges of layer {layer}")
         for layer in range(len(movie.layers) - 1)
     ]
-    handles.append(Line2D([], [], color="black", linewidth=3.2, label="decision boundary"))
+    handles.append(Line2D([], [], color=boundary, linewidth=3.2, label="decision boundary"))
     handles += [
         Line2D([], [], linestyle="", marker=marker, color=color, markeredgecolor="white", markersize=8, label=name)
-        for marker, color, name in zip("os", SIDES, _NAMES, strict=True)
+        for marker, color, name in zip("os", sides, _NAMES, strict=True)
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize="small")
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize="medium")
 
 
-def _draw_curves(ax: Axes, steps: np.ndarray, values: Float[np.ndarray, "networks steps"], label: str) -> None:
-    """The first network, the median of all, and the band of the middle 80 %."""
+def _draw_curves(
+    ax: Axes, movie: RegionMovie, values: Float[np.ndarray, "networks steps"], label: str, *, is_dark: bool = False
+) -> None:
+    """The network shown, the median of all, and the band of the middle 80 %; losses on a logarithmic axis."""
+    band, middle_line, shown = ("#3a424c", "#9aa4b0", "#ffb454") if is_dark else ("0.85", "0.5", SIDES[0])
+    steps = movie.steps
     if len(values) > 1:
         low, middle, high = np.nanquantile(values, [0.1, 0.5, 0.9], axis=0)
-        ax.fill_between(steps, low, high, color="0.85", linewidth=0, label=f"80 % of {len(values)} networks")
-        ax.plot(steps, middle, color="0.5", linewidth=1.4, label="their median")
-    ax.plot(steps, values[0], color=SIDES[0], linewidth=1.6, label="the network shown")
+        ax.fill_between(steps, low, high, color=band, linewidth=0, label=f"80 % of {len(values)} networks")
+        ax.plot(steps, middle, color=middle_line, linewidth=1.4, linestyle="--", label="their median")
+    ax.plot(steps, values[movie.member], color=shown, linewidth=2.0, label="the network shown")
     ax.set_ylabel(label)
-    ax.set_ylim(0, None)
-    ax.set_xlim(steps[0], steps[-1])
-    ax.margins(x=0.02)
-    ax.grid(color="0.93")
+    if values is movie.losses:
+        ax.set_yscale("log")
+    else:
+        ax.set_ylim(0, None)
+    ax.set_xscale("symlog", linthresh=10, linscale=0.6)
+    last = int(steps[-1])
+    ax.set_xlim(steps[0], last)
+    ticks = [0, *(ten for ten in (10, 100, 1000, 10_000, 100_000, 1_000_000) if ten <= last)]
+    ax.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.grid(color="0.25" if is_dark else "0.93")
 
 
 def _architecture(movie: RegionMovie) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -16,6 +17,7 @@ from jaxgeom.data.datasets import Dataset
 from jaxgeom.networks.models import hidden_states
 from jaxgeom.plot.animate import Paths
 from jaxgeom.plot.lines import FitArtists
+from jaxgeom.recipes.output import HOLD, rate_of
 from jaxgeom.recipes.regression.experiment import regression_data, shares_of
 from jaxgeom.recipes.rings.pictures import loss_so_far, median_network, shown_records
 from jaxgeom.recipes.sweep import median_seed
@@ -36,8 +38,10 @@ def draw_fits(study: Study, data: Dataset, widths: Sequence[int]) -> Figure:
         ax.set_title(f"{width} {units}: mean squared error {loss:.2f}", fontsize="medium")
         if place == 0:
             ax.legend(loc="upper right", fontsize="small")
-    assert isinstance(axes[0].figure, Figure)
-    return axes[0].figure
+    figure = axes[0].figure
+    assert isinstance(figure, Figure)
+    figure.supxlabel("Triangles: the steps go on beyond the panel.", fontsize="medium", color="0.3")
+    return figure
 
 
 def draw_halves(studies: Mapping[str, Study], width: int) -> Figure:
@@ -99,16 +103,29 @@ def animate_regression(
 
     figure = ax.figure
     assert isinstance(figure, Figure)
-    return plot.save_animation(figure, draw, len(records), paths, frames_per_second=12, progress=progress)
+    return plot.save_animation(
+        figure, draw, len(records), paths, frames_per_second=rate_of(len(records), 12), hold=HOLD, progress=progress
+    )
 
 
 def _draw_fit(params: Params, data: Dataset, ax: Axes, *, with_steps: bool = True) -> FitArtists:
     outputs, steps, places = map(np.asarray, _of_fit(params, data.x))
     drawn = plot.plot_fit(data.x, data.y, outputs, steps=steps if with_steps else None, thresholds=places, ax=ax)
     ax.set_ylim(_Y_LIMITS)
+    if with_steps:
+        _mark_outside(np.asarray(data.x)[:, 0], steps[:, 0], ax)
     ax.set_xticks((-10, -5, 0, 5, 10))
     ax.set_xlim(-10, 10)
     return drawn
+
+
+def _mark_outside(x: np.ndarray, steps: np.ndarray, ax: Axes) -> None:
+    """A triangle at the edge of the axes for each step that is beyond it."""
+    for limit, marker, is_out in ((_Y_LIMITS[1], 6, steps > _Y_LIMITS[1]), (_Y_LIMITS[0], 7, steps < _Y_LIMITS[0])):
+        changes = np.flatnonzero(np.diff(np.concatenate([[False], is_out, [False]]).astype(int)))
+        middles = [x[start:end].mean() for start, end in changes.reshape(-1, 2)]
+        look: dict[str, Any] = {"color": plot.COLORS[2], "linestyle": "", "marker": marker, "markersize": 8}
+        ax.plot(middles, [limit] * len(middles), **look, clip_on=False, zorder=4, in_layout=False)
 
 
 @jax.jit

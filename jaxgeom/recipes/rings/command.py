@@ -8,15 +8,26 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxgeom._typing import SPACE
+from jaxgeom.data.datasets import Dataset
 from jaxgeom.host.chunks import in_threads
 from jaxgeom.plot.hidden import MOST_UNITS
 from jaxgeom.recipes.limits import MOST_NETWORKS, MOST_STEPS, check_different, check_memory, check_numbers
-from jaxgeom.recipes.output import check_writable, growing_arrays, movie_paths, save_figure, save_report
+from jaxgeom.recipes.output import (
+    check_writable,
+    growing_arrays,
+    movie_paths,
+    save_figure,
+    save_report,
+    save_study_explorer,
+)
 from jaxgeom.recipes.regression import experiment as regression
 from jaxgeom.recipes.rings import experiment as rings
 from jaxgeom.recipes.sweep import loss_statistics, loss_table
 from jaxgeom.study.networks import networks
 from jaxgeom.study.result import Study
+
+MOST_POINTS = 400
+"""Points of a page, about."""
 
 SUMMARY = "what hidden units do: lines, codes and thresholds, over widths and seeds"
 DESCRIPTION = (
@@ -154,6 +165,10 @@ def run(options: argparse.Namespace) -> list[Path]:
     few = [few[i] for i in sorted({round(p * (len(few) - 1)) for p in (0, 0.12, 0.25, 0.45, 0.7, 1)})]
     written += save(regression_pictures.draw_fits(as_it_is, sine, few), "regression_fits")
     written += save(regression_pictures.draw_halves(studies, widest), "regression_halves")
+    title = "What hidden units do: a disk and the ring around it"
+    written += save_study_explorer(study, out / "rings", options.formats, data=_few(data), title=title)
+    title = "What hidden units do: a damped sine"
+    written += save_study_explorer(as_it_is, out / "regression", options.formats, data=sine, title=title)
     frames = {"num_frames": 12} if options.quick else {}
     if movies := movie_paths(out / "rings", options.formats):
         progress = False if options.quiet else "drawing the rings"
@@ -162,6 +177,11 @@ def run(options: argparse.Namespace) -> list[Path]:
         progress = False if options.quiet else "drawing the regression"
         written += regression_pictures.animate_regression(as_it_is, widest, sine, movies, progress=progress, **frames)
     return written
+
+
+def _few(data: Dataset) -> Dataset:
+    """Some of the points, evenly: as many as a page shows."""
+    return Dataset(*(part[:: max(1, len(data.x) // MOST_POINTS)] for part in data))
 
 
 def _arrays(study: Study) -> dict[str, np.ndarray]:

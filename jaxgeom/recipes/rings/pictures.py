@@ -17,11 +17,13 @@ from jaxgeom import plot
 from jaxgeom._typing import SPACE, Params
 from jaxgeom.analysis.embeddings import hyperplanes
 from jaxgeom.data.datasets import Dataset
-from jaxgeom.domains import box
+from jaxgeom.domains import box, grid_points
 from jaxgeom.networks.models import hidden_states
 from jaxgeom.plot.animate import Paths
+from jaxgeom.recipes.output import HOLD, rate_of
 from jaxgeom.recipes.rings.experiment import PUBLISHED_LOSSES, PUBLISHED_STEP, RING_NAMES, RegionTable, region_table
 from jaxgeom.recipes.sweep import loss_after, median_seed
+from jaxgeom.regions.complex import PlanarComplex
 from jaxgeom.study.networks import networks
 from jaxgeom.study.result import Study, select
 
@@ -30,7 +32,10 @@ FEW_WIDTHS = 5
 
 LIMITS = (-4.6, 4.6)
 """Of the plane in all pictures; the ring ends at 4."""
-LINE_COLORS = ("#009e73", "#cc79a7", "black", "#e69f00", "#56b4e9")
+_DECISION = "0.25"
+_ROOM = 0.75
+"""Around a label."""
+LINE_COLORS = ("#009e73", "#cc79a7", "#7a5195", "#e69f00", "#56b4e9")
 NUM_FRAMES = 60
 
 
@@ -86,12 +91,19 @@ def draw_lines(study: Study, data: Dataset) -> Figure:
     for width, ax in zip(widths, axes, strict=True):
         chosen = select(study, width=width, seed=median_seed(study, width))
         _draw_data(data, ax)
-        plot.plot_hyperplanes(
-            _planes(median_network(study, width)), limits=LIMITS, colors=LINE_COLORS, ax=ax, linewidths=2.2
-        )
+        params = median_network(study, width)
+        plot.plot_hyperplanes(_planes(params), limits=LIMITS, colors=LINE_COLORS, ax=ax, linewidths=2.2)
+        _draw_decision(params, ax)
+        if ax is not axes[0]:
+            ax.set_ylabel("")
         ax.set_title(f"{width} hidden unit{'s' * (width > 1)}: loss {chosen.variables['loss'][-1]:.3f}")
     figure = axes[0].figure
     assert isinstance(figure, Figure)
+    handles = [
+        Line2D([], [], color=LINE_COLORS[0], linewidth=2.2, label="a unit is 1/2; the arrow shows where it is more"),
+        Line2D([], [], color=_DECISION, linewidth=2.2, linestyle=(0, (4, 2)), label="the network is 1/2: its decision"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
     figure.draw_without_rendering()  # where axes keep their aspect, the layout needs a second pass
     return figure
 
@@ -105,10 +117,12 @@ def draw_codes(params: Params, data: Dataset) -> tuple[Figure, RegionTable]:
     """The regions that the lines of one network cut, with their codes and how many points of each class live there."""
     table = region_table(params, data, box(*LIMITS))
     (ax,) = plot.new_axes(size=6.0)
-    plot.plot_regions(table.complex_, edges=False, ax=ax)
+    plot.plot_regions(table.complex_, color_by=_tints(table), edges=False, ax=ax)
     _draw_data(data, ax, s=5)
-    plot.plot_hyperplanes(_planes(params), limits=LIMITS, colors=LINE_COLORS, ax=ax, linewidths=2.4)
-    for name, (disk, ring), place in zip(table.codes, table.counts, table.complex_.centroid, strict=True):
+    arrows = plot.plot_hyperplanes(_planes(params), limits=LIMITS, colors=LINE_COLORS, ax=ax, linewidths=2.4).arrows
+    tips = np.asarray(arrows.get_offsets()) + np.column_stack([arrows.U, arrows.V])
+    places = _free_places(table.complex_, np.concatenate([np.asarray(data.x), tips, np.asarray(arrows.get_offsets())]))
+    for name, (disk, ring), place in zip(table.codes, table.counts, places, strict=True):
         ax.annotate(
             f"{name}\n{disk:,} | {ring:,}",
             place,
@@ -129,7 +143,7 @@ def draw_codes(params: Params, data: Dataset) -> tuple[Figure, RegionTable]:
         ncols=units,
         frameon=False,
     )
-    ax.set_title(f"{units} lines, {len(table.codes)} regions: their codes, and points of disk | ring")
+    ax.set_title(f"{units} lines, {len(table.codes)} regions: their codes, and points of disk | ring in each")
     assert isinstance(ax.figure, Figure)
     return ax.figure, table
 
@@ -146,9 +160,17 @@ def draw_hidden(params: Params, data: Dataset) -> Figure:
 
 def draw_triples(params: Params, data: Dataset) -> Figure:
     """All choices of three hidden units of one network as coordinates."""
-    axes = plot.plot_hidden_triples(_hidden(params, data), np.asarray(data.y), names=RING_NAMES)
-    assert isinstance(axes[0].figure, Figure)
-    return axes[0].figure
+    hidden = _hidden(params, data)
+    axes = plot.plot_hidden_triples(hidden, np.asarray(data.y), names=RING_NAMES)
+    figure = axes[0].figure
+    assert isinstance(figure, Figure)
+    num = hidden.shape[1]
+    if num == SPACE:
+        _draw_plane(params, axes[0])
+    figure.suptitle(
+        f"Three of {num} hidden units, from 0 to 1:\nall {len(axes)} choices" if num > SPACE else "Hidden units, 0 to 1"
+    )
+    return figure
 
 
 def animate_rings(
@@ -190,7 +212,9 @@ def animate_rings(
 
     figure = curve.figure
     assert isinstance(figure, Figure)
-    return plot.save_animation(figure, draw, len(records), paths, frames_per_second=12, progress=progress)
+    return plot.save_animation(
+        figure, draw, len(records), paths, frames_per_second=rate_of(len(records), 12), hold=HOLD, progress=progress
+    )
 
 
 def shown_records(num_records: int, num_frames: int) -> list[int]:
@@ -226,6 +250,43 @@ def _draw_data(data: Dataset, ax: Axes, **style: Any) -> None:
     plot.plot_points(data.x, np.asarray(data.y), ax=ax, **{"s": 4, "alpha": 0.5, "zorder": 2} | style)
     ax.set_aspect("equal", adjustable="box")
     ax.set(xlim=LIMITS, ylim=LIMITS, xlabel="$x_1$", ylabel="$x_2$")
+
+
+def _tints(table: RegionTable) -> Float[np.ndarray, "regions 3"]:
+    """Light blue for regions of the disk, light orange for those of the ring, grey for both and white for none."""
+    disk, ring = np.asarray(table.counts).T > 0
+    tints = np.array([[1.0, 1.0, 1.0], [0.99, 0.90, 0.83], [0.84, 0.92, 0.97], [0.85, 0.85, 0.85]])
+    chosen: Float[np.ndarray, "regions 3"] = tints[2 * disk + ring]
+    return chosen
+
+
+def _free_places(complex_: PlanarComplex, x: Float[np.ndarray, "points 2"]) -> Float[np.ndarray, "regions 2"]:
+    """A place in each region that is far from its sides and from all points: for a label."""
+    grid = grid_points(box(*LIMITS), 47)
+    empty = np.sqrt(np.square(grid[:, None] - x[None]).sum(axis=2).min(axis=1))
+    places = []
+    for start, end in zip(complex_.face_offsets[:-1], complex_.face_offsets[1:], strict=True):
+        corner = complex_.vertices[complex_.face_vertices[start:end]]
+        side = np.roll(corner, -1, axis=0) - corner
+        inwards = np.column_stack([-side[:, 1], side[:, 0]]) / np.hypot(*side.T)[:, None]
+        inside = np.sum((grid[:, None] - corner) * inwards, axis=2).min(axis=1)
+        score = np.where(inside > 0, 2 * np.minimum(inside, 0.6 * _ROOM) + np.minimum(empty, _ROOM), -1)
+        places.append(grid[score.argmax()] if score.max() > 0 else corner.mean(axis=0))
+    return np.array(places)
+
+
+def _draw_decision(params: Params, ax: Axes) -> None:
+    """Where the output of a network is 1/2."""
+    num = 101
+    line = np.linspace(*LIMITS, num)
+    values = np.asarray(_output(params, grid_points(box(*LIMITS), num))).reshape(num, num)
+    if values.min() < 0 < values.max():
+        ax.contour(line, line, values, levels=[0.0], colors=_DECISION, linewidths=2.2, linestyles=[(0, (4, 2))])
+
+
+@jax.jit
+def _output(params: Params, x: Array) -> Array:
+    return hidden_states(params, x)[-1].pre_activation[:, 0]
 
 
 _planes = jax.jit(hyperplanes)

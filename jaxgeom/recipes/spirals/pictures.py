@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
@@ -25,9 +25,19 @@ from jaxgeom._typing import Params, RandomKey
 from jaxgeom.data.datasets import Dataset
 from jaxgeom.domains import box, grid_lines, grid_points
 from jaxgeom.networks.models import hidden_states
-from jaxgeom.plot.sandwich import ATTRIBUTES, NORMALIZATIONS
+from jaxgeom.plot.sandwich import ATTRIBUTES, NORMALIZATIONS, living_first
 from jaxgeom.plot.stages import Morph
-from jaxgeom.recipes.output import check_writable, movie_paths, save_arrays, save_explorer, save_figure, save_report
+from jaxgeom.plot.style import following_limits, percent, set_padding
+from jaxgeom.recipes.output import (
+    HOLD,
+    check_writable,
+    movie_paths,
+    rate_of,
+    save_arrays,
+    save_explorer,
+    save_figure,
+    save_report,
+)
 from jaxgeom.recipes.spirals.experiment import SPIRAL_MODELS, spiral_data
 from jaxgeom.training.fit import Fit
 
@@ -186,69 +196,116 @@ def draw_curves(runs: Mapping[str, Fit]) -> Figure:
 
 
 def draw_sandwich(layers: Mapping[str, Sequence[Any]], order: Sequence[int], *, common_scale: bool) -> Figure:
-    """Rainbow sandwiches, one a row: layers by what they are called, such as "before ReLU"."""
-    num_layers = len(next(iter(layers.values())))
-    places = np.concatenate([array[:, list(order[:2])] for hidden in layers.values() for array in hidden])
-    wide, high = np.ptp(places, axis=0)
-    # panels fit the scale that they share, unless that is very long and thin
-    aspect = float(np.clip(high / max(wide, 1e-9), 0.25, 4.0)) if common_scale else 0.8
-    width, height = (3.4, 3.4 * aspect) if aspect <= 1 else (4.4 / aspect, 4.4)
+    """Rainbow sandwiches, one a row: layers by what they are called, such as "before ReLU", the last after it.
+
+    Args:
+        layers: values of six units, for each layer.
+        order: of the units; in each layer those that are dead after ReLU come last.
+        common_scale: one scale for all panels: values less their mean, in standard deviations of what is seen. Without,
+            each panel shows values as they are, with limits of its own.
+    """
+    orders = [living_first(hidden, order) for hidden in list(layers.values())[-1]]
+    columns = len(orders)
+    scaled = {
+        name: [
+            _in_deviations(values, some) if common_scale else values
+            for values, some in zip(hidden, orders, strict=True)
+        ]
+        for name, hidden in layers.items()
+    }
+    places = [
+        values[:, list(some[:2])] for hidden in scaled.values() for values, some in zip(hidden, orders, strict=True)
+    ]
+    reach = 1.08 * max(float(np.abs(place).max()) for place in places)
     with plot.dark():
-        size = ((width + 0.9) * num_layers, (height + 1.0) * len(layers) + 0.5)
-        figure = plt.figure(figsize=size, layout="constrained")
+        figure = plt.figure(figsize=(3.1 * columns, 3.0 * len(layers) + 1.2), layout="constrained")
+        set_padding(figure, 0.08)
         figure.set_facecolor("black")
-        rows = figure.subplots(len(layers), num_layers, squeeze=False)
-        for axes, (name, hidden) in zip(rows, layers.items(), strict=True):
-            titles = [f"hidden layer {number + 1}\n{name}" for number in range(num_layers)]
-            base = 20.0 * (min(width, height) / 3.4) ** 2
-            plot.sandwich(hidden, order, common_scale=common_scale, base=base, names=titles, axes=list(axes))
-        colors = ", ".join(f"{what}: unit {unit}" for what, unit in zip(ATTRIBUTES[2:], order[2:], strict=True))
-        figure.suptitle(colors + (", one scale" if common_scale else ""))
+        rows = figure.subplots(len(layers), columns, squeeze=False)
+        for place, (axes, (name, hidden)) in enumerate(zip(rows, scaled.items(), strict=True)):
+            for number, (ax, values, order_here) in enumerate(zip(axes, hidden, orders, strict=True)):
+                shown = _in_deviations(values, order_here) if common_scale else values
+                plot.sandwich([shown], order_here, base=12.0, axes=[ax])
+                ax.set_title(
+                    f"layer {number + 1}, {name}" + ("" if place else f"\n{_channels(order_here)}"), fontsize=13
+                )
+                if common_scale:
+                    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=_TICKS, yticks=_TICKS, aspect="equal")
+        title = "Six units of each layer: place, colour and size; dead units last"
+        how = "one scale: standard deviations of each layer" if common_scale else "each panel has its own scale"
+        figure.suptitle(f"{title} ({how})", fontsize=16)
     return figure
+
+
+_TICKS = (-2, 0, 2)
+"""Standard deviations."""
+
+
+def _in_deviations(values: Any, order: Sequence[int]) -> np.ndarray:
+    """Values less their mean, over the standard deviation of the two units that give the place."""
+    values = np.asarray(values)
+    spread = float(values[:, list(order[:2])].std(axis=0).max())
+    result: np.ndarray = (values - values.mean(axis=0)) / (spread or 1.0)
+    return result
+
+
+def _channels(order: Sequence[int]) -> str:
+    return "  ".join(f"{what} {unit}" for what, unit in zip(ATTRIBUTES[2:], order[2:], strict=True))
 
 
 def draw_normalizations(hidden: Sequence[Any], order: Sequence[int]) -> Figure:
-    """The rainbow sandwich with each normalisation, one a row."""
+    """The rainbow sandwich with each normalisation, one a row; dead units last, places without numbers."""
     with plot.dark():
-        figure = plt.figure(figsize=(2.9 * len(hidden), 2.8 * len(NORMALIZATIONS)), layout="constrained")
+        figure = plt.figure(figsize=(2.7 * len(hidden), 2.75 * len(NORMALIZATIONS)), layout="constrained")
+        set_padding(figure, 0.08)
         figure.set_facecolor("black")
         for axes, how in zip(figure.subplots(len(NORMALIZATIONS), len(hidden)), NORMALIZATIONS, strict=True):
-            titles = [f"layer {number + 1}, {how or 'as it is'}" for number in range(len(hidden))]
-            plot.sandwich(hidden, order, normalization=how, base=14.0, names=titles, axes=list(axes))
+            for number, (ax, values) in enumerate(zip(axes, hidden, strict=True)):
+                plot.sandwich([values], living_first(values, order), normalization=how, base=10.0, axes=[ax])
+                ax.set_title(f"layer {number + 1}, {how or 'as it is'}", fontsize=13)
+                ax.set(xticks=[], yticks=[])
     return figure
 
 
-def course_movie(data: Dataset, course: Course) -> Morph:
-    """The decision regions and both bottlenecks during training, with limits that hold for all frames."""
+def course_movie(data: Dataset, course: Course, accuracy: Float[Any, " snapshots"] | None = None) -> Morph:
+    """The decision regions and both bottlenecks during training, with limits that follow the points smoothly.
+
+    Args:
+        data: points.
+        course: one network.
+        accuracy: the share of points that are right at each snapshot, for the title.
+    """
     embeddings = jax.jit(jax.vmap(lambda params: _embeddings(params, data.x)))(course.params)
     grid = jnp.asarray(grid_points(SQUARE, 121))
     outputs = jax.jit(jax.vmap(lambda params: SPIRAL_MODELS["bottleneck MLP"].apply(params, grid)))(course.params)
     classes = np.asarray(outputs).argmax(axis=2).reshape(len(course.epoch), 121, 121)
-    axes = plot.new_axes(3, size=3.9)
-    image = _show_classes(axes[0], classes[0])
+    axes = plot.new_axes(3, size=3.6)
+    figure = _figure(axes[0])
+    set_padding(figure, 0.08)
     labels = np.asarray(data.y)
+    image = _show_classes(axes[0], classes[0])
     plot.plot_points(data.x, labels, ax=axes[0], s=4)
     _frame(axes[0], "input")
     places = [np.asarray(points) for points in embeddings]
-    for ax, points, title in zip(axes[1:], places, ("first bottleneck", "second bottleneck"), strict=True):
+    limits = [following_limits(points) for points in places]
+    for ax, title in zip(axes[1:], ("first bottleneck", "second bottleneck"), strict=True):
         _label(ax, title)
-        low, high = points.min(axis=(0, 1)), points.max(axis=(0, 1))
-        middle, half = (low + high) / 2, 0.54 * float((high - low).max())
-        ax.set_aspect("equal", adjustable="box")
-        ax.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half))
-    last: list[Any] = []
+        ax.set(xticks=[], yticks=[], xlim=(-1, 1), ylim=(-1, 1))
+    heading, every = figure.suptitle("epoch", fontsize=16), np.unique(labels)
+    clouds = [plot.plot_points(points[0], labels, ax=ax, s=4) for ax, points in zip(axes[1:], places, strict=True)]
 
     def draw(frame: int) -> None:
-        for artist in last:
-            artist.remove()
-        last.clear()
         image.set_data(classes[frame])
-        axes[0].set_title(f"input, epoch {course.epoch[frame]:,}")
-        for ax, points in zip(axes[1:], places, strict=True):
-            last.extend(plot.plot_points(points[frame], labels, ax=ax, s=4))
-            ax.set_aspect("equal", adjustable="box")
+        right = "" if accuracy is None else f": {percent(accuracy[frame])} of test points right"
+        heading.set_text(f"epoch {course.epoch[frame]:,}{right}")
+        for ax, points, cloud, limit in zip(axes[1:], places, clouds, limits, strict=True):
+            for label, dots in zip(every, cloud, strict=True):
+                dots.set_offsets(points[frame][labels == label])
+            (left, right_end), (bottom, top) = limit[frame]
+            ax.set(xlim=(left, right_end), ylim=(bottom, top))
+            ax.set_xlabel(f"$h_1$ ({right_end - left:.2g} across)")
 
-    return Morph(_figure(axes[0]), draw, len(course.epoch))
+    return Morph(figure, draw, len(course.epoch))
 
 
 def save_spirals(
@@ -315,15 +372,20 @@ def save_spirals(
     written = [report, save_arrays(path / "spirals.npz", arrays)]
     for name, draw in figures.items():
         written += save_figure(draw(), path / f"spirals_{name}", formats, dpi=100)
-    movies = movie_paths(path / "spirals_training", formats, has_page=True)
+    movies = movie_paths(path / "spirals_training", formats)
     if runs["bottleneck MLP"].snapshots is not None:
         few = Dataset(*(part[::_FEWER] for part in data))
         heading = "Three spirals, through two bottlenecks"
         written += save_explorer(runs["bottleneck MLP"], path / "spirals_training", formats, data=few, title=heading)
     if movies and runs["bottleneck MLP"].snapshots is not None:
-        movie = course_movie(data, course_of(runs["bottleneck MLP"], facts["bottleneck MLP"].median_seed))
+        run, seed = runs["bottleneck MLP"], facts["bottleneck MLP"].median_seed
+        course = course_of(run, seed)
+        movie = course_movie(data, course, np.asarray(run.test_accuracy)[seed, course.epoch])
         bar = "drawing the movie" if progress else False
-        plot.save_animation(movie.figure, movie.draw, movie.num_frames, movies, frames_per_second=8, progress=bar)
+        rate = rate_of(movie.num_frames, 10)
+        plot.save_animation(
+            movie.figure, movie.draw, movie.num_frames, movies, frames_per_second=rate, hold=HOLD, progress=bar
+        )
         plt.close(movie.figure)
         written += movies
     return written

@@ -14,7 +14,7 @@ from jaxgeom.domains import box
 from jaxgeom.host.chunks import in_background
 from jaxgeom.networks.layers import Layers, layers_of
 from jaxgeom.recipes.limits import MOST_NETWORKS, MOST_UNITS, check_different, check_memory, check_numbers
-from jaxgeom.recipes.output import check_writable, movie_paths, save_arrays, save_figure, save_report
+from jaxgeom.recipes.output import HOLD, check_writable, movie_paths, rate_of, save_arrays, save_figure, save_report
 from jaxgeom.recipes.xor import experiment as xor
 from jaxgeom.recipes.xor import networks as xor_networks
 from jaxgeom.study.networks import networks
@@ -31,10 +31,13 @@ DESCRIPTION = (
     "the linear regions of each on [-1, 1]² twice: as distinct affine maps on a grid of points, and exactly. "
     "Prints a table; writes xor.json (settings, statistics), xor.npz (one row a network) and xor.png. Then look at "
     "single networks: the one made by hand, training step by step, two networks compared through their affine maps, "
-    "hidden units, regions, and what a grid misses of them; writes xor_*.png, xor_training.gif, xor_networks.json "
+    "hidden units, regions, what a grid misses of them, and the kinds that the narrowest networks fall into; writes "
+    "xor_*.png, xor_training.gif, xor_networks.json "
     "(formulas in LaTeX, R²) and xor_pairs.npz (R² of many pairs)."
 )
 _GRID_SHOWN = 31
+_WIDEST_OF_KINDS = 3
+"""Hidden units of networks that are grouped into kinds."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,7 +92,7 @@ def run(options: argparse.Namespace) -> list[Path]:
             study = merge(*parts, along="width")
             xor.save_xor_numbers(study, options.out, settings)
         pictures = drawn()
-    written = xor.save_xor_study(study, options.out, settings) + pictures
+    written = xor.save_xor_study(study, options.out, settings, options.formats) + pictures
     print(xor.xor_table(study))
     return written if options.table_only else written + _networks(options, study, settings)
 
@@ -138,7 +141,7 @@ def _networks(options: argparse.Namespace, study: Study, settings: dict[str, Any
         ]
         pair = xor_networks.xor_pair(*layers, num_grid=options.grid)
         titles = (f"2-{each.widths[0]}-1", f"2-{each.widths[1]}-1")
-        for what, figure in pictures.pair_figures(pair, titles).items():
+        for what, figure in pictures.pair_figures(pair, titles, name).items():
             written += _save(options, f"{name}_{what}", figure)
         facts[name] = {
             "widths": each.widths,
@@ -163,14 +166,15 @@ def _single_networks(options: argparse.Namespace, study: Study) -> tuple[list[Pa
     width = int(study.coords["width"][0])
     training = xor_networks.xor_training(study, width, _shown(study, width), every=10 if options.quick else 2)
     written = _save(options, "training", pictures.training_figure(training, width))
-    if paths := movie_paths(Path(options.out) / "xor_training", options.formats, has_page=True):
+    if paths := movie_paths(Path(options.out) / "xor_training", options.formats):
         figure, draw, num = pictures.training_movie(training, width)
         written += save_animation(
             figure,
             draw,
             num,
             paths,
-            frames_per_second=4 if options.quick else 8,
+            frames_per_second=rate_of(num, 4 if options.quick else 8),
+            hold=HOLD,
             dpi=60 if options.quick else 80,
             progress=not options.quiet and "training",
         )
@@ -183,7 +187,19 @@ def _single_networks(options: argparse.Namespace, study: Study) -> tuple[list[Pa
     written += _save(options, "regions", pictures.regions_figure(layers, title=title))
     figure, seen = pictures.grid_view_figure(layers, num_grid=min(options.grid, _GRID_SHOWN), title=title)
     written += _save(options, "grid", figure)
-    facts = {"shown": {"width": shown, "seed": seed, "num_grid": min(options.grid, _GRID_SHOWN)} | seen}
+    facts: dict[str, Any] = {}
+    if width <= _WIDEST_OF_KINDS and study.variables["is_solved"][0].any():
+        solved = select(study, width=width).variables["is_solved"]
+        population = jax.tree.map(
+            lambda array: np.asarray(array)[solved], layers_of(networks(study, width=width, step=xor.NUM_STEPS))
+        )
+        figure, kinds = pictures.kinds_figure(population, title=f"2-{width}-1")
+        written += _save(options, "kinds", figure)
+        facts["kinds"] = [
+            {"regions": regions, "networks": num}
+            for regions, num in zip(kinds.num_regions, kinds.num_networks, strict=True)
+        ]
+    facts |= {"shown": {"width": shown, "seed": seed, "num_grid": min(options.grid, _GRID_SHOWN)} | seen}
     return written, facts, layers_of(networks(training, step=xor.NUM_STEPS))
 
 

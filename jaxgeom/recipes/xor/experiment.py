@@ -189,13 +189,16 @@ def xor_table(study: Study) -> str:
     return "\n".join(lines)
 
 
-def save_xor_study(study: Study, directory: str | os.PathLike[str], settings: dict[str, Any]) -> list[Path]:
-    """Write ``xor.json``, ``xor.npz`` and ``xor.png``, the numbers first.
+def save_xor_study(
+    study: Study, directory: str | os.PathLike[str], settings: dict[str, Any], formats: Sequence[str] = ("png",)
+) -> list[Path]:
+    """Write ``xor.json``, ``xor.npz`` and the picture ``xor``, the numbers first.
 
     Args:
         study: what to save.
         directory: where to; created if need be.
         settings: recorded in the JSON file.
+        formats: of the picture, png and svg.
 
     Returns:
         The paths written.
@@ -222,7 +225,7 @@ def save_xor_study(study: Study, directory: str | os.PathLike[str], settings: di
         theory=mean_count_one_layer,
         ax=figure.subplots(),
     )
-    return [*written, *save_figure(figure, Path(directory) / "xor", ("png",))]
+    return [*written, *save_figure(figure, Path(directory) / "xor", formats)]
 
 
 def save_xor_numbers(study: Study, directory: str | os.PathLike[str], settings: dict[str, Any]) -> list[Path]:

@@ -13,18 +13,22 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxgeom._reprs import readable
-from jaxgeom.analysis.comparison import affine_triples, fit_affine, predict_affine, r_squared
+from jaxgeom.analysis.comparison import AffineFit, affine_triples, fit_affine, predict_affine, r_squared
 from jaxgeom.data.losses import side_is_right
 from jaxgeom.domains import box, corners, grid_points
 from jaxgeom.host.chunks import map_chunks
 from jaxgeom.networks.layers import Dense, Layers, layers_of, slope_of
 from jaxgeom.recipes.xor.experiment import NUM_STEPS, train_xor
+from jaxgeom.regions.complex import PlanarComplex
+from jaxgeom.regions.enumerate import enumerate_regions
 from jaxgeom.regions.grid.batches import in_float64
 from jaxgeom.study.measurements import accuracy_on, loss_on
 from jaxgeom.study.networks import networks
 from jaxgeom.study.result import Study, select
 
 SNAPSHOT_EVERY = 10
+_AGREE = 0.5
+"""R² of two networks that have much in common."""
 DATA = corners(box())
 """The four points, with the targets of ``parity(2)``."""
 
@@ -43,6 +47,10 @@ class Pair(NamedTuple):
     """The first point of each distinct affine map, of network 1 and of network 2."""
     r_squared: tuple[float, float]
     """Of both fits, over all points."""
+    complexes: tuple[PlanarComplex, PlanarComplex]
+    """The exact regions of network 1 and of network 2."""
+    sent: tuple[PlanarComplex, PlanarComplex]
+    """The regions of network 1 with the images of their affine maps under the fit of 1 to 2; likewise those of 2."""
 
 
 @readable
@@ -104,15 +112,25 @@ def xor_pair(first: Layers, second: Layers, *, num_grid: int = 101) -> Pair:
     triples = in_float64(_triples, points=points)
     x, y = (np.asarray(triples(jax.tree.map(lambda array: array[None], layers)))[0] for layers in (first, second))
     with jax.enable_x64(True):
-        there, back = (tuple(map(np.asarray, _image(*each))) for each in ((x, y), (y, x)))
+        there, back = (jax.tree.map(np.asarray, _image(*each)) for each in ((x, y), (y, x)))
     scores = float(there[1]), float(back[1])
-    return Pair(points, (x, y), (there[0], back[0]), (_is_distinct(x), _is_distinct(y)), scores)
+    complexes = enumerate_regions(first, box()), enumerate_regions(second, box())
+    sent = _sent(complexes[0], there[2]), _sent(complexes[1], back[2])
+    distinct = _is_distinct(x), _is_distinct(y)
+    return Pair(points, (x, y), (there[0], back[0]), distinct, scores, complexes, sent)
 
 
 @jax.jit
-def _image(x: Array | np.ndarray, y: Array | np.ndarray) -> tuple[Array, Array]:
-    image = predict_affine(fit_affine(x, y), x)
-    return image, r_squared(y, image)
+def _image(x: Array | np.ndarray, y: Array | np.ndarray) -> tuple[Array, Array, AffineFit]:
+    fit = fit_affine(x, y)
+    image = predict_affine(fit, x)
+    return image, r_squared(y, image), fit
+
+
+def _sent(complex_: PlanarComplex, fit: AffineFit) -> PlanarComplex:
+    """Regions with the images of their affine maps."""
+    images = np.column_stack([complex_.gradient[:, 0], complex_.intercept[:, 0]]) @ fit.kernel + fit.intercept
+    return complex_._replace(gradient=images[:, None, :2], intercept=images[:, 2:])
 
 
 def _is_distinct(triples: Float[np.ndarray, "points 3"], atol: float = 1e-3) -> Bool[np.ndarray, " points"]:
@@ -198,13 +216,25 @@ def xor_pair_scores(
 
 
 def chosen_pairs(scores: Sequence[PairScores]) -> dict[str, tuple[PairScores, int]]:
-    """Pairs to look at: "similar" and "dissimilar", those with the highest and the lowest R² among the networks of
-    the first width, and "unlike", the median one of the first kind with two different widths."""
+    """Pairs to look at, by name.
+
+    Args:
+        scores: as :func:`xor_pair_scores` gives them.
+
+    Returns:
+        "similar": of the first width, the median one of those pairs whose R² is above 0.5, or the best one if there are
+        none; "dissimilar": of the first width, that with the lowest R²; "widths": the median one of the first kind with
+        two different widths; and of every further width the median pair, named after it: "width20", "width100".
+    """
     found: dict[str, tuple[PairScores, int]] = {}
     for each in scores:
         order = np.argsort(each.all_points, kind="stable")
         if each.widths[0] != each.widths[1]:
-            found.setdefault("unlike", (each, int(order[len(order) // 2])))
-        elif "similar" not in found and len(order) > 1:
-            found |= {"similar": (each, int(order[-1])), "dissimilar": (each, int(order[0]))}
+            found.setdefault("widths", (each, int(order[len(order) // 2])))
+        elif "similar" in found:
+            found[f"width{each.widths[0]}"] = (each, int(order[len(order) // 2]))
+        elif len(order) > 1:
+            agree = order[each.all_points[order] > _AGREE]
+            found["similar"] = (each, int(agree[len(agree) // 2] if len(agree) else order[-1]))
+            found["dissimilar"] = (each, int(order[0]))
     return found

@@ -14,13 +14,16 @@ from matplotlib.lines import Line2D
 
 from jaxgeom import plot
 from jaxgeom.analysis.formula import latex_sum
+from jaxgeom.analysis.kinds import Kinds, network_kinds
 from jaxgeom.data.datasets import parity
 from jaxgeom.domains import box, grid_points
 from jaxgeom.networks.layers import Layers, forward, layers_of
 from jaxgeom.plot.maps import SIDES
+from jaxgeom.plot.pieces import cut_at_zero
 from jaxgeom.recipes.xor.networks import SNAPSHOT_EVERY, Pair, PairScores, xor_by_hand, xor_values
 from jaxgeom.regions.boundary import decision_boundary
-from jaxgeom.regions.enumerate import enumerate_regions
+from jaxgeom.regions.complex import PlanarComplex
+from jaxgeom.regions.enumerate import enumerate_population, enumerate_regions
 from jaxgeom.regions.labels import region_labels
 from jaxgeom.regions.locate import locate
 from jaxgeom.study.networks import networks
@@ -28,7 +31,14 @@ from jaxgeom.study.result import Study
 
 DOMAIN = box(-1, 1)
 X, Y = (np.asarray(array) for array in parity(2))
-_NUM_FINE = 101
+_MOST_FRAMES = 32
+_LEAST_KINDS_WIDTH = 9.4
+"""Inches that the lines below the kinds take."""
+_MOST_KINDS = 8
+_MOST_MEMBERS = 60
+"""Of a kind whose decisions are drawn."""
+_NOTHING = 0.005
+"""A smaller R² is written as 0."""
 _TICKS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 _AXES: dict[str, Any] = {"xlabel": "$x$", "ylabel": "$y$", "xticks": _TICKS, "yticks": _TICKS}
 
@@ -38,11 +48,13 @@ def data_figure() -> Figure:
     flat, space = _flat_and_space()
     plot.mark_classes(X, Y[:, 0], ax=flat, s=140)
     flat.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5), aspect="equal", xlabel="$x$", ylabel="$y$", title="XOR")
-    flat.legend(loc="center", framealpha=0.9)
+    flat.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False)
     plot.mark_classes(np.column_stack([X, Y]), Y[:, 0], ax=space, s=140)
     for point, target in zip(X, Y[:, 0], strict=True):
         space.plot(*[[value] * 2 for value in point], [0, target], color="0.6", linewidth=1)
     space.set(xlim=(-1.2, 1.2), ylim=(-1.2, 1.2), zlim=(-1.2, 1.2), xlabel="$x$", ylabel="$y$", zlabel="target")
+    for ax, ticks in ((flat, ("xticks", "yticks")), (space, ("xticks", "yticks", "zticks"))):
+        ax.set(**dict.fromkeys(ticks, (-1, 0, 1)))
     space.set_box_aspect(None, zoom=0.85)
     return _with_margin(flat.figure)
 
@@ -77,7 +89,7 @@ def by_hand_figure() -> Figure:
 
 def training_figure(run: Study, width: int) -> Figure:
     """Decision map and surface of one network at each snapshot, and its loss."""
-    values, limits = _snapshot_values(run)
+    found, limits, azimuth = _snapshots(run)
     chosen = np.flatnonzero(run.coords["step"] % SNAPSHOT_EVERY == 0)
     num = len(chosen)
     columns = 6
@@ -90,13 +102,14 @@ def training_figure(run: Study, width: int) -> Figure:
         row, column = 2 * (number // columns), number % columns
         flat = figure.add_subplot(rows, columns, row * columns + column + 1)
         space = figure.add_subplot(rows, columns, (row + 1) * columns + column + 1, projection="3d")
-        _draw_map(flat, values[chosen[number]])
-        _draw_wires(space, values[chosen[number]], limits)
+        _draw_map(flat, found[chosen[number]])
+        _draw_sheet(space, found[chosen[number]], limits, azimuth)
         flat.set_title(_title(run, int(chosen[number])))
         for ax in (flat, space):
             ax.set(xlabel="", ylabel="")
         space.set_zlabel("")
-        space.set(xticklabels=[], yticklabels=[])
+        space.set(xticklabels=[], yticklabels=[], zticks=[-1, 0, 1])
+        space.set_box_aspect(None, zoom=1.0)
         flat.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1])
     row, column = 2 * (num // columns), num % columns
     loss = figure.add_subplot(rows, columns, row * columns + column + 1)
@@ -112,64 +125,93 @@ def training_figure(run: Study, width: int) -> Figure:
 
 
 def training_movie(run: Study, width: int) -> tuple[Figure, Callable[[int], None], int]:
-    """The same as an animation: a figure, what draws a frame, and the number of frames."""
-    values, limits = _snapshot_values(run)
+    """The same as an animation, by change: a figure, what draws a frame, and the number of frames."""
+    found, limits, azimuth = _snapshots(run)
+    shown = _by_change(run)
     figure = plt.figure(figsize=(11, 3.9), layout="constrained")
     layout: Any = figure.get_layout_engine()
     layout.set(w_pad=0.16, h_pad=0.1)
     flat = figure.add_subplot(1, 3, 1)
     space: Any = figure.add_subplot(1, 3, 2, projection="3d")
     loss = figure.add_subplot(1, 3, 3)
-    image = _draw_map(flat, values[0])
     _draw_loss(loss, run)
-    (mark,) = loss.plot([], [], "o", color="black", markersize=8, zorder=5)
+    (mark,) = loss.plot([], [], "o", color="black", markersize=8, zorder=5, clip_on=False)
 
     def draw(frame: int) -> None:
-        image.set_data(values[frame])
+        place = shown[frame]
+        flat.clear()
+        _draw_map(flat, found[place])
         space.clear()
-        _draw_wires(space, values[frame], limits)
-        mark.set_data(run.coords["step"][[frame]], run.variables["loss"][[frame]])
-        flat.set_title(_title(run, frame))
+        _draw_sheet(space, found[place], limits, azimuth)
+        mark.set_data(run.coords["step"][[place]], run.variables["loss"][[place]])
+        flat.set_title(_title(run, place))
         space.set_title(f"2-{width}-1")
 
-    return figure, draw, len(values)
+    return figure, draw, len(shown)
 
 
-def triples_figure(pair: Pair, names: tuple[str, str]) -> Figure:
+def triples_figure(pair: Pair, names: tuple[str, str], what: str = "") -> Figure:
     """The distinct affine maps of two networks and their images: gradients in the plane, with intercepts in space."""
     flat, space = _flat_and_space(size=5.2)
-    sets = _triples_by_name(pair)
+    sets = _triples_by_name(pair, names)
     plot.plot_triples(sets, ax=flat)
     plot.plot_triples(sets, ax=space)
+    flat.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False)
     flat.set_title("gradients")
     space.set_title("gradients and intercepts")
-    _suptitle(flat.figure, "Affine maps", names)
+    _explain(flat.figure, pair, what)
     result: Figure = flat.figure
     return result
 
 
-def maps_figure(pair: Pair, names: tuple[str, str]) -> Figure:
+def maps_figure(pair: Pair, names: tuple[str, str], what: str = "") -> Figure:
     """Decision maps of two networks, and of the affine maps of each sent to those of the other."""
-    axes: list[Any] = plot.new_axes(4, size=3.6, num_columns=2)
-    for ax, (title, values) in zip(axes, _four(pair, names), strict=True):
-        _draw_map(ax, values)
+    axes: list[Any] = plot.new_axes(4, size=3.7, num_columns=2)
+    for ax, (title, regions) in zip(axes, _four(pair, names), strict=True):
+        _draw_map(ax, regions)
         ax.set_title(title)
-    _suptitle(axes[0].figure, "Decision maps", names)
+        ax.label_outer()
+    _explain(axes[0].figure, pair, what)
     result: Figure = axes[0].figure
     return result
 
 
-def surfaces_figure(pair: Pair, names: tuple[str, str]) -> Figure:
+def surfaces_figure(pair: Pair, names: tuple[str, str], what: str = "") -> Figure:
     """The surfaces of the same four."""
-    axes: list[Any] = plot.new_axes(4, dim=3, size=4.0, num_columns=2)
+    axes: list[Any] = plot.new_axes(4, dim=3, size=3.8, num_columns=2)
     four = _four(pair, names)
-    limits = (min(float(values.min()) for _, values in four), max(float(values.max()) for _, values in four))
-    for ax, (title, values) in zip(axes, four, strict=True):
-        _draw_wires(ax, values, limits)
+    heights = [np.concatenate([each[:, 2] for each in cut_at_zero(regions).corners]) for _, regions in four]
+    limits = (min(map(np.min, heights), default=-1.0), max(map(np.max, heights), default=1.0))
+    for ax, (title, regions) in zip(axes, four, strict=True):
+        _draw_sheet(ax, regions, limits, plot.azimuth_of(regions, limits))
         ax.set_title(title)
-    _suptitle(axes[0].figure, "Surfaces", names)
+    _explain(axes[0].figure, pair, what)
     result: Figure = axes[0].figure
     return result
+
+
+def density_figure(pair: Pair, names: tuple[str, str], what: str = "") -> Figure:
+    """Two networks with many regions: decision maps of both and of their images, and how their gradients are spread
+    over the square, with those that the images have as lines."""
+    figure = plt.figure(figsize=(11, 7.6), layout="constrained")
+    axes: Any = figure.subplots(2, 3)
+    (first, there), (back, second) = _four(pair, names)[:2], _four(pair, names)[2:]
+    rows = ((first, there, pair.triples[1], pair.images[0]), (second, back, pair.triples[0], pair.images[1]))
+    for row, (own, image, target, sent) in enumerate(rows):
+        for ax, (title, regions), width in zip(axes[row], (own, image), (1.2, 0), strict=False):
+            _draw_map(ax, regions, linewidths=width)  # images jump between regions
+            ax.set_title(title)
+            ax.label_outer()
+        axes[row, 0].set_ylabel("$y$")
+        plot.plot_gradient_density(target, sent, color=SIDES[1 - row], ax=axes[row, 2])
+        axes[row, 2].set_title(f"gradients of {2 - row}; lines: those of {row + 1} → {2 - row}")
+    _explain(
+        figure,
+        pair,
+        what,
+        more="Half of the images' gradients lie within the thick lines, nine tenths within the thin ones.",
+    )
+    return figure
 
 
 def pairs_figure(scores: Sequence[PairScores]) -> Figure:
@@ -201,6 +243,47 @@ def pairs_figure(scores: Sequence[PairScores]) -> Figure:
     return figure
 
 
+def kinds_figure(layers: Layers, *, title: str) -> tuple[Figure, Kinds]:
+    """The kinds of networks of a population that solves XOR, the eight most frequent ones with their shares; also the
+    kinds themselves.
+
+    Args:
+        layers: a population with few hidden units, all of which solve XOR.
+        title: their architecture.
+    """
+    kinds = network_kinds(layers, X, DOMAIN)
+    shown = range(min(_MOST_KINDS, len(kinds.num_networks)))
+    numbers = [np.flatnonzero(kinds.kind == kind)[:_MOST_MEMBERS] for kind in shown]
+    chosen = jax.tree.map(lambda array: array[np.concatenate(numbers)], kinds.layers)
+    found = iter(enumerate_population(chosen, DOMAIN))
+    members = [[next(found) for _ in each] for each in numbers]
+    names = [
+        f"{kinds.num_regions[kind]} regions, units on at {' and '.join(map(str, kinds.num_active[kind]))}"
+        for kind in shown
+    ]
+    axes = plot.plot_kinds(
+        [each[0] for each in members],
+        kinds.num_networks[: len(shown)],
+        num_all=int(kinds.num_networks.sum()),
+        members=members,
+        points=X,
+        names=names,
+    )
+    figure: Any = axes[0].figure
+    figure.set_size_inches(max(figure.get_size_inches()[0], _LEAST_KINDS_WIDTH), figure.get_size_inches()[1])
+    figure.suptitle(
+        f"{kinds.num_networks.sum():,} networks {title} that solve XOR are of {len(kinds.num_networks)} kinds"
+    )
+    figure.supxlabel(
+        "Of one kind: the same regions with the same of the four points in them, up to symmetry. Dashed: where the "
+        "network bends.\nUnits on at 1 and 3: of the four points, one unit is active at one and the other at three. "
+        "Faint: the decisions of others of the kind.",
+        fontsize="small",
+        color="0.3",
+    )
+    return figure, kinds
+
+
 def units_figure(layers: Layers, *, title: str) -> Figure:
     """What every hidden unit does over the square, with the lines where they bend."""
     num = 61
@@ -221,8 +304,11 @@ def regions_figure(layers: Layers, *, title: str) -> Figure:
     for ax, (look, name) in zip(figure.subplots(2, 2).flat, looks.items(), strict=True):
         plot.plot_regions(regions, color_by=look, ax=ax)
         plot.plot_boundary(boundary, ax=ax)
+        ax.get_legend().remove()
         ax.set(title=f"coloured by {name}", **_AXES)
-    figure.suptitle(f"{title}: {regions.num_faces} regions, exact", fontsize="x-large")
+    figure.suptitle(
+        f"{title}: {regions.num_faces} regions, exact, and the decision boundary (thick)", fontsize="x-large"
+    )
     return figure
 
 
@@ -234,9 +320,9 @@ def grid_view_figure(layers: Layers, *, num_grid: int, title: str) -> tuple[Figu
     labels = region_labels(regions, "map")
     seen = np.unique(face[face >= 0])
     facts = {"exact_regions": regions.num_faces, "regions_seen": len(seen), "maps_seen": len(np.unique(labels[seen]))}
-    figure = plt.figure(figsize=(7.2, 8.3), layout="constrained")
+    figure = plt.figure(figsize=(7.2, 8.0), layout="compressed")
     size = float(np.clip(400 / num_grid, 2, 30))
-    drawn = plot.plot_grid_view(regions, points, face, labels, ax=figure.subplots(), s=size)
+    drawn = plot.plot_grid_view(regions, points, face, ax=figure.subplots(), s=size)
     drawn.axes.set(**_AXES)
     drawn.axes.set_title(
         f"{title}: {regions.num_faces} regions, exact.\nA grid of {num_grid} × {num_grid} points sees {len(seen)} of "
@@ -249,16 +335,16 @@ def _flat_and_space(size: float = 4.2) -> list[Any]:
     return plot.new_axes(2, dim=[2, 3], size=size)
 
 
-def _draw_map(ax: Axes, values: Float[np.ndarray, "rows columns"]) -> Any:
-    image = plot.plot_map(values, DOMAIN, ax=ax)
+def _draw_map(ax: Axes, regions: PlanarComplex, **style: Any) -> None:
+    plot.plot_decision_map(regions, ax=ax, **style)
     plot.mark_classes(X, Y[:, 0], ax=ax, clip_on=False)
     ax.set(**_AXES)
-    return image
 
 
-def _draw_wires(ax: Any, values: Float[np.ndarray, "rows columns"], limits: tuple[float, float]) -> None:
-    plot.plot_wireframe(values, DOMAIN, limits=limits, ax=ax)
-    plot.mark_classes(np.column_stack([X, Y]), Y[:, 0], ax=ax, s=45)
+def _draw_sheet(ax: Any, regions: PlanarComplex, limits: tuple[float, float], azimuth: float) -> None:
+    ax.computed_zorder = False  # points lie on the sheet, not in it
+    plot.plot_graph(regions, limits=limits, azimuth=azimuth, ax=ax)
+    plot.mark_classes(np.column_stack([X, Y]), Y[:, 0], ax=ax, s=45, clip_on=False)
 
 
 def _draw_loss(ax: Axes, run: Study) -> None:
@@ -267,39 +353,63 @@ def _draw_loss(ax: Axes, run: Study) -> None:
     ax.grid(color="0.92")
 
 
-def _snapshot_values(run: Study) -> tuple[Float[np.ndarray, "snapshots rows columns"], tuple[float, float]]:
-    """Outputs over the grid at each snapshot, and the range that holds them and the targets."""
-    values = xor_values(layers_of(networks(run)), grid_points(DOMAIN, _NUM_FINE)).reshape(-1, _NUM_FINE, _NUM_FINE)
-    return values, (min(-1.0, float(values.min())), max(1.0, float(values.max())))
+def _snapshots(run: Study) -> tuple[list[PlanarComplex], tuple[float, float], float]:
+    """The regions at each snapshot, the range of outputs and targets, and the azimuth that suits the last one."""
+    found = [each for each in enumerate_population(layers_of(networks(run)), DOMAIN) if each is not None]
+    values = np.concatenate([each[:, 2] for regions in found for each in cut_at_zero(regions).corners])
+    limits = (min(-1.0, float(values.min())), max(1.0, float(values.max())))
+    return found, limits, plot.azimuth_of(found[-1], limits)
+
+
+def _by_change(run: Study) -> list[int]:
+    """Snapshots between which the output changes about equally much, at most so many."""
+    values = xor_values(layers_of(networks(run)), grid_points(DOMAIN, 11))
+    if len(values) <= _MOST_FRAMES:
+        return list(range(len(values)))
+    change = np.abs(np.diff(values, axis=0)).max(axis=1)
+    clock = np.concatenate([[0], np.cumsum(change / change.sum() + 0.2 / len(change))])
+    chosen = np.searchsorted(clock, np.linspace(0, clock[-1], _MOST_FRAMES)).clip(0, len(values) - 1)
+    return sorted({0, len(values) - 1, *chosen.tolist()})
 
 
 def _title(run: Study, number: int) -> str:
     return f"step {run.coords['step'][number]}: {run.variables['accuracy'][number]:.0%} right"
 
 
-def _four(pair: Pair, names: tuple[str, str]) -> list[tuple[str, Float[np.ndarray, "rows columns"]]]:
-    """Values over the grid of network 1, of its image, of the image of network 2, and of network 2."""
-    num = int(len(pair.points) ** 0.5)
-    homogeneous = np.column_stack([pair.points, np.ones(len(pair.points))])
+def _four(pair: Pair, names: tuple[str, str]) -> list[tuple[str, PlanarComplex]]:
+    """The regions of network 1, the same with images of their maps, those of 2 with images, and those of network 2."""
     there, back = pair.r_squared
-    titles = (f"1: {names[0]}", f"1 → 2, R² = {_score(there)}", f"2 → 1, R² = {_score(back)}", f"2: {names[1]}")
-    rows = (pair.triples[0], *pair.images, pair.triples[1])
-    values = [np.sum(homogeneous * each, axis=1)[: num * num].reshape(num, num) for each in rows]
-    return list(zip(titles, values, strict=True))
+    titles = (
+        f"network 1: {names[0]}",
+        f"1 sent to 2: R² = {_score(there)}",
+        f"2 sent to 1: R² = {_score(back)}",
+        f"network 2: {names[1]}",
+    )
+    regions = (pair.complexes[0], *pair.sent, pair.complexes[1])
+    return list(zip(titles, regions, strict=True))
 
 
-def _triples_by_name(pair: Pair) -> dict[str, Float[np.ndarray, "_ 3"]]:
+def _triples_by_name(pair: Pair, names: tuple[str, str]) -> dict[str, Float[np.ndarray, "_ 3"]]:
     one, two = pair.distinct
     return {
-        f"1 ({one.sum()} maps)": pair.triples[0][one],
-        f"2 ({two.sum()} maps)": pair.triples[1][two],
-        f"1 → 2, R² = {_score(pair.r_squared[0])}": pair.images[0][one],
-        f"2 → 1, R² = {_score(pair.r_squared[1])}": pair.images[1][two],
+        f"network 1: {names[0]}, {one.sum()} maps": pair.triples[0][one],
+        f"network 2: {names[1]}, {two.sum()} maps": pair.triples[1][two],
+        f"1 sent to 2: R² = {_score(pair.r_squared[0])}": pair.images[0][one],
+        f"2 sent to 1: R² = {_score(pair.r_squared[1])}": pair.images[1][two],
     }
 
 
-def _suptitle(figure: Any, what: str, names: tuple[str, str]) -> None:
-    figure.suptitle(f"{what} of two networks, {names[0]} and {names[1]}", fontsize="large")
+def _explain(figure: Any, pair: Pair, what: str, *, more: str = "") -> None:
+    """What pair this is, over a figure, and what R² says, below it."""
+    figure.suptitle(what or "Two networks, compared by their affine maps", fontsize="large")
+    text = "Sent: by the one affine map of (gradient, intercept) that fits best, the same for all regions."
+    text += f"\n{more}" if more else ""
+    if min(pair.r_squared) < _NOTHING:
+        text += (
+            "\nR² = 0: the maps of the one say nothing of those of the other. What fits best is the mean of all maps,\n"
+            "one affine function for the whole square."
+        )
+    figure.supxlabel(text, fontsize="small", color="0.3")
 
 
 def _score(value: float) -> str:
@@ -317,12 +427,29 @@ def _values_at(layers: Layers, segments: np.ndarray) -> np.ndarray:
     return xor_values(layers, segments.reshape(-1, 2)).reshape(-1, 2)
 
 
-def pair_figures(pair: Pair, names: tuple[str, str]) -> dict[str, Figure]:
-    """All three pictures of two networks."""
+PAIRS = {
+    "similar": "Two networks {0} that have much in common",
+    "dissimilar": "Two networks {0} with nothing in common, of all pairs the least alike",
+    "widths": "Networks of two widths, {0} and {1}: a pair in the middle",
+}
+"""What the chosen pairs are."""
+
+
+def pair_figures(pair: Pair, names: tuple[str, str], kind: str = "") -> dict[str, Figure]:
+    """The pictures of two networks by name: three, or one of all for networks with many regions.
+
+    Args:
+        pair: the networks.
+        names: their architectures.
+        kind: one of :data:`PAIRS`; anything else is a pair in the middle of those of one width.
+    """
+    what = PAIRS.get(kind, "Two networks {0}, a pair in the middle of all").format(*names)
+    if kind not in PAIRS and kind:
+        return {"maps": density_figure(pair, names, what)}
     return {
-        "triples": triples_figure(pair, names),
-        "maps": maps_figure(pair, names),
-        "surfaces": surfaces_figure(pair, names),
+        "triples": triples_figure(pair, names, what),
+        "maps": maps_figure(pair, names, what),
+        "surfaces": surfaces_figure(pair, names, what),
     }
 
 

@@ -32,6 +32,7 @@ export const KEYS = [
   ["Home", "Home End", "first or last frame"],
   ["r", "r", "colour by output or by region"],
   ["d", "d", "plane or sheet in space"],
+  ["w", "w", "the way through the network large"],
   ["c", "c", "two networks side by side"],
   ["t", "t", "dark or light"],
   ["s", "s v", "save as PNG or SVG"],

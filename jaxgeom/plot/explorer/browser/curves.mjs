@@ -82,13 +82,13 @@ function drawFrame(context, { curve, left, top, width, height, isLog, low, high,
   context.fillText(population.steps.at(-1).toLocaleString("en"), left + width, top + height + 15);
 }
 
-export function ticksOf(low, high, isLog) {
+export function ticksOf(low, high, isLog, least = 3) {
   if (isLog) {
     const [first, last] = [Math.ceil(Math.log10(low)), Math.floor(Math.log10(high))];
     const every = Math.ceil((last - first + 1) / 4);
     return Array.from({ length: last - first + 1 }, (_, i) => first + i).filter((_, i) => i % every === 0).map((e) => 10 ** e);
   }
-  const rough = (high - low) / 3, unit = 10 ** Math.floor(Math.log10(rough));
+  const rough = (high - low) / least, unit = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((n) => n * unit).find((size) => size >= rough);
   const found = [];
   for (let value = Math.ceil(low / step - 1e-9) * step; value <= high + 1e-9 * step; value += step) found.push(value);

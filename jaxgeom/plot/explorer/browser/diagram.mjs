@@ -10,7 +10,8 @@ const MOST_WEIGHTS = 260; // of a layer: those that are larger than all others
 
 /** Boxes of all units {layer, unit, x, y, size}; layer -1 are the inputs. Of too many, those that weigh most are shown. */
 export function diagramOf(layers, width, height) {
-  const columns = [[0, 1], ...layers.map((layer, depth) => shownUnits(layers, depth, Math.floor(height / (SMALLEST + 1))))];
+  const most = Math.floor(height / (SMALLEST + 1)), inputs = Array.from({ length: layers[0].inputs }, (_, input) => input);
+  const columns = [inputs, ...layers.map((_, depth) => shownUnits(layers, depth, most))];
   const boxes = [];
   columns.forEach((units, column) => {
     const gap = height / units.length;
@@ -39,15 +40,21 @@ export function unitAt(boxes, x, y) {
   return hit ?? null;
 }
 
-/** Pictures of all units over the domain: rows of `PIXELS` numbers, y downwards. */
-export function unitPictures({ layers }, [x0, y0, x1, y1]) {
-  const points = [];
+/** Pictures of all units over the domain: rows of `PIXELS` numbers, y downwards; of a line, one row. */
+export function unitPictures({ layers }, domain) {
+  const points = [], isSpace = layers[0].inputs === 3; // of which the plane in the middle is shown
+  const [x0, y0, x1, y1] = isSpace ? [domain[0], domain[1], domain[3], domain[4]] : domain;
+  const depth = isSpace ? [(domain[2] + domain[5]) / 2] : [];
+  if (layers[0].inputs === 1) {
+    for (let column = 0; column < PIXELS; column++) points.push(domain[0] + ((column + 0.5) / PIXELS) * (domain[1] - domain[0]));
+    return [{ a: Float64Array.from(points), width: 1 }, ...forward(layers, points)];
+  }
   for (let row = 0; row < PIXELS; row++) {
     for (let column = 0; column < PIXELS; column++) {
-      points.push(x0 + ((column + 0.5) / PIXELS) * (x1 - x0), y1 - ((row + 0.5) / PIXELS) * (y1 - y0));
+      points.push(x0 + ((column + 0.5) / PIXELS) * (x1 - x0), y1 - ((row + 0.5) / PIXELS) * (y1 - y0), ...depth);
     }
   }
-  return [{ a: Float64Array.from(points), width: 2 }, ...forward(layers, points)];
+  return [{ a: Float64Array.from(points), width: layers[0].inputs }, ...forward(layers, points)];
 }
 
 export function drawDiagram(context, boxes, scene, population, { look, picked }) {
@@ -56,15 +63,33 @@ export function drawDiagram(context, boxes, scene, population, { look, picked })
   const tile = tileOf(context);
   for (const box of boxes) {
     const { a, width } = pictures[box.layer + 1];
-    paint(tile, a, width, box.unit, table);
     const left = box.x - box.size / 2, top = box.y - box.size / 2;
-    context.imageSmoothingEnabled = true;
-    context.drawImage(tile.canvas, left, top, box.size, box.size);
+    if (a.length === PIXELS * width) drawCurveOf(context, a, width, box, look);
+    else {
+      paint(tile, a, width, box.unit, table);
+      context.imageSmoothingEnabled = true;
+      context.drawImage(tile.canvas, left, top, box.size, box.size);
+    }
     const isPicked = picked && picked.layer === box.layer && picked.unit === box.unit;
     context.strokeStyle = isPicked ? look.picked : look.line;
     context.lineWidth = isPicked ? 2.5 : 1;
     context.strokeRect(left, top, box.size, box.size);
   }
+}
+
+/** What a unit does along the line, from the bottom of its box to the top. */
+function drawCurveOf(context, values, width, { unit, x, y, size }, look) {
+  const own = Array.from({ length: PIXELS }, (_, i) => values[i * width + unit]);
+  const low = Math.min(...own), span = Math.max(...own) - low || 1;
+  context.fillStyle = look.paper;
+  context.fillRect(x - size / 2, y - size / 2, size, size);
+  context.beginPath();
+  own.forEach((value, i) => {
+    context.lineTo(x + size * ((i + 0.5) / PIXELS - 0.5), y + size * (0.4 - (0.8 * (value - low)) / span));
+  });
+  context.strokeStyle = look.ink;
+  context.lineWidth = 1.4;
+  context.stroke();
 }
 
 let tiles = null; // one small picture, painted over and over

@@ -1,10 +1,12 @@
 // The population as small multiples: what every network decides over the plane, all at the same step.
 
 import { classColor, mixed, sideTable, toneOf } from "./colors.mjs";
+import { sampledLine } from "./line.mjs";
 import { forward } from "./network.mjs";
 import { layersAt } from "./population.mjs";
 
 const PIXELS = 26;
+const LARGE = 110; // pixels of a graph
 export const MOST = 64;
 
 /** Boxes {member, x, y, size}: rows that fill the width. */
@@ -19,12 +21,13 @@ export function galleryOf(members, width) {
 }
 
 /** Small pictures, painted a few at a time so that none holds up the others. */
-export function galleryPainter(population, scaleOf) {
-  const pictures = new Map();
-  const [x0, y0, x1, y1] = population.domain, points = [];
+export function galleryPainter(population, scaleOf, heightsOf) {
+  const pictures = new Map(), { domain, inputs } = population;
+  const [x0, y0, x1, y1] = inputs === 3 ? [domain[0], domain[1], domain[3], domain[4]] : domain, points = [];
+  const depth = inputs === 3 ? [(domain[2] + domain[5]) / 2] : []; // of space, the plane in the middle
   for (let row = 0; row < PIXELS; row++) {
     for (let column = 0; column < PIXELS; column++) {
-      points.push(x0 + ((column + 0.5) / PIXELS) * (x1 - x0), y1 - ((row + 0.5) / PIXELS) * (y1 - y0));
+      points.push(x0 + ((column + 0.5) / PIXELS) * (x1 - x0), y1 - ((row + 0.5) / PIXELS) * (y1 - y0), ...depth);
     }
   }
   let turn = 0;
@@ -38,7 +41,9 @@ export function galleryPainter(population, scaleOf) {
         const member = members[(turn + i) % members.length];
         if (pictures.get(member)?.name === name) continue;
         const layers = layersAt(population, member, time);
-        if (layers) pictures.set(member, { name, canvas: painted(layers, points, look, scaleOf(member), pictures.get(member)) });
+        const before = pictures.get(member)?.canvas ?? document.createElement("canvas");
+        if (layers && inputs === 1) pictures.set(member, { name, canvas: graph(layers, domain, heightsOf(member), look, before) });
+        else if (layers) pictures.set(member, { name, canvas: painted(layers, points, look, scaleOf(member), before) });
         left--;
       }
       if (left === 0) turn = (turn + most) % members.length;
@@ -47,8 +52,24 @@ export function galleryPainter(population, scaleOf) {
   };
 }
 
-function painted(layers, points, look, scale, before) {
-  const canvas = before?.canvas ?? document.createElement("canvas");
+/** The graph of a network of one input. */
+function graph(layers, domain, [low, high], look, canvas) {
+  canvas.width = canvas.height = LARGE;
+  const context = canvas.getContext("2d"), { points, states } = sampledLine(layers, domain, LARGE);
+  const { z, width } = states.at(-1);
+  context.lineWidth = 2;
+  for (let output = 0; output < width; output++) {
+    context.beginPath();
+    for (let i = 0; i < points.length; i++) {
+      context.lineTo((i * LARGE) / (points.length - 1), (LARGE * (high - z[i * width + output])) / (high - low));
+    }
+    context.strokeStyle = width > 1 ? classColor(output) : look.ink;
+    context.stroke();
+  }
+  return canvas;
+}
+
+function painted(layers, points, look, scale, canvas) {
   canvas.width = canvas.height = PIXELS;
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const image = context.createImageData(PIXELS, PIXELS);

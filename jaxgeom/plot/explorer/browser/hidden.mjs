@@ -4,10 +4,13 @@ import { coordinates, viewOf } from "./axes.mjs";
 import { projection } from "./camera.mjs";
 import { forward } from "./network.mjs";
 import { layersAt } from "./population.mjs";
-import { edgesOf } from "./regions.mjs";
-import { extent, pointColor } from "./stage.mjs";
+import { placeColor, pointColors } from "./points.mjs";
+import { areAlone } from "./stage.mjs";
 
-const LINES = 13, STEPS = 36;
+const LINES = [1, 13, 4], STEPS = [240, 36, 24]; // along each axis of one, two and three inputs
+const QUADRANGLES = 48; // along each side of a sheet
+const FINE = 0.3; // of even spacing in the middle of a sheet, where most networks bend it
+const MOST_SHADE = 0.4;
 const MARGIN = 0.01; // of the points, on each side: they may lie outside of the picture
 const FILLED = 0.8; // of a picture
 
@@ -18,32 +21,44 @@ export function stageNames(layers) {
     const isLast = depth === layers.length - 1;
     const isStraight = !isLast && layer.slope?.every((slope) => slope === 1);
     names.push(isLast ? "output" : `layer ${depth + 1}${isStraight ? "" : ", affine"}`);
-    if (!isLast) names.push(`layer ${depth + 1}${isStraight ? "" : ", bent"}`);
+    if (!isLast) names.push(`layer ${depth + 1}${isStraight ? "" : `, ${layer.activation ?? "bent"}`}`);
   });
   return names;
 }
 
-/** Lines of a grid on a box, points x, y, x, y: LINES along each axis, of STEPS points. */
-export function gridOf([x0, y0, x1, y1]) {
-  const points = [];
-  for (const isAcross of [true, false]) {
-    for (let line = 0; line < LINES; line++) {
-      for (let step = 0; step < STEPS; step++) {
-        const [a, b] = [step / (STEPS - 1), line / (LINES - 1)];
-        const [u, v] = isAcross ? [a, b] : [b, a];
-        points.push(x0 + u * (x1 - x0), y0 + v * (y1 - y0));
+/** Lines of a grid on a box of one to three dimensions, coordinates one after the other, and numbers of what it has. */
+export function gridOf(domain) {
+  const dim = domain.length / 2, lines = LINES[dim - 1], steps = STEPS[dim - 1], each = lines ** (dim - 1), points = [];
+  for (let axis = 0; axis < dim; axis++) {
+    for (let line = 0; line < each; line++) {
+      for (let step = 0; step < steps; step++) {
+        let rest = line;
+        for (let other = 0; other < dim; other++) {
+          let share = step / (steps - 1);
+          if (other !== axis) [share, rest] = [(rest % lines) / (lines - 1), Math.floor(rest / lines)];
+          points.push(domain[other] + share * (domain[dim + other] - domain[other]));
+        }
       }
     }
   }
-  return points;
+  return { points, families: dim, each, steps };
+}
+
+/** Corners of quadrangles that cover a box of the plane, rows one after the other, close together in the middle. */
+function latticeOf([x0, y0, x1, y1]) {
+  const shares = Array.from({ length: QUADRANGLES + 1 }, (_, step) => {
+    const even = (2 * step) / QUADRANGLES - 1;
+    return (1 + FINE * even + (1 - FINE) * even ** 3) / 2;
+  });
+  return shares.flatMap((v) => shares.flatMap((u) => [x0 + u * (x1 - x0), y0 + v * (y1 - y0)]));
 }
 
 /** Views of all stages, from where the data, or else the grid, are at the last frame. */
 export function viewsOf(population, member) {
   const layers = layersAt(population, member, population.numFrames - 1);
-  const points = population.arrays["data/x"] ?? gridOf(population.domain);
+  const points = population.arrays["data/x"] ?? gridOf(population.domain).points;
   const states = forward(layers, points);
-  const views = [viewOf(points, 2)];
+  const views = [viewOf(points, population.inputs)];
   states.forEach(({ a, width }, depth) => {
     const view = viewOf(a, width);
     views.push(view);
@@ -54,7 +69,7 @@ export function viewsOf(population, member) {
 
 /** Coordinates of points at every stage. */
 function stagesOf(layers, points, views) {
-  const found = [coordinates(points, 2, views[0])];
+  const found = [coordinates(points, layers[0].inputs, views[0])];
   forward(layers, points).forEach(({ z, a, width }, depth, states) => {
     found.push(coordinates(z, width, views[found.length]));
     if (depth < states.length - 1) found.push(coordinates(a, width, views[found.length]));
@@ -63,13 +78,16 @@ function stagesOf(layers, points, views) {
 }
 
 /** Everything that a picture of the layers shows, at every stage. */
-export function pathsOf(population, scene, views, picked, begins) {
-  const { layers } = scene, x = population.arrays["data/x"];
-  const line = picked ? edgesOf(scene.regions, begins[picked.layer] + picked.unit) : [];
+export function pathsOf(population, scene, views, picked) {
+  const { layers } = scene, { "data/x": x, "data/y": y } = population.arrays;
+  const line = picked ? scene.edgesOf(picked.layer, picked.unit) : [], lines = gridOf(population.domain);
+  const isSheet = population.inputs === 2 && x && !y, lattice = isSheet ? latticeOf(population.domain) : null;
   return {
-    grid: stagesOf(layers, gridOf(population.domain), views),
+    lines,
+    grid: stagesOf(layers, lines.points, views),
+    sheet: isSheet ? { points: lattice, stages: stagesOf(layers, lattice, views) } : null,
     data: x ? stagesOf(layers, x, views) : null,
-    boundary: scene.boundary.length ? stagesOf(layers, scene.boundary, views) : null,
+    boundary: scene.boundary.length && !areAlone(scene, population) ? stagesOf(layers, scene.boundary, views) : null,
     picked: line.length ? stagesOf(layers, line, views) : null,
   };
 }
@@ -78,12 +96,13 @@ export function pathsOf(population, scene, views, picked, begins) {
 export function drawHidden(context, box, paths, stage, population, { look, turn, show }) {
   const at = (positions) => blend(positions, stage);
   const data = paths.data && at(paths.data), grid = at(paths.grid);
-  const place = fitted(data ?? grid, turn, box);
+  const place = fitted(paths.sheet ? grid : data ?? grid, turn, box);
   context.save();
   context.beginPath();
   context.rect(...box);
   context.clip();
-  drawGrid(context, grid, place, look);
+  if (paths.sheet) drawSheet(context, paths.sheet, at(paths.sheet.stages), place, population, look);
+  drawGrid(context, paths.lines, grid, place, look);
   if (show.boundary && paths.boundary) drawPieces(context, at(paths.boundary), place, look.boundary, 1.6);
   if (paths.picked) drawPieces(context, at(paths.picked), place, look.picked, 2.6);
   if (data && show.data) drawPoints(context, data, place, population, look);
@@ -101,7 +120,11 @@ function fitted(positions, turn, [left, top, width, height]) {
   const [x0, x1] = mostOf(right), [y0, y1] = mostOf(down);
   const scale = FILLED * Math.min(width / (x1 - x0 || 1e-9), height / (y1 - y0 || 1e-9));
   const drawn = projection(turn, [left + width / 2 - (scale * (x0 + x1)) / 2, top + height / 2 - (scale * (y0 + y1)) / 2], scale);
-  return (values, i) => drawn(values[3 * i], values[3 * i + 1], values[3 * i + 2]);
+  return (values, i) => {
+    const found = drawn(values[3 * i], values[3 * i + 1], values[3 * i + 2]);
+    found[2] *= scale; // of the depth too
+    return found;
+  };
 }
 
 /** Where nearly all numbers lie. */
@@ -116,13 +139,13 @@ function blend(stages, stage) {
   return stages[low].map((value, place) => value + share * (stages[low + 1][place] - value));
 }
 
-function drawGrid(context, grid, place, look) {
-  context.lineWidth = 0.8;
-  [0, 1].forEach((family) => {
+function drawGrid(context, { families, each, steps }, grid, place, look) {
+  context.lineWidth = families === 1 ? 1.6 : 0.8;
+  for (let family = 0; family < families; family++) {
     context.beginPath();
-    for (let line = family * LINES; line < (family + 1) * LINES; line++) {
-      for (let step = 0; step < STEPS; step++) {
-        const [x, y] = place(grid, line * STEPS + step);
+    for (let line = family * each; line < (family + 1) * each; line++) {
+      for (let step = 0; step < steps; step++) {
+        const [x, y] = place(grid, line * steps + step);
         if (step === 0) context.moveTo(x, y);
         else context.lineTo(x, y);
       }
@@ -130,8 +153,43 @@ function drawGrid(context, grid, place, look) {
     context.strokeStyle = look.faint;
     context.globalAlpha = family ? 0.65 : 0.4;
     context.stroke();
-  });
+  }
   context.globalAlpha = 1;
+}
+
+/** Quadrangles in the colours of where they come from, those far away first, shaded by how they stand to the reader. */
+function drawSheet(context, { points }, positions, place, { domain }, look) {
+  const side = QUADRANGLES + 1, pieces = [];
+  for (let row = 0; row < QUADRANGLES; row++) {
+    for (let column = 0; column < QUADRANGLES; column++) {
+      const a = row * side + column, corners = [a, a + 1, a + side + 1, a + side];
+      const places = corners.map((corner) => place(positions, corner));
+      const depth = places.reduce((sum, each) => sum + each[2], 0);
+      const middle = [0, 1].map((axis) => corners.reduce((sum, corner) => sum + points[2 * corner + axis], 0) / 4);
+      pieces.push({ places, depth, middle });
+    }
+  }
+  pieces.sort((a, b) => b.depth - a.depth);
+  for (const { places, middle } of pieces) {
+    context.beginPath();
+    places.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)));
+    context.closePath();
+    context.fillStyle = context.strokeStyle = placeColor(middle, domain, look);
+    context.lineWidth = 0.7;
+    context.fill();
+    context.stroke();
+    context.fillStyle = "#000000";
+    context.globalAlpha = MOST_SHADE * steepness(places);
+    context.fill();
+    context.globalAlpha = 1;
+  }
+}
+
+/** How steep a quadrangle stands: 0 if it faces the reader, 1 if it is seen edge-on. */
+function steepness([a, b, c, d]) {
+  const [u, v] = [[c, a], [d, b]].map(([to, from]) => to.map((value, axis) => value - from[axis]));
+  const normal = [u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]];
+  return 1 - Math.abs(normal[2]) / (Math.hypot(...normal) || 1);
 }
 
 function drawPieces(context, positions, place, color, width) {
@@ -148,13 +206,12 @@ function drawPieces(context, positions, place, color, width) {
 }
 
 function drawPoints(context, data, place, population, look) {
-  const y = population.arrays["data/y"], num = y.length, radius = num > 400 ? 1.5 : num > 40 ? 2.1 : 4;
-  const [low, high] = population.classes ? [0, 1] : extent(y);
+  const colors = pointColors(population, look), num = colors.length, radius = num > 400 ? 1.5 : num > 40 ? 2.1 : 4;
   for (let point = 0; point < num; point++) {
     const [right, down] = place(data, point);
     context.beginPath();
     context.arc(right, down, radius, 0, 2 * Math.PI);
-    context.fillStyle = pointColor(population, look, y[point], low, high);
+    context.fillStyle = colors[point];
     context.fill();
   }
 }

@@ -1,7 +1,8 @@
 // Words about what is pointed at: a region, or a unit.
 
-import { firstUnits } from "./network.mjs";
-import { area, edgesOf } from "./regions.mjs";
+import { thresholdsOf } from "./line.mjs";
+import { codeAt, firstUnits, forward } from "./network.mjs";
+import { area } from "./regions.mjs";
 
 const MOST_LETTERS = 220;
 
@@ -43,19 +44,59 @@ export function aboutRegion(scene, face, x, y) {
   return rows;
 }
 
-/** The unit that is picked: its formula, how often it is on, and its line. */
-export function aboutUnit(scene, { layer, unit }) {
-  const { layers, regions } = scene, number = firstUnits(layers)[layer] + unit;
-  const own = layers[layer];
+const STEP = 1e-4; // of a difference quotient
+
+/** A point of a network without regions: its outputs, their slopes, and which units are positive. */
+export function aboutPoint({ layers }, place) {
+  const code = codeAt(layers, ...place), values = forward(layers, place).at(-1).z;
+  const rows = [["at", place.length > 1 ? `(${place.map(digits).join(", ")})` : digits(place[0])]];
+  const letters = codeText(layers, code).join(" · ");
+  rows.push(["signs", letters.length > MOST_LETTERS ? `${letters.slice(0, MOST_LETTERS)}…` : letters, "code"]);
+  const slopes = place.map((_, axis) => {
+    const [low, high] = [-STEP, STEP].map((step) => forward(layers, place.with(axis, place[axis] + step)).at(-1).z);
+    return high.map((value, output) => (value - low[output]) / (2 * STEP));
+  });
+  values.forEach((value, output) => {
+    const slope = slopes.map((each) => digits(each[output])).join(", ");
+    rows.push([values.length > 1 ? `f${output + 1}` : "f", `${digits(value)}, slope ${place.length > 1 ? `(${slope})` : slope}`]);
+  });
+  return rows;
+}
+
+/** The share of the domain where a unit is positive. */
+function shareOn({ layers, regions, line, grid }, layer, unit) {
+  if (!regions) {
+    const { z, width } = (line ?? grid).states[layer];
+    let on = 0;
+    for (let place = unit; place < z.length; place += width) on += z[place] > 0 ? 1 : 0;
+    return (on * width) / z.length;
+  }
+  const number = firstUnits(layers)[layer] + unit;
   let on = 0, all = 0;
   for (let face = 0; face < regions.offsets.length - 1; face++) {
     const size = area(regions, face);
     all += size;
     if (regions.codes[face * regions.units + number]) on += size;
   }
-  const edges = edgesOf(regions, number);
+  return on / all;
+}
+
+/** Where a unit switches. */
+function switchText(scene, layer, unit) {
+  if (scene.line) {
+    const places = thresholdsOf(scene.line, layer, unit);
+    return places.length ? `at ${places.slice(0, 4).map(digits).join(", ")}` : "outside of the domain";
+  }
+  const edges = scene.edgesOf(layer, unit);
   let length = 0;
   for (let i = 0; i < edges.length; i += 4) length += Math.hypot(edges[i + 2] - edges[i], edges[i + 3] - edges[i + 1]);
+  if (!edges.length) return "outside of the domain";
+  return scene.regions ? `${edges.length / 4} pieces, ${digits(length)} long` : `${digits(length)} long`;
+}
+
+/** The unit that is picked: its formula, how often it is on, and its line. */
+export function aboutUnit(scene, { layer, unit }) {
+  const { layers } = scene, own = layers[layer];
   const weights = Array.from({ length: own.inputs }, (_, input) => [own.kernel[input * own.outputs + unit], input]);
   weights.sort((a, b) => Math.abs(b[0]) - Math.abs(a[0]));
   const few = weights.slice(0, 3).map(([value, input]) => term(value, ` ${layer ? "h" : "x"}${subscript(input + 1)}`));
@@ -65,8 +106,8 @@ export function aboutUnit(scene, { layer, unit }) {
   return [
     ["unit", `${unit + 1} of layer ${layer + 1}`],
     ["z", `${formula}${term(own.bias[unit], "")}`],
-    ["on", `in ${digits((100 * on) / all)} % of the plane`],
-    ["line", edges.length ? `${edges.length / 4} pieces, ${digits(length)} long` : "outside of the domain"],
+    ["on", `in ${digits(100 * shareOn(scene, layer, unit))} % of the ${["line", "plane", "box"][layers[0].inputs - 1]}`],
+    ...(layers[0].inputs === 3 ? [] : [[scene.line ? "switches" : "line", switchText(scene, layer, unit)]]),
     ["weighs", `up to ${digits(Math.max(...out))} in what follows`],
   ];
 }

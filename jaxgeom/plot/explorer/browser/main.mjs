@@ -2,20 +2,25 @@
 
 import { unpack } from "./bytes.mjs";
 import { CORNER, ABOVE, turned } from "./camera.mjs";
-import { layerColor, lookOf } from "./colors.mjs";
+import { lookOf } from "./colors.mjs";
 import { KEYS, axisSliders, onKeys, press } from "./controls.mjs";
 import { chartsOf, drawCurves, stepUnder } from "./curves.mjs";
 import { diagramOf, drawDiagram, unitAt } from "./diagram.mjs";
 import { drawGallery, galleryOf, galleryPainter } from "./gallery.mjs";
 import { drawHidden, pathsOf, stageNames, viewsOf } from "./hidden.mjs";
-import { aboutRegion, aboutUnit, digits, show } from "./inspector.mjs";
-import { firstUnits } from "./network.mjs";
-import { onDrag, panel, placeOf } from "./panel.mjs";
+import { aboutPoint, aboutRegion, aboutUnit, digits, show } from "./inspector.mjs";
+import { writeLegend } from "./legend.mjs";
+import { chartOf, drawLine, heightsOf } from "./line.mjs";
+import { onArrows, onDrag, panel, placeOf } from "./panel.mjs";
+import { cellUnder, cellsOf, drawPhase, phaseLayout } from "./phase.mjs";
 import { layersAt, memberAt, placesOf, readPopulation, repeatedAxis, siblings, stepAt, timeOf } from "./population.mjs";
-import { download, pngOf, svgOf } from "./save.mjs";
-import { accuracy, scenes } from "./scene.mjs";
+import { factsOf, scenes } from "./scene.mjs";
+import { writeSettings } from "./settings.mjs";
+import { addressWriter, copyLink, savePicture } from "./share.mjs";
+import { drawSpace } from "./space.mjs";
 import { SHOWS, read, written } from "./state.mjs";
-import { drawStage, frameOf, outputScale } from "./stage.mjs";
+import { wordsOf } from "./words.mjs";
+import { areAlone, drawStage, frameOf, outputScale } from "./stage.mjs";
 import { engineRegions, faceAt, numFaces } from "./regions.mjs";
 
 const find = (name) => document.getElementById(name);
@@ -27,7 +32,8 @@ const STAGES_A_SECOND = 0.5; // on the way through the network
 const about = JSON.parse(find("about").textContent);
 const population = readPopulation(about, await unpack(about.arrays, find("bytes").textContent.trim()));
 const sceneAt = scenes(population, engineRegions(population.arrays), 6);
-const state = read(location.hash, population);
+const state = read(location.hash || about.link, population), { inputs } = population;
+if (population.numFrames === 1) state.playing = false;
 const view = {
   lift: state.sheet ? 1 : 0, turn: CORNER, hiddenTurn: null, hovered: [null, null], held: 0, turns: 0, flow: 0, isStale: true,
 };
@@ -40,8 +46,9 @@ const remembered = (compute) => {
   return (key) => known.get(key) ?? known.set(key, compute(key)).get(key);
 };
 const scaleOf = remembered((member) => outputScale(layersAt(population, member, population.numFrames - 1), population.domain));
+const heightsAt = remembered((member) => heightsOf(population, layersAt(population, member, population.numFrames - 1)));
 const viewsAt = remembered((member) => viewsOf(population, member));
-const gallery = galleryPainter(population, scaleOf);
+const gallery = galleryPainter(population, scaleOf, heightsAt);
 
 const memberOf = (side) => memberAt(population, state.places[side]);
 const sceneOf = (side) => sceneAt(memberOf(side), state.time);
@@ -58,13 +65,18 @@ function pickedIn(scene) {
 // The panels.
 
 function stagePanel(side) {
-  return panel(find(`stage-${"ab"[side]}`).querySelector("canvas"), (context, width) => {
-    const scene = sceneOf(side), frame = frameOf(population.domain, width);
+  return panel(find(`stage-${"ab"[side]}`).querySelector("canvas"), (context, width, height) => {
+    const scene = sceneOf(side), member = memberOf(side);
     if (!scene) return drawMissing(context, width);
-    drawStage(context, frame, scene, population, {
-      look: look(), color: state.color, show: state.show, picked: pickedIn(scene), lift: eased(view.lift), turn: view.turn,
-      scale: scaleOf(memberOf(side)), hovered: hoveredFace(side),
-    });
+    const options = { look: look(), color: state.color, show: state.show, picked: pickedIn(scene), turn: view.turn };
+    if (inputs === 1) {
+      const hovered = view.hovered[side]?.[0] ?? null;
+      drawLine(context, width, height, scene, population, { ...options, hovered, heights: heightsAt(member) });
+    } else if (inputs === 3) drawSpace(context, width, scene, population, options);
+    else {
+      const more = { lift: eased(view.lift), scale: scaleOf(member), hovered: hoveredFace(side) };
+      drawStage(context, frameOf(population.domain, width), scene, population, { ...options, ...more });
+    }
   });
 }
 
@@ -77,7 +89,7 @@ function drawMissing(context, width) {
 
 const hoveredFace = (side) => {
   const point = view.hovered[side], scene = sceneOf(side);
-  return point && scene && view.lift === 0 ? faceAt(scene.regions, ...point) : -1;
+  return point && scene?.regions && view.lift === 0 ? faceAt(scene.regions, ...point) : -1;
 };
 const eased = (share) => share * share * (3 - 2 * share);
 
@@ -89,10 +101,10 @@ const networkPanel = panel(find("network").querySelector("canvas"), (context, wi
 
 function pathsNow() {
   const scene = sceneOf(0);
-  return scene && pathsOf(population, scene, viewsAt(memberOf(0)), pickedIn(scene), firstUnits(scene.layers));
+  return scene && pathsOf(population, scene, viewsAt(memberOf(0)), pickedIn(scene));
 }
 const hiddenOptions = () => ({ look: look(), turn: view.hiddenTurn ?? startTurn(), show: state.show });
-const startTurn = () => (layersAt(population, memberOf(0), 0)?.some(({ outputs }) => outputs === 3) ? CORNER : ABOVE);
+const startTurn = () => (inputs === 3 || layersAt(population, memberOf(0), 0)?.some(({ outputs }) => outputs === 3) ? CORNER : ABOVE);
 
 let paths = null; // of this frame, for both panels
 const hiddenPanel = panel(find("hidden").querySelector("canvas"), (context, width, height) => {
@@ -120,8 +132,13 @@ const curvesPanel = panel(find("curves").querySelector("canvas"), (context, widt
 const galleryPanel = panel(find("population").querySelector("canvas"), (context, width) => {
   drawGallery(context, galleryOf(members(), width).boxes, gallery.pictures, shown(), look());
 });
+const phaseAt = (width) => phaseLayout(population, state.phase, width);
+const phaseCells = () => cellsOf(population, state.places[0], state.phase, state.time);
+const phasePanel = panel(find("phase").querySelector("canvas"), (context, width) => {
+  drawPhase(context, phaseAt(width), phaseCells(), state.places[0], state.phase, population, look());
+});
 const stagePanels = [stagePanel(0), stagePanel(1)];
-const panels = [...stagePanels, networkPanel, hiddenPanel, layersPanel, curvesPanel, galleryPanel];
+const panels = [...stagePanels, networkPanel, hiddenPanel, layersPanel, curvesPanel, phasePanel, galleryPanel];
 
 // What stands around them.
 
@@ -135,17 +152,14 @@ const setSliders = [0, 1].map((side) =>
 function writeFacts(side) {
   const scene = sceneOf(side), facts = find(`stage-${"ab"[side]}`).querySelector(".facts");
   if (!scene) return void (facts.textContent = "");
-  const right = accuracy(population, scene);
-  const source = Number.isInteger(state.time) ? "" : " · interpolated";
-  const num = numFaces(scene.regions);
-  facts.innerHTML = `<b>${num.toLocaleString("en")}</b> linear region${num === 1 ? "" : "s"}`;
-  if (right !== null) facts.innerHTML += ` · <b>${digits(100 * right)} %</b> right`;
-  facts.append(source);
+  facts.innerHTML = factsOf(population, scene).join(" · ");
 }
 
 function writeAround(isMoving) {
   const { classList } = find("main"), scene = sceneOf(0);
   classList.toggle("compare", state.compare);
+  placeHidden();
+  press(find("wide"), state.wide);
   find("stage-b").hidden = !state.compare;
   press(find("compare"), state.compare);
   press(find("sheet"), state.sheet);
@@ -161,7 +175,7 @@ function writeAround(isMoving) {
   (state.compare ? [0, 1] : [0]).forEach(writeFacts);
   if (!scene) return;
   writeThrough(scene);
-  writeLegend(scene);
+  writeLegend(scene, look(), areAlone(scene, population));
   writeInspector();
 }
 
@@ -172,39 +186,26 @@ function writeThrough(scene) {
   find("stage-name").textContent = names[Math.min(names.length - 1, Math.round(state.through))];
 }
 
-let legendFor = "";
-function writeLegend(scene) {
-  const name = `${scene.layers.length}/${look().ink}/${state.color}`;
-  if (name === legendFor) return;
-  legendFor = name;
-  const mark = (color, text, kind = "") => `<span><i class="${kind}" style="background:${color}"></i>${text}</span>`;
-  const edges = scene.layers.slice(0, -1).map(({ slope }, layer) =>
-    slope?.every((each) => each === 1) ? "" : mark(layerColor(look(), layer), `edge of layer ${layer + 1}`),
-  );
-  find("legend").innerHTML = [...edges, mark(look().boundary, "decision boundary")].join("");
+/** The way through the network, above all else or in its place. */
+function placeHidden() {
+  const section = find("hidden"), isWide = section.parentElement === find("main");
+  if (state.wide && !isWide) find("main").prepend(section);
+  if (!state.wide && isWide) find("layers").before(section);
 }
 
 function writeInspector() {
   const side = view.hovered[0] ? 0 : view.hovered[1] ? 1 : -1, face = side >= 0 ? hoveredFace(side) : -1;
   const scene = sceneOf(side >= 0 ? side : 0);
   if (face >= 0) return show(find("inspector"), aboutRegion(scene, face, ...view.hovered[side]));
+  if (side >= 0 && scene && !scene.regions) return show(find("inspector"), aboutPoint(scene, view.hovered[side]));
   if (pickedIn(scene)) return show(find("inspector"), aboutUnit(scene, pickedIn(scene)));
-  find("inspector").textContent =
-    "Point at a region for its activation code, affine map and area; click a unit for its bent line.";
+  find("inspector").textContent = wordsOf(scene.layers).hint;
 }
 
-let linkTimer = 0;
+const writeAddress = addressWriter(() => (state.playing ? null : written(state, population)));
 function changed() {
   view.isStale = true;
-  clearTimeout(linkTimer);
-  linkTimer = setTimeout(() => {
-    if (state.playing) return;
-    try {
-      history.replaceState(null, "", `#${written(state, population)}`);
-    } catch {
-      // a page inside of another one has no address to change
-    }
-  }, 200);
+  writeAddress();
 }
 
 function setTime(time, isPlaying = false) {
@@ -234,27 +235,22 @@ function setTheme(theme) {
 }
 const systemTheme = () => (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
 
-function toast(text) {
-  find("toast").textContent = text;
-  find("toast").classList.add("seen");
-  setTimeout(() => find("toast").classList.remove("seen"), 1600);
+const linkOf = () => written(state, population);
+const save = (kind) => savePicture(kind, panels, `${population.title}: step ${find("stepped").textContent}`, look());
+
+function writePhase() {
+  const section = find("phase"), { phase } = state;
+  section.hidden = !phase;
+  if (!phase) return;
+  phasePanel.canvas.style.height = `${phaseAt(phasePanel.canvas.clientWidth).height}px`;
+  writeSettings(section, state, population, resized);
 }
 
-async function copyLink() {
-  const link = `${location.href.split("#")[0]}#${written(state, population)}`;
-  try {
-    await navigator.clipboard.writeText(link);
-    toast("Link copied");
-  } catch {
-    location.hash = written(state, population);
-    toast("The link is in the address bar");
-  }
-}
-
-async function savePicture(kind) {
-  const title = `${population.title}: step ${find("stepped").textContent}`;
-  const blob = await (kind === "png" ? pngOf : svgOf)(panels, title, look());
-  download(blob, `explorer.${kind}`);
+function openCell(row, column) {
+  const cell = phaseCells().find((each) => each.row === row && each.column === column);
+  if (!cell) return;
+  state.places[0] = placesOf(population, cell.member);
+  changed();
 }
 
 const flip = (name) => () => {
@@ -298,10 +294,11 @@ find("through").addEventListener("input", (event) => {
 });
 find("compare").addEventListener("click", compare);
 find("sheet").addEventListener("click", flip("sheet"));
+find("wide").addEventListener("click", flip("wide"));
 find("theme").addEventListener("click", nextTheme);
-find("link").addEventListener("click", copyLink);
-find("png").addEventListener("click", () => savePicture("png"));
-find("svg").addEventListener("click", () => savePicture("svg"));
+find("link").addEventListener("click", () => copyLink(linkOf()));
+find("png").addEventListener("click", () => save("png"));
+find("svg").addEventListener("click", () => save("svg"));
 find("help").addEventListener("click", () => find("keys").showModal());
 document.querySelectorAll("[data-color]").forEach((button) =>
   button.addEventListener("click", () => {
@@ -328,13 +325,29 @@ onKeys({
   ArrowDown: () => moveNetwork(-1),
   Home: () => setTime(0),
   End: () => setTime(population.numFrames - 1),
-  r: toggleColor, d: flip("sheet"), c: compare, t: nextTheme, s: () => savePicture("png"), v: () => savePicture("svg"),
-  l: copyLink, Escape: letGo, "?": () => find("keys").showModal(),
+  r: toggleColor, d: flip("sheet"), w: flip("wide"), c: compare, t: nextTheme, s: () => save("png"), v: () => save("svg"),
+  l: () => copyLink(linkOf()), Escape: letGo, "?": () => find("keys").showModal(),
 });
 
+const canTurn = () => inputs === 3 || (inputs === 2 && state.sheet);
+function turnStage(right, down) {
+  if (!canTurn()) return false;
+  view.turn = turned(view.turn, right, down);
+  changed();
+  return true;
+}
+function turnHidden(right, down) {
+  view.hiddenTurn = turned(view.hiddenTurn ?? startTurn(), right, down);
+  changed();
+  return true;
+}
+function outward({ clientWidth, clientHeight }, side, x, y) {
+  if (inputs === 2) return frameOf(population.domain, clientWidth).outward(x, y);
+  return [chartOf(population.domain, heightsAt(memberOf(side)), clientWidth, clientHeight).outward(x)];
+}
 stagePanels.forEach(({ canvas }, side) => {
   const point = (x, y) => {
-    view.hovered[side] = state.sheet ? null : frameOf(population.domain, canvas.clientWidth).outward(x, y);
+    view.hovered[side] = canTurn() ? null : outward(canvas, side, x, y);
     view.hovered[1 - side] = null;
     changed();
   };
@@ -346,20 +359,15 @@ stagePanels.forEach(({ canvas }, side) => {
   });
   onDrag(
     canvas,
-    (right, down) => {
-      if (!state.sheet) return;
-      view.turn = turned(view.turn, right, down);
-      changed();
-    },
+    turnStage,
     point,
   );
+  onArrows(canvas, (right, down) => canTurn() && turnStage(right, down));
 });
-[hiddenPanel, layersPanel].forEach(({ canvas }) =>
-  onDrag(canvas, (right, down) => {
-    view.hiddenTurn = turned(view.hiddenTurn ?? startTurn(), right, down);
-    changed();
-  }),
-);
+[hiddenPanel, layersPanel].forEach(({ canvas }) => {
+  onDrag(canvas, turnHidden);
+  onArrows(canvas, turnHidden);
+});
 
 function pick(box) {
   const isUnit = box && box.layer >= 0 && box.layer < sceneOf(0).layers.length - 1;
@@ -390,6 +398,16 @@ function scrub(event) {
   const step = stepUnder(charts(canvas.clientWidth, canvas.clientHeight), x, population.steps.at(-1));
   if (step !== null) setTime(Math.round(timeOf(population, step)));
 }
+phasePanel.canvas.addEventListener("click", (event) => {
+  const hit = cellUnder(phaseAt(phasePanel.canvas.clientWidth), ...placeOf(event));
+  if (hit) openCell(hit.row, hit.column);
+});
+onArrows(phasePanel.canvas, (right, down) => {
+  const { rows, columns } = phaseAt(phasePanel.canvas.clientWidth), { phase, places: [places] } = state;
+  const within = (place, by, all) => Math.min(all.length - 1, Math.max(0, place + Math.sign(by)));
+  openCell(within(places[phase.rows], down, rows), within(places[phase.columns], right, columns));
+  return true;
+});
 galleryPanel.canvas.addEventListener("click", (event) => {
   const [x, y] = placeOf(event), { boxes } = galleryOf(members(), galleryPanel.canvas.clientWidth);
   const hit = boxes.find((box) => x >= box.x && x <= box.x + box.size && y >= box.y && y <= box.y + box.size);
@@ -401,9 +419,10 @@ galleryPanel.canvas.addEventListener("click", (event) => {
 // Once a frame of the screen.
 
 function resized() {
+  writePhase();
   const section = find("population"), canvas = galleryPanel.canvas, num = members().length;
   const name = repeatedAxis(population), difference = name === "network" ? "" : ` that differ in their ${name}`;
-  section.hidden = num < 2;
+  section.hidden = num < 2 || areAlone(sceneOf(0) ?? { layers: [{ outputs: 0 }] }, population);
   canvas.style.height = `${galleryOf(members(), canvas.clientWidth).height}px`;
   section.querySelector("small").textContent = `${num} networks${difference}; click one`;
   find("band").textContent = num > 2 ? `median and 80 % of ${num} networks; drag to choose a step` : "drag to choose a step";
@@ -441,7 +460,7 @@ function paint(isMoving = false) {
   paths = null;
   writeAround(isMoving);
   stagePanels.slice(0, state.compare ? 2 : 1).forEach((each) => each.paint());
-  const beside = [[networkPanel], [hiddenPanel, layersPanel], [curvesPanel]];
+  const beside = [[networkPanel], [hiddenPanel, layersPanel], state.phase ? [curvesPanel, phasePanel] : [curvesPanel]];
   view.turns = (view.turns + 1) % beside.length;
   (isMoving ? beside[view.turns] : beside.flat()).forEach((each) => each.paint());
 }
@@ -461,6 +480,9 @@ function tick(now) {
   requestAnimationFrame(tick);
 }
 
+find("main").dataset.inputs = inputs;
+find("curves").hidden = population.curves.every(({ num }) => num < 2);
+find("transport").hidden = population.numFrames === 1;
 setTheme(state.theme ?? systemTheme());
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => state.theme || setTheme(systemTheme()));
 window.addEventListener("hashchange", () => {

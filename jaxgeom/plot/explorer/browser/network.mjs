@@ -1,4 +1,25 @@
-// One network: layers {kernel, bias, slope, inputs, outputs}, kernels (inputs, outputs) in one row after the other.
+// One network: layers {kernel, bias, slope, activation, inputs, outputs}, kernels (inputs, outputs) in one row after the
+// other. `activation` is a name where some unit of the network is smooth, else null: then `slope` says what bends.
+
+const CURVES = {
+  linear: (z) => z,
+  relu: (z) => Math.max(z, 0),
+  leaky_relu: (z) => (z > 0 ? z : 0.01 * z),
+  abs: Math.abs,
+  hard_tanh: (z) => Math.max(-1, Math.min(1, z)),
+  tanh: Math.tanh,
+  sigmoid: (z) => 1 / (1 + Math.exp(-z)),
+  elu: (z) => (z > 0 ? z : Math.expm1(z)),
+  gelu: (z) => 0.5 * z * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (z + 0.044715 * z ** 3))),
+  softplus: (z) => Math.max(z, 0) + Math.log1p(Math.exp(-Math.abs(z))),
+  sin: Math.sin,
+};
+
+/** An activation by its name, which may be a slope. */
+const curveOf = (name) => CURVES[name] ?? ((z) => (z > 0 ? z : Number(name) * z));
+
+/** Whether a network has no linear regions. */
+export const isSmooth = (layers) => layers.some(({ activation }) => activation);
 
 /** Numbers of hidden units before each layer; the last entry counts all. */
 export function firstUnits(layers) {
@@ -7,11 +28,11 @@ export function firstUnits(layers) {
   return begins;
 }
 
-/** Values before (z) and after (a) the activation of each layer, for points x, y, x, y, …; float64. */
+/** Values before (z) and after (a) the activation of each layer, for points one after the other; float64. */
 export function forward(layers, points) {
-  const num = points.length / 2;
+  const num = points.length / layers[0].inputs;
   const states = [];
-  let values = points, width = 2;
+  let values = points, width = layers[0].inputs;
   layers.forEach((layer, depth) => {
     const z = affine(layer, values, num, width);
     const isLast = depth === layers.length - 1;
@@ -39,7 +60,8 @@ function affine(layer, values, num, width) {
 }
 
 function activated(layer, z) {
-  const { slope, outputs } = layer;
+  const { slope, outputs, activation } = layer;
+  if (activation) return z.map(curveOf(activation));
   const a = new Float64Array(z.length);
   for (let place = 0; place < z.length; place++) {
     a[place] = z[place] > 0 ? z[place] : slope ? slope[place % outputs] * z[place] : 0;
@@ -90,7 +112,7 @@ export function mapOfCode(layers, code) {
 }
 
 /** The activation code at a point. */
-export function codeAt(layers, x, y) {
-  const states = forward(layers, [x, y]).slice(0, -1);
+export function codeAt(layers, ...place) {
+  const states = forward(layers, place).slice(0, -1);
   return Uint8Array.from(states.flatMap(({ z }) => Array.from(z, (value) => (value > 0 ? 1 : 0))));
 }

@@ -24,6 +24,15 @@ export function placeOf(event) {
   return [event.clientX - box.left, event.clientY - box.top];
 }
 
+const ARROWS = { ArrowRight: [10, 0], ArrowLeft: [-10, 0], ArrowDown: [0, 10], ArrowUp: [0, -10] };
+
+/** Calls `move(right, down)` for arrow keys on a canvas, which go no further if it says that it moved. */
+export function onArrows(canvas, move) {
+  canvas.addEventListener("keydown", (event) => {
+    if (ARROWS[event.key] && move(...ARROWS[event.key])) event.preventDefault();
+  });
+}
+
 /** Calls `move(right, down)` while a pointer drags, and `tap(x, y)` if it hardly moved. */
 export function onDrag(canvas, move, tap = () => {}) {
   let last = null, far = 0;

@@ -65,7 +65,8 @@ export function layersAt(population, member, time) {
       read(`bias/${depth}`, outputs),
       read(`slope/${depth}`, outputs),
     ];
-    return { kernel, bias, slope, inputs, outputs };
+    const activation = population.activations?.[home.group]?.[depth] ?? null;
+    return { kernel, bias, slope, activation, inputs, outputs };
   });
 }
 

@@ -109,7 +109,7 @@ function empty(numFaces, numCorners, units, outputs) {
 
 /** Finds the engine's regions among the page's arrays: a function of network and frame, null where there are none. */
 export function engineRegions(arrays) {
-  const entries = arrays["exact/entries"], rows = new Map();
+  const entries = arrays["exact/entries"] ?? { shape: [1] }, rows = new Map();
   for (let row = 0; row < entries.shape[0] - 1; row++) rows.set(`${entries[6 * row]}/${entries[6 * row + 1]}`, row);
   return (member, frame, layers) => {
     const row = rows.get(`${member}/${frame}`);

@@ -1,9 +1,13 @@
 // What is seen of one network at one time: its layers, regions, boundary, and states of the data; computed when asked.
 
 import { decisionBoundary } from "./boundary.mjs";
-import { forward } from "./network.mjs";
+import { boundaryLines, decisions, sampled, unitLines } from "./levels.mjs";
+import { sampledLine, thresholdsOf } from "./line.mjs";
+import { firstUnits, forward, isSmooth } from "./network.mjs";
 import { layersAt } from "./population.mjs";
-import { cutRegions } from "./regions.mjs";
+import { decisionSurface, sampledSpace } from "./space.mjs";
+import { digits } from "./inspector.mjs";
+import { cutRegions, edgesOf, edgesOfLayers, numFaces } from "./regions.mjs";
 
 /** A function of network and time that remembers the last scenes. */
 export function scenes(population, engine, most = 4) {
@@ -21,13 +25,52 @@ export function scenes(population, engine, most = 4) {
 function sceneOf(population, engine, member, time) {
   const layers = layersAt(population, member, time);
   if (!layers) return null;
-  const { arrays, domain } = population;
-  const found = Number.isInteger(time) ? engine(member, time, layers) : null;
-  const scene = { member, time, layers, isEngines: found !== null };
-  later(scene, "regions", () => found ?? cutRegions(layers, domain));
-  later(scene, "boundary", () => decisionBoundary(scene.regions));
+  const { arrays, domain, inputs } = population;
+  const scene = { member, time, layers, isEngines: false, regions: null };
   later(scene, "data", () => forward(layers, arrays["data/x"] ?? new Float32Array()));
+  if (inputs === 1) addLine(scene, domain);
+  else if (inputs === 3) addSpace(scene, domain);
+  else if (isSmooth(layers)) addField(scene, domain);
+  else addRegions(scene, domain, Number.isInteger(time) ? engine(member, time, layers) : null);
   return scene;
+}
+
+const unitsOf = ({ outputs }) => Array.from({ length: outputs }, (_, unit) => unit);
+
+/** Exact regions, and the pieces x, y, x, y of lines: `edges` of each layer, `edgesOf(layer, unit)`, `boundary`. */
+function addRegions(scene, domain, found) {
+  const begins = firstUnits(scene.layers);
+  scene.isEngines = found !== null;
+  later(scene, "regions", () => found ?? cutRegions(scene.layers, domain));
+  later(scene, "boundary", () => decisionBoundary(scene.regions));
+  later(scene, "edges", () => edgesOfLayers(scene.regions, begins));
+  scene.edgesOf = (layer, unit) => edgesOf(scene.regions, begins[layer] + unit);
+}
+
+/** The same lines of a smooth network, where pre-activations are zero, on a `grid` of the plane. */
+function addField(scene, domain) {
+  const { layers } = scene;
+  later(scene, "grid", () => sampled(layers, domain));
+  later(scene, "boundary", () => boundaryLines(scene.grid));
+  later(scene, "edges", () => layers.slice(0, -1).map((layer, depth) => unitsOf(layer).flatMap((unit) => scene.edgesOf(depth, unit))));
+  scene.edgesOf = (layer, unit) => unitLines(scene.grid, layer, unit);
+}
+
+/** A network of three inputs: its states on a `grid` of the box, and the decision `surface`. */
+function addSpace(scene, domain) {
+  Object.assign(scene, { boundary: [], edges: [], edgesOf: () => [] });
+  later(scene, "grid", () => sampledSpace(scene.layers, domain));
+  later(scene, "surface", () => decisionSurface(scene.grid));
+}
+
+/** A network of one input: its states along the `line`, and the `thresholds` of each layer. */
+function addLine(scene, domain) {
+  const { layers } = scene;
+  Object.assign(scene, { boundary: [], edges: [], edgesOf: () => [] });
+  later(scene, "line", () => sampledLine(layers, domain));
+  later(scene, "thresholds", () =>
+    layers.slice(0, -1).map((layer, depth) => unitsOf(layer).flatMap((unit) => thresholdsOf(scene.line, depth, unit))),
+  );
 }
 
 /** A property that is computed when it is first read. */
@@ -42,19 +85,32 @@ function later(object, name, compute) {
   });
 }
 
-/** The fraction of points on the right side; null without classes. */
-export function accuracy(population, scene) {
-  const y = population.arrays["data/y"];
-  if (!y || !population.classes || !y.length) return null;
-  const { z, width } = scene.data.at(-1);
-  let right = 0;
-  for (let point = 0; point < y.length; point++) right += decided(z, point, width) === y[point] ? 1 : 0;
-  return right / y.length;
+/** What there is to say of a scene, as HTML. */
+export function factsOf(population, scene) {
+  const right = accuracy(population, scene), wrong = error(population, scene), facts = [];
+  const num = scene.regions ? numFaces(scene.regions) : 0;
+  if (scene.regions) facts.push(`<b>${num.toLocaleString("en")}</b> linear region${num === 1 ? "" : "s"}`);
+  if (scene.thresholds) facts.push(`<b>${scene.thresholds.flat().length}</b> thresholds`);
+  if (right !== null) facts.push(`<b>${digits(100 * right)} %</b> right`);
+  if (wrong !== null) facts.push(`mean squared error <b>${digits(+wrong.toPrecision(3))}</b>`);
+  if (!Number.isInteger(scene.time)) facts.push("interpolated");
+  return facts;
 }
 
-function decided(z, point, width) {
-  if (width === 1) return z[point] > 0 ? 1 : 0;
-  let best = 0;
-  for (let output = 1; output < width; output++) if (z[point * width + output] > z[point * width + best]) best = output;
-  return best;
+/** The mean squared difference of outputs and targets; null for classes. */
+function error(population, scene) {
+  const y = population.arrays["data/y"];
+  if (!y || population.classes || !y.length) return null;
+  const { z, width } = scene.data.at(-1);
+  return y.reduce((sum, target, point) => sum + (z[point * width] - target) ** 2, 0) / y.length;
+}
+
+/** The fraction of points on the right side; null without classes. */
+function accuracy(population, scene) {
+  const y = population.arrays["data/y"];
+  if (!y || !population.classes || !y.length) return null;
+  const { z, width } = scene.data.at(-1), decided = width === 1 ? z.map((value) => (value > 0 ? 1 : 0)) : decisions(z, width);
+  let right = 0;
+  for (let point = 0; point < y.length; point++) right += decided[point] === y[point] ? 1 : 0;
+  return right / y.length;
 }

@@ -1,11 +1,12 @@
 // The input plane with its regions; lifted, the graph of the output as a sheet of flat pieces.
 
 import { ABOVE, between, projection } from "./camera.mjs";
-import { classColor, classPoint, codeColors, layerColor, mixed } from "./colors.mjs";
+import { classColor, codeColors, layerColor, mixed } from "./colors.mjs";
+import { drawField, drawPlaces, drawSheet } from "./field.mjs";
 import { sideGradient } from "./fill.mjs";
-import { firstUnits, forward } from "./network.mjs";
+import { forward } from "./network.mjs";
 import { partsOf, valueAt } from "./parts.mjs";
-import { edgesOf, edgesOfLayers } from "./regions.mjs";
+import { pointColors } from "./points.mjs";
 
 const HEIGHT = 0.62; // of a sheet, in halves of the domain's width
 const SAME = 0.25; // pixels
@@ -23,26 +24,41 @@ export function frameOf([x0, y0, x1, y1], size) {
 
 /** Draws a scene; `options` has look, color, show, picked (layer, unit), hovered (a face), lift (0 to 1), turn, scale. */
 export function drawStage(context, frame, scene, population, options) {
-  const { regions } = scene, { lift, look, show, scale } = options;
+  const { lift, look, show, scale } = options;
   const radius = (frame.size / 2) * (1 - 0.32 * lift);
   const camera = projection(between(ABOVE, options.turn, lift), [frame.size / 2, frame.size / 2], radius);
   const height = (value) => lift * HEIGHT * Math.max(-1.25, Math.min(1.25, value / scale));
-  const view = { context, look, frame, camera, height, begins: firstUnits(scene.layers) };
+  const view = { context, look, frame, camera, height };
+  context.lineJoin = "round";
+  const pieces = scene.regions ? drawRegions(view, scene.regions, options) : [];
+  if (!scene.regions) (lift > 0 ? drawSheet : drawField)(view, scene.grid, options);
+  const isPlaces = lift === 0 && options.color === "output" && areAlone(scene, population);
+  if (isPlaces) drawPlaces(view, population.domain, look);
+  if (lift === 0 && show.edges) drawEdges(view, scene);
+  if (options.hovered >= 0) drawHovered(view, pieces, options.hovered);
+  if (options.picked) drawPicked(view, scene, options.picked);
+  if (show.boundary && !areAlone(scene, population)) drawSegments(view, scene.boundary, lift === 0 || scene.layers.at(-1).outputs === 1, options);
+  if (show.data) drawData(view, scene, population);
+}
+
+/** Whether points have no targets, and outputs are places: there is nothing to decide. */
+export function areAlone({ layers }, { arrays }) {
+  return Boolean(arrays["data/x"] && !arrays["data/y"] && layers.at(-1).outputs > 1);
+}
+
+/** Exact pieces of the plane, or of the sheet; these. */
+function drawRegions(view, regions, options) {
+  const { context } = view, { lift, show } = options;
   const pieces = partsOf(regions).map((part) => projected(view, regions, part));
   if (lift > 0) pieces.sort((a, b) => b.depth - a.depth);
   const colors = fills(view, regions, options);
-  context.lineJoin = "round";
   for (const piece of pieces) {
     trace(context, piece.places);
     context.fillStyle = colors(piece);
     context.fill();
     if (lift > 0) strokePiece(view, regions, piece, show.edges);
   }
-  if (lift === 0 && show.edges) drawEdges(view, regions);
-  if (options.hovered >= 0) drawHovered(view, pieces, options.hovered);
-  if (options.picked) drawPicked(view, scene, options.picked);
-  if (show.boundary) drawSegments(view, scene.boundary, lift === 0 || regions.outputs === 1, options);
-  if (show.data) drawData(view, scene, population);
+  return pieces;
 }
 
 function projected(view, regions, { face, output, corners }) {
@@ -95,8 +111,7 @@ function strokePiece({ context, look }, regions, piece, hasEdges) {
 }
 
 /** All edges of a layer as one path. */
-function drawEdges({ context, look, frame, camera, begins }, regions) {
-  const edges = edgesOfLayers(regions, begins);
+function drawEdges({ context, look, frame, camera }, { edges }) {
   for (let layer = edges.length - 1; layer >= 0; layer--) {
     context.beginPath();
     tracePieces(context, edges[layer], frame, camera);
@@ -131,14 +146,14 @@ function drawHovered({ context, look }, pieces, face) {
   }
 }
 
-/** The bent hyperplane of a unit, and a shade on the side where the unit is off. */
+/** The line on which a unit switches: its bent hyperplane. */
 function drawPicked(view, scene, { layer, unit }) {
-  const { context, look, begins } = view, { regions } = scene, number = begins[layer] + unit;
+  const { context, look } = view;
   context.strokeStyle = look.picked;
   context.lineWidth = 3.5;
   context.lineCap = "round";
   context.beginPath();
-  const edges = edgesOf(regions, number);
+  const edges = scene.edgesOf(layer, unit);
   for (let i = 0; i < edges.length; i += 4) moveAlong(view, scene, edges.slice(i, i + 4));
   context.stroke();
 }
@@ -173,10 +188,9 @@ function drawSegments({ context, look, frame, camera }, segments, isFlat, { lift
 function drawData(view, scene, population) {
   const x = population.arrays["data/x"];
   if (!x) return;
-  const { context, look, frame, camera, height } = view, y = population.arrays["data/y"];
+  const { context, look, frame, camera, height } = view, colors = pointColors(population, look);
   const num = x.length / 2, { z, width } = scene.data.at(-1);
   const isLifted = height(1) !== 0, radius = num > FEW ? 2.2 : num > 40 ? 3.2 : 6;
-  const [low, high] = population.classes ? [0, 1] : extent(y);
   context.lineWidth = num > FEW ? 0.6 : 1.1;
   context.strokeStyle = look.paper;
   for (let point = 0; point < num; point++) {
@@ -184,29 +198,18 @@ function drawData(view, scene, population) {
     const place = camera(...frame.inward(x[2 * point], x[2 * point + 1]), height(top));
     context.beginPath();
     context.arc(place[0], place[1], radius, 0, 2 * Math.PI);
-    context.fillStyle = pointColor(population, look, y[point], low, high);
+    context.fillStyle = colors[point];
     context.fill();
     context.stroke();
   }
 }
 
-export function extent(values) {
-  let low = Infinity, high = -Infinity;
-  for (const value of values) [low, high] = [Math.min(low, value), Math.max(high, value)];
-  return [low, high];
-}
-
-/** The colour of a point by its class, or by its target between the smallest and the largest. */
-export function pointColor(population, look, target, low, high) {
-  if (!population.classes) return mixed(look.strong[0], look.strong[1], (target - low) / (high - low || 1));
-  return population.classes.length <= 2 ? look.strong[target] : classPoint(look, target);
-}
-
 /** How large outputs are in a picture: six tenths of them on a grid are smaller. */
-export function outputScale(layers, [x0, y0, x1, y1], num = 24) {
-  const points = [];
-  for (let i = 0; i < num; i++) {
-    for (let j = 0; j < num; j++) points.push(x0 + ((x1 - x0) * i) / (num - 1), y0 + ((y1 - y0) * j) / (num - 1));
+export function outputScale(layers, domain, num = 24) {
+  const dim = domain.length / 2, points = [];
+  for (let place = 0; place < num ** Math.min(dim, 2); place++) {
+    const along = [place % num, Math.floor(place / num), (num - 1) / 2];
+    for (let axis = 0; axis < dim; axis++) points.push(domain[axis] + ((domain[dim + axis] - domain[axis]) * along[axis]) / (num - 1));
   }
   const sizes = Array.from(forward(layers, points).at(-1).z, Math.abs).sort((a, b) => a - b);
   return sizes[Math.floor(0.6 * (sizes.length - 1))] || 1;

@@ -1,5 +1,6 @@
 // What the page shows, and the same as a link: `#step=120&width=16&seed=3&color=regions&unit=2.5`.
 
+import { firstPhase, phaseAxes } from "./phase.mjs";
 import { placesOf, stepAt, timeOf } from "./population.mjs";
 
 export const SHOWS = ["edges", "boundary", "data"];
@@ -9,7 +10,8 @@ export function firstState(population) {
   const places = placesOf(population, population.start);
   return {
     time: 0, playing: true, speed: 1, color: "output", compare: false, sheet: false, theme: null, picked: null,
-    through: 0, places: [places, { ...places }], show: Object.fromEntries(SHOWS.map((name) => [name, true])),
+    through: 0, wide: false, phase: firstPhase(population), places: [places, { ...places }],
+    show: Object.fromEntries(SHOWS.map((name) => [name, true])),
   };
 }
 
@@ -27,10 +29,15 @@ export function written(state, population) {
   if (state.sheet) parts.set("sheet", 1);
   if (state.picked) parts.set("unit", `${state.picked.layer + 1}.${state.picked.unit + 1}`);
   if (state.through) parts.set("through", +state.through.toFixed(3));
+  if (state.wide) parts.set("wide", 1);
+  const phase = phaseText(state.phase);
+  if (phase !== phaseText(firstPhase(population))) parts.set("map", phase);
   if (state.theme) parts.set("theme", state.theme);
   for (const name of SHOWS) if (!state.show[name]) parts.set(name, 0);
   return parts.toString();
 }
+
+const phaseText = (phase) => (phase ? [phase.rows, phase.columns, phase.measure].join("~") : "");
 
 /** The state of a link; what it does not say, or says wrongly, is as at the beginning. */
 export function read(text, population) {
@@ -55,6 +62,10 @@ export function read(text, population) {
   const unit = /^(\d+)\.(\d+)$/.exec(parts.get("unit") ?? "");
   if (unit) state.picked = { layer: unit[1] - 1, unit: unit[2] - 1 };
   state.through = number("through", 0, 1000) ?? 0;
+  state.wide = parts.get("wide") === "1";
+  const [rows, columns, measure] = (parts.get("map") ?? "").split("~"), names = phaseAxes(population);
+  const isMeasure = population.curves.some(({ name }) => name === measure);
+  if (isMeasure && rows !== columns && names.includes(rows) && names.includes(columns)) state.phase = { rows, columns, measure };
   for (const name of SHOWS) if (parts.get(name) === "0") state.show[name] = false;
   return state;
 }

@@ -1,0 +1,113 @@
+// What a smooth network computes over the plane: a picture of it, and, lifted, a sheet of small quadrangles.
+
+import { classColor, codeColors, mixed, sideColor, sideTable, toneOf } from "./colors.mjs";
+import { placeColor } from "./points.mjs";
+
+const FINER = 4; // pixels of the picture for each cell of the grid
+const QUADRANGLES = 36; // along each side of the sheet
+
+/** Numbers of the grid's points, `width` each, between them: rows from the top to the bottom. */
+function refined(grid, values, width) {
+  const { cells } = grid, side = cells + 1, across = cells * FINER, found = new Float32Array(across * across * width);
+  for (let row = 0; row < across; row++) {
+    const y = cells - (row + 0.5) / FINER, below = Math.min(cells - 1, Math.floor(y)), v = y - below;
+    for (let column = 0; column < across; column++) {
+      const x = (column + 0.5) / FINER, left = Math.min(cells - 1, Math.floor(x)), u = x - left;
+      const a = (below * side + left) * width, b = a + side * width, place = (row * across + column) * width;
+      for (let i = 0; i < width; i++) {
+        const low = values[a + i] + u * (values[a + width + i] - values[a + i]);
+        const high = values[b + i] + u * (values[b + width + i] - values[b + i]);
+        found[place + i] = low + v * (high - low);
+      }
+    }
+  }
+  return found;
+}
+
+const channelsOf = (text) => text.match(/\d+/g).map(Number);
+
+/** A function of a pixel that gives its colour. */
+function painter(grid, { look, color, scale }) {
+  if (color === "regions") {
+    const hidden = grid.states.slice(0, -1).map(({ z, width }) => ({ width, z: refined(grid, z, width) }));
+    const units = hidden.reduce((sum, { width }) => sum + width, 0), code = new Uint8Array(units), known = new Map();
+    const byCode = codeColors(look);
+    return (pixel) => {
+      let unit = 0, name = 0;
+      for (const { z, width } of hidden) {
+        for (let i = 0; i < width; i++) {
+          code[unit] = z[pixel * width + i] > 0 ? 1 : 0;
+          name = (name * 31 + code[unit++] + 1) % 2147483647;
+        }
+      }
+      return known.get(name) ?? known.set(name, channelsOf(byCode(code, 0, units))).get(name);
+    };
+  }
+  const { z, width } = grid.states.at(-1), values = refined(grid, z, width), table = sideTable(look).channels;
+  if (width === 1) return (pixel) => table[toneOf(values[pixel] / scale)];
+  const tints = Array.from({ length: width }, (_, output) => channelsOf(mixed(look.paper, classColor(output), 0.4)));
+  return (pixel) => {
+    let best = 0;
+    for (let output = 1; output < width; output++) if (values[pixel * width + output] > values[pixel * width + best]) best = output;
+    return tints[best];
+  };
+}
+
+/** The plane as a picture. */
+export function drawField(view, grid, options) {
+  drawPicture(view, grid.box, grid.cells * FINER, painter(grid, options));
+}
+
+const PLACES = 96; // pixels along each side of a picture of the plane's own colours
+
+/** The plane in the colours of its places. */
+export function drawPlaces(view, box, look) {
+  const [x0, y0, x1, y1] = box;
+  drawPicture(view, box, PLACES, (pixel) => {
+    const [column, row] = [pixel % PLACES, Math.floor(pixel / PLACES)];
+    const place = [x0 + ((column + 0.5) / PLACES) * (x1 - x0), y1 - ((row + 0.5) / PLACES) * (y1 - y0)];
+    return channelsOf(placeColor(place, box, look));
+  });
+}
+
+function drawPicture({ context, frame, camera }, [x0, y0, x1, y1], across, colorOf) {
+  const canvas = Object.assign(document.createElement("canvas"), { width: across, height: across });
+  const own = canvas.getContext("2d"), image = own.createImageData(across, across);
+  for (let pixel = 0; pixel < across * across; pixel++) {
+    image.data.set(colorOf(pixel), 4 * pixel);
+    image.data[4 * pixel + 3] = 255;
+  }
+  own.putImageData(image, 0, 0);
+  const [left, top] = camera(...frame.inward(x0, y1), 0), [right, bottom] = camera(...frame.inward(x1, y0), 0);
+  context.imageSmoothingEnabled = true;
+  context.drawImage(canvas, left, top, right - left, bottom - top);
+}
+
+/** The graph of the largest output. */
+export function drawSheet({ context, frame, camera, height }, grid, { look, scale, show }) {
+  const { cells, points, states } = grid, side = cells + 1, step = cells / QUADRANGLES;
+  const { z, width } = states.at(-1), pieces = [];
+  const top = (point) => Math.max(...z.subarray(point * width, (point + 1) * width));
+  const tint = Array.from({ length: width }, (_, output) => mixed(look.paper, classColor(output), 0.4));
+  for (let row = 0; row < cells; row += step) {
+    for (let column = 0; column < cells; column += step) {
+      const a = row * side + column, corners = [a, a + step, a + step * (side + 1), a + step * side];
+      const values = corners.map(top), middle = values.reduce((sum, value) => sum + value, 0) / 4;
+      const places = corners.map((point, i) => camera(...frame.inward(points[2 * point], points[2 * point + 1]), height(values[i])));
+      const best = width > 1 ? z.subarray(a * width, (a + 1) * width).indexOf(values[0]) : 0;
+      const color = width > 1 ? tint[best] : sideColor(look, middle / scale);
+      pieces.push({ places, color, depth: places.reduce((sum, place) => sum + place[2], 0) });
+    }
+  }
+  pieces.sort((a, b) => b.depth - a.depth);
+  context.lineWidth = 0.5;
+  for (const { places, color } of pieces) {
+    context.beginPath();
+    places.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)));
+    context.closePath();
+    context.fillStyle = color;
+    context.fill();
+    context.strokeStyle = show.edges ? look.faint : color;
+    context.stroke();
+  }
+}

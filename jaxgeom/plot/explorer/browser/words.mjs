@@ -1,0 +1,33 @@
+// What parts of the page are called, which depends on the networks: of one, two or three inputs, smooth or not.
+
+import { hasSteps } from "./line.mjs";
+import { isSmooth } from "./network.mjs";
+
+/** Names of the buttons, of lines (`edge` of a layer, none if empty), marks of the legend [colour, text], and a hint. */
+export function wordsOf(layers) {
+  const { inputs } = layers[0];
+  if (inputs === 1) {
+    return {
+      regions: hasSteps(layers) ? "Steps" : "", edges: "Thresholds", boundary: "Zero", edge: "threshold",
+      marks: [["ink", "output"], ...(hasSteps(layers) ? [["steps", "with units that are off or on (Steps)"]] : [])],
+      hint: "Point at the graph for the output and its slope; click a unit for what it does along the line.",
+    };
+  }
+  if (inputs === 3) {
+    return {
+      regions: "", edges: "Mesh", boundary: "Surface", edge: "", marks: [],
+      hint: "Drag, or press arrow keys, to turn the box; click a unit for its weights.",
+    };
+  }
+  const boundary = { boundary: "Boundary", marks: [["boundary", "decision boundary"]] };
+  if (isSmooth(layers)) {
+    return {
+      ...boundary, regions: "Signs", edges: "Zero lines", edge: "zeros",
+      hint: "Point at the plane for outputs, their slopes and the signs of all units; click a unit for its zero line.",
+    };
+  }
+  return {
+    ...boundary, regions: "Regions", edges: "Edges", edge: "edge",
+    hint: "Point at a region for its activation code, affine map and area; click a unit for its bent line.",
+  };
+}

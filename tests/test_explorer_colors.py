@@ -1,0 +1,96 @@
+"""The explorer's colours, as readers see them who do not tell red and green apart, and in print without colours."""
+
+import json
+from itertools import combinations
+
+import numpy as np
+import pytest
+from test_explorer_kinds import in_node
+
+# Viénot, Brettel & Mollon (1999): linear sRGB of what the others see, as seen without one of the cones.
+SEEN = {
+    "all cones": np.eye(3),
+    "protanopia": np.array([[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]]),
+    "deuteranopia": np.array([[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]]),
+}
+TO_XYZ = np.array(
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+)
+WHITE = np.array([0.95047, 1, 1.08883])
+THEMES = ("light", "dark")
+
+
+@pytest.fixture(scope="module")
+def colors() -> dict:
+    program = """const { CLASSES, lookOf, channels } = await load("colors"), { shareColor } = await load("phase");
+      const numbers = (text) => (text.startsWith("#") ? channels(text) : text.match(/\\d+/g).map(Number));
+      const each = (value) => (Array.isArray(value) ? value.map(each) : numbers(value));
+      const looks = Object.fromEntries(THEMES.map((theme) => {
+        const { paper, ink, faint, strong, side, weak, layers, boundary, picked } = lookOf(theme);
+        return [theme, each([[paper], [ink], [faint], [boundary], [picked], strong, side, weak, layers])];
+      }));
+      const shares = Array.from({ length: 21 }, (_, i) => numbers(shareColor(i / 20)));
+      console.log(JSON.stringify({ classes: each(CLASSES), looks, shares }));"""
+    found = in_node(f"const THEMES = {json.dumps(THEMES)};\n" + program)
+    names = ("paper", "ink", "faint", "boundary", "picked", "strong", "side", "weak", "layers")
+    looks = {theme: dict(zip(names, look, strict=True)) for theme, look in found["looks"].items()}
+    return {"classes": found["classes"], "shares": found["shares"], **looks}
+
+
+def linear(color: list[int]) -> np.ndarray:
+    share = np.array(color) / 255
+    return np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+
+
+def lab(light: np.ndarray) -> np.ndarray:
+    """CIELAB, whose distances are about those that eyes see: 2.3 is just noticed."""
+    xyz = TO_XYZ @ np.clip(light, 0, 1) / WHITE
+    f = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+def least_distance(some: list[list[int]], kind: str) -> float:
+    seen = [lab(SEEN[kind] @ linear(color)) for color in some]
+    return min(float(np.linalg.norm(a - b)) for a, b in combinations(seen, 2))
+
+
+def contrast(first: list[int], second: list[int]) -> float:
+    low, high = sorted(float(TO_XYZ[1] @ linear(color)) for color in (first, second))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_what_is_seen_is_simulated_rightly() -> None:
+    for kind in SEEN:
+        np.testing.assert_allclose(SEEN[kind] @ np.ones(3), 1, atol=1e-9)  # greys stay
+    np.testing.assert_allclose(lab(linear([255, 255, 255])), [100, 0, 0], atol=0.02)
+    np.testing.assert_allclose(lab(linear([255, 0, 0])), [53.24, 80.09, 67.20], atol=0.05)
+    red, green = [200, 60, 0], [100, 110, 0]
+    assert least_distance([red, green], "all cones") > 2 * least_distance([red, green], "deuteranopia")
+
+
+@pytest.mark.parametrize("kind", SEEN)
+def test_colours_are_told_apart_by_all_readers(kind: str, colors: dict) -> None:
+    assert least_distance(colors["classes"], kind) > 15
+    assert least_distance(colors["shares"][::5], kind) > 15
+    for theme in THEMES:
+        look = colors[theme]
+        assert least_distance(look["layers"], kind) > 15, theme
+        assert least_distance(look["strong"], kind) > 60, theme
+        assert least_distance(look["side"], kind) > 50, theme
+        assert least_distance(look["weak"], kind) > 12, theme
+        assert least_distance([*look["picked"], *look["layers"]], kind) > 15, theme
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_sides_are_told_apart_without_colours_and_lines_are_seen(theme: str, colors: dict) -> None:
+    look = colors[theme]
+    (paper,), (faint,) = look["paper"], look["faint"]
+    for name in ("strong", "side"):
+        low, high = sorted(lab(linear(color))[0] for color in look[name])
+        assert high - low > 14, name
+    for color in (*look["strong"], *look["layers"], *look["boundary"], *look["picked"], faint):
+        assert contrast(color, paper) > 3
+    assert contrast(look["ink"][0], paper) > 12
+    lightness = [lab(linear(color))[0] for color in colors["shares"]]
+    assert np.all(np.diff(lightness) < -1)
+    assert lightness[0] - lightness[-1] > 55
