@@ -19,6 +19,7 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("--seeds", type=int, default=64, help="networks of each kind")
 parser.add_argument("--out", default="gallery.png", help="picture to write")
 options = parser.parse_args()
+width = 16 if options.seeds > FEW_SEEDS else 4
 square, xor_square = jg.box(-1.25, 1.25), jg.box(-1, 1)
 
 
@@ -43,7 +44,7 @@ def tile(caption, **kind):
 
 
 data = jg.spirals(jax.random.key(0), num_per_class=150, num_classes=2, noise=0.05)
-runs = train((2, 16, 16, 1), data, 500)
+runs = train((2, width, width, 1), data, 500)
 population, order = jg.layers_of(runs.params), np.argsort(np.asarray(runs.train_loss)[:, -1])
 network = one(population, order[0])
 regions = jg.enumerate_regions(network, square)
@@ -80,13 +81,12 @@ caption = f"So {kinds.num_networks[0] / options.seeds:.0%} solve XOR"
 plot.plot_kinds([regions], kinds.num_networks[:1], axes=[tile(caption)])
 units = [np.asarray(state.activation).T.reshape(-1, 60, 60)[:8] for state in jg.hidden_states(network, grid)[:-1]]
 plot.plot_units(units, square, num_columns=4, ax=tile("Hidden units of two layers"))
-
 rings = jg.rings(jax.random.key(0), num_per_class=400)
 found = train((2, 3, 1), rings, 3000, "sigmoid")
 states = jg.hidden_states(one(found.params, int(np.argmin(found.train_loss[:, -1]))), rings.x)
 plot.plot_hidden(np.asarray(states[0].activation), np.asarray(rings.y), ax=tile("Rings in a cube", projection="3d"))
 
-deep = jg.mlp((3, 20, 20, 1), activation="abs", init="pytorch")
+deep = jg.mlp((3, width + 4, width + 4, 1), activation="abs", init="pytorch")
 solid = jg.decision_surface(jg.layers_of(deep.init(jax.random.key(5))), jg.box(-3, 3, dim=3))
 plot.plot_decision_surface(solid, ax=tile("A decision surface in space", projection="3d"))
 

@@ -123,6 +123,13 @@ def test_percentage_error(num_outputs):
     check(losses.percentage_error, percentage_truth, outputs, targets, rtol=8 * EPS, atol=0)
 
 
+@pytest.mark.parametrize("num_outputs", [1, 3])
+def test_squared_percentage_error(num_outputs):
+    outputs, targets = np.random.default_rng(num_outputs).normal(size=(2, 50, num_outputs)).astype(np.float32)
+    truth = np.mean((np.float64(outputs) / targets - 1) ** 2, axis=1) / 2
+    np.testing.assert_allclose(losses.squared_percentage_error(outputs, targets), truth, rtol=2e-5)
+
+
 def test_percentage_error_of_tiny_targets():
     targets = np.array([[0.0], [1e-9], [-1e-9], [1e-8], [-1e-7], [-2.0]])
     outputs = np.array([[1.0], [0.0], [1.0], [2e-8], [1e-7], [-1.0]])

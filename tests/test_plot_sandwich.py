@@ -1,5 +1,6 @@
 """The rainbow sandwich: places, colours and sizes against formulas in NumPy, and what is drawn of them."""
 
+import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -105,3 +106,10 @@ def test_bad_input(unchecked) -> None:
         plot.sandwich([H, H], names=["a"])
     with pytest.raises(ValueError, match="as many axes, but 1"):
         plot.sandwich([H, H], axes=[plt.figure().subplots()])
+
+
+def test_a_key_decides_the_order() -> None:
+    orders = [plot.sandwich_order(jax.random.key(seed)) for seed in (0, 0, 1, 2)]
+    assert orders[0] == orders[1]
+    assert len({tuple(order) for order in orders}) == 3
+    assert all(sorted(order) == list(range(6)) for order in orders)

@@ -103,7 +103,8 @@ def percentage_error(
 ) -> Float[Array, " points"]:
     """Absolute error over the size of the target, averaged over the outputs (1 is 100 %).
 
-    Targets smaller than 1e-8 in size are taken as 1e-8. Arguments and errors are those of :func:`squared_error`.
+    Targets smaller than 1e-8 in size are taken as 1e-8. Arguments and errors are those of :func:`squared_error`. The
+    square of it, which outliers decide, is :func:`squared_percentage_error`.
 
     Example:
         >>> import numpy as np, jaxgeom as jg
@@ -112,6 +113,23 @@ def percentage_error(
     """
     outputs, targets = _numbers("percentage_error", outputs, targets)
     return jnp.mean(jnp.abs(outputs - targets) / jnp.maximum(jnp.abs(targets), _SMALLEST_TARGET), axis=1)
+
+
+def squared_percentage_error(
+    outputs: Float[Array | np.ndarray, "points out"], targets: Shaped[Array | np.ndarray, "..."]
+) -> Float[Array, " points"]:
+    """Half the square of the error over the target, averaged over the outputs (0.5 is an error of 100 %).
+
+    Unlike :func:`percentage_error`, its gradient falls with the error, and vanishes where outputs are right. Targets
+    smaller than 1e-8 in size are taken as 1e-8. Arguments and errors are those of :func:`squared_error`.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> jg.losses.squared_percentage_error(np.array([[3.0], [1.0]]), np.array([[2.0], [-1.0]])).tolist()
+        [0.125, 2.0]
+    """
+    outputs, targets = _numbers("squared_percentage_error", outputs, targets)
+    return jnp.mean(((outputs - targets) / jnp.maximum(jnp.abs(targets), _SMALLEST_TARGET)) ** 2, axis=1) / 2
 
 
 def class_is_right(
@@ -171,6 +189,7 @@ OWN: tuple[PerPoint, ...] = (
     binary_cross_entropy,
     squared_error,
     percentage_error,
+    squared_percentage_error,
     class_is_right,
     side_is_right,
     is_right,

@@ -16,7 +16,7 @@ from jaxgeom.plot.multiples import MultiplesArtists, plot_multiples
 from jaxgeom.plot.phases import PhaseArtists, plot_phases
 from jaxgeom.plot.points import plot_points
 from jaxgeom.plot.regions import RegionArtists, plot_boundary, plot_edges, plot_regions
-from jaxgeom.plot.sandwich import Dots, dots_of, sandwich
+from jaxgeom.plot.sandwich import Dots, dots_of, sandwich, sandwich_order
 from jaxgeom.plot.sheet import plot_sheet, position_colors
 from jaxgeom.plot.sides import MapArtists, azimuth_of, plot_decision_map, plot_graph
 from jaxgeom.plot.slices import SliceArtists, plot_slice
@@ -90,5 +90,6 @@ __all__ = [
     "position_colors",
     "region_counts",
     "sandwich",
+    "sandwich_order",
     "save_animation",
 ]

@@ -20,6 +20,7 @@ does something else:
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import jax
 import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Float
@@ -27,7 +28,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 
 from jaxgeom._reprs import readable
-from jaxgeom._typing import MATRIX
+from jaxgeom._typing import MATRIX, RandomKey
+from jaxgeom.host.inputs import as_key
 from jaxgeom.plot.style import dark
 
 NUM_UNITS = 6
@@ -108,6 +110,18 @@ def living_first(hidden: Float[Any, "points 6"], order: Sequence[int]) -> tuple[
     """
     is_dead = np.ptp(np.asarray(hidden), axis=0) == 0
     return tuple(sorted(order, key=lambda unit: bool(is_dead[unit])))
+
+
+def sandwich_order(key: RandomKey) -> list[int]:
+    """A random order of the six units for :func:`sandwich` and :func:`dots_of`, decided by a key.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> sorted(jg.plot.sandwich_order(jax.random.key(0)))
+        [0, 1, 2, 3, 4, 5]
+    """
+    order: list[int] = jax.random.permutation(as_key(key), 6).tolist()
+    return order
 
 
 def sandwich(
