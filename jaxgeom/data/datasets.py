@@ -23,6 +23,7 @@ from jaxtyping import Array, Float32, Int32, ScalarLike
 from jaxgeom._reprs import readable
 from jaxgeom._typing import PAIR, RandomKey
 from jaxgeom.host.inputs import as_array, as_key
+from jaxgeom.host.programs import compiled
 
 Range: TypeAlias = tuple[ScalarLike, ScalarLike]
 
@@ -66,7 +67,12 @@ def spirals(
     key = as_key(key)
     shape = (_size("num_classes", num_classes), _size("num_per_class", num_per_class))
     noise = _scalar("noise", noise, is_zero_allowed=True)
-    inner, outer = _radius_range("radius", radius)
+    return _spirals(key, shape, noise, *_radius_range("radius", radius))
+
+
+@compiled(1)
+def _spirals(key: RandomKey, shape: tuple[int, int], noise: Array, inner: Array, outer: Array) -> Dataset:
+    num_classes, num_per_class = shape
     t = jnp.linspace(0.0, 1.0, num_per_class, dtype=jnp.float32)
     k = jnp.arange(num_classes, dtype=jnp.float32)[:, None]
     angle = (2 * t + k) * (2 * math.pi / num_classes) + noise * jax.random.normal(key, shape, jnp.float32)
@@ -92,10 +98,14 @@ def rings(
         ((100, 2), True)
     """
     key = as_key(key)
-    shape = (_size("num_per_class", num_per_class), 2)
-    (low_0, high_0), (low_1, high_1) = _radius_range("inner", inner), _radius_range("outer", outer)
-    low, high = jnp.stack([low_0, low_1]), jnp.stack([high_0, high_1])
-    place, turn = _uniform(key, (2, *shape))
+    num_per_class = _size("num_per_class", num_per_class)
+    return _rings(key, num_per_class, _radius_range("inner", inner), _radius_range("outer", outer))
+
+
+@compiled(1)
+def _rings(key: RandomKey, num_per_class: int, inner: tuple[Array, Array], outer: tuple[Array, Array]) -> Dataset:
+    low, high = (jnp.stack(pair) for pair in zip(inner, outer, strict=True))
+    place, turn = _uniform(key, (2, num_per_class, 2))
     x = _polar(low + (high - low) * place, 2 * math.pi * turn)
     return Dataset(x.reshape(-1, 2), jnp.tile(jnp.arange(2, dtype=jnp.int32), num_per_class))
 
@@ -137,7 +147,21 @@ def disk_with_holes(
     num_positive = _size("num_positive", num_positive)
     num_holes = _size("num_holes", num_holes, fix="Class 1 needs a hole to sit in.")
     num_on_circle = num_holes - bool(center)
-    radius, hole_radius, positive_radius = _disk_radii(num_on_circle, radius, hole_radius, positive_radius)
+    radii = _disk_radii(num_on_circle, radius, hole_radius, positive_radius)
+    return _disk_with_holes(key, num_negative, num_positive, num_holes, num_on_circle, *radii)
+
+
+@compiled(1, 2, 3, 4)
+def _disk_with_holes(
+    key: RandomKey,
+    num_negative: int,
+    num_positive: int,
+    num_holes: int,
+    num_on_circle: int,
+    radius: Array,
+    hole_radius: Array,
+    positive_radius: Array,
+) -> Dataset:
     in_the_middle = jnp.zeros((num_holes - num_on_circle, 2), jnp.float32)
     centers = radius / 2 * jnp.concatenate([_unit_circle(num_on_circle), in_the_middle])
     negative_key, positive_key, order_key = jax.random.split(key, 3)
@@ -174,7 +198,13 @@ def line_segments(
     num_negative = _size("num_negative", num_negative)
     num_segments = num_negative + _size("num_positive", num_positive)
     num_per_segment = _size("num_per_segment", num_per_segment)
-    length = _scalar("length", length)
+    return _line_segments(key, num_negative, num_segments, num_per_segment, _scalar("length", length))
+
+
+@compiled(1, 2, 3)
+def _line_segments(
+    key: RandomKey, num_negative: int, num_segments: int, num_per_segment: int, length: Array
+) -> Dataset:
     segment_key, along_key, label_key = jax.random.split(key, 3)
     segments = _uniform(segment_key, (num_segments, 1, 3))
     start, angle = 2 * segments[..., :2] - 1, 2 * math.pi * segments[..., 2]
@@ -324,7 +354,12 @@ def blobs(
     key = as_key(key)
     shape = (_size("num_points", num_points), _size("dim", dim))
     num_classes = _size("num_classes", num_classes)
-    cluster_std = _scalar("cluster_std", cluster_std, is_zero_allowed=True)
+    return _blobs(key, shape, num_classes, _scalar("cluster_std", cluster_std, is_zero_allowed=True))
+
+
+@compiled(1, 2)
+def _blobs(key: RandomKey, shape: tuple[int, int], num_classes: int, cluster_std: Array) -> Dataset:
+    num_points, dim = shape
     center_key, noise_key, order_key = jax.random.split(key, 3)
     centers = 20 * _uniform(center_key, (num_classes, dim)) - 10
     y = jnp.arange(num_points, dtype=jnp.int32) % num_classes
@@ -344,8 +379,12 @@ def checkerboard(key: RandomKey, *, num_points: int = 1000, num_cells: int = 4) 
         True
     """
     key = as_key(key)
-    num_cells = _size("num_cells", num_cells)
-    position = num_cells * _uniform(key, (_size("num_points", num_points), 2))
+    return _checkerboard(key, _size("num_points", num_points), _size("num_cells", num_cells))
+
+
+@compiled(1, 2)
+def _checkerboard(key: RandomKey, num_points: int, num_cells: int) -> Dataset:
+    position = num_cells * _uniform(key, (num_points, 2))
     y = jnp.sum(jnp.floor(position), axis=-1).astype(jnp.int32) % 2
     return Dataset(2 * position / num_cells - 1, y)
 
@@ -423,6 +462,7 @@ def _uniform_outside_holes(
     return jnp.where(is_placed[:, None], points, UNPLACED)
 
 
+@compiled()
 def _shuffled(key: RandomKey, x: Array, y: Array) -> Dataset:
     order = jax.random.permutation(key, x.shape[0])
     return Dataset(x[order], y[order])
@@ -434,7 +474,11 @@ def _shuffled_pair(key: RandomKey, first: Array, second: Array) -> Dataset:
 
 
 def _noisy_pair(key: RandomKey, first: Array, second: Array, noise: ScalarLike) -> Dataset:
-    noise = _scalar("noise", noise, is_zero_allowed=True)
+    return _noisy(key, first, second, _scalar("noise", noise, is_zero_allowed=True))
+
+
+@compiled()
+def _noisy(key: RandomKey, first: Array, second: Array, noise: Array) -> Dataset:
     noise_key, order_key = jax.random.split(key)
     x, y = _shuffled_pair(order_key, first, second)
     return Dataset(x + noise * jax.random.normal(noise_key, x.shape, jnp.float32), y)

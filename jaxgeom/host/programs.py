@@ -1,12 +1,22 @@
 """[host] Programs for populations, and the options with which they are compiled."""
 
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def compiled(*static: int) -> Callable[[Function], Function]:
+    """A decorator for a function that becomes one program, whose arguments at these places are Python values.
+
+    Operation by operation, its first call would compile each of them by itself, which takes several times as long.
+    """
+    return cast(Callable[[Function], Function], partial(jax.jit, static_argnums=static))
 
 
 def for_population(

@@ -11,7 +11,7 @@ maxout units has two columns for each: those of the first pieces, then those of 
 import math
 import operator
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from jaxtyping import Array, Float, Int32
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Apply, Params, RandomKey
 from jaxgeom.host.inputs import as_array, as_key
+from jaxgeom.host.programs import compiled
 from jaxgeom.networks.layers import activated, layer_name, named_layers, num_pieces, slope_in_name
 
 LEAST_FEATURES = 2
@@ -153,7 +154,7 @@ def he_init(bias_scale: float = 0.0) -> Initializer:
         >>> bool((params["dense0_relu"]["bias"] != 0).all())
         True
     """
-    return Initializer(_normal, _root_of_two_over, partial(_constant, bias_scale))
+    return Initializer(_normal, _root_of_two_over, _constant_scale(bias_scale))
 
 
 def _normal(key: RandomKey, shape: tuple[int]) -> Array:
@@ -178,6 +179,14 @@ def _one_over_root(fan_in: Any) -> Any:
 
 def _constant(value: float, _: Any) -> float:
     return value
+
+
+@lru_cache(maxsize=64)
+def _constant_scale(value: float) -> Callable[[Any], float]:
+    return partial(_constant, value)  # the same one for the same value, so that programs are kept
+
+
+_OWN_DRAWS = (_normal, _uniform, _truncated_normal)
 
 
 _STANDARD_DEVIATION = 0.87962566103423978  # of a standard normal variable cut off at ±2
@@ -268,7 +277,8 @@ class _Network(NamedTuple):
     widths: tuple[Int32[Array, ""], ...] | None
 
     def init(self, key: RandomKey) -> Params:
-        return _drawn(as_key(key), *self)
+        draw = _drawn_at_once if self.initializer.draw in _OWN_DRAWS else _drawn
+        return draw(as_key(key), *self)
 
     def apply(self, params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
         from jaxgeom.networks.flax_modules import MLP
@@ -339,6 +349,10 @@ def _drawn(
             used = used + real_units * each
         params[layer_name(index, activation)] = layer
     return params
+
+
+_drawn_at_once = compiled(1, 2, 3, 4)(_drawn)
+"""One program instead of one for each operation, which would take ten times as long to compile."""
 
 
 def hidden_states(params: Params, x: Float[Array | np.ndarray, "points in"]) -> tuple[LayerState, ...]:

@@ -21,13 +21,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Int32, Shaped
+from jaxtyping import Array, Bool, Float, Int, Int32, Shaped, UInt32
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Params, PyTree, RandomKey
 from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import PerPoint
 from jaxgeom.host.inputs import as_array, as_key
+from jaxgeom.host.programs import compiled
 from jaxgeom.host.watch import Watch
 from jaxgeom.networks.models import Model
 from jaxgeom.training.loop import NEVER, Outcome, RunFunctions, StepFunctions, TrainState, advance, run
@@ -212,17 +213,17 @@ def fit(
         snapshot_steps=snapshot_steps,
         stop_accuracy=stop_accuracy,
     )
-    init_key, own_order_key = jax.random.split(key)
+    is_shuffled = shuffle and plan.batch_size < num_points
+    order_key = None if order_key is None else as_key(order_key)
+    init_key, order = _random_start(key, order_key, num_points if is_shuffled else None)
     params = model.init(init_key)
     mean_loss = _mean_loss(model, loss)
     by = hoisted(optimizer, mean_loss, params, _batch_shapes(plan, train))
     if model.mask is not None:
         check_padding(by, params)
-    if order_key is not None:
-        own_order_key = as_key(order_key)
     given = _Given(
         params,
-        shuffle_keys(own_order_key, num_points) if shuffle else None,
+        order,
         train,
         test,
         model.mask,
@@ -259,6 +260,16 @@ def fit(
     )
 
 
+@compiled(2)
+def _random_start(
+    key: RandomKey, order_key: RandomKey | None, num_points: int | None
+) -> tuple[RandomKey, UInt32[Array, "rounds two"] | None]:
+    """What decides the initial parameters, and the orders of so many points."""
+    init_key, own_order_key = jax.random.split(key)
+    order_key = own_order_key if order_key is None else order_key
+    return init_key, None if num_points is None else shuffle_keys(order_key, num_points)
+
+
 def _steps(steps: Sequence[int]) -> Int32[Array, " steps"] | None:
     return jnp.asarray(np.array(steps, np.int32)) if len(steps) else None
 
@@ -275,7 +286,7 @@ class _Given(NamedTuple):
 
     params: Params
     shuffle_keys: Array | None
-    """What decides the order of the points; None for no shuffling."""
+    """What decides the order of the points; None where it is as given, or does not matter."""
     train: Dataset
     test: Dataset | None
     mask: Params | None
