@@ -5,6 +5,7 @@ import os
 import platform
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -118,7 +119,7 @@ def save_figure(figure: Any, path: Path, formats: Sequence[str], *, dpi: float =
 
 _PADDING = 0.09
 """Inches between what is drawn and the edges of a picture, at least."""
-_MANY = 1500
+_MANY = 800
 """Dots, lines or polygons of one kind that are pixels in an SVG."""
 
 
@@ -130,7 +131,9 @@ def _rasterize_many(figure: Any) -> None:
     for artist in figure.findobj(Collection):
         corners = sum(len(outline.vertices) for outline in artist.get_paths())
         if max(len(artist.get_offsets()), len(artist.get_paths()), corners / 2) > _MANY:
-            artist.set_rasterized(True)
+            with warnings.catch_warnings():  # of dots in space matplotlib says that it will not, and does
+                warnings.simplefilter("ignore", UserWarning)
+                artist.set_rasterized(True)
 
 
 def movie_paths(path: Path, formats: Sequence[str]) -> list[Path]:

@@ -21,8 +21,8 @@ _MOST = 2**14  # numbers, which are copied, and whose regions are counted before
 
 
 def small_count(layers: Any, start: ProjectiveDomain) -> tuple[int, bool] | None:
-    """The number of regions, and whether an exact zero was met, of one small ReLU network in contiguous arrays of
-    one type, float32 or float64; None for everything else, weights that are not finite included."""
+    """The number of regions, and whether an exact zero was met, of one small ReLU network in arrays of one type,
+    float32 or float64; None for everything else, weights that are not finite included."""
     if not isinstance(layers, tuple | list) or not library.is_available():
         return None
     arrays: list[Any] = []
@@ -43,8 +43,8 @@ def small_count(layers: Any, start: ProjectiveDomain) -> tuple[int, bool] | None
         return None
     try:
         numbers = b"".join(arrays)
-    except TypeError:  # not contiguous
-        return None
+    except TypeError:  # not contiguous, as transposed kernels are
+        numbers = b"".join(map(np.ascontiguousarray, arrays))
     found = library.count_one(numbers, *network, *start)
     return None if found[0] < 0 else found
 
