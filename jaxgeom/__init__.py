@@ -103,6 +103,7 @@ _NAMES = {
         "affine_maps_of_patterns",
         "unpack_patterns",
     ),
+    "jaxgeom.networks.canonical": ("canonical_form",),
     "jaxgeom.networks.flax_modules": ("from_linen", "from_nnx"),
     "jaxgeom.networks.layers": ("Dense", "Forward", "Layers", "forward", "layers_of"),
     "jaxgeom.networks.models": ("Initializer", "LayerState", "Model", "he_init", "hidden_states", "mlp"),
@@ -150,6 +151,8 @@ _NAMES = {
     "jaxgeom.regions.space": ("SpatialComplex",),
     "jaxgeom.study.result": ("Study",),
     "jaxgeom.study.run": ("run_study",),
+    "jaxgeom.study.zoo": ("zoo",),
+    "jaxgeom.study.zoo_reader": ("Zoo", "open_zoo"),
     "jaxgeom.theory": (
         "hanin_rolnick_2019",
         "mean_count_ball",

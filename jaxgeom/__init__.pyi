@@ -78,6 +78,7 @@ from jaxgeom.networks.affine import activation_words as activation_words
 from jaxgeom.networks.affine import affine_maps as affine_maps
 from jaxgeom.networks.affine import affine_maps_of_patterns as affine_maps_of_patterns
 from jaxgeom.networks.affine import unpack_patterns as unpack_patterns
+from jaxgeom.networks.canonical import canonical_form as canonical_form
 from jaxgeom.networks.flax_modules import from_linen as from_linen
 from jaxgeom.networks.flax_modules import from_nnx as from_nnx
 from jaxgeom.networks.layers import Dense as Dense
@@ -153,6 +154,9 @@ from jaxgeom.regions.polylines import polyline_breakpoints as polyline_breakpoin
 from jaxgeom.regions.space import SpatialComplex as SpatialComplex
 from jaxgeom.study.result import Study as Study
 from jaxgeom.study.run import run_study as run_study
+from jaxgeom.study.zoo import zoo as zoo
+from jaxgeom.study.zoo_reader import Zoo as Zoo
+from jaxgeom.study.zoo_reader import open_zoo as open_zoo
 from jaxgeom.theory import hanin_rolnick_2019 as hanin_rolnick_2019
 from jaxgeom.theory import mean_count_ball as mean_count_ball
 from jaxgeom.theory import mean_count_one_layer as mean_count_one_layer

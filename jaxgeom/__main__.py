@@ -30,6 +30,7 @@ from jaxgeom.recipes.stretch import command as stretch
 from jaxgeom.recipes.study import command as study
 from jaxgeom.recipes.terminal import occupy_descriptors, patient_output
 from jaxgeom.recipes.xor import command as xor
+from jaxgeom.recipes.zoo import command as zoo
 
 BY_SIGNAL = 128
 """Exit codes above are those of signals, for shells."""
@@ -44,7 +45,7 @@ RECIPES = {
 }
 """Commands that make pictures for a gallery."""
 
-COMMANDS = RECIPES | {"reproduce": reproduce, "slice": slice_, "study": study}
+COMMANDS = RECIPES | {"reproduce": reproduce, "slice": slice_, "study": study, "zoo": zoo}
 
 FORESEEABLE = (ValueError, TypeError, OverflowError, OSError, ImportError, MemoryError, RecursionError)
 """Errors that input, files and machines lead to; they end a command in one line."""
@@ -102,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         )
         module.add_arguments(command)
-        if name != "study":
+        if name not in ("study", "zoo"):
             _add_common_arguments(command, name)
         command.add_argument(
             "--no-cache",

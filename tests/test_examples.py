@@ -15,6 +15,7 @@ MORE_ARGUMENTS = {
     "s3_rings.py": ["--epochs", "90"],
     "torch_cnn.py": ["--epochs", "1"],
     "torus.py": ["--seeds", "2", "--epochs", "40"],
+    "zoo.py": ["--seeds", "20", "--epochs", "1"],
 }
 NEEDED = {"digits_slice.py": ("sklearn",), "torch_cnn.py": ("torch", "sklearn")}
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))

@@ -12,6 +12,7 @@ import pytest
 from read_truth import outputs
 
 import jaxgeom as jg
+from jaxgeom.networks.models import ACTIVATIONS
 
 PIECEWISE = ["relu", "linear", "abs", "leaky_relu", 0.2, "hard_tanh", "maxout"]
 SMOOTH = ["tanh", "sigmoid", "elu", "gelu", "softplus"]
@@ -49,6 +50,10 @@ def same_bits(found: Any, wanted: Any) -> None:
             np.zeros(layer.bias.shape) if layer.slope is None else np.asarray(layer.slope) for layer in (got, given)
         ]
         np.testing.assert_array_equal(slopes[0].astype(np.float32), slopes[1].astype(np.float32))
+
+
+def test_every_activation_is_written_in_these_tests() -> None:
+    assert set(ACTIVATIONS) <= {*PIECEWISE, *SMOOTH, "sin"}
 
 
 @pytest.mark.parametrize("num", [None, 4])

@@ -23,10 +23,14 @@ from jaxgeom.study.networks import networks, parameters
 from jaxgeom.study.result import Study, load, merge, save, select
 from jaxgeom.study.run import run_study
 from jaxgeom.study.slices import slice_study
+from jaxgeom.study.zoo import shard_again
+from jaxgeom.study.zoo_reader import ZooExamples, ZooNetwork, zoo_batches, zoo_labels
 
 __all__ = [
     "Measurement",
     "Study",
+    "ZooExamples",
+    "ZooNetwork",
     "accuracy_on",
     "all_right",
     "boundary_lengths",
@@ -48,8 +52,11 @@ __all__ = [
     "run_study",
     "save",
     "select",
+    "shard_again",
     "slice_study",
     "states_at",
     "to_xarray",
     "topology",
+    "zoo_batches",
+    "zoo_labels",
 ]

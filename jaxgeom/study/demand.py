@@ -8,23 +8,24 @@ from jaxgeom.host.memory import free_memory, in_words
 
 MOST_LAYERS = 1000
 """Hidden layers of a program. Every one is compiled: about a second each with its training, on a busy core."""
-_MEMBER_BYTES = 1000
+MEMBER_BYTES = 1000
 """What the host holds for each network, whatever is measured."""
 _COPIES = 4
 """Arrays of the size of the parameters that a training step holds: parameters, gradients, updates, optimizer."""
 
 
-def check_size(lengths: Mapping[str, int]) -> None:
+def check_size(lengths: Mapping[str, int], member_bytes: int = MEMBER_BYTES) -> None:
     """Raise a ValueError for axes with more combinations than there is memory for.
 
     Args:
         lengths: number of values of each axis.
+        member_bytes: what the host holds for each network.
     """
     num, free = math.prod(lengths.values()), free_memory()
-    if num * _MEMBER_BYTES > free:
+    if num * member_bytes > free:
         axes = " × ".join(f"{name} {length:,}" for name, length in lengths.items())
         raise ValueError(
-            f"the study has {num:,} networks ({axes}), and keeping book of them takes {in_words(num * _MEMBER_BYTES)}, "
+            f"the study has {num:,} networks ({axes}), and keeping book of them takes {in_words(num * member_bytes)}, "
             f"but {in_words(free)} of memory are free. Take fewer values, or run several studies and merge them."
         )
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from jaxgeom.study.demand import check_layers, check_size
+from jaxgeom.study.demand import MEMBER_BYTES, check_layers, check_size
 from jaxgeom.training.population import architecture_groups
 
 MOST_SHOWN = 20
@@ -63,13 +63,20 @@ class Group(NamedTuple):
     """Settings that are numbers, one a member."""
 
 
-def layout_of(axes: Mapping[str, Any], static: Sequence[str] = (), *, has_architecture: bool = True) -> Layout:
+def layout_of(
+    axes: Mapping[str, Any],
+    static: Sequence[str] = (),
+    *,
+    has_architecture: bool = True,
+    member_bytes: int = MEMBER_BYTES,
+) -> Layout:
     """Sort axes from fixed settings, and check them.
 
     Args:
         axes: values by name.
         static: axes of numbers that must not be arrays.
         has_architecture: whether width, depth and hidden mean hidden layers, and are not axes like others.
+        member_bytes: what the host will hold for each network.
 
     Raises:
         TypeError: for axes that are no dictionary, or static that is no list of names.
@@ -82,7 +89,7 @@ def layout_of(axes: Mapping[str, Any], static: Sequence[str] = (), *, has_archit
         raise TypeError(f"static must be a list of names of axes, but {static!r} was given.")
     fixed = {name: given for name, given in axes.items() if _is_single(name, given)}
     many = {name: _sized(given) for name, given in axes.items() if name not in fixed}
-    check_size({name: len(given) for name, given in many.items()})
+    check_size({name: len(given) for name, given in many.items()}, member_bytes)
     values = {name: _listed(name, given) for name, given in many.items()}
     unknown = sorted(set(static) - set(values))
     if unknown:

@@ -115,7 +115,7 @@ def select(study: Study, **values: Any) -> Study:
     for name, wanted in values.items():
         if name not in coords:
             raise ValueError(f"the study has the axes {', '.join(coords)}, but {name!r} was given.")
-        index = _index(name, coords[name], wanted)
+        index = coordinate_places(name, coords[name], wanted)
         coords[name] = coords[name][index]
         if np.ndim(index) == 0:
             del coords[name]
@@ -315,7 +315,12 @@ def _measurement_of(variable: str, manifest: Mapping[str, Any]) -> str:
     return text
 
 
-def _index(name: str, coordinate: np.ndarray, wanted: Any) -> Any:
+def coordinate_places(name: str, coordinate: np.ndarray, wanted: Any) -> Any:
+    """Where values are on an axis: an array of places, or one place for a single value.
+
+    Raises:
+        ValueError: for a value that is not there, and slices with a step.
+    """
     if isinstance(wanted, slice):
         if wanted.step is not None:
             raise ValueError(f"a slice of values has no step, but {wanted} was given for {name}.")

@@ -57,7 +57,7 @@ _OF_TRIES = {
     "is_solved": {"units": "1", "meaning": "whether the last try is what networks were drawn anew for"},
     "tries": {"units": "1", "meaning": "initialisations used"},
 }  # variables of studies that draw networks anew
-_JAX = ("enable_x64", "default_matmul_precision", "default_prng_impl", "threefry_partitionable")
+JAX_SETTINGS = ("enable_x64", "default_matmul_precision", "default_prng_impl", "threefry_partitionable")
 """Settings of JAX that decide the numbers."""
 _Arrays = dict[str, np.ndarray]
 
@@ -173,7 +173,7 @@ def run_study(
         **{name: described(value, found) for name, value in recipe._asdict().items() if name not in without},
         "static": sorted(static),
         "chunk_size": chunk_size,
-        "jax": {name: getattr(jax.config, f"jax_{name}") for name in _JAX},
+        "jax": {name: getattr(jax.config, f"jax_{name}") for name in JAX_SETTINGS},
     }
     with_versions = versions(found.packages)
     if out is None:
@@ -244,10 +244,15 @@ def _check_kinds(
             raise TypeError(f"{name} must be a positive integer, but {size!r} was given.")
         if size is not None and not 1 <= size < 2**31:
             raise ValueError(f"{name} must be a positive integer below 2³¹, but {size} was given.")
+    check_key(key)
+
+
+def check_key(key: Any, what: str = "study") -> None:
+    """Raise unless the key of a study or zoo is an integer that JAX has a key for."""
     if not _is_integer(key):
-        raise TypeError(f"the key of a study is an integer, but {key!r} was given.")
+        raise TypeError(f"the key of a {what} is an integer, but {key!r} was given.")
     if not 0 <= key < 2**32:
-        raise ValueError(f"the key of a study is an integer from 0 to 2³² - 1, but {key} was given.")
+        raise ValueError(f"the key of a {what} is an integer from 0 to 2³² - 1, but {key} was given.")
 
 
 def _is_integer(value: Any) -> bool:

@@ -27,7 +27,7 @@ MANIFEST = "study.json"
 LOCK = "lock"
 RESULT = "result.npz"
 CHECKSUM = "sha256"
-_LEFT_OVER = re.compile(r"(chunk-\d+\.npz|study\.json|result\.(npz|nc))\.\d+\.tmp")
+_LEFT_OVER = re.compile(r"(chunk-\d+\.npz|shard-\d+\.safetensors|(study|zoo)\.json|result\.(npz|nc))\.\d+\.tmp")
 _NOT_DIGESTED = ("digest", "created", "other_versions")
 
 
@@ -42,8 +42,8 @@ def has_chunks(directory: Path) -> bool:
 
 
 @contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Hold the directory, creating it if need be.
+def locked(directory: Path, what: str = "study") -> Iterator[None]:
+    """Hold the directory of a study or a zoo, creating it if need be.
 
     Raises:
         OSError: if it cannot be written, or another process holds it; the message says which.
@@ -53,10 +53,10 @@ def locked(directory: Path) -> Iterator[None]:
         descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise OSError(
-            error.errno, f"cannot write to the directory of the study: {error.strerror}", str(directory)
+            error.errno, f"cannot write to the directory of the {what}: {error.strerror}", str(directory)
         ) from error
     try:
-        _take(descriptor, directory)
+        _take(descriptor, directory, what)
         for left_over in directory.glob("*.tmp"):
             if _LEFT_OVER.fullmatch(left_over.name):
                 left_over.unlink()
@@ -65,18 +65,18 @@ def locked(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _take(descriptor: int, directory: Path) -> None:
+def _take(descriptor: int, directory: Path, what: str) -> None:
     import fcntl  # not on Windows, where studies run without a directory
 
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-            raise OSError(error.errno, f"cannot lock the study: {error.strerror}", str(directory)) from error
+            raise OSError(error.errno, f"cannot lock the {what}: {error.strerror}", str(directory)) from error
         holder = os.pread(descriptor, 4096, 0).decode(errors="replace").strip() or "another process"
         raise BlockingIOError(
             errno.EWOULDBLOCK,
-            f"the study is being worked on by {holder}. Wait for it, or give this study another directory",
+            f"the {what} is being worked on by {holder}. Wait for it, or give this {what} another directory",
             str(directory),
         ) from error
     since = datetime.now(UTC).isoformat(timespec="seconds")
@@ -121,14 +121,14 @@ def _flush_directory(directory: Path) -> None:
             os.close(descriptor)
 
 
-def read_manifest(directory: Path) -> dict[str, Any] | None:
+def read_manifest(directory: Path, name: str = MANIFEST) -> dict[str, Any] | None:
     """The manifest, or None if there is none.
 
     Raises:
         ValueError: if it is damaged.
     """
     try:
-        content = (directory / MANIFEST).read_bytes()
+        content = (directory / name).read_bytes()
     except FileNotFoundError:
         return None
     try:
@@ -137,7 +137,7 @@ def read_manifest(directory: Path) -> dict[str, Any] | None:
             raise ValueError("it is not as it was written")
     except (ValueError, RecursionError) as error:
         raise ValueError(
-            f"{str(directory / MANIFEST)!r} is damaged ({error}). Remove the directory to start anew."
+            f"{str(directory / name)!r} is damaged ({error}). Remove the directory to start anew."
         ) from error
     return manifest
 
@@ -154,9 +154,9 @@ def put_aside(directory: Path, study: str) -> None:
         path.rename(path.with_name(f"result-before-{study[:8]}.npz"))
 
 
-def write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
+def write_manifest(directory: Path, manifest: Mapping[str, Any], name: str = MANIFEST) -> None:
     """Write the manifest."""
-    write_atomically(directory / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+    write_atomically(directory / name, (json.dumps(manifest, indent=1) + "\n").encode())
 
 
 def save_chunk(directory: Path, number: int, study: str, arrays: Mapping[str, np.ndarray]) -> None:

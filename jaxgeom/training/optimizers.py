@@ -7,6 +7,7 @@ perturbed parameters its gradient as well. All of them get what they ask for.
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -19,6 +20,18 @@ from jaxgeom.training.traced import evaluated
 
 Optimizer: TypeAlias = Any
 """What optax calls a gradient transformation: an object with the functions ``init`` and ``update``."""
+
+NAMED_OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
+    "sgd": optax.sgd,
+    "momentum": partial(optax.sgd, momentum=0.9),
+    "adam": optax.adam,
+    "adamw": partial(optax.adamw, weight_decay=1e-2),
+    "rmsprop": optax.rmsprop,
+    "adagrad": optax.adagrad,
+    "nadam": optax.nadam,
+    "lion": optax.lion,
+}
+"""Optimizers of a zoo by name; each takes a learning rate."""
 
 Update: TypeAlias = Callable[..., tuple[Params, PyTree]]
 """``update(gradient, opt_state, params, value, batch)``: the next parameters and state of the optimizer. ``value`` is

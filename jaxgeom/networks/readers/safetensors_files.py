@@ -25,6 +25,7 @@ _KINDS = {
     "I16": np.dtype("<i2"),
     "I8": np.dtype("i1"),
     "U8": np.dtype("u1"),
+    "BOOL": np.dtype("?"),
 }
 _MOST_HEADER = 100_000_000
 _LENGTH = 8
@@ -54,7 +55,7 @@ def from_safetensors(
         [0.1, 0.1, 0.1]
     """
     path = Path(path)
-    arrays, notes = _read(path)
+    arrays, notes = read_arrays(path)
     described = notes.get(NETWORK)
     if described is None or order is not None or activation is not None:
         plain = {name: array for name, array in arrays.items() if described is None or not name.endswith(".slope")}
@@ -92,8 +93,8 @@ def _layers(arrays: Mapping[str, np.ndarray], between: list[tuple[str, Any]]) ->
     return tuple(layers)
 
 
-def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """The arrays of a file by name, and its metadata.
+def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The arrays of a file by name, memory-mapped, and its metadata.
 
     Raises:
         ValueError: for what is no such file.

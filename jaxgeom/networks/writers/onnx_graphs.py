@@ -111,6 +111,8 @@ def _add_step(
     elif step.activation == "maxout":
         nodes += [node("Split", [z], [f"{z}_first", f"{z}_second"], axis=-1)]
         nodes += [node("Max", [f"{z}_first", f"{z}_second"], [h])]
+    elif step.slope is None:
+        raise ValueError(f"ONNX has no operation for the activation {step.activation!r} that to_onnx knows.")
     else:
         slope = np.asarray(step.slope, dtype)
         weights[f"slope{index}"] = np.atleast_1d(slope[:, None, :] if slope.ndim and is_population else slope)

@@ -1,6 +1,7 @@
 """[edge] Networks and populations as files of named arrays in the safetensors format."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ NETWORK = "jaxgeom.network"
 """Under this name a file says what is between the layers, as JSON: ``[[name, activation or slope], …]``; the slopes of
 single units are an array ``NAME.slope``."""
 
-_KINDS = {np.dtype(np.float32): "F32", np.dtype(np.float64): "F64"}
+_KINDS = {np.dtype(np.float32): "F32", np.dtype(np.float64): "F64", np.dtype(np.int64): "I64"}
+_KINDS |= {np.dtype(np.int32): "I32", np.dtype(np.bool_): "BOOL"}
 _ALIGNMENT = 8
 
 
@@ -53,7 +55,15 @@ def to_safetensors(network: Any, path: str | Path) -> None:
         if isinstance(step.slope, np.ndarray):
             arrays[f"{name}.slope"] = step.slope
         between.append([name, _described(step)])
-    header: dict[str, Any] = {"__metadata__": {"format": "pt", NETWORK: json.dumps(between)}}
+    with whole_file(Path(path)) as temporary, temporary.open("wb") as file:
+        file.write(header_of(arrays, {NETWORK: json.dumps(between)}))
+        for array in arrays.values():
+            file.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
+
+
+def header_of(arrays: Mapping[str, np.ndarray], notes: Mapping[str, str]) -> bytes:
+    """What a file of the safetensors format begins with; the arrays follow in little-endian order, one by one."""
+    header: dict[str, Any] = {"__metadata__": {"format": "pt", **notes}}
     start = 0
     for name, array in arrays.items():
         end = start + array.nbytes
@@ -61,10 +71,7 @@ def to_safetensors(network: Any, path: str | Path) -> None:
         start = end
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
-    with whole_file(Path(path)) as temporary, temporary.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for array in arrays.values():
-            file.write(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data)
+    return len(text).to_bytes(8, "little") + text
 
 
 def _described(step: Step) -> str | float:

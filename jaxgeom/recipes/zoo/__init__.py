@@ -1,0 +1,1 @@
+"""[edge] A zoo of trained networks from the command line."""
