@@ -51,6 +51,7 @@ def same_bits(found: Any, wanted: Any) -> None:
         np.testing.assert_array_equal(slopes[0].astype(np.float32), slopes[1].astype(np.float32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num", [None, 4])
 @pytest.mark.parametrize("activation", [*PIECEWISE, ["relu", 0.1]])
 def test_safetensors_there_and_back(activation: Any, num: int | None, tmp_path: Path) -> None:
@@ -146,6 +147,7 @@ def test_hostile_safetensors_end_in_one_line(name: str, tmp_path: Path) -> None:
         jg.from_safetensors(tmp_path / "none")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", [*PIECEWISE, *SMOOTH])
 def test_torch_computes_the_same(activation: Any) -> None:
     torch = pytest.importorskip("torch")
@@ -185,6 +187,7 @@ def test_torch_populations_and_slopes_of_units() -> None:
         jg.to_torch(trained("sin")[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num", [None, 4])
 @pytest.mark.parametrize("activation", [*PIECEWISE, *SMOOTH, "sin"])
 def test_onnxruntime_computes_the_same(activation: Any, num: int | None, tmp_path: Path) -> None:
@@ -197,6 +200,7 @@ def test_onnxruntime_computes_the_same(activation: Any, num: int | None, tmp_pat
     np.testing.assert_allclose(found, apply(params, POINTS), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num", [None, 4])
 @pytest.mark.parametrize("activation", [*PIECEWISE, "slopes"])
 def test_onnx_there_and_back(activation: Any, num: int | None, tmp_path: Path) -> None:

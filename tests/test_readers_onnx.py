@@ -161,6 +161,7 @@ OPERATIONS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("args", "options"), OPERATIONS, ids=[f"{args[0]}-{i}" for i, (args, _) in enumerate(OPERATIONS)]
 )
@@ -203,6 +204,7 @@ def test_what_has_no_layers_is_refused_by_name(proto: Any, operation: str) -> No
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "is_new"), [("residual", False), ("transposed", False), ("residual", True), ("mixed", True)]
 )

@@ -97,6 +97,7 @@ def test_points_of_every_kind(folder):
     np.testing.assert_array_equal(read_points(folder / "points.npz")[1], Y)
 
 
+@pytest.mark.slow
 def test_files_hold_what_they_promise(folder, capsys):
     pytest.importorskip("shapely")
     out = folder / "out"

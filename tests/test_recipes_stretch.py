@@ -121,6 +121,7 @@ def test_bad_input(unchecked) -> None:
             stretch.stretch_inputs(KEY, wrong[0], dim=wrong[1])
 
 
+@pytest.mark.slow
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["stretch", "--quick", "--quiet", "--inputs", "cloud", "--activations", "relu", "--hidden", "2"]
     assert main([*command, "--formats", "png", "gif", "html", "--out", str(tmp_path)]) == 0

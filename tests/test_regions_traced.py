@@ -93,6 +93,7 @@ WAYS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("x64", [False, True])
 def test_transformations(eager, way, x64):
@@ -119,6 +120,7 @@ def test_weights_that_are_not_mapped():
     assert found.count.tolist() == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("domain", DOMAINS, ids=["box", "polygon", "plane"])
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu", "abs", ["relu", "linear"], "hard_tanh", "maxout"])
 def test_domains_and_activations(domain, activation):
