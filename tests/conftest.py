@@ -23,8 +23,8 @@ import jaxtyping  # noqa: E402
 import matplotlib  # noqa: E402
 import pytest  # noqa: E402
 
-# What is imported stays, and JAX makes objects by the million: looking through them all after every 700 new ones takes a
-# tenth of the time of the tests.
+# What is imported stays, and JAX makes objects by the million: looking through all of them as often as Python does by
+# default takes a tenth of the time of the tests.
 gc.set_threshold(20_000, 20, 20)
 
 matplotlib.use("Agg")
