@@ -17,6 +17,7 @@ from jaxgeom.data.datasets import Dataset
 from jaxgeom.networks.models import hidden_states
 from jaxgeom.plot.animate import Paths
 from jaxgeom.plot.lines import FitArtists
+from jaxgeom.recipes.output import HOLD, rate_of
 from jaxgeom.recipes.regression.experiment import regression_data, shares_of
 from jaxgeom.recipes.rings.pictures import loss_so_far, median_network, shown_records
 from jaxgeom.recipes.sweep import median_seed
@@ -102,7 +103,9 @@ def animate_regression(
 
     figure = ax.figure
     assert isinstance(figure, Figure)
-    return plot.save_animation(figure, draw, len(records), paths, frames_per_second=12, progress=progress)
+    return plot.save_animation(
+        figure, draw, len(records), paths, frames_per_second=rate_of(len(records), 12), hold=HOLD, progress=progress
+    )
 
 
 def _draw_fit(params: Params, data: Dataset, ax: Axes, *, with_steps: bool = True) -> FitArtists:

@@ -20,6 +20,7 @@ from jaxgeom.data.datasets import Dataset
 from jaxgeom.domains import box, grid_points
 from jaxgeom.networks.models import hidden_states
 from jaxgeom.plot.animate import Paths
+from jaxgeom.recipes.output import HOLD, rate_of
 from jaxgeom.recipes.rings.experiment import PUBLISHED_LOSSES, PUBLISHED_STEP, RING_NAMES, RegionTable, region_table
 from jaxgeom.recipes.sweep import loss_after, median_seed
 from jaxgeom.regions.complex import PlanarComplex
@@ -211,7 +212,9 @@ def animate_rings(
 
     figure = curve.figure
     assert isinstance(figure, Figure)
-    return plot.save_animation(figure, draw, len(records), paths, frames_per_second=12, progress=progress)
+    return plot.save_animation(
+        figure, draw, len(records), paths, frames_per_second=rate_of(len(records), 12), hold=HOLD, progress=progress
+    )
 
 
 def shown_records(num_records: int, num_frames: int) -> list[int]:

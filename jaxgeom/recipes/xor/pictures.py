@@ -51,6 +51,8 @@ def data_figure() -> Figure:
     for point, target in zip(X, Y[:, 0], strict=True):
         space.plot(*[[value] * 2 for value in point], [0, target], color="0.6", linewidth=1)
     space.set(xlim=(-1.2, 1.2), ylim=(-1.2, 1.2), zlim=(-1.2, 1.2), xlabel="$x$", ylabel="$y$", zlabel="target")
+    for ax, ticks in ((flat, ("xticks", "yticks")), (space, ("xticks", "yticks", "zticks"))):
+        ax.set(**dict.fromkeys(ticks, (-1, 0, 1)))
     space.set_box_aspect(None, zoom=0.85)
     return _with_margin(flat.figure)
 
