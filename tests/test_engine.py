@@ -137,7 +137,6 @@ def check(layers, slopes, domain, *, ties=True):
     return len(right)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("change", FAMILIES, ids=lambda change: change.__name__ if change else "random")
 @pytest.mark.parametrize("seed", range(4))
 def test_families(change, seed):
@@ -267,7 +266,6 @@ def test_polygon_of_many_vertices():
     check(layers, slopes_of(layers), on_a_circle(1000), ties=False)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("change", FAMILIES, ids=lambda change: change.__name__ if change else "random")
 def test_whole_plane(change):
     """As many regions as in a square around all points where lines meet."""

@@ -378,6 +378,7 @@ def test_phones_show_everything_in_both_themes(browser: Any, address: str, theme
                 assert (high + 0.05) / (low + 0.05) > 4.5, (text, behind)
 
 
+@pytest.mark.slow
 def test_a_thousand_polygons_move_smoothly(browser: Any, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
 

@@ -55,7 +55,6 @@ def imported_rooms(path: Path) -> set[str]:
     return own - {room(path), "__version__"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(PACKAGE)) for path in FILES])
 def test_imports_go_down_the_staircase(path: Path) -> None:
     own, found = room(path), imported_rooms(path)

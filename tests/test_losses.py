@@ -177,7 +177,6 @@ TRUTHS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("loss", OF_ONE_OUTPUT)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(5,), (5, 1)])

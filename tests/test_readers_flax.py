@@ -173,6 +173,7 @@ def test_vectors_need_no_example() -> None:
         np.testing.assert_array_equal(layer.kernel, wanted.kernel)
 
 
+@pytest.mark.slow
 def test_units_are_named_after_modules() -> None:
     module, variables, _ = trained("residual")
     read = jg.from_flax(module, variables, jnp.zeros((1, 8, 8, 2)))

@@ -161,7 +161,6 @@ OPERATIONS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("args", "options"), OPERATIONS, ids=[f"{args[0]}-{i}" for i, (args, _) in enumerate(OPERATIONS)]
 )

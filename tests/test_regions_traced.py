@@ -120,7 +120,6 @@ def test_weights_that_are_not_mapped():
     assert found.count.tolist() == expected
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("domain", DOMAINS, ids=["box", "polygon", "plane"])
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu", "abs", ["relu", "linear"], "hard_tanh", "maxout"])
 def test_domains_and_activations(domain, activation):

@@ -41,7 +41,6 @@ def test_counts_are_those_of_rational_arithmetic(widths, kind):
         assert found.degenerate == jg.count_regions(dense, jg.box(-1, 1)).degenerate
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("domain", [jg.box(-1, 1), jg.box(-40, 60), jg.whole_plane()], ids=["box", "far", "plane"])
 @pytest.mark.parametrize("slopes", [(0.0,), (0.0, 1.0), (0.0, 0.1, -1.0, 1.0)], ids=["relu", "skips", "all"])
 @pytest.mark.parametrize("kind", KINDS)
