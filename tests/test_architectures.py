@@ -33,6 +33,7 @@ RATES = np.linspace(0.01, 0.1, len(SHAPES)).astype(np.float32)
 KEYS = jax.random.split(KEY, len(SHAPES))
 
 
+@pytest.mark.slow
 def test_architectures_are_grouped_and_each_network_is_as_it_would_be_alone():
     groups = fit_architectures(KEYS, [sizes(shape) for shape in SHAPES], run, RATES)
     # Rounded up to powers of two, at least 8: 1, 3, 3 and 8 units; 9 and 12; two layers.

@@ -48,6 +48,7 @@ EMPTY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EMPTY)
 def test_layers_without_units_and_outputs(name):
     layers, num, num_breaks, (units, outputs) = EMPTY[name]
@@ -111,6 +112,7 @@ def test_tolerances_in_arrays_are_checked(unchecked, atol):
             function(random(2, 3, 1), POINTS, atol)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("values", [[0.0, 0.5, 1.0], None])
 def test_distinct_columns_and_rows_by_numpy(values):
     rng = np.random.default_rng(1)
@@ -141,6 +143,7 @@ AROUND = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("around", AROUND)
 @pytest.mark.parametrize("name", CORE)
 def test_vmap_of_control_flow_with_x64_off(name, around):

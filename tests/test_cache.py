@@ -67,6 +67,7 @@ def run(*arguments: str, place: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, env=environ)
 
 
+@pytest.mark.slow
 def test_results_are_the_same_to_the_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = tmp_path / "cache"
     monkeypatch.setenv("JAXGEOM_CACHE", str(place))
@@ -86,6 +87,7 @@ def test_results_are_the_same_to_the_bit(tmp_path: Path, monkeypatch: pytest.Mon
         assert all(np.array_equal(results[0][name], other[name], equal_nan=True) for name in results[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", [(), ("--no-cache",)])
 def test_commands_keep_programs_unless_they_are_told_not_to(option: tuple[str, ...], tmp_path: Path) -> None:
     done = run("study", str(tmp_path / "none.toml"), *option, place=tmp_path / "cache")

@@ -25,6 +25,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_files_hold_what_they_promise(finished: Path) -> None:
     study = jg.study.load(finished / "xor.npz")
     assert set(study.variables) >= FIELDS
@@ -41,6 +42,7 @@ def test_files_hold_what_they_promise(finished: Path) -> None:
     assert (finished / "xor.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_same_key_same_arrays(finished: Path, tmp_path: Path) -> None:
     first = jg.study.load(finished / "xor.npz").variables
     assert main([*SMALL, "--out", str(tmp_path)]) == 0
@@ -105,6 +107,7 @@ def test_help_explains_and_unknown_recipes_are_listed(capsys: pytest.CaptureFixt
     assert "xor" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_progress_goes_to_stderr_and_interrupt_is_clean(tmp_path: Path) -> None:
     # Who runs the tests in the background has them ignore Ctrl-C; the program itself must not.
     code = (

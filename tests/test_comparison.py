@@ -117,6 +117,7 @@ def test_constant_targets():
     assert float(comparison.r_squared(zeros, zeros)) == 1.0
 
 
+@pytest.mark.slow
 def test_networks_that_are_affine_images_of_each_other():
     first = network(1, 6, 1)
     second = (first[0], Dense(-3 * first[1].kernel, 2 * first[1].bias + 1))
@@ -129,6 +130,7 @@ def test_networks_that_are_affine_images_of_each_other():
     assert x.shape == predicted.shape
 
 
+@pytest.mark.slow
 def test_many_pairs_at_once_and_at_few_points():
     networks = [[network(seed, 5, 1) for seed in seeds] for seeds in ((1, 2, 3), (4, 5, 6))]
     first, second = (jax.tree.map(lambda *arrays: np.stack(arrays), *each) for each in networks)

@@ -55,6 +55,7 @@ def rows(*arrays):
 # Promises of every random dataset
 
 
+@pytest.mark.slow
 @each_random
 def test_vmap_over_keys_is_a_loop(make, sizes, points, dim):
     keys = jax.random.split(KEY, 1000)

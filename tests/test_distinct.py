@@ -115,6 +115,7 @@ def rule(rows, valid, atol):
     return kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [1, 2, 3, 5])
 def test_first_kept_is_the_literal_rule(dim):
     sets = row_sets(dim)

@@ -24,6 +24,7 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), flags=re.DOTALL | re.MULTILINE)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(
     "page", [page for page in HOW_TO if blocks(page, "python") and page.stem != "engine"], ids=lambda page: page.stem
@@ -49,6 +50,7 @@ def test_the_front_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.endswith("regions\n")
 
 
+@pytest.mark.slow
 def test_the_page_on_the_engine_says_which_way_fits_went(capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {"__name__": "__main__"}
     for code in blocks(DOCS / "how-to" / "engine.md", "python"):

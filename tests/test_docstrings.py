@@ -48,6 +48,7 @@ WITHOUT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_give_what_they_show(name: str) -> None:

@@ -72,6 +72,7 @@ def test_hyperplanes_are_where_pre_activations_vanish() -> None:
     np.testing.assert_array_equal(found.number, np.asarray(found.bits) @ (1 << np.arange(4)))
 
 
+@pytest.mark.slow
 def test_padding_has_no_hyperplane_and_lies_on_the_negative_side() -> None:
     params = jg.mlp((2, 4, 1), activation="sigmoid", widths=(2,)).init(jax.random.key(1))
     planes = jg.hyperplanes(params)
@@ -162,6 +163,7 @@ def test_separability_is_proven_one_way_or_bounded_the_other() -> None:
     assert search(lifted, np.asarray(rings.y)).is_separated
 
 
+@pytest.mark.slow
 def test_lists_and_integers_are_points(unchecked: None) -> None:
     points = [[0, 1], [2, 5], [4, 4], [1, 7]]
     floats = np.array(points, np.float32)

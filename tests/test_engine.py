@@ -145,6 +145,7 @@ def test_families(change, seed):
     check(layers, mixed(seeded(seed), layers), SQUARE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", FAMILIES, ids=lambda change: change.__name__ if change else "random")
 def test_complexes_that_are_built_in_parts(change):
     """With so many units that threads share it, though most are dead: right, and the same bits from any number."""
@@ -160,6 +161,7 @@ def test_complexes_that_are_built_in_parts(change):
             assert all(np.array_equal(*pair, equal_nan=True) for pair in zip(alone[:12], other[:12], strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "depth", "size"), [(12, 10, 0.02), (6, 16, 0.1)])
 def test_deep_networks(width, depth, size):
     """Bounds of errors grow with every layer, until functions are computed in twice the precision."""
@@ -182,6 +184,7 @@ def test_units_that_are_zero_on_a_cell_are_not_active_nor_are_their_opposites():
         check(layers, [np.zeros(2), np.full(3, slope)], SQUARE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exponent", [-300, -170, -100, -36, 36, 100, 300])
 def test_layers_at_the_ends_of_float64(exponent):
     for seed, widths in enumerate([(6, 5), (4, 4, 4), (3,) * 6]):

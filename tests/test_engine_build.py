@@ -171,6 +171,7 @@ def _runnable(paths: list[Path]) -> list[Path]:
     return [path for path in paths if not any(name in path.name for name in ("avx2", "avx512")[level:])]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not library.is_available(), reason="the engine is not built")
 def test_instruction_sets_give_the_same_bits(tmp_path: Path) -> None:
     paths = _runnable(sorted(build.FOLDER.glob(f"libjaxgeom_*{build.SUFFIX}")))

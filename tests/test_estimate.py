@@ -112,6 +112,7 @@ def test_scales_do_not_matter(scale: float) -> None:
     assert jg.estimate_regions(jax.random.key(0), wide, domain).estimate == estimate(layers, 3).estimate
 
 
+@pytest.mark.slow
 def test_estimates_are_unbiased_and_standard_errors_right() -> None:
     layers = network(4, [10, 10], 1)
     count = int(jg.count_regions(layers, jg.box(-1, 1, dim=4)).count)

@@ -124,6 +124,7 @@ def test_the_page_computes_what_numpy_and_the_engine_do(tmp_path: Path) -> None:
     assert np.argmax(np.abs(found["axis"])) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["leaky_relu", "abs", "hard_tanh"])
 def test_other_kinks_are_cut_the_same(activation: str, tmp_path: Path) -> None:
     model = jg.mlp((2, 4, 3, 1), activation=activation, init="pytorch")
@@ -191,6 +192,7 @@ def test_what_cannot_be_explored_says_why(tmp_path: Path) -> None:
     assert not page.exists()
 
 
+@pytest.mark.slow
 def test_studies_are_read_with_all_their_axes(tmp_path: Path) -> None:
     study = jg.run_study(
         {"hidden": [(3,), (4, 2)], "rate": [0.01, 0.1], "seed": range(2)},

@@ -98,6 +98,7 @@ def network(runs: dict[int, Any], width: int, seed: int, frame: int) -> jg.Layer
     return jax.tree.map(lambda array: np.asarray(array, np.float64)[seed, frame], layers)
 
 
+@pytest.mark.slow
 def test_polygons_are_those_of_the_arrays(browser: Any, address: str, runs: dict[int, Any]) -> None:
     seen = """([member, time]) => {
       const places = [Math.floor(member / 4), member % 4];
@@ -377,6 +378,7 @@ def test_phones_show_everything_in_both_themes(browser: Any, address: str, theme
                 assert (high + 0.05) / (low + 0.05) > 4.5, (text, behind)
 
 
+@pytest.mark.slow
 def test_a_thousand_polygons_move_smoothly(browser: Any, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
 
@@ -413,6 +415,7 @@ def task_seconds(session: Any) -> float:
     return float(metrics["TaskDuration"])
 
 
+@pytest.mark.slow
 def test_no_region_stays_blank(browser: Any, tmp_path: Path) -> None:
     """Chromium fills only half of some polygons that have nearly coinciding corners, as trained networks have them."""
     runs = first_tries(20, 32, jax.random.key(0))

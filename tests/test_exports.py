@@ -56,6 +56,7 @@ def test_every_activation_is_written_in_these_tests() -> None:
     assert set(ACTIVATIONS) <= {*PIECEWISE, *SMOOTH, "sin"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num", [None, 4])
 @pytest.mark.parametrize("activation", [*PIECEWISE, ["relu", 0.1]])
 def test_safetensors_there_and_back(activation: Any, num: int | None, tmp_path: Path) -> None:
@@ -151,6 +152,7 @@ def test_hostile_safetensors_end_in_one_line(name: str, tmp_path: Path) -> None:
         jg.from_safetensors(tmp_path / "none")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", [*PIECEWISE, *SMOOTH])
 def test_torch_computes_the_same(activation: Any) -> None:
     torch = pytest.importorskip("torch")
@@ -190,6 +192,7 @@ def test_torch_populations_and_slopes_of_units() -> None:
         jg.to_torch(trained("sin")[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num", [None, 4])
 @pytest.mark.parametrize("activation", [*PIECEWISE, *SMOOTH, "sin"])
 def test_onnxruntime_computes_the_same(activation: Any, num: int | None, tmp_path: Path) -> None:
@@ -202,6 +205,7 @@ def test_onnxruntime_computes_the_same(activation: Any, num: int | None, tmp_pat
     np.testing.assert_allclose(found, apply(params, POINTS), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num", [None, 4])
 @pytest.mark.parametrize("activation", [*PIECEWISE, "slopes"])
 def test_onnx_there_and_back(activation: Any, num: int | None, tmp_path: Path) -> None:

@@ -94,6 +94,7 @@ def printed(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
+@pytest.mark.slow
 def test_importing_jaxgeom_loads_nothing_else() -> None:
     assert printed("import sys; import jaxgeom; print({'jax', 'numpy'} & set(sys.modules))") == "set()"
     late = {"flax", "scipy.sparse", "matplotlib", "jax.extend"}
@@ -124,6 +125,7 @@ def test_the_table_of_contents_is_that_of_type_checkers() -> None:
         assert defined == home or not defined.startswith("jaxgeom"), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("library", "owner"), [("flax", "networks"), ("optax", "training")])
 def test_libraries_have_one_importer(library: str, owner: str) -> None:
     importers = {room(path) for path in FILES if any(n.split(".")[0] == library for n in imported_modules(path))}

@@ -36,6 +36,7 @@ def assert_same(actual, desired):
     jax.tree.map(np.testing.assert_array_equal, actual, desired)
 
 
+@pytest.mark.slow
 def test_keys_of_the_old_style_are_the_same_keys():
     assert_same(jax.jit(run)(OLD_KEYS[0]), jax.jit(run)(KEYS[0]))
     assert_same(jg.fit_population(OLD_KEYS, run), jg.fit_population(KEYS, run))
@@ -80,6 +81,7 @@ class Tensor:
         return self.values
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "data",
     [
@@ -128,6 +130,7 @@ def test_a_loss_of_ones_own_must_not_compare_all_with_all():
     np.testing.assert_allclose(result.train_loss, expected.train_loss, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use_x64", [False, True])
 def test_fit_under_map_and_vmap_of_scan_and_cond(use_x64):
     with jax.enable_x64(use_x64):

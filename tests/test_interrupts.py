@@ -183,6 +183,7 @@ def toy_trial(key):
     return Trial({"mark": mark}, {"start": draw}, draw < jnp.uint32(0.3 * 2**32), mark % 5 == 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 2])
 def test_networks_that_are_solved_are_kept(number):
     whole = jg.fit_until_solved(KEYS, toy_trial, max_tries=4, chunk_size=3)

@@ -106,6 +106,7 @@ def parameters(features, activations, *, use_bias=True, leading=()):
     return params
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("features", "activations", "use_bias", "num_layers"),
     [
@@ -378,6 +379,7 @@ class Network(linen.Module):
 NAMES = ("Dense_0", "Dense_1", "Dense_2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 def test_layers_in_order_are_those_of_the_model(scale):
     model = jaxgeom.from_linen(Network(), X)
@@ -388,6 +390,7 @@ def test_layers_in_order_are_those_of_the_model(scale):
     layers_of({"params": jax.tree.map(lambda a: a[0], params)}, order=NAMES, model=Network())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-3, 1.0])
 @pytest.mark.parametrize(
     ("activation", "is_residual"),

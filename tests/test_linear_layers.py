@@ -136,6 +136,7 @@ def same_faces(layers):
     return complex_.centroid[jg.locate(complex_, layers, POINTS)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*TAKES_LAYERS, *INNER])
 def test_a_layer_of_slope_one_is_no_layer(name, unchecked):
     function = (TAKES_LAYERS | INNER)[name]

@@ -117,6 +117,7 @@ def test_a_unit_has_two_pieces():
     assert (state.pre_activation.shape, state.activation.shape) == ((60, 10), (60, 5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", ["linear", "maxout"])
 @pytest.mark.parametrize("use_bias", [True, False])
 def test_layers_are_the_model_everywhere(use_bias, output):
@@ -131,6 +132,7 @@ def test_layers_are_the_model_everywhere(use_bias, output):
         np.testing.assert_allclose(reference.forward(member(layers, index), 5 * X)[0], expected, rtol=0, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_gradients_are_differences(trained):
     model, result = trained
     params = member(result.params, 0)
@@ -184,6 +186,7 @@ def cut(params, width):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_mlp", [True, False])
 def test_padded_networks_are_those_without_padding(is_mlp):
     def run(key, width):
@@ -259,6 +262,7 @@ def test_integers_with_ties():
         assert count == rational_count(params)
 
 
+@pytest.mark.slow
 def test_a_study_in_a_file(tmp_path):
     path, out = tmp_path / "study.toml", tmp_path / "out"
     path.write_text("""

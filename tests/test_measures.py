@@ -243,6 +243,7 @@ def test_points_on_boundaries_and_networks_without_any():
         assert found.layer.tolist() == found.unit.tolist() == [-1, -1]
 
 
+@pytest.mark.slow
 def test_other_activations_have_their_own_boundaries():
     layers = network(8, 5, 5, 1)
     for activation in ("abs", "hard_tanh", ["linear", "leaky_relu"]):
@@ -258,6 +259,7 @@ def test_other_activations_have_their_own_boundaries():
             assert (np.asarray(inside.layer) == 1).all()
 
 
+@pytest.mark.slow
 def test_jit_vmap_precision_and_gradients():
     population = [network(seed, 6, 6, 1, num_inputs=3) for seed in range(3)]
     population = jax.tree.map(np.float32, population)

@@ -345,6 +345,7 @@ def test_adapters_give_the_modules_own_outputs(twin):
     assert shapes(population) == jax.tree.map(lambda leaf: (3, *leaf.shape), model.init(KEY))
 
 
+@pytest.mark.slow
 @each_adapter
 def test_adapters_can_be_trained(twin):
     model, _ = twin()

@@ -142,6 +142,7 @@ def assert_equal_runs(result, hand):
     jax.tree.map(partial(np.testing.assert_allclose, rtol=2e3 * EPS, atol=2e3 * EPS), result.params, params)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_training_is_a_plain_loop_of_optax(name):
     assert_equal_runs(*jax.jit(partial(both, name=name, model=ONE_LAYER))(KEY))
@@ -157,12 +158,14 @@ NEEDS_VALUE = [
 NEEDS_LOSS = ["lbfgs", "backtracking", "sam, opaque"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*NEEDS_VALUE, *NEEDS_LOSS, "contrib.muon", "add_noise", "apply_if_finite"])
 def test_populations_are_plain_loops_of_optax(name):
     keys = jax.random.split(KEY, 8)
     assert_equal_runs(*jax.jit(jax.vmap(partial(both, name=name)))(keys))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lbfgs", "polyak_sgd"])
 def test_minibatches_pass_the_loss_of_the_batch_on(name):
     optimizer = OPTIMIZERS[name]()
@@ -194,6 +197,7 @@ def test_minibatches_pass_the_loss_of_the_batch_on(name):
     jax.tree.map(partial(np.testing.assert_allclose, rtol=2e3 * EPS, atol=2e3 * EPS), result.params, params)
 
 
+@pytest.mark.slow
 def test_a_trainer_passes_the_loss_on():
     trainer = jg.trainer(MODEL, optax.lbfgs(), squared_error)
     state = trainer.init(KEY)
@@ -206,6 +210,7 @@ def test_a_trainer_passes_the_loss_on():
     np.testing.assert_allclose(values, hand[0], rtol=2e3 * EPS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["polyak_sgd", "lbfgs", "reduce_on_plateau", "contrib.momo_adam", "sam, opaque"])
 def test_optimizers_keep_their_dtypes_in_x64(name):
     with jax.enable_x64(True):

@@ -50,6 +50,7 @@ def assert_padded_with_zeros(params, width):
 # Initial parameters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("init", "use_bias"), [*((name, True) for name in INITIALIZERS), ("pytorch", False)])
 def test_initial_parameters_are_those_without_padding(init, use_bias):
     padded = jax.jit(
@@ -112,6 +113,7 @@ def orders():
     return np.asarray(jax.jit(jax.vmap(one))(KEYS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_training_is_that_without_padding(name):
     result, update = trained(name), OPTIMIZERS[CASES[name][1]][1]
@@ -170,6 +172,7 @@ def run_with(optimizer, width=3):
     return fit(KEYS[0], model, optimizer, squared_error, DATA, num_epochs=1, record=None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("optimizer", "message"),
     [

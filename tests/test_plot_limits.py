@@ -25,6 +25,7 @@ def closed() -> Iterator[None]:
     plt.close("all")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error", "ignore:.*deprecated:DeprecationWarning")  # of Matplotlib's by pyparsing
 @pytest.mark.parametrize("layers", [DEAD, FOUR], ids=["one region", "four equal regions"])
 @pytest.mark.parametrize("color_by", ["random", "area", "output", "slope", "active"])

@@ -53,6 +53,7 @@ def trained(chunk_size):
     return fit_population(KEYS, training, chunk_size=chunk_size)
 
 
+@pytest.mark.slow
 def test_a_population_is_a_vmap_and_a_loop():
     population = trained(512)
     assert all(isinstance(leaf, np.ndarray) and len(leaf) == 16 for leaf in jax.tree.leaves(population))
@@ -81,6 +82,7 @@ def all_bits():
     return numpy(jax.vmap(bits)(KEYS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk_size", [1, 3, 5, 17])
 @pytest.mark.parametrize("num", [1, 5, 16])
 def test_results_come_in_the_order_of_the_keys(num, chunk_size):
@@ -167,6 +169,7 @@ def many_solved():
     return fit_until_solved(jax.random.split(KEY, 2000), toy_trial, max_tries=6)
 
 
+@pytest.mark.slow
 def test_numbers_of_tries_are_geometric():
     # Try t is needed with probability 0.7^(t-1) and solves with 0.3.
     solved = many_solved()
@@ -177,6 +180,7 @@ def test_numbers_of_tries_are_geometric():
     np.testing.assert_array_equal(solved.first_try_rate, np.mean(solved.is_solved & (solved.tries == 1)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk_size", [1, 3, 100])
 @pytest.mark.parametrize("num", [1, 5, 16])
 def test_network_i_does_not_depend_on_the_others(num, chunk_size):
@@ -261,6 +265,7 @@ def trained_once():
     return train_xor(tuple(XOR_RATES), range(NUM_SEEDS), key=31, max_tries=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", XOR_RATES)
 def test_xor_is_learnt_as_often_as_known(width):
     study = jg.study.select(trained_once(), width=width)
@@ -348,6 +353,7 @@ def assert_same_study(first, second):
         np.testing.assert_array_equal(array, second.variables[name], err_msg=name)
 
 
+@pytest.mark.slow
 def test_xor_study_is_a_function_of_its_key():
     assert_same_study(study(8), study(8, run=1))
     other, own = xor_study([2], 8, key=1, num_grid=21), jg.study.select(study(8), width=[2])
@@ -406,6 +412,7 @@ def test_studies_of_nothing(arguments, message):
 # Devices
 
 
+@pytest.mark.slow
 def test_all_devices_share_the_work_and_give_the_same_bits(tmp_path):
     path = tmp_path / "eight.npz"
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"

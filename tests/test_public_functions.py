@@ -107,6 +107,7 @@ def results(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Callable[..., Any], A
 HOST = [file for file in EXAMPLES if (Path(jg.__file__).parent / file).read_text().startswith('"""[host]')]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("file", HOST)
 def test_host_functions_return_numpy_arrays_and_nothing_changes_global_state(

@@ -77,6 +77,7 @@ def check(read: Any, batched: Any, double: Any, shape: tuple[int, ...]) -> None:
     np.testing.assert_allclose(got, np.asarray(wanted).reshape(len(points), -1), rtol=1e-7, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_outputs_and_gradients_are_equinoxs(name: str) -> None:
     build, shape = NETWORKS[name]
@@ -86,6 +87,7 @@ def test_outputs_and_gradients_are_equinoxs(name: str) -> None:
     check(read, inference, in_double(inference), shape)
 
 
+@pytest.mark.slow
 def test_batch_normalisation_has_its_state() -> None:
     module, state = nn.make_with_state(
         lambda: nn.Sequential(

@@ -117,6 +117,7 @@ def in_double(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tree)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LINEN)
 def test_outputs_and_gradients_are_linens(name: str) -> None:
     module, variables, shape = trained(name)
@@ -138,6 +139,7 @@ class Net(nnx.Module):
         return self.out(self.drop(x).mean((1, 2)))
 
 
+@pytest.mark.slow
 def test_outputs_and_gradients_are_nnxs() -> None:
     net = Net(nnx.Rngs(0))
     net.train()
@@ -171,6 +173,7 @@ def test_vectors_need_no_example() -> None:
         np.testing.assert_array_equal(layer.kernel, wanted.kernel)
 
 
+@pytest.mark.slow
 def test_units_are_named_after_modules() -> None:
     module, variables, _ = trained("residual")
     read = jg.from_flax(module, variables, jnp.zeros((1, 8, 8, 2)))
@@ -178,6 +181,7 @@ def test_units_are_named_after_modules() -> None:
     assert jg.unit_name(read.units[0], 4 * (8 * 5 + 7) + 3) == "Residual/relu[0, 5, 7, 3]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "operation"),
     [

@@ -144,6 +144,7 @@ POINTS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
 ENDINGS = {"softmax": nn.softmax, "log_softmax": nn.log_softmax, "sigmoid": nn.sigmoid}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*BATCHES, *POINTS])
 def test_outputs_and_gradients_are_those_of_jax(name: str) -> None:
     is_batch = name in BATCHES
@@ -274,6 +275,7 @@ def test_what_is_no_function_and_no_example() -> None:
         jg.from_function(nn.relu, ["a"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["max", "sum"])
 def test_regions_of_convolutions_are_those_of_dense_layers(kind: str) -> None:
     """On a plane through three images, where JAX's gradients are those of the regions."""

@@ -62,6 +62,7 @@ def built(name: str) -> Any:
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_outputs_and_gradients_are_those_of_keras(name: str) -> None:
     model = built(name)
@@ -156,6 +157,7 @@ def test_hostile_files_end_in_one_line(tmp_path: Path, monkeypatch: pytest.Monke
     assert not (tmp_path / "trapped").exists()
 
 
+@pytest.mark.slow
 def test_the_backend_is_jax_where_nobody_chose(tmp_path: Path) -> None:
     built("mlp").save(tmp_path / "net.keras")
     code = "import jaxgeom as jg, os; print(jg.from_keras('net.keras').input_shape, 'KERAS_BACKEND' in os.environ)"

@@ -203,6 +203,7 @@ def test_what_has_no_layers_is_refused_by_name(proto: Any, operation: str) -> No
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "is_new"), [("residual", False), ("transposed", False), ("residual", True), ("mixed", True)]
 )

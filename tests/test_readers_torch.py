@@ -160,6 +160,7 @@ def built(name: str) -> tuple[Any, tuple[int, ...]]:
     return module.eval(), shape
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_outputs_and_gradients_are_pytorchs(name: str) -> None:
     module, shape = built(name)

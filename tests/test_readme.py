@@ -19,6 +19,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.slow
 def test_python_blocks_run_in_order(tmp_path: Path) -> None:
     blocks = [block for language, block in BLOCKS if language == "python"]
     assert blocks
@@ -48,7 +49,8 @@ def test_other_commands_are_installation_and_tests() -> None:
     rest = [command for command in others if not command.startswith("python ")]
     assert all(command.startswith("pip install") or command == "pytest" for command in rest), rest
     ci = (ROOT / ".ci" / "run").read_text()
-    assert 'pip install -q -e ".[test]" -c .ci/lock.txt\n  pytest\n' in ci  # the same, with fixed versions
+    # With fixed versions, and those marked slow.
+    assert 'pip install -q -e ".[test]" -c .ci/lock.txt\n  pytest -m ""\n' in ci
     assert 'pip install -e ".[test]" && pytest' in (ROOT / "README.md").read_text()
 
 

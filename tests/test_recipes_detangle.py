@@ -54,6 +54,7 @@ def test_data_sets_are_those_of_the_demonstration() -> None:
     assert distance[labels == 1].max() <= 0.02 + 1e-6
 
 
+@pytest.mark.slow
 def test_the_living_are_counted_before_training(found: Detangled) -> None:
     params = jax.vmap(detangle.detangle_model().init)(
         jax.vmap(lambda key: jax.random.split(key)[0])(jax.random.split(KEY, 40))
@@ -176,6 +177,7 @@ def test_the_movie_shows_every_frame_of_each_network_on_one_clock(found: Detangl
 
 
 @pytest.mark.usefixtures("sound_pictures")
+@pytest.mark.slow
 def test_the_command_writes_what_it_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--quick", "--quiet", "--seeds", "12", "--epochs", "1", "--frames", "3", "--wide", "4"]
     assert main(["detangle", "--out", str(tmp_path), *arguments]) == 0

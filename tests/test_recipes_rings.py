@@ -52,6 +52,7 @@ def study_by_hand() -> jg.Study:
     return study_of([2, 3], [0], [0], loss=[[[0.5]], [[0.1]]], accuracy=[[[0.8]], [[1.0]]], **params)
 
 
+@pytest.mark.slow
 def test_a_study_of_widths_is_its_networks_trained_alone() -> None:
     settings = {"loss": jg.losses.binary_cross_entropy, "is_right": jg.losses.side_is_right, "learning_rate": 0.05}
     study = train_widths(DATA, (3, 4), 2, key=5, num_epochs=20, num_records=4, **settings)
@@ -141,6 +142,7 @@ def test_experiments_and_their_halves() -> None:
     np.testing.assert_allclose(found[1], [0, np.mean(right**2) / np.var(right)], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_regression_trains_the_same_networks_in_all_experiments() -> None:
     studies = {}
     for name in regression.EXPERIMENTS:
@@ -163,6 +165,7 @@ def test_regression_trains_the_same_networks_in_all_experiments() -> None:
 
 
 @pytest.mark.usefixtures("sound_pictures")
+@pytest.mark.slow
 def test_the_command_writes_what_it_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["rings", "--quick", "--quiet", "--out", str(tmp_path), "--widths", "1", "3", "--seeds", "2"]
     arguments += ["--formats", "png", "gif", "html"]

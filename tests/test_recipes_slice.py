@@ -98,6 +98,7 @@ def test_points_of_every_kind(folder):
 
 
 @pytest.mark.usefixtures("sound_pictures")
+@pytest.mark.slow
 def test_files_hold_what_they_promise(folder, capsys):
     pytest.importorskip("shapely")
     out = folder / "out"

@@ -82,6 +82,7 @@ def test_predictions_are_drawn_in_the_colours_of_the_predicted_classes() -> None
         assert found[row, column] == np.asarray(SPIRAL_MODELS["MLP"].apply(params, point)).argmax()
 
 
+@pytest.mark.slow
 def test_spirals_are_trained_on_one_split(trained: dict[str, Fit]) -> None:
     train, test = spiral_data(jax.random.fold_in(KEY, 0))
     assert train.x.shape == (2400, 2)
@@ -103,6 +104,7 @@ def test_spirals_are_trained_on_one_split(trained: dict[str, Fit]) -> None:
 
 
 @pytest.mark.usefixtures("sound_pictures")
+@pytest.mark.slow
 def test_command(
     trained: dict[str, Fit], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

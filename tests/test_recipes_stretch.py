@@ -122,6 +122,7 @@ def test_bad_input(unchecked) -> None:
 
 
 @pytest.mark.usefixtures("sound_pictures")
+@pytest.mark.slow
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["stretch", "--quick", "--quiet", "--inputs", "cloud", "--activations", "relu", "--hidden", "2"]
     assert main([*command, "--formats", "png", "gif", "html", "--out", str(tmp_path)]) == 0

@@ -37,6 +37,7 @@ def test_the_network_by_hand_is_xor():
     assert found == [(-2, -2, 1), (0, 0, -1), (2, 2, 1)]
 
 
+@pytest.mark.slow
 def test_a_training_is_that_of_the_study(trained_xor):
     trained = trained_xor(2)
     run = xor_networks.xor_training(trained, 2, 3)
@@ -58,6 +59,7 @@ def test_a_training_is_that_of_the_study(trained_xor):
         draw(frame)
 
 
+@pytest.mark.slow
 def test_pairs_are_compared_in_both_directions():
     drawn = [network(seed, 3, 1) for seed in (0, 1, 2, 3)]
     pair = xor_networks.xor_pair(drawn[0], drawn[1], num_grid=11)
@@ -135,6 +137,7 @@ def test_pictures_of_one_network():
 
 
 @pytest.mark.usefixtures("sound_pictures")
+@pytest.mark.slow
 def test_the_command_writes_networks_and_pairs(tmp_path, capsys, monkeypatch):
     trained, train = [], experiment.train_xor
 

@@ -116,6 +116,7 @@ def test_wide_networks():
     assert not check([uniform(rng, 60) for _ in range(3)], width=100).degenerate.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [2, 20, 100])
 def test_trained_xor_networks(trained_xor, width):
     trained = trained_xor(width)
@@ -227,6 +228,7 @@ def test_lines_exactly_through_corners(scale):
     assert check(networks).degenerate.all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("places", [(0, 1, 2), (0, 33, 67), (5, 40, 99), (0, 99, 50), (97, 98, 99)])
 def test_three_of_many_lines_through_one_point(places):
     rng = np.random.default_rng(0)

@@ -276,6 +276,7 @@ def by_programs(layers, first_capacity, chunk_size):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first_capacity", [1, 8])
 def test_capacity_grows_as_needed(twelve, first_capacity):
     layers, _, on_grid = twelve
@@ -284,6 +285,7 @@ def test_capacity_grows_as_needed(twelve, first_capacity):
     np.testing.assert_array_equal(count_grid_regions(layers, GRID, chunk_size=3), on_grid)
 
 
+@pytest.mark.slow
 def test_deep_networks_on_a_grid():
     layers = population(4, widths=(2, 8, 7, 2))
     expected = np.array([grid_truth(member(layers, index)) for index in range(4)]).T

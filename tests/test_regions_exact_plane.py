@@ -86,6 +86,7 @@ def faces_of(complex_):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("widths", [(6,), (6, 6), (4, 4, 4)])
 @pytest.mark.parametrize("draw", [uniform, small_integers])
 def test_the_plane_is_a_box_around_all_vertices(widths, draw):

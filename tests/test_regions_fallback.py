@@ -51,6 +51,7 @@ def is_built():
         pytest.skip("the engine is not built here, so there is nothing to compare with")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("domain", DOMAINS, ids=["box", "polygon", "plane"])
 @pytest.mark.parametrize("widths", [(1,), (5, 1), (4, 4, 2)])
 def test_counts_and_complexes(without, widths, domain):

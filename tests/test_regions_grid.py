@@ -91,6 +91,7 @@ def assert_is_the_reference(layers, points, found, atol=1e-3):
     np.testing.assert_allclose(np.einsum("poi,pi->po", gradient, points) + intercept, output, atol=1e-12 * scale)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "widths", [(1, 7, 2), (3, 33, 3), (5, 31, 1), (2, 32, 32, 1), (2, 7, 3, 9, 2), (2, 64, 65, 2), (2, 1)]
 )
@@ -118,6 +119,7 @@ def test_linear_bottleneck():
     assert_is_the_reference(jax.tree.map(np.asarray, layers), GRID, found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [2, 20, 100])
 def test_trained_xor_networks_on_the_customary_grid(trained_xor, width):
     points = grid_points(box(), 101, with_corners=True)
@@ -146,6 +148,7 @@ def test_trained_xor_networks_on_the_customary_grid(trained_xor, width):
 # Capacity
 
 
+@pytest.mark.slow
 def test_capacity():
     layers = jax.tree.map(np.float32, special_networks(2, 6, 1)[0])
     full = member(grid_regions(layers, GRID), ...)

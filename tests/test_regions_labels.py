@@ -51,6 +51,7 @@ def network(seed: int, widths: tuple[int, ...], values: list[float] | None, fact
     return (*layers[:-1], jg.Dense(kernel * np.where(np.arange(fan_in) % 2, 1.0, factor)[:, None], bias))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut_output", [False, True])
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu", "abs", "hard_tanh"])
 @pytest.mark.parametrize("factor", [1.0, 0.0, 1e-14, 1e-200])

@@ -301,6 +301,7 @@ def test_extreme_scales(kind):
             np.testing.assert_allclose(line.t[: line.count], places, 1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_deep_networks(kind):
     """He's initialisation, whose bounds of errors grow with every layer."""
@@ -369,6 +370,7 @@ def traced_all(layers, start, stop, kind="segment", capacity=30):
     return breakpoints(layers, start, stop, kind=kind, capacity=capacity)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("x64", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_traced_lines_are_those_of_arrays(kind, x64):
@@ -393,6 +395,7 @@ def test_traced_lines_are_those_of_arrays(kind, x64):
     np.testing.assert_array_equal(one.t, expected.t[0, 0, :2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_derivatives_are_those_of_finite_differences(kind):
     rng = np.random.default_rng(15)
@@ -444,6 +447,7 @@ def test_gradients_whatever_the_x64_setting(x64):
     assert gradient[second] == pytest.approx(-2 / speed[second], rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_derivatives_do_not_depend_on_the_capacity(kind):
     rng = np.random.default_rng(16)

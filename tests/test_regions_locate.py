@@ -192,6 +192,7 @@ def test_another_network_of_the_same_shape_is_refused(activation, domain, widths
             locate(complex_, layers, np.zeros((3, 2)), activation=0.7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("widths", [(64, 64, 2), (20, 20, 20, 20, 1), (8,) * 8])
 def test_its_own_network_is_never_refused(seed, widths):

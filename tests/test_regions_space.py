@@ -119,6 +119,7 @@ def test_random_networks(dim, widths, num):
         check(random_network(rng, dim, widths, num_outputs=2), box(dim=dim), is_generic=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dim", "widths"), [(1, (6, 5)), (3, (4, 3)), (3, (3, 2, 2)), (4, (3, 2))])
 @pytest.mark.parametrize("draw", [random_network, integer_network])
 def test_slopes(dim, widths, draw):
@@ -233,6 +234,7 @@ def test_tent_maps(depth):
 # Degenerate networks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dim", "widths", "num"),
     [(1, (5, 5), 15), (3, (5,), 8), (3, (3, 4), 12), (3, (3, 2, 3), 8), (4, (3, 2), 4)],
@@ -281,6 +283,7 @@ def degenerate_layers():
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("single", [True, False])
 def test_degenerate_layers(single):
     for name, units in degenerate_layers().items():

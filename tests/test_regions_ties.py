@@ -248,6 +248,7 @@ def test_three_classes_meet_on_an_edge_between_its_vertices(factor, size):
         check_pieces((hidden, Dense(kernel * factor, bias * factor)), size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num", [3, 4, 6])
 def test_pieces_of_random_and_quantised_networks(num):
     for seed in range(6):

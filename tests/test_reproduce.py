@@ -135,6 +135,7 @@ def test_the_report_says_what_does_not_agree(two_claims: None, tmp_path: Path, c
     assert table(reproduce.CLAIMS["good"](0, True)).splitlines()[-1] == "| n | 7 | 7 | exact | yes |"
 
 
+@pytest.mark.slow
 def test_bounded_components_are_those_of_the_whole_plane() -> None:
     networks = normal_networks(np.random.default_rng(3), (2, 4, 4), leading=(200,))
     found = bounded_of_classes(networks, 100.0)
@@ -149,6 +150,7 @@ def test_bounded_components_are_those_of_the_whole_plane() -> None:
     assert found.sum() > 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["enclosures", "functional-dimension", "sampling"])
 def test_theorems_hold(name: str) -> None:
     claim = reproduce.CLAIMS[name](1, True)

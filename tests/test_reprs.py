@@ -63,6 +63,7 @@ def test_every_field_is_documented_with_its_shape(cls: Any) -> None:
         assert annotation.split("[")[0] in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls", PUBLIC, ids=lambda cls: cls.__qualname__)
 def test_everything_prints_in_a_handful_of_short_lines(cls: Any) -> None:
     tree = {f"dense{i}_relu": {"kernel": np.zeros((9, 40, 40)), "bias": np.zeros((9, 40))} for i in range(30)}

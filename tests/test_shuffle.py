@@ -38,6 +38,7 @@ def chi2(codes, num_codes):
 # Permutations
 
 
+@pytest.mark.slow
 def test_orders_of_all_small_sizes_are_permutations():
     # Every round is a bijection, so that two of them will do here. Without compilation, and with as many positions for
     # every size: then operations are compiled once for all sizes.
@@ -48,6 +49,7 @@ def test_orders_of_all_small_sizes_are_permutations():
             np.testing.assert_array_equal(np.sort(order), np.arange(size), err_msg=f"{size} points")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 97, 1024, 2400, 7919, 65536, 65537])
 def test_orders_are_permutations(size):
     few = orders(size, 3)

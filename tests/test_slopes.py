@@ -63,6 +63,7 @@ def trained(request):
     return request.param, model, params, layers
 
 
+@pytest.mark.slow
 def test_layers_compute_what_the_model_does(trained):
     _, model, params, layers = trained
     for index in range(3):
@@ -109,6 +110,7 @@ def test_counts_in_programs(trained):
         np.testing.assert_allclose(found, wanted, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_maps_of_regions_are_jacobians(trained):
     _, model, params, layers = trained
     one, own = member(layers, 0), jax.tree.map(lambda array: np.asarray(array, np.float64)[0], params)
@@ -132,6 +134,7 @@ def test_maps_of_regions_are_jacobians(trained):
     np.testing.assert_allclose(np.sort(nd.volume), np.sort(complex_.area), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_decision_boundaries_are_zeros_of_the_model(trained):
     _, model, params, layers = trained
     one, own = member(layers, 1), jax.tree.map(lambda array: np.asarray(array)[1], params)
@@ -141,6 +144,7 @@ def test_decision_boundaries_are_zeros_of_the_model(trained):
         np.testing.assert_allclose(model.apply(own, ends), 0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["segment", "line"])
 def test_breakpoints_are_those_of_rationals(trained, kind):
     _, _, _, layers = trained
@@ -184,6 +188,7 @@ def reference_activations(layers, x):
     return [*(np.where(z > 0, z, slope * z) for z, slope in zip(pre, slopes, strict=True)), output]
 
 
+@pytest.mark.slow
 def test_distances_are_those_to_the_edges(trained):
     _, _, _, layers = trained
     complex_ = jg.enumerate_regions(member(layers, 0), jg.whole_plane())
@@ -197,6 +202,7 @@ def test_distances_are_those_to_the_edges(trained):
     np.testing.assert_allclose(jg.distance_to_boundary(member(layers, 0), middle).distance, 0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_networks_that_end_in_an_activation():
     for index, name in enumerate(["relu", "leaky_relu", "abs", "hard_tanh", "linear", 0.3]):
         model = jg.mlp((2, 4, 2), activation="abs", output_activation=name)
@@ -364,6 +370,7 @@ def test_slopes_in_three_dimensions():
         assert jg.count_regions(plain, jg.box(dim=3), activation=slopes).count == len(truth)
 
 
+@pytest.mark.slow
 def test_a_study_file_with_leaky_units(tmp_path):
     from jaxgeom.__main__ import main
 

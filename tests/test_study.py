@@ -264,6 +264,7 @@ def test_xarray(study: jg.Study) -> None:
     assert dataset.loss.attrs["long_name"] == "mean loss on the train split"
 
 
+@pytest.mark.slow
 def test_studies_with_different_seeds_are_merged() -> None:
     def some(seeds: Any, **changes: Any) -> jg.Study:
         scale, key = changes.get("scale", 2.0), changes.get("key", 0)

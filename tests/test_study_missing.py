@@ -90,6 +90,7 @@ def test_networks_that_are_not_finite_have_no_counts() -> None:
     assert np.isnan(measure["bends"].function(params)[1]).all()
 
 
+@pytest.mark.slow
 def test_entries_that_only_some_networks_have() -> None:
     def of_units(params: Any) -> dict[str, Any]:
         kernel = params["dense0_relu"]["kernel"]
@@ -125,6 +126,7 @@ def test_missing_values_by_type() -> None:
     assert or_nan(np.array([1, 2]), np.array([True, True])).dtype.kind == "i"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("measure", "message"),
     [
@@ -366,6 +368,7 @@ def test_variables_by_their_names(finished: tuple[Path, jg.Study]) -> None:
     assert len(repr(study).splitlines()) < 15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outputs", [1, 2, 3])
 def test_accuracy_follows_the_number_of_outputs(outputs: int) -> None:
     data = jg.datasets.moons(jax.random.key(0), num_points=40)

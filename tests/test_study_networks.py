@@ -28,6 +28,7 @@ def assert_same(first: Any, second: Any) -> None:
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["relu", "maxout"])
 def test_networks_are_those_drawn_alone(activation: str) -> None:
     study = study_of({"width": [3, 4, 9], "seed": [0, 5]}, model=partial(jg.mlp, activation=activation))
@@ -39,6 +40,7 @@ def test_networks_are_those_drawn_alone(activation: str) -> None:
     assert_same(jax.tree.map(lambda leaf: leaf[1], of_both), drawn(5, 4, activation=activation))
 
 
+@pytest.mark.slow
 def test_narrow_networks_among_wide_ones_compute_the_same() -> None:
     study = study_of({"width": [3, 4, 9], "seed": [0, 5]})
     x = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
@@ -49,6 +51,7 @@ def test_narrow_networks_among_wide_ones_compute_the_same() -> None:
         np.testing.assert_allclose(ours, jg.mlp((2, width, 1)).apply(drawn(5, width), x), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_networks_of_several_layers() -> None:
     study = study_of({"hidden": [(2, 5), (9,)], "seed": [1]})
     assert_same(networks(study, hidden="2-5", seed=1, step=0), drawn(1, 2, 5))

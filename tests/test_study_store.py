@@ -132,6 +132,7 @@ def test_another_description_is_refused(copy: Path) -> None:
     assert before == {path.name: path.read_bytes() for path in copy.iterdir() if path.name != store.LOCK}
 
 
+@pytest.mark.slow
 def test_a_description_that_fails_does_not_block_the_directory(whole: tuple[Path, jg.Study], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="must give arrays with a leading axis"):
         jg.run_study(
@@ -188,6 +189,7 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_killed_and_interrupted_at_several_moments(whole: tuple[Path, jg.Study], tmp_path: Path) -> None:
     out = tmp_path / "killed"
     for num_wanted, number in ((0, signal.SIGHUP), (3, signal.SIGKILL), (8, signal.SIGINT)):
@@ -205,6 +207,7 @@ def test_killed_and_interrupted_at_several_moments(whole: tuple[Path, jg.Study],
     assert not list(out.glob("*.tmp"))
 
 
+@pytest.mark.slow
 def test_eight_devices_give_the_same_bits(whole: tuple[Path, jg.Study], tmp_path: Path) -> None:
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
     process = program(str(tmp_path / "eight"), XLA_FLAGS=flags)
@@ -214,6 +217,7 @@ def test_eight_devices_give_the_same_bits(whole: tuple[Path, jg.Study], tmp_path
     assert_same(jg.study.load(tmp_path / "eight"), whole[1])
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_same_bits(whole: tuple[Path, jg.Study], tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -231,6 +235,7 @@ def test_two_processes_give_the_same_bits(whole: tuple[Path, jg.Study], tmp_path
     assert_same(jg.study.load(out), whole[1])
 
 
+@pytest.mark.slow
 def test_study_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     assert main(["study", str(ROOT / "examples" / "study.toml"), "--out", str(out), "--netcdf"]) == 0

@@ -54,6 +54,7 @@ def literal_loop(width: int, seed: int, max_tries: int) -> tuple[Any, int, bool]
     return result.params, number + 1, bool(right)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_tries", [1, 100])
 def test_networks_are_those_of_the_literal_loop(study: jg.Study, max_tries: int) -> None:
     found = study if max_tries == 100 else run(max_tries=max_tries)
@@ -70,6 +71,7 @@ def test_networks_are_those_of_the_literal_loop(study: jg.Study, max_tries: int)
     assert found.settings["description"]["max_tries"] == max_tries
 
 
+@pytest.mark.slow
 def test_chunks_and_interruptions_change_nothing(study: jg.Study, tmp_path: Path) -> None:
     run(chunk_size=7, out=tmp_path)
     (tmp_path / "chunk-00003.npz").unlink()

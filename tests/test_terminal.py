@@ -50,6 +50,7 @@ def ascii_stream() -> io.TextIOWrapper:
     return io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stream", "status"),
     [(Full(), 1), (Gone(), 0), (closed(), 1), (None, 0), (ascii_stream(), 0)],
@@ -249,6 +250,7 @@ program.entry()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "status", "word"),
     [(signal.SIGINT, 130, "interrupted"), (signal.SIGHUP, 129, "the terminal was closed")],

@@ -117,6 +117,7 @@ def with_islands(layers):
     return (*hidden, last._replace(bias=last.bias - np.quantile(values, 0.85)))
 
 
+@pytest.mark.slow
 def test_random_networks_are_those_of_rasters():
     """Where two rasters agree, so that nothing is likely to be finer than a pixel, theirs are the exact numbers."""
     rng = np.random.default_rng(1)

@@ -185,6 +185,7 @@ def with_islands(rng, widths, slope=0.0):
     return (*layers[:-1], jg.Dense(last.kernel, last.bias - np.quantile(values, rng.choice([0.1, 0.5, 0.9]))))
 
 
+@pytest.mark.slow
 def test_random_networks_are_those_of_rasters():
     """Where two rasters agree, also a little above and below zero, so that nothing is likely to be finer than a voxel,
     theirs are the exact numbers."""

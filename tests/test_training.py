@@ -45,6 +45,7 @@ from jaxgeom.training.loop import NEVER
 # One step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "activation"),
     [("sgd", "tanh"), ("sgd", "relu"), ("momentum", "tanh"), ("adam", "relu"), ("adam", "tanh"), ("adamw", "relu")],
@@ -152,6 +153,7 @@ def recorded_run(record, batch_size):
     return jax.jit(partial(run, accuracy=side_is_right, num_epochs=3, snapshot_every=1, record=record))(KEY)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("record", "batch_size", "expected_steps"),
     [("epoch", 3, [0, 2, 4, 6]), ("step", 3, range(7)), ("step", None, range(4))],
@@ -189,6 +191,7 @@ def test_records_and_snapshots_do_not_change_the_run():
     assert_close(recorded_run("epoch", 3).snapshots, recorded_run("step", 3).snapshots, atol=6 * 8 * EPS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [None, 3])
 def test_snapshots_are_the_ends_of_shorter_runs(batch_size):
     def run(num_epochs, snapshot_every=None):
@@ -205,6 +208,7 @@ def test_snapshots_are_the_ends_of_shorter_runs(batch_size):
     assert_same(member(long.snapshots, 5), long.params)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [None, 4])
 @pytest.mark.parametrize("every", [2, 3, 100])
 def test_snapshots_at_every_few_steps(batch_size, every):
@@ -365,6 +369,7 @@ def population_run(size):
 MINIBATCH_STEPS = 2 * NUM_STEPS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 7])
 def test_the_size_of_the_population_does_not_matter(size):
     # Different programs may round differently, so not to the last bit.

@@ -177,6 +177,7 @@ def truth_of(case, i, initial):
     return run, np.array([mlp_truth.loss_and_gradient(params, x, y, case.loss)[0] for params in run.history])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_lanes_are_numpys(name):
     assert_numpys(CASES[name], trained(name))
@@ -249,6 +250,7 @@ def classified(name, is_mlp=True):
     return numpy(jax.jit(jax.vmap(run))(KEYS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIONS)
 def test_every_field_is_that_of_the_general_path(name):
     lanes, general = classified(name), classified(name, False)
@@ -385,6 +387,7 @@ def small_population():
     return numpy(jax.jit(jax.vmap(small_run))(MANY_KEYS))
 
 
+@pytest.mark.slow
 def test_eight_networks_are_trained_by_the_engine_and_seven_only_if_they_take_little_work():
     larger = partial(small_run, features=(2, 50, 50, 1))
     for run, num, expected in ((larger, 7, False), (larger, 8, True), (small_run, 7, True), (small_run, 1, True)):
@@ -392,6 +395,7 @@ def test_eight_networks_are_trained_by_the_engine_and_seven_only_if_they_take_li
     assert numpy(jax.jit(small_run)(MANY_KEYS[0])).by_engine
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk_size", [7, 8])
 def test_the_size_of_the_population_does_not_matter(chunk_size):
     # Chunks of 7 are filled up.
@@ -419,6 +423,7 @@ def test_initial_parameters_are_the_models():
     assert_same(numpy(init(MANY_KEYS)), small_population().initial_params)
 
 
+@pytest.mark.slow
 def test_losses_that_close_over_traced_values_and_other_models_take_the_general_path(caplog):
     def scaled(key, factor):
         return small_run(key, 0.1, (2, 5, 5, 1), lambda outputs, y: factor * squared_error(outputs, y))
@@ -457,6 +462,7 @@ def numpys_derivative(i, rate, size=1e-6):
     return (final(rate + size) - final(rate - size)) / (2 * size)
 
 
+@pytest.mark.slow
 def test_derivatives_in_the_learning_rate():
     rates = jnp.linspace(0.05, 0.2, 16, dtype=jnp.float32)
     expected = np.array([numpys_derivative(i, float(rate)) for i, rate in enumerate(rates)])

@@ -29,6 +29,7 @@ def run_cell(code: str, names: dict[str, Any], where: str) -> None:
             names["_"] = value
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
 def test_notebooks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -207,24 +207,28 @@ def assert_optaxs(result, *task, **options):
     assert max(moved) > 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimizers_are_loops_of_optax(name):
     task = OPTIMIZERS[name], *LOSSES["squared"]
     assert_optaxs(trained(*task), *task)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses_are_those_of_loops_of_optax(name):
     task = OPTIMIZERS["momentum"], *LOSSES[name]
     assert_optaxs(trained(*task), *task)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["elu", "gelu", "softplus", "sin", "maxout", ("hard_tanh", 0.3)])
 def test_activations_are_those_of_loops_of_optax(activation):
     task = OPTIMIZERS["momentum"], *LOSSES["softmax"]
     assert_optaxs(trained(*task, activation=activation), *task, activation=activation)
 
 
+@pytest.mark.slow
 def test_settings_differ_between_networks():
     """A learning rate, a decay and a schedule of each network's own, and a state that starts from them."""
     rates, decays = np.geomspace(1e-3, 1e-1, 9, dtype=np.float32), np.linspace(0, 0.9, 9, dtype=np.float32)
@@ -279,6 +283,7 @@ UNKNOWN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_the_general_path_takes_the_rest(name, caplog):
     with caplog.at_level("INFO", "jaxgeom"), warnings.catch_warnings():
@@ -289,6 +294,7 @@ def test_the_general_path_takes_the_rest(name, caplog):
     assert np.isfinite(result.batch_losses).all()
 
 
+@pytest.mark.slow
 def test_new_operations_of_jax_are_named():
     """What losses and optimizers consist of is known by name: none of it has another name in the installed version."""
     reasons = []
@@ -329,6 +335,7 @@ def assert_same_bits(first, second):
         assert np.asarray(mine).tobytes() == np.asarray(desired).tobytes()
 
 
+@pytest.mark.slow
 def test_populations_of_all_sizes_places_and_nestings_give_the_same_bits():
     every = numpy(jax.jit(jax.vmap(population_run))(MANY))
     for num in (1, 2, 7, 8, 9, 16, 17, 33):
@@ -343,6 +350,7 @@ def test_populations_of_all_sizes_places_and_nestings_give_the_same_bits():
     assert_same_bits(mapped, every)
 
 
+@pytest.mark.slow
 def test_instructions_and_threads_give_the_same_bits(monkeypatch):
     every = numpy(jax.jit(jax.vmap(lambda key: population_run(key)))(MANY))
     if "avx512" in NAMES:
@@ -380,12 +388,14 @@ def test_wide_integers_take_the_general_path(caplog):
 # Other devices
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
 def test_programs_for_accelerators_take_the_general_path(platform):
     exported = jax.export.export(jax.jit(jax.vmap(population_run)), platforms=[platform])(MANY)
     assert "jaxgeom" not in exported.mlir_module()
 
 
+@pytest.mark.slow
 def test_a_program_for_accelerators_is_the_same_to_rounding(monkeypatch):
     every = numpy(jax.jit(jax.vmap(population_run))(MANY[:10]))
     with monkeypatch.context() as patch:
