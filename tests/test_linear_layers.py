@@ -99,10 +99,11 @@ TAKES_LAYERS = {
     "thresholds": lambda layers: jg.count_regions(layers, SQUARE).count,  # of the first layer alone; see below
     "topology": lambda layers: jg.topology(layers, SQUARE)[:4],
     "critical_points": lambda layers: jg.critical_points(first_output(layers), SQUARE)[1:],
+    "network_kinds": lambda layers: kind_facts(first_output(layers)),
     "latex_formula": lambda layers: jg.latex_formula(layers).count(r"\max"),
 }
 # one replaces all activations, the others ask for the parameters of all layers
-EXEMPT = {"step_output", "functional_dimension", "batch_functional_dimension"}
+EXEMPT = {"step_output", "functional_dimension", "batch_functional_dimension", "canonical_form"}
 INNER = {
     "in a box": lambda layers: spatial_facts(complex_in_box(read(layers), SQUARE)),
     "pad_widths": lambda layers: jg.forward(pad_widths(read(layers), WIDER[len(layers)]), POINTS).output,
@@ -120,6 +121,14 @@ def read(layers):
 def first_output(layers):
     *hidden, last = read(layers)
     return (*hidden, jg.Dense(last.kernel[:, :1], last.bias[:1]))
+
+
+def kind_facts(layers):
+    """Of the network, itself again, and its opposite."""
+    signs = np.array([1.0, 1.0, -1.0])
+    *hidden, last = (jg.Dense(*(np.stack([a] * 3) for a in layer[:2]), layer.slope) for layer in layers)
+    last = jg.Dense(last.kernel * signs[:, None, None], last.bias * signs[:, None])
+    return jg.network_kinds((*hidden, last), POINTS, SQUARE, symmetries=np.eye(2)[None])[:3]
 
 
 def distinct_words(layers):

@@ -81,13 +81,15 @@ def network_kinds(
             f"shapes {np.shape(layers[0].bias)} and {np.shape(layers[-1].bias)}."
         )
     widths = [layer.bias.shape[-1] for layer in layers[:-1]]
-    if prod(map(factorial, widths)) > _MOST_ORDERS:
+    of_layers = [(*range(width),) for width in widths]
+    bends = [bool(np.any(np.asarray(slope_of(layer)) != 1)) for layer in layers[:-1]]  # linear units have no order
+    if prod(factorial(width) for width, can_bend in zip(widths, bends, strict=True) if can_bend) > _MOST_ORDERS:
         raise ValueError(f"layers of {widths} units have more than {_MOST_ORDERS:,} orders; take smaller networks.")
     moved = [_permutation(points, matrix) for matrix in symmetries]
     starts = np.cumsum([0, *widths])
     orders = [
         np.concatenate([start + np.array(order, int) for start, order in zip(starts, chosen, strict=False)])
-        for chosen in product(*(permutations(range(width)) for width in widths))
+        for chosen in product(*(permutations(of) if can else [of] for of, can in zip(of_layers, bends, strict=True)))
     ]
     complexes = enumerate_population(layers, domain)
     signs, outputs = _at_points(layers, points)
@@ -134,8 +136,9 @@ def _at_points(
     h, active = np.broadcast_to(points, (len(layers[0].bias), *points.shape)), []
     for layer in layers[:-1]:
         z = h @ np.asarray(layer.kernel, np.float64) + np.asarray(layer.bias, np.float64)[:, None]
-        active.append(z > 0)
-        h = np.where(z > 0, z, z * np.asarray(slope_of(layer))[..., None, :])
+        slope = np.asarray(slope_of(layer))[..., None, :]
+        active.append((z > 0) & (slope != 1))
+        h = np.where(z > 0, z, z * slope)
     last = h @ np.asarray(layers[-1].kernel, np.float64) + np.asarray(layers[-1].bias, np.float64)[:, None]
     return np.concatenate(active, axis=2), last[..., 0]
 
