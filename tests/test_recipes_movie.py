@@ -43,7 +43,7 @@ def test_frames_are_where_edges_move():
     layers = (Dense(kernel, -places[None, :, None]), Dense(np.ones((1, 9, 1, 1)), np.zeros((1, 9, 1))))
     frames = frames_by_change(layers, MOVIE_DOMAIN, 4)
     assert (frames[0], frames[-1]) == (0, 8)
-    assert {2, 3} <= {*frames.tolist(), 2}
+    assert 3 in frames
     assert len(frames) <= 4
 
 

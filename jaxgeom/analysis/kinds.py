@@ -61,8 +61,8 @@ def network_kinds(
         symmetries: matrices that are orthogonal, the identity among them.
 
     Raises:
-        ValueError: for another number of inputs or outputs, more than 5,040 orders of the hidden units, or symmetries
-            that do not permute the points.
+        ValueError: for no points or such that are not finite, another number of inputs or outputs, more than 5,040
+            orders of the hidden units, or symmetries that do not permute the points.
 
     Example:
         >>> import numpy as np, jaxgeom as jg
@@ -75,6 +75,11 @@ def network_kinds(
     """
     layers = check_layers(layers, dim=PLANE)
     points = np.asarray(points, np.float64)
+    if points.ndim != PLANE or points.shape[1] != PLANE or not len(points) or not np.isfinite(points).all():
+        raise ValueError(
+            f"kinds need at least one point, finite and of shape (points, 2), but {points.shape} was given, "
+            f"{np.isfinite(points).sum()} of {points.size} coordinates finite."
+        )
     if np.ndim(layers[0].bias) != PLANE or layers[-1].bias.shape[-1] != 1:
         raise ValueError(
             "kinds are those of a population with one leading axis and one output, but the first and last bias have "

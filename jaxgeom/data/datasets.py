@@ -12,8 +12,7 @@ datasets. Inputs are float32 ``(points, dim)``; targets are int32 class labels `
 """
 
 import math
-from numbers import Real
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +20,8 @@ import numpy as np
 from jaxtyping import Array, Float32, Int32, ScalarLike
 
 from jaxgeom._reprs import readable
-from jaxgeom._typing import PAIR, RandomKey
+from jaxgeom._typing import RandomKey
+from jaxgeom.data.arguments import check_limits, disk_radii, known, radius_range, require, scalar, size
 from jaxgeom.host.inputs import as_array, as_key
 from jaxgeom.host.programs import compiled
 
@@ -65,9 +65,9 @@ def spirals(
         ((150, 2), (150,), 2)
     """
     key = as_key(key)
-    shape = (_size("num_classes", num_classes), _size("num_per_class", num_per_class))
-    noise = _scalar("noise", noise, is_zero_allowed=True)
-    return _spirals(key, shape, noise, *_radius_range("radius", radius))
+    shape = (size("num_classes", num_classes), size("num_per_class", num_per_class))
+    noise = scalar("noise", noise, is_zero_allowed=True)
+    return _spirals(key, shape, noise, *radius_range("radius", radius))
 
 
 @compiled(1)
@@ -98,8 +98,8 @@ def rings(
         ((100, 2), True)
     """
     key = as_key(key)
-    num_per_class = _size("num_per_class", num_per_class)
-    return _rings(key, num_per_class, _radius_range("inner", inner), _radius_range("outer", outer))
+    num_per_class = size("num_per_class", num_per_class)
+    return _rings(key, num_per_class, radius_range("inner", inner), radius_range("outer", outer))
 
 
 @compiled(1)
@@ -143,11 +143,11 @@ def disk_with_holes(
         ((100, 2), 40)
     """
     key = as_key(key)
-    num_negative = _size("num_negative", num_negative)
-    num_positive = _size("num_positive", num_positive)
-    num_holes = _size("num_holes", num_holes, fix="Class 1 needs a hole to sit in.")
+    num_negative = size("num_negative", num_negative)
+    num_positive = size("num_positive", num_positive)
+    num_holes = size("num_holes", num_holes, fix="Class 1 needs a hole to sit in.")
     num_on_circle = num_holes - bool(center)
-    radii = _disk_radii(num_on_circle, radius, hole_radius, positive_radius)
+    radii = disk_radii(num_on_circle, radius, hole_radius, positive_radius)
     return _disk_with_holes(key, num_negative, num_positive, num_holes, num_on_circle, *radii)
 
 
@@ -195,10 +195,10 @@ def line_segments(
         ((15, 2), 5)
     """
     key = as_key(key)
-    num_negative = _size("num_negative", num_negative)
-    num_segments = num_negative + _size("num_positive", num_positive)
-    num_per_segment = _size("num_per_segment", num_per_segment)
-    return _line_segments(key, num_negative, num_segments, num_per_segment, _scalar("length", length))
+    num_negative = size("num_negative", num_negative)
+    num_segments = num_negative + size("num_positive", num_positive)
+    num_per_segment = size("num_per_segment", num_per_segment)
+    return _line_segments(key, num_negative, num_segments, num_per_segment, scalar("length", length))
 
 
 @compiled(1, 2, 3)
@@ -226,8 +226,8 @@ def parity(dim: int = 2) -> Dataset:
         >>> x.tolist(), y[:, 0].tolist()
         ([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]], [-1.0, 1.0, 1.0, -1.0])
     """
-    dim = _size("dim", dim)
-    _require(dim <= MAX_PARITY_DIM, "dim", dim, f"1 to {MAX_PARITY_DIM}", "Draw some corners at random.")
+    dim = size("dim", dim)
+    require(dim <= MAX_PARITY_DIM, "dim", dim, f"1 to {MAX_PARITY_DIM}", "Draw some corners at random.")
     bits = np.arange(2**dim)[:, None] >> np.arange(dim)[::-1] & 1
     is_odd = bits.sum(axis=1, keepdims=True) % 2
     return Dataset(jnp.asarray(2 * bits - 1, jnp.float32), jnp.asarray(2 * is_odd - 1, jnp.float32))
@@ -264,7 +264,7 @@ def mesh_grid(*, low: float = -5.0, high: float = 5.0, step: float = 0.1, dim: i
         >>> jg.mesh_grid(low=0, high=1, step=0.5).tolist()
         [[0.0, 0.0], [0.0, 0.5], [0.5, 0.0], [0.5, 0.5]]
     """
-    axes = [_half_open(low, high, step)] * _size("dim", dim)
+    axes = [_half_open(low, high, step)] * size("dim", dim)
     return jnp.asarray(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, dim), jnp.float32)
 
 
@@ -278,8 +278,8 @@ def line_grid(*, low: float = -1.0, high: float = 1.0, num_points: int = 50) -> 
         >>> jg.datasets.line_grid(num_points=5)[:, 0].tolist()
         [-1.0, -0.5, 0.0, 0.5, 1.0]
     """
-    _check_limits(low, high)
-    num_points = _size("num_points", num_points, minimum=2)
+    check_limits(low, high)
+    num_points = size("num_points", num_points, minimum=2)
     return jnp.asarray(np.linspace(low, high, num_points)[:, None], jnp.float32)
 
 
@@ -294,7 +294,7 @@ def gaussian_cloud(key: RandomKey, *, num_points: int = 1000, dim: int = 2) -> F
         (10, 3)
     """
     key = as_key(key)
-    return jax.random.normal(key, (_size("num_points", num_points), _size("dim", dim)), jnp.float32)
+    return jax.random.normal(key, (size("num_points", num_points), size("dim", dim)), jnp.float32)
 
 
 def moons(key: RandomKey, *, num_points: int = 100, noise: ScalarLike = 0.0) -> Dataset:
@@ -311,7 +311,7 @@ def moons(key: RandomKey, *, num_points: int = 100, noise: ScalarLike = 0.0) -> 
         ((11, 2), 6)
     """
     key = as_key(key)
-    num_lower = _size("num_points", num_points, minimum=2) - num_points // 2
+    num_lower = size("num_points", num_points, minimum=2) - num_points // 2
     first, second = np.linspace(0, np.pi, num_points // 2), np.linspace(0, np.pi, num_lower)
     upper = np.stack([np.cos(first), np.sin(first)], axis=-1)
     lower = np.stack([1 - np.cos(second), 0.5 - np.sin(second)], axis=-1)
@@ -331,9 +331,9 @@ def circles(key: RandomKey, *, num_points: int = 100, noise: ScalarLike = 0.0, f
         [0.5, 1.0]
     """
     key = as_key(key)
-    num_inner = _size("num_points", num_points, minimum=2) - num_points // 2
-    inner_radius = _scalar("factor", factor, is_zero_allowed=True)
-    _require(_known(factor, 0.0) < 1, "factor", factor, "numbers from 0 up and below 1")
+    num_inner = size("num_points", num_points, minimum=2) - num_points // 2
+    inner_radius = scalar("factor", factor, is_zero_allowed=True)
+    require(known(factor, 0.0) < 1, "factor", factor, "numbers from 0 up and below 1")
     return _noisy_pair(key, _unit_circle(num_points // 2), inner_radius * _unit_circle(num_inner), noise)
 
 
@@ -352,9 +352,9 @@ def blobs(
         ((7, 4), [0, 0, 0, 1, 1, 2, 2])
     """
     key = as_key(key)
-    shape = (_size("num_points", num_points), _size("dim", dim))
-    num_classes = _size("num_classes", num_classes)
-    return _blobs(key, shape, num_classes, _scalar("cluster_std", cluster_std, is_zero_allowed=True))
+    shape = (size("num_points", num_points), size("dim", dim))
+    num_classes = size("num_classes", num_classes)
+    return _blobs(key, shape, num_classes, scalar("cluster_std", cluster_std, is_zero_allowed=True))
 
 
 @compiled(1, 2)
@@ -379,7 +379,7 @@ def checkerboard(key: RandomKey, *, num_points: int = 1000, num_cells: int = 4) 
         True
     """
     key = as_key(key)
-    return _checkerboard(key, _size("num_points", num_points), _size("num_cells", num_cells))
+    return _checkerboard(key, size("num_points", num_points), size("num_cells", num_cells))
 
 
 @compiled(1, 2)
@@ -403,17 +403,17 @@ def split(key: RandomKey, dataset: Dataset, *, train_fraction: float = 0.8) -> t
     """
     key = as_key(key)
     x, y = as_array("x", dataset[0]), as_array("y", dataset[1])
-    _require(x.ndim > 0 and y.ndim > 0, "(shape of x, shape of y)", (x.shape, y.shape), "arrays with a row a point")
+    require(x.ndim > 0 and y.ndim > 0, "(shape of x, shape of y)", (x.shape, y.shape), "arrays with a row a point")
     sizes = (x.shape[0], y.shape[0])
-    _require(sizes[0] == sizes[1], "(rows of x, rows of y)", sizes, "equal numbers", "Check the axes.")
+    require(sizes[0] == sizes[1], "(rows of x, rows of y)", sizes, "equal numbers", "Check the axes.")
     num_train = math.floor(train_fraction * sizes[0] + 0.5) if 0 < train_fraction < 1 else 0
     allowed = f"between 0 and 1, so that of {sizes[0]} points some are for training and some for testing"
-    _require(0 < num_train < sizes[0], "train_fraction", train_fraction, allowed, "Change it or add points.")
+    require(0 < num_train < sizes[0], "train_fraction", train_fraction, allowed, "Change it or add points.")
     x, y = _shuffled(key, jnp.asarray(x), jnp.asarray(y))
     return Dataset(x[:num_train], y[:num_train]), Dataset(x[num_train:], y[num_train:])
 
 
-# Building blocks, then checks of arguments
+# Building blocks
 
 
 def _uniform(key: RandomKey, shape: tuple[int, ...]) -> Array:
@@ -431,8 +431,8 @@ def _unit_circle(num_points: int) -> Float32[Array, "points 2"]:
 
 def _half_open(low: float, high: float, step: float) -> np.ndarray:
     """Float64 grid; a last value within a millionth of a step of ``high`` is rounding and left out."""
-    _check_limits(low, high)
-    _require(0 < step < math.inf, "step", step, "finite numbers above 0")
+    check_limits(low, high)
+    require(0 < step < math.inf, "step", step, "finite numbers above 0")
     return low + step * np.arange(math.ceil(max((high - low) / step - 1e-6, 0.5)))
 
 
@@ -474,7 +474,7 @@ def _shuffled_pair(key: RandomKey, first: Array, second: Array) -> Dataset:
 
 
 def _noisy_pair(key: RandomKey, first: Array, second: Array, noise: ScalarLike) -> Dataset:
-    return _noisy(key, first, second, _scalar("noise", noise, is_zero_allowed=True))
+    return _noisy(key, first, second, scalar("noise", noise, is_zero_allowed=True))
 
 
 @compiled()
@@ -482,54 +482,3 @@ def _noisy(key: RandomKey, first: Array, second: Array, noise: Array) -> Dataset
     noise_key, order_key = jax.random.split(key)
     x, y = _shuffled_pair(order_key, first, second)
     return Dataset(x + noise * jax.random.normal(noise_key, x.shape, jnp.float32), y)
-
-
-def _require(ok: bool, name: str, value: Any, allowed: str, fix: str = "", error: type = ValueError) -> None:
-    if not ok:
-        raise error(f"{name} is {value!r}; allowed: {allowed}. {fix}".rstrip())
-
-
-def _size(name: str, value: Any, minimum: int = 1, fix: str = "") -> int:
-    is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    static = "Sizes are Python integers; under jit bind them with functools.partial."
-    _require(is_integer, name, value, f"integers from {minimum} up", static, TypeError)
-    _require(value >= minimum, name, value, f"integers from {minimum} up", fix)
-    return int(value)
-
-
-def _check_limits(low: float, high: float) -> None:
-    ok = -math.inf < low < high < math.inf
-    _require(ok, "(low, high)", (low, high), "finite numbers, low < high", "Swap or widen them.")
-
-
-def _scalar(name: str, value: Any, *, is_zero_allowed: bool = False) -> Float32[Array, ""]:
-    ok = value.shape == () if isinstance(value, jax.Array) else isinstance(value, Real)
-    _require(ok, name, value, "numbers and array scalars", "Map with jax.vmap.", TypeError)
-    ok = 0 < _known(value, 1.0) < math.inf or (is_zero_allowed and _known(value, 1.0) == 0)
-    _require(ok, name, value, f"finite numbers {'from 0 up' if is_zero_allowed else 'above 0'}")
-    return jnp.asarray(value, jnp.float32)
-
-
-def _known(value: Any, otherwise: float) -> float:
-    """``otherwise`` takes the place of arrays, whose values may be traced."""
-    return otherwise if isinstance(value, jax.Array) else value
-
-
-def _radius_range(name: str, value: Any) -> tuple[Array, Array]:
-    is_pair = isinstance(value, tuple) and len(value) == PAIR
-    _require(is_pair, name, value, "pairs of radii, as in (0.2, 1.0)", error=TypeError)
-    low, high = (_scalar(f"{name}[{i}]", value[i], is_zero_allowed=True) for i in range(2))
-    return low, high
-
-
-def _disk_radii(num_on_circle: int, radius: Any, hole: Any, positive: Any) -> tuple[Array, Array, Array]:
-    scalars = _scalar("radius", radius), _scalar("hole_radius", hole), _scalar("positive_radius", positive)
-    limit = _known(radius, math.inf) * (1 + 1e-9) / 6  # forgives rounding, as in 0.3 / 6 < 0.05
-    allowed = f"up to radius / 6 = {limit:.6g}"
-    _require(_known(hole, 0.0) <= limit, "hole_radius", hole, allowed, "Use smaller holes or a larger disk.")
-    touching = 3 * limit * math.sin(math.pi / max(num_on_circle, 2))
-    allowed = f"below {touching:.6g}, where {num_on_circle} holes on a circle touch"
-    _require(_known(hole, 0.0) < touching, "hole_radius", hole, allowed, "Use fewer or smaller holes.")
-    ok = _known(positive, 0.0) <= _known(hole, math.inf) * (1 + 1e-9)
-    _require(ok, "positive_radius", positive, f"up to hole_radius = {hole}", "Class 1 must lie in the holes.")
-    return scalars

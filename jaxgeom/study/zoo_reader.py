@@ -133,7 +133,10 @@ def zoo_labels(zoo: Zoo, names: Sequence[str] | None = None) -> Study:
 
     Raises:
         ValueError: for an unknown name, and a zoo without a finished shard.
+        TypeError: for what is no zoo, such as its directory.
     """
+    if not isinstance(zoo, Zoo):
+        raise TypeError(f"a zoo is needed, such as jaxgeom.open_zoo(directory), but {type(zoo).__name__} was given.")
     unknown = [name for name in names or () if name not in zoo.meanings]
     if unknown:
         raise UnknownVariable(
