@@ -166,7 +166,8 @@ def _batch(
 ) -> tuple[Array, Numbers]:
     """The mean loss of the batch of a step, and its gradient."""
     plan = run.plan
-    epoch, first = step // plan.num_batches, step % plan.num_batches * plan.batch_size
+    epoch, number = _divided(step, plan.num_batches)
+    first = number * plan.batch_size
     size: Any = np.int32(plan.batch_size)
     share: Any = 1 / plan.batch_size
     if plan.num_batches * plan.batch_size > plan.num_points:  # the last batch is smaller
@@ -185,6 +186,11 @@ def _batch(
 
     loss, gradients = lax.fori_loop(np.int32(0), size, add, (zeros, [zeros] * len(params)))
     return loss, gradients
+
+
+def _divided(step: Array, by: int) -> tuple[Array, Array]:
+    """Quotient and rest of numbers that are not negative, without the cases that Python's operators have for others."""
+    return lax.div(step, np.int32(by)), lax.rem(step, np.int32(by))
 
 
 def _add_point(
@@ -222,18 +228,18 @@ def _observe(run: LaneRun, given: Inputs, out: Outputs, step: Array, carry: _Car
     """Write what is due of records and snapshots; the steps at which networks stopped."""
     plan = run.plan
     if given.snapshot_places is not None:
-        place = given.snapshot_places[0, step]
+        snapshot = given.snapshot_places[0, step]
 
         def keep() -> None:
             for row, number in enumerate(carry.params):
-                out.snapshots[place, row, :] = number
+                out.snapshots[snapshot, row, :] = number
 
-        lax.cond(place >= 0, keep, lambda: None)
+        lax.cond(snapshot >= 0, keep, lambda: None)
     if not len(plan.record_steps):
         return carry.stopped_step
     assert isinstance(plan.record_steps, range)
-    every = plan.record_steps.step
-    is_due = step % every == 0
+    place, rest = _divided(step, plan.record_steps.step)
+    is_due = rest == 0
     zeros = jnp.zeros(carry.diverged_step.shape, jnp.float32)
 
     def record() -> Array:
@@ -241,7 +247,7 @@ def _observe(run: LaneRun, given: Inputs, out: Outputs, step: Array, carry: _Car
         accuracies = []
         for split, judged in zip(given.splits, run.judged, strict=True):
             for number in _means(run, split, judged, carry.params, zeros):
-                next(rows)[step // every, :] = number
+                next(rows)[place, :] = number
                 accuracies.append(number)
         return accuracies[1] if run.judged[0].accuracy is not None else zeros
 
