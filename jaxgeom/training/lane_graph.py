@@ -3,7 +3,7 @@ each lane."""
 
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
@@ -14,24 +14,46 @@ Values = dict[int, Any]
 """Numbers that are known, by the number of their node."""
 
 
-def evaluate(node: Node, numbers: Values, own: Values, given: Callable[[Node], Any]) -> Any:
-    """The value of a node, computed once: an array over lanes, or a number that all of them share.
+class Arithmetic(NamedTuple):
+    """How graphs are evaluated on a device."""
 
-    Args:
-        node: what to evaluate.
-        numbers: values of nodes that are the same for all parameters or points, which are added to.
-        own: those of nodes that are not, likewise.
-        given: values of inputs, and of sums over parameters.
-    """
-    if node.kind == CONSTANT:
-        return node.value
-    values = own if node.kind == STRIP else numbers
-    if node.number not in values:
-        if node.op in ("INPUT", "SUM"):
-            values[node.number] = given(node)
-        else:
-            values[node.number] = OPERATIONS[node.op](*(evaluate(arg, numbers, own, given) for arg in node.args))
-    return values[node.number]
+    multiply_add: Callable[[Any, Any, Any], Any] = lambda a, b, c: a * b + c
+    """``multiply_add(a, b, c)``: the product of two numbers added to a third, in one instruction if there is one."""
+
+    def evaluate(self, node: Node, numbers: Values, own: Values, given: Callable[[Node], Any]) -> Any:
+        """The value of a node, computed once: an array over lanes, or a number that all of them share.
+
+        Args:
+            node: what to evaluate.
+            numbers: values of nodes that are the same for all parameters or points, which are added to.
+            own: those of nodes that are not, likewise.
+            given: values of inputs, and of sums over parameters.
+        """
+        if node.kind == CONSTANT:
+            return node.value
+        values = own if node.kind == STRIP else numbers
+        if node.number not in values:
+            if node.op in ("INPUT", "SUM"):
+                values[node.number] = given(node)
+            else:
+                operands, function = self._fused(node)
+                values[node.number] = function(*(self.evaluate(each, numbers, own, given) for each in operands))
+        return values[node.number]
+
+    def _fused(self, node: Node) -> tuple[tuple[Node, ...], Callable[..., Any]]:
+        """Operands and operation of a node; a sum and a product in it are one, though others may need the product."""
+        if node.op in ("ADD", "SUB") and node.kind == STRIP:
+            for place in (1, 0):
+                product, other = node.args[place], node.args[1 - place]
+                if product.op not in ("MUL", "SQUARE"):
+                    continue
+                factors = (product.args * 2)[:2]
+                if node.op == "ADD":
+                    return (*factors, other), self.multiply_add
+                if place == 0:
+                    return (*factors, other), lambda a, b, c: self.multiply_add(a, b, -c)
+                return (*factors, other), lambda a, b, c: self.multiply_add(-a, b, c)
+        return node.args, OPERATIONS[node.op]
 
 
 def no_input(node: Node) -> Any:

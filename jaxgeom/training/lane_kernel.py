@@ -4,6 +4,7 @@ The steps, their order of points, records and snapshots are those of :mod:`jaxge
 comes from graphs of single numbers, as in the compiled engine.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -11,9 +12,9 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array
 
-from jaxgeom.training.lane_graph import Values, evaluate, no_input
+from jaxgeom.training.lane_graph import Arithmetic, Values, no_input
 from jaxgeom.training.lane_network import LaneLayer, forward
-from jaxgeom.training.lane_step import LaneOptimizer, Numbers, StateStore
+from jaxgeom.training.lane_step import LaneOptimizer, Memory, Numbers
 from jaxgeom.training.loop import NEVER
 from jaxgeom.training.plan import Plan
 from jaxgeom.training.point_graph import PointGraph
@@ -46,7 +47,9 @@ class LaneRun(NamedTuple):
     """Of the training split, and of the test split if there is one."""
     num_params: int
     is_state_in_memory: bool
-    """Whether the optimizer's state is in memory and not in registers."""
+    """Whether the optimizer's state is in memory and not in registers, and a step a loop over parameters: compilers
+    take minutes for some hundred loads in a straight line."""
+    arithmetic: Arithmetic = Arithmetic()
 
 
 class LaneSplit(NamedTuple):
@@ -82,8 +85,10 @@ class Outputs(NamedTuple):
     """(steps + 1, lanes), or None."""
     snapshots: Any
     """(snapshots, parameters, lanes), or None."""
+    gradients: Any
+    """Of the present step; None if the optimizer's state is in registers."""
     state: Any
-    """The optimizer's state while the kernel runs; None if it is in registers."""
+    """The optimizer's state while the kernel runs; likewise."""
 
 
 class _Carry(NamedTuple):
@@ -91,7 +96,7 @@ class _Carry(NamedTuple):
 
     params: Numbers
     state: Numbers
-    """Of the optimizer, part by part; empty if it is in memory."""
+    """Of the optimizer, part by part; empty, as the parameters are, if it is in memory."""
     counts: Numbers
     """Other numbers of the optimizer's state."""
     diverged_step: Array
@@ -107,58 +112,84 @@ def lane_kernel(run: LaneRun, given: Inputs, out: Outputs) -> None:
     params = [given.params[place, :] for place in range(num)]
     settings = [setting[0, :] for setting in given.settings]
     keys = None if given.keys is None else [given.keys[row, :] for row in range(given.keys.shape[0])]
+    in_memory = run.is_state_in_memory
     is_full = plan.batch_size == plan.num_points
     is_unrolled = is_full and num * plan.num_points <= MOST_UNROLLED
     few = [_point(given.splits[0], position, lanes) for position in range(plan.num_points)] if is_unrolled else None
 
-    def stored(state: Numbers) -> StateStore:
-        """The optimizer's state, in a list of registers or in memory."""
+    def memory_of(weights: Numbers, gradients: Numbers, state: Numbers) -> Memory:
+        """Where the optimizer finds its numbers: in lists of registers, or in memory, where the next parameters come in
+        place of the gradients."""
+        lists = {"weight": weights, "gradient": gradients, "state": state}
+        rows = {"weight": out.params, "gradient": out.gradients, "state": out.state}
 
-        def read(part: int, place: int) -> Any:
-            return state[part * num + place] if out.state is None else out.state[part * num + place, :]
+        def read(kind: str, part: int, place: Any) -> Any:
+            return rows[kind][part * num + place, :] if in_memory else lists[kind][part * num + place]
 
-        def write(part: int, place: int, value: Any) -> None:
-            if out.state is None:
-                state[part * num + place] = value
+        def write(kind: str, part: int, place: Any, value: Any) -> None:
+            if in_memory:
+                rows["gradient" if kind == "weight" else kind][part * num + place, :] = value
             else:
-                out.state[part * num + place, :] = value
+                lists[kind][part * num + place] = value
 
-        return StateStore(read, write)
+        return Memory(read, write, _in_loop if in_memory else _one_by_one)
 
     def turn(step: Array, carry: _Carry) -> _Carry:
         """Observe, then take the step if it is not the end: so the kernel has the code that observes but once."""
-        stopped_step = _observe(run, given, out, step, carry)
+        params = [out.params[place, :] for place in range(num)] if in_memory else carry.params
+        stopped_step = _observe(run, given, out, step, params, carry)
         goes_on = (carry.diverged_step == NEVER) & (stopped_step == NEVER) & (step < plan.num_steps)
         if few is not None:
             loss, gradients = zeros, [zeros] * num
             for x, y in few:
-                loss, gradients = _add_point(run, carry.params, 1 / plan.batch_size, x, y, loss, gradients)
+                loss, gradients = _add_point(run, params, 1 / plan.batch_size, x, y, loss, gradients)
         else:
-            loss, gradients = _batch(run, given.splits[0], keys, step, carry.params, zeros)
+            loss, gradients = _batch(run, given.splits[0], keys, step, params, zeros)
         if given.mask is not None:
             gradients = [jnp.where(given.mask[place, :] != 0, g, 0) for place, g in enumerate(gradients)]
-        state = list(carry.state)
-        new, counts = run.optimizer.step(carry.params, gradients, loss, carry.counts, settings, stored(state))
-        infinite = loss * 0  # zero, or NaN if anything is infinite or NaN
-        for number in new:
-            infinite = infinite + number * 0
+        if in_memory:
+            for place, gradient in enumerate(gradients):
+                out.gradients[place, :] = gradient
+        new, state = list(params), list(carry.state)
+        memory = memory_of(new, gradients, state)
+        counts, infinite = run.optimizer.step(run.arithmetic, memory, loss, carry.counts, settings)
         is_finite = infinite == 0
         is_taken = is_finite & goes_on
-        # Those that stop never go on: what becomes of the optimizer's state does not matter.
-        kept = [jnp.where(is_taken, a, b) for a, b in zip(new, carry.params, strict=True)]
+
+        def take(place: Any, _: Any) -> None:
+            out.params[place, :] = jnp.where(is_taken, out.gradients[place, :], out.params[place, :])
+
+        # Networks that stop never go on: what becomes of their optimizer's state does not matter.
+        if in_memory:
+            _in_loop(range(num), take, None)
+        else:
+            params = [jnp.where(is_taken, a, b) for a, b in zip(new, params, strict=True)]
         if out.batch_losses is not None:
             out.batch_losses[step, :] = jnp.where(goes_on, loss, jnp.nan)
         diverged_step = jnp.where(goes_on & ~is_finite, step + 1, carry.diverged_step)
-        return _Carry(kept, state, counts, diverged_step, stopped_step)
+        return _Carry([] if in_memory else params, state, counts, diverged_step, stopped_step)
 
-    state = [] if out.state is not None else [zeros] * (num * len(run.optimizer.graph.prefixes))
-    counts = run.optimizer.start(params, settings, stored(state), zeros)
-    carry = _Carry(params, state, counts, never, never)
+    state = [] if in_memory else [zeros] * (num * len(run.optimizer.graph.prefixes))
+    for place, number in enumerate(params):
+        out.params[place, :] = number
+    counts = run.optimizer.start(run.arithmetic, memory_of(params, [], state), settings, zeros)
+    carry = _Carry([] if in_memory else params, state, counts, never, never)
     carry = lax.fori_loop(np.int32(0), np.int32(plan.num_steps + 1), turn, carry)
     for place, number in enumerate(carry.params):
         out.params[place, :] = number
     out.diverged_step[0, :] = carry.diverged_step
     out.stopped_step[0, :] = carry.stopped_step
+
+
+def _one_by_one(places: Sequence[int], function: Callable[[Any, Any], Any], carry: Any) -> Any:
+    for place in places:
+        carry = function(place, carry)
+    return carry
+
+
+def _in_loop(places: Sequence[int], function: Callable[[Any, Any], Any], carry: Any) -> Any:
+    """The same as a loop; the places follow one another."""
+    return lax.fori_loop(np.int32(places[0]), np.int32(places[-1] + 1), function, carry)
 
 
 def _batch(
@@ -197,19 +228,24 @@ def _add_point(
     run: LaneRun, params: Numbers, share: Any, x: Numbers, y: Numbers, loss: Array, gradients: Numbers
 ) -> tuple[Array, Numbers]:
     """The mean loss and its gradient, with one point more in them."""
-    outputs, backward = forward(run.layers, params, x)
+    outputs, backward = forward(run.arithmetic, run.layers, params, x)
     numbers = {run.share.number: share}
-    value, *derivatives = _of_point(run.loss, (run.loss.value, *run.loss.gradient), outputs, y, numbers)
+    value, *derivatives = _of_point(run.arithmetic, run.loss, (run.loss.value, *run.loss.gradient), outputs, y, numbers)
     return loss + value, backward(derivatives, gradients)
 
 
 def _of_point(
-    point: PointGraph, nodes: tuple[Node, ...], outputs: Numbers, targets: Numbers, numbers: Values
+    arithmetic: Arithmetic,
+    point: PointGraph,
+    nodes: tuple[Node, ...],
+    outputs: Numbers,
+    targets: Numbers,
+    numbers: Values,
 ) -> list[Any]:
     """Nodes of a loss or an accuracy."""
     own = {node.number: value for node, value in zip(point.outputs, outputs, strict=True)}
     own |= {node.number: value for node, value in zip(point.targets, targets, strict=True)}
-    return [evaluate(node, numbers, own, no_input) for node in nodes]
+    return [arithmetic.evaluate(node, numbers, own, no_input) for node in nodes]
 
 
 def _point(split: LaneSplit, position: Any, lanes: int) -> tuple[Numbers, Numbers]:
@@ -224,14 +260,14 @@ def _point(split: LaneSplit, position: Any, lanes: int) -> tuple[Numbers, Number
     return numbers(split.x), numbers(split.y)
 
 
-def _observe(run: LaneRun, given: Inputs, out: Outputs, step: Array, carry: _Carry) -> Array:
+def _observe(run: LaneRun, given: Inputs, out: Outputs, step: Array, params: Numbers, carry: _Carry) -> Array:
     """Write what is due of records and snapshots; the steps at which networks stopped."""
     plan = run.plan
     if given.snapshot_places is not None:
         snapshot = given.snapshot_places[0, step]
 
         def keep() -> None:
-            for row, number in enumerate(carry.params):
+            for row, number in enumerate(params):
                 out.snapshots[snapshot, row, :] = number
 
         lax.cond(snapshot >= 0, keep, lambda: None)
@@ -246,7 +282,7 @@ def _observe(run: LaneRun, given: Inputs, out: Outputs, step: Array, carry: _Car
         rows = iter(out.records)
         accuracies = []
         for split, judged in zip(given.splits, run.judged, strict=True):
-            for number in _means(run, split, judged, carry.params, zeros):
+            for number in _means(run, split, judged, params, zeros):
                 next(rows)[place, :] = number
                 accuracies.append(number)
         return accuracies[1] if run.judged[0].accuracy is not None else zeros
@@ -265,8 +301,8 @@ def _means(run: LaneRun, split: LaneSplit, judged: Judged, params: Numbers, zero
 
     def add(position: Array, sums: list[Array]) -> list[Array]:
         x, y = _point(split, position, len(zeros))
-        outputs, _ = forward(run.layers, params, x)
-        values = [_of_point(point, (point.value,), outputs, y, {})[0] for point in points]
+        outputs, _ = forward(run.arithmetic, run.layers, params, x)
+        values = [_of_point(run.arithmetic, point, (point.value,), outputs, y, {})[0] for point in points]
         return [total + value for total, value in zip(sums, values, strict=True)]
 
     sums = lax.fori_loop(np.int32(0), np.int32(num_points), add, [zeros] * len(points))

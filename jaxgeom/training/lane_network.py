@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxgeom._typing import Params
 from jaxgeom.networks.layers import named_layers
-from jaxgeom.training.lane_graph import Values, evaluate, no_input
+from jaxgeom.training.lane_graph import Arithmetic, Values, no_input
 from jaxgeom.training.point_graph import PRE_ACTIVATION, activation_graph
 from jaxgeom.training.scalar_graph import STRIP, Graph
 
@@ -20,7 +20,7 @@ Numbers = list[Any]
 """Arrays over lanes."""
 PullBack = Callable[[Numbers], Numbers]
 """Derivatives by what goes in, of those by what comes out."""
-Activation = Callable[[Numbers], tuple[Numbers, PullBack]]
+Activation = Callable[[Arithmetic, Numbers], tuple[Numbers, PullBack]]
 """The units of a layer of its pre-activations, and how derivatives go back."""
 
 
@@ -64,21 +64,28 @@ def places_of(params: Params) -> Any:
 
 
 def forward(
-    layers: Sequence[LaneLayer], params: Numbers, x: Numbers
+    arithmetic: Arithmetic, layers: Sequence[LaneLayer], params: Numbers, x: Numbers
 ) -> tuple[Numbers, Callable[[Numbers, Numbers], Numbers]]:
     """The outputs of a network at a point, and a function of their derivatives and of gradients so far, which adds the
     gradients by all parameters to these."""
+    multiply_add = arithmetic.multiply_add
     steps = []
     for layer in layers:
         z = []
         for j in range(layer.kernel.shape[1]):
             total: Any = 0 if layer.bias is None else params[layer.bias[j]]
             for k, number in enumerate(x):
-                total = total + number * params[layer.kernel[k, j]]
+                total = multiply_add(number, params[layer.kernel[k, j]], total)
             z.append(total)
-        units, pull_back = layer.activation(z)
+        units, pull_back = layer.activation(arithmetic, z)
         steps.append((layer, x, pull_back))
         x = units
+
+    def product(places: np.ndarray, numbers: Numbers) -> Any:
+        total: Any = params[places[0]] * numbers[0]
+        for place, number in zip(places[1:], numbers[1:], strict=True):
+            total = multiply_add(params[place], number, total)
+        return total
 
     def backward(derivatives: Numbers, gradients: Numbers) -> Numbers:
         gradients = list(gradients)
@@ -88,34 +95,27 @@ def forward(
                 if layer.bias is not None:
                     gradients[layer.bias[j]] = gradients[layer.bias[j]] + d
                 for k, number in enumerate(inputs):
-                    gradients[layer.kernel[k, j]] = gradients[layer.kernel[k, j]] + number * d
+                    gradients[layer.kernel[k, j]] = multiply_add(number, d, gradients[layer.kernel[k, j]])
             if layer is not layers[0]:
-                derivatives = [_product(layer.kernel[k], params, own) for k in range(len(inputs))]
+                derivatives = [product(layer.kernel[k], own) for k in range(len(inputs))]
         return gradients
 
     return x, backward
 
 
-def _product(places: np.ndarray, params: Numbers, numbers: Numbers) -> Any:
-    total: Any = params[places[0]] * numbers[0]
-    for place, number in zip(places[1:], numbers[1:], strict=True):
-        total = total + params[place] * number
-    return total
-
-
 def _activation(graph: Graph, name: str) -> Activation:
     if name == "linear":
-        return lambda z: (z, lambda d: d)
+        return lambda _, z: (z, lambda d: d)
     if name == "relu":
-        return _relu
+        return lambda _, z: _relu(z)
     if name == "maxout":
-        return _maxout
+        return lambda _, z: _maxout(z)
     h, slope = activation_graph(graph, name)
 
-    def traced(z: Numbers) -> tuple[Numbers, PullBack]:
+    def traced(arithmetic: Arithmetic, z: Numbers) -> tuple[Numbers, PullBack]:
         numbers: Values = {}
         own = [{graph.input(PRE_ACTIVATION, STRIP).number: x} for x in z]
-        units, slopes = ([evaluate(node, numbers, known, no_input) for known in own] for node in (h, slope))
+        units, slopes = ([arithmetic.evaluate(node, numbers, known, no_input) for known in own] for node in (h, slope))
 
         def pull_back(d: Numbers) -> Numbers:
             return [a * b for a, b in zip(d, slopes, strict=True)]

@@ -22,12 +22,12 @@ from jaxgeom._typing import MATRIX, Params
 from jaxgeom.data.losses import PerPoint
 from jaxgeom.networks.layers import named_layers
 from jaxgeom.networks.models import activation_function
-from jaxgeom.training.lane_graph import OPERATIONS
+from jaxgeom.training.lane_graph import OPERATIONS, Arithmetic
 from jaxgeom.training.lane_kernel import Inputs, Judged, LaneRun, LaneSplit, Outputs, lane_kernel
 from jaxgeom.training.lane_network import lane_layers, places_of
-from jaxgeom.training.lane_step import LaneOptimizer
+from jaxgeom.training.lane_step import lane_optimizer
 from jaxgeom.training.native import NativeRun, Split
-from jaxgeom.training.optimizer_graph import VALUE, optimizer_graph
+from jaxgeom.training.optimizer_graph import optimizer_graph
 from jaxgeom.training.optimizers import Hoisted
 from jaxgeom.training.plan import Plan
 from jaxgeom.training.point_graph import SHARE, PointGraph, point_graph
@@ -47,9 +47,16 @@ class Shape(NamedTuple):
     """Networks of a block."""
     warps: int | None
     """Of a block, on GPUs."""
+    multiply_add: str | None = None
+    """The instruction of the device; None where compilers find it by themselves."""
 
 
-SHAPES = {"cuda": Shape(32, 1), "rocm": Shape(64, 1), "tpu": Shape(1024, None), "cpu": Shape(8, None)}
+SHAPES = {
+    "cuda": Shape(32, 1, "fma.rn.f32 $0, $1, $2, $3;"),
+    "rocm": Shape(64, 1),
+    "tpu": Shape(1024, None),
+    "cpu": Shape(8, None),
+}
 """One warp a block, so that even 4,096 networks reach all of a hundred multiprocessors. On CPUs, Pallas interprets."""
 IS_INTERPRETED = False
 """Whether CPUs run the kernel too, in Pallas' interpreter, slowly: for tests."""
@@ -94,7 +101,7 @@ def persistent_run(
     return LaneRun(
         plan,
         layers,
-        LaneOptimizer(optimizer, jax.tree.leaves(places_of(params)), graph.input(VALUE, LANE)),
+        lane_optimizer(graph, optimizer, jax.tree.leaves(places_of(params))),
         step_loss,
         graph.input(SHARE, LANE),
         all_judged,
@@ -155,7 +162,8 @@ def call_lane_kernel(
         (floats(native.num_records),) * num_recorded,
         floats(native.num_steps + 1) if native.keeps_batch_losses else None,
         floats(native.num_snapshots, run.num_params) if native.num_snapshots else None,
-        floats(num_state) if run.is_state_in_memory and num_state else None,
+        floats(run.num_params) if run.is_state_in_memory else None,
+        floats(num_state) if run.is_state_in_memory else None,
     )
     found = _call(run, inputs, outputs, shape, num_padded // shape.lanes, is_interpreted=platform == "cpu")
     leaves = jax.tree.leaves(given.params)
@@ -212,7 +220,11 @@ def _call(
 
     def jaxgeom_persistent(*references: Any) -> None:
         own = jax.tree.unflatten(structure, references[: len(leaves)])
-        lane_kernel(run, own, jax.tree.unflatten(out_structure, references[len(leaves) :]))
+        lane_kernel(
+            run._replace(arithmetic=_arithmetic(shape)),
+            own,
+            jax.tree.unflatten(out_structure, references[len(leaves) :]),
+        )
 
     results = pl.pallas_call(
         jaxgeom_persistent,
@@ -225,6 +237,23 @@ def _call(
     )(*leaves)
     found: Outputs = jax.tree.unflatten(out_structure, results)
     return found
+
+
+def _arithmetic(shape: Shape) -> Arithmetic:
+    instruction = shape.multiply_add
+    if instruction is None:
+        return Arithmetic()
+    from jax.experimental.pallas import triton
+
+    def multiply_add(*numbers: Any) -> Any:
+        arrays = jnp.broadcast_arrays(*map(jnp.float32, numbers))
+        like = jax.ShapeDtypeStruct(arrays[0].shape, jnp.float32)
+        (result,) = triton.elementwise_inline_asm(
+            instruction, args=arrays, constraints="=f,f,f,f", pack=1, result_shape_dtypes=[like]
+        )
+        return result
+
+    return Arithmetic(multiply_add)
 
 
 def _compiler_params(shape: Shape) -> Any:
