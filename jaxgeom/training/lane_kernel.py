@@ -170,8 +170,9 @@ def lane_kernel(run: LaneRun, given: Inputs, out: Outputs) -> None:
         return _Carry([] if in_memory else params, state, counts, diverged_step, stopped_step)
 
     state = [] if in_memory else [zeros] * (num * len(run.optimizer.graph.prefixes))
-    for place, number in enumerate(params):
-        out.params[place, :] = number
+    if in_memory:
+        for place, number in enumerate(params):
+            out.params[place, :] = number
     counts = run.optimizer.start(run.arithmetic, memory_of(params, [], state), settings, zeros)
     carry = _Carry([] if in_memory else params, state, counts, never, never)
     carry = lax.fori_loop(np.int32(0), np.int32(plan.num_steps + 1), turn, carry)

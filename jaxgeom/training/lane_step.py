@@ -93,7 +93,8 @@ class LaneOptimizer(NamedTuple):
                 memory.write("weight", 0, place, new)
                 for part, value in enumerate(states):
                     memory.write("state", part, place, value)
-                return arithmetic.multiply_add(new, 0.0, infinite)
+                total: Array = arithmetic.multiply_add(new, 0.0, infinite)
+                return total
 
             infinite = memory.each(leaf, advance, infinite)
         after = [arithmetic.evaluate(each.new, numbers, {}, _settled) for each in graph.numbers]

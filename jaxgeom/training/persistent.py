@@ -151,10 +151,14 @@ def call_lane_kernel(
     num_recorded = sum(1 + (judged.accuracy is not None) for judged in run.judged) if native.num_records else 0
     num_state = run.num_params * len(run.optimizer.graph.prefixes)
 
-    def floats(*sizes: int) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct((*sizes, num_padded), jnp.float32)
+    # One block more than there are: with rows as long as those of the inputs, a compiler would keep the offset of every
+    # row from the first loads to the last stores, which costs 2-20-1 six registers more than a thread has.
+    num_out = num_padded + shape.lanes
 
-    step = jax.ShapeDtypeStruct((1, num_padded), jnp.int32)
+    def floats(*sizes: int) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((*sizes, num_out), jnp.float32)
+
+    step = jax.ShapeDtypeStruct((1, num_out), jnp.int32)
     outputs = Outputs(
         floats(run.num_params),
         step,
@@ -173,7 +177,7 @@ def call_lane_kernel(
         structure = jax.tree.structure(given.params)
         return native.leaves(jax.tree.unflatten(structure, jnp.split(numbers, ends, axis=-2)))
 
-    results = [*params_of(found.params), found.diverged_step, found.stopped_step, jnp.ones((1, num_padded), jnp.int32)]
+    results = [*params_of(found.params), found.diverged_step, found.stopped_step, jnp.ones((1, num_out), jnp.int32)]
     results += found.records
     results += [found.batch_losses[:-1]] if native.keeps_batch_losses else []
     results += params_of(found.snapshots) if native.num_snapshots else []
