@@ -53,7 +53,7 @@ def _name(recipe: Recipe, group: Group) -> str | None:
     for constant in _constants(traced):
         array = np.asarray(constant)
         contents.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())
-    return digest([*about, settings, jax.default_backend(), contents.hexdigest()])
+    return digest([*about, settings, contents.hexdigest()])
 
 
 def _constants(traced: Any) -> Iterator[Any]:
