@@ -5,6 +5,7 @@ Parts are chosen by the names of their arguments: a data set that takes ``noise`
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import jax
@@ -17,7 +18,7 @@ from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import binary_cross_entropy
 from jaxgeom.networks.layers import layers_of
 from jaxgeom.networks.models import Model
-from jaxgeom.study.layout import SEED, Group, Layout
+from jaxgeom.study.layout import PARTS, SEED, Group, Layout, Splits
 from jaxgeom.study.measurements import Measurement
 from jaxgeom.study.missing import filled, or_nan
 from jaxgeom.training.fit import fit
@@ -41,6 +42,28 @@ class Recipe(NamedTuple):
     measure: dict[str, Measurement]
     until: Callable[..., Any] | None
     max_tries: int
+
+
+def recipe_of(recipe: Recipe, group: Group) -> Recipe:
+    """How the members of a group are made: with those of its settings that are parts of the recipe."""
+    return _with_parts(recipe, group.static)
+
+
+def recipes_of(recipe: Recipe, layout: Layout) -> list[Recipe]:
+    """How the members of a study are made, for each combination of the axes and settings that are parts of that."""
+    settings = layout.values | {name: [value] for name, value in layout.fixed.items()}
+    names = [name for name in PARTS if name in settings]
+    return [
+        _with_parts(recipe, dict(zip(names, values, strict=True)))
+        for values in product(*(settings[name] for name in names))
+    ]
+
+
+def _with_parts(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
+    changes = {name: settings[name] for name in PARTS if name in settings}
+    if isinstance(changes.get("data"), Splits):
+        changes |= {"data": changes["data"].train, "test": changes["data"].test}
+    return recipe._replace(**changes)
 
 
 SPECIAL = ("key", "features", "widths")
@@ -108,10 +131,10 @@ def _lacks(what: str, missing: Sequence[str], available: Sequence[str]) -> str:
     )
 
 
-def check_axes_are_used(recipe: Recipe, names: Sequence[str]) -> None:
+def check_axes_are_used(recipes: Sequence[Recipe], names: Sequence[str]) -> None:
     """Raise unless every axis and setting reaches the model, the data, the optimizer or a measurement."""
-    parts = [recipe.model, recipe.data, recipe.test, recipe.optimizer, recipe.until]
-    parts += [measurement.function for measurement in recipe.measure.values()]
+    parts: list[Any] = [part for one in recipes for part in (one.model, one.data, one.test, one.optimizer, one.until)]
+    parts += [measurement.function for measurement in recipes[0].measure.values()]
     taken = {name for part in parts if _is_function(part) for name in named_arguments(part)}
     unused = [name for name in names if name not in taken]
     if unused:
