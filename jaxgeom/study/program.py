@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxgeom._typing import Params, PyTree
+from jaxgeom._typing import MATRIX, PAIR, Params, PyTree
 from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import binary_cross_entropy
 from jaxgeom.networks.layers import layers_of
@@ -299,9 +299,25 @@ def _measured(name: str, measurement: Measurement, params: Params, available: Ma
 def _data(recipe: Recipe, settings: Mapping[str, Any], key: Array) -> tuple[Any, Any]:
     keys = jax.random.split(key)
     return tuple(
-        call("data", part, {**settings, "key": keys[i]}) if _is_function(part) else part
+        _dataset(call("data", part, {**settings, "key": keys[i]}) if _is_function(part) else part)
         for i, part in enumerate((recipe.data, recipe.test))
     )
+
+
+def _dataset(found: Any) -> Any:
+    """What a study takes for its data, of which a pair (x, y) is made a data set."""
+    if found is None:
+        return None
+    if not isinstance(found, tuple) or len(found) != PAIR:
+        kind = "an array" if hasattr(found, "shape") else type(found).__name__
+        raise ValueError(f"the data must be a jaxgeom.Dataset of x and y, but {kind} was given.")
+    x, y = found
+    if np.ndim(x) != MATRIX or np.ndim(y) not in (1, MATRIX) or len(x) != len(y):
+        raise ValueError(
+            "the data must be a jaxgeom.Dataset of inputs x (points, dim) and as many targets y, (points,) for classes "
+            f"or (points, outputs) for numbers, but shapes {np.shape(x)} and {np.shape(y)} were given."
+        )
+    return found if hasattr(found, "x") else Dataset(jnp.asarray(x), jnp.asarray(y))
 
 
 def _model(
@@ -357,8 +373,6 @@ def _num_outputs(recipe: Recipe, group: Group) -> int:
         return 1
     first = {name: values[0] for name, values in group.traced.items()}
     train, _ = _data(recipe, group.static | first, jax.random.key(recipe.key))
-    if not isinstance(train, tuple) or not hasattr(train, "x") or not hasattr(train, "y"):
-        raise ValueError(f"the data must be a jaxgeom.Dataset of x and y, but {type(train).__name__} was given.")
     if train.y.ndim != 1 or not jnp.issubdtype(train.y.dtype, jnp.integer):
         return 1 if train.y.ndim == 1 else train.y.shape[1]
     return 1 if recipe.loss is binary_cross_entropy else int(np.max(train.y)) + 1
