@@ -8,8 +8,8 @@ import numpy as np
 
 from jaxgeom.host.given import check_positive
 from jaxgeom.host.processes import process
-from jaxgeom.study.layout import Layout
-from jaxgeom.study.program import Recipe, check_axes_are_used, check_measurements
+from jaxgeom.study.layout import PARTS, Layout
+from jaxgeom.study.program import Recipe, check_axes_are_used, check_measurements, recipes_of
 
 DIVERGED = "diverged_step"
 OF_TRIES = {
@@ -82,15 +82,20 @@ def check_description(recipe: Recipe, layout: Layout, out: Any) -> None:
     reserved = {"is_finished"} & set(recipe.measure)
     if reserved:
         raise ValueError("is_finished is what the study itself says of its networks; choose another name.")
-    is_trained = recipe.optimizer is not None
-    if is_trained and (recipe.data is None or recipe.loss is None or recipe.num_epochs is None):
-        raise ValueError("training needs data, an optimizer, a loss and num_epochs.")
-    if not is_trained and recipe.at_steps != (0,):
-        raise ValueError(f"without an optimizer there is step 0 only, but at_steps = {recipe.at_steps} was given.")
+    recipes = recipes_of(recipe, layout)
+    twice = [name for name in PARTS if name in {**layout.values, **layout.fixed} and getattr(recipe, name) is not None]
+    if twice:
+        raise ValueError(
+            f"{twice[0]} is given twice, as an axis and as an argument of the study; leave one of them out."
+        )
+    for one in recipes:
+        _check_training(one)
     if process()[1] > 1 and out is None:
         raise ValueError("several processes share their results through a directory: pass out=….")
-    check_axes_are_used(recipe, [name for name in (*layout.values, *layout.fixed) if name not in layout.special])
-    check_measurements(recipe, layout)
+    names = [name for name in (*layout.values, *layout.fixed) if name not in (*layout.special, *PARTS)]
+    check_axes_are_used(recipes, names)
+    for one in recipes:
+        check_measurements(one, layout)
     declared = [f"{name}_{detail}" for name, item in recipe.measure.items() for detail in item.details or {}]
     twice = [name for name in declared if name in recipe.measure or name in layout.values or declared.count(name) > 1]
     if twice:
@@ -98,6 +103,14 @@ def check_description(recipe: Recipe, layout: Layout, out: Any) -> None:
             f"two results have the name {twice[0]!r}: a measurement or an axis, and a part of the measurement "
             f"{_measurement_of(twice[0], recipe)!r}; choose another name for one of them."
         )
+
+
+def _check_training(recipe: Recipe) -> None:
+    is_trained = recipe.optimizer is not None
+    if is_trained and (recipe.data is None or recipe.loss is None or recipe.num_epochs is None):
+        raise ValueError("training needs data, an optimizer, a loss and num_epochs.")
+    if not is_trained and recipe.at_steps != (0,):
+        raise ValueError(f"without an optimizer there is step 0 only, but at_steps = {recipe.at_steps} was given.")
 
 
 def _measurement_of(variable: str, recipe: Recipe) -> str:

@@ -11,8 +11,8 @@ from jaxgeom.study import store
 from jaxgeom.study.check import DIVERGED, OF_TRIES
 from jaxgeom.study.demand import check_data, check_network, check_results, least_bytes
 from jaxgeom.study.describe import Found, described, differences
-from jaxgeom.study.layout import Group, Layout
-from jaxgeom.study.program import Recipe, check_networks_fit, data_bytes, num_bytes, outline
+from jaxgeom.study.layout import Group, Layout, label_of
+from jaxgeom.study.program import Recipe, check_networks_fit, data_bytes, num_bytes, outline, recipe_of
 from jaxgeom.study.versions import PYTHON
 
 _CHUNK_BYTES = 2**27
@@ -41,7 +41,7 @@ def new_manifest(
     chunk_size: int | None,
 ) -> dict[str, Any]:
     """All that is fixed when a study begins, sizes of batches and chunks included."""
-    sizes = [_sizes(recipe, layout, group, chunk_size) for group in groups]
+    sizes = [_sizes(recipe_of(recipe, group), layout, group, chunk_size) for group in groups]
     variables: dict[str, dict[str, Any]] = {
         name: {"dims": item.dims, "units": item.units, "meaning": item.meaning, "has_steps": True}
         for name, item in recipe.measure.items()
@@ -136,7 +136,8 @@ def _minor(version: str) -> list[str]:
 
 def described_axis(layout: Layout, name: str, found: Found) -> Any:
     coordinate = layout.coords[name]
-    is_text = all(isinstance(item, str | tuple | list) for item in layout.values[name])
+    is_text = coordinate.tolist() == list(map(label_of, layout.values[name]))
+    is_text = is_text and all(isinstance(item, str | tuple | list) for item in layout.values[name])
     if is_text or coordinate.dtype.kind != "U":
         return coordinate.tolist()
     return {str(label): described(value, found) for label, value in zip(coordinate, layout.values[name], strict=True)}

@@ -188,7 +188,10 @@ def merge(*studies: Study, along: str = "seed", any_versions: bool = False) -> S
         variables[name] = _joined(name, arrays, dims.index(along)) if along in dims else arrays[0]
     settings = json.loads(json.dumps(first.settings))
     settings.pop("digest", None)  # of the first study alone
-    settings["description"]["axes"][along] = values.tolist()
+    axes = [study.settings["description"]["axes"][along] for study in studies]
+    are_named = all(isinstance(axis, dict) for axis in axes)
+    merged = {label: item for axis in axes for label, item in axis.items()} if are_named else values.tolist()
+    settings["description"]["axes"][along] = merged
     used = [v for study in studies for v in (study.settings["versions"], *study.settings.get("other_versions", ()))]
     others_used = [v for place, v in enumerate(used) if v not in used[:place]][1:]
     settings |= {"other_versions": others_used} if others_used else {}

@@ -24,10 +24,10 @@ from jaxgeom.study import store
 from jaxgeom.study.check import DIVERGED, OF_TRIES, check_description, check_kinds
 from jaxgeom.study.compiled import program_of
 from jaxgeom.study.describe import Found, described
-from jaxgeom.study.layout import SEED, Group, groups_of, layout_of
+from jaxgeom.study.layout import SEED, Group, groups_of, layout_of, with_splits
 from jaxgeom.study.measurements import Measurement, as_measurement
 from jaxgeom.study.plan import JAX_SETTINGS, Chunk, checked, chunks_of, described_axis, new_manifest
-from jaxgeom.study.program import Recipe, arguments, join, named_arguments, population_variables
+from jaxgeom.study.program import Recipe, arguments, join, named_arguments, population_variables, recipe_of
 from jaxgeom.study.result import Part, Study, labelled, read_part, save
 from jaxgeom.study.versions import versions
 from jaxgeom.training.fit import Loss
@@ -67,6 +67,10 @@ def run_study(
     them (sizes of data sets, say); other values split the study into parts with programs of their own. Networks with
     the same seed share their data and the first of their random numbers, whatever their other settings.
 
+    ``data``, ``optimizer`` and ``batch_size`` can be axes themselves instead of arguments. Values without a name, such
+    as partial functions, get one in a dictionary: ``{"optimizer": {"plain": optax.sgd, "heavy": partial(optax.sgd,
+    momentum=0.9)}}``. A setting that only some of them take is passed to these alone.
+
     With ``out``, every finished chunk is saved at once; after an interruption the same call goes on from there, and
     gives the same numbers to the bit. A call that describes another study is refused: other values, or functions of
     which the code or anything that they read is another (:mod:`jaxgeom.study.describe`).
@@ -77,7 +81,8 @@ def run_study(
             ``params``, see :mod:`jaxgeom.study.measurements`.
         data: a :class:`jaxgeom.Dataset`, or a function that makes one, such as :func:`jaxgeom.spirals`; an argument
             ``key`` gets a key that depends on the seed alone.
-        test: a second split, only evaluated, given likewise.
+        test: a second split, only evaluated, given likewise; for an axis ``data``, a dictionary with a split for each
+            of its names.
         model: makes the model from ``features`` and ``widths``, such as :func:`jaxgeom.mlp`; without ``widths``, every
             architecture has its own program. Or a :class:`jaxgeom.Model` or function without these, and no axes of
             architecture.
@@ -111,6 +116,7 @@ def run_study(
     """
     check_kinds(measure, at_steps, num_epochs, batch_size, inputs, outputs, key, chunk_size, until, max_tries)
     taken = named_arguments(model) if callable(model) else {}
+    axes, test = with_splits(axes, test)
     layout = layout_of(axes, static, has_architecture="features" in taken)
     recipe = Recipe(
         model,
@@ -228,6 +234,7 @@ def _computed(
     if not chunks:
         return
     batch, chunk_size = sizes
+    recipe = recipe_of(recipe, group)
     program = program_of(recipe, group)
     at_once = round_up(batch * num_workers(), chunk_size) // chunk_size
     for start in range(0, len(chunks), at_once):
