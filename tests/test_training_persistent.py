@@ -13,6 +13,7 @@ from jaxgeom import fit, mlp, parity, text_log
 from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import class_is_right, softmax_cross_entropy, squared_error
 from jaxgeom.engine import library
+from jaxgeom.host.devices import as_platform
 from jaxgeom.training import persistent
 
 pytestmark = pytest.mark.skipif(library.machine() is None, reason="the engine is not built")
@@ -25,12 +26,12 @@ LABELS = RNG.integers(0, 2, 10).astype(np.int32)
 POINTS = (RNG.normal(size=(10, 2)) + 2 * np.eye(2)[LABELS]).astype(np.float32)
 
 
-def both(monkeypatch, run, *settings):
+def both(run, *settings):
     """A population trained by the persistent kernel, and by the engine."""
     axes = (0,) * (1 + len(settings))
     desired = numpy(jax.jit(jax.vmap(partial(run, persistent=False), in_axes=axes))(KEYS, *settings))
-    monkeypatch.setattr(persistent, "IS_INTERPRETED", True)
-    return numpy(jax.jit(jax.vmap(partial(run, persistent=True), in_axes=axes))(KEYS, *settings)), desired
+    with as_platform("gpu"):
+        return numpy(jax.jit(jax.vmap(partial(run, persistent=True), in_axes=axes))(KEYS, *settings)), desired
 
 
 def assert_alike(result, desired, num_steps):
@@ -47,7 +48,7 @@ def assert_alike(result, desired, num_steps):
 
 
 @pytest.mark.slow
-def test_minibatches_records_and_snapshots_are_those_of_the_engine(monkeypatch):
+def test_minibatches_records_and_snapshots_are_those_of_the_engine():
     def run(key, rate, x, *, persistent):
         # Sums over parameters, a schedule, and settings of each network.
         optimizer = optax.chain(
@@ -74,7 +75,7 @@ def test_minibatches_records_and_snapshots_are_those_of_the_engine(monkeypatch):
 
     rates = 0.5 + np.arange(NUM, dtype=np.float32) / 8
     own = POINTS + 0.1 * RNG.normal(size=(NUM, *POINTS.shape)).astype(np.float32)
-    result, desired = both(monkeypatch, run, rates, own)
+    result, desired = both(run, rates, own)
     assert_alike(result, desired, 9)
     assert result.stopped_step.min() == -1
     assert len(np.unique(result.stopped_step)) > 2
@@ -91,7 +92,7 @@ def test_full_batches_and_divergence_are_those_of_the_engine(monkeypatch):
         adamw = optax.adamw(lambda count: jnp.where(count < when, 0.02, 3e38), weight_decay=10.0)
         return fit(key, model, adamw, squared_error, XOR, num_epochs=10, record="step", persistent=persistent)
 
-    result, desired = both(monkeypatch, run, when)
+    result, desired = both(run, when)
     assert_alike(result, desired, 10)
     np.testing.assert_array_equal(result.diverged_step, np.where(when < 99, when + 1, -1))
 

@@ -57,9 +57,8 @@ SHAPES = {
     "tpu": Shape(1024, None),
     "cpu": Shape(8, None),
 }
-"""One warp a block, so that even 4,096 networks reach all of a hundred multiprocessors. On CPUs, Pallas interprets."""
-IS_INTERPRETED = False
-"""Whether CPUs run the kernel too, in Pallas' interpreter, slowly: for tests."""
+"""One warp a block, so that even 4,096 networks reach all of a hundred multiprocessors. On CPUs, where
+:func:`jaxgeom.host.devices.as_platform` pretends to be an accelerator, Pallas interprets the kernel."""
 
 
 def persistent_run(

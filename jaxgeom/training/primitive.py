@@ -20,7 +20,7 @@ from jax.interpreters import batching, mlir
 from jaxtyping import Array
 
 from jaxgeom._typing import PyTree
-from jaxgeom.training import persistent
+from jaxgeom.host.devices import pretended
 from jaxgeom.training.native import NativeRun, call_kernel, result_shapes
 
 MIN_POPULATION = 8
@@ -131,7 +131,7 @@ def _abstract(*arrays: Any, work: Work, depth: int) -> list[Any]:
 
 def _by_engine(*arrays: Array, work: Work, depth: int) -> Sequence[Array]:
     """By the engine, unless there is but a handful of networks, and each takes long enough for matrix products."""
-    if work.persistent is not None and persistent.IS_INTERPRETED:
+    if pretended() not in (None, "cpu"):
         return _on_accelerator(*arrays, work=work, depth=depth, platform="cpu")
     params = sum(leaf.size for leaf in jax.tree.leaves(_params(arrays, work, depth)))
     if math.prod(_leading(arrays, depth)) < MIN_POPULATION and params * work.run.batch_size > LITTLE_WORK:
@@ -141,7 +141,7 @@ def _by_engine(*arrays: Array, work: Work, depth: int) -> Sequence[Array]:
 
 
 def _on_accelerator(*arrays: Array, work: Work, depth: int, platform: str) -> Sequence[Array]:
-    """By the persistent kernel, if that was asked for."""
+    """By the persistent kernel, if that was asked for; on CPUs in Pallas' interpreter."""
     if work.persistent is None:
         return _in_general(*arrays, work=work, depth=depth)
     given = jax.tree.unflatten(work.structure, arrays)
