@@ -92,6 +92,7 @@ struct Layer {
     int in, out, stride;             // out, rounded up to whole vectors
     int terms;                       // most weights of a unit
     const Runs *runs;                // null where the network has no sparse kernels
+    const int *alike;                // the first input with the same weights, of each; null where all differ
     const double *kernel, *bias;     // scaled, (in, stride)
     const double *weights, *offsets; // as given, (in, out)
     const double *column_norm;       // upper bounds of the columns' lengths
@@ -373,6 +374,35 @@ inline const Runs *runs_of(const Layer &layer, Arena &arena) {
     *found = Runs{offsets, runs, nullptr, nullptr, nullptr, 0};
     return found;
 }
+// Inputs with the same weights, as those of one pool that is averaged: what they hand on is added up first.
+inline const int *find_alike(const double *weights, int in, int out, Arena &arena) {
+    int *alike = arena.take<int>(in);
+    const auto mark = arena.mark();
+    int size = 16;
+    while (size < 2 * in) size *= 2;
+    int *table = arena.take<int>(size);
+    std::fill(table, table + size, -1);
+    const size_t bytes = sizeof(double) * out;
+    bool is_found = false;
+    for (int i = 0; i < in; i++) {
+        const double *row = weights + static_cast<size_t>(i) * out;
+        uint64_t hash = 1;
+        for (int j = 0; j < out; j++) {
+            uint64_t bits;
+            std::memcpy(&bits, row + j, sizeof bits);
+            hash = (hash ^ bits) * 0xbf58476d1ce4e5b9ull;
+            hash ^= hash >> 29;
+        }
+        int slot = static_cast<int>(hash & (size - 1));
+        while (table[slot] >= 0 && std::memcmp(weights + static_cast<size_t>(table[slot]) * out, row, bytes)) slot = (slot + 1) & (size - 1);
+        if (table[slot] < 0) table[slot] = i;
+        else is_found = true;
+        alike[i] = table[slot];
+    }
+    arena.release(mark);
+    return is_found ? alike : nullptr;
+}
+
 // Those of a sparse one, its norms and columns.
 // Weights of runs, scaled, each sequence of them once: those of a convolution are the same wherever its window stands,
 // and stay in the cache.
@@ -478,7 +508,7 @@ inline Network load_network(const Source &source, int64_t index, int unit_expone
         const bool is_sparse = source.is_float32[2 * l] == kSparse;
         const SparseKernel *sparse = is_sparse ? static_cast<const SparseKernel *>(source.kernels[l]) + index : nullptr;
         const size_t num = is_sparse ? sparse->num : static_cast<size_t>(in) * out;
-        layer.in = in, layer.out = out, layer.stride = stride, layer.terms = in, layer.runs = nullptr;
+        layer.in = in, layer.out = out, layer.stride = stride, layer.terms = in, layer.runs = nullptr, layer.alike = nullptr;
         layer.weights = is_sparse ? sparse->weights : as_double(source.kernels[l], source.is_float32[2 * l], index * num, num, arena);
         layer.offsets = as_double(source.biases[l], source.is_float32[2 * l + 1], static_cast<size_t>(index) * out, out, arena);
         const double growth = 0.5 * std::ceil(std::log2(std::max(in, 1)));
@@ -501,7 +531,7 @@ inline Network load_network(const Source &source, int64_t index, int unit_expone
         for (size_t i = 0; i < num; i++) num_zeros += layer.weights[i] == 0;
         num_weights += num;
         if (is_sparse) load_sparse(*sparse, kernel_shift, layer, norm, arena);
-        else if (net.has_runs && l > 0) layer.runs = runs_of(layer, arena);
+        else if (net.has_runs && l > 0) layer.runs = runs_of(layer, arena), layer.alike = find_alike(layer.weights, in, out, arena);
         double frobenius = 0, bias_norm = 0;
         for (int j = 0; j < out; j++) {
             frobenius += norm[j];
