@@ -65,6 +65,19 @@ class Mixed(nn.Module):
         return self.c(torch.clamp(z, -0.5, 0.7)) + torch.where(x[:, :3] > 0, x[:, :3], -0.5 * x[:, :3])
 
 
+class Ordered(nn.Module):
+    """Numbers put in order, as in GroupSort, the largest of them, running sums and maxima."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 12), nn.Linear(12, 2)
+
+    def forward(self, x: Any) -> Any:
+        y = torch.sort(self.a(x).view(-1, 4, 3), dim=1, descending=True).values.flatten(1)
+        z = torch.topk(torch.relu(y), 2, largest=False).values + torch.cummax(x, 1).values[:, 1:3]
+        return self.b(y) + z - torch.cumsum(x, -1)[:, 1:3]
+
+
 def sequence(*parts: Any) -> Any:
     return nn.Sequential(*parts)
 
@@ -78,6 +91,7 @@ NETWORKS: dict[str, tuple[Callable[[], Any], tuple[int, ...]]] = {
     "lenet_mean": (lambda: LeNet(F.avg_pool2d), (1, 8, 8)),
     "residual": (Residual, (2, 8, 8)),
     "mixed": (Mixed, (6,)),
+    "ordered": (Ordered, (4,)),
     "grouped": (
         lambda: sequence(
             nn.Conv2d(4, 8, 3, padding=2, dilation=2, groups=2),

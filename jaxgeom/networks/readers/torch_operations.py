@@ -25,6 +25,7 @@ from jaxgeom.networks.readers.expressions import (
     summed,
     unit,
 )
+from jaxgeom.networks.readers.orders import in_order, running_extreme
 from jaxgeom.networks.readers.stencils import (
     adaptive_windows,
     average_pooled,
@@ -212,6 +213,29 @@ def _max_with_index(sign: float) -> Callable[..., Any]:
     return reduced
 
 
+def _cumulated(tape: Tape, name: str, x: Values, axis: int, **_: Any) -> Values:
+    return ops.cumulated(x, axis % max(len(x.shape), 1))
+
+
+def _running(sign: float) -> Callable[..., Any]:
+    def running(tape: Tape, name: str, x: Values, axis: int) -> tuple[Values, None]:
+        return running_extreme(tape, x, axis, name, sign=sign), None
+
+    return running
+
+
+def _sorted(
+    tape: Tape, name: str, x: Values, axis: int = -1, descending: bool = False, **named: Any
+) -> tuple[Values, None]:
+    return in_order(tape, x, named.get("dim", axis), name, descending=named.get("descending", descending)), None
+
+
+def _top(
+    tape: Tape, name: str, x: Values, num: int, axis: int = -1, largest: bool = True, sorted: bool = True
+) -> tuple[Values, None]:
+    return in_order(tape, x, axis, name, descending=largest, num=num), None
+
+
 def _moved(change: Callable[..., np.ndarray]) -> Callable[..., Any]:
     def moved(tape: Tape, name: str, x: Values, *args: Any, **kwargs: Any) -> Values:
         return rearranged(x, lambda places: change(places, *args, **kwargs))
@@ -358,6 +382,11 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "amin": _largest_along(-1.0),
     "max": _max_with_index(1.0),
     "min": _max_with_index(-1.0),
+    "cumsum": _cumulated,
+    "cummax": _running(1.0),
+    "cummin": _running(-1.0),
+    "sort": _sorted,
+    "topk": _top,
     **dict.fromkeys(("gt", "ge"), _compared(1.0)),
     **dict.fromkeys(("lt", "le"), _compared(-1.0)),
     "where": _where,
