@@ -314,6 +314,43 @@ def test_a_softmax_at_the_end_is_left_off(end: str) -> None:
         jg.from_onnx(model(nodes, {"x": (1, 3)}, "r", weights))
 
 
+@pytest.mark.parametrize("has_dictionaries", [False, True])
+def test_classifiers_of_scikit_learn(has_dictionaries: bool) -> None:
+    """As its converter writes them: a scaler, the probabilities of two classes, an array or a dictionary for each point."""
+    node, ml = helper.make_node, "ai.onnx.ml"
+    nodes = [
+        node("Scaler", ["x"], ["s"], domain=ml, offset=[1.0, 2.0], scale=[0.5, 3.0]),
+        node("MatMul", ["s", "A"], ["h"]),
+        node("Relu", ["h"], ["r"]),
+        node("MatMul", ["r", "B"], ["z"]),
+        node("Sigmoid", ["z"], ["p"]),
+        node("Sub", ["one", "p"], ["q"]),
+        node("Concat", ["q", "p"], ["both"], axis=1),
+        node("ArgMax", ["both"], ["label"], axis=1),
+        node("ZipMap", ["both"], ["each"], domain=ml, classlabels_int64s=[0, 1]),
+    ]
+    weights = {"A": floats(2, 4), "B": floats(4, 1), "one": np.float32(1)}
+    proto = model(nodes[: 9 if has_dictionaries else 8], {"x": (None, 2)}, "both", weights)
+    proto.opset_import.append(helper.make_opsetid(ml, 1))
+    del proto.graph.output[:]
+    proto.graph.output.append(helper.make_tensor_value_info("label", onnx.TensorProto.INT64, [None]))
+    numbers = helper.make_map_type_proto(onnx.TensorProto.INT64, helper.make_tensor_type_proto(FLOAT, []))
+    dictionaries = helper.make_value_info("each", helper.make_sequence_type_proto(numbers))
+    array = helper.make_tensor_value_info("both", FLOAT, [None, 2])
+    proto.graph.output.append(dictionaries if has_dictionaries else array)
+    read = jg.from_onnx(proto)
+    assert [note.split(",")[0] for note in read.notes] == [
+        "of probabilities 1 - p and p",
+        "Sigmoid at the end was left off: probability 1/2 is 0 here",
+    ]
+    x = np.random.default_rng(0).normal(size=(9, 2))
+    expected = np.maximum((x - [1, 2]) * [0.5, 3] @ weights["A"], 0) @ weights["B"]
+    np.testing.assert_allclose(outputs(read.layers, x), expected, rtol=1e-6, atol=1e-6)
+    proto.graph.initializer[2].CopyFrom(numpy_helper.from_array(np.float32(2), "one"))  # then it is no probability
+    with pytest.raises(ValueError, match=r"Sigmoid \(p\)"):
+        jg.from_onnx(proto)
+
+
 def test_constants_are_folded() -> None:
     """Shapes that are calculated, quantised weights, constant nodes, functions of the model's own."""
     node = helper.make_node
