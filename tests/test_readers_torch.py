@@ -148,6 +148,20 @@ NETWORKS: dict[str, tuple[Callable[[], Any], tuple[int, ...]]] = {
         ),
         (3, 4),
     ),
+    "pictures": (
+        lambda: sequence(
+            nn.Conv2d(1, 4, 2),
+            nn.Threshold(-0.5, -0.5),
+            nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True),
+            nn.ChannelShuffle(2),
+            nn.PixelUnshuffle(2),
+            nn.PixelShuffle(4),
+            nn.Upsample((3, 4), mode="bicubic"),
+            nn.Unfold(2, padding=1, stride=2),
+            nn.Upsample(5, mode="linear"),
+        ),
+        (1, 5, 5),
+    ),
     "hardsigmoid": (lambda: sequence(nn.Linear(2, 9), nn.Hardsigmoid(), nn.Linear(9, 1)), (2,)),
     "no_kinks": (lambda: sequence(nn.Linear(3, 4), nn.Dropout(0.5), nn.Linear(4, 2)), (3,)),
 }
@@ -253,6 +267,33 @@ def test_what_is_not_piecewise_linear_is_refused_by_name(part: Any, operation: s
     module = nn.Sequential(nn.Linear(2, 3), part, nn.Linear(3, 1))
     with pytest.raises(ValueError, match=rf"operation \w*{operation}\w*.*grid_regions"):
         jg.from_torch(module)
+
+
+@pytest.mark.parametrize("ending", [nn.Softmax(1), nn.LogSoftmax(dim=-1), nn.Sigmoid()])
+def test_a_softmax_at_the_end_is_left_off(ending: Any) -> None:
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 3))
+    read = jg.from_torch(nn.Sequential(body, ending, nn.Unflatten(1, (3, 1)), nn.Flatten()))
+    points = np.random.default_rng(0).normal(size=(20, 2))
+    with torch.no_grad():
+        expected = body.double()(torch.from_numpy(points)).numpy()
+    np.testing.assert_allclose(outputs(read.layers, points), expected, rtol=1e-6, atol=1e-6)
+    assert [note.split(":")[0] for note in read.notes] == [
+        f"{ending._get_name().replace('Log', 'Log_').lower()} at the end is left off"
+    ]
+    with pytest.raises(ValueError, match="in a batch than for one point"):
+        jg.from_torch(nn.Sequential(body.float(), Function(lambda x: x * len(x)), ending))
+
+
+@pytest.mark.parametrize(("shape", "reason"), [((1, 4), r"does not take inputs of shape \(1, 4\)"), ((1, 3), "follow")])
+def test_what_cannot_be_followed_is_one_line_and_nothing_else(
+    shape: Any, reason: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    module = nn.Sequential(nn.Linear(3, 2), Function(lambda x: x if x.sum() > 0 else -x))
+    with pytest.raises(ValueError, match=reason) as caught:
+        jg.from_torch(module, torch.zeros(shape))
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_shapes_that_are_not_known_are_asked_for() -> None:

@@ -93,6 +93,20 @@ def test_weights_of_any_size(scale):
     assert jg.count_regions(sparse, domain).count == jg.count_regions(dense, domain).count > 8
 
 
+@pytest.mark.parametrize("small", [1e-60, 1e-150, 1e-200])
+def test_units_that_float64_cannot_scale_are_no_zeros(small):
+    """Beside units of 1e200, those of 1e-200 vanish in floating point, but not in exact arithmetic."""
+    rng = np.random.default_rng(0)
+    scale = np.where(np.arange(12) % 2, 1 / small, small)
+    first = jg.Dense(rng.uniform(-1, 1, (2, 12)) * scale, rng.uniform(-1, 1, 12) * scale)
+    kernel = rng.normal(size=(12, 6)) / scale[:, None]
+    kernels = kernel, scipy.sparse.csr_array(kernel)
+    last = jg.Dense(rng.normal(size=(6, 1)), np.zeros(1))
+    dense, sparse = (jg.count_regions((first, jg.Dense(each, np.zeros(6)), last), jg.box(-1, 1)) for each in kernels)
+    assert dense == sparse
+    assert dense.count > 50
+
+
 def test_deep_networks():
     dense, sparse = networks(np.random.default_rng(2), [12] * 12, "real", scale=0.6)
     found = jg.count_regions(sparse, jg.box(-1, 1))
