@@ -316,7 +316,7 @@ def test_a_softmax_at_the_end_is_left_off(end: str) -> None:
 
 @pytest.mark.parametrize("has_dictionaries", [False, True])
 def test_classifiers_of_scikit_learn(has_dictionaries: bool) -> None:
-    """As its converter writes them: a scaler, the probabilities of two classes, an array or a dictionary for each point."""
+    """As its converter writes them: a scaler, and probabilities of two classes, in an array or in dictionaries."""
     node, ml = helper.make_node, "ai.onnx.ml"
     nodes = [
         node("Scaler", ["x"], ["s"], domain=ml, offset=[1.0, 2.0], scale=[0.5, 3.0]),

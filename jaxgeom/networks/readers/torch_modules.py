@@ -77,8 +77,8 @@ def from_torch(
             network(example.double())
         except Exception as error:
             raise ValueError(
-                f"the module does not take inputs of shape {tuple(example.shape)}: {_first_line(error)}. Give a batch of "
-                "its inputs, real numbers, as from_torch(module, example)."
+                f"the module does not take inputs of shape {tuple(example.shape)}: {_first_line(error)}. Give a batch "
+                "of its inputs, real numbers, as from_torch(module, example)."
             ) from error
         try:
             with silenced():
