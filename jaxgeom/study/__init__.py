@@ -1,5 +1,6 @@
 """[host] Studies: named axes of settings times named measurements, saved, resumed and merged; see :func:`run_study`."""
 
+from jaxgeom.study.compare import StudyComparison, compare
 from jaxgeom.study.labels import from_xarray, to_xarray
 from jaxgeom.study.measurements import (
     Measurement,
@@ -29,11 +30,13 @@ from jaxgeom.study.zoo_reader import ZooExamples, ZooNetwork, zoo_batches, zoo_l
 __all__ = [
     "Measurement",
     "Study",
+    "StudyComparison",
     "ZooExamples",
     "ZooNetwork",
     "accuracy_on",
     "all_right",
     "boundary_lengths",
+    "compare",
     "critical_points",
     "decision_surfaces",
     "estimated_regions",
