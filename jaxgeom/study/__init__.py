@@ -24,6 +24,7 @@ from jaxgeom.study.networks import networks, parameters
 from jaxgeom.study.result import Study, load, merge, save, select
 from jaxgeom.study.run import run_study
 from jaxgeom.study.slices import slice_study
+from jaxgeom.study.status import StudyStatus, study_status
 from jaxgeom.study.zoo import shard_again
 from jaxgeom.study.zoo_reader import ZooExamples, ZooNetwork, zoo_batches, zoo_labels
 
@@ -31,6 +32,7 @@ __all__ = [
     "Measurement",
     "Study",
     "StudyComparison",
+    "StudyStatus",
     "ZooExamples",
     "ZooNetwork",
     "accuracy_on",
@@ -58,6 +60,7 @@ __all__ = [
     "shard_again",
     "slice_study",
     "states_at",
+    "study_status",
     "to_xarray",
     "topology",
     "zoo_batches",

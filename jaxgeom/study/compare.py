@@ -237,5 +237,5 @@ def _differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[st
     for name in axes[0]:
         if isinstance(axes[0][name], dict) and isinstance(axes[1].get(name), dict):  # functions, by their names
             both = [{label: axis[name][label] for label in axes[0][name] if label in axes[1][name]} for axis in axes]
-            found += differences(*both, f"axes.{name}", words=_WORDS)
+            found += differences(both[0], both[1], f"axes.{name}", words=_WORDS)
     return found + differences(plain[0]["versions"], plain[1]["versions"], "versions", words=_WORDS)
