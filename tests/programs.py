@@ -7,22 +7,19 @@ from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
 import jaxgeom as jg
 from jaxgeom.networks.affine import activation_words, affine_maps_of_patterns
-from jaxgeom.regions.grid.count import _grid_counts, _maps, _words
 
-# Arguments: random keys as their data, points, networks and populations, all NumPy arrays.
-RNG = np.random.default_rng(0)
+# Arguments: random keys as their data, and points. Of networks and what is computed, shapes are enough.
 KEY, KEYS = np.array([0, 7], np.uint32), np.arange(32, dtype=np.uint32).reshape(16, 2)
-X, LABELS = RNG.normal(size=(12, 2)).astype(np.float32), np.arange(12) % 3
-Y, TWO = X[:, :1] * X[:, 1:], np.arange(12) % 2
+X = np.random.default_rng(0).normal(size=(12, 2)).astype(np.float32)
+Y, Z, LABELS, TWO = X[:, :1] * X[:, 1:], X[:, [0, 1, 0]], np.arange(12, dtype=np.int32) % 3, np.arange(12) % 2
 START, STOP = np.float32([-1, -1]), np.float32([1, 1])
-BOX, GRID = jg.box(-1, 1), np.asarray(jg.grid_points(jg.box(-1, 1), 5))
-SPIRALS, XOR = jg.Dataset(X, LABELS.astype(np.int32)), jg.Dataset(*map(np.asarray, jg.parity(2)))
+BOX, GRID = jg.box(-1, 1), jg.grid_points(jg.box(-1, 1), 5)
+SPIRALS, XOR = jg.Dataset(X, LABELS), jg.Dataset(*map(np.asarray, jg.parity(2)))
 LOSSES = jg.losses
 
 
@@ -31,18 +28,18 @@ def mlp(*features: int, **options: Any) -> jg.Model:
 
 
 def params_of(model: jg.Model, num: int | None = None) -> Any:
-    drawn = model.init(jax.random.key(1)) if num is None else jax.vmap(model.init)(jax.random.split(jax.random.key(1), num))
-    return jax.tree.map(np.asarray, drawn)
+    return jax.eval_shape(model.init if num is None else jax.vmap(model.init), KEY if num is None else KEYS[:num])
+
+
+def layers(params: Any) -> Any:
+    return jax.eval_shape(jg.layers_of, params)
 
 
 NET, DEEP, THREE = mlp(2, 6, 1), mlp(2, 5, 4, 1), mlp(2, 10, 10, 3)
 PARAMS, DEEP_PARAMS = params_of(NET), params_of(DEEP)
-ONE, DEEP_ONE, MANY = jg.layers_of(PARAMS), jg.layers_of(DEEP_PARAMS), jg.layers_of(params_of(DEEP, 8))
-WORDS = np.asarray(activation_words(DEEP_ONE, GRID))
-PLANES = jax.tree.map(np.asarray, jg.hyperplanes(PARAMS))
-AXES = jax.tree.map(np.asarray, jg.pca(X))
-CODES = np.asarray(jg.codes(PLANES, X).number)
-AFFINE = jax.tree.map(np.asarray, jg.fit_affine(X, Y))
+DEEP_ONE, MANY = layers(DEEP_PARAMS), layers(params_of(DEEP, 8))
+WORDS = jax.eval_shape(activation_words, DEEP_ONE, jax.ShapeDtypeStruct(GRID.shape, GRID.dtype))
+AFFINE = jax.eval_shape(jg.fit_affine, X, Y)
 
 
 class Module(nn.Module):
@@ -80,16 +77,6 @@ def stepped(key: Any, x: Any, y: Any) -> Any:
     return step(init(key), x, y)
 
 
-def grid_in_float64(layers: Any, points: Any) -> Any:
-    """What accelerators run of the counts on a grid."""
-    return _grid_counts(layers, points, 1e-3, capacity=32)
-
-
-def parts_in_float64(layers: Any, points: Any, words: Any) -> Any:
-    """What CPUs run of them."""
-    return _words(layers, points), _maps(layers, words)
-
-
 class Program(NamedTuple):
     """A function of arrays."""
 
@@ -99,6 +86,8 @@ class Program(NamedTuple):
     """Whether it computes in float64 whatever JAX's x64 setting, which TPUs emulate with less range and precision."""
     calls_host: bool = False
     """Whether the host's engine answers, which has no place in a program that is kept in a file."""
+    but_for: tuple[str, ...] = ()
+    """Platforms that it cannot be lowered for."""
 
 
 # One row a program: the public functions that it shows come first, then what is particular.
@@ -145,7 +134,7 @@ PROGRAMS = {
     "blobs": Program(jg.datasets.blobs, (KEY,)),
     "checkerboard": Program(jg.datasets.checkerboard, (KEY,)),
     "softmax_cross_entropy class_is_right": Program(
-        lambda z, y: (LOSSES.softmax_cross_entropy(z, y), LOSSES.class_is_right(z, y)), (RNG.normal(size=(12, 3)), LABELS)
+        lambda z, y: (LOSSES.softmax_cross_entropy(z, y), LOSSES.class_is_right(z, y)), (Z, LABELS)
     ),
     "binary_cross_entropy side_is_right": Program(
         lambda z, y: (LOSSES.binary_cross_entropy(z, y), LOSSES.side_is_right(z, y)), (Y, TWO)
@@ -182,12 +171,13 @@ PROGRAMS = {
     "hyperplanes signed_distances codes": Program(
         lambda params, x: (jg.signed_distances(p := jg.hyperplanes(params), x), jg.codes(p, x)), (PARAMS, X)
     ),
-    "code_counts": Program(lambda code, labels: jg.code_counts(code, labels, 6, 3), (CODES, LABELS)),
-    "thresholds": Program(jg.thresholds, (params_of(mlp(2, 6, 1)),)),
+    "code_counts": Program(lambda code, labels: jg.code_counts(code, labels, 6, 3), (LABELS.astype(np.uint32), LABELS)),
+    "thresholds": Program(jg.thresholds, (params_of(mlp(1, 6, 1)),)),
     "step_output": Program(jg.step_output, (PARAMS, X)),
     "linear_separability": Program(partial(jg.linear_separability, num_steps=5), (X, TWO)),
     "pca pca_coordinates": Program(lambda x: jg.pca_coordinates(jg.pca(x), x), (X,)),
     "affine_triples": Program(jg.affine_triples, (DEEP_ONE, X)),
-    "fit_affine": Program(jg.fit_affine, (X, Y)),
+    # JAX lowers its own svd for TPUs in float32, where the program around it has x64 off.
+    "fit_affine": Program(jg.fit_affine, (X, Y), is_double=True, but_for=("tpu",)),
     "predict_affine r_squared": Program(lambda fit, x, y: jg.r_squared(y, jg.predict_affine(fit, x)), (AFFINE, X, Y)),
 }
