@@ -1,5 +1,7 @@
 """Which platform computes: chosen, found, pretended; what accelerators run gives what CPUs run."""
 
+import re
+
 import jax
 import numpy as np
 import optax
@@ -10,6 +12,7 @@ import jaxgeom as jg
 from jaxgeom.host.chunks import in_threads
 from jaxgeom.host.devices import as_platform, at_arrays, devices, platform
 from jaxgeom.host.programs import compiler_options
+from jaxgeom.training.population import default_chunk_size
 
 KEYS = jax.random.split(jax.random.key(0), 20)
 CPU = jax.local_devices(backend="cpu")[0]
@@ -71,3 +74,46 @@ def test_counts_of_accelerators_are_those_of_cpus(runs):
         assert "callback" in count.lower(networks).as_text()
         assert "jaxgeom_count" not in count.lower(networks).as_text()
         assert_array_equal(jg.count_grid_regions(networks, points), seen)
+
+
+WIDE = jg.mlp((2, 8, 8, 3), activation="relu")
+
+
+def wide(key):
+    data = jg.spirals(jax.random.key(1), num_per_class=10)
+    return jg.fit(key, WIDE, optax.sgd(0.1), jg.losses.softmax_cross_entropy, data, num_epochs=1).params
+
+
+@pytest.mark.parametrize(
+    ("function", "argument"),
+    [
+        (wide, KEYS[0]),
+        (lambda x: WIDE.apply(WIDE.init(KEYS[0]), x), jax.numpy.ones((4, 2))),
+        (lambda x: jg.hidden_states(WIDE.init(KEYS[0]), x), jax.numpy.ones((4, 2))),
+    ],
+    ids=["fit", "apply", "hidden_states"],
+)
+def test_products_are_in_full_precision_unless_the_user_chose_another(function, argument):
+    def precisions():
+        text = jax.jit(function).trace(argument).lower(lowering_platforms=("cuda",)).as_text()
+        found = re.findall(r"precision = \[(\w+), (\w+)\]", text)
+        assert found
+        assert len(found) == text.count("stablehlo.dot_general")
+        return {each for pair in found for each in pair}
+
+    assert precisions() == {"HIGHEST"}
+    with jax.default_matmul_precision("tensorfloat32"):
+        assert precisions() == {"HIGH"}
+    with jax.default_matmul_precision("default"):
+        assert precisions() == {"DEFAULT"}
+
+
+@pytest.mark.parametrize(("sizes", "num"), [((2, 2, 1), 2**16), ((2, 20, 1), 2**16), ((2, 100, 100, 1), 2**12)])
+def test_chunks_of_accelerators(sizes, num):
+    def run(key):
+        return jg.fit(
+            key, jg.mlp(sizes), optax.sgd(0.1), jg.losses.squared_error, jg.parity(2), num_epochs=1
+        ).train_loss
+
+    with as_platform("gpu"):
+        assert default_chunk_size(run, KEYS[0], num=10**6) == num

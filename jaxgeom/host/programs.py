@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 
 from jaxgeom.host.devices import platform
+from jaxgeom.host.precision import full_precision
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -35,6 +36,7 @@ def for_population(
         A function of the shared arguments and a tuple of the others with a leading axis (networks).
     """
 
+    @full_precision()
     def of_many(*given: Any) -> PyTree:
         *shared, population = given
         return jax.vmap(function, (*(None,) * num_shared, *(0,) * len(population)))(*shared, *population)

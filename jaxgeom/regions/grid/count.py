@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Int64
 from jaxgeom._reprs import readable
 from jaxgeom.host.chunks import check_chunk_size, map_chunks
 from jaxgeom.host.devices import at_arrays, platform
-from jaxgeom.host.sizes import fitting, power_of_two
+from jaxgeom.host.sizes import power_of_two, size_of_grid_chunks
 from jaxgeom.networks.affine import activation_words, affine_maps_of_patterns
 from jaxgeom.networks.layers import Layers, check_layers
 from jaxgeom.regions.cells import NOT_COUNTED
@@ -26,7 +26,6 @@ from jaxgeom.theory import zaslavsky
 ONE_HIDDEN = 2
 """Affine layers of a network with one hidden layer."""
 
-_CHUNK_BYTES = 2**26
 _FIRST_CAPACITY = 2048
 
 
@@ -114,7 +113,7 @@ def grid_counts(
     while len(pending):
         units = sum(layer.bias.shape[-1] for layer in layers[:-1])
         bytes_each = num_points * (units // 4 + 64) + capacity * units * 8 * (points.shape[1] + 2)
-        size = chunk_size or fitting(bytes_each, _CHUNK_BYTES, 16)
+        size = chunk_size or size_of_grid_chunks(bytes_each)
         if by_numpy:
             function = in_float64(_counts_by_numpy, points=points, atol=float(atol), rooms=[0])
         else:
