@@ -165,9 +165,9 @@ PROGRAMS = {
         lambda layers, a, b: jg.breakpoints(layers, a, b, capacity=8).t, (MANY, START, STOP), True, calls_host=True
     ),
     # measures
-    "distance_to_boundary": Program(jg.distance_to_boundary, (DEEP_ONE, X)),
-    "local_complexity": Program(jg.local_complexity, (DEEP_ONE, X, np.float32(0.1))),
-    "image_lengths": Program(jg.image_lengths, (DEEP_ONE, X)),
+    "distance_to_boundary": Program(jg.distance_to_boundary, (DEEP_ONE, X), is_double=True),
+    "local_complexity": Program(jg.local_complexity, (DEEP_ONE, X, np.float32(0.1)), is_double=True),
+    "image_lengths": Program(jg.image_lengths, (DEEP_ONE, X), is_double=True),
     "hyperplanes signed_distances codes": Program(
         lambda params, x: (jg.signed_distances(p := jg.hyperplanes(params), x), jg.codes(p, x)), (PARAMS, X)
     ),
@@ -176,8 +176,8 @@ PROGRAMS = {
     "step_output": Program(jg.step_output, (PARAMS, X)),
     "linear_separability": Program(partial(jg.linear_separability, num_steps=5), (X, TWO)),
     "pca pca_coordinates": Program(lambda x: jg.pca_coordinates(jg.pca(x), x), (X,)),
-    "affine_triples": Program(jg.affine_triples, (DEEP_ONE, X)),
+    "affine_triples": Program(jg.affine_triples, (DEEP_ONE, X), is_double=True),
     # JAX lowers its own svd for TPUs in float32, where the program around it has x64 off.
     "fit_affine": Program(jg.fit_affine, (X, Y), is_double=True, but_for=("tpu",)),
-    "predict_affine r_squared": Program(lambda fit, x, y: jg.r_squared(y, jg.predict_affine(fit, x)), (AFFINE, X, Y)),
+    "predict_affine r_squared": Program(lambda fit, x, y: jg.r_squared(y, jg.predict_affine(fit, x)), (AFFINE, X, Y), is_double=True),
 }
