@@ -54,7 +54,9 @@ def fit(model: jg.Model, optimizer: Any, loss: Any, data: jg.Dataset, **options:
     return lambda key: jg.fit(key, model, optimizer, loss, data, **options)
 
 
-WORKLOAD_A = fit(THREE, optax.adamw(1e-3), LOSSES.softmax_cross_entropy, SPIRALS, num_epochs=2, batch_size=4, record=None)
+WORKLOAD_A = fit(
+    THREE, optax.adamw(1e-3), LOSSES.softmax_cross_entropy, SPIRALS, num_epochs=2, batch_size=4, record=None
+)
 WORKLOAD_B = fit(NET, optax.sgd(0.1), LOSSES.squared_error, XOR, num_epochs=5)
 
 
@@ -63,7 +65,9 @@ def padded(key: Any, rate: Any, width: Any) -> jg.Fit:
     model = jg.mlp((2, 8, 1), activation="tanh", widths=(width,))
     data = jg.rings(jax.random.key(0), num_per_class=8)
     accuracy, loss = LOSSES.side_is_right, LOSSES.binary_cross_entropy
-    return jg.fit(key, model, optax.adam(rate), loss, data, num_epochs=4, accuracy=accuracy, record=2, stop_accuracy=0.9)
+    return jg.fit(
+        key, model, optax.adam(rate), loss, data, num_epochs=4, accuracy=accuracy, record=2, stop_accuracy=0.9
+    )
 
 
 def trained_rate(rate: Any) -> Any:
@@ -139,7 +143,9 @@ PROGRAMS = {
     "binary_cross_entropy side_is_right": Program(
         lambda z, y: (LOSSES.binary_cross_entropy(z, y), LOSSES.side_is_right(z, y)), (Y, TWO)
     ),
-    "squared_error is_right": Program(lambda z, y: (LOSSES.squared_error(z, y), LOSSES.is_right(z, y)), (Y, TWO[:, None])),
+    "squared_error is_right": Program(
+        lambda z, y: (LOSSES.squared_error(z, y), LOSSES.is_right(z, y)), (Y, TWO[:, None])
+    ),
     "percentage_error squared_percentage_error": Program(
         lambda z, y: (LOSSES.percentage_error(z, y), LOSSES.squared_percentage_error(z, y)), (Y, Y)
     ),
@@ -179,5 +185,9 @@ PROGRAMS = {
     "affine_triples": Program(jg.affine_triples, (DEEP_ONE, X), is_double=True),
     # JAX lowers its own svd for TPUs in float32, where the program around it has x64 off.
     "fit_affine": Program(jg.fit_affine, (X, Y), is_double=True, but_for=("tpu",)),
-    "predict_affine r_squared": Program(lambda fit, x, y: jg.r_squared(y, jg.predict_affine(fit, x)), (AFFINE, X, Y), is_double=True),
+    "predict_affine r_squared": Program(
+        lambda fit, x, y: jg.r_squared(y, jg.predict_affine(fit, x)), (AFFINE, X, Y), is_double=True
+    ),
+        lambda fit, x, y: jg.r_squared(y, jg.predict_affine(fit, x)), (AFFINE, X, Y), is_double=True
+    ),
 }
