@@ -188,6 +188,4 @@ PROGRAMS = {
     "predict_affine r_squared": Program(
         lambda fit, x, y: jg.r_squared(y, jg.predict_affine(fit, x)), (AFFINE, X, Y), is_double=True
     ),
-        lambda fit, x, y: jg.r_squared(y, jg.predict_affine(fit, x)), (AFFINE, X, Y), is_double=True
-    ),
 }
