@@ -1,0 +1,273 @@
+"""Programs compiled ahead of time for accelerators that are not there, and what the compiled text says.
+
+XLA compiles for a *topology*, a description of a device: what comes out is what would run there, by the compilers that
+would run there (ptxas among them).
+"""
+
+import os
+import re
+import subprocess
+import sysconfig
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxgeom.host.devices import as_platform
+
+TARGETS = {"h100": "cuda", "v5e": "tpu"}
+"""Devices, and the platforms whose compilers know them."""
+_NEEDED = {
+    "h100": ("jax_plugins.xla_cuda13", "nvidia.cu13"),
+    "v5e": ("libtpu",),
+}
+_INSTALL = {
+    "h100": "pip install --no-deps jax-cuda13-plugin==JAX jax-cuda13-pjrt==JAX nvidia-cuda-nvcc nvidia-nvvm "
+    "nvidia-cuda-crt nvidia-cuda-runtime nvidia-cuda-cupti nvidia-cuda-nvrtc nvidia-nvjitlink",
+    "v5e": "pip install --no-deps libtpu",
+}
+_H100 = """
+gpu_device_info {
+  cuda_compute_capability { major: 9 minor: 0 }
+  core_count: 132 fpus_per_core: 128 threads_per_warp: 32 threads_per_block_limit: 1024 threads_per_core_limit: 2048
+  block_dim_limit_x: 2147483647 block_dim_limit_y: 65535 block_dim_limit_z: 65535
+  registers_per_block_limit: 65536 registers_per_core_limit: 65536
+  shared_memory_per_block: 49152 shared_memory_per_block_optin: 232448 shared_memory_per_core: 233472
+  l2_cache_size: 52428800 memory_bandwidth: 3352320000000 device_memory_size: 84978434048 clock_rate_ghz: 1.98
+}
+platform_name: "CUDA"
+runtime_version { major: 13 minor: 0 patch: 0 }
+dnn_version_info { major: 9 minor: 12 patch: 0 }
+device_description_str: "NVIDIA H100 80GB HBM3"
+"""
+# What libtpu asks a machine that has no TPU.
+_NO_TPU = {
+    "TPU_SKIP_MDS_QUERY": "1",
+    "TPU_ACCELERATOR_TYPE": "v5litepod-4",
+    "TPU_WORKER_HOSTNAMES": "localhost",
+    "TPU_STDERR_LOG_LEVEL": "3",
+}
+# Instructions of a compiled program that are no work of their own.
+_FREE = {
+    *("parameter", "get-tuple-element", "tuple", "constant", "bitcast", "after-all", "opt-barrier"),
+    *("partition-id", "replica-id", "copy-done", "async-done", "slice-done"),
+}
+_BYTES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s16": 2, "u16": 2, "f32": 4, "s32": 4, "u32": 4}
+_BYTES |= {"f64": 8, "s64": 8, "u64": 8}
+
+
+def missing(target: str) -> str | None:
+    """What to install before programs can be compiled for a device; None if nothing is missing."""
+    if all(_is_there(name) for name in _NEEDED[target]):
+        return None
+    return _INSTALL[target].replace("JAX", jax.__version__)
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+@cache
+def device_of(target: str) -> Any:
+    """A device that is not there."""
+    from jax.experimental import topologies
+
+    if target == "h100":
+        return topologies.get_topology_desc(platform="cuda", target_config=_H100, topology="1x1x1").devices[0]
+    os.environ.update(_NO_TPU)
+    return topologies.get_topology_desc(platform="tpu", topology_name="v5e:2x2").devices[0]
+
+
+class Compiled(NamedTuple):
+    """A program for a device."""
+
+    text: str
+    """The optimized program."""
+    temporary_bytes: int
+    lower_seconds: float
+    compile_seconds: float
+    kernels: list["Kernel"] | None
+    """What ptxas says of its kernels; None for TPUs."""
+
+
+class Kernel(NamedTuple):
+    """A kernel of a GPU."""
+
+    name: str
+    registers: int
+    spilled_bytes: int
+
+
+def compiled_for(target: str, function: Callable[..., Any], arguments: Any) -> Compiled:
+    """A function of arrays, compiled as for a device; the arguments are arrays or their shapes."""
+    mesh = jax.sharding.Mesh(np.array([device_of(target)]), ("device",))
+    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+
+    def shape(array: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(array.shape, jax.dtypes.canonicalize_dtype(array.dtype), sharding=sharding)
+
+    is_gpu = target == "h100"
+    with as_platform(TARGETS[target]):
+        start = time.perf_counter()
+        lowered = jax.jit(function).trace(*jax.tree.map(shape, arguments)).lower(lowering_platforms=(TARGETS[target],))
+        lowered_at = time.perf_counter()
+        with _assembly() as folder:
+            done = lowered.compile()
+        compiled_at = time.perf_counter()
+        kernels = _kernels(folder) if is_gpu else None
+    memory = done.memory_analysis()
+    return Compiled(
+        done.as_text(),
+        memory.temp_size_in_bytes,
+        lowered_at - start,
+        compiled_at - lowered_at,
+        kernels,
+    )
+
+
+_temporary = tempfile.mkdtemp(prefix="jaxgeom-ahead-")
+
+
+@contextmanager
+def _assembly() -> Iterator[Path]:
+    """A folder with the assembly that XLA hands to ptxas meanwhile: files that live as long as ptxas runs, and get
+    another name here. XLA itself tells nobody how many registers its kernels take."""
+    folder = Path(tempfile.mkdtemp(dir=_temporary))
+    is_over = threading.Event()
+
+    def follow() -> None:
+        while not is_over.wait(0.001):
+            for path in Path(_temporary).glob("tempfile-*"):
+                try:
+                    os.link(path, folder / path.name)
+                except OSError:  # it is gone, or known
+                    continue
+
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = _temporary
+    follower = threading.Thread(target=follow, daemon=True)
+    follower.start()
+    try:
+        yield folder
+    finally:
+        is_over.set()
+        follower.join()
+        if before is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = before
+
+
+def _kernels(folder: Path) -> list[Kernel]:
+    ptxas = Path(sysconfig.get_paths()["purelib"]) / "nvidia/cu13/bin/ptxas"
+    found: dict[str, Kernel] = {}
+    for path in folder.iterdir():
+        if not path.read_bytes()[:4096].count(b".version"):
+            continue  # what ptxas has made of it
+        done = subprocess.run([ptxas, "-arch=sm_90a", "-v", path, "-o", os.devnull], capture_output=True, text=True)
+        for part in done.stderr.split("Compiling entry function")[1:]:
+            name = part.split("'")[1]
+            registers = re.search(r"Used (\d+) registers", part)
+            spilled = re.search(r"(\d+) bytes spill stores, (\d+) bytes spill loads", part)
+            if registers and spilled:
+                found[name] = Kernel(name, int(registers[1]), sum(map(int, spilled.groups())))
+    return sorted(found.values())
+
+
+class Instruction(NamedTuple):
+    name: str
+    type: str
+    operation: str
+    operands: list[str]
+    line: str
+
+
+def computations(text: str) -> dict[str, list[Instruction]]:
+    """The instructions of an optimized program by computation; that of the entry is "ENTRY", too."""
+    found: dict[str, list[Instruction]] = {}
+    current: list[Instruction] | None = None
+    for line in text.splitlines():
+        head = re.match(r"(ENTRY )?%?([\w.\-]+) .*\{$", line)
+        if head and not line.startswith(" "):
+            current = found[head[2]] = []
+            if head[1]:
+                found["ENTRY"] = current
+        elif line.startswith("}"):
+            current = None
+        elif current is not None and " = " in line:
+            name, _, value = line.strip().removeprefix("ROOT ").partition(" = ")
+            type_, rest = _type_and_rest(value)
+            call = re.match(r"([\w\-]+)\(([^)]*)\)", rest)
+            operands = re.findall(r"%([\w.\-]+)", call[2]) if call else []
+            current.append(Instruction(name.lstrip("%"), type_, call[1] if call else "?", operands, rest))
+    return found
+
+
+def _type_and_rest(value: str) -> tuple[str, str]:
+    depth = 0
+    for place, letter in enumerate(value):
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == " " and depth == 0:
+            return value[:place], value[place + 1 :]
+    return value, ""
+
+
+def num_bytes(type_: str) -> int:
+    """Bytes of the arrays of a type."""
+    total = 0
+    for name, sizes in re.findall(r"\b([a-z]+\d*)\[([\d,]*)\]", type_):
+        total += _BYTES.get(name, 0) * int(np.prod([int(size) for size in sizes.split(",") if size]))
+    return total
+
+
+class Loop(NamedTuple):
+    """The body of the longest loop at the program's outermost level."""
+
+    num_kernels: int
+    num_bytes: int
+    """Read and written by its kernels."""
+
+
+def loop_of(parts: dict[str, list[Instruction]]) -> Loop | None:
+    """The loop over steps of a program that trains; None without loops."""
+    bodies = []
+    for instruction in parts["ENTRY"]:
+        if instruction.operation == "while":
+            body = re.search(r"body=%?([\w.\-]+)", instruction.line)
+            assert body is not None
+            own = parts[body[1]]
+            types = {each.name: each.type for each in own}
+            work = [each for each in own if each.operation not in _FREE]
+            moved = sum(num_bytes(each.type) + sum(num_bytes(types.get(o, "")) for o in each.operands) for each in work)
+            bodies.append(Loop(len(work), moved))
+    return max(bodies, default=None)
+
+
+def num_rounded_products(text: str) -> int:
+    """Products of float32 whose factors may be rounded: to TF32 on GPUs, to bfloat16 on TPUs."""
+    products = re.findall(r"^.* = f32\[.* (?:dot|convolution)\(.*$", text, re.M)
+    rounded = [line for line in products if "operand_precision={highest,highest}" not in line]
+    calls = re.findall(r'custom_call_target="__cublas[^\n]*', text)
+    return len(rounded) + len([line for line in calls if '"operand_precision":["HIGHEST","HIGHEST"]' not in line])
+
+
+def num_double_operations(parts: dict[str, list[Instruction]]) -> int:
+    """Operations that compute in float64, which TPUs emulate."""
+    free = _FREE | {"convert", "copy", "broadcast", "reshape", "slice", "fusion", "call", "while"}
+    return sum(
+        "f64[" in each.type and each.operation not in free
+        for name, own in parts.items()
+        if name != "ENTRY"
+        for each in own
+    )
