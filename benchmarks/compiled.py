@@ -4,7 +4,8 @@ Nothing is run: XLA compiles for a description of the device, with the compilers
 program this says how many kernels one step of training (the body of its loop) has, how many bytes they move a step and
 network, how much memory is needed beside arguments and results, how many registers the kernels take and whether any
 are spilled, how many operations are float64 (TPUs emulate these), and how many float32 products may be rounded (to
-TF32 on GPUs, to bfloat16 on TPUs). What differs from the last record by a tenth is printed.
+TF32 on GPUs, to bfloat16 on TPUs). Of training on the H100 there is an estimate, the larger of its kernels' time and
+its memory's. What differs from the last record by a tenth is printed.
 
 - training: the workloads of ``training.py`` and a wide network, in chunks of several sizes;
 - programs: every public function that can be part of a program, the table of ``tests/programs.py``.
@@ -40,6 +41,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 SIZES = {"A": (4096, 65536), "B2": (4096, 65536), "B20": (4096, 65536), "B100": (4096,), "C": (4096,), "wide": (64,)}
 """Networks of a chunk."""
+KERNEL_SECONDS, BYTES_A_SECOND = 2.2e-6, 3.0e12
+"""An H100's, as others have measured them: a kernel inside of a CUDA graph, and its memory. Where XLA makes no graph of
+the loop, a kernel takes two to three times as long; what stays in its second cache goes nearly twice as fast."""
 TINY = {"B2": (32,)}
 COMPARED = ("kernels", "bytes_a_network", "temporary_bytes", "registers", "spilled_bytes", "float64", "rounded")
 
@@ -86,17 +90,19 @@ def described(target: str, num_networks: int, function: Callable[..., Any], argu
         program = compiled_for(target, function, arguments)
     except Exception as error:
         return {"error": re.sub(r"\s+", " ", f"{type(error).__name__}: {error}")[:300]}
-    parts = computations(program.text)
-    loop = loop_of(parts)
+    loop = loop_of(computations(program.text))
     row = {
         "kernels": None if loop is None else loop.num_kernels,
         "bytes_a_network": None if loop is None else round(loop.num_bytes / num_networks),
         "temporary_bytes": program.temporary_bytes,
-        "float64": num_double_operations(parts),
+        "float64": num_double_operations(program.lowered),
         "rounded": num_rounded_products(program.text),
         "lower_seconds": round(program.lower_seconds, 2),
         "compile_seconds": round(program.compile_seconds, 2),
     }
+    if target == "h100" and loop is not None:
+        seconds = max(loop.num_kernels * KERNEL_SECONDS, loop.num_bytes / BYTES_A_SECOND)
+        row["estimated_model_steps_a_second"] = round(num_networks / seconds)
     if program.kernels is not None:
         row["registers"] = max((kernel.registers for kernel in program.kernels), default=None)
         row["spilled_bytes"] = sum(kernel.spilled_bytes for kernel in program.kernels)
