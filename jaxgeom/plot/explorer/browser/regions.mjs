@@ -12,9 +12,8 @@ const RELATIVE = 1e-12; // of the largest value at a corner: smaller ones are ze
 
 /** The regions of a network on a box [x0, y0, x1, y1]. */
 export function cutRegions(layers, box) {
-  const [x0, y0, x1, y1] = box;
-  let faces = [{ corners: [x0, y0, BORDER, x1, y0, BORDER, x1, y1, BORDER, x0, y1, BORDER], code: [], maps: IDENTITY }];
-  const begins = firstUnits(layers);
+  const [x0, y0, x1, y1] = box, begins = firstUnits(layers), code = new Uint8Array(begins.at(-1));
+  let faces = [{ corners: [x0, y0, BORDER, x1, y0, BORDER, x1, y1, BORDER, x0, y1, BORDER], code, maps: IDENTITY }];
   layers.slice(0, -1).forEach((layer, depth) => {
     const next = [];
     for (const face of faces) cutFace(face, layer, begins[depth], next);
@@ -23,75 +22,81 @@ export function cutRegions(layers, box) {
   return flat(faces, layers);
 }
 
+/** Most units leave a face whole: they are found at its own corners, before those of its parts are looked at. */
 function cutFace(face, layer, begin, found) {
-  const maps = composed(layer, face.maps);
-  const parts = [{ corners: face.corners, code: face.code.slice() }];
+  const maps = composed(layer, face.maps), whole = face.corners, parts = [face];
   for (let unit = 0; unit < layer.outputs; unit++) {
-    const a = maps[3 * unit], b = maps[3 * unit + 1], c = maps[3 * unit + 2];
-    const bends = !layer.slope || layer.slope[unit] !== 1;
+    if (layer.slope && layer.slope[unit] === 1) continue;
+    const a = maps[3 * unit], b = maps[3 * unit + 1], c = maps[3 * unit + 2], side = sideOf(whole, a, b, c);
     for (let place = 0, num = parts.length; place < num; place++) {
-      if (bends) cutPart(parts, place, a, b, c, begin + unit);
-      else parts[place].code.push(0);
+      if (side >= 0) parts[place].code[begin + unit] = side;
+      else cutPart(parts, place, a, b, c, begin + unit);
     }
   }
   for (const part of parts) {
-    part.maps = switched(layer, maps.slice(), part.code, begin);
+    part.maps = switched(layer, parts.length > 1 ? maps.slice() : maps, part.code, begin);
     found.push(part);
   }
 }
 
-/** Part `place` stays as it is, or keeps its positive side and appends the other one. */
-function cutPart(parts, place, a, b, c, label) {
-  const part = parts[place], { corners } = part;
+let zero = 0; // of the polygon that was looked at last: values that are not larger are none
+
+/** 1 or 0 where a map is positive or negative on all of a polygon, else -1. */
+function sideOf(corners, a, b, c) {
   let low = 0, high = 0;
   for (let i = 0; i < corners.length; i += 3) {
     const value = a * corners[i] + b * corners[i + 1] + c;
     if (value < low) low = value;
     if (value > high) high = value;
   }
-  const zero = RELATIVE * Math.max(high, -low);
-  if (low >= -zero || high <= zero) {
-    part.code.push(high > -low ? 1 : 0);
+  zero = RELATIVE * Math.max(high, -low);
+  if (low < -zero && high > zero) return -1;
+  return high > -low ? 1 : 0;
+}
+
+/** Part `place` stays as it is, or keeps its positive side and appends the other one. */
+function cutPart(parts, place, a, b, c, label) {
+  const part = parts[place], { corners, code } = part, num = corners.length, side = sideOf(corners, a, b, c);
+  if (side >= 0) {
+    code[label] = side;
     return;
   }
-  const rounded = (i) => {
-    const value = a * corners[3 * i] + b * corners[3 * i + 1] + c;
-    return Math.abs(value) <= zero ? 0 : value;
-  };
-  const sides = [[], []];
-  for (let i = 0, num = corners.length / 3; i < num; i++) {
-    const j = i + 1 === num ? 0 : i + 1;
-    const from = rounded(i), to = rounded(j);
-    const x = corners[3 * i], y = corners[3 * i + 1], edge = corners[3 * i + 2];
-    if (from >= 0) sides[1].push(x, y, from === 0 && to < 0 ? label : edge);
-    if (from <= 0) sides[0].push(x, y, from === 0 && to > 0 ? label : edge);
-    if (from * to < 0) {
-      const share = from / (from - to);
-      const px = x + share * (corners[3 * j] - x), py = y + share * (corners[3 * j + 1] - y);
-      sides[1].push(px, py, from > 0 ? label : edge);
-      sides[0].push(px, py, from < 0 ? label : edge);
+  const on = [], off = [];
+  const rounded = (value) => (Math.abs(value) <= zero ? 0 : value);
+  const first = rounded(a * corners[0] + b * corners[1] + c);
+  let from = first;
+  for (let i = 0; i < num; i += 3) {
+    const j = i + 3 === num ? 0 : i + 3, x = corners[i], y = corners[i + 1], edge = corners[i + 2];
+    const to = j === 0 ? first : rounded(a * corners[j] + b * corners[j + 1] + c);
+    if (from >= 0) on.push(x, y, from === 0 && to < 0 ? label : edge);
+    if (from <= 0) off.push(x, y, from === 0 && to > 0 ? label : edge);
+    if ((from < 0 && to > 0) || (from > 0 && to < 0)) {
+      const share = from / (from - to), px = x + share * (corners[j] - x), py = y + share * (corners[j + 1] - y);
+      on.push(px, py, from > 0 ? label : edge);
+      off.push(px, py, from < 0 ? label : edge);
     }
+    from = to;
   }
-  parts.push({ corners: sides[0], code: [...part.code, 0] });
-  part.corners = sides[1];
-  part.code.push(1);
+  parts.push({ corners: off, code: code.slice(), maps: null });
+  part.corners = on;
+  code[label] = 1;
 }
 
 function flat(faces, layers) {
   const units = firstUnits(layers).at(-1), outputs = layers.at(-1).outputs;
   const num = faces.reduce((sum, face) => sum + face.corners.length / 3, 0);
-  const found = empty(faces.length, num, units, outputs);
-  let corner = 0;
-  faces.forEach((face, f) => {
-    for (let i = 0; i < face.corners.length; i += 3, corner++) {
-      found.corners[2 * corner] = face.corners[i];
-      found.corners[2 * corner + 1] = face.corners[i + 1];
-      found.labels[corner] = face.corners[i + 2];
+  const found = empty(faces.length, num, units, outputs), { offsets, corners, labels, codes, maps } = found;
+  for (let f = 0, corner = 0; f < faces.length; f++) {
+    const face = faces[f], own = face.corners;
+    for (let i = 0; i < own.length; i += 3, corner++) {
+      corners[2 * corner] = own[i];
+      corners[2 * corner + 1] = own[i + 1];
+      labels[corner] = own[i + 2];
     }
-    found.offsets[f + 1] = corner;
-    found.codes.set(face.code, f * units);
-    found.maps.set(composed(layers.at(-1), face.maps), 3 * outputs * f);
-  });
+    offsets[f + 1] = corner;
+    codes.set(face.code, f * units);
+    maps.set(composed(layers.at(-1), face.maps), 3 * outputs * f);
+  }
   return found;
 }
 
