@@ -32,8 +32,9 @@ from jaxgeom.host.threads import Future, Threads
 from jaxgeom.networks.layers import layers_of
 from jaxgeom.networks.models import mlp
 from jaxgeom.study import store
+from jaxgeom.study.check import check_key
 from jaxgeom.study.describe import differences
-from jaxgeom.study.run import JAX_SETTINGS, check_key
+from jaxgeom.study.plan import JAX_SETTINGS
 from jaxgeom.study.shards import MANIFEST, check_shard, params_of, write_shard
 from jaxgeom.study.versions import versions
 from jaxgeom.study.zoo_data import ZooData, zoo_data

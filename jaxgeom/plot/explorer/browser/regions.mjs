@@ -1,106 +1,15 @@
-// Linear regions as convex polygons: cut here, layer by layer and unit by unit, or as the engine found them.
+// Linear regions as convex polygons: as the engine found them, or cut in the page (cut.mjs).
 //
 // Regions are {offsets, corners, labels, codes, maps, units, outputs}: face f has the corners offsets[f] to
 // offsets[f + 1], pairs in `corners`; `labels` says which unit, counted through the network, made the edge from a corner
 // to the next (-1 for the border of the domain); `codes` has a row of `units` zeros and ones for each face, `maps` the
 // outputs' affine maps, rows (∂/∂x, ∂/∂y, constant).
 
-import { IDENTITY, composed, firstUnits, mapOfCode, switched } from "./network.mjs";
+import { firstUnits, mapOfCode } from "./network.mjs";
 
-const BORDER = -1;
-const RELATIVE = 1e-12; // of the largest value at a corner: smaller ones are zero
+export const BORDER = -1;
 
-/** The regions of a network on a box [x0, y0, x1, y1]. */
-export function cutRegions(layers, box) {
-  const [x0, y0, x1, y1] = box, begins = firstUnits(layers), code = new Uint8Array(begins.at(-1));
-  let faces = [{ corners: [x0, y0, BORDER, x1, y0, BORDER, x1, y1, BORDER, x0, y1, BORDER], code, maps: IDENTITY }];
-  layers.slice(0, -1).forEach((layer, depth) => {
-    const next = [];
-    for (const face of faces) cutFace(face, layer, begins[depth], next);
-    faces = next;
-  });
-  return flat(faces, layers);
-}
-
-/** Most units leave a face whole: they are found at its own corners, before those of its parts are looked at. */
-function cutFace(face, layer, begin, found) {
-  const maps = composed(layer, face.maps), whole = face.corners, parts = [face];
-  for (let unit = 0; unit < layer.outputs; unit++) {
-    if (layer.slope && layer.slope[unit] === 1) continue;
-    const a = maps[3 * unit], b = maps[3 * unit + 1], c = maps[3 * unit + 2], side = sideOf(whole, a, b, c);
-    for (let place = 0, num = parts.length; place < num; place++) {
-      if (side >= 0) parts[place].code[begin + unit] = side;
-      else cutPart(parts, place, a, b, c, begin + unit);
-    }
-  }
-  for (const part of parts) {
-    part.maps = switched(layer, parts.length > 1 ? maps.slice() : maps, part.code, begin);
-    found.push(part);
-  }
-}
-
-let zero = 0; // of the polygon that was looked at last: values that are not larger are none
-
-/** 1 or 0 where a map is positive or negative on all of a polygon, else -1. */
-function sideOf(corners, a, b, c) {
-  let low = 0, high = 0;
-  for (let i = 0; i < corners.length; i += 3) {
-    const value = a * corners[i] + b * corners[i + 1] + c;
-    if (value < low) low = value;
-    if (value > high) high = value;
-  }
-  zero = RELATIVE * Math.max(high, -low);
-  if (low < -zero && high > zero) return -1;
-  return high > -low ? 1 : 0;
-}
-
-/** Part `place` stays as it is, or keeps its positive side and appends the other one. */
-function cutPart(parts, place, a, b, c, label) {
-  const part = parts[place], { corners, code } = part, num = corners.length, side = sideOf(corners, a, b, c);
-  if (side >= 0) {
-    code[label] = side;
-    return;
-  }
-  const on = [], off = [];
-  const rounded = (value) => (Math.abs(value) <= zero ? 0 : value);
-  const first = rounded(a * corners[0] + b * corners[1] + c);
-  let from = first;
-  for (let i = 0; i < num; i += 3) {
-    const j = i + 3 === num ? 0 : i + 3, x = corners[i], y = corners[i + 1], edge = corners[i + 2];
-    const to = j === 0 ? first : rounded(a * corners[j] + b * corners[j + 1] + c);
-    if (from >= 0) on.push(x, y, from === 0 && to < 0 ? label : edge);
-    if (from <= 0) off.push(x, y, from === 0 && to > 0 ? label : edge);
-    if ((from < 0 && to > 0) || (from > 0 && to < 0)) {
-      const share = from / (from - to), px = x + share * (corners[j] - x), py = y + share * (corners[j + 1] - y);
-      on.push(px, py, from > 0 ? label : edge);
-      off.push(px, py, from < 0 ? label : edge);
-    }
-    from = to;
-  }
-  parts.push({ corners: off, code: code.slice(), maps: null });
-  part.corners = on;
-  code[label] = 1;
-}
-
-function flat(faces, layers) {
-  const units = firstUnits(layers).at(-1), outputs = layers.at(-1).outputs;
-  const num = faces.reduce((sum, face) => sum + face.corners.length / 3, 0);
-  const found = empty(faces.length, num, units, outputs), { offsets, corners, labels, codes, maps } = found;
-  for (let f = 0, corner = 0; f < faces.length; f++) {
-    const face = faces[f], own = face.corners;
-    for (let i = 0; i < own.length; i += 3, corner++) {
-      corners[2 * corner] = own[i];
-      corners[2 * corner + 1] = own[i + 1];
-      labels[corner] = own[i + 2];
-    }
-    offsets[f + 1] = corner;
-    codes.set(face.code, f * units);
-    maps.set(composed(layers.at(-1), face.maps), 3 * outputs * f);
-  }
-  return found;
-}
-
-function empty(numFaces, numCorners, units, outputs) {
+export function emptyRegions(numFaces, numCorners, units, outputs) {
   return {
     offsets: new Uint32Array(numFaces + 1),
     corners: new Float64Array(2 * numCorners),
@@ -127,7 +36,7 @@ function readRegions(arrays, row, layers) {
   const [vertex, corner, face, byte] = [2, 3, 4, 5].map((column) => bound(0, column));
   const numCorners = bound(1, 3) - corner, numFaces = bound(1, 4) - face;
   const units = firstUnits(layers).at(-1), outputs = layers.at(-1).outputs, width = Math.ceil(units / 8);
-  const found = empty(numFaces, numCorners, units, outputs);
+  const found = emptyRegions(numFaces, numCorners, units, outputs);
   for (let i = 0; i < numCorners; i++) {
     const place = 2 * (vertex + arrays["exact/corners"][corner + i]);
     found.corners[2 * i] = arrays["exact/vertices"][place];
