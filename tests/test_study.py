@@ -15,6 +15,7 @@ from mlp_truth import outputs_of, run_of
 from reference import exact_region_count
 
 import jaxgeom as jg
+from jaxgeom.study import compiled
 from jaxgeom.study.describe import described, differences, digest
 from jaxgeom.study.layout import groups_of, layout_of
 
@@ -135,6 +136,7 @@ def test_numbers_compile_nothing_anew() -> None:
 
     def num_traces(axes: dict[str, Any]) -> int:
         TRACES.clear()
+        compiled._programs.clear()
         run(axes=axes, **simple)
         return len(TRACES)
 

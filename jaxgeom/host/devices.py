@@ -106,6 +106,12 @@ def devices() -> tuple[Any, ...]:
     return (jax.local_devices(backend=default)[0] if isinstance(default, str) else default,)
 
 
+def populations_on() -> tuple[Any, ...]:
+    """The devices that populations are spread over: all that compute. CPUs are one device, whatever JAX calls them:
+    one of them has all cores, and every other would compile, or add, for itself."""
+    return devices()[:1] if platform() == "cpu" else devices()
+
+
 def choice() -> _Choice:
     """What was chosen in this thread, for :func:`chosen_as` in another one."""
     found: _Choice = _chosen.value

@@ -6,12 +6,13 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, SupportsIndex, cast, overload
 
 import numpy as np
 from jaxtyping import Bool
 
 from jaxgeom._reprs import readable
+from jaxgeom._typing import Record
 from jaxgeom.study.describe import differences
 from jaxgeom.study.missing import filled
 from jaxgeom.study.store import RESULT, load_chunk, read_manifest, write_atomically
@@ -21,7 +22,7 @@ MOST_SHOWN = 20
 
 
 @readable
-class Study(NamedTuple):
+class Study(Record):
     """Arrays with names for their axes; ``study["regions"]`` is a variable, ``study["seed"]`` the values of an axis."""
 
     variables: dict[str, np.ndarray]
@@ -43,9 +44,15 @@ class Study(NamedTuple):
         """Names of the axes along which members differ."""
         return tuple(name for name in self.coords if name != "step")
 
-    def __getitem__(self, name: Any) -> Any:
+    @overload
+    def __getitem__(self, name: str) -> np.ndarray: ...
+
+    @overload
+    def __getitem__(self, name: SupportsIndex | slice) -> Any: ...
+
+    def __getitem__(self, name: str | SupportsIndex | slice) -> Any:
         if not isinstance(name, str):
-            return tuple.__getitem__(self, name)
+            return tuple.__getitem__(cast(tuple[Any, ...], self), name)
         if name in self.variables or name in self.coords:
             return self.variables[name] if name in self.variables else self.coords[name]
         raise UnknownVariable(
@@ -56,7 +63,7 @@ class Study(NamedTuple):
     def __contains__(self, name: object) -> bool:
         if isinstance(name, str):
             return name in self.variables or name in self.coords
-        return any(name is field for field in self)
+        return any(name is field for field in cast(tuple[Any, ...], self))
 
     def _note(self) -> str:
         if not isinstance(self.is_finished, np.ndarray):
@@ -181,7 +188,10 @@ def merge(*studies: Study, along: str = "seed", any_versions: bool = False) -> S
         variables[name] = _joined(name, arrays, dims.index(along)) if along in dims else arrays[0]
     settings = json.loads(json.dumps(first.settings))
     settings.pop("digest", None)  # of the first study alone
-    settings["description"]["axes"][along] = values.tolist()
+    axes = [study.settings["description"]["axes"][along] for study in studies]
+    are_named = all(isinstance(axis, dict) for axis in axes)
+    merged = {label: item for axis in axes for label, item in axis.items()} if are_named else values.tolist()
+    settings["description"]["axes"][along] = merged
     used = [v for study in studies for v in (study.settings["versions"], *study.settings.get("other_versions", ()))]
     others_used = [v for place, v in enumerate(used) if v not in used[:place]][1:]
     settings |= {"other_versions": others_used} if others_used else {}

@@ -7,7 +7,7 @@ that whatever was interrupted goes on to the same bits, and one shard can be mad
 import json
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from itertools import pairwise
@@ -20,20 +20,21 @@ import numpy as np
 from jaxtyping import Array
 from tqdm.auto import tqdm
 
-from jaxgeom._typing import Params, PyTree
+from jaxgeom._typing import Params
 from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import class_is_right, softmax_cross_entropy
 from jaxgeom.domains import box
 from jaxgeom.host.chunks import map_chunks
 from jaxgeom.host.devices import platform
-from jaxgeom.host.programs import for_population
+from jaxgeom.host.programs import Program, for_population
 from jaxgeom.host.sizes import LANES, fitting, round_up
 from jaxgeom.host.threads import Future, Threads
 from jaxgeom.networks.layers import layers_of
 from jaxgeom.networks.models import mlp
 from jaxgeom.study import store
+from jaxgeom.study.check import check_key
 from jaxgeom.study.describe import differences
-from jaxgeom.study.run import JAX_SETTINGS, check_key
+from jaxgeom.study.plan import JAX_SETTINGS
 from jaxgeom.study.shards import MANIFEST, check_shard, params_of, write_shard
 from jaxgeom.study.versions import versions
 from jaxgeom.study.zoo_data import ZooData, zoo_data
@@ -54,8 +55,8 @@ _OF_MACHINE = ("shard_size", "chunk", "shards")
 class _Program(NamedTuple):
     """Training of networks with one architecture, optimizer and length."""
 
-    run: Callable[..., PyTree]
-    """``run(train, test, (seeds, learning rates))``."""
+    run: Program
+    """Of the training split, the test split; and seeds and learning rates."""
     chunk: int
     """Networks trained at once."""
 
@@ -420,9 +421,8 @@ def _trained(plan: Plan, manifest: Mapping[str, Any], index: int, number: int, d
     key = manifest["key"]
     settings = _of_program(group["settings"], group["features"], group["num_steps"])
     program = _program(*settings, key, _Data.of(data), platform())
-    run = partial(program.run, data.train, data.test)
     population = of_networks["seed"], of_networks["learning_rate"]
-    found = map_chunks(run, population, chunk_size=group["chunk"], any_length=True)
+    found = map_chunks(program.run.given(data.train, data.test), population, chunk_size=group["chunk"], any_length=True)
     params: Params = found.pop("params")
     arrays = {f"{layer}.{part}": array for layer, parts in params.items() for part, array in parts.items()}
     arrays |= {f"label.{name}": array for name, array in found.items()}

@@ -19,11 +19,11 @@ from tqdm.auto import tqdm
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Keys, Params, PyTree, RandomKey
-from jaxgeom.host.chunks import Interrupted, check_chunk_size, in_threads, interrupted, map_chunks
+from jaxgeom.host.chunks import Interrupted, check_chunk_size, in_threads, interrupted, map_chunks, num_devices
 from jaxgeom.host.devices import at_arrays, platform
 from jaxgeom.host.given import check_positive
 from jaxgeom.host.inputs import as_keys
-from jaxgeom.host.programs import for_population
+from jaxgeom.host.programs import Program, for_population
 from jaxgeom.host.sizes import power_of_two, round_up, size_of_chunks
 from jaxgeom.networks.models import LEAST_FEATURES
 from jaxgeom.training.primitive import amount_of_work
@@ -309,7 +309,7 @@ class Tried(NamedTuple):
 
 
 def repeat_until_solved(
-    program: Callable[[Any], PyTree],
+    program: Program,
     population: tuple[PyTree, ...],
     solved_of: Callable[[PyTree], Array],
     *,
@@ -361,13 +361,13 @@ def repeat_until_solved(
     title = progress if isinstance(progress, str) else None
     with tqdm(total=num, unit="net", desc=title, disable=not progress) as bar:
         while len(pending):
-            # Room that is left in whole chunks is for the tries after the next one.
-            slots = np.arange(round_up(len(pending), chunk_size))
+            # Room that is left in whole chunks of all devices is for the tries after the next one.
+            slots = np.arange(round_up(len(pending), chunk_size * num_devices()))
             members = pending[slots % len(pending)]
             numbers = tries[members] + slots // len(pending)
             given = (*jax.tree.map(lambda leaf: leaf[members], population), numbers.astype(np.uint32))  # noqa: B023
             try:
-                found = map_chunks(program, given, chunk_size=chunk_size, at_once=at_once)
+                found = map_chunks(program, given, chunk_size=chunk_size, at_once=at_once, any_length=True)
             except Interrupted as stopped:
                 if stopped.results is not None:
                     take_round(stopped.members, stopped.results)

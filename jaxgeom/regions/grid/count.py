@@ -3,7 +3,7 @@
 Drives :mod:`jaxgeom.regions.grid.regions`, and on a CPU its parts one by one; nothing is cut off.
 """
 
-from functools import partial
+from functools import lru_cache
 from typing import NamedTuple
 
 import jax
@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, Int64
 from jaxgeom._reprs import readable
 from jaxgeom.host.chunks import check_chunk_size, map_chunks
 from jaxgeom.host.devices import at_arrays, platform
+from jaxgeom.host.programs import Program, for_population
 from jaxgeom.host.sizes import power_of_two, size_of_grid_chunks
 from jaxgeom.networks.affine import activation_words, affine_maps_of_patterns
 from jaxgeom.networks.layers import Layers, check_layers
@@ -114,12 +115,14 @@ def grid_counts(
         units = sum(layer.bias.shape[-1] for layer in layers[:-1])
         bytes_each = num_points * (units // 4 + 64) + capacity * units * 8 * (points.shape[1] + 2)
         size = chunk_size or size_of_grid_chunks(bytes_each)
+        members = jax.tree.map(lambda array, pending=pending: array[pending], layers)
         if by_numpy:
             function = in_float64(_counts_by_numpy, points=points, atol=float(atol), rooms=[0])
+            found, maps = map_chunks(function, members, chunk_size=size, progress=progress)
         else:
-            function = in_float64(_grid_counts, points=points, atol=atol, capacity=capacity)
-        members = jax.tree.map(lambda array, pending=pending: array[pending], layers)
-        found, maps = map_chunks(function, members, chunk_size=size, progress=progress)
+            with jax.enable_x64(True):
+                program = _program(capacity).given(points, np.float64(atol))
+                found, maps = map_chunks(program, (members,), chunk_size=size, progress=progress)
         is_complete = (found <= capacity) | by_numpy
         counts[:, pending[is_complete]] = found[is_complete], maps[is_complete]
         pending = pending[~is_complete]
@@ -160,13 +163,15 @@ def _maps(layers: Layers, patterns: Array) -> Array:
     return jax.vmap(lambda network, words: flat_maps(*affine_maps_of_patterns(network, words)))(layers, patterns)
 
 
-@partial(jax.jit, static_argnames="capacity")
-def _grid_counts(layers: Layers, points: Array, atol: float | Array, *, capacity: int) -> tuple[Array, Array]:
-    def single(layers: Layers) -> tuple[Array, Array]:
+@lru_cache(maxsize=8)
+def _program(capacity: int) -> Program:
+    """Of points, tolerance; and layers."""
+
+    def of_one(points: Array, atol: Array, layers: Layers) -> tuple[Array, Array]:
         regions = grid_regions(layers, points, atol, capacity=capacity)
         return regions.num_patterns, regions.num_maps
 
-    return jax.vmap(single)(layers)
+    return for_population(of_one, num_shared=2)
 
 
 def _most_regions_of_one_layer(layers: Layers) -> int | None:

@@ -1,13 +1,14 @@
 // What is seen of one network at one time: its layers, regions, boundary, and states of the data; computed when asked.
 
 import { decisionBoundary } from "./boundary.mjs";
+import { cutRegions } from "./cut.mjs";
 import { boundaryLines, decisions, sampled, unitLines } from "./levels.mjs";
 import { sampledLine, thresholdsOf } from "./line.mjs";
 import { firstUnits, forward, isSmooth } from "./network.mjs";
 import { layersAt } from "./population.mjs";
 import { decisionSurface, sampledSpace } from "./space.mjs";
 import { digits } from "./inspector.mjs";
-import { cutRegions, edgesOf, edgesOfLayers, numFaces } from "./regions.mjs";
+import { edgesOf, edgesOfLayers, numFaces } from "./regions.mjs";
 
 /** A function of network and time that remembers the last scenes. */
 export function scenes(population, engine, most = 4) {
