@@ -142,7 +142,9 @@ HEAD += f"{'float64':>8}{'rounded':>8}{'seconds':>8}"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tiny", action="store_true", help="a few programs; passes where nothing is installed")
-    parser.add_argument("--only", nargs="+", choices=("training", "programs"), default=("training", "programs"))
+    parser.add_argument(
+        "--only", nargs="+", choices=("training", "programs"), default=("training", "programs"), help="the rest stays"
+    )
     parser.add_argument("--targets", nargs="+", choices=TARGETS, default=list(TARGETS))
     parser.add_argument("--out", default="benchmarks/results/compiled.json", help="JSON file; default %(default)s")
     given = parser.parse_args()
@@ -156,7 +158,7 @@ def main() -> None:
     out = Path(given.out)
     old = json.loads(out.read_text()) if out.exists() else {}
     record: dict[str, Any] = {"environment": environment(("jax-cuda13-plugin", "nvidia-cuda-nvcc", "libtpu"))}
-    record |= {"training": {}, "programs": {}}
+    record |= {name: {} if name in given.only else old.get(name, {}) for name in ("training", "programs")}
     programs = {
         "training": lambda: training_programs(TINY if given.tiny else SIZES),
         "programs": lambda: other_programs(("mlp apply", "canonical_form") if given.tiny else None),
