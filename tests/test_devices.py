@@ -1,6 +1,7 @@
 """Which platform computes: chosen, found, pretended; what accelerators run gives what CPUs run."""
 
 import re
+import threading
 
 import jax
 import numpy as np
@@ -117,3 +118,30 @@ def test_chunks_of_accelerators(sizes, num):
 
     with as_platform("gpu"):
         assert default_chunk_size(run, KEYS[0], num=10**6) == num
+
+
+def test_studies_train_the_next_chunk_while_the_host_measures():
+    last_is_trained = threading.Event()
+
+    def drawn(params, seed):
+        total = sum(jax.numpy.sum(leaf) for leaf in jax.tree.leaves(params))
+        jax.debug.callback(lambda seed: last_is_trained.set() if seed == 39 else None, seed)
+        return total
+
+    def first(layers):
+        waited.append(last_is_trained.wait(timeout=60))
+        return np.asarray(layers[0].kernel)[:, 0, 0]
+
+    def study():
+        measure = {"total": drawn, "first": jg.study.of_population(first)}
+        return jg.run_study(
+            {"width": 2, "seed": range(40)}, measure, model=jg.mlp, inputs=2, chunk_size=10, progress=False
+        )
+
+    with as_platform("gpu"):
+        waited: list[bool] = []
+        found = study()
+    assert waited == [True] * 4
+    waited, expected = [], study()
+    assert_array_equal(found["first"], expected["first"])
+    assert_allclose(found["total"], expected["total"], rtol=0, atol=1e-6)
