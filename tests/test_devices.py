@@ -1,6 +1,7 @@
 """Which platform computes: chosen, found, pretended; what accelerators run gives what CPUs run."""
 
 import re
+import threading
 
 import jax
 import numpy as np
@@ -56,6 +57,7 @@ def test_devices_that_are_not_there_are_refused():
         pass
 
 
+@pytest.mark.slow
 def test_training_of_accelerators_is_that_of_cpus_to_rounding(runs):
     assert runs.by_engine.all()
     with as_platform("cuda"):
@@ -64,6 +66,7 @@ def test_training_of_accelerators_is_that_of_cpus_to_rounding(runs):
     assert_allclose(others.train_loss, runs.train_loss, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_counts_of_accelerators_are_those_of_cpus(runs):
     networks, points = jg.layers_of(runs.params), jg.grid_points(jg.box(-1, 1), 9)
     count = jax.jit(lambda layers: jg.count_regions(layers, jg.whole_plane()).count)
@@ -76,12 +79,12 @@ def test_counts_of_accelerators_are_those_of_cpus(runs):
         assert_array_equal(jg.count_grid_regions(networks, points), seen)
 
 
-WIDE = jg.mlp((2, 8, 8, 3), activation="relu")
+WIDE = jg.mlp((2, 8, 8, 1), activation="relu")
+DATA = jg.parity(2)
 
 
 def wide(key):
-    data = jg.spirals(jax.random.key(1), num_per_class=10)
-    return jg.fit(key, WIDE, optax.sgd(0.1), jg.losses.softmax_cross_entropy, data, num_epochs=1).params
+    return jg.fit(key, WIDE, optax.sgd(0.1), jg.losses.squared_error, DATA, num_epochs=1, record=None).params
 
 
 @pytest.mark.parametrize(
@@ -117,3 +120,31 @@ def test_chunks_of_accelerators(sizes, num):
 
     with as_platform("gpu"):
         assert default_chunk_size(run, KEYS[0], num=10**6) == num
+
+
+@pytest.mark.slow
+def test_studies_train_the_next_chunk_while_the_host_measures():
+    last_is_trained = threading.Event()
+
+    def drawn(params, seed):
+        total = sum(jax.numpy.sum(leaf) for leaf in jax.tree.leaves(params))
+        jax.debug.callback(lambda seed: last_is_trained.set() if seed == 39 else None, seed)
+        return total
+
+    def first(layers):
+        waited.append(last_is_trained.wait(timeout=60))
+        return np.asarray(layers[0].kernel)[:, 0, 0]
+
+    def study():
+        measure = {"total": drawn, "first": jg.study.of_population(first)}
+        return jg.run_study(
+            {"width": 2, "seed": range(40)}, measure, model=jg.mlp, inputs=2, chunk_size=10, progress=False
+        )
+
+    with as_platform("gpu"):
+        waited: list[bool] = []
+        found = study()
+    assert waited == [True] * 4
+    waited, expected = [], study()
+    assert_array_equal(found["first"], expected["first"])
+    assert_allclose(found["total"], expected["total"], rtol=0, atol=1e-6)

@@ -357,6 +357,16 @@ def luminance(page: Any, name: str) -> float:
     return float(np.dot([0.2126, 0.7152, 0.0722], linear))
 
 
+def tapped(page: Any, name: str, place: Any, beside: float) -> bool:
+    """A finger that comes down some pixels to the left of what it means; whether the picture is then another one."""
+    canvas = page.locator(name)
+    canvas.scroll_into_view_if_needed()
+    settled(page)
+    box, before = canvas.bounding_box(), picture(page, name.split()[0])
+    page.touchscreen.tap(box["x"] + place[0] - beside, box["y"] + place[1])
+    return picture(page, name.split()[0]) != before
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_phones_show_everything_in_both_themes(browser: Any, address: str, theme: str) -> None:
     options = {"viewport": {"width": 400, "height": 800}, "has_touch": True, "is_mobile": True, "color_scheme": theme}
@@ -373,6 +383,13 @@ def test_phones_show_everything_in_both_themes(browser: Any, address: str, theme
         page.touchscreen.tap(box["x"] + 200, box["y"] + 100)
         settled(page)
         assert "area" in page.inner_text("#inspector")
+        drawn = np.array(page.evaluate("Array.from({ length: 60 }, (_, point) => explorer.pointPlace(1, point))"))
+        assert tapped(page, "#layers canvas", drawn[7], 0)
+        (found,) = np.flatnonzero((np.asarray(DATA[0]) == page.evaluate("explorer.pointed()")).all(axis=1))
+        np.testing.assert_allclose(drawn[found], drawn[7], atol=1)
+        assert "area" in page.inner_text("#inspector"), "a point of a layer shows its region"
+        assert tapped(page, "#network canvas", page.evaluate("explorer.unitPlace(0, 2)"), 12)
+        assert state(page)["picked"] == {"layer": 0, "unit": 2}
         for text in ("--ink", "--faint", "--accent"):
             for behind in ("--card", "--paper"):
                 low, high = sorted([luminance(page, text), luminance(page, behind)])

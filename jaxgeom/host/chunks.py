@@ -4,7 +4,7 @@ This is the one driver of populations. Chunks bound the memory (:mod:`jaxgeom.ho
 share one compiled program: the last one is filled up with copies of its last member, which are thrown away. Programs of
 :func:`jaxgeom.host.programs.for_population` are compiled once for all devices, and take a chunk for each of them at
 once; other functions get chunks on one device after the other. On a CPU as many chunks are in flight as there are
-cores, since much of a small program runs on one. Neither the order nor the bits of the results depend on that.
+cores, since much of a small program runs on one. Neither the order nor the values of the results depend on that.
 
 Compiling and running a program cannot be interrupted. So all of that happens in threads (:mod:`jaxgeom.host.threads`),
 and the calling thread only waits for them: Ctrl-C is answered at once, with an error that holds what was finished.

@@ -46,8 +46,9 @@ class Program(NamedTuple):
 def for_population(function: Callable[..., PyTree], *, num_shared: int = 0, fast_compile: bool = False) -> Program:
     """The program that computes ``function`` of one network for many.
 
-    Several devices run what one device runs on its part (``shard_map``): XLA does not look for other ways to divide the
-    work, which would add in another order. So the bits do not depend on how many there are.
+    Each of several devices runs the function on its part (``shard_map``), so that XLA does not look for other ways to
+    divide the work, which would add in another order. Its bits are the same for any number of devices from two on. One
+    device may round otherwise: XLA removes what is computed twice at another time, and then fuses other operations.
 
     Args:
         function: pure, of arguments that are arrays or pytrees of such.

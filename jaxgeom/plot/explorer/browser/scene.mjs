@@ -94,7 +94,8 @@ export function factsOf(population, scene) {
   if (scene.thresholds) facts.push(`<b>${scene.thresholds.flat().length}</b> thresholds`);
   if (right !== null) facts.push(`<b>${digits(100 * right)} %</b> right`);
   if (wrong !== null) facts.push(`mean squared error <b>${digits(+wrong.toPrecision(3))}</b>`);
-  if (!Number.isInteger(scene.time)) facts.push("interpolated");
+  if (scene.layers[0].inputs === 3) facts.push(`surface from ${(scene.grid.cells + 1) ** 3} points`);
+  if (!Number.isInteger(scene.time)) facts.push("weights interpolated between records");
   return facts;
 }
 
