@@ -254,11 +254,18 @@ def loop_of(parts: dict[str, list[Instruction]]) -> Loop | None:
 
 
 def num_rounded_products(text: str) -> int:
-    """Products of float32 whose factors may be rounded: to TF32 on GPUs, to bfloat16 on TPUs."""
+    """Products of float32 in an optimized program whose factors may be rounded, to TF32 on GPUs."""
     products = re.findall(r"^.* = f32\[.* (?:dot|convolution)\(.*$", text, re.M)
     rounded = [line for line in products if "operand_precision={highest,highest}" not in line]
     calls = re.findall(r'custom_call_target="__cublas[^\n]*', text)
     return len(rounded) + len([line for line in calls if '"operand_precision":["HIGHEST","HIGHEST"]' not in line])
+
+
+def num_rounded_at_first(lowered: str) -> int:
+    """The same of a program as JAX gives it. A compiler for TPUs makes products of bfloat16 of those of float64, of
+    parts that are so short that nothing is rounded; its optimized programs do not tell these from others."""
+    products = re.findall(r"stablehlo\.(?:dot_general|convolution) [^\n]*", lowered)
+    return len([line for line in products if "f32>" in line and "precision = [HIGHEST, HIGHEST]" not in line])
 
 
 def num_double_operations(lowered: str) -> int:
