@@ -8,6 +8,7 @@ TF32 on GPUs, to bfloat16 on TPUs). Of training on the H100 there is an estimate
 its memory's. What differs from the last record by a tenth is printed.
 
 - training: the workloads of ``training.py`` and a wide network, in chunks of several sizes;
+- persistent: the kernel that keeps networks on chip;
 - programs: every public function that can be part of a program, the table of ``tests/programs.py``.
 
     python -m venv ahead && ahead/bin/pip install -e ".[test]"     # in an environment of its own
@@ -17,6 +18,7 @@ There is no rival and nothing to agree with: the programs are those that the tes
 """
 
 import argparse
+import inspect
 import json
 import os
 import re
@@ -54,6 +56,7 @@ KERNEL_SECONDS, BYTES_A_SECOND = 2.2e-6, 3.0e12
 """An H100's, as others have measured them: a kernel inside of a CUDA graph, and its memory. Where XLA makes no graph of
 the loop, a kernel takes two to three times as long; what stays in its second cache goes nearly twice as fast."""
 TINY = {"B2": (32,)}
+SECTIONS = ("training", "persistent", "programs")
 COMPARED = ("kernels", "bytes_a_network", "temporary_bytes", "registers", "spilled_bytes", "float64", "rounded")
 
 
@@ -61,7 +64,7 @@ def relu(*features: int) -> jg.Model:
     return jg.mlp(features, activation="relu", init="pytorch")
 
 
-def workload(name: str) -> Callable[[Any], jg.Fit]:
+def workload(name: str, **more: Any) -> Callable[[Any], jg.Fit]:
     """One network's training, from its key."""
     spirals, losses = jg.spirals(jax.random.key(0), num_per_class=800), jg.losses
     xor, rings = jg.parity(2), jg.rings(jax.random.key(0))
@@ -75,7 +78,7 @@ def workload(name: str) -> Callable[[Any], jg.Fit]:
     else:
         given = relu(2, int(name[1:]), 1), optax.sgd(0.1), losses.squared_error, xor, {"num_epochs": 500}
     *start, options = given
-    return lambda key: jg.fit(key, *start, record=None, **options)
+    return lambda key: jg.fit(key, *start, record=None, **options, **more)
 
 
 def training_programs(sizes: dict[str, tuple[int, ...]]) -> Iterator[tuple[str, int, Callable[..., Any], Any]]:
@@ -83,6 +86,15 @@ def training_programs(sizes: dict[str, tuple[int, ...]]) -> Iterator[tuple[str, 
         for number in numbers:
             keys = jax.ShapeDtypeStruct((number, 2), np.uint32)
             yield f"{name}, {number:,} networks", number, jax.vmap(workload(name)), (keys,)
+
+
+def persistent_programs(sizes: dict[str, tuple[int, ...]]) -> Iterator[tuple[str, int, Callable[..., Any], Any]]:
+    """Training by one kernel that keeps each network on chip, of which no loop is seen."""
+    if "persistent" in inspect.signature(jg.fit).parameters:
+        for name in ("B2", "B20"):
+            if name in sizes:
+                keys = jax.ShapeDtypeStruct((4096, 2), np.uint32)
+                yield f"{name}, persistent", 4096, jax.vmap(workload(name, persistent=True)), (keys,)
 
 
 def other_programs(only: tuple[str, ...] | None) -> Iterator[tuple[str, int, Callable[..., Any], Any]]:
@@ -121,7 +133,7 @@ def described(target: str, num_networks: int, function: Callable[..., Any], argu
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
     """What has changed by a tenth, in either direction, or from or to nothing."""
-    for section in ("training", "programs"):
+    for section in SECTIONS:
         for name, targets in new.get(section, {}).items():
             for target, row in targets.items():
                 before = old.get(section, {}).get(name, {}).get(target, {})
@@ -151,9 +163,7 @@ HEAD += f"{'float64':>8}{'rounded':>8}{'seconds':>8}"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tiny", action="store_true", help="a few programs; passes where nothing is installed")
-    parser.add_argument(
-        "--only", nargs="+", choices=("training", "programs"), default=("training", "programs"), help="the rest stays"
-    )
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="the rest stays")
     parser.add_argument("--targets", nargs="+", choices=TARGETS, default=list(TARGETS))
     parser.add_argument("--out", default="benchmarks/results/compiled.json", help="JSON file; default %(default)s")
     given = parser.parse_args()
@@ -167,9 +177,10 @@ def main() -> None:
     out = Path(given.out)
     old = json.loads(out.read_text()) if out.exists() else {}
     record: dict[str, Any] = {"environment": environment(("jax-cuda13-plugin", "nvidia-cuda-nvcc", "libtpu"))}
-    record |= {name: {} if name in given.only else old.get(name, {}) for name in ("training", "programs")}
+    record |= {name: {} if name in given.only else old.get(name, {}) for name in SECTIONS}
     programs = {
         "training": lambda: training_programs(TINY if given.tiny else SIZES),
+        "persistent": lambda: persistent_programs(TINY if given.tiny else SIZES),
         "programs": lambda: other_programs(("mlp apply", "canonical_form") if given.tiny else None),
     }
     print(HEAD)
