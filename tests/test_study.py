@@ -278,9 +278,9 @@ def test_studies_with_different_seeds_are_merged() -> None:
     whole = some([0, 1, 2, 3, 7])
     for name, array in whole.variables.items():
         np.testing.assert_array_equal(merged.variables[name], array)
-    with pytest.raises(ValueError, match=r"settings\.scale: 2\.0 there, 0\.5 here"):
+    with pytest.raises(ValueError, match=r"settings\.scale: 2\.0 in the first, 0\.5 in number 2"):
         jg.study.merge(first, some([3], scale=0.5))
-    with pytest.raises(ValueError, match="key: 0 there, 1 here"):
+    with pytest.raises(ValueError, match="key: 0 in the first, 1 in number 2"):
         jg.study.merge(first, some([3], key=1))
     with pytest.raises(ValueError, match=r"several have the values \[2\]"):
         jg.study.merge(first, some([2, 3]))

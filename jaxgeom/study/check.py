@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from jaxgeom._typing import PAIR
 from jaxgeom.host.given import check_positive
 from jaxgeom.host.processes import process
 from jaxgeom.study.layout import PARTS, Layout
 from jaxgeom.study.program import Recipe, check_axes_are_used, check_measurements, recipes_of
+from jaxgeom.study.store import Shard
 
 DIVERGED = "diverged_step"
 OF_TRIES = {
@@ -49,6 +51,23 @@ def check_kinds(
         if size is not None and not 1 <= size < 2**31:
             raise ValueError(f"{name} must be a positive integer below 2³¹, but {size} was given.")
     check_key(key)
+
+
+def shard_of(shard: Any, out: Any) -> Shard | None:
+    """The part of a study that this process computes; None for all of it."""
+    if shard is None:
+        return None
+    is_pair = isinstance(shard, tuple | list) and len(shard) == PAIR and all(map(_is_integer, shard))
+    if not is_pair or not 0 <= shard[0] < shard[1]:
+        raise ValueError(
+            f"a shard is a pair (index, num) with an index from 0 to num - 1, such as (0, 8), but {shard!r} was given."
+        )
+    if out is None or process()[1] > 1:
+        raise ValueError(
+            "shards are the work of processes that know nothing of each other and share a directory: pass out=…, and "
+            "leave jax.distributed aside."
+        )
+    return Shard(*shard)
 
 
 def check_key(key: Any, what: str = "study") -> None:

@@ -1,19 +1,31 @@
 """[host] What a study will do, before it starts: its manifest, and which members are computed and saved together."""
 
+import operator
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
+
 from jaxgeom.host.sizes import LANES, fitting, round_up, size_of_chunks
 from jaxgeom.study import store
-from jaxgeom.study.check import DIVERGED, OF_TRIES
+from jaxgeom.study.check import DIVERGED, OF_TRIES, check_description, check_kinds
 from jaxgeom.study.demand import check_data, check_network, check_results, least_bytes
 from jaxgeom.study.describe import Found, described, differences
-from jaxgeom.study.layout import Group, Layout, label_of
-from jaxgeom.study.program import Recipe, check_networks_fit, data_bytes, num_bytes, outline, recipe_of
-from jaxgeom.study.versions import PYTHON
+from jaxgeom.study.layout import Group, Layout, groups_of, label_of, layout_of, with_splits
+from jaxgeom.study.measurements import Measurement, as_measurement
+from jaxgeom.study.program import (
+    Recipe,
+    check_networks_fit,
+    data_bytes,
+    named_arguments,
+    num_bytes,
+    outline,
+    recipe_of,
+)
+from jaxgeom.study.versions import PYTHON, versions
 
 _CHUNK_BYTES = 2**27
 """Results of a chunk's programs, snapshots included."""
@@ -32,15 +44,85 @@ class Chunk(NamedTuple):
     """Which members of the group."""
 
 
-def new_manifest(
-    recipe: Recipe,
-    layout: Layout,
-    groups: Sequence[Group],
-    description: Mapping[str, Any],
-    with_versions: Mapping[str, str],
+class Prepared(NamedTuple):
+    """What a call describes, checked, before anything is computed or read."""
+
+    recipe: Recipe
+    layout: Layout
+    groups: list[Group]
+    description: dict[str, Any]
+    """As JSON, by which a study is known."""
+    versions: dict[str, str]
+    unknown: list[str]
+    """Sentences on what cannot be described."""
+    chunk_size: int | None
+
+
+def prepared(
+    axes: Mapping[str, Any],
+    measure: Mapping[str, Measurement | Callable[..., Any]],
+    *,
+    model: Any,
+    data: Any,
+    test: Any,
+    optimizer: Any,
+    loss: Any,
+    num_epochs: int | None,
+    batch_size: int | None,
+    at_steps: Sequence[int],
+    inputs: int | None,
+    outputs: int | None,
+    key: int,
+    static: Sequence[str],
+    until: Callable[..., Any] | None,
+    max_tries: int,
+    out: Any,
     chunk_size: int | None,
-) -> dict[str, Any]:
+) -> Prepared:
+    """What a call of :func:`jaxgeom.run_study` with these arguments describes.
+
+    Raises:
+        ValueError: for descriptions that make no sense.
+        TypeError: for arguments of another kind than described.
+    """
+    check_kinds(measure, at_steps, num_epochs, batch_size, inputs, outputs, key, chunk_size, until, max_tries)
+    taken = named_arguments(model) if callable(model) else {}
+    axes, test = with_splits(axes, test)
+    layout = layout_of(axes, static, has_architecture="features" in taken)
+    recipe = Recipe(
+        model,
+        data,
+        test,
+        optimizer,
+        loss,
+        num_epochs,
+        batch_size,
+        tuple(map(operator.index, at_steps)),
+        inputs,
+        outputs,
+        operator.index(key),
+        {name: as_measurement(item) for name, item in measure.items()},
+        until,
+        max_tries,
+    )
+    check_description(recipe, layout, out)
+    found = Found(set(), [])
+    without = ("until", "max_tries") if until is None else ()
+    description = {
+        "axes": {name: described_axis(layout, name, found) for name in layout.values},
+        "settings": described(layout.fixed, found),
+        **{name: described(value, found) for name, value in recipe._asdict().items() if name not in without},
+        "static": sorted(static),
+        "chunk_size": chunk_size,
+        "jax": {name: getattr(jax.config, f"jax_{name}") for name in JAX_SETTINGS},
+    }
+    groups = groups_of(layout, is_padded="widths" in taken)
+    return Prepared(recipe, layout, groups, description, versions(found.packages), found.unknown, chunk_size)
+
+
+def new_manifest(study: Prepared) -> dict[str, Any]:
     """All that is fixed when a study begins, sizes of batches and chunks included."""
+    recipe, layout, groups, chunk_size = study.recipe, study.layout, study.groups, study.chunk_size
     sizes = [_sizes(recipe_of(recipe, group), layout, group, chunk_size) for group in groups]
     variables: dict[str, dict[str, Any]] = {
         name: {"dims": item.dims, "units": item.units, "meaning": item.meaning, "has_steps": True}
@@ -54,8 +136,9 @@ def new_manifest(
     if recipe.until is not None:
         variables |= {name: about | {"dims": (), "has_steps": False} for name, about in OF_TRIES.items()}
     found: dict[str, Any] = {
-        "description": description,
-        "versions": with_versions,
+        "format": store.FORMAT,
+        "description": study.description,
+        "versions": study.versions,
         "coords": {n: v.tolist() for n, v in layout.coords.items()} | {"step": list(recipe.at_steps)},
         "variables": {name: {**about, "dims": list(about["dims"])} for name, about in variables.items()},
         "sizes": sizes,
@@ -100,17 +183,11 @@ def chunks_of(groups: Sequence[Group], sizes: Sequence[Sequence[int]]) -> list[C
     return found
 
 
-def checked(
-    manifest: dict[str, Any],
-    description: Mapping[str, Any],
-    with_versions: dict[str, str],
-    directory: Path,
-    any_versions: bool,
-) -> dict[str, Any]:
+def checked(manifest: dict[str, Any], study: Prepared, directory: Path, any_versions: bool) -> dict[str, Any]:
     """The manifest with the present versions among them; raises a ValueError for that of another study."""
-    there, here = manifest["versions"], with_versions
+    there, here = manifest["versions"], study.versions
     is_other_python = _minor(there[PYTHON]) != _minor(here[PYTHON])
-    differ = differences(manifest["description"], described(description), by_source=is_other_python)
+    differ = differences(manifest["description"], described(study.description), by_source=is_other_python)
     others = differences(there, here, "versions")
     if differ:
         listed = "\n  ".join([*differ, *others])

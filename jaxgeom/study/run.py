@@ -5,7 +5,7 @@ So whatever was interrupted, wherever it goes on, and however many processes and
 same; of accelerators :mod:`jaxgeom.study.versions` says what it depends on.
 """
 
-import operator
+import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -25,15 +25,13 @@ from jaxgeom.host.processes import process, wait_for_all
 from jaxgeom.host.sizes import round_up
 from jaxgeom.networks.models import mlp
 from jaxgeom.study import store
-from jaxgeom.study.check import DIVERGED, OF_TRIES, check_description, check_kinds
+from jaxgeom.study.check import DIVERGED, OF_TRIES, shard_of
 from jaxgeom.study.compiled import program_of
-from jaxgeom.study.describe import Found, described
-from jaxgeom.study.layout import SEED, Group, groups_of, layout_of, with_splits
-from jaxgeom.study.measurements import Measurement, as_measurement
-from jaxgeom.study.plan import JAX_SETTINGS, Chunk, checked, chunks_of, described_axis, new_manifest
-from jaxgeom.study.program import Recipe, arguments, join, named_arguments, population_variables, recipe_of
+from jaxgeom.study.layout import SEED, Group
+from jaxgeom.study.measurements import Measurement
+from jaxgeom.study.plan import Chunk, Prepared, checked, chunks_of, new_manifest, prepared
+from jaxgeom.study.program import Recipe, arguments, join, population_variables, recipe_of
 from jaxgeom.study.result import Part, Study, labelled, read_part, save
-from jaxgeom.study.versions import versions
 from jaxgeom.training.fit import Loss
 from jaxgeom.training.population import repeat_until_solved
 
@@ -59,6 +57,7 @@ def run_study(
     until: Callable[..., Any] | None = None,
     max_tries: int = 100,
     out: str | os.PathLike[str] | None = None,
+    shard: tuple[int, int] | None = None,
     chunk_size: int | None = None,
     any_versions: bool = False,
     progress: bool | str = True,
@@ -106,6 +105,9 @@ def run_study(
             ``tries`` say how that went, and all others are measured of the last try.
         max_tries: networks for which it still does not hold after so many tries stay as they are.
         out: directory of the study, created if need be.
+        shard: ``(index, num)``: compute every ``num``-th chunk only, beside other processes that compute the others in
+            the same directory, such as the tasks of a job array. What comes back is what is finished by then; whoever
+            finishes last writes the result.
         chunk_size: networks that are saved together; by default by memory, at most 512 on CPUs.
         any_versions: go on with a study that was begun with other versions of Python or of packages, or on another kind
             of device, with a warning of what differs. Its last digits may then differ from chunk to chunk.
@@ -118,82 +120,100 @@ def run_study(
         TypeError: for measurements that are no functions, and arguments of another kind than described.
         OSError: if the directory cannot be written, or another process works on it.
     """
-    check_kinds(measure, at_steps, num_epochs, batch_size, inputs, outputs, key, chunk_size, until, max_tries)
-    taken = named_arguments(model) if callable(model) else {}
-    axes, test = with_splits(axes, test)
-    layout = layout_of(axes, static, has_architecture="features" in taken)
-    recipe = Recipe(
-        model,
-        data,
-        test,
-        optimizer,
-        loss,
-        num_epochs,
-        batch_size,
-        tuple(map(operator.index, at_steps)),
-        inputs,
-        outputs,
-        operator.index(key),
-        {name: as_measurement(item) for name, item in measure.items()},
-        until,
-        max_tries,
+    study = prepared(
+        axes,
+        measure,
+        model=model,
+        data=data,
+        test=test,
+        optimizer=optimizer,
+        loss=loss,
+        num_epochs=num_epochs,
+        batch_size=batch_size,
+        at_steps=at_steps,
+        inputs=inputs,
+        outputs=outputs,
+        key=key,
+        static=static,
+        until=until,
+        max_tries=max_tries,
+        out=out,
+        chunk_size=chunk_size,
     )
-    check_description(recipe, layout, out)
-    groups = groups_of(layout, is_padded="widths" in taken)
-    found = Found(set(), [])
-    without = ("until", "max_tries") if until is None else ()
-    description = {
-        "axes": {name: described_axis(layout, name, found) for name in layout.values},
-        "settings": described(layout.fixed, found),
-        **{name: described(value, found) for name, value in recipe._asdict().items() if name not in without},
-        "static": sorted(static),
-        "chunk_size": chunk_size,
-        "jax": {name: getattr(jax.config, f"jax_{name}") for name in JAX_SETTINGS},
-    }
-    with_versions = versions(found.packages)
+    part = shard_of(shard, out)
     if out is None:
-        begun = new_manifest(recipe, layout, groups, description, with_versions, chunk_size)
-        return labelled(list(_parts(recipe, groups, begun, None, progress).values()), begun)
-    if found.unknown:
+        begun = new_manifest(study)
+        return labelled(list(_parts(study, begun, None, progress).values()), begun)
+    if study.unknown:
         raise ValueError(
             f"the study cannot be saved in {str(out)!r}, since a change of its code could not be noticed: "
-            f"{'; '.join(dict.fromkeys(found.unknown))}. Write that another way, or run without out=…."
+            f"{'; '.join(dict.fromkeys(study.unknown))}. Write that another way, or run without out=…."
         )
     directory = Path(out)
     number, _ = process()
-    with store.locked(directory) if number == 0 else nullcontext():
-        # Until a chunk is finished, the directory is free for another description.
-        manifest = store.read_manifest(directory) if number == 0 and store.has_chunks(directory) else None
-        if number == 0 and manifest is None:
-            if store.has_chunks(directory):
+    with store.locked(directory, shard=part) if number == 0 else nullcontext():
+        with nullcontext() if part is None else store.beginning(directory):
+            manifest = store.read_manifest(directory) if number == 0 else None
+            # Until a chunk is finished, the directory is free for another description.
+            is_begun = store.has_chunks(directory) or (part is not None and len(store.holders(directory)) > 1)
+            if number == 0 and (manifest is None or not is_begun):
+                if store.has_chunks(directory):
+                    raise ValueError(
+                        f"{str(directory)!r} has chunks of a study, but no {store.MANIFEST} that says of which. Give "
+                        "this study another directory, or remove the chunks."
+                    )
+                manifest = new_manifest(study)
+                store.put_aside(directory, manifest["digest"])
+                store.write_manifest(directory, manifest)
+            wait_for_all("manifest")
+            if manifest is None:
+                manifest = store.read_manifest(directory)
+            if manifest is None:
                 raise ValueError(
-                    f"{str(directory)!r} has chunks of a study, but no {store.MANIFEST} that says of which. Give this "
-                    "study another directory, or remove the chunks."
+                    f"all processes need the same directory, but {str(directory)!r} has no {store.MANIFEST}."
                 )
-            manifest = new_manifest(recipe, layout, groups, description, with_versions, chunk_size)
-            store.put_aside(directory, manifest["digest"])
-            store.write_manifest(directory, manifest)
-        wait_for_all("manifest")
-        if manifest is None:
-            manifest = store.read_manifest(directory)
-        if manifest is None:
-            raise ValueError(f"all processes need the same directory, but {str(directory)!r} has no {store.MANIFEST}.")
-        manifest = checked(manifest, description, with_versions, directory, any_versions)
-        if number == 0:
-            store.write_manifest(directory, manifest)
-        parts = _parts(recipe, groups, manifest, directory, progress)
+            manifest = checked(manifest, study, directory, any_versions)
+            if number == 0:
+                store.write_manifest(directory, manifest)
+        parts = _parts(study, manifest, directory, progress, part)
         wait_for_all("chunks")
-        study = labelled([parts[n] for n in sorted(parts)], manifest)
-        if number == 0:
-            save(study, directory / store.RESULT)
-    return study
+        result = labelled([parts[n] for n in sorted(parts)], manifest)
+        if number == 0 and result.is_finished.all():
+            with nullcontext() if part is None else store.beginning(directory):
+                save(result, directory / store.RESULT)
+    return result
+
+
+def num_chunks(**arguments: Any) -> int:
+    """Chunks that a study will be saved in, which is how many shards can compute it, known without computing it.
+
+    Args:
+        arguments: of :func:`run_study`.
+    """
+    names = inspect.signature(prepared).parameters
+    given = inspect.signature(run_study).bind(**arguments)
+    given.apply_defaults()
+    study = prepared(**{name: value for name, value in given.arguments.items() if name in names})
+    count: int = new_manifest(study)["num_chunks"]
+    return count
 
 
 def _parts(
-    recipe: Recipe, groups: Sequence[Group], manifest: Mapping[str, Any], directory: Path | None, progress: bool | str
+    study: Prepared,
+    manifest: Mapping[str, Any],
+    directory: Path | None,
+    progress: bool | str,
+    shard: store.Shard | None = None,
 ) -> dict[int, Part]:
-    """Members and arrays of all chunks, those that exist already read and the others computed."""
+    """Members and arrays of all chunks, those that exist already read and the others computed; those of other shards
+    as far as they are there."""
+    recipe, groups = study.recipe, study.groups
     chunks = chunks_of(groups, manifest["sizes"])
+    if shard is not None and shard.number >= len(chunks):
+        raise ValueError(
+            f"the study has {len(chunks)} chunks, which as many shards can compute, but shard {shard.number} of "
+            f"{shard.num}, counted from 0, was given. Take fewer shards, or a smaller chunk_size in another directory."
+        )
     found: dict[int, Part] = {}
 
     def read(chunk: Chunk) -> bool:
@@ -205,7 +225,7 @@ def _parts(
     pending = [chunk for chunk in chunks if not read(chunk)]
     wait_for_all("read")
     number, num_processes = process()
-    own = pending[number::num_processes]
+    own = pending[number::num_processes] if shard is None else [c for c in pending if shard.has(c.number)]
     num_own = sum(chunk.rows.stop - chunk.rows.start for chunk in own)
     num_done = sum(len(members) for members, _ in found.values())
     title = progress if isinstance(progress, str) else None
@@ -226,7 +246,7 @@ def _parts(
                 bar.update(len(members))
     wait_for_all("computed")
     for chunk in chunks:
-        if chunk.number not in found and not read(chunk):
+        if chunk.number not in found and not read(chunk) and shard is None:
             raise ValueError(f"chunk {chunk.number} of another process was not found in {str(directory)!r}.")
     return found
 

@@ -7,7 +7,8 @@ The tables are ``[axes]``, ``[data]``, ``[test]``, ``[model]``, ``[optimizer]``,
 import inspect
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from jaxgeom.recipes.study.own import is_own, own_function, place_of, said
 from jaxgeom.recipes.study.values import check_keys, check_setting, is_integer, is_list, named, shown
 from jaxgeom.study import measurements
 from jaxgeom.study.result import Study
-from jaxgeom.study.run import run_study
+from jaxgeom.study.run import num_chunks, run_study
 
 TABLES = ("axes", "data", "test", "model", "optimizer", "train", "measure")
 TOP_LEVEL = ("key", "static", "chunk_size", "any_versions")
@@ -39,6 +40,7 @@ def run_file(
     out: str | os.PathLike[str] | None,
     any_versions: bool = False,
     progress: bool = True,
+    shard: tuple[int, int] | None = None,
 ) -> Study:
     """Run the study that a file describes.
 
@@ -47,6 +49,7 @@ def run_file(
         out: directory of the study.
         any_versions: go on with a study that was begun with other versions, as for :func:`jaxgeom.run_study`.
         progress: show a progress bar.
+        shard: the part that this process computes, as for :func:`jaxgeom.run_study`.
 
     Raises:
         ValueError: for what is no TOML, and for unknown keys and values; the message names those that are allowed.
@@ -54,8 +57,23 @@ def run_file(
     arguments = study_arguments(read(path), Path(path).parent)
     if any_versions:
         arguments["any_versions"] = True
+    with _one_line(path):
+        return run_study(**arguments, out=out, progress=progress, shard=shard)
+
+
+def check_file(path: str | os.PathLike[str]) -> int:
+    """The number of chunks of the study that a file describes; raises a ValueError if it cannot be run."""
+    arguments = study_arguments(read(path), Path(path).parent)
+    arguments.pop("any_versions", None)
+    with _one_line(path):
+        return num_chunks(**arguments)
+
+
+@contextmanager
+def _one_line(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Errors of functions of one's own, and of values in the file, as ValueErrors that say where they are from."""
     try:
-        return run_study(**arguments, out=out, progress=progress)
+        yield
     except Exception as error:
         place = place_of(error)
         if place is not None:
