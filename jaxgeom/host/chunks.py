@@ -113,7 +113,7 @@ def map_chunks(
 
     results: dict[int, Any] = {}
     title = progress if isinstance(progress, str) else None
-    at_once = at_once or max(1, num_workers() // len(places))
+    at_once = at_once or num_workers() // num_devices()
     workers = min(at_once * num_turns, len(starts))
     with tqdm(total=num, unit="net", desc=title, disable=not progress) as bar, Threads(workers) as threads:
 

@@ -135,7 +135,6 @@ def trainer(model: Model, optimizer: Optimizer, loss: Loss) -> Trainer:
     return Trainer(init, step)
 
 
-@full_precision()
 def fit(
     key: RandomKey,
     model: Model,
@@ -221,7 +220,8 @@ def fit(
     init_key, order = _random_start(key, order_key, num_points if is_shuffled else None)
     params = model.init(init_key)
     mean_loss = _mean_loss(model, loss)
-    by = hoisted(optimizer, mean_loss, params, _batch_shapes(plan, train))
+    with full_precision():
+        by = hoisted(optimizer, mean_loss, params, _batch_shapes(plan, train))
     if model.mask is not None:
         check_padding(by, params)
     given = _Given(
@@ -320,7 +320,7 @@ class _Task(NamedTuple):
         return positions if keys is None else shuffled(keys, positions, self.plan.num_points)
 
 
-@full_precision()  # once more, since other platforms' programs are traced when they are lowered
+@full_precision()
 def _run_one(task: _Task, given: _Given) -> Outcome:
     """The general path: one network, any model."""
     train = given.train
