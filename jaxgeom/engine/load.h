@@ -62,7 +62,7 @@ inline Network load_network(const Source &source, int64_t index, int unit_expone
         const bool is_sparse = source.is_float32[2 * l] == kSparse;
         const SparseKernel *sparse = is_sparse ? static_cast<const SparseKernel *>(source.kernels[l]) + index : nullptr;
         const size_t num = is_sparse ? sparse->num : static_cast<size_t>(in) * out;
-        layer.in = in, layer.out = out, layer.stride = stride, layer.terms = in, layer.runs = nullptr;
+        layer.in = in, layer.out = out, layer.stride = stride, layer.terms = in, layer.runs = nullptr, layer.alike = nullptr;
         layer.weights = is_sparse ? sparse->weights : as_double(source.kernels[l], source.is_float32[2 * l], index * num, num, arena);
         layer.offsets = as_double(source.biases[l], source.is_float32[2 * l + 1], static_cast<size_t>(index) * out, out, arena);
         const double growth = 0.5 * std::ceil(std::log2(std::max(in, 1)));
@@ -85,7 +85,7 @@ inline Network load_network(const Source &source, int64_t index, int unit_expone
         for (size_t i = 0; i < num; i++) num_zeros += layer.weights[i] == 0;
         num_weights += num;
         if (is_sparse) load_sparse(*sparse, kernel_shift, layer, norm, arena);
-        else if (net.has_runs && l > 0) layer.runs = runs_of(layer, arena);
+        else if (net.has_runs && l > 0) layer.runs = runs_of(layer, arena), layer.alike = find_alike(layer.weights, in, out, arena);
         double frobenius = 0, bias_norm = 0;
         for (int j = 0; j < out; j++) {
             frobenius += norm[j];

@@ -57,6 +57,7 @@ struct Layer {
     int in, out, stride;             // out, rounded up to whole vectors
     int terms;                       // most weights of a unit
     const Runs *runs;                // null where the network has no sparse kernels
+    const int *alike;                // the first input with the same weights, of each; null where all differ
     const double *kernel, *bias;     // scaled, (in, stride)
     const double *weights, *offsets; // as given, (in, out)
     const double *column_norm;       // upper bounds of the columns' lengths

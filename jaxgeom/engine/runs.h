@@ -22,6 +22,35 @@ inline const Runs *runs_of(const Layer &layer, Arena &arena) {
     return found;
 }
 
+// Inputs with the same weights, as those of one pool that is averaged: what they hand on is added up first.
+inline const int *find_alike(const double *weights, int in, int out, Arena &arena) {
+    int *alike = arena.take<int>(in);
+    const auto mark = arena.mark();
+    int size = 16;
+    while (size < 2 * in) size *= 2;
+    int *table = arena.take<int>(size);
+    std::fill(table, table + size, -1);
+    const size_t bytes = sizeof(double) * out;
+    bool is_found = false;
+    for (int i = 0; i < in; i++) {
+        const double *row = weights + static_cast<size_t>(i) * out;
+        uint64_t hash = 1;
+        for (int j = 0; j < out; j++) {
+            uint64_t bits;
+            std::memcpy(&bits, row + j, sizeof bits);
+            hash = (hash ^ bits) * 0xbf58476d1ce4e5b9ull;
+            hash ^= hash >> 29;
+        }
+        int slot = static_cast<int>(hash & (size - 1));
+        while (table[slot] >= 0 && std::memcmp(weights + static_cast<size_t>(table[slot]) * out, row, bytes)) slot = (slot + 1) & (size - 1);
+        if (table[slot] < 0) table[slot] = i;
+        else is_found = true;
+        alike[i] = table[slot];
+    }
+    arena.release(mark);
+    return is_found ? alike : nullptr;
+}
+
 // Weights of runs, scaled, each sequence of them once: those of a convolution are the same wherever its window stands,
 // and stay in the cache.
 class Sequences {
