@@ -34,6 +34,13 @@ struct Layout {
             if (job.has_bias) add(layer.in, layer.rows);
         }
     }
+    int columns(int64_t points) const { return static_cast<int>(shared == SHARED_A ? (points + LANES - 1) / LANES : points); }
+    // About how long a step takes, counted in multiply-adds of vectors.
+    int64_t work(const Job &job) const {
+        int64_t total = 400;  // calls and what is done but once
+        for (const Layer &layer : job.layers) total += (&layer == &job.layers[0] ? 1 : 2) * layer.rows * layer.width * columns(job.batch);
+        return total + (num_vectors + (shared == SHARED_A ? 2 * job.layers.size() : 0)) * job.batch;
+    }
     size_t bytes() const { return shared == SHARED_A ? sizeof(float) : sizeof(vec); }
 };
 
@@ -235,7 +242,7 @@ class Run {
         for (int start = 0; start < split.num_points; start += points_) {
             const int size = std::min(points_, split.num_points - start);
             const Inputs inputs = load(s, start, size, false);
-            forward(products_of(columns(size), inputs), inputs);
+            forward(products_of(layout_.columns(size), inputs), inputs);
             collect(value_[s], 0, start, size);
             if (job_.has_accuracy) collect(right_[s], 1, start, size);
         }
@@ -243,8 +250,6 @@ class Run {
         const vec value = collected(0, split.num_points), right = job_.has_accuracy ? collected(1, split.num_points) : vec{};
         for (int l = 0; l < LANES; l++) records_[2 * s][l] = value[l] / num, records_[2 * s + 1][l] = right[l] / num;
     }
-    int columns(int size) const { return layout_.shared == SHARED_A ? (size + LANES - 1) / LANES : size; }
-
     void write_records(int64_t record) {
         for (int s = 0; s < 1 + job_.has_test; s++)
             for (int l = 0; l < num_; l++) {
@@ -292,7 +297,7 @@ class Run {
         for (int start = 0; start < batch; start += points_) {
             const int size = std::min(points_, batch - start);
             const Inputs inputs = load(0, start, size, job_.chooses);
-            const Products &products = products_of(columns(size), inputs);
+            const Products &products = products_of(layout_.columns(size), inputs);
             forward(products, inputs);
             collect(loss_, 0, start, size);
             backward(products, inputs, size, start > 0);

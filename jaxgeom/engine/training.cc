@@ -134,9 +134,12 @@ const char *run(const xla::CallFrame &frame, xla::ErrorCode &code) {
     for (int s = 0; s < num_splits; s++) job.splits[s].prepare(s == 0 && job.chooses);
 
     // One set of networks after the other on every core.
-    const bool is_single = std::getenv("JAXGEOM_SINGLE") ? std::atoi(std::getenv("JAXGEOM_SINGLE")) : false;
+    const int64_t cores = threads ? threads : std::max(1u, std::thread::hardware_concurrency());
+    const auto parts_of = [](int64_t num, int64_t size) { return (num + size - 1) / size; };
+    const int64_t alone = parts_of(job.num, cores) * parameters_in_lanes(job).work(job);
+    const bool is_single = alone < parts_of(parts_of(job.num, LANES), cores) * networks_in_lanes(job).work(job);
     const int at_once = is_single ? 1 : LANES;
-    const int64_t num_sets = (job.num + at_once - 1) / at_once;
+    const int64_t num_sets = parts_of(job.num, at_once);
     std::atomic<int64_t> following{0};
     std::atomic<bool> is_out_of_memory{false};
     const auto work = [&](int) {
@@ -152,7 +155,6 @@ const char *run(const xla::CallFrame &frame, xla::ErrorCode &code) {
             is_out_of_memory = true;
         }
     };
-    const int64_t cores = threads ? threads : std::max(1u, std::thread::hardware_concurrency());
     const int num_threads = static_cast<int>(std::min<int64_t>(cores, num_sets));
     if (num_threads < 2 || !pool().run(num_threads, work)) work(0);
     code = xla::kResourceExhausted;

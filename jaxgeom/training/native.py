@@ -289,5 +289,5 @@ def call_kernel(run: NativeRun, depth: int, given: Any, shapes: Sequence[jax.Sha
     num = math.prod(shapes[0].shape[:depth])
     attributes = {name: np.frombuffer(data, dtype) for name, dtype, data in run.attributes}
     sizes = np.array([depth, *run.sizes, THREADS], np.int64)
-    call = jax.ffi.ffi_call(library.train_target(num), shapes)
+    call = jax.ffi.ffi_call(library.train_target(num, run.batch_size), shapes)
     return call(*arrays, sizes=sizes, **attributes)
