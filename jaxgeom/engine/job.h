@@ -13,7 +13,7 @@
 namespace jaxgeom::training {
 
 constexpr int MOST_POINTS = 16;  // that are worked on at once
-constexpr int NEVER = -1;
+constexpr int NEVER = -1, IN_GROUPS = 1, ALONE = 2;
 enum Activation { LINEAR, RELU, PROGRAM, MAXOUT };
 
 // A buffer whose leading axes count networks: as many as there are, or 1 for what they share.

@@ -364,7 +364,7 @@ class Run {
 
     void finish() const {
         write_params(job_.results.params, 1, 0);
-        for (int l = 0; l < num_; l++) job_.results.diverged_step[first_ + l] = diverged_step_[l], job_.results.stopped_step[first_ + l] = stopped_step_[l], job_.results.by_engine[first_ + l] = 1;
+        for (int l = 0; l < num_; l++) job_.results.diverged_step[first_ + l] = diverged_step_[l], job_.results.stopped_step[first_ + l] = stopped_step_[l], job_.results.by_engine[first_ + l] = layout_.shared == SHARED_A ? ALONE : IN_GROUPS;
     }
 };
 

@@ -234,7 +234,7 @@ class NativeResults(NamedTuple):
     diverged_step: Array
     stopped_step: Array
     by_engine: Array
-    """1, or 0 from the general path."""
+    """1 where networks shared vectors, 2 where each had them to itself, 0 from the general path."""
     records: Any
     """((loss, accuracy) on the training split, the same on the test split), each None if there is none."""
     batch_losses: Array | None
