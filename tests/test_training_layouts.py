@@ -31,7 +31,13 @@ SQUARED, SOFTMAX = jg.losses.squared_error, jg.losses.softmax_cross_entropy
 RIGHT = {"accuracy": jg.losses.class_is_right}
 RUNS = {
     # More points than a block of either layout, two vectors of units, and as many points as fill no vector.
-    "full batch": (jg.mlp((2, 33, 17, 1), activation=("leaky_relu", "abs")), SQUARED, optax.adam(0.01), data(203, 1), {}),
+    "full batch": (
+        jg.mlp((2, 33, 17, 1), activation=("leaky_relu", "abs")),
+        SQUARED,
+        optax.adam(0.01),
+        data(203, 1),
+        {},
+    ),
     "minibatches": (
         jg.mlp((2, 10, 10, 3)),
         SOFTMAX,
@@ -40,7 +46,11 @@ RUNS = {
         RIGHT | {"batch_size": 30, "drop_last": False, "test": data(37, None), "snapshot_every": 5},
     ),
     "maxout": (
-        jg.mlp((2, 5, 4, 2), activation="maxout", output_activation="maxout"), SQUARED, optax.sgd(0.05), data(40, 2), {}
+        jg.mlp((2, 5, 4, 2), activation="maxout", output_activation="maxout"),
+        SQUARED,
+        optax.sgd(0.05),
+        data(40, 2),
+        {},
     ),
     "sums of squares, no biases, stopping": (
         jg.mlp((2, 5, 4, 3), activation="softplus", use_bias=False),

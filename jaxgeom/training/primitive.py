@@ -24,8 +24,8 @@ from jaxgeom.training.native import NativeRun, call_kernel, result_shapes
 MIN_POPULATION = 8
 """Networks from which on the engine, each of whose cores trains networks of its own, is faster for all sizes."""
 MOST_WORK = 2**24
-"""Parameters times points a step, up to which the engine is for fewer networks, too: beyond, one matrix product is worth
-being shared by all cores, which XLA does."""
+"""Parameters times points a step, up to which the engine is for fewer networks, too: beyond, a matrix product is worth
+being shared by all cores, as XLA does."""
 
 
 class Work(NamedTuple):
