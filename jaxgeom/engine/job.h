@@ -1,7 +1,9 @@
 // A run of training as the kernel has read it: networks, points, layers and programs.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -91,6 +93,12 @@ struct Steps {
         if (every) return step % every == 0 && step / every < num ? step / every : -1;
         const int64_t *at = std::lower_bound(list, list + num, step);
         return at < list + num && *at == step ? at - list : -1;
+    }
+    // The first one after a step, or a later step that is none.
+    int64_t after(int64_t step) const {
+        if (every) return step - step % every + every;
+        const int64_t *at = std::upper_bound(list, list + num, step);
+        return at < list + num ? *at : std::numeric_limits<int64_t>::max();
     }
 };
 

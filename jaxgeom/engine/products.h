@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 #include "lanes.h"
 
@@ -35,46 +36,52 @@ JAXGEOM_INLINE vec number(const void *from, int64_t at) {
     else return static_cast<const vec *>(from)[at];
 }
 
+// f of 0, 1, ... as constants: arrays that only such indices reach stay in registers.
+template <class F, int... N>
+JAXGEOM_INLINE void each_of(std::integer_sequence<int, N...>, const F &f) {
+    (f(std::integral_constant<int, N>{}), ...);
+}
+template <int N, class F>
+JAXGEOM_INLINE void each(const F &f) {
+    each_of(std::make_integer_sequence<int, N>{}, f);
+}
+
 template <int I, int J, Shared S, int K>
 __attribute__((noinline)) void tile(const Strides &s, const void *a, const void *b, vec *c, bool is_added) {
     vec sum[I * J];
     const int count_k = K ? K : s.count_k, a_i = s.a_i, a_k = s.a_k, b_j = s.b_j, b_k = s.b_k, c_i = s.c_i;
     const Kind kind = s.kind;
     if (kind <= FORWARD_RELU && s.has_bias) {
-        for (int i = 0; i < I; i++) {
+        each<I>([&](auto i) __attribute__((always_inline)) {
             const vec bias = number<S == SHARED_A>(a, i * a_i + count_k * a_k);
-            for (int j = 0; j < J; j++) sum[i * J + j] = bias;
-        }
+            each<J>([&](auto j) __attribute__((always_inline)) { sum[i * J + j] = bias; });
+        });
     } else if (is_added) {
-        for (int i = 0; i < I; i++)
-            for (int j = 0; j < J; j++) sum[i * J + j] = c[i * c_i + j];
+        each<I>([&](auto i) __attribute__((always_inline)) { each<J>([&](auto j) __attribute__((always_inline)) { sum[i * J + j] = c[i * c_i + j]; }); });
     } else {
-        for (int i = 0; i < I * J; i++) sum[i] = vec{};
+        each<I * J>([&](auto i) __attribute__((always_inline)) { sum[i] = vec{}; });
     }
-#pragma GCC unroll 4
-    for (int k = 0; k < count_k; k++) {
+    const auto add = [&](int k) __attribute__((always_inline)) {
         vec row[I];
-#pragma GCC unroll 32
-        for (int i = 0; i < I; i++) row[i] = number<S == SHARED_A>(a, i * a_i + k * a_k);
-#pragma GCC unroll 32
-        for (int j = 0; j < J; j++) {
+        each<I>([&](auto i) __attribute__((always_inline)) { row[i] = number<S == SHARED_A>(a, i * a_i + k * a_k); });
+        each<J>([&](auto j) __attribute__((always_inline)) {
             const vec v = number<S == SHARED_B>(b, j * b_j + k * b_k);
-#pragma GCC unroll 32
-            for (int i = 0; i < I; i++) sum[i * J + j] += row[i] * v;
-        }
+            each<I>([&](auto i) __attribute__((always_inline)) { sum[i * J + j] += row[i] * v; });
+        });
+    };
+    if constexpr (K > 0) {
+        each<K>(add);
+    } else {
+#pragma GCC unroll 4
+        for (int k = 0; k < count_k; k++) add(k);
     }
-#define JAXGEOM_EACH(E)                           \
-    for (int i = 0; i < I; i++)                   \
-        for (int j = 0; j < J; j++) {             \
-            vec &to = c[i * c_i + j];             \
-            const vec v = sum[i * J + j];         \
-            to = E;                               \
-        }
-    if (kind == FORWARD_RELU) JAXGEOM_EACH(larger(vec{}, v))
-    else if (kind == BACK_RELU) JAXGEOM_EACH((vec)((to > 0.0f) & (ivec)v))
-    else if (kind == BACK_SLOPE) JAXGEOM_EACH(v * c[s.slope + i * c_i + j])
-    else JAXGEOM_EACH(v)
-#undef JAXGEOM_EACH
+    const auto write = [&](const auto &of) __attribute__((always_inline)) {
+        each<I>([&](auto i) __attribute__((always_inline)) { each<J>([&](auto j) __attribute__((always_inline)) { vec &to = c[i * c_i + j]; to = of(sum[i * J + j], to, (&to)[s.slope]); }); });
+    };
+    if (kind == FORWARD_RELU) write([](vec v, vec, const vec &) __attribute__((always_inline)) { return larger(vec{}, v); });
+    else if (kind == BACK_RELU) write([](vec v, vec old, const vec &) __attribute__((always_inline)) { return pick(old > 0.0f, v, vec{}); });
+    else if (kind == BACK_SLOPE) write([](vec v, vec, const vec &slope) __attribute__((always_inline)) { return v * slope; });
+    else write([](vec v, vec, const vec &) __attribute__((always_inline)) { return v; });
 }
 typedef void (*Tile)(const Strides &, const void *, const void *, vec *, bool);
 

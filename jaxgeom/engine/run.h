@@ -61,8 +61,9 @@ class Run {
         first_ = first, num_ = static_cast<int>(std::min<int64_t>(layout_.num_networks, job_.num - first));
         begin();
         int64_t step = 0;
-        for (; step < job_.num_steps; step++) {
-            if (!observe(step)) break;
+        for (int64_t due = 0; step < job_.num_steps; step++) {
+            if (step == due) observe(step), due = next_due(step);
+            if (!goes_on_) break;
             take_step(step);
         }
         if (step == job_.num_steps) observe(step);
@@ -151,6 +152,7 @@ class Run {
     std::vector<std::unique_ptr<Products>> products_;
     int64_t first_ = 0, epoch_ = -1;
     int num_ = 0, now_ = 0;
+    bool goes_on_ = true;  // whether any network does
     ivec ended_ = {};  // lanes that train no more
     int32_t diverged_step_[LANES], stopped_step_[LANES];
     float records_[4][LANES];
@@ -178,7 +180,7 @@ class Run {
     }
 
     void begin() {
-        now_ = 0, epoch_ = -1;
+        now_ = 0, epoch_ = -1, goes_on_ = true;
         for (int l = 0; l < LANES; l++) {
             ended_[l] = 0;
             diverged_step_[l] = stopped_step_[l] = NEVER;
@@ -258,8 +260,12 @@ class Run {
                 if (job_.has_accuracy) job_.results.rights[s][at] = records_[2 * s + 1][l];
             }
     }
-    // Records and snapshots that are due before a step, or at the end; whether any network goes on.
-    bool observe(int64_t step) {
+    // The next step with a record or a snapshot.
+    int64_t next_due(int64_t step) const {
+        return std::min(job_.records.after(step), job_.snapshots.after(step));
+    }
+    // Records and snapshots that are due before a step, or at the end.
+    void observe(int64_t step) {
         const int64_t record = job_.records.find(step), snapshot = job_.snapshots.find(step);
         if (record >= 0) {
             for (int s = 0; s < 1 + job_.has_test; s++) evaluate(s);
@@ -268,7 +274,7 @@ class Run {
                 if (!ended_[l] && records_[1][l] >= static_cast<float>(job_.stop_accuracy)) stopped_step_[l] = static_cast<int32_t>(step), ended_[l] = -1;
         }
         if (snapshot >= 0) write_params(job_.results.snapshots, job_.snapshots.num, snapshot);
-        return any(ended_ == 0);
+        goes_on_ = any(ended_ == 0);
     }
     // What is recorded of networks that have all ended, from a step on, whose own records are taken.
     void rest(int64_t step) {
@@ -349,6 +355,7 @@ class Run {
             for (int l = 0; l < LANES; l++)
                 if (diverges[l]) diverged_step_[l] = static_cast<int32_t>(step) + 1;
             ended_ |= diverges;
+            goes_on_ = any(ended_ == 0);
         }
         if (any(ended_))
             for (int i = 0; i < num; i++) next[i] = pick(ended_, old[i], next[i]);
