@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <utility>
 
 #include "lanes.h"
 
@@ -36,53 +35,40 @@ JAXGEOM_INLINE vec number(const void *from, int64_t at) {
     else return static_cast<const vec *>(from)[at];
 }
 
-// f of 0, 1, ... as constants: arrays that only such indices reach stay in registers.
-template <class F, int... N>
-JAXGEOM_INLINE void each_of(std::integer_sequence<int, N...>, const F &f) {
-    (f(std::integral_constant<int, N>{}), ...);
-}
-template <int N, class F>
-JAXGEOM_INLINE void each(const F &f) {
-    each_of(std::make_integer_sequence<int, N>{}, f);
-}
+// Every loop over a tile is unrolled, so that it stays in registers.
+#define JAXGEOM_UNROLL _Pragma("GCC unroll 32")
 
 template <int I, int J, Shared S, int K>
 __attribute__((noinline)) void tile(const Strides &s, const void *a, const void *b, vec *c, bool is_added) {
     vec sum[I * J];
     const int count_k = K ? K : s.count_k, a_i = s.a_i, a_k = s.a_k, b_j = s.b_j, b_k = s.b_k, c_i = s.c_i;
     const Kind kind = s.kind;
-    if (kind <= FORWARD_RELU && s.has_bias) {
-        each<I>([&](auto i) __attribute__((always_inline)) {
-            const vec bias = number<S == SHARED_A>(a, i * a_i + count_k * a_k);
-            each<J>([&](auto j) __attribute__((always_inline)) { sum[i * J + j] = bias; });
-        });
-    } else if (is_added) {
-        each<I>([&](auto i) __attribute__((always_inline)) { each<J>([&](auto j) __attribute__((always_inline)) { sum[i * J + j] = c[i * c_i + j]; }); });
-    } else {
-        each<I * J>([&](auto i) __attribute__((always_inline)) { sum[i] = vec{}; });
-    }
-    const auto add = [&](int k) __attribute__((always_inline)) {
-        vec row[I];
-        each<I>([&](auto i) __attribute__((always_inline)) { row[i] = number<S == SHARED_A>(a, i * a_i + k * a_k); });
-        each<J>([&](auto j) __attribute__((always_inline)) {
-            const vec v = number<S == SHARED_B>(b, j * b_j + k * b_k);
-            each<I>([&](auto i) __attribute__((always_inline)) { sum[i * J + j] += row[i] * v; });
-        });
+    const auto start = [&](const auto &of) __attribute__((always_inline)) {
+        JAXGEOM_UNROLL for (int i = 0; i < I; i++)
+            JAXGEOM_UNROLL for (int j = 0; j < J; j++) sum[i * J + j] = of(i, j);
     };
-    if constexpr (K > 0) {
-        each<K>(add);
-    } else {
-#pragma GCC unroll 4
-        for (int k = 0; k < count_k; k++) add(k);
-    }
     const auto write = [&](const auto &of) __attribute__((always_inline)) {
-        each<I>([&](auto i) __attribute__((always_inline)) { each<J>([&](auto j) __attribute__((always_inline)) { vec &to = c[i * c_i + j]; to = of(sum[i * J + j], to, (&to)[s.slope]); }); });
+        JAXGEOM_UNROLL for (int i = 0; i < I; i++)
+            JAXGEOM_UNROLL for (int j = 0; j < J; j++) c[i * c_i + j] = of(sum[i * J + j], c + i * c_i + j);
     };
-    if (kind == FORWARD_RELU) write([](vec v, vec, const vec &) __attribute__((always_inline)) { return larger(vec{}, v); });
-    else if (kind == BACK_RELU) write([](vec v, vec old, const vec &) __attribute__((always_inline)) { return pick(old > 0.0f, v, vec{}); });
-    else if (kind == BACK_SLOPE) write([](vec v, vec, const vec &slope) __attribute__((always_inline)) { return v * slope; });
-    else write([](vec v, vec, const vec &) __attribute__((always_inline)) { return v; });
+    if (kind <= FORWARD_RELU && s.has_bias) start([&](int i, int) __attribute__((always_inline)) { return number<S == SHARED_A>(a, i * a_i + count_k * a_k); });
+    else if (is_added) start([&](int i, int j) __attribute__((always_inline)) { return c[i * c_i + j]; });
+    else start([](int, int) __attribute__((always_inline)) { return vec{}; });
+#pragma GCC unroll 4
+    for (int k = 0; k < count_k; k++) {
+        vec row[I];
+        JAXGEOM_UNROLL for (int i = 0; i < I; i++) row[i] = number<S == SHARED_A>(a, i * a_i + k * a_k);
+        JAXGEOM_UNROLL for (int j = 0; j < J; j++) {
+            const vec v = number<S == SHARED_B>(b, j * b_j + k * b_k);
+            JAXGEOM_UNROLL for (int i = 0; i < I; i++) sum[i * J + j] += row[i] * v;
+        }
+    }
+    if (kind == FORWARD_RELU) write([](vec v, const vec *) __attribute__((always_inline)) { return larger(vec{}, v); });
+    else if (kind == BACK_RELU) write([](vec v, const vec *to) __attribute__((always_inline)) { return pick(*to > 0.0f, v, vec{}); });
+    else if (kind == BACK_SLOPE) write([&](vec v, const vec *to) __attribute__((always_inline)) { return v * to[s.slope]; });
+    else write([](vec v, const vec *) __attribute__((always_inline)) { return v; });
 }
+#undef JAXGEOM_UNROLL
 typedef void (*Tile)(const Strides &, const void *, const void *, vec *, bool);
 
 template <Shared S>
