@@ -34,7 +34,11 @@ class Timing(NamedTuple):
 
 
 def interleaved(
-    candidates: Mapping[str, Callable[[], Any]], *, repeats: int = 3, max_seconds: float = float("inf")
+    candidates: Mapping[str, Callable[[], Any]],
+    *,
+    repeats: int = 3,
+    max_seconds: float = float("inf"),
+    least_seconds: float = 0,
 ) -> dict[str, Timing]:
     """Time candidates in turns, so that whatever else the machine does meets all of them alike.
 
@@ -42,6 +46,8 @@ def interleaved(
         candidates: functions without arguments that return when their work is done, by name.
         repeats: rounds; every other one runs backwards.
         max_seconds: a candidate whose last call took longer is not called again.
+        least_seconds: a candidate's turn goes on for this long, and its fastest call counts: those of a millisecond are
+            else at the mercy of whatever wakes up first.
     """
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     compiling: dict[str, list[float]] = {name: [] for name in candidates}
@@ -52,9 +58,12 @@ def interleaved(
                 continue
             results.pop(name, None)
             _compilations.clear()
-            start = time.perf_counter()
-            results[name] = candidates[name]()
-            seconds[name].append(time.perf_counter() - start)
+            of_turn: list[float] = []
+            while not of_turn or sum(of_turn) < least_seconds:
+                start = time.perf_counter()
+                results[name] = candidates[name]()
+                of_turn.append(time.perf_counter() - start)
+            seconds[name].append(min(of_turn))
             compiling[name].append(_union(_compilations))
     return {name: Timing(seconds[name], compiling[name], results[name]) for name in candidates}
 

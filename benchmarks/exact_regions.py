@@ -147,7 +147,7 @@ def compare(
             return counts
 
         others["C"] = in_c
-    timings = interleaved(ours | others, repeats=repeats, max_seconds=5)
+    timings = interleaved(ours | others, repeats=repeats, max_seconds=5, least_seconds=0.02)
     counts, their_counts = timings["jaxgeom"].result, timings["regioncam"].result
     differ = [i for i in range(rivals) if counts[i] != their_counts[i]]
     referee = {

@@ -96,6 +96,7 @@ _NAMES = {
         "whole_plane",
     ),
     "jaxgeom.host.chunks": ("map_chunks",),
+    "jaxgeom.host.devices": ("on_devices",),
     "jaxgeom.networks.affine": (
         "AffineMaps",
         "activation_words",

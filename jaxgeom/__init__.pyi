@@ -71,6 +71,7 @@ from jaxgeom.domains import polygon as polygon
 from jaxgeom.domains import polygon_vertices as polygon_vertices
 from jaxgeom.domains import whole_plane as whole_plane
 from jaxgeom.host.chunks import map_chunks as map_chunks
+from jaxgeom.host.devices import on_devices as on_devices
 from jaxgeom.host.watch import Progress as Progress
 from jaxgeom.host.watch import Watch as Watch
 from jaxgeom.networks.affine import AffineMaps as AffineMaps

@@ -138,7 +138,8 @@ def _run(options: argparse.Namespace, owns_process: bool) -> int:
                 check_numbers(options, key=(0, MOST_KEY))
                 matplotlib.use("agg")  # which draws in any thread, and opens no windows
             written = options.run(options)
-            print(f"\n{', '.join(map(str, written))} written after {time.perf_counter() - start:.0f} s")
+            if written:
+                print(f"\n{', '.join(map(str, written))} written after {time.perf_counter() - start:.0f} s")
             return 0
     except KeyboardInterrupt as error:
         with undisturbed():

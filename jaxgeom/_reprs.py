@@ -151,7 +151,8 @@ def _documentation(cls: type) -> dict[str, str]:
     """For each documented field of a class its annotation and the string that follows it, read from the source."""
     module = sys.modules[cls.__module__]
     lines = linecache.getlines(getattr(module, "__file__", None) or "", vars(module))
-    start = next((i for i, line in enumerate(lines) if line.startswith(f"class {cls.__name__}(NamedTuple)")), None)
+    heads = tuple(f"class {cls.__name__}({base})" for base in ("NamedTuple", "Record"))
+    start = next((i for i, line in enumerate(lines) if line.startswith(heads)), None)
     if start is None:
         return {}
     end = next((i for i, line in enumerate(lines[start + 1 :], start + 1) if line[:1].strip()), len(lines))

@@ -1,7 +1,7 @@
 """Types that several rooms share, and names of small numbers."""
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, dataclass_transform
 
 import numpy as np
 from jaxtyping import Array, Key, PRNGKeyArray, UInt32
@@ -30,3 +30,18 @@ PLANE, SPACE = 2, 3
 
 PAIR = 2
 """Length of what has two members, such as a vertex (x, y), the ends of an edge or (low, high)."""
+
+if TYPE_CHECKING:
+
+    @dataclass_transform(frozen_default=True)
+    class Record:
+        """A named tuple that is also indexed by names. Type checkers allow only integers in the brackets of tuples, so
+        that to them it is a class with fields."""
+
+        _fields: tuple[str, ...]
+
+        def _replace(self, **changes: Any) -> Self: ...
+
+        def _asdict(self) -> dict[str, Any]: ...
+else:
+    Record = NamedTuple

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine.h"
+#include "network.h"
 
 namespace {
 
@@ -61,18 +62,41 @@ struct Domain {
 const Domain square{{-1, -1, 1, 1, -1, 1, 1, 1, 1, -1, 1, 1}, {0, 4}, {0, 1, 2, 3}, 0};
 const Domain plane{{.017, -.032, 1, .96929932, .24588013, 0, -.69760132, .7164917, 0, -.271698, -.96237183, 0}, {0, 3, 6, 9}, {0, 1, 2, 0, 2, 3, 0, 3, 1}, 1};
 
+struct Sparse {  // what is not zero of a kernel
+    std::vector<int64_t> offsets{0};
+    std::vector<int32_t> outputs;
+    std::vector<double> weights;
+    Sparse(const double *kernel, int64_t in, int64_t out) {
+        for (int64_t i = 0; i < in; i++) {
+            for (int64_t j = 0; j < out; j++)
+                if (kernel[i * out + j] != 0) outputs.push_back(static_cast<int32_t>(j)), weights.push_back(kernel[i * out + j]);
+            offsets.push_back(static_cast<int64_t>(weights.size()));
+        }
+    }
+};
+
 struct Call {
     std::vector<const void *> kernels, biases;
     std::vector<uint8_t> is_float32;
-    explicit Call(const Population &all) : is_float32(2 * all.kernels.size(), 0) {
-        for (const auto &kernel : all.kernels) kernels.push_back(kernel.data());
-        for (const auto &bias : all.biases) biases.push_back(bias.data());
+    std::vector<std::vector<Sparse>> sparse;
+    std::vector<std::vector<jaxgeom::SparseKernel>> structures;
+    // with every second kernel, from the second on, given as its weights that are not zero
+    explicit Call(const Population &all, bool is_sparse = false) : is_float32(2 * all.kernels.size(), 0), sparse(all.kernels.size()), structures(all.kernels.size()) {
+        for (size_t l = 0; l < all.kernels.size(); l++) {
+            biases.push_back(all.biases[l].data());
+            kernels.push_back(all.kernels[l].data());
+            if (!is_sparse || l % 2 == 0) continue;
+            const int64_t in = all.widths[l], out = all.widths[l + 1];
+            for (int n = 0; n < all.num; n++) sparse[l].emplace_back(all.kernels[l].data() + n * in * out, in, out);
+            for (const Sparse &each : sparse[l]) structures[l].push_back({static_cast<int64_t>(each.weights.size()), each.offsets.data(), each.outputs.data(), each.weights.data()});
+            kernels.back() = structures[l].data(), is_float32[2 * l] = jaxgeom::kSparse;
+        }
     }
     int depth() const { return static_cast<int>(kernels.size()) - 1; }
 };
 
-std::vector<int64_t> count(const Population &all, const Domain &domain, int threads, int *stop = nullptr) {
-    const Call call(all);
+std::vector<int64_t> count(const Population &all, const Domain &domain, int threads, int *stop = nullptr, bool is_sparse = false) {
+    const Call call(all, is_sparse);
     std::vector<int64_t> counts(all.num);
     std::vector<uint8_t> degenerate(all.num);
     const int status = jaxgeom_count(
@@ -83,8 +107,8 @@ std::vector<int64_t> count(const Population &all, const Domain &domain, int thre
     return counts;
 }
 
-std::vector<int64_t> faces(const Population &all, const Domain &domain, int threads) {
-    const Call call(all);
+std::vector<int64_t> faces(const Population &all, const Domain &domain, int threads, bool is_sparse = false) {
+    const Call call(all, is_sparse);
     void *handle = jaxgeom_cells(
         all.num, call.depth(), all.widths.data(), call.kernels.data(), call.biases.data(), call.is_float32.data(), all.slopes.data(),
         static_cast<int>(domain.corners.size() / 3), domain.corners.data(), static_cast<int>(domain.offsets.size()) - 1, domain.offsets.data(), domain.cycles.data(),
@@ -194,6 +218,10 @@ void attempt(const std::string &name, const Population &all) {
     agree(name, "faces", alone, faces(all, square, 3));
     agree(name, "threads on the plane", count(all, plane, 1), count(all, plane, 3));
     faces(all, plane, 3);
+    agree(name, "sparse kernels", alone, count(all, square, 1, nullptr, true));
+    agree(name, "sparse kernels and threads", alone, count(all, square, 3, nullptr, true));
+    agree(name, "sparse kernels' faces", alone, faces(all, square, 3, true));
+    agree(name, "sparse kernels on the plane", count(all, plane, 1), count(all, plane, 1, nullptr, true));
     for (const bool is_infinite : {false, true}) {
         agree(name, "breakpoints", breakpoints(all, is_infinite, 0, 1), breakpoints(all, is_infinite, 1, 3));
     }
@@ -223,6 +251,11 @@ int main() {
         attempt("no biases" + size, no_biases);
         lattice.change_units([](int64_t, auto column, auto) { for (double *value : column) *value = std::round(4 * *value) / 4; });
         attempt("lattice" + size, lattice);
+        Population pooled(6, shape, integer);  // pairs of inputs with the same weights
+        for (size_t l = 1; l < pooled.kernels.size(); l++)
+            for (int64_t i = 0; i < 6 * shape[l]; i++)
+                for (int64_t j = 0; j < shape[l + 1]; j++) pooled.kernels[l][i * shape[l + 1] + j] = pooled.kernels[l][(i - i % shape[l] % 2) * shape[l + 1] + j];
+        attempt("pooled" + size, pooled);
         tiny.change_units([](int64_t, auto column, auto) { for (double *value : column) *value *= 1e-160; });
         attempt("tiny" + size, tiny);
         mixed.change_units([](int64_t j, auto column, auto) { for (double *value : column) *value *= j % 2 ? 1e200 : 1e-200; });

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ import pytest
 
 import jaxgeom as jg
 from jaxgeom.__main__ import main
+from jaxgeom.recipes.xor import experiment
 
 SMALL = ["xor", "--widths", "2", "3", "--seeds", "12", "--grid", "11", "--quiet", "--table-only"]
 FIELDS = {"is_solved", "tries", "maps", "regions"}
@@ -86,12 +86,13 @@ def test_bad_values_are_refused(
     assert message in capsys.readouterr().err
 
 
-def test_unwritable_directory_is_refused_before_the_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unwritable_directory_is_refused_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(experiment, "xor_study", lambda *arguments, **options: pytest.fail("it works"))
     blocker = tmp_path / "file"
     blocker.write_text("not a directory")
-    start = time.perf_counter()
     assert main(["xor", "--out", str(blocker / "below")]) == 2
-    assert time.perf_counter() - start < 5
     assert "cannot write" in capsys.readouterr().err
 
 

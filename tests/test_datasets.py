@@ -257,6 +257,22 @@ def test_line_segments():
     place = (along - along.min(axis=1, keepdims=True)) / reach[:, None]
     assert abs(np.histogram(place, 10, (0, 1))[0] - 800).max() < 160  # uniform along the segment
     assert abs(points).max() <= 1.2
+    start, end, classes = map(np.asarray, datasets.segments_of(KEY, num_negative=30, num_positive=10, length=0.2))
+    np.testing.assert_array_equal(classes, labels[:, 0])
+    np.testing.assert_allclose(np.linalg.norm(end - start, axis=1), 0.2, atol=1e-6)
+    share = np.einsum("spi,si->sp", points - start[:, None], end - start) / 0.2**2
+    assert ((share > -1e-5) & (share < 1 + 1e-5)).all()
+    np.testing.assert_allclose(points, start[:, None] + share[..., None] * (end - start)[:, None], atol=1e-6)
+
+
+def test_centers_of_holes_are_where_class_1_is():
+    options = {"num_holes": 7, "radius": 2.0}
+    x, y = run(datasets.disk_with_holes, KEY, num_positive=70, hole_radius=0.1, positive_radius=0.05, **options)
+    centers = np.asarray(datasets.hole_centers(**options))
+    distance = np.linalg.norm(np.asarray(x)[np.asarray(y) == 1, None] - centers, axis=-1)
+    assert distance.min(axis=1).max() <= 0.05 + 1e-6
+    np.testing.assert_array_equal(np.bincount(distance.argmin(axis=1)), np.full(7, 10))
+    assert datasets.hole_centers(num_holes=3, center=False).shape == (3, 2)
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3, 5])

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from deadlines import fastest_counts, in_time
 
 import jaxgeom as jg
 from jaxgeom.engine import library
@@ -35,7 +36,12 @@ class Press:
         os.kill(os.getpid(), signal.SIGINT)
         self.release.wait(30)
 
+    def was_answered_at_once(self):
+        self.release.set()
+        in_time(self.time, 2)
 
+
+@fastest_counts
 def test_control_c_is_answered_at_once_and_keeps_what_was_finished():
     press = Press()
 
@@ -46,12 +52,12 @@ def test_control_c_is_answered_at_once_and_keeps_what_was_finished():
 
     with pytest.raises(Interrupted, match=r"\d of 100 were finished") as caught:
         jg.map_chunks(function, np.arange(100), chunk_size=2)
-    assert time.monotonic() - press.time < 2
-    press.release.set()
+    press.was_answered_at_once()
     assert {0, 1} <= set(caught.value.members.tolist())
     np.testing.assert_array_equal(caught.value.results, 2 * caught.value.members)
 
 
+@fastest_counts
 def test_control_c_in_parts_stops_what_they_have_started():
     press, begun = Press(), []
 
@@ -63,14 +69,14 @@ def test_control_c_in_parts_stops_what_they_have_started():
             time.sleep(0.02)
             return chunk
 
-        return jg.map_chunks(function, np.arange(50), chunk_size=1)
+        return jg.map_chunks(function, np.arange(500), chunk_size=1)
 
     with pytest.raises(Interrupted, match="0 of 1 parts"):
         in_threads([part])
-    assert time.monotonic() - press.time < 2
-    press.release.set()
+    press.was_answered_at_once()
+    num = len(begun)
     time.sleep(0.5)
-    assert len(begun) < 50
+    assert len(begun) <= num + os.cpu_count()  # which were about to begin
 
 
 class Dying:
@@ -185,6 +191,7 @@ def toy_trial(key):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 2])
+@fastest_counts
 def test_networks_that_are_solved_are_kept(number):
     whole = jg.fit_until_solved(KEYS, toy_trial, max_tries=4, chunk_size=3)
     last = np.flatnonzero(whole.tries > number)[-1]  # in the last chunk of that round
@@ -198,8 +205,7 @@ def test_networks_that_are_solved_are_kept(number):
 
     with pytest.raises(Interrupted, match=rf"\d of {len(KEYS)} were finished") as caught:
         jg.fit_until_solved(KEYS, trial, max_tries=4, chunk_size=3)
-    assert time.monotonic() - press.time < 2
-    press.release.set()
+    press.was_answered_at_once()
     members, found = caught.value.members, caught.value.results
     assert set(np.flatnonzero(whole.is_solved & (whole.tries <= number))) <= set(members)
     assert set(members) <= set(np.flatnonzero(whole.tries <= number + 1)) - {last}
@@ -212,6 +218,7 @@ def test_networks_that_are_solved_are_kept(number):
         assert found.first_try_rate == whole.first_try_rate
 
 
+@fastest_counts
 def test_chunks_of_architectures_are_kept():
     shapes = [(2, 3, 1), (2, 12, 1), (2, 3, 1), (2, 3, 1), (2, 9, 1), (2, 3, 1)]
     keys = KEYS[: len(shapes)]
@@ -226,8 +233,7 @@ def test_chunks_of_architectures_are_kept():
     see = pressing(press, lambda bits: bits == expected[3])
     with pytest.raises(Interrupted, match=r"\d of 6 were finished") as caught:
         jg.fit_architectures(keys, shapes, lambda *arguments: see(run(*arguments)), chunk_size=2)
-    assert time.monotonic() - press.time < 2
-    press.release.set()
+    press.was_answered_at_once()
     found = caught.value.results
     assert {0, 2} <= set(caught.value.members) <= {0, 1, 2, 4}
     assert sorted(np.concatenate([group.members for group in found])) == caught.value.members.tolist()

@@ -113,3 +113,13 @@ def test_what_is_refused():
     with pytest.raises(ValueError, match="whole plane"):
         plot.plot_regions(complex_of(LAYERS, whole_plane()))
     assert plt.get_fignums() == []
+
+
+@pytest.mark.usefixtures("sound_pictures")
+@pytest.mark.parametrize(("layout", "inches"), [("constrained", 2.6), ("constrained", 4.0), (None, 3.6)])
+def test_legends_of_small_axes_hide_no_label(layout, inches, tmp_path):
+    figure, axes = plt.subplots(1, 2, figsize=(2 * inches, inches), layout=layout)
+    for ax in axes:
+        plot.plot_regions(COMPLEX, ax=ax)
+        plot.plot_boundary(decision_boundary(COMPLEX), ax=ax)
+    figure.savefig(tmp_path / "small.png")

@@ -1,10 +1,11 @@
 """Points at every stage of a network, and on their way; grids that a network has bent: what is drawn, and where."""
 
+import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from jaxgeom import box, grid_lines, plot
+from jaxgeom import box, grid_lines, mlp, plot
 from jaxgeom.plot.sheet import fitted_camera
 
 RANDOM = np.random.default_rng(0)
@@ -180,3 +181,17 @@ def test_bad_input(unchecked) -> None:
             plot.plot_sheet(wrong, np.zeros((3, 4, 3)))
     with pytest.raises(ValueError, match="as many colours"):
         plot.plot_sheet(lines, np.zeros((2, 4, 3)))
+
+
+def test_weights_are_written_row_by_row():
+    params = mlp((2, 3, 14, 1), activation="tanh").init(jax.random.key(0))
+    params["dense0_tanh"]["bias"] = np.array([0.25, 0.0, -0.5])
+    text = plot.plot_weights(params, digits=6).get_text()
+    first, second, third = (part.split("\n") for part in text.split("layer ")[1:])
+    assert (first[0], second[0], third[0]) == ("1, tanh", "2, tanh", "3")
+    written = np.array([line.replace("+", " ").split() for line in first[1:4]], float)
+    np.testing.assert_allclose(written[:2], params["dense0_tanh"]["kernel"], atol=1e-6)
+    np.testing.assert_array_equal(written[2], params["dense0_tanh"]["bias"])
+    assert len(second[1:4]) == 3
+    assert second[1].endswith(" …")
+    assert "  … 14 rows" in third

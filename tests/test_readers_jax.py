@@ -75,6 +75,9 @@ BATCHES: dict[str, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     "mask": ((4,), lambda x: x * (x > 0) - x * (1 - 2.0 * (x < 0)) + jnp.where(~(x < 0.5), 2 * x - 1, 0)),
     "minmax": ((4,), lambda x: minmax(minmax(x @ W)[:, ::-1]) @ V),
     "maxout": ((4,), lambda x: jnp.max((x @ W).reshape(-1, 2, 3), axis=2) - jnp.min(x, axis=1, keepdims=True)),
+    "group_sort": ((4,), lambda x: jnp.sort((x @ W).reshape(-1, 2, 3), axis=2).reshape(-1, 6) @ V),
+    "sorted": ((5,), lambda x: jnp.sort(nn.relu(x), axis=1) * jnp.arange(5) - jnp.median(x, axis=1, keepdims=True)),
+    "top_k": ((5, 2), lambda x: lax.top_k(x.swapaxes(1, 2), 2)[0] - lax.cummin(x, 1, reverse=True)[:, :2]),
     "abs": ((4,), lambda x: jnp.abs(x @ W).mean(1)),
     "normalised": ((4,), lambda x: nn.relu(normalised(x @ W)) @ V),
     "skips": ((4,), lambda x: jnp.concatenate([nn.relu(nn.relu(x @ W) @ W.T) + x, x[:, :1] / 3], axis=1)),
@@ -132,7 +135,9 @@ POINTS: dict[str, tuple[tuple[int, ...], Callable[[Any], Any]]] = {
     ),
     "sums": (
         (3, 4),
-        lambda x: jnp.cumsum(x, 0) - lax.cumsum(x, 1, reverse=True) + lax.dynamic_slice(x, (2, 0), (1, 4)),
+        lambda x: (
+            jnp.cumsum(x, 0) - lax.cumsum(x, 1, reverse=True) + lax.cummax(x) + lax.dynamic_slice(x, (2, 0), (1, 4))
+        ),
     ),
     "loops": (
         (4,),
@@ -223,7 +228,9 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "softmax inside": (lambda x: nn.softmax(x @ W) @ V, "exp"),
     "square": (lambda x: jnp.square(x), "square"),
     "power": (lambda x: x**3, "integer_pow"),
-    "sort": (lambda x: jnp.sort(x), "sort"),
+    "long sort": (lambda x: jnp.sort(jnp.tile(x, 75)), "sort"),
+    "order": (lambda x: jnp.take_along_axis(x, jnp.argsort(x), 1), "lt"),
+    "equal": (lambda x: jnp.where(x == x[:, ::-1], x, 0), "eq"),
     "argmax": (lambda x: jnp.argmax(x, -1), "argmax"),
     "sign": (lambda x: jnp.sign(x), "sign"),
     "product": (lambda x: x * nn.hard_sigmoid(x), "mul"),
@@ -253,6 +260,7 @@ def test_what_is_not_piecewise_linear_is_refused_by_name_and_line(name: str) -> 
         (lambda x: x.T, r"returns an array of shape \(4, 1\) for one of shape \(1, 4\).*takes_batch=False"),
         (lambda x: (x, x), r"returns 2 arrays; one is needed"),
         (lambda x: x > 0, r"returns truth values"),
+        (lambda x: jnp.argsort(x, 1), r"returns an order; leave the sorting off"),
         (lambda x: x @ (W * np.nan), r"NaN or infinite"),
         (lambda x: x if x.sum() > 0 else -x, r"cannot trace the function at an input of shape \(1, 4\): \w+"),
         (lambda x: x @ np.ones((3, 2)), r"cannot trace the function at an input of shape \(1, 4\): \w+"),

@@ -1,8 +1,6 @@
-"""ONNX models read into layers: every operation against onnxruntime, exporters, counts in rationals, hostile files."""
+"""ONNX models read into layers: every operation against onnxruntime, exporters, counts in rationals."""
 
 import io
-from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,42 +13,9 @@ from jaxgeom.networks.readers import onnx_evaluation, onnx_nodes
 
 onnx = pytest.importorskip("onnx")
 from onnx import helper, numpy_helper  # noqa: E402
+from onnx_protos import FLOAT, control_network, floats, model, of_one, whole  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
-
-FLOAT = onnx.TensorProto.FLOAT
-
-
-def floats(*shape: int) -> np.ndarray:
-    return np.random.default_rng(sum(shape)).normal(size=shape).astype(np.float32)
-
-
-def whole(*numbers: int) -> np.ndarray:
-    return np.array(numbers, np.int64)
-
-
-def model(
-    nodes: list[Any],
-    inputs: dict[str, Any],
-    output: str,
-    weights: dict[str, np.ndarray],
-    opset: int = 17,
-    **options: Any,
-) -> Any:
-    sides = [helper.make_tensor_value_info(name, FLOAT, shape) for name, shape in inputs.items()]
-    tensors = [numpy_helper.from_array(array, name) for name, array in weights.items()]
-    graph = helper.make_graph(nodes, "graph", sides, [helper.make_tensor_value_info(output, FLOAT, None)], tensors)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8, **options)
-
-
-def of_one(operation: str, shape: Any, *weights: Any, opset: int = 17, num_outputs: int = 1, **attributes: Any) -> Any:
-    """A model of an activation, and the operation behind it, whose last output is that of the model."""
-    names = ["h", *(f"w{i}" if weight is not None else "" for i, weight in enumerate(weights))]
-    results = [f"y{i}" for i in range(num_outputs)]
-    nodes = [helper.make_node("LeakyRelu", ["x"], ["h"], alpha=0.3)]
-    nodes.append(helper.make_node(operation, names, results, name="it", **attributes))
-    arrays = {f"w{i}": np.asarray(weight) for i, weight in enumerate(weights) if weight is not None}
-    return model(nodes, {"x": shape}, results[-1], arrays, opset)
 
 
 def squares() -> Any:
@@ -131,6 +96,9 @@ OPERATIONS: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
     (("ReduceMax", ROW, whole(2)), {"opset": 18, "keepdims": 0}),
     (("ReduceMin", ROW), {"opset": 18}),
     (("ReduceL1", ROW), {"axes": [1]}),
+    (("CumSum", ROW, whole(-1)), {"reverse": 1, "exclusive": 1}),
+    (("TopK", (1, 7), whole(3)), {"axis": 1, "num_outputs": 2, "which": 0}),
+    (("TopK", (1, 5, 2), whole(2)), {"axis": -2, "largest": 0, "num_outputs": 2, "which": 0}),
     (("Reshape", ROW, whole(0, -1)), {}),
     (("Flatten", ROW), {"axis": 2}),
     (("Transpose", ROW), {"perm": [2, 0, 1]}),
@@ -237,32 +205,6 @@ def test_both_exporters_of_pytorch(name: str, is_new: bool, monkeypatch: pytest.
     np.testing.assert_allclose(found, tensor.grad.flatten(1).numpy(), rtol=1e-6, atol=1e-9)
     sizes = [layer.bias.size for layer in jg.from_torch(module, torch.zeros(1, *shape)).layers]
     assert [layer.bias.size for layer in read.layers] == sizes
-
-
-def control_network(widths: tuple[int, ...], *, is_gemm: bool = False) -> tuple[Any, list[tuple[Any, Any]]]:
-    """As ACAS Xu's networks are written: inputs (1, 1, 1, in) that are normalised, matrix products, biases apart."""
-    rng = np.random.default_rng(3)
-    weights = {"mean": rng.normal(size=(1, 1, 1, widths[0])).astype(np.float32), "range": np.float32(2.0)}
-    nodes = [
-        helper.make_node("Sub", ["x", "mean"], ["centred"]),
-        helper.make_node("Div", ["centred", "range"], ["scaled"]),
-        helper.make_node("Flatten", ["scaled"], ["h0"], axis=1),
-    ]
-    pairs = []
-    for i, (before, after) in enumerate(pairwise(widths)):
-        kernel, bias = rng.normal(size=(before, after)).astype(np.float32), rng.normal(size=after).astype(np.float32)
-        pairs.append((kernel, bias))
-        last = i == len(widths) - 2
-        weights |= {f"W{i}": kernel.T if is_gemm else kernel, f"b{i}": bias}
-        result = "y" if last else f"z{i}"
-        if is_gemm:
-            nodes.append(helper.make_node("Gemm", [f"h{i}", f"W{i}", f"b{i}"], [result], transB=1))
-        else:
-            nodes.append(helper.make_node("MatMul", [f"h{i}", f"W{i}"], [f"p{i}"]))
-            nodes.append(helper.make_node("Add", [f"p{i}", f"b{i}"], [result]))
-        if not last:
-            nodes.append(helper.make_node("Relu", [result], [f"h{i + 1}"], name=f"relu_{i}"))
-    return model(nodes, {"x": (1, 1, 1, widths[0])}, "y", weights, opset=8), pairs
 
 
 @pytest.mark.parametrize("is_gemm", [False, True])
@@ -372,6 +314,43 @@ def test_a_softmax_at_the_end_is_left_off(end: str) -> None:
         jg.from_onnx(model(nodes, {"x": (1, 3)}, "r", weights))
 
 
+@pytest.mark.parametrize("has_dictionaries", [False, True])
+def test_classifiers_of_scikit_learn(has_dictionaries: bool) -> None:
+    """As its converter writes them: a scaler, and probabilities of two classes, in an array or in dictionaries."""
+    node, ml = helper.make_node, "ai.onnx.ml"
+    nodes = [
+        node("Scaler", ["x"], ["s"], domain=ml, offset=[1.0, 2.0], scale=[0.5, 3.0]),
+        node("MatMul", ["s", "A"], ["h"]),
+        node("Relu", ["h"], ["r"]),
+        node("MatMul", ["r", "B"], ["z"]),
+        node("Sigmoid", ["z"], ["p"]),
+        node("Sub", ["one", "p"], ["q"]),
+        node("Concat", ["q", "p"], ["both"], axis=1),
+        node("ArgMax", ["both"], ["label"], axis=1),
+        node("ZipMap", ["both"], ["each"], domain=ml, classlabels_int64s=[0, 1]),
+    ]
+    weights = {"A": floats(2, 4), "B": floats(4, 1), "one": np.float32(1)}
+    proto = model(nodes[: 9 if has_dictionaries else 8], {"x": (None, 2)}, "both", weights)
+    proto.opset_import.append(helper.make_opsetid(ml, 1))
+    del proto.graph.output[:]
+    proto.graph.output.append(helper.make_tensor_value_info("label", onnx.TensorProto.INT64, [None]))
+    numbers = helper.make_map_type_proto(onnx.TensorProto.INT64, helper.make_tensor_type_proto(FLOAT, []))
+    dictionaries = helper.make_value_info("each", helper.make_sequence_type_proto(numbers))
+    array = helper.make_tensor_value_info("both", FLOAT, [None, 2])
+    proto.graph.output.append(dictionaries if has_dictionaries else array)
+    read = jg.from_onnx(proto)
+    assert [note.split(",")[0] for note in read.notes] == [
+        "of probabilities 1 - p and p",
+        "Sigmoid at the end was left off: probability 1/2 is 0 here",
+    ]
+    x = np.random.default_rng(0).normal(size=(9, 2))
+    expected = np.maximum((x - [1, 2]) * [0.5, 3] @ weights["A"], 0) @ weights["B"]
+    np.testing.assert_allclose(outputs(read.layers, x), expected, rtol=1e-6, atol=1e-6)
+    proto.graph.initializer[2].CopyFrom(numpy_helper.from_array(np.float32(2), "one"))  # then it is no probability
+    with pytest.raises(ValueError, match=r"Sigmoid \(p\)"):
+        jg.from_onnx(proto)
+
+
 def test_constants_are_folded() -> None:
     """Shapes that are calculated, quantised weights, constant nodes, functions of the model's own."""
     node = helper.make_node
@@ -434,148 +413,3 @@ def test_a_runtime_that_comes_down_is_no_end(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(onnx_process, "__file__", "crash.py")
     with pytest.raises(ValueError, match=r"it is at fault; and in onnxruntime: onnxruntime cannot run the model\.$"):
         jg.from_onnx(proto)
-
-
-def saved_beside(folder: Path, **changed: str) -> Path:
-    """A model with its weights in a file of their own."""
-    (folder / "weights.bin").write_bytes(floats(3, 2).tobytes())
-    tensor = onnx.TensorProto(name="W", data_type=FLOAT, dims=[3, 2], data_location=onnx.TensorProto.EXTERNAL)
-    for key, value in ({"location": "weights.bin"} | changed).items():
-        tensor.external_data.add(key=key, value=value)
-    proto = model([helper.make_node("MatMul", ["x", "W"], ["y"])], {"x": (1, 3)}, "y", {})
-    proto.graph.initializer.append(tensor)
-    path = folder / f"beside{len(list(folder.iterdir()))}.onnx"
-    path.write_bytes(proto.SerializeToString())
-    return path
-
-
-def test_weights_beside_the_model_and_nowhere_else(tmp_path: Path) -> None:
-    folder = tmp_path / "model"
-    folder.mkdir()
-    np.testing.assert_array_equal(jg.from_onnx(saved_beside(folder)).layers[0].kernel, floats(3, 2))
-    (tmp_path / "secret.bin").write_bytes(bytes(24))
-    (folder / "link.bin").symlink_to(tmp_path / "secret.bin")
-    for location in ("../secret.bin", str(tmp_path / "secret.bin"), "link.bin", "a/../../secret.bin"):
-        with pytest.raises(ValueError, match=r"'W' cannot be read: its data are outside of the model's folder"):
-            jg.from_onnx(saved_beside(folder, location=location))
-    for changed in ({"offset": "8"}, {"length": "24000"}, {"offset": "-4"}, {"length": "x"}, {"location": "none.bin"}):
-        with pytest.raises(ValueError, match=r"'W' cannot be read"):
-            jg.from_onnx(saved_beside(folder, **changed))
-    with pytest.raises(ValueError, match=r"give the path of the model"):
-        jg.from_onnx(onnx.load_model(str(saved_beside(folder)), load_external_data=False))
-
-
-def huge(kind: str) -> Any:
-    """Models of a few bytes that ask for terabytes, or for ever."""
-    node, big = helper.make_node, whole(10**5, 10**5, 10**3)
-    if kind == "input":
-        return model([node("Relu", ["x"], ["y"])], {"x": (1, 10**6, 10**6)}, "y", {})
-    if kind == "tensor":
-        proto = model([node("Add", ["x", "W"], ["y"])], {"x": (1, 3)}, "y", {"W": floats(3)})
-        proto.graph.initializer[0].dims[:] = [10**6, 10**6]
-        return proto
-    if kind == "functions":
-        calls = [
-            helper.make_function(
-                "own",
-                f"f{i}",
-                ["a"],
-                ["c"],
-                [node(f"f{i + 1}", ["a"], ["b"], domain="own"), node(f"f{i + 1}", ["b"], ["c"], domain="own")],
-                [helper.make_opsetid("own", 1)],
-            )
-            for i in range(60)
-        ]
-        return model([node("f0", ["x"], ["y"], domain="own")], {"x": (1, 3)}, "y", {}, functions=calls)
-    if kind == "recursion":
-        call = helper.make_function("own", "f", ["a"], ["b"], [node("f", ["a"], ["b"], domain="own")], [])
-        return model([node("f", ["x"], ["y"], domain="own")], {"x": (1, 3)}, "y", {}, functions=[call])
-    middle = {
-        "constant": [node("ConstantOfShape", ["big"], ["h"])],
-        "expand": [node("Expand", ["x", "big"], ["h"])],
-        "tile": [node("Tile", ["x", "pair"], ["h"])],
-        "range": [node("Range", ["start", "end", "step"], ["h"])],
-        "pad": [node("Pad", ["x", "pads"], ["h"])],
-        "resize": [node("Resize", ["image", "", "", "sizes"], ["h"])],
-        "outer": [node("Mul", ["column", "row"], ["h"])],
-        "doubling": [node("Concat", [f"h{i}", f"h{i}"], [f"h{i + 1}"], axis=0) for i in range(60)],
-    }[kind]
-    first = [node("Identity", ["x"], ["h0"]), node("Reshape", ["x", "four"], ["image"])]
-    arrays = {
-        "big": big, "pair": whole(10**6, 10**6), "pads": whole(0, 10**6, 0, 10**6), "four": whole(1, 1, 1, 3),
-        "start": np.int64(0), "end": np.int64(2**62), "step": np.int64(1), "sizes": whole(1, 1, 10**6, 10**6),
-        "column": np.ones((10**5, 1), np.float32), "row": np.ones((1, 10**5), np.float32),
-    }  # fmt: skip
-    last = node("Add", ["h60" if kind == "doubling" else "h", "x"], ["y"])
-    return model([*first, *middle, last], {"x": (1, 3)}, "y", arrays)
-
-
-HUGE = ("input", "tensor", "functions", "recursion", "constant", "expand", "tile", "range", "pad", "resize", "outer")
-
-
-@pytest.mark.parametrize("kind", [*HUGE, "doubling"])
-def test_what_would_take_all_memory_ends_in_one_line(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_nodes, "MOST_IN_ALL", 2**20)
-    with pytest.raises(ValueError, match=r".") as caught:
-        jg.from_onnx(huge(kind))
-    assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < 600
-
-
-def test_hostile_files_end_in_one_line(tmp_path: Path) -> None:
-    whole_file = control_network((5, 4, 3))[0].SerializeToString()
-    noise = np.random.default_rng(0)
-    files = {
-        "empty": b"",
-        "noise": noise.bytes(4000),
-        "text": b"a model\n" * 9,
-        "pickle": b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00.",
-        "no_graph": onnx.ModelProto(ir_version=8).SerializeToString(),
-        "kind": model([], {"x": (1, 3)}, "x", {}).SerializeToString().replace(b"\x08\x01\x12", b"\x08\x6f\x12"),
-        "name": whole_file.replace(b"MatMul", b"Mat\xcdul"),
-        "cut": whole_file[: len(whole_file) // 2],
-    }
-    for name, content in files.items():
-        (tmp_path / name).write_bytes(content)
-    for name in (*files, "missing", "folder/x", "nul\0"):
-        with pytest.raises(ValueError, match=r".") as caught:
-            jg.from_onnx(tmp_path / name)
-        assert "\n" not in str(caught.value), name
-    with pytest.raises(TypeError, match=r"a path or an onnx\.ModelProto is needed, but list was given"):
-        jg.from_onnx([1])
-
-
-def refused(path: Path) -> str:
-    """Why a file cannot be read, or nothing if it can."""
-    try:
-        read = jg.from_onnx(path)
-    except ValueError as error:
-        return str(error)
-    assert all(np.isfinite(layer.kernel).all() for layer in read.layers)
-    return ""
-
-
-def test_damaged_files_are_refused_or_read_as_what_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bytes changed, cut out and put in at random, everywhere in the file."""
-    monkeypatch.setattr(onnx_evaluation, "CHECK_SECONDS", 0.001)
-    original = control_network((5, 4, 3))[0].SerializeToString()
-    rng = np.random.default_rng(0)
-    outcomes = {"read": 0, "refused": 0}
-    for trial in range(400):
-        content = bytearray(original)
-        place = int(rng.integers(len(content)))
-        if trial % 4 == 0:
-            del content[place:]
-        elif trial % 4 == 1:
-            del content[place : place + int(rng.integers(1, 9))]
-        elif trial % 4 == 2:
-            content[place] ^= 1 << int(rng.integers(8))
-        else:
-            content[place:place] = rng.bytes(int(rng.integers(1, 9)))
-        path = tmp_path / "damaged.onnx"
-        path.write_bytes(bytes(content))
-        message = refused(path)
-        assert "\n" not in message
-        assert len(message) < 900
-        outcomes["refused" if message else "read"] += 1
-    assert min(outcomes.values()) > 20

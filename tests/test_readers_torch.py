@@ -65,6 +65,19 @@ class Mixed(nn.Module):
         return self.c(torch.clamp(z, -0.5, 0.7)) + torch.where(x[:, :3] > 0, x[:, :3], -0.5 * x[:, :3])
 
 
+class Ordered(nn.Module):
+    """Numbers put in order, as in GroupSort, the largest of them, running sums and maxima."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 12), nn.Linear(12, 2)
+
+    def forward(self, x: Any) -> Any:
+        y = torch.sort(self.a(x).view(-1, 4, 3), dim=1, descending=True).values.flatten(1)
+        z = torch.topk(torch.relu(y), 2, largest=False).values + torch.cummax(x, 1).values[:, 1:3]
+        return self.b(y) + z - torch.cumsum(x, -1)[:, 1:3]
+
+
 def sequence(*parts: Any) -> Any:
     return nn.Sequential(*parts)
 
@@ -78,6 +91,7 @@ NETWORKS: dict[str, tuple[Callable[[], Any], tuple[int, ...]]] = {
     "lenet_mean": (lambda: LeNet(F.avg_pool2d), (1, 8, 8)),
     "residual": (Residual, (2, 8, 8)),
     "mixed": (Mixed, (6,)),
+    "ordered": (Ordered, (4,)),
     "grouped": (
         lambda: sequence(
             nn.Conv2d(4, 8, 3, padding=2, dilation=2, groups=2),
@@ -133,6 +147,20 @@ NETWORKS: dict[str, tuple[Callable[[], Any], tuple[int, ...]]] = {
             lambda x: F.relu(x.permute(0, 2, 1).flip(1).unsqueeze(1).repeat(1, 2, 1, 1).roll(1, 2)).sum((1, 3))
         ),
         (3, 4),
+    ),
+    "pictures": (
+        lambda: sequence(
+            nn.Conv2d(1, 4, 2),
+            nn.Threshold(-0.5, -0.5),
+            nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True),
+            nn.ChannelShuffle(2),
+            nn.PixelUnshuffle(2),
+            nn.PixelShuffle(4),
+            nn.Upsample((3, 4), mode="bicubic"),
+            nn.Unfold(2, padding=1, stride=2),
+            nn.Upsample(5, mode="linear"),
+        ),
+        (1, 5, 5),
     ),
     "hardsigmoid": (lambda: sequence(nn.Linear(2, 9), nn.Hardsigmoid(), nn.Linear(9, 1)), (2,)),
     "no_kinks": (lambda: sequence(nn.Linear(3, 4), nn.Dropout(0.5), nn.Linear(4, 2)), (3,)),
@@ -239,6 +267,33 @@ def test_what_is_not_piecewise_linear_is_refused_by_name(part: Any, operation: s
     module = nn.Sequential(nn.Linear(2, 3), part, nn.Linear(3, 1))
     with pytest.raises(ValueError, match=rf"operation \w*{operation}\w*.*grid_regions"):
         jg.from_torch(module)
+
+
+@pytest.mark.parametrize("ending", [nn.Softmax(1), nn.LogSoftmax(dim=-1), nn.Sigmoid()])
+def test_a_softmax_at_the_end_is_left_off(ending: Any) -> None:
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 3))
+    read = jg.from_torch(nn.Sequential(body, ending, nn.Unflatten(1, (3, 1)), nn.Flatten()))
+    points = np.random.default_rng(0).normal(size=(20, 2))
+    with torch.no_grad():
+        expected = body.double()(torch.from_numpy(points)).numpy()
+    np.testing.assert_allclose(outputs(read.layers, points), expected, rtol=1e-6, atol=1e-6)
+    assert [note.split(":")[0] for note in read.notes] == [
+        f"{ending._get_name().replace('Log', 'Log_').lower()} at the end is left off"
+    ]
+    with pytest.raises(ValueError, match="in a batch than for one point"):
+        jg.from_torch(nn.Sequential(body.float(), Function(lambda x: x * len(x)), ending))
+
+
+@pytest.mark.parametrize(("shape", "reason"), [((1, 4), r"does not take inputs of shape \(1, 4\)"), ((1, 3), "follow")])
+def test_what_cannot_be_followed_is_one_line_and_nothing_else(
+    shape: Any, reason: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    module = nn.Sequential(nn.Linear(3, 2), Function(lambda x: x if x.sum() > 0 else -x))
+    with pytest.raises(ValueError, match=reason) as caught:
+        jg.from_torch(module, torch.zeros(shape))
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_shapes_that_are_not_known_are_asked_for() -> None:

@@ -18,8 +18,8 @@ from jaxgeom._reprs import WIDTH, readable, short, short_html
 
 # Modules whose named tuples go from function to function inside and are no results.
 INTERNAL = re.compile(
-    r"jaxgeom\.(training\.(native|optimizer_code|optimizers|plan|primitive|scalar_graph|vector_code)|engine\.(library|spaces)|regions\.(exact_plane|exact_lines)"
-    r"|analysis\.(polytopes|linear_programs|cell_tree|finite_fields|incidence)|study\.(layout|run|program|describe|code)|networks\.(readers\.(expressions|onnx_operations|onnx_graphs|onnx_nodes|jax_programs|jax_endings)|writers\.steps))"
+    r"jaxgeom\.(training\.(native|optimizer_code|optimizer_graph|optimizers|plan|point_graph|primitive|scalar_graph|vector_code)|engine\.(library|spaces)|regions\.(exact_plane|exact_lines)"
+    r"|analysis\.(polytopes|linear_programs|cell_tree|finite_fields|incidence)|study\.(layout|plan|program|describe|code|store)|networks\.(readers\.(expressions|onnx_operations|onnx_graphs|onnx_nodes|jax_programs|jax_endings)|writers\.steps))"
 )
 INTERNAL_CLASSES = {"ProjectiveDomain", "StepFunctions", "RunFunctions", "Outcome"}
 

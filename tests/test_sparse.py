@@ -41,6 +41,28 @@ def test_counts_are_those_of_rational_arithmetic(widths, kind):
         assert found.degenerate == jg.count_regions(dense, jg.box(-1, 1)).degenerate
 
 
+@pytest.mark.parametrize("slopes", [(0.0,), (0.0, 0.1, -1.0, 1.0)], ids=["relu", "all"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_inputs_that_are_pooled_have_the_same_weights(kind, slopes):
+    """A dense layer behind averages, a quarter of whose rows are repeated: what they hand on is added up first."""
+    rng = np.random.default_rng(3)
+    for _ in range(5):
+        first, second = KINDS[kind](rng.normal(size=(2, 12))), KINDS[kind](rng.normal(size=(12, 8)))
+        third = np.repeat(KINDS[kind](rng.normal(size=(2, 3))), 4, axis=0)[rng.permutation(8)]
+        kernels = [first, second * (rng.random(second.shape) < 0.5), third, rng.normal(size=(3, 2))]
+        biases = [KINDS[kind](rng.normal(size=kernel.shape[1])) for kernel in kernels]
+        slope = [rng.choice(slopes, len(bias)) for bias in biases[:-1]] + [None]
+        dense = tuple(map(jg.Dense, kernels, biases, slope))
+        sparse = (dense[0], dense[1]._replace(kernel=scipy.sparse.csr_array(kernels[1])), *dense[2:])
+        count = jg.count_regions(sparse, jg.box(-2, 2))
+        if len(slopes) == 1:
+            assert count.count == reference.exact_region_count(tuple(map(jg.Dense, kernels, biases)), 2 * SQUARE)
+        found, wanted = jg.enumerate_regions(sparse, jg.box(-2, 2)), jg.enumerate_regions(dense, jg.box(-2, 2))
+        assert count.count == found.num_faces
+        np.testing.assert_array_equal(found.patterns, wanted.patterns)
+        np.testing.assert_allclose(found.gradient, wanted.gradient, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("domain", [jg.box(-1, 1), jg.box(-40, 60), jg.whole_plane()], ids=["box", "far", "plane"])
 @pytest.mark.parametrize("slopes", [(0.0,), (0.0, 1.0), (0.0, 0.1, -1.0, 1.0)], ids=["relu", "skips", "all"])
 @pytest.mark.parametrize("kind", KINDS)
@@ -69,6 +91,20 @@ def test_weights_of_any_size(scale):
     dense, sparse = tuple(dense), tuple(sparse)
     domain = jg.box(-1, 1)
     assert jg.count_regions(sparse, domain).count == jg.count_regions(dense, domain).count > 8
+
+
+@pytest.mark.parametrize("small", [1e-60, 1e-150, 1e-200])
+def test_units_that_float64_cannot_scale_are_no_zeros(small):
+    """Beside units of 1e200, those of 1e-200 vanish in floating point, but not in exact arithmetic."""
+    rng = np.random.default_rng(0)
+    scale = np.where(np.arange(12) % 2, 1 / small, small)
+    first = jg.Dense(rng.uniform(-1, 1, (2, 12)) * scale, rng.uniform(-1, 1, 12) * scale)
+    kernel = rng.normal(size=(12, 6)) / scale[:, None]
+    kernels = kernel, scipy.sparse.csr_array(kernel)
+    last = jg.Dense(rng.normal(size=(6, 1)), np.zeros(1))
+    dense, sparse = (jg.count_regions((first, jg.Dense(each, np.zeros(6)), last), jg.box(-1, 1)) for each in kernels)
+    assert dense == sparse
+    assert dense.count > 50
 
 
 def test_deep_networks():

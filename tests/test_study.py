@@ -15,6 +15,7 @@ from mlp_truth import outputs_of, run_of
 from reference import exact_region_count
 
 import jaxgeom as jg
+from jaxgeom.study import compiled
 from jaxgeom.study.describe import described, differences, digest
 from jaxgeom.study.layout import groups_of, layout_of
 
@@ -135,6 +136,7 @@ def test_numbers_compile_nothing_anew() -> None:
 
     def num_traces(axes: dict[str, Any]) -> int:
         TRACES.clear()
+        compiled._programs.clear()
         run(axes=axes, **simple)
         return len(TRACES)
 
@@ -276,9 +278,9 @@ def test_studies_with_different_seeds_are_merged() -> None:
     whole = some([0, 1, 2, 3, 7])
     for name, array in whole.variables.items():
         np.testing.assert_array_equal(merged.variables[name], array)
-    with pytest.raises(ValueError, match=r"settings\.scale: 2\.0 there, 0\.5 here"):
+    with pytest.raises(ValueError, match=r"settings\.scale: 2\.0 in the first, 0\.5 in number 2"):
         jg.study.merge(first, some([3], scale=0.5))
-    with pytest.raises(ValueError, match="key: 0 there, 1 here"):
+    with pytest.raises(ValueError, match="key: 0 in the first, 1 in number 2"):
         jg.study.merge(first, some([3], key=1))
     with pytest.raises(ValueError, match=r"several have the values \[2\]"):
         jg.study.merge(first, some([2, 3]))

@@ -266,7 +266,7 @@ def test_other_versions_are_refused_or_recorded(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "out" / "chunk-00001.npz").unlink()
     (tmp_path / "out" / "result.npz").unlink()
     real = versions.versions
-    monkeypatch.setattr("jaxgeom.study.run.versions", lambda also=(): real(also) | {"numpy": "9.9"})
+    monkeypatch.setattr("jaxgeom.study.plan.versions", lambda also=(): real(also) | {"numpy": "9.9"})
     with pytest.raises(ValueError, match=r"any_versions=True[\s\S]*versions\.numpy: .* there, \"9\.9\" here"):
         study_program.run(axes, chunk_size=1, out=tmp_path / "out")
     with pytest.warns(UserWarning, match=r"begun with other versions: versions\.numpy"):
@@ -289,7 +289,7 @@ def test_another_python_compares_sources(tmp_path: Path, monkeypatch: pytest.Mon
     axes = {"width": [2], "seed": range(2), "scale": 1.0}
     study_program.run(axes, out=tmp_path / "out")
     real = versions.versions
-    monkeypatch.setattr("jaxgeom.study.run.versions", lambda also=(): real(also) | {"python": "3.99.0"})
+    monkeypatch.setattr("jaxgeom.study.plan.versions", lambda also=(): real(also) | {"python": "3.99.0"})
     monkeypatch.setattr(describe, "code_digest", lambda code: "bytecode of another Python")
     with pytest.raises(ValueError, match=r"any_versions=True"):
         study_program.run(axes, out=tmp_path / "out")

@@ -347,7 +347,7 @@ def test_only_its_own_left_overs_are_removed(tmp_path: Path) -> None:
 def test_merging_nothing_and_what_is_no_study(finished: tuple[Path, jg.Study]) -> None:
     with pytest.raises(ValueError, match="nothing to merge"):
         jg.study.merge()
-    with pytest.raises(TypeError, match=r"merge\(\*list\)"):
+    with pytest.raises(TypeError, match=r"\*list for a list of them"):
         jg.study.merge([finished[1]])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="not along the steps"):
         jg.study.merge(finished[1], finished[1], along="step")

@@ -22,13 +22,12 @@ from jaxtyping import Array, Float32, Int32, ScalarLike
 from jaxgeom._reprs import readable
 from jaxgeom._typing import RandomKey
 from jaxgeom.data.arguments import check_limits, disk_radii, known, radius_range, require, scalar, size
+from jaxgeom.data.sampling import half_open, polar, uniform, uniform_in_disk, uniform_outside_holes, unit_circle
 from jaxgeom.host.inputs import as_array, as_key
 from jaxgeom.host.programs import compiled
 
 Range: TypeAlias = tuple[ScalarLike, ScalarLike]
 
-UNPLACED = math.nan  # coordinates of points for which traced radii leave no room in disk_with_holes
-MAX_REJECTION_ROUNDS = 100  # radii that pass the checks leave a point unplaced with probability below 1e-55
 MAX_PARITY_DIM = 20  # about a million corners
 
 
@@ -76,7 +75,7 @@ def _spirals(key: RandomKey, shape: tuple[int, int], noise: Array, inner: Array,
     t = jnp.linspace(0.0, 1.0, num_per_class, dtype=jnp.float32)
     k = jnp.arange(num_classes, dtype=jnp.float32)[:, None]
     angle = (2 * t + k) * (2 * math.pi / num_classes) + noise * jax.random.normal(key, shape, jnp.float32)
-    x = _polar(inner + (outer - inner) * t, angle)[..., ::-1]  # (sin, cos): the angle starts at the y-axis
+    x = polar(inner + (outer - inner) * t, angle)[..., ::-1]  # (sin, cos): the angle starts at the y-axis
     return Dataset(x.reshape(-1, 2), jnp.repeat(jnp.arange(num_classes, dtype=jnp.int32), num_per_class))
 
 
@@ -105,8 +104,8 @@ def rings(
 @compiled(1)
 def _rings(key: RandomKey, num_per_class: int, inner: tuple[Array, Array], outer: tuple[Array, Array]) -> Dataset:
     low, high = (jnp.stack(pair) for pair in zip(inner, outer, strict=True))
-    place, turn = _uniform(key, (2, num_per_class, 2))
-    x = _polar(low + (high - low) * place, 2 * math.pi * turn)
+    place, turn = uniform(key, (2, num_per_class, 2))
+    x = polar(low + (high - low) * place, 2 * math.pi * turn)
     return Dataset(x.reshape(-1, 2), jnp.tile(jnp.arange(2, dtype=jnp.int32), num_per_class))
 
 
@@ -162,12 +161,40 @@ def _disk_with_holes(
     hole_radius: Array,
     positive_radius: Array,
 ) -> Dataset:
-    in_the_middle = jnp.zeros((num_holes - num_on_circle, 2), jnp.float32)
-    centers = radius / 2 * jnp.concatenate([_unit_circle(num_on_circle), in_the_middle])
+    centers = _hole_centers(num_holes, num_on_circle, radius)
     negative_key, positive_key, order_key = jax.random.split(key, 3)
-    negative = _uniform_outside_holes(negative_key, num_negative, radius, centers, hole_radius)
-    offsets = _uniform_in_disk(positive_key, num_positive, positive_radius)
+    negative = uniform_outside_holes(negative_key, num_negative, radius, centers, hole_radius)
+    offsets = uniform_in_disk(positive_key, num_positive, positive_radius)
     return _shuffled_pair(order_key, negative, centers[np.arange(num_positive) % num_holes] + offsets)
+
+
+def _hole_centers(num_holes: int, num_on_circle: int, radius: Array) -> Float32[Array, "holes 2"]:
+    in_the_middle = jnp.zeros((num_holes - num_on_circle, 2), jnp.float32)
+    return radius / 2 * jnp.concatenate([unit_circle(num_on_circle), in_the_middle])
+
+
+def hole_centers(*, num_holes: int = 9, radius: ScalarLike = 1.0, center: bool = True) -> Float32[Array, "holes 2"]:
+    """The centres of the holes of :func:`disk_with_holes`; a point of class 1 belongs to the nearest one.
+
+    Example:
+        >>> import jaxgeom as jg
+        >>> jg.datasets.hole_centers(num_holes=2, radius=3).tolist()
+        [[1.5, 0.0], [0.0, 0.0]]
+    """
+    num_holes = size("num_holes", num_holes)
+    return _hole_centers(num_holes, num_holes - bool(center), scalar("radius", radius))
+
+
+@readable
+class Segments(NamedTuple):
+    """The segments on which :func:`line_segments` puts points, one a row."""
+
+    start: Float32[Array, "segments 2"]
+    """Where they begin."""
+    end: Float32[Array, "segments 2"]
+    """Where they end."""
+    y: Int32[Array, " segments"]
+    """Their classes."""
 
 
 def line_segments(
@@ -194,23 +221,52 @@ def line_segments(
         >>> x.shape, int(y.sum())
         ((15, 2), 5)
     """
-    key = as_key(key)
-    num_negative = size("num_negative", num_negative)
-    num_segments = num_negative + size("num_positive", num_positive)
     num_per_segment = size("num_per_segment", num_per_segment)
-    return _line_segments(key, num_negative, num_segments, num_per_segment, scalar("length", length))
+    sizes = _segment_sizes(num_negative, num_positive)
+    return _line_segments(as_key(key), *sizes, num_per_segment, scalar("length", length))
 
 
 @compiled(1, 2, 3)
 def _line_segments(
     key: RandomKey, num_negative: int, num_segments: int, num_per_segment: int, length: Array
 ) -> Dataset:
-    segment_key, along_key, label_key = jax.random.split(key, 3)
-    segments = _uniform(segment_key, (num_segments, 1, 3))
-    start, angle = 2 * segments[..., :2] - 1, 2 * math.pi * segments[..., 2]
-    x = start + _polar(length * _uniform(along_key, (num_segments, num_per_segment)), angle)
-    labels = jax.random.permutation(label_key, (np.arange(num_segments) >= num_negative).astype(np.int32))
+    start, angle, labels, along_key = _segments(key, num_negative, num_segments)
+    x = start + polar(length * uniform(along_key, (num_segments, num_per_segment)), angle)
     return Dataset(x.reshape(-1, 2), jnp.repeat(labels, num_per_segment))
+
+
+def segments_of(
+    key: RandomKey, *, num_negative: int = 10, num_positive: int = 10, length: ScalarLike = 0.1
+) -> Segments:
+    """The segments of :func:`line_segments` with the same key and numbers: row ``i`` of the data is on segment
+    ``i // num_per_segment``.
+
+    Example:
+        >>> import jax, jaxgeom as jg
+        >>> segments = jg.datasets.segments_of(jax.random.key(0), num_negative=2, num_positive=1, length=0.2)
+        >>> segments.start.shape, int(segments.y.sum())
+        ((3, 2), 1)
+    """
+    return _segment_ends(as_key(key), *_segment_sizes(num_negative, num_positive), scalar("length", length))
+
+
+@compiled(1, 2)
+def _segment_ends(key: RandomKey, num_negative: int, num_segments: int, length: Array) -> Segments:
+    start, angle, labels, _ = _segments(key, num_negative, num_segments)
+    return Segments(start[:, 0], (start + polar(length, angle))[:, 0], labels)
+
+
+def _segment_sizes(num_negative: int, num_positive: int) -> tuple[int, int]:
+    num_negative = size("num_negative", num_negative)
+    return num_negative, num_negative + size("num_positive", num_positive)
+
+
+def _segments(key: RandomKey, num_negative: int, num_segments: int) -> tuple[Array, Array, Array, RandomKey]:
+    """Starts, angles and labels, and a key for what is on them."""
+    segment_key, along_key, label_key = jax.random.split(key, 3)
+    segments = uniform(segment_key, (num_segments, 1, 3))
+    labels = jax.random.permutation(label_key, (np.arange(num_segments) >= num_negative).astype(np.int32))
+    return 2 * segments[..., :2] - 1, 2 * math.pi * segments[..., 2], labels, along_key
 
 
 def parity(dim: int = 2) -> Dataset:
@@ -247,7 +303,7 @@ def damped_sine(*, low: float = -10.0, high: float = 10.0, step: float = 0.1, re
         >>> x[:, 0].tolist(), y.shape
         ([0.0, 0.5, 1.0, 1.5], (4, 1))
     """
-    x = _half_open(low, high, step)[:, None]
+    x = half_open(low, high, step)[:, None]
     y = np.sin(3 * x) * np.exp(-x / 8)
     return Dataset(jnp.asarray(x, jnp.float32), jnp.asarray(y[::-1] if reverse else y, jnp.float32))
 
@@ -264,7 +320,7 @@ def mesh_grid(*, low: float = -5.0, high: float = 5.0, step: float = 0.1, dim: i
         >>> jg.mesh_grid(low=0, high=1, step=0.5).tolist()
         [[0.0, 0.0], [0.0, 0.5], [0.5, 0.0], [0.5, 0.5]]
     """
-    axes = [_half_open(low, high, step)] * size("dim", dim)
+    axes = [half_open(low, high, step)] * size("dim", dim)
     return jnp.asarray(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, dim), jnp.float32)
 
 
@@ -334,7 +390,7 @@ def circles(key: RandomKey, *, num_points: int = 100, noise: ScalarLike = 0.0, f
     num_inner = size("num_points", num_points, minimum=2) - num_points // 2
     inner_radius = scalar("factor", factor, is_zero_allowed=True)
     require(known(factor, 0.0) < 1, "factor", factor, "numbers from 0 up and below 1")
-    return _noisy_pair(key, _unit_circle(num_points // 2), inner_radius * _unit_circle(num_inner), noise)
+    return _noisy_pair(key, unit_circle(num_points // 2), inner_radius * unit_circle(num_inner), noise)
 
 
 def blobs(
@@ -361,7 +417,7 @@ def blobs(
 def _blobs(key: RandomKey, shape: tuple[int, int], num_classes: int, cluster_std: Array) -> Dataset:
     num_points, dim = shape
     center_key, noise_key, order_key = jax.random.split(key, 3)
-    centers = 20 * _uniform(center_key, (num_classes, dim)) - 10
+    centers = 20 * uniform(center_key, (num_classes, dim)) - 10
     y = jnp.arange(num_points, dtype=jnp.int32) % num_classes
     return _shuffled(order_key, centers[y] + cluster_std * jax.random.normal(noise_key, shape, jnp.float32), y)
 
@@ -384,7 +440,7 @@ def checkerboard(key: RandomKey, *, num_points: int = 1000, num_cells: int = 4) 
 
 @compiled(1, 2)
 def _checkerboard(key: RandomKey, num_points: int, num_cells: int) -> Dataset:
-    position = num_cells * _uniform(key, (num_points, 2))
+    position = num_cells * uniform(key, (num_points, 2))
     y = jnp.sum(jnp.floor(position), axis=-1).astype(jnp.int32) % 2
     return Dataset(2 * position / num_cells - 1, y)
 
@@ -414,52 +470,6 @@ def split(key: RandomKey, dataset: Dataset, *, train_fraction: float = 0.8) -> t
 
 
 # Building blocks
-
-
-def _uniform(key: RandomKey, shape: tuple[int, ...]) -> Array:
-    return jax.random.uniform(key, shape, jnp.float32)
-
-
-def _polar(radius: Array, angle: Array) -> Array:
-    return radius[..., None] * jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=-1)
-
-
-def _unit_circle(num_points: int) -> Float32[Array, "points 2"]:
-    angle = 2 * np.pi * np.arange(num_points) / max(num_points, 1)
-    return jnp.asarray(np.stack([np.cos(angle), np.sin(angle)], axis=-1), jnp.float32)
-
-
-def _half_open(low: float, high: float, step: float) -> np.ndarray:
-    """Float64 grid; a last value within a millionth of a step of ``high`` is rounding and left out."""
-    check_limits(low, high)
-    require(0 < step < math.inf, "step", step, "finite numbers above 0")
-    return low + step * np.arange(math.ceil(max((high - low) / step - 1e-6, 0.5)))
-
-
-def _uniform_in_disk(key: RandomKey, num_points: int, radius: Array) -> Float32[Array, "points 2"]:
-    area, turn = _uniform(key, (2, num_points))
-    return _polar(radius * jnp.sqrt(area), 2 * math.pi * turn)
-
-
-def _uniform_outside_holes(
-    key: RandomKey, num_points: int, radius: Array, centers: Float32[Array, "holes 2"], hole_radius: Array
-) -> Float32[Array, "points 2"]:
-    """Rejection sampling of every point on its own; a placed point stays."""
-
-    def is_unfinished(state: tuple[Array, Array, Array]) -> Array:
-        return (state[0] < MAX_REJECTION_ROUNDS) & ~jnp.all(state[2])
-
-    def propose(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        round_number, points, is_placed = state
-        proposal = _uniform_in_disk(jax.random.fold_in(key, round_number), num_points, radius)
-        squared_distance = jnp.sum((proposal[:, None] - centers) ** 2, axis=-1)
-        is_free = jnp.all(squared_distance > hole_radius**2, axis=-1)
-        points = jnp.where((is_free & ~is_placed)[:, None], proposal, points)
-        return round_number + 1, points, is_placed | is_free
-
-    start = (jnp.int32(0), jnp.zeros((num_points, 2), jnp.float32), jnp.zeros(num_points, bool))
-    _, points, is_placed = jax.lax.while_loop(is_unfinished, propose, start)
-    return jnp.where(is_placed[:, None], points, UNPLACED)
 
 
 @compiled()

@@ -1,6 +1,7 @@
 // A cell of the plane on its way through a network: a convex polygon, and the functions of the units on it.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 

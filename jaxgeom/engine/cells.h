@@ -185,8 +185,8 @@ struct Cutter {
     // Whether a unit changes sign on a cell (0), or is positive (1), negative (-1) or zero (-2) on all of it.
     int side_of_cell(const Entry &entry, int unit, double a, double b, double c, double t, int nv, Vertex *v) {
         int low = 1, high = -1;
-        // what is zero without any error, or by exact arithmetic, where that is cheap
-        const bool is_zero = a == 0 && b == 0 && c == 0 && ((net.has_runs && t == kFloor) || ((net.has_runs || net.is_sparse) && exact.is_zero_row(&entry, unit)));
+        // what is zero by structure, or by exact arithmetic, where that is cheap
+        const bool is_zero = a == 0 && b == 0 && c == 0 && ((net.has_runs && t == kFloor && exact.has_no_terms(entry, unit)) || ((net.has_runs || net.is_sparse) && exact.is_zero_row(&entry, unit)));
         if (is_zero) {
             tally.is_degenerate = true;
             return -2;

@@ -104,6 +104,20 @@ class ExactSigns {
         const Row &found = row(entry, unit);
         return found.is_plain ? found.a == 0 && found.b == 0 && found.c == 0 : is_zero(found.exact);
     }
+    // Whether nothing is added up: all weights, or the units below them, are zero by their structure.
+    bool has_no_terms(const Entry &entry, int unit) {
+        const Layer &layer = net.layers[entry.layer];
+        if (layer.offsets[unit] != 0) return false;
+        if (entry.layer == 0) return layer.weights[unit] == 0 && layer.weights[layer.out + unit] == 0;
+        const Layer &below = net.layers[entry.layer - 1];
+        for (const auto &[i, weight] : sparse.column(net, entry.layer, unit)) {
+            if (factor_below(entry, below, i) == 0) continue;
+            const double *rows = entry.before->rows + i;
+            const bool may_be_zero = rows[0] == 0 && rows[below.stride] == 0 && rows[2 * below.stride] == 0;
+            if (!may_be_zero || !has_no_terms(*entry.before, i)) return false;
+        }
+        return true;
+    }
     static bool is_power_of_two(double weight) {
         int exponent;
         return std::fabs(std::frexp(weight, &exponent)) == 0.5 && exponent > -500 && exponent < 500;

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int64, UInt8
 
 from jaxgeom.engine.arguments import Network, domain_of, place, pointer
+from jaxgeom.host.devices import pretended
 from jaxgeom.host.signals import answer, deferred
 from jaxgeom.host.sparse import SparseKernel
 
@@ -281,7 +282,7 @@ def traced_count(
         result: tuple[Array, Array] = jax.pure_callback(call, shapes, *arrays, vmap_method="broadcast_all")
         return result
 
-    if not _is_registered():
+    if not _is_registered() or pretended() not in (None, "cpu"):
         return on_host(*constants)
     widths = np.array([2, *(jnp.shape(bias)[-1] for bias in arrays[1::2])], np.int64)
     offsets = np.cumsum([0, *map(len, cycles)])

@@ -11,6 +11,7 @@
 #include "lines.h"
 
 #include "exact.h"
+#include "load.h"
 #include "sharp.h"
 
 namespace jaxgeom {

@@ -3,6 +3,7 @@
 
 #include "cells.h"
 #include "join.h"
+#include "load.h"
 #include "pool.h"
 
 namespace jaxgeom {

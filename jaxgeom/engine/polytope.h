@@ -7,6 +7,9 @@
 // dimensions, it is enough to count.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+
 #include "network.h"
 
 namespace jaxgeom {
@@ -58,6 +61,18 @@ struct Shape {
     void for_each(const uint64_t *on, const Job &job) const {
         for (int w = 0; w < words(); w++)
             for (uint64_t m = on[w]; m; m &= m - 1) job(64 * w + __builtin_ctzll(m));
+    }
+
+    // Affine functions: coefficients and constants, each `stride` after the one before.
+    double value(const double *row, int stride, const double *x) const {
+        double sum = row[dim() * stride];
+        for (int i = 0; i < dim(); i++) sum += row[i * stride] * x[i];
+        return sum;
+    }
+    double size_of(const double *row, int stride) const {  // of the gradient, or more
+        double sum = 0;
+        for (int i = 0; i < dim(); i++) sum += std::fabs(row[i * stride]);
+        return sum;
     }
 
     Polytope take(Arena &arena, int vertices, int edges) const {

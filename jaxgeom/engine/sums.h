@@ -68,20 +68,39 @@ inline void contribute_rows(const Layer &above, int n, const int *unit, const do
         store(next + j, x), store(next + p + j, y), store(next + 2 * p + j, z);
     }
 }
-// The same for several units at once, so that the sums stay in registers. e: bounds of the errors of a, b and c.
-inline void contribute_all(const Network &net, int l, int n, const int *unit, const double *a, const double *b, const double *c, const double *e, double *next) {
+// What units with the same weights hand on, added up; how many remain.
+inline int add_alike(const Layer &above, int n, int *unit, double *a, double *b, double *c) {
+    Arena &arena = own_arena();
+    const auto mark = arena.mark();
+    int *place = arena.take<int>(above.in), num = 0;
+    std::fill(place, place + above.in, -1);
+    for (int s = 0; s < n; s++) {
+        const int first = above.alike[unit[s]], of = place[first];
+        if (of >= 0) {
+            a[of] += a[s], b[of] += b[s], c[of] += c[s];
+        } else {
+            place[first] = num;
+            unit[num] = first, a[num] = a[s], b[num] = b[s], c[num] = c[s], num++;
+        }
+    }
+    arena.release(mark);
+    return num;
+}
+// The same for several units at once, so that the sums stay in registers. e: bounds of the errors of a, b and c, which
+// are changed.
+inline void contribute_all(const Network &net, int l, int n, int *unit, double *a, double *b, double *c, const double *e, double *next) {
     const Layer &above = net.layers[l + 1];
     if (net.has_runs && above.runs->column_offsets) {
         for (int s = 0; s < n; s++) add_runs(above, unit[s], a[s], b[s], c[s], e[s], next);
         return;
     }
-    contribute_rows(above, n, unit, a, b, c, next);
-    if (!net.has_runs) return;
+    if (!net.has_runs) return contribute_rows(above, n, unit, a, b, c, next);
     double squares = 0;  // of errors; what they do to a unit follows by the length of its column
     for (int s = 0; s < n; s++) {
         const double own = e[s] + (above.terms + 6) * kEps * (std::fabs(a[s]) + std::fabs(b[s]) + std::fabs(c[s]));
         squares += own * own;
     }
+    contribute_rows(above, above.alike ? add_alike(above, n, unit, a, b, c) : n, unit, a, b, c, next);
     const double length = 1.0001 * std::sqrt(squares) + kFloor;
     double *errors = next + 3 * above.stride;
     for (int j = 0; j < above.stride; j += kLanes) store(errors + j, load(errors + j) + load(above.column_norm + j) * length);

@@ -23,6 +23,7 @@ import numpy as np
 from jaxtyping import PyTree
 from tqdm.auto import tqdm
 
+from jaxgeom.host.devices import choice, chosen_as, devices, platform
 from jaxgeom.host.forks import check_not_forked
 from jaxgeom.host.given import check_positive
 from jaxgeom.host.signals import deferred
@@ -90,7 +91,7 @@ def map_chunks(
     num = lengths.pop()
     chunk_size = chunk_size if any_length else min(chunk_size, num)
     starts = range(0, num, chunk_size)
-    devices = _devices() if compiled else [None]
+    places = _devices() if compiled else [None]
 
     leaves, structure = jax.tree.flatten(population)
     takers = [_taker(leaf) for leaf in leaves]
@@ -99,14 +100,14 @@ def map_chunks(
         stop = start + chunk_size
         is_short = stop > num
         members = np.minimum(np.arange(start, stop), num - 1) if is_short and compiled else slice(start, min(stop, num))
-        device = devices[start // chunk_size % len(devices)]
+        device = places[start // chunk_size % len(places)]
         with nullcontext() if device is None else jax.default_device(device):
             chunk = jax.tree.unflatten(structure, [take(members) for take in takers])
             return jax.tree.map(lambda leaf: np.asarray(leaf)[: num - start], function(chunk))
 
     results: dict[int, Any] = {}
     title = progress if isinstance(progress, str) else None
-    workers = min(num_workers() if at_once is None else at_once * len(devices), len(starts))
+    workers = min(num_workers() if at_once is None else at_once * len(places), len(starts))
     with tqdm(total=num, unit="net", desc=title, disable=not progress) as bar, Threads(workers) as threads:
 
         def take(start: int, result: PyTree) -> None:
@@ -115,7 +116,7 @@ def map_chunks(
 
         try:
             with deferred():
-                num_first = len(devices) if compiled else 0  # which compile, and for which the others wait
+                num_first = len(places) if compiled else 0  # which compile, and for which the others wait
                 for some in (starts[:num_first], starts[num_first:]):
                     for future in threads.as_completed([threads.submit(_with_callers_settings(run), s) for s in some]):
                         take(future.argument, future.result())
@@ -211,8 +212,11 @@ def _with_callers_settings(function: Callable[..., Any]) -> Callable[..., Any]:
         if hasattr(jax, name) and hasattr(jax.config, flag)
     }
 
+    chosen = choice()
+
     def run(*arguments: Any) -> Any:
         with ExitStack() as stack:
+            stack.enter_context(chosen_as(chosen))
             for name, value in values.items():
                 if getattr(jax.config, _SETTINGS[name]) != value:
                     stack.enter_context(getattr(jax, name)(value))
@@ -230,7 +234,7 @@ def check_chunk_size(chunk_size: int | None) -> None:
 def num_workers() -> int:
     """Chunks in flight: one for each core and device, or two on each accelerator, so that it never waits."""
     num = num_devices()
-    return 2 * num if jax.default_backend() != "cpu" else max(num, num_cores())
+    return 2 * num if platform() != "cpu" else max(num, num_cores())
 
 
 def num_cores() -> int:
@@ -245,5 +249,5 @@ def num_devices() -> int:
 
 def _devices() -> Sequence[Any]:
     """What chunks go to in turn; None for where JAX computes by itself."""
-    local = jax.local_devices()
-    return local if len(local) > 1 and getattr(jax.config, "jax_default_device", None) is None else [None]
+    found = devices()
+    return found if len(found) > 1 else [None]

@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
+from jaxgeom.host.devices import platform
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -20,30 +22,43 @@ def compiled(*static: int) -> Callable[[Function], Function]:
 
 
 def for_population(
-    function: Callable[..., PyTree], *, fast_compile: bool = False
-) -> Callable[[tuple[Any, ...]], PyTree]:
-    """The program that computes ``function`` of one network for many.
+    function: Callable[..., PyTree], *, num_shared: int = 0, fast_compile: bool = False
+) -> Callable[..., PyTree]:
+    """The program that computes ``function`` of one network for many, with a version for each platform it is called on.
 
     Args:
         function: pure, of arguments that are arrays or pytrees of such.
+        num_shared: how many of them, the first ones, are the same for all networks.
         fast_compile: compile without optimization.
 
     Returns:
-        A function of a tuple of the arguments with a leading axis (networks).
+        A function of the shared arguments and a tuple of the others with a leading axis (networks).
     """
-    options = compiler_options()
-    if fast_compile and options is not None:
-        options = options | {"xla_backend_optimization_level": 0}
-    return jax.jit(lambda population: jax.vmap(function)(*population), compiler_options=options)
+
+    def of_many(*given: Any) -> PyTree:
+        *shared, population = given
+        return jax.vmap(function, (*(None,) * num_shared, *(0,) * len(population)))(*shared, *population)
+
+    @lru_cache(maxsize=8)
+    def on(_platform: str) -> Callable[..., PyTree]:
+        options = compiler_options()
+        if fast_compile and options is not None:
+            options = options | {"xla_backend_optimization_level": 0}
+        return jax.jit(of_many, compiler_options=options)
+
+    return lambda *given: on(platform())(*given)
+
+
+def compiler_options() -> dict[str, Any] | None:
+    """Options for the platform that computes; None for those that XLA has by itself, as on accelerators."""
+    return _options_of_cpus() if platform() == "cpu" else None
 
 
 @lru_cache(maxsize=1)
-def compiler_options() -> dict[str, Any] | None:
-    """On CPUs, vectors of 512 bits where the processor has them, which XLA would halve otherwise; and less optimization
+def _options_of_cpus() -> dict[str, Any] | None:
+    """Vectors of 512 bits where the processor has them, which XLA would halve otherwise; and less optimization
     by LLVM and fusions by its older emitters, which saves a third of the compile time and changes nothing for straight
     loops."""
-    if jax.default_backend() != "cpu":
-        return None
     options = {"xla_cpu_prefer_vector_width": 512, "xla_backend_optimization_level": 1}
     for some in (options | {"xla_cpu_use_fusion_emitters": False}, options):
         try:

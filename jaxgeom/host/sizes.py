@@ -8,9 +8,8 @@ training engine shares a chunk among all cores and takes a vector of networks th
 cores are no concern, and its chunks follow one another.
 """
 
-import jax
-
 from jaxgeom.host.chunks import num_cores, num_devices
+from jaxgeom.host.devices import platform
 
 MOST_RESULTS = 2**30
 """Bytes of the results of a chunk."""
@@ -50,7 +49,7 @@ def size_of_chunks(num: int | None, bytes_each: int, *, engine_work: int = 0, mo
         engine_work: multiply-adds of the training of a network, if the engine does it.
         most_bytes: of the results of a chunk.
     """
-    is_cpu = jax.default_backend() == "cpu"
+    is_cpu = platform() == "cpu"
     wanted = _OF_CORE if is_cpu else _OF_ACCELERATOR
     if engine_work:
         wanted = round_up(ENGINE_WORK // engine_work + 1, LANES * num_cores())

@@ -27,6 +27,7 @@ from jaxgeom.plot.training import CurveArtists, LossArtists, exponential_smoothi
 from jaxgeom.plot.triples import plot_gradient_density, plot_triples
 from jaxgeom.plot.units import UnitArtists, plot_units
 from jaxgeom.plot.warp import plot_warped_grid
+from jaxgeom.plot.weights import plot_weights
 
 __all__ = [
     "COLORS",
@@ -86,6 +87,7 @@ __all__ = [
     "plot_triples",
     "plot_units",
     "plot_warped_grid",
+    "plot_weights",
     "plot_wireframe",
     "position_colors",
     "region_counts",

@@ -15,7 +15,7 @@ from jaxgeom._reprs import readable
 from jaxgeom.analysis.formula import affine_text
 from jaxgeom.domains import Box
 from jaxgeom.plot.regions import plot_regions
-from jaxgeom.plot.style import COLORS, new_axes
+from jaxgeom.plot.style import COLORS, legend_below, new_axes
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, check_is_planar
 
 FLAT = 1e-9
@@ -158,7 +158,7 @@ def plot_grid_view(
     for lines in drawn.edges:
         lines.set_label("_edges")
         lines.set_color("0.3")
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2, frameon=False)
+    legend_below(ax)
     return GridViewArtists(ax, drawn.faces, missed, shown)
 
 

@@ -12,6 +12,7 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm
 
 from jaxgeom._reprs import readable
+from jaxgeom.plot.style import legend_below
 from jaxgeom.regions.boundary import Boundary, check_bounded
 from jaxgeom.regions.colors import LAYER_COLORS, face_colors
 from jaxgeom.regions.complex import PlanarComplex
@@ -192,9 +193,7 @@ def plot_edges(
 
 
 def _legend(ax: Axes) -> None:
-    legend = ax.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3, frameon=False, fontsize="small", borderaxespad=0
-    )
+    legend = legend_below(ax)
     for handle in legend.legend_handles:
         if isinstance(handle, LineCollection):
             handle.set_linewidth(2.0)

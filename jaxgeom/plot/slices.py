@@ -14,13 +14,13 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.patches import Polygon as Outline
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
-from matplotlib.transforms import ScaledTranslation
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import MATRIX
 from jaxgeom.analysis.measures import nearest_on_segments
 from jaxgeom.analysis.slices import Slice
 from jaxgeom.networks.slices import project
+from jaxgeom.plot.style import legend_below
 from jaxgeom.regions.colors import class_colors, lighter
 from jaxgeom.regions.decision_regions import DecisionRegions
 
@@ -235,19 +235,11 @@ def _legend(farthest: float, ax: Axes) -> None:
     for size, alpha in zip(*_look_of(distances, farthest), strict=True):
         look = {"marker": "o", "markersize": np.sqrt(size), "markerfacecolor": (0.25, 0.25, 0.25, alpha)}
         handles.append(Line2D([], [], linestyle="none", markeredgecolor=(0, 0, 0, alpha), markeredgewidth=0.5, **look))
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    below = ax.transAxes + ScaledTranslation(0, -0.52, figure.dpi_scale_trans)  # of the label, whatever the size
-    ax.legend(
+    legend_below(
+        ax,
         [Line2D([], [], linestyle="none"), *handles],
         ["distance from the plane", *(f"{distance:.3g}" for distance in distances)],
-        loc="upper center",
-        bbox_to_anchor=(0.5, 0.0),
-        bbox_transform=below,
         ncols=_DISTANCES + 1,
-        frameon=False,
-        fontsize="small",
-        borderaxespad=0,
         handletextpad=0.2,
         columnspacing=1.2,
     )

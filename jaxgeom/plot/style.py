@@ -13,6 +13,8 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.transforms import ScaledTranslation
 from numpy.lib.stride_tricks import sliding_window_view
 
 from jaxgeom._typing import SPACE
@@ -39,6 +41,33 @@ def equal_scales(ax: Axes) -> None:
     """Give both axes one scale, by wider limits; limits that somebody set stay, and the box gives way."""
     is_free = ax.name != "3d" and (ax.get_autoscalex_on() or ax.get_autoscaley_on())
     ax.set_aspect("equal", adjustable="datalim" if is_free else "box")
+
+
+_LABEL = 0.52
+"""Inches below axes that ticks and a label take."""
+_ROW, _HANDLE, _LETTER = 0.2, 0.5, 0.065
+"""Inches of a small legend: of a row, of a handle with the room around it, of a letter."""
+_COLUMNS = 3
+
+
+def legend_below(ax: Axes, *handles: Any, ncols: int | None = None, **options: Any) -> Legend:
+    """A legend below the label of an x axis, in as many columns as there is room for; inside of axes that leave no room
+    below, if nothing will move them."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    labels = handles[-1] if handles else ax.get_legend_handles_labels()[1]
+    spec, box = ax.get_subplotspec(), ax.get_position()
+    share = spec.get_gridspec().get_geometry() if spec is not None else None
+    width = figure.get_figwidth() * (1 / share[1] if share is not None else box.width)
+    longest = _HANDLE + _LETTER * max(map(len, labels), default=0)
+    columns = ncols or min(_COLUMNS, max(1, int(width / longest)))
+    height = _LABEL + _ROW * -(-len(labels) // columns)
+    if figure.get_layout_engine() is None and box.y0 * figure.get_figheight() < height:
+        return ax.legend(*handles, **{"fontsize": "small", "framealpha": 0.8, **options})
+    below = ax.transAxes + ScaledTranslation(0, -_LABEL, figure.dpi_scale_trans)
+    look: dict[str, Any] = {"frameon": False, "fontsize": "small", "borderaxespad": 0, "ncols": columns}
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "bbox_transform": below}
+    return ax.legend(*handles, **place | look | options)
 
 
 def set_padding(figure: Figure, inches: float) -> None:

@@ -1,5 +1,6 @@
 """[host] Studies: named axes of settings times named measurements, saved, resumed and merged; see :func:`run_study`."""
 
+from jaxgeom.study.compare import StudyComparison, compare
 from jaxgeom.study.labels import from_xarray, to_xarray
 from jaxgeom.study.measurements import (
     Measurement,
@@ -23,17 +24,21 @@ from jaxgeom.study.networks import networks, parameters
 from jaxgeom.study.result import Study, load, merge, save, select
 from jaxgeom.study.run import run_study
 from jaxgeom.study.slices import slice_study
+from jaxgeom.study.status import StudyStatus, study_status
 from jaxgeom.study.zoo import shard_again
 from jaxgeom.study.zoo_reader import ZooExamples, ZooNetwork, zoo_batches, zoo_labels
 
 __all__ = [
     "Measurement",
     "Study",
+    "StudyComparison",
+    "StudyStatus",
     "ZooExamples",
     "ZooNetwork",
     "accuracy_on",
     "all_right",
     "boundary_lengths",
+    "compare",
     "critical_points",
     "decision_surfaces",
     "estimated_regions",
@@ -55,6 +60,7 @@ __all__ = [
     "shard_again",
     "slice_study",
     "states_at",
+    "study_status",
     "to_xarray",
     "topology",
     "zoo_batches",

@@ -80,7 +80,9 @@ def digest(description: Any) -> str:
     return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
 
 
-def differences(first: Any, second: Any, path: str = "", *, by_source: bool = False) -> list[str]:
+def differences(
+    first: Any, second: Any, path: str = "", *, by_source: bool = False, words: tuple[str, str] = ("there", "here")
+) -> list[str]:
     """Where two descriptions differ, each as one line.
 
     Args:
@@ -89,6 +91,7 @@ def differences(first: Any, second: Any, path: str = "", *, by_source: bool = Fa
         path: where they stand.
         by_source: compare code by its source where both have it, since bytecode depends on the version of Python;
             otherwise by its bytecode, since sources differ in comments.
+        words: where the first one is, and the second one.
     """
     if isinstance(first, dict) and isinstance(second, dict):
         names = [*first, *(name for name in second if name not in first)]
@@ -102,11 +105,12 @@ def differences(first: Any, second: Any, path: str = "", *, by_source: bool = Fa
                 second.get(name, ABSENT),
                 f"{path}.{name}" if path else str(name),
                 by_source=by_source,
+                words=words,
             )
         ]
     if json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True):
         return []
-    return [f"{path}: {_short(first)} there, {_short(second)} here"]
+    return [f"{path}: {_short(first)} {words[0]}, {_short(second)} {words[1]}"]
 
 
 def _short(value: Any) -> str:

@@ -22,6 +22,8 @@ MOST_SHOWN = 20
 ARCHITECTURE = ("width", "depth", "hidden")
 """Axes that decide the hidden layers."""
 SEED = "seed"
+PARTS = ("data", "optimizer", "batch_size")
+"""Arguments of a study that may be axes: each of their values has programs of its own."""
 
 
 class Layout(NamedTuple):
@@ -45,6 +47,13 @@ class Layout(NamedTuple):
     @property
     def num_members(self) -> int:
         return int(np.prod(self.shape, dtype=np.int64))
+
+
+class Splits(NamedTuple):
+    """A value of the axis "data" that has a second split of its own."""
+
+    train: Any
+    test: Any
 
 
 class Group(NamedTuple):
@@ -73,7 +82,7 @@ def layout_of(
     """Sort axes from fixed settings, and check them.
 
     Args:
-        axes: values by name.
+        axes: values by name, and dictionaries of values for those with names of their own.
         static: axes of numbers that must not be arrays.
         has_architecture: whether width, depth and hidden mean hidden layers, and are not axes like others.
         member_bytes: what the host will hold for each network.
@@ -90,6 +99,8 @@ def layout_of(
     fixed = {name: given for name, given in axes.items() if _is_single(name, given)}
     many = {name: _sized(given) for name, given in axes.items() if name not in fixed}
     check_size({name: len(given) for name, given in many.items()}, member_bytes)
+    for name, given in many.items():
+        _check_names(name, given)
     values = {name: _listed(name, given) for name, given in many.items()}
     unknown = sorted(set(static) - set(values))
     if unknown:
@@ -100,17 +111,41 @@ def layout_of(
     for seed in every.get(SEED, ()):
         if not _is_integer(seed) or not 0 <= seed < 2**32:
             raise ValueError(f"seeds are integers from 0 to 2³² - 1, but {seed!r} was given.")
+    for size in every.get("batch_size", ()):
+        if size is not None and not (_is_integer(size) and 1 <= size < 2**31):
+            raise ValueError(f"batch sizes are positive integers, or None for the full batch, but {size!r} was given.")
     special = (SEED, *(name for name in ARCHITECTURE if has_architecture and name in every))
     is_traced = {
-        name: name not in static and name not in special and all(isinstance(item, Real) for item in listed)
+        name: name not in (*static, *special, *PARTS) and all(isinstance(item, Real) for item in listed)
         and not any(isinstance(item, bool) for item in listed)
         for name, listed in values.items()
     }  # fmt: skip
     for name, traced in is_traced.items():
         if traced:
             _check_stays_apart(name, values[name])
-    coords = {name: _coordinate(listed) for name, listed in values.items()}
+    coords = {
+        name: np.array(list(many[name])) if isinstance(many[name], Mapping) else _coordinate(listed)
+        for name, listed in values.items()
+    }
     return Layout(coords, values, fixed, is_traced, special)
+
+
+def with_splits(axes: Mapping[str, Any], test: Any) -> tuple[Mapping[str, Any], Any]:
+    """Axes and second split of a study; a dictionary of second splits goes into the axis "data", name by name.
+
+    Raises:
+        ValueError: if the names are not those of the axis.
+    """
+    if not isinstance(test, Mapping):
+        return axes, test
+    given = axes.get("data") if isinstance(axes, Mapping) else None
+    data = dict(given) if isinstance(given, Mapping) else {label_of(item): item for item in given or ()}
+    if set(data) != set(test):
+        raise ValueError(
+            f"a dictionary of second splits has the names of the axis 'data', {', '.join(data) or 'which is missing'}, "
+            f"but {', '.join(map(str, test)) or 'none'} was given."
+        )
+    return {**axes, "data": {name: Splits(part, test[name]) for name, part in data.items()}}, None
 
 
 def groups_of(layout: Layout, *, is_padded: bool = True) -> list[Group]:
@@ -190,7 +225,32 @@ def _is_integer(item: Any) -> bool:
 
 
 def _is_single(name: str, given: Any) -> bool:
-    return isinstance(given, str) or not np.iterable(given) or (name == "hidden" and _is_architecture(given))
+    is_part = hasattr(given, "_fields")  # a data set or an optimizer
+    return isinstance(given, str) or not np.iterable(given) or is_part or (name == "hidden" and _is_architecture(given))
+
+
+def _check_names(name: str, given: Any) -> None:
+    """Raise a ValueError for a dictionary that is no axis, and for values that have no names but need some."""
+    if isinstance(given, Mapping):
+        if name in (SEED, *ARCHITECTURE) or not all(isinstance(label, str) and label for label in given):
+            raise ValueError(
+                f"the axis {name!r} takes "
+                f"{'a list' if name in (SEED, *ARCHITECTURE) else 'texts for the names of its values'}, but "
+                f"{given!r} was given."
+            )
+        return
+    nameless = [item for item in given if _has_no_name(name, item)] if isinstance(given, list | tuple) else []
+    if nameless:
+        raise ValueError(
+            f"a value of the axis {name!r} has no name that says which it is: {str(nameless[0])[:80]}. Give each a "
+            f"name of its own: {{{name!r}: {{'first': …, 'second': …}}}}."
+        )
+
+
+def _has_no_name(name: str, item: Any) -> bool:
+    is_part = name in PARTS and isinstance(item, tuple)
+    is_lambda = name in PARTS and getattr(item, "__name__", "") == "<lambda>"
+    return is_part or is_lambda or " at 0x" in label_of(item)
 
 
 def _sized(given: Any) -> Any:
@@ -204,9 +264,11 @@ def _sized(given: Any) -> Any:
 
 def _listed(name: str, given: Any) -> list[Any]:
     """The values of an axis as Python objects."""
+    has_names = isinstance(given, Mapping)
+    given = list(given.values()) if has_names else given
     listed = np.asarray(given).tolist() if hasattr(given, "dtype") else list(given)
     listed = [item.item() if isinstance(item, np.generic) else item for item in listed]
-    if not listed or len(set(map(_label, listed))) < len(listed):
+    if not listed or (not has_names and len(set(map(label_of, listed))) < len(listed)):
         raise ValueError(f"the axis {name!r} needs at least one value, all different, but {_few(listed)} was given.")
     numbers = [item for item in listed if isinstance(item, bool | Real)]
     if any(number != number for number in numbers):
@@ -261,10 +323,11 @@ def _coordinate(listed: list[Any]) -> np.ndarray:
         found = np.array(listed)
         if found.dtype.kind in "biuf" and len(np.unique(found)) == len(listed):
             return found  # else integers that NumPy has no type for
-    return np.array([_label(item) for item in listed])
+    return np.array([label_of(item) for item in listed])
 
 
-def _label(item: Any) -> str:
+def label_of(item: Any) -> str:
+    """The coordinate of a value that is no number."""
     if isinstance(item, tuple | list):
-        return "-".join(map(_label, item))
+        return "-".join(map(label_of, item))
     return getattr(item, "__name__", None) or str(item)

@@ -5,6 +5,7 @@ Parts are chosen by the names of their arguments: a data set that takes ``noise`
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import jax
@@ -12,12 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxgeom._typing import Params, PyTree
+from jaxgeom._typing import MATRIX, PAIR, Params, PyTree
 from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import binary_cross_entropy
 from jaxgeom.networks.layers import layers_of
 from jaxgeom.networks.models import Model
-from jaxgeom.study.layout import SEED, Group, Layout
+from jaxgeom.study.layout import PARTS, SEED, Group, Layout, Splits
 from jaxgeom.study.measurements import Measurement
 from jaxgeom.study.missing import filled, or_nan
 from jaxgeom.training.fit import fit
@@ -41,6 +42,28 @@ class Recipe(NamedTuple):
     measure: dict[str, Measurement]
     until: Callable[..., Any] | None
     max_tries: int
+
+
+def recipe_of(recipe: Recipe, group: Group) -> Recipe:
+    """How the members of a group are made: with those of its settings that are parts of the recipe."""
+    return _with_parts(recipe, group.static)
+
+
+def recipes_of(recipe: Recipe, layout: Layout) -> list[Recipe]:
+    """How the members of a study are made, for each combination of the axes and settings that are parts of that."""
+    settings = layout.values | {name: [value] for name, value in layout.fixed.items()}
+    names = [name for name in PARTS if name in settings]
+    return [
+        _with_parts(recipe, dict(zip(names, values, strict=True)))
+        for values in product(*(settings[name] for name in names))
+    ]
+
+
+def _with_parts(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
+    changes = {name: settings[name] for name in PARTS if name in settings}
+    if isinstance(changes.get("data"), Splits):
+        changes |= {"data": changes["data"].train, "test": changes["data"].test}
+    return recipe._replace(**changes)
 
 
 SPECIAL = ("key", "features", "widths")
@@ -108,10 +131,10 @@ def _lacks(what: str, missing: Sequence[str], available: Sequence[str]) -> str:
     )
 
 
-def check_axes_are_used(recipe: Recipe, names: Sequence[str]) -> None:
+def check_axes_are_used(recipes: Sequence[Recipe], names: Sequence[str]) -> None:
     """Raise unless every axis and setting reaches the model, the data, the optimizer or a measurement."""
-    parts = [recipe.model, recipe.data, recipe.test, recipe.optimizer, recipe.until]
-    parts += [measurement.function for measurement in recipe.measure.values()]
+    parts: list[Any] = [part for one in recipes for part in (one.model, one.data, one.test, one.optimizer, one.until)]
+    parts += [measurement.function for measurement in recipes[0].measure.values()]
     taken = {name for part in parts if _is_function(part) for name in named_arguments(part)}
     unused = [name for name in names if name not in taken]
     if unused:
@@ -276,9 +299,25 @@ def _measured(name: str, measurement: Measurement, params: Params, available: Ma
 def _data(recipe: Recipe, settings: Mapping[str, Any], key: Array) -> tuple[Any, Any]:
     keys = jax.random.split(key)
     return tuple(
-        call("data", part, {**settings, "key": keys[i]}) if _is_function(part) else part
+        _dataset(call("data", part, {**settings, "key": keys[i]}) if _is_function(part) else part)
         for i, part in enumerate((recipe.data, recipe.test))
     )
+
+
+def _dataset(found: Any) -> Any:
+    """What a study takes for its data, of which a pair (x, y) is made a data set."""
+    if found is None:
+        return None
+    if not isinstance(found, tuple) or len(found) != PAIR:
+        kind = "an array" if hasattr(found, "shape") else type(found).__name__
+        raise ValueError(f"the data must be a jaxgeom.Dataset of x and y, but {kind} was given.")
+    x, y = found
+    if np.ndim(x) != MATRIX or np.ndim(y) not in (1, MATRIX) or len(x) != len(y):
+        raise ValueError(
+            "the data must be a jaxgeom.Dataset of inputs x (points, dim) and as many targets y, (points,) for classes "
+            f"or (points, outputs) for numbers, but shapes {np.shape(x)} and {np.shape(y)} were given."
+        )
+    return found if hasattr(found, "x") else Dataset(jnp.asarray(x), jnp.asarray(y))
 
 
 def _model(
@@ -334,8 +373,6 @@ def _num_outputs(recipe: Recipe, group: Group) -> int:
         return 1
     first = {name: values[0] for name, values in group.traced.items()}
     train, _ = _data(recipe, group.static | first, jax.random.key(recipe.key))
-    if not isinstance(train, tuple) or not hasattr(train, "x") or not hasattr(train, "y"):
-        raise ValueError(f"the data must be a jaxgeom.Dataset of x and y, but {type(train).__name__} was given.")
     if train.y.ndim != 1 or not jnp.issubdtype(train.y.dtype, jnp.integer):
         return 1 if train.y.ndim == 1 else train.y.shape[1]
     return 1 if recipe.loss is binary_cross_entropy else int(np.max(train.y)) + 1

@@ -6,12 +6,13 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, SupportsIndex, cast, overload
 
 import numpy as np
 from jaxtyping import Bool
 
 from jaxgeom._reprs import readable
+from jaxgeom._typing import Record
 from jaxgeom.study.describe import differences
 from jaxgeom.study.missing import filled
 from jaxgeom.study.store import RESULT, load_chunk, read_manifest, write_atomically
@@ -21,7 +22,7 @@ MOST_SHOWN = 20
 
 
 @readable
-class Study(NamedTuple):
+class Study(Record):
     """Arrays with names for their axes; ``study["regions"]`` is a variable, ``study["seed"]`` the values of an axis."""
 
     variables: dict[str, np.ndarray]
@@ -43,9 +44,15 @@ class Study(NamedTuple):
         """Names of the axes along which members differ."""
         return tuple(name for name in self.coords if name != "step")
 
-    def __getitem__(self, name: Any) -> Any:
+    @overload
+    def __getitem__(self, name: str) -> np.ndarray: ...
+
+    @overload
+    def __getitem__(self, name: SupportsIndex | slice) -> Any: ...
+
+    def __getitem__(self, name: str | SupportsIndex | slice) -> Any:
         if not isinstance(name, str):
-            return tuple.__getitem__(self, name)
+            return tuple.__getitem__(cast(tuple[Any, ...], self), name)
         if name in self.variables or name in self.coords:
             return self.variables[name] if name in self.variables else self.coords[name]
         raise UnknownVariable(
@@ -56,7 +63,7 @@ class Study(NamedTuple):
     def __contains__(self, name: object) -> bool:
         if isinstance(name, str):
             return name in self.variables or name in self.coords
-        return any(name is field for field in self)
+        return any(name is field for field in cast(tuple[Any, ...], self))
 
     def _note(self) -> str:
         if not isinstance(self.is_finished, np.ndarray):
@@ -147,19 +154,24 @@ def merge(*studies: Study, along: str = "seed", any_versions: bool = False) -> S
     """
     if not studies:
         raise ValueError("there is nothing to merge: pass one study or more, as in merge(first, second).")
-    if not all(isinstance(study, Study) for study in studies):
-        kinds = ", ".join(type(study).__name__ for study in studies)
-        raise TypeError(f"studies are merged, each an argument of its own (merge(*list)), but {kinds} was given.")
+    check_studies("merged", studies)
     first, *others = studies
     if along not in first.coords or any(along not in other.coords for other in others):
-        raise ValueError(f"studies are merged along an axis of all of them, but {along!r} is not one.")
+        axes = "; ".join(", ".join(study.axes) or "none" for study in studies[:MOST_SHOWN])
+        raise ValueError(
+            f"studies are merged along an axis of all of them, but {along!r} is not one. Their axes are {axes}; a "
+            f"setting becomes an axis as a list of one value, {along}=[…]."
+        )
     if along == "step":
         raise ValueError("studies are merged along an axis of their networks, not along the steps of their training.")
-    for other in others:
+    for number, other in enumerate(others, 2):
+        words = "in the first", f"in number {number}"
         compared = ("description",) if any_versions else ("description", "versions", "other_versions")
-        differ = differences(_without(first.settings, along, compared), _without(other.settings, along, compared))
+        differ = differences(
+            _without(first.settings, along, compared), _without(other.settings, along, compared), words=words
+        )
         differ += [
-            f"coordinates of {name}: they are not the same"
+            f"coordinates of {name}: {_of(first, name)} {words[0]}, {_of(other, name)} {words[1]}"
             for name in {**first.coords, **other.coords}
             if name != along and not np.array_equal(first.coords.get(name, ()), other.coords.get(name, ()))
         ]
@@ -170,23 +182,42 @@ def merge(*studies: Study, along: str = "seed", any_versions: bool = False) -> S
         ]
         if differ:
             listed = "\n  ".join(differ)
-            raise ValueError(f"these studies cannot be merged, since they differ in more than one axis:\n  {listed}")
+            raise ValueError(
+                f"these studies cannot be merged along {along!r}, since they differ in more than that; select what "
+                f"they have in common, or see what differs by jaxgeom.study.compare:\n  {listed}"
+            )
     values = np.concatenate([study.coords[along] for study in studies])
     twice = sorted({value for value in values.tolist() if values.tolist().count(value) > 1})
     if twice:
-        raise ValueError(f"these studies cannot be merged along {along!r}, since several have the values {twice[:10]}.")
+        raise ValueError(
+            f"these studies cannot be merged along {along!r}, since several have the values {twice[:10]}; "
+            "select others in all but one of them."
+        )
     variables = {}
     for name, dims in first.dims.items():
         arrays = [study.variables[name] for study in studies]
         variables[name] = _joined(name, arrays, dims.index(along)) if along in dims else arrays[0]
     settings = json.loads(json.dumps(first.settings))
     settings.pop("digest", None)  # of the first study alone
-    settings["description"]["axes"][along] = values.tolist()
+    given = [study.settings["description"]["axes"][along] for study in studies]
+    are_named = all(isinstance(axis, dict) for axis in given)
+    merged = {label: item for axis in given for label, item in axis.items()} if are_named else values.tolist()
+    settings["description"]["axes"][along] = merged
     used = [v for study in studies for v in (study.settings["versions"], *study.settings.get("other_versions", ()))]
     others_used = [v for place, v in enumerate(used) if v not in used[:place]][1:]
     settings |= {"other_versions": others_used} if others_used else {}
     is_finished = np.concatenate([study.is_finished for study in studies], axis=first.axes.index(along))
     return Study(variables, first.dims, first.coords | {along: values}, first.attrs, settings, is_finished)
+
+
+def check_studies(verb: str, studies: Sequence[Any]) -> None:
+    """Raise a TypeError for anything but studies."""
+    if not all(isinstance(study, Study) for study in studies):
+        kinds = ", ".join(type(study).__name__ for study in studies)
+        raise TypeError(
+            f"studies are {verb}, each an argument of its own (*list for a list of them), but {kinds} was given. "
+            "jaxgeom.study.load(path) reads one."
+        )
 
 
 def save(study: Study, path: str | os.PathLike[str]) -> Path:
@@ -336,6 +367,10 @@ def coordinate_places(name: str, coordinate: np.ndarray, wanted: Any) -> Any:
         raise ValueError(f"{name} has the values {_some(coordinate)}, but {missing} was given.")
     found = np.array([places[value] for value in many], np.int64)
     return found if many is not listed and np.iterable(listed) and not isinstance(listed, str) else found[0]
+
+
+def _of(study: Study, name: str) -> str:
+    return _some(study.coords[name]) if name in study.coords else "none"
 
 
 def _some(coordinate: np.ndarray) -> str:

@@ -3,7 +3,8 @@
 ``study.json`` holds the description, its digest and the versions; ``chunk-00012.npz`` the arrays of one chunk with
 their checksum; ``lock`` belongs to whoever is at work. A file is written under another name, flushed to the disk and
 then renamed, so that being killed at any moment leaves the old file or the new one. The lock is the operating
-system's and ends with its process, however that ends.
+system's and ends with its process, however that ends. Shards of one study, each the work of a process of its own, hold
+it together, and each ``lock-00003`` for itself.
 """
 
 import errno
@@ -13,11 +14,12 @@ import json
 import os
 import platform
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,6 +30,12 @@ LOCK = "lock"
 RESULT = "result.npz"
 CHECKSUM = "sha256"
 _LEFT_OVER = re.compile(r"(chunk-\d+\.npz|shard-\d+\.safetensors|(study|zoo)\.json|result\.(npz|nc))\.\d+\.tmp")
+_OTHERS = {"study": "zoo.json", "zoo": MANIFEST}
+"""Manifests that no directory of a study, or of a zoo, has."""
+FORMAT = 1
+"""Of manifests and chunks; what has a higher number was written by a later version."""
+_TRIES, _PAUSE = 3, 0.1
+"""Attempts at a lock, which whoever asks for the status holds for a moment, and seconds between them."""
 _NOT_DIGESTED = ("digest", "created", "other_versions")
 
 
@@ -41,35 +49,97 @@ def has_chunks(directory: Path) -> bool:
     return any(directory.glob("chunk-*.npz"))
 
 
+class Shard(NamedTuple):
+    """A part of a study that one of several processes computes: every ``num``-th chunk, from ``index`` on."""
+
+    number: int
+    num: int
+
+    def has(self, chunk: int) -> bool:
+        """Whether a chunk is one of the shard's."""
+        return chunk % self.num == self.number
+
+
 @contextmanager
-def locked(directory: Path, what: str = "study") -> Iterator[None]:
-    """Hold the directory of a study or a zoo, creating it if need be.
+def locked(directory: Path, what: str = "study", shard: Shard | None = None) -> Iterator[None]:
+    """Hold the directory of a study or a zoo, or a shard of it beside others, creating it if need be.
 
     Raises:
         OSError: if it cannot be written, or another process holds it; the message says which.
+        ValueError: for the directory of a zoo instead of a study, or the other way round.
     """
+    if (directory / _OTHERS[what]).exists():
+        other = "zoo" if what == "study" else "study"
+        raise ValueError(f"{str(directory)!r} is the directory of a {other}. Give the {what} one of its own.")
+    names = [LOCK] if shard is None else [LOCK, f"{LOCK}-{shard.number:05d}"]
+    descriptors: list[int] = []
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise OSError(
-            error.errno, f"cannot write to the directory of the {what}: {error.strerror}", str(directory)
-        ) from error
-    try:
-        _take(descriptor, directory, what)
+        for name in names:
+            descriptors.append(_opened(directory, name, what))
+            _take(descriptors[-1], directory, what, is_shared=shard is not None and name == LOCK)
         for left_over in directory.glob("*.tmp"):
-            if _LEFT_OVER.fullmatch(left_over.name):
+            match = _LEFT_OVER.fullmatch(left_over.name)
+            chunk = match and re.match(r"chunk-(\d+)", left_over.name)
+            if match and (shard is None or (chunk and shard.has(int(chunk[1])))):
                 left_over.unlink()
+        yield
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+@contextmanager
+def beginning(directory: Path) -> Iterator[None]:
+    """Hold what shards do one after another: look for the manifest and write it, and the result."""
+    import fcntl
+
+    descriptor = _opened(directory, f"{LOCK}-{MANIFEST}", "study")
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
 
 
-def _take(descriptor: int, directory: Path, what: str) -> None:
+def holders(directory: Path) -> list[str]:
+    """Who is at work in a directory, in words: one process, or that of each shard."""
+    import fcntl
+
+    found = []
+    shards = [path for path in sorted(directory.glob(f"{LOCK}-*")) if path.name != f"{LOCK}-{MANIFEST}"]
+    for path in [directory / LOCK, *shards]:
+        with suppress(OSError), open(path, "rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                shard = f"shard {int(path.name.removeprefix(f'{LOCK}-'))}: " if path.name != LOCK else ""
+                found.append(shard + (file.read(4096).decode(errors="replace").strip() or "another process"))
+    return found
+
+
+def _opened(directory: Path, name: str, what: str) -> int:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        return os.open(directory / name, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise OSError(
+            error.errno, f"cannot write to the directory of the {what}: {error.strerror}", str(directory)
+        ) from error
+
+
+def _take(descriptor: int, directory: Path, what: str, is_shared: bool) -> None:
     import fcntl  # not on Windows, where studies run without a directory
 
+    kind = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for attempt in range(1, _TRIES + 1):
+            try:
+                fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if attempt == _TRIES or error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                    raise
+                time.sleep(_PAUSE)
     except OSError as error:
         if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
             raise OSError(error.errno, f"cannot lock the {what}: {error.strerror}", str(directory)) from error
@@ -131,14 +201,24 @@ def read_manifest(directory: Path, name: str = MANIFEST) -> dict[str, Any] | Non
         content = (directory / name).read_bytes()
     except FileNotFoundError:
         return None
+    path = str(directory / name)
     try:
         manifest = json.loads(content)
-        if not isinstance(manifest, dict) or manifest.get("digest") != manifest_digest(manifest):
+        if not isinstance(manifest, dict) or "digest" not in manifest:
+            raise ValueError("it says of no study")
+        later = manifest.get("format", FORMAT) if name == MANIFEST else FORMAT
+        if later == FORMAT and manifest["digest"] != manifest_digest(manifest):
             raise ValueError("it is not as it was written")
     except (ValueError, RecursionError) as error:
         raise ValueError(
-            f"{str(directory / name)!r} is damaged ({error}). Remove the directory to start anew."
+            f"{path!r} is damaged, or nothing that jaxgeom wrote ({error}). Give another directory; to start anew "
+            "here, move its files away."
         ) from error
+    if later != FORMAT:
+        raise ValueError(
+            f"{path!r} was written by another version of jaxgeom, in format {later!r}; this version knows format "
+            f"{FORMAT}. Use that version, or give another directory."
+        )
     return manifest
 
 

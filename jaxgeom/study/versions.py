@@ -9,7 +9,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions, version
 from pathlib import Path
 
-import jax
+from jaxgeom.host.devices import platform as computing_platform
 
 PACKAGES = ("jaxgeom", "jax", "jaxlib", "flax", "optax", "numpy")
 """Packages that decide the numbers of every study."""
@@ -45,7 +45,7 @@ def versions(also: Iterable[str] = ()) -> dict[str, str]:
         Versions by name. jaxgeom's own has a digest of its source, since a working copy changes under one version;
         that of other packages than :data:`PACKAGES` a digest of their list of files.
     """
-    found = {PYTHON: platform.python_version(), "backend": jax.default_backend()}
+    found = {PYTHON: platform.python_version(), "backend": computing_platform()}
     found |= {name: _version(name) for name in PACKAGES}
     found["jaxgeom"] += f" (source {_source_digest()})"
     return found | {name: _version_with_files(name) for name in sorted({*also} - {*PACKAGES, PYTHON})}

@@ -25,14 +25,16 @@ from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import class_is_right, softmax_cross_entropy
 from jaxgeom.domains import box
 from jaxgeom.host.chunks import map_chunks
-from jaxgeom.host.programs import compiler_options
+from jaxgeom.host.devices import platform
+from jaxgeom.host.programs import for_population
 from jaxgeom.host.sizes import LANES, fitting, round_up
 from jaxgeom.host.threads import Future, Threads
 from jaxgeom.networks.layers import layers_of
 from jaxgeom.networks.models import mlp
 from jaxgeom.study import store
+from jaxgeom.study.check import check_key
 from jaxgeom.study.describe import differences
-from jaxgeom.study.run import JAX_SETTINGS, check_key
+from jaxgeom.study.plan import JAX_SETTINGS
 from jaxgeom.study.shards import MANIFEST, check_shard, params_of, write_shard
 from jaxgeom.study.versions import versions
 from jaxgeom.study.zoo_data import ZooData, zoo_data
@@ -224,7 +226,7 @@ def _manifest(
                 "take smaller batches, or more num_points."
             )
         features = (data.train.x.shape[1], *[settings["width"]] * settings["depth"], data.num_classes)
-        program = _program(*_of_program(settings, features, num_steps), given["key"], _Data.of(data))
+        program = _program(*_of_program(settings, features, num_steps), given["key"], _Data.of(data), platform())
         if given["labels"]:
             _check_has_layers(features, settings["activation"])
         rows = plan.members.shape[1]
@@ -376,6 +378,7 @@ def _program(
     num_steps: int,
     key: int,
     shapes: _Data,
+    _platform: str,
 ) -> _Program:
     """The program of all groups with these settings, and data of these shapes."""
     model = mlp(features, activation=activation, init=init)
@@ -406,10 +409,7 @@ def _program(
     one = partial(member, shapes.like(shapes.train), shapes.like(shapes.test))
     chunk = default_chunk_size(one, np.uint32(0), np.float32(0.1), num=_SHARD_NETWORKS)
 
-    def of_many(train: Any, test: Any, population: tuple[Array, Array]) -> PyTree:
-        return jax.vmap(member, (None, None, 0, 0))(train, test, *population)
-
-    return _Program(jax.jit(of_many, compiler_options=compiler_options()), chunk)
+    return _Program(for_population(member, num_shared=2), chunk)
 
 
 def _trained(plan: Plan, manifest: Mapping[str, Any], index: int, number: int, data: ZooData) -> dict[str, np.ndarray]:
@@ -420,7 +420,7 @@ def _trained(plan: Plan, manifest: Mapping[str, Any], index: int, number: int, d
     of_networks = plan.of_networks(members)
     key = manifest["key"]
     settings = _of_program(group["settings"], group["features"], group["num_steps"])
-    program = _program(*settings, key, _Data.of(data))
+    program = _program(*settings, key, _Data.of(data), platform())
     run = partial(program.run, data.train, data.test)
     population = of_networks["seed"], of_networks["learning_rate"]
     found = map_chunks(run, population, chunk_size=group["chunk"], any_length=True)

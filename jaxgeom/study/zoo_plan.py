@@ -77,7 +77,7 @@ class Plan(NamedTuple):
         found = {}
         for name, dtype in (("seed", np.uint32), ("learning_rate", np.float32)):
             values = self.values.get(name, [self.fixed.get(name)])
-            found[name] = np.array(values, dtype)[places.get(name, np.zeros(len(members), np.int64))]
+            found[name] = array_of(values).astype(dtype)[places.get(name, np.zeros(len(members), np.int64))]
         return found
 
     def places_of(self, members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -151,6 +151,11 @@ def _check_value(name: str, value: Any) -> None:
         wanted, is_right = "a positive integer", is_integer and value >= 1
     if not is_right:
         raise ValueError(f"{name} of a zoo must be {wanted}, but {value!r} was given.")
+
+
+def array_of(values: Sequence[Any]) -> np.ndarray:
+    """Values of an axis as an array; of a range at once, since NumPy takes it number by number."""
+    return np.arange(values.start, values.stop, values.step) if isinstance(values, range) else np.array(values)
 
 
 def as_json(values: Sequence[Any]) -> Any:

@@ -18,7 +18,7 @@ from jaxgeom.networks.layers import named_layers
 from jaxgeom.study import store
 from jaxgeom.study.result import Study, UnknownVariable, assembled, coordinate_places
 from jaxgeom.study.shards import MANIFEST, labels_of, params_of, read_shard, shard_path
-from jaxgeom.study.zoo_plan import Plan, from_json, grouped
+from jaxgeom.study.zoo_plan import Plan, array_of, from_json, grouped
 
 
 @readable
@@ -109,7 +109,7 @@ def open_zoo(path: str | os.PathLike[str]) -> Zoo:
         raise ValueError(f"{str(directory)!r} is no zoo: it has no {MANIFEST}.")
     plan = planned(manifest)
     there = np.array([shard_path(directory, number).exists() for number in range(manifest["num_shards"])], bool)
-    coords = {name: np.array(values) for name, values in plan.values.items()}
+    coords = {name: array_of(values) for name, values in plan.values.items()}
     return Zoo(directory, coords, manifest["variables"], there, manifest, plan)
 
 

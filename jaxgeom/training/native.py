@@ -7,7 +7,6 @@ program for its vector machine. Nothing is compiled, so that the first call take
 :func:`native_run` says of what it cannot take why, with :class:`jaxgeom.training.scalar_graph.Unsupported`.
 """
 
-import functools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -23,10 +22,12 @@ from jaxgeom.engine import library
 from jaxgeom.networks.layers import named_layers, num_pieces
 from jaxgeom.networks.models import activation_function
 from jaxgeom.training import vector_code
-from jaxgeom.training.optimizer_code import VALUE, lane_programs, optimizer_code
+from jaxgeom.training.optimizer_code import lane_programs, optimizer_code
+from jaxgeom.training.optimizer_graph import VALUE, optimizer_graph
 from jaxgeom.training.optimizers import Hoisted
 from jaxgeom.training.plan import Plan
-from jaxgeom.training.point_code import SHARE, activation_code, per_point_code
+from jaxgeom.training.point_code import activation_code, point_code
+from jaxgeom.training.point_graph import SHARE, activation_graph, point_graph
 from jaxgeom.training.scalar_graph import LANE, Graph, Unsupported
 from jaxgeom.training.vector_code import Code, Scalars
 
@@ -133,19 +134,22 @@ def native_run(
             raise Unsupported(f"points of type {split.x.dtype}")
 
     graph, scalars = Graph(), Scalars()
-    optimizer = optimizer_code(graph, machine, scalars, by, params)
+    optimizer = optimizer_code(graph, machine, scalars, optimizer_graph(graph, by, params))
     names = [activation for _, activation, _ in layers]
     if names[-1] != "maxout":  # what follows the last layer is part of the loss
         names[-1] = "linear"
     kinds = [{"linear": LINEAR, "relu": RELU, "maxout": MAXOUT}.get(name, PROGRAM) for name in names]
     activations = [
-        activation_code(graph, machine, scalars, name) if kind == PROGRAM else (_EMPTY, 0)
+        activation_code(machine, scalars, *activation_graph(graph, name)) if kind == PROGRAM else (_EMPTY, 0)
         for name, kind in zip(names, kinds, strict=True)
     ]
     widths = [layers[0][-1].kernel.shape[-2]]
     widths += [layer.kernel.shape[-1] // num_pieces(name) for _, name, layer in layers]
     output = activation_function("linear" if kinds[-1] == MAXOUT else layers[-1][1])
-    per_point = functools.partial(per_point_code, graph, machine, scalars, output=output, num_outputs=widths[-1])
+
+    def per_point(**what: Any) -> tuple[Code, int]:
+        return point_code(machine, scalars, point_graph(graph, output=output, num_outputs=widths[-1], **what))
+
     step_loss = per_point(function=loss, y=train.y, with_gradient=True)
     judged: list[tuple[Code, int]] = []
     for split in splits:

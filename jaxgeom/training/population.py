@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Keys, Params, PyTree, RandomKey
 from jaxgeom.host.chunks import Interrupted, check_chunk_size, in_threads, interrupted, map_chunks
+from jaxgeom.host.devices import at_arrays, platform
 from jaxgeom.host.given import check_positive
 from jaxgeom.host.inputs import as_keys
 from jaxgeom.host.programs import for_population
@@ -114,15 +115,16 @@ def fit_population(
     population = (keys, *jax.tree.map(jnp.asarray, settings))
     num = keys.shape[0]
     check_chunk_size(chunk_size)
-    demand = _demand(run, *population)
-    chunk_size = chunk_size or demand.chunk_size(num)
-    if progress:
-        megabytes = num * demand.result_bytes / 1e6
-        tqdm.write(
-            f"{num:,} networks, {min(chunk_size, num)} at once; results take {megabytes:,.1f} MB", file=sys.stderr
-        )
-    program = _program(run, fast_compile=fast_compile)
-    return map_chunks(program, population, chunk_size=chunk_size, at_once=demand.at_once, progress=progress)
+    with at_arrays(population):
+        demand = _demand(run, *population)
+        chunk_size = chunk_size or demand.chunk_size(num)
+        if progress:
+            megabytes = num * demand.result_bytes / 1e6
+            tqdm.write(
+                f"{num:,} networks, {min(chunk_size, num)} at once; results take {megabytes:,.1f} MB", file=sys.stderr
+            )
+        program = _program(run, fast_compile=fast_compile)
+        return map_chunks(program, population, chunk_size=chunk_size, at_once=demand.at_once, progress=progress)
 
 
 def fit_architectures(
@@ -263,9 +265,6 @@ def fit_until_solved(
     check_positive("max_tries", max_tries)
     num = keys.shape[0]
     check_chunk_size(chunk_size)
-    demand = _demand(trial, keys)
-    # A quarter of the networks, since each round takes whole chunks, and the last rounds have few networks.
-    chunk_size = min(chunk_size or demand.chunk_size(round_up(num, 4) // 4), num)
 
     def solved(tried: Tried) -> Solved:
         params, initial_params, _, diverged = tried.results
@@ -274,16 +273,19 @@ def fit_until_solved(
         return Solved(params, initial_params, tried.is_solved, tried.tries, diverged, rate, error)
 
     try:
-        program = _program(_try_of(trial))
-        tried = repeat_until_solved(
-            program,
-            (keys,),
-            attrgetter("is_solved"),
-            max_tries=max_tries,
-            chunk_size=chunk_size,
-            at_once=demand.at_once,
-            progress=progress,
-        )
+        with at_arrays(keys):
+            demand = _demand(trial, keys[0])
+            # A quarter of the networks, since each round takes whole chunks, and the last rounds have few networks.
+            chunk_size = min(chunk_size or demand.chunk_size(round_up(num, 4) // 4), num)
+            tried = repeat_until_solved(
+                _program(_try_of(trial)),
+                (keys,),
+                attrgetter("is_solved"),
+                max_tries=max_tries,
+                chunk_size=chunk_size,
+                at_once=demand.at_once,
+                progress=progress,
+            )
     except Interrupted as stopped:
         stopped.results = None if stopped.results is None else solved(stopped.results)
         raise
@@ -412,14 +414,15 @@ class _Demand(NamedTuple):
 
 def _demand(run: Callable[..., PyTree], *population: PyTree) -> _Demand:
     leaves, structure = jax.tree.flatten(population)
-    return _demand_of(run, structure, *(jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype) for leaf in leaves))
+    shapes = [jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype) for leaf in leaves]
+    return _demand_of(run, platform(), structure, *shapes)
 
 
 @lru_cache(maxsize=256)
-def _demand_of(run: Callable[..., PyTree], structure: Any, *shapes: jax.ShapeDtypeStruct) -> _Demand:
+def _demand_of(run: Callable[..., PyTree], computed_by: str, structure: Any, *shapes: jax.ShapeDtypeStruct) -> _Demand:
     closed, results = jax.make_jaxpr(run, return_shape=True)(*jax.tree.unflatten(structure, shapes))
     num_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(results))
-    return _Demand(num_bytes, engine_work(closed.jaxpr) if jax.default_backend() == "cpu" else 0)
+    return _Demand(num_bytes, engine_work(closed.jaxpr) if computed_by == "cpu" else 0)
 
 
 _program = lru_cache(maxsize=32)(for_population)

@@ -19,6 +19,7 @@ from jax.interpreters import batching, mlir
 from jaxtyping import Array
 
 from jaxgeom._typing import PyTree
+from jaxgeom.host.devices import pretended
 from jaxgeom.training.native import NativeRun, call_kernel, result_shapes
 
 MIN_POPULATION = 8
@@ -121,6 +122,8 @@ def _abstract(*arrays: Any, work: Work, depth: int) -> list[Any]:
 
 def _by_engine(*arrays: Array, work: Work, depth: int) -> Sequence[Array]:
     """By the engine, unless there is but a handful of networks, each of which takes long enough for all cores."""
+    if pretended() not in (None, "cpu"):
+        return _in_general(*arrays, work=work, depth=depth)
     params = sum(leaf.size for leaf in jax.tree.leaves(_params(arrays, work, depth)))
     if math.prod(_leading(arrays, depth)) < MIN_POPULATION and params * work.run.batch_size > MOST_WORK:
         return _in_general(*arrays, work=work, depth=depth)

@@ -14,7 +14,7 @@ from jaxgeom.networks.readers.imported import Imported, finished
 from jaxgeom.networks.readers.jax_endings import Ending, without_ending
 from jaxgeom.networks.readers.jax_operations import PRIMITIVES
 from jaxgeom.networks.readers.jax_programs import Program, as_function, evaluated, flattened, folded, precisely
-from jaxgeom.networks.readers.jax_reader import Condition, Reader, Step
+from jaxgeom.networks.readers.jax_reader import Indices, Reader, Step
 
 _POINTS_AT_ONCE = 256
 _FEW_POINTS = 5
@@ -65,8 +65,10 @@ def read_function(
         reader = Reader(PRIMITIVES)
         program, constants = folded(program)
         (found,) = evaluated(program, [new_input(reader.tape, example.shape)], reader)
-        if isinstance(found, Condition | Step):
+        if isinstance(found, ops.Condition | Step):
             raise ValueError(f"{what} returns truth values; leave the comparison off.")
+        if isinstance(found, Indices):
+            raise ValueError(f"{what} returns an order; leave the sorting off.")
         outputs = ops.lifted(found)
         output_shape = outputs.shape
         if takes_batch:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxgeom.networks.readers import operations as ops
 from jaxgeom.networks.readers.expressions import Values, concatenated, places_of, reshaped, select
 from jaxgeom.networks.readers.jax_programs import Equation, evaluated, scan_sizes
-from jaxgeom.networks.readers.jax_reader import SYMBOLIC, Condition, Reader, Step, all_known, tensor_of
+from jaxgeom.networks.readers.jax_reader import SYMBOLIC, Reader, Step, all_known, tensor_of
 
 _MOST_STEPS = 10_000
 
@@ -31,7 +31,7 @@ def scanned(reader: Reader, equation: Equation, *operands: Any) -> list[Any]:
 
 
 def _row(operand: Any, step: int) -> Any:
-    if isinstance(operand, Condition | Step):
+    if isinstance(operand, ops.Condition | Step):
         raise ops.NotLinear("it runs over truth values that depend on the inputs")
     return select(operand, places_of(operand)[step]) if isinstance(operand, Values) else operand[step]
 

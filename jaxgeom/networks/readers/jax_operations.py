@@ -29,7 +29,9 @@ from jaxgeom.networks.readers.expressions import (
 )
 from jaxgeom.networks.readers.jax_loops import branched, repeated, scanned
 from jaxgeom.networks.readers.jax_programs import Equation
-from jaxgeom.networks.readers.jax_reader import SYMBOLIC, Condition, Reader, Step, all_known, tensor_of, together
+from jaxgeom.networks.readers.jax_reader import SYMBOLIC, Indices, Reader, Step, all_known, tensor_of, together
+from jaxgeom.networks.readers.operations import Condition
+from jaxgeom.networks.readers.orders import in_order, running_extreme
 from jaxgeom.networks.readers.stencils import convolved, max_pooled, spread
 
 
@@ -161,6 +163,17 @@ def _compared(sign: float) -> Callable[..., Any]:
     return compared
 
 
+def _equal(is_equal: bool) -> Callable[..., Any]:
+    """Only a tensor and itself, which is how NaN is looked for."""
+
+    def equal(reader: Reader, equation: Equation, a: Any, b: Any) -> Any:
+        if a is not b or not isinstance(a, Values):
+            raise ops.NotLinear("whether numbers are equal depends on the inputs")
+        return np.full(a.shape, is_equal)
+
+    return equal
+
+
 def _inverted(reader: Reader, equation: Equation, x: Any) -> Condition:
     if not isinstance(x, Condition):
         raise ops.NotLinear("it takes whole numbers")
@@ -284,11 +297,28 @@ def _largest_along(sign: float) -> Callable[..., Any]:
 
 
 def _cumulated(reader: Reader, equation: Equation, x: Any) -> Values:
-    x, axis = tensor_of(x), equation.params["axis"]
-    ones = np.ones((x.shape[axis],) * 2)
-    turned = rearranged(x, lambda places: np.moveaxis(places, axis, -1))
-    found = ops.matmul(turned, np.tril(ones) if equation.params["reverse"] else np.triu(ones))
-    return rearranged(found, lambda places: np.moveaxis(places, -1, axis))
+    return ops.cumulated(tensor_of(x), equation.params["axis"], reverse=equation.params["reverse"])
+
+
+def _running(sign: float) -> Callable[..., Any]:
+    def running(reader: Reader, equation: Equation, x: Any) -> Values:
+        axis, reverse = equation.params["axis"], equation.params["reverse"]
+        return running_extreme(reader.tape, tensor_of(x), axis, reader.node(), sign=sign, reverse=reverse)
+
+    return running
+
+
+def _sorted(reader: Reader, equation: Equation, x: Any, *others: Any) -> list[Any]:
+    if any(isinstance(other, SYMBOLIC) for other in others):
+        raise ops.NotLinear("several tensors that depend on the inputs are sorted at once")
+    found = in_order(reader.tape, tensor_of(x), equation.params["dimension"], reader.node())
+    return [found, *(Indices() for _ in others)]
+
+
+def _top(reader: Reader, equation: Equation, x: Any) -> list[Any]:
+    x = tensor_of(x)
+    axis, num = equation.params.get("axis", len(x.shape) - 1), equation.params["k"]
+    return [in_order(reader.tape, x, axis, reader.node(), descending=True, num=num), Indices()]
 
 
 def _dot(reader: Reader, equation: Equation, a: Any, b: Any) -> Values:
@@ -400,6 +430,9 @@ PRIMITIVES: dict[str, Callable[..., Any]] = {
     "clamp": _clamped,
     **dict.fromkeys(("gt", "ge"), _compared(1.0)),
     **dict.fromkeys(("lt", "le"), _compared(-1.0)),
+    "eq": _equal(True),
+    "ne": _equal(False),
+    "is_finite": lambda reader, equation, x: np.ones(tensor_of(x).shape, bool),
     "not": _inverted,
     "select_n": _selected,
     "convert_element_type": _converted,
@@ -414,6 +447,10 @@ PRIMITIVES: dict[str, Callable[..., Any]] = {
     "reduce_max": _largest_along(1.0),
     "reduce_min": _largest_along(-1.0),
     "cumsum": _cumulated,
+    "cummax": _running(1.0),
+    "cummin": _running(-1.0),
+    "sort": _sorted,
+    "top_k": _top,
     "dot_general": _dot,
     "conv_general_dilated": _convolution,
     "reduce_window_sum": _window_sum,

@@ -22,25 +22,18 @@ from jaxgeom.networks.readers.imported import refusal
 from jaxgeom.networks.readers.jax_programs import Equation, Program, flattened, spacing
 
 
-class Condition:
-    """A tensor of truth values: where an affine function is positive, up to its zeros."""
-
-    def __init__(self, values: Values, base: Values | None = None, sign: float = 1.0) -> None:
-        self.values = values
-        self.base = base
-        """The tensor that is compared with zero, if it is."""
-        self.sign = sign
-        """Whether its positive numbers, or its negative ones, make the condition true."""
-
-
 class Step:
     """A tensor of one number where a condition is true, and of another elsewhere."""
 
-    def __init__(self, condition: Condition, high: float, low: float) -> None:
+    def __init__(self, condition: ops.Condition, high: float, low: float) -> None:
         self.condition, self.high, self.low = condition, high, low
 
 
-SYMBOLIC = (Values, Condition, Step)
+class Indices:
+    """Whole numbers that depend on the inputs, such as the places that numbers had before they were sorted."""
+
+
+SYMBOLIC = (Values, ops.Condition, Step, Indices)
 
 
 class Reader:
@@ -172,6 +165,8 @@ def all_known(operands: Sequence[Any], what: str) -> None:
 
 def tensor_of(value: Any) -> Any:
     """A tensor of numbers, or a constant; not one of truth values."""
-    if isinstance(value, Condition | Step):
+    if isinstance(value, ops.Condition | Step):
         raise ops.NotLinear("it takes truth values that depend on the inputs")
+    if isinstance(value, Indices):
+        raise ops.NotLinear("it takes places that depend on the inputs")
     return value if isinstance(value, Values) else np.asarray(value, np.float64)

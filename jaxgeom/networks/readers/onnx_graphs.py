@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxgeom._typing import MATRIX
 from jaxgeom.networks.readers.expressions import size_of
-from jaxgeom.networks.readers.onnx_files import short
+from jaxgeom.networks.readers.onnx_files import array_of, short
 
 MOST_NODES = 2**16
 """Nodes that one output needs."""
@@ -19,6 +19,9 @@ _LEFT_OFF = {
     "LogSoftmax": "its outputs here are what it normalises, with the same order of classes",
     "Sigmoid": "probability 1/2 is 0 here",
 }
+_ML = "ai.onnx.ml"
+"""The domain of what converters of scikit-learn write."""
+
 _SHAPES_ONLY = ("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast")
 
 
@@ -49,7 +52,10 @@ def needed(graph: Any, output: str | None, shapes: Any) -> Graph:
                 raise ValueError(f"the graph makes {short(name)!r} twice.")
     notes: list[str] = []
     target = _output_name(graph, output, makers)
-    end = _without_softmax(graph, target, makers)
+    both = None if output is not None else _of_two_classes(graph, target, makers)
+    if both is not None:
+        notes.append("of probabilities 1 - p and p, p is read")
+    end = _without_softmax(graph, both or target, makers)
     if end is not None:
         target = end.input[0]
         notes.append(f"{end.op_type} at the end was left off: {_LEFT_OFF[end.op_type]}")
@@ -77,7 +83,29 @@ def needed(graph: Any, output: str | None, shapes: Any) -> Graph:
     if len(found) > 1:
         order = ", ".join(f"{short(name)!r} {shape}" for name, shape in found.items())
         notes.append(f"the inputs are one behind the other: {order}")
-    return Graph([graph.node[index] for index in sorted(wanted)], found, constants, target, notes)
+    nodes: list[Any] = []
+    for index in sorted(wanted):
+        nodes.extend(_written_out(graph.node[index], constants))
+    return Graph(nodes, found, constants, target, notes)
+
+
+def _written_out(node: Any, constants: dict[str, Any]) -> list[Any]:
+    """A scaler of scikit-learn as a difference and a product; other nodes as they are."""
+    import onnx
+
+    if (node.domain, node.op_type) != (_ML, "Scaler"):
+        return [node]
+    name, result = node.name or "Scaler", node.output[0]
+    known = {each.name: np.asarray(each.floats, np.float32) for each in node.attribute}
+    for part in ("offset", "scale"):
+        if not known.get(part, np.zeros(0)).size:
+            raise ValueError(f"the scaler {short(name)!r} has no {part}.")
+        constants[f"{result} {part}"] = known[part]
+    made = onnx.helper.make_node
+    return [
+        made("Sub", [node.input[0], f"{result} offset"], [f"{result} centred"], name=name),
+        made("Mul", [f"{result} centred", f"{result} scale"], [result], name=name),
+    ]
 
 
 def _output_name(graph: Any, output: str | None, makers: Mapping[str, int]) -> str:
@@ -93,6 +121,13 @@ def _output_name(graph: Any, output: str | None, makers: Mapping[str, int]) -> s
         for each in graph.output
         if each.type.WhichOneof("value") in (None, "tensor_type") and each.type.tensor_type.elem_type in real
     ]
+    if not found:  # probabilities as dictionaries, one a point
+        outputs = {each.name for each in graph.output}
+        found = [
+            node.input[0]
+            for node in graph.node
+            if (node.domain, node.op_type) == (_ML, "ZipMap") and len(node.input) == 1 and outputs & set(node.output)
+        ]
     if len(found) != 1:
         raise ValueError(
             f"the graph has the outputs {_names(graph.output)}, of which {len(found)} are tensors of real numbers. "
@@ -106,6 +141,22 @@ def _output_name(graph: Any, output: str | None, makers: Mapping[str, int]) -> s
 def _names(sides: Any) -> list[str]:
     most = 8
     return [short(each.name) for each in sides][:most] + ["…"] * (len(sides) > most)
+
+
+def _of_two_classes(graph: Any, name: str, makers: Mapping[str, int]) -> str | None:
+    """The probability p that a tensor is the pair (1 - p, p) of; or None."""
+    pair = graph.node[makers[name]] if name in makers else None
+    if pair is None or pair.op_type != "Concat" or len(pair.input) != 2:  # noqa: PLR2004
+        return None
+    first, second = pair.input
+    rest = graph.node[makers[first]] if first in makers else None
+    maker = graph.node[makers[second]] if second in makers else None
+    if rest is None or maker is None or (rest.op_type, maker.op_type) != ("Sub", "Sigmoid"):
+        return None
+    held = next((tensor for tensor in graph.initializer if tensor.name == rest.input[0]), None)
+    if list(rest.input[1:]) != [second] or held is None or math.prod(held.dims) != 1:
+        return None
+    return str(second) if array_of(held, None).item() == 1 else None
 
 
 def _without_softmax(graph: Any, name: str, makers: Mapping[str, int]) -> Any:

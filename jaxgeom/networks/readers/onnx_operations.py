@@ -24,6 +24,7 @@ from jaxgeom.networks.readers.expressions import (
     summed,
     unit,
 )
+from jaxgeom.networks.readers.orders import in_order
 from jaxgeom.networks.readers.stencils import (
     average_pooled,
     ceil_pads,
@@ -299,6 +300,18 @@ def _reduced_extreme(sign: float) -> Callable[..., Values]:
     return found
 
 
+def _cumulated(tape: Tape, node: Node, x: Values, axis: Any) -> Values:
+    options = node.attributes
+    reverse, is_exclusive = bool(options.get("reverse", 0)), bool(options.get("exclusive", 0))
+    return ops.cumulated(x, _axes(node, x, axis)[0], reverse=reverse, is_exclusive=is_exclusive)
+
+
+def _top(tape: Tape, node: Node, x: Values, num: Any = None) -> tuple[Values, None]:
+    (count,) = _whole(node.attributes["k"] if num is None else num, "k")
+    (axis,) = _axes(node, x, node.attributes.get("axis", -1))
+    return in_order(tape, x, axis, node.name, descending=bool(node.attributes.get("largest", 1)), num=count), None
+
+
 def _global(reduced: Callable[..., Values]) -> Callable[..., Values]:
     def found(tape: Tape, node: Node, x: Values) -> Values:
         return reduced(tape, node, x, np.arange(_AXES_AHEAD, len(x.shape)))
@@ -425,6 +438,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "ReduceMax": _reduced_extreme(1.0),
     "ReduceMin": _reduced_extreme(-1.0),
     "ReduceL1": _reduced_sizes,
+    "CumSum": _cumulated,
+    "TopK": _top,
     "Concat": _concat,
     **dict.fromkeys(("Greater", "GreaterOrEqual"), _compared(1.0)),
     **dict.fromkeys(("Less", "LessOrEqual"), _compared(-1.0)),

@@ -40,10 +40,14 @@ class NotLinear(ValueError):
 
 
 class Condition:
-    """A tensor of truth values: where an affine function is positive (or zero), or where it is not."""
+    """A tensor of truth values: where an affine function is positive, up to its zeros."""
 
-    def __init__(self, values: Values) -> None:
+    def __init__(self, values: Values, base: Values | None = None, sign: float = 1.0) -> None:
         self.values = values
+        self.base = base
+        """The tensor that is compared with zero, if it is, for readers that tell tensors apart."""
+        self.sign = sign
+        """Whether its positive numbers, or its negative ones, make the condition true."""
 
 
 def lifted(value: Any) -> Values:
@@ -161,6 +165,15 @@ def largest_along(
     if keepdims:
         y = y._replace(shape=tuple(1 if axis in axes else n for axis, n in enumerate(values.shape)))
     return y
+
+
+def cumulated(values: Values, axis: int, *, reverse: bool = False, is_exclusive: bool = False) -> Values:
+    """Sums of all numbers up to each one along an axis, with it or without."""
+    length = values.shape[axis]
+    ones = np.triu(np.ones((length, length)), int(is_exclusive))
+    turned = rearranged(values, lambda places: np.moveaxis(places, axis, -1))
+    found = matmul(turned, ones.T if reverse else ones)
+    return rearranged(found, lambda places: np.moveaxis(places, -1, axis))
 
 
 def normalised(values: Values, mean_: Any, variance: Any, weight: Any, bias: Any, epsilon: float, axis: int) -> Values:

@@ -1,9 +1,12 @@
 """[edge] Networks from PyTorch: modules followed by ``torch.export``, and dictionaries of parameters."""
 
+import contextlib
 import copy
+import io
+import logging
 import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from jaxgeom.networks.readers.expressions import (
 )
 from jaxgeom.networks.readers.imported import Imported, finished, refusal
 from jaxgeom.networks.readers.named_arrays import from_named_arrays
+from jaxgeom.networks.readers.torch_endings import before_ending, ending_of, note_on
 from jaxgeom.networks.readers.torch_operations import OPERATIONS
 
 _POINTS_AT_ONCE = 256
@@ -35,7 +39,7 @@ def from_torch(
 
     Modules are followed by ``torch.export``, whatever their Python code looks like: linear and convolutional layers of
     all kinds, pooling, batch normalisation, ReLU and its relatives, sums, concatenations, reshaping. What was read is
-    compared with the module itself in float64.
+    compared with the module itself in float64. A softmax or sigmoid at the end is left off, with a note.
 
     Args:
         module: a ``torch.nn.Module``; or a state dict, or the path of a file with one, which is loaded with
@@ -70,21 +74,33 @@ def from_torch(
         warnings.simplefilter("ignore")
         network = copy.deepcopy(module).cpu().double().eval()
         try:
-            program = torch.export.export(network, (example.double(),), strict=False).run_decompositions({})
+            network(example.double())
+        except Exception as error:
+            raise ValueError(
+                f"the module does not take inputs of shape {tuple(example.shape)}: {_first_line(error)}. Give a batch "
+                "of its inputs, real numbers, as from_torch(module, example)."
+            ) from error
+        try:
+            with silenced():
+                program = torch.export.export(network, (example.double(),), strict=False).run_decompositions({})
         except Exception as error:
             raise ValueError(
                 f"torch.export cannot follow this module: {_first_line(error)}. Export it to ONNX and use from_onnx."
             ) from error
         tape = Tape(channel_axis=1)
-        values, is_short = _followed(program, tape, tuple(example.shape))
+        ending = ending_of(program.graph)
+        values, is_short = _followed(program, tape, tuple(example.shape), ending)
+        shape = tuple(example.shape[1:])
+        source = network if ending is None else before_ending(program, network, shape)
         return finished(
             tape,
             values,
-            input_shape=example.shape[1:],
+            input_shape=shape,
             output_shape=values.shape[1:],
-            source=lambda points: _outputs(network, points, tuple(example.shape[1:])),
+            source=lambda points: _outputs(source, points, shape),
             precision=SINGLE_PRECISION if is_short else DOUBLE_PRECISION,
             what="the module",
+            notes=[] if ending is None else [note_on(ending)],
         )
 
 
@@ -92,12 +108,18 @@ def _example(module: Any, example: Any) -> Any:
     import torch
 
     if example is not None:
-        example = torch.as_tensor(np.asarray(example) if not torch.is_tensor(example) else example).detach().cpu()
+        if not torch.is_tensor(example):
+            array = np.asarray(example)
+            if array.dtype.kind not in "fiub":
+                raise TypeError(f"example must be a batch of inputs, but {type(example).__name__} was given.")
+            example = torch.as_tensor(array)
+        example = example.detach().cpu()
         if example.ndim < 1 or example.shape[0] < 1:
             raise ValueError(f"example must be a batch of at least one point, but its shape is {tuple(example.shape)}.")
         return example[:1].float()
-    first = next((part for part in module.modules() if not list(part.children())), None)
-    if not isinstance(first, torch.nn.Linear | torch.nn.Flatten | torch.nn.Identity):
+    known = torch.nn.Linear | torch.nn.Flatten | torch.nn.Identity
+    first = next((part for part in module.modules() if isinstance(part, known) or not list(part.children())), None)
+    if not isinstance(first, known):
         kind = type(first).__name__
         raise ValueError(
             f"the shape of the inputs of a network that begins with {kind} is not known. Give a batch of inputs, such "
@@ -120,8 +142,8 @@ def _outputs(network: Any, points: np.ndarray, shape: tuple[int, ...]) -> np.nda
     return np.concatenate(found)
 
 
-def _followed(program: Any, tape: Tape, shape: tuple[int, ...]) -> tuple[Values, bool]:
-    """The output of an exported program, and whether it calculates in less than float64."""
+def _followed(program: Any, tape: Tape, shape: tuple[int, ...], ending: Any) -> tuple[Values, bool]:
+    """The output of an exported program without its ending, and whether it calculates in less than float64."""
     import torch
 
     signature = program.graph_signature
@@ -160,6 +182,8 @@ def _followed(program: Any, tape: Tape, shape: tuple[int, ...]) -> tuple[Values,
                     f"the module returns {len(outputs)} tensors; wrap it in one that returns a single tensor."
                 )
             return ops.lifted(outputs[0]), is_short
+        elif node is ending:
+            found[node] = value(node.args[0])
         elif node.op == "call_function":
             dtype = node.kwargs.get("dtype")
             is_short = is_short or dtype in (torch.float32, torch.float16, torch.bfloat16)
@@ -214,6 +238,21 @@ def _loaded(path: Path) -> Mapping[str, Any]:
     if not isinstance(found, Mapping):
         raise ValueError(f"{path.name} holds a {type(found).__name__}, but a state dict is needed.")
     return found
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """PyTorch's loggers and printed graphs, which go before errors that are told in a line."""
+    loggers = [logger for name, logger in logging.root.manager.loggerDict.items() if name.split(".")[0] == "torch"]
+    before = [(logger, logger.disabled) for logger in loggers if isinstance(logger, logging.Logger)]
+    try:
+        for logger, _ in before:
+            logger.disabled = True
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        for logger, was_disabled in before:
+            logger.disabled = was_disabled
 
 
 def _arrays(state: Mapping[str, Any]) -> dict[str, np.ndarray]:

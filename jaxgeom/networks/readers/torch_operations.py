@@ -25,6 +25,7 @@ from jaxgeom.networks.readers.expressions import (
     summed,
     unit,
 )
+from jaxgeom.networks.readers.orders import in_order, running_extreme
 from jaxgeom.networks.readers.stencils import (
     adaptive_windows,
     average_pooled,
@@ -34,6 +35,7 @@ from jaxgeom.networks.readers.stencils import (
     padded,
     transposed_convolved,
 )
+from jaxgeom.networks.readers.torch_pictures import PICTURES
 
 
 def _array(value: Any) -> np.ndarray:
@@ -212,6 +214,29 @@ def _max_with_index(sign: float) -> Callable[..., Any]:
     return reduced
 
 
+def _cumulated(tape: Tape, name: str, x: Values, axis: int, **_: Any) -> Values:
+    return ops.cumulated(x, axis % max(len(x.shape), 1))
+
+
+def _running(sign: float) -> Callable[..., Any]:
+    def running(tape: Tape, name: str, x: Values, axis: int) -> tuple[Values, None]:
+        return running_extreme(tape, x, axis, name, sign=sign), None
+
+    return running
+
+
+def _sorted(
+    tape: Tape, name: str, x: Values, axis: int = -1, descending: bool = False, **named: Any
+) -> tuple[Values, None]:
+    return in_order(tape, x, named.get("dim", axis), name, descending=named.get("descending", descending)), None
+
+
+def _top(
+    tape: Tape, name: str, x: Values, num: int, axis: int = -1, largest: bool = True, sorted: bool = True
+) -> tuple[Values, None]:
+    return in_order(tape, x, axis, name, descending=largest, num=num), None
+
+
 def _moved(change: Callable[..., np.ndarray]) -> Callable[..., Any]:
     def moved(tape: Tape, name: str, x: Values, *args: Any, **kwargs: Any) -> Values:
         return rearranged(x, lambda places: change(places, *args, **kwargs))
@@ -298,6 +323,12 @@ def _clamp(tape: Tape, name: str, x: Values, low: Any = None, high: Any = None, 
     return clipped(tape, x, _number(low, -math.inf), _number(high, math.inf), name)
 
 
+def _threshold(tape: Tape, name: str, x: Values, start: float, otherwise: float) -> Values:
+    if start != otherwise:
+        raise ops.NotLinear("it jumps at its threshold")
+    return clipped(tape, x, float(start), math.inf, name)
+
+
 def _expand(tape: Tape, name: str, x: Values, sizes: Sequence[int], **_: Any) -> Values:
     ahead = len(sizes) - len(x.shape)
     return broadcast(x, [x.shape[i - ahead] if n == -1 else n for i, n in enumerate(sizes)])
@@ -349,6 +380,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "relu6": lambda tape, name, x: clipped(tape, x, 0.0, 6.0, name),
     "hardsigmoid": _hard_sigmoid,
     "softshrink": lambda tape, name, x, width=0.5: ops.subtract(x, clipped(tape, x, -width, width, name)),
+    "threshold": _threshold,
     "clamp": _clamp,
     "clamp_min": lambda tape, name, x, low: _clamp(tape, name, x, low),
     "clamp_max": lambda tape, name, x, high: _clamp(tape, name, x, None, high),
@@ -358,6 +390,11 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "amin": _largest_along(-1.0),
     "max": _max_with_index(1.0),
     "min": _max_with_index(-1.0),
+    "cumsum": _cumulated,
+    "cummax": _running(1.0),
+    "cummin": _running(-1.0),
+    "sort": _sorted,
+    "topk": _top,
     **dict.fromkeys(("gt", "ge"), _compared(1.0)),
     **dict.fromkeys(("lt", "le"), _compared(-1.0)),
     "where": _where,
@@ -391,8 +428,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "index_select": _moved(lambda places, axis, index: np.take(places, index.numpy(), axis=axis)),
     "index": _moved(_indexed),
     "repeat": _moved(lambda places, repeats: np.tile(places, repeats)),
-    "pixel_shuffle": _moved(lambda places, factor: _shuffled(places, factor)),
-    "upsample_nearest2d": lambda tape, name, x, sizes, *_: _nearest(x, sizes),
+    **PICTURES,
     "expand": _expand,
     "split": _chunks,
     "split_with_sizes": _chunks,
@@ -434,16 +470,3 @@ def _item(parts: Any, index: int) -> Any:
     if parts[index] is None:
         raise ops.NotLinear("its indices, or the statistics of a batch, are used")
     return parts[index]
-
-
-def _shuffled(places: np.ndarray, factor: int) -> np.ndarray:
-    batch, channels, height, width = places.shape
-    split = places.reshape(batch, channels // factor**2, factor, factor, height, width)
-    return split.transpose(0, 1, 4, 2, 5, 3).reshape(batch, -1, height * factor, width * factor)
-
-
-def _nearest(x: Values, sizes: Any) -> Values:
-    if sizes is None or any(size % n for size, n in zip(sizes, x.shape[2:], strict=True)):
-        raise ops.NotLinear("its size is no multiple of the tensor's")
-    repeats = [size // n for size, n in zip(sizes, x.shape[2:], strict=True)]
-    return rearranged(x, lambda places: places.repeat(repeats[0], axis=2).repeat(repeats[1], axis=3))

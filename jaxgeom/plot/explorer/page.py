@@ -87,7 +87,7 @@ def explore(
             dictionary of these by the values of one more setting, such as ``{8: runs_of_width_8, 32: …}``. Networks
             have one, two or three inputs. Of those with smooth activations, runs, studies or the parameters of
             :func:`jaxgeom.mlp`.
-        path: the file to write, ``.html``.
+        path: the file to write, ``.html``; folders that are missing are made, as everywhere in jaxgeom.
         data: points and labels or targets that are drawn, a :class:`jaxgeom.Dataset` or a pair; or points alone, which
             get the colours of where they are in the input.
         domain: the box that is shown; default is the data's, or [-1, 1] in each direction.

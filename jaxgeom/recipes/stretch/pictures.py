@@ -155,7 +155,7 @@ def draw_prefixes(networks: Sequence[Params], x: Float[Array | np.ndarray, "poin
             kind: Any = "3d" if stage.points.shape[1] >= SPACE else None
             axes.append(figure.add_subplot(grid[place // columns, place % columns], projection=kind))
         if rows > 1:
-            _write_weights(figure.add_subplot(grid[1, 0]), networks[-1])
+            plot.plot_weights(networks[-1], ax=figure.add_subplot(grid[1, 0]))
     reach = float(np.abs(lines).max())
     plot_stages(
         _through(list(found.values())),
@@ -269,14 +269,3 @@ def save_page(case: Case, path: Path) -> Path:
 def _widths(params: Params) -> list[int]:
     kernels = [np.shape(layer.kernel) for _, _, layer in named_layers(params)]
     return [kernels[0][0], *(shape[1] for shape in kernels)]
-
-
-def _write_weights(ax: Any, params: Params) -> None:
-    """The weights of a network, rows for inputs, as a text."""
-    lines = []
-    for index, (_, activation, layer) in enumerate(named_layers(params)):
-        lines.append(f"layer {index + 1}" + ("" if activation == "linear" else f", {activation}"))
-        rows = [*np.asarray(layer.kernel), *([np.asarray(layer.bias)] if np.any(layer.bias) else [])]
-        lines += ["  " + " ".join(f"{value:6.2f}" for value in row) for row in rows] + [""]
-    ax.set_axis_off()
-    ax.text(0.5, 0.5, "\n".join(lines).rstrip(), family="monospace", ha="center", va="center", transform=ax.transAxes)

@@ -1,12 +1,18 @@
 """[edge] ``python -m jaxgeom study``."""
 
 import argparse
+import math
 from pathlib import Path
 
 import jax
+import numpy as np
 
-from jaxgeom.recipes.study.file import run_file
-from jaxgeom.study.result import save
+from jaxgeom.recipes.study.file import check_file, run_file
+from jaxgeom.recipes.study.slurm import write_launch_file
+from jaxgeom.recipes.study.tables import text_of, write_csv
+from jaxgeom.study.compare import compare
+from jaxgeom.study.result import Study, load, save
+from jaxgeom.study.status import StudyStatus, study_status
 
 SUMMARY = "a study that a TOML file describes: settings times measurements"
 DESCRIPTION = (
@@ -14,14 +20,45 @@ DESCRIPTION = (
     "it). Every finished chunk is saved in the directory; the same command goes on after an interruption."
 )
 WHEN_INTERRUPTED = "the same command goes on from the last finished chunk"
+MOST_SHARDS = 100_000
+MOST_VALUES = 12
+"""Values of an axis of which the status says how far they are."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="the study, in TOML")
+    parser.add_argument(
+        "file", metavar="FILE", help="the study, in TOML; for --status and --compare, its directory or result"
+    )
     parser.add_argument("--out", metavar="DIR", help="directory of the study; default is out/ and the name of the file")
     parser.add_argument("--netcdf", action="store_true", help="write result.nc, too (needs the extra 'labels')")
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--status", action="store_true", help="compute nothing: say what is finished, and who is at work"
+    )
+    instead.add_argument(
+        "--compare",
+        metavar="OTHER",
+        help="compute nothing: differences to another study (directory, .npz or .nc), with confidence intervals; with "
+        "--out also as DIR/compare.csv",
+    )
+    instead.add_argument(
+        "--slurm",
+        type=int,
+        metavar="N",
+        help="compute nothing: write DIR/study.sbatch, by which Slurm computes the study in an array of N tasks",
+    )
+    instead.add_argument(
+        "--shard", metavar="I/N", help="compute one of N parts, counted from 0, beside other processes"
+    )
+    instead.add_argument(
         "--hosts", action="store_true", help="one of several processes, which Slurm and the like started"
+    )
+    parser.add_argument(
+        "--sbatch",
+        action="append",
+        default=[],
+        metavar="OPTION",
+        help="for --slurm: an option, as --sbatch=--time=2:00:00",
     )
     parser.add_argument(
         "--any-versions", action="store_true", help="go on with a study that was begun with other versions of packages"
@@ -30,11 +67,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> list[Path]:
-    """Run or resume the study, and print what it holds."""
+    """Run or resume the study and print what it holds, or do what is asked for instead."""
+    file = Path(options.file)
+    if options.compare is not None:
+        return _compare(file, Path(options.compare), options.out)
+    out = Path(options.out) if options.out else Path("out") / file.stem
+    if options.status:
+        print(status_text(study_status(file if file.is_dir() else out)))
+        return []
+    if options.sbatch and options.slurm is None:
+        raise ValueError("--sbatch is for --slurm N, which writes a launch file.")
+    if options.slurm is not None:
+        return _slurm(options, file, out)
     if options.hosts:
         jax.distributed.initialize()
-    out = Path(options.out) if options.out else Path("out") / Path(options.file).stem
-    study = run_file(options.file, out=out, any_versions=options.any_versions, progress=not options.quiet)
+    shard = None if options.shard is None else _shard(options.shard)
+    study = run_file(file, out=out, any_versions=options.any_versions, progress=not options.quiet, shard=shard)
+    if not study.is_finished.all():
+        print(f"{_share(study.is_finished)} of the study are finished; other shards compute the others")
+        return []
     written = [out / "result.npz"]
     if options.netcdf:
         save(study, out / "result.nc")
@@ -43,3 +94,72 @@ def run(options: argparse.Namespace) -> list[Path]:
         dims = ", ".join(f"{dim} {size}" for dim, size in zip(study.dims[name], array.shape, strict=True))
         print(f"{name:<24} {dims:<48} {study.attrs[name]['meaning']}")
     return written
+
+
+def status_text(found: StudyStatus) -> str:
+    """How far a study is, in lines."""
+    left = found.num_networks - int(found.is_finished.sum())
+    num_there = found.num_chunks - len(found.missing) - len(found.damaged)
+    lines = [f"{_share(found.is_finished)} are finished, in {num_there:,} of {found.num_chunks:,} chunks"]
+    if found.damaged:
+        numbers = ", ".join(map(str, found.damaged[:MOST_VALUES])) + (", …" if len(found.damaged) > MOST_VALUES else "")
+        lines.append(f"damaged chunks, which the same command computes again: {numbers}")
+    lines.append("at work: " + ("; ".join(found.holders) if found.holders else "nobody"))
+    if left and found.holders and math.isfinite(found.rate) and found.rate > 0:
+        lines.append(f"about {left / found.rate / 60:,.1f} minutes are left, at {found.rate:,.1f} networks a second")
+    if left and not found.holders:
+        lines.append("the command that began it goes on with it")
+    if not left and not found.has_result:
+        lines.append("the result is not written yet: the command that began it does that")
+    for axis, (name, values) in enumerate(found.coords.items()):
+        others = tuple(place for place in range(found.is_finished.ndim) if place != axis)
+        shares = np.atleast_1d(found.is_finished.mean(axis=others))
+        if 1 < len(values) <= MOST_VALUES and left:
+            lines.append(f"  {name}: " + ", ".join(f"{v} {s:.0%}" for v, s in zip(values, shares, strict=True)))
+    lines += [] if not left else ["what is missing is NaN in jaxgeom.study.load(directory), and False in is_finished"]
+    return "\n".join(lines)
+
+
+def _share(is_finished: np.ndarray) -> str:
+    num = int(is_finished.sum())
+    return f"{num:,} of {is_finished.size:,} networks ({num * 100 // is_finished.size} %)"
+
+
+def _compare(first: Path, second: Path, out: str | None) -> list[Path]:
+    studies = [_read(path) for path in (first, second)]
+    found = compare(*studies)
+    for path, study in zip((first, second), studies, strict=True):
+        finished = "" if study.is_finished.all() else f", {_share(study.is_finished)} finished"
+        print(f"{path}{finished}")
+    print(text_of(found))
+    if out is None:
+        return []
+    write_csv(found, Path(out) / "compare.csv")
+    return [Path(out) / "compare.csv"]
+
+
+def _read(path: Path) -> Study:
+    if path.suffix == ".toml":
+        raise ValueError(f"studies are compared by directories or results (.npz, .nc), but {str(path)!r} was given.")
+    return load(path)
+
+
+def _slurm(options: argparse.Namespace, file: Path, out: Path) -> list[Path]:
+    if not 1 <= options.slurm <= MOST_SHARDS:
+        raise ValueError(f"--slurm takes 1 to {MOST_SHARDS:,} tasks, but {options.slurm} was given.")
+    num_chunks = check_file(file)
+    if options.slurm > num_chunks:
+        raise ValueError(
+            f"the study has {num_chunks} chunks, so that --slurm takes at most {num_chunks} tasks, but {options.slurm} "
+            "was given. A smaller chunk_size in the file makes more chunks."
+        )
+    path = write_launch_file(file, out, options.slurm, options.sbatch, ["--any-versions"] * options.any_versions)
+    print(f"sbatch {path} submits it; python -m jaxgeom study {out} --status says how far it is")
+    return [path]
+
+
+def _shard(text: str) -> tuple[int, int]:
+    number, stroke, num = text.partition("/")
+    if not (stroke and number.isdecimal() and num.isdecimal() and int(number) < int(num)):
+        raise ValueError(f"a shard is I/N with I from 0 to N - 1, such as 0/8, but {text!r} was given.")
+    return int(number), int(num)

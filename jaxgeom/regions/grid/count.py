@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float, Int64
 
 from jaxgeom._reprs import readable
 from jaxgeom.host.chunks import check_chunk_size, map_chunks
+from jaxgeom.host.devices import at_arrays, platform
 from jaxgeom.host.sizes import fitting, power_of_two
 from jaxgeom.networks.affine import activation_words, affine_maps_of_patterns
 from jaxgeom.networks.layers import Layers, check_layers
@@ -71,10 +72,14 @@ def count_grid_regions(
         (4, 4)
     """
     check_chunk_size(chunk_size)
+    given = layers, points
     points = np.asarray(checked_points(points, atol))
     layers, leading, is_finite = flattened(check_layers(layers, dim=points.shape[1]))
-    by_numpy = jax.default_backend() == "cpu"
-    counts = grid_counts(layers, is_finite, points, atol, by_numpy=by_numpy, chunk_size=chunk_size, progress=progress)
+    with at_arrays(given):
+        by_numpy = platform() == "cpu"
+        counts = grid_counts(
+            layers, is_finite, points, atol, by_numpy=by_numpy, chunk_size=chunk_size, progress=progress
+        )
     return GridCounts(*counts.reshape(2, *leading))
 
 

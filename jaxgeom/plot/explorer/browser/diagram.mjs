@@ -34,10 +34,14 @@ function shownUnits(layers, depth, most) {
   return all.sort((a, b) => weight(b) - weight(a)).slice(0, most).sort((a, b) => a - b);
 }
 
-/** The unit at a place of the picture, or null. */
-export function unitAt(boxes, x, y) {
-  const hit = boxes.find((box) => Math.abs(x - box.x) <= box.size / 2 + 1 && Math.abs(y - box.y) <= box.size / 2 + 1);
-  return hit ?? null;
+/** The unit that is nearest to a place of the picture, none if it is further away than `reach` pixels. */
+export function unitAt(boxes, x, y, reach) {
+  let nearest = null, least = reach;
+  for (const box of boxes) {
+    const away = Math.max(Math.abs(x - box.x), Math.abs(y - box.y)) - box.size / 2;
+    if (away <= least) [nearest, least] = [box, away];
+  }
+  return nearest;
 }
 
 /** Pictures of all units over the domain: rows of `PIXELS` numbers, y downwards; of a line, one row. */

@@ -78,7 +78,7 @@ function stagesOf(layers, points, views) {
 }
 
 /** Everything that a picture of the layers shows, at every stage. */
-export function pathsOf(population, scene, views, picked) {
+export function pathsOf(population, scene, views, picked, pointed = null) {
   const { layers } = scene, { "data/x": x, "data/y": y } = population.arrays;
   const line = picked ? scene.edgesOf(picked.layer, picked.unit) : [], lines = gridOf(population.domain);
   const isSheet = population.inputs === 2 && x && !y, lattice = isSheet ? latticeOf(population.domain) : null;
@@ -89,14 +89,13 @@ export function pathsOf(population, scene, views, picked) {
     data: x ? stagesOf(layers, x, views) : null,
     boundary: scene.boundary.length && !areAlone(scene, population) ? stagesOf(layers, scene.boundary, views) : null,
     picked: line.length ? stagesOf(layers, line, views) : null,
+    pointed: pointed ? stagesOf(layers, pointed, views) : null,
   };
 }
 
 /** Draws a stage, or the way between two: `stage` counts from 0, fractions in between. */
 export function drawHidden(context, box, paths, stage, population, { look, turn, show }) {
-  const at = (positions) => blend(positions, stage);
-  const data = paths.data && at(paths.data), grid = at(paths.grid);
-  const place = fitted(paths.sheet ? grid : data ?? grid, turn, box);
+  const at = (positions) => blend(positions, stage), { place, data, grid } = placesIn(box, paths, stage, turn);
   context.save();
   context.beginPath();
   context.rect(...box);
@@ -106,7 +105,26 @@ export function drawHidden(context, box, paths, stage, population, { look, turn,
   if (show.boundary && paths.boundary) drawPieces(context, at(paths.boundary), place, look.boundary, 1.6);
   if (paths.picked) drawPieces(context, at(paths.picked), place, look.picked, 2.6);
   if (data && show.data) drawPoints(context, data, place, population, look);
+  if (paths.pointed) drawRing(context, place(at(paths.pointed), 0), look);
   context.restore();
+}
+
+/** Where a picture of a stage has its data and its grid: positions, and a function of these and a number. */
+export function placesIn(box, paths, stage, turn) {
+  const data = paths.data && blend(paths.data, stage), grid = blend(paths.grid, stage);
+  return { data, grid, place: fitted(paths.sheet ? grid : data ?? grid, turn, box) };
+}
+
+/** The input of the point of the data, or of the grid where none is shown, that is drawn within reach of a place, or null. */
+export function pointUnder(box, paths, stage, { arrays, inputs }, { turn, show, reach }, x, y) {
+  const { data, grid, place } = placesIn(box, paths, stage, turn), isData = data && show.data;
+  const positions = isData ? data : grid, points = isData ? arrays["data/x"] : paths.lines.points;
+  let nearest = -1, far = reach;
+  for (let point = 0; point < positions.length / 3; point++) {
+    const [right, down] = place(positions, point), away = Math.hypot(right - x, down - y);
+    if (away < far) [nearest, far] = [point, away];
+  }
+  return nearest < 0 ? null : Array.from(points.slice(nearest * inputs, (nearest + 1) * inputs));
 }
 
 /** A function of positions and a number, which gives its place in a box that nearly all of some positions fill. */
@@ -202,6 +220,18 @@ function drawPieces(context, positions, place, color, width) {
   context.strokeStyle = color;
   context.lineWidth = width;
   context.lineCap = "round";
+  context.stroke();
+}
+
+/** What is pointed at, on its way through the layers. */
+function drawRing(context, [right, down], look) {
+  context.beginPath();
+  context.arc(right, down, 5, 0, 2 * Math.PI);
+  context.lineWidth = 4;
+  context.strokeStyle = look.paper;
+  context.stroke();
+  context.lineWidth = 2;
+  context.strokeStyle = look.ink;
   context.stroke();
 }
 

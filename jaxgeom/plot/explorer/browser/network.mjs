@@ -69,43 +69,35 @@ function activated(layer, z) {
   return a;
 }
 
-/** The affine maps that a layer applies after `maps`, rows (∂/∂x, ∂/∂y, constant). */
-export function composed(layer, maps) {
-  const { kernel, bias, inputs, outputs } = layer;
-  const found = new Float64Array(3 * outputs);
-  for (let unit = 0; unit < outputs; unit++) found[3 * unit + 2] = bias[unit];
+export const IDENTITY = Float64Array.of(1, 0, 0, 0, 1, 0);
+
+/** Writes the affine maps of a layer after others, rows (∂/∂x, ∂/∂y, constant), each times a `factor(input)`. */
+export function composeInto(found, to, { kernel, bias, inputs, outputs }, maps, from, factor) {
+  for (let unit = 0; unit < outputs; unit++) {
+    found[to + 3 * unit] = found[to + 3 * unit + 1] = 0;
+    found[to + 3 * unit + 2] = bias[unit];
+  }
   for (let input = 0; input < inputs; input++) {
-    const gx = maps[3 * input], gy = maps[3 * input + 1], c = maps[3 * input + 2];
-    if (gx === 0 && gy === 0 && c === 0) continue;
-    for (let unit = 0; unit < outputs; unit++) {
+    const times = factor(input);
+    if (times === 0) continue;
+    const place = from + 3 * input, gx = times * maps[place], gy = times * maps[place + 1], c = times * maps[place + 2];
+    for (let unit = 0, at = to; unit < outputs; unit++, at += 3) {
       const weight = kernel[input * outputs + unit];
-      found[3 * unit] += weight * gx;
-      found[3 * unit + 1] += weight * gy;
-      found[3 * unit + 2] += weight * c;
+      found[at] += weight * gx;
+      found[at + 1] += weight * gy;
+      found[at + 2] += weight * c;
     }
   }
-  return found;
 }
-
-/** The maps after the activation, in place: units that are off are multiplied by their slope. */
-export function switched(layer, maps, isOn, start = 0) {
-  for (let unit = 0; unit < layer.outputs; unit++) {
-    if (isOn[start + unit]) continue;
-    const slope = layer.slope ? layer.slope[unit] : 0;
-    for (let place = 3 * unit; place < 3 * unit + 3; place++) maps[place] *= slope;
-  }
-  return maps;
-}
-
-export const IDENTITY = Float64Array.of(1, 0, 0, 0, 1, 0);
 
 /** The affine map of the outputs in the region with an activation code. */
 export function mapOfCode(layers, code) {
   let maps = IDENTITY, start = 0;
   layers.forEach((layer, depth) => {
-    maps = composed(layer, maps);
-    if (depth === layers.length - 1) return;
-    switched(layer, maps, code, start);
+    const next = new Float64Array(3 * layer.outputs), slope = layers[depth - 1]?.slope;
+    const begin = start - layer.inputs;
+    composeInto(next, 0, layer, maps, 0, (input) => (depth === 0 || code[begin + input] ? 1 : slope ? slope[input] : 0));
+    maps = next;
     start += layer.outputs;
   });
   return maps;

@@ -33,7 +33,7 @@ export function onArrows(canvas, move) {
   });
 }
 
-/** Calls `move(right, down)` while a pointer drags, and `tap(x, y)` if it hardly moved. */
+/** Calls `move(right, down)` while a pointer drags, and `tap(event)` if it hardly moved. */
 export function onDrag(canvas, move, tap = () => {}) {
   let last = null, far = 0;
   canvas.addEventListener("pointerdown", (event) => {
@@ -48,7 +48,7 @@ export function onDrag(canvas, move, tap = () => {}) {
     if (far > 3) move(right, down);
   });
   const end = (event) => {
-    if (last && far <= 3 && event.type === "pointerup") tap(...placeOf(event));
+    if (last && far <= 3 && event.type === "pointerup") tap(event);
     last = null;
   };
   canvas.addEventListener("pointerup", end);

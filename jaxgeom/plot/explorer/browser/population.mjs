@@ -56,7 +56,9 @@ export function layersAt(population, member, time) {
     const here = array.subarray(start, start + size);
     if (share === 0) return here;
     const there = array.subarray(start + size, start + 2 * size);
-    return Float64Array.from(here, (value, place) => value + share * (there[place] - value));
+    const between = new Float64Array(size);
+    for (let place = 0; place < size; place++) between[place] = here[place] + share * (there[place] - here[place]);
+    return between;
   };
   return home.sizes.slice(1).map((outputs, depth) => {
     const inputs = home.sizes[depth];

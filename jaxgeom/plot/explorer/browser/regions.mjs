@@ -1,101 +1,15 @@
-// Linear regions as convex polygons: cut here, layer by layer and unit by unit, or as the engine found them.
+// Linear regions as convex polygons: as the engine found them, or cut in the page (cut.mjs).
 //
 // Regions are {offsets, corners, labels, codes, maps, units, outputs}: face f has the corners offsets[f] to
 // offsets[f + 1], pairs in `corners`; `labels` says which unit, counted through the network, made the edge from a corner
 // to the next (-1 for the border of the domain); `codes` has a row of `units` zeros and ones for each face, `maps` the
 // outputs' affine maps, rows (∂/∂x, ∂/∂y, constant).
 
-import { IDENTITY, composed, firstUnits, mapOfCode, switched } from "./network.mjs";
+import { firstUnits, mapOfCode } from "./network.mjs";
 
-const BORDER = -1;
-const RELATIVE = 1e-12; // of the largest value at a corner: smaller ones are zero
+export const BORDER = -1;
 
-/** The regions of a network on a box [x0, y0, x1, y1]. */
-export function cutRegions(layers, box) {
-  const [x0, y0, x1, y1] = box;
-  let faces = [{ corners: [x0, y0, BORDER, x1, y0, BORDER, x1, y1, BORDER, x0, y1, BORDER], code: [], maps: IDENTITY }];
-  const begins = firstUnits(layers);
-  layers.slice(0, -1).forEach((layer, depth) => {
-    const next = [];
-    for (const face of faces) cutFace(face, layer, begins[depth], next);
-    faces = next;
-  });
-  return flat(faces, layers);
-}
-
-function cutFace(face, layer, begin, found) {
-  const maps = composed(layer, face.maps);
-  const parts = [{ corners: face.corners, code: face.code.slice() }];
-  for (let unit = 0; unit < layer.outputs; unit++) {
-    const a = maps[3 * unit], b = maps[3 * unit + 1], c = maps[3 * unit + 2];
-    const bends = !layer.slope || layer.slope[unit] !== 1;
-    for (let place = 0, num = parts.length; place < num; place++) {
-      if (bends) cutPart(parts, place, a, b, c, begin + unit);
-      else parts[place].code.push(0);
-    }
-  }
-  for (const part of parts) {
-    part.maps = switched(layer, maps.slice(), part.code, begin);
-    found.push(part);
-  }
-}
-
-/** Part `place` stays as it is, or keeps its positive side and appends the other one. */
-function cutPart(parts, place, a, b, c, label) {
-  const part = parts[place], { corners } = part;
-  let low = 0, high = 0;
-  for (let i = 0; i < corners.length; i += 3) {
-    const value = a * corners[i] + b * corners[i + 1] + c;
-    if (value < low) low = value;
-    if (value > high) high = value;
-  }
-  const zero = RELATIVE * Math.max(high, -low);
-  if (low >= -zero || high <= zero) {
-    part.code.push(high > -low ? 1 : 0);
-    return;
-  }
-  const rounded = (i) => {
-    const value = a * corners[3 * i] + b * corners[3 * i + 1] + c;
-    return Math.abs(value) <= zero ? 0 : value;
-  };
-  const sides = [[], []];
-  for (let i = 0, num = corners.length / 3; i < num; i++) {
-    const j = i + 1 === num ? 0 : i + 1;
-    const from = rounded(i), to = rounded(j);
-    const x = corners[3 * i], y = corners[3 * i + 1], edge = corners[3 * i + 2];
-    if (from >= 0) sides[1].push(x, y, from === 0 && to < 0 ? label : edge);
-    if (from <= 0) sides[0].push(x, y, from === 0 && to > 0 ? label : edge);
-    if (from * to < 0) {
-      const share = from / (from - to);
-      const px = x + share * (corners[3 * j] - x), py = y + share * (corners[3 * j + 1] - y);
-      sides[1].push(px, py, from > 0 ? label : edge);
-      sides[0].push(px, py, from < 0 ? label : edge);
-    }
-  }
-  parts.push({ corners: sides[0], code: [...part.code, 0] });
-  part.corners = sides[1];
-  part.code.push(1);
-}
-
-function flat(faces, layers) {
-  const units = firstUnits(layers).at(-1), outputs = layers.at(-1).outputs;
-  const num = faces.reduce((sum, face) => sum + face.corners.length / 3, 0);
-  const found = empty(faces.length, num, units, outputs);
-  let corner = 0;
-  faces.forEach((face, f) => {
-    for (let i = 0; i < face.corners.length; i += 3, corner++) {
-      found.corners[2 * corner] = face.corners[i];
-      found.corners[2 * corner + 1] = face.corners[i + 1];
-      found.labels[corner] = face.corners[i + 2];
-    }
-    found.offsets[f + 1] = corner;
-    found.codes.set(face.code, f * units);
-    found.maps.set(composed(layers.at(-1), face.maps), 3 * outputs * f);
-  });
-  return found;
-}
-
-function empty(numFaces, numCorners, units, outputs) {
+export function emptyRegions(numFaces, numCorners, units, outputs) {
   return {
     offsets: new Uint32Array(numFaces + 1),
     corners: new Float64Array(2 * numCorners),
@@ -122,7 +36,7 @@ function readRegions(arrays, row, layers) {
   const [vertex, corner, face, byte] = [2, 3, 4, 5].map((column) => bound(0, column));
   const numCorners = bound(1, 3) - corner, numFaces = bound(1, 4) - face;
   const units = firstUnits(layers).at(-1), outputs = layers.at(-1).outputs, width = Math.ceil(units / 8);
-  const found = empty(numFaces, numCorners, units, outputs);
+  const found = emptyRegions(numFaces, numCorners, units, outputs);
   for (let i = 0; i < numCorners; i++) {
     const place = 2 * (vertex + arrays["exact/corners"][corner + i]);
     found.corners[2 * i] = arrays["exact/vertices"][place];

@@ -1,13 +1,14 @@
 // What is seen of one network at one time: its layers, regions, boundary, and states of the data; computed when asked.
 
 import { decisionBoundary } from "./boundary.mjs";
+import { cutRegions } from "./cut.mjs";
 import { boundaryLines, decisions, sampled, unitLines } from "./levels.mjs";
 import { sampledLine, thresholdsOf } from "./line.mjs";
 import { firstUnits, forward, isSmooth } from "./network.mjs";
 import { layersAt } from "./population.mjs";
 import { decisionSurface, sampledSpace } from "./space.mjs";
 import { digits } from "./inspector.mjs";
-import { cutRegions, edgesOf, edgesOfLayers, numFaces } from "./regions.mjs";
+import { edgesOf, edgesOfLayers, numFaces } from "./regions.mjs";
 
 /** A function of network and time that remembers the last scenes. */
 export function scenes(population, engine, most = 4) {
@@ -93,7 +94,8 @@ export function factsOf(population, scene) {
   if (scene.thresholds) facts.push(`<b>${scene.thresholds.flat().length}</b> thresholds`);
   if (right !== null) facts.push(`<b>${digits(100 * right)} %</b> right`);
   if (wrong !== null) facts.push(`mean squared error <b>${digits(+wrong.toPrecision(3))}</b>`);
-  if (!Number.isInteger(scene.time)) facts.push("interpolated");
+  if (scene.layers[0].inputs === 3) facts.push(`surface from ${(scene.grid.cells + 1) ** 3} points`);
+  if (!Number.isInteger(scene.time)) facts.push("weights interpolated between records");
   return facts;
 }
 

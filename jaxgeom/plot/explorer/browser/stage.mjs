@@ -6,10 +6,10 @@ import { drawField, drawPlaces, drawSheet } from "./field.mjs";
 import { sideGradient } from "./fill.mjs";
 import { forward } from "./network.mjs";
 import { partsOf, valueAt } from "./parts.mjs";
+import { fillPlane, placedCorners, placement, traceFace, tracePieces } from "./plane.mjs";
 import { pointColors } from "./points.mjs";
 
 const HEIGHT = 0.62; // of a sheet, in halves of the domain's width
-const SAME = 0.25; // pixels
 const FEW = 400; // points that are drawn with a rim
 
 /** How the domain lies in a picture: to the camera's coordinates, and back from a picture of the plane. */
@@ -30,12 +30,13 @@ export function drawStage(context, frame, scene, population, options) {
   const height = (value) => lift * HEIGHT * Math.max(-1.25, Math.min(1.25, value / scale));
   const view = { context, look, frame, camera, height };
   context.lineJoin = "round";
-  const pieces = scene.regions ? drawRegions(view, scene.regions, options) : [];
   if (!scene.regions) (lift > 0 ? drawSheet : drawField)(view, scene.grid, options);
+  else if (lift === 0 && (options.color === "regions" || scene.regions.outputs === 1)) fillPlane(view, scene.regions, options);
+  else drawRegions(view, scene.regions, options);
   const isPlaces = lift === 0 && options.color === "output" && areAlone(scene, population);
   if (isPlaces) drawPlaces(view, population.domain, look);
   if (lift === 0 && show.edges) drawEdges(view, scene);
-  if (options.hovered >= 0) drawHovered(view, pieces, options.hovered);
+  if (options.hovered >= 0) drawHovered(view, scene.regions, options.hovered);
   if (options.picked) drawPicked(view, scene, options.picked);
   if (show.boundary && !areAlone(scene, population)) drawSegments(view, scene.boundary, lift === 0 || scene.layers.at(-1).outputs === 1, options);
   if (show.data) drawData(view, scene, population);
@@ -46,7 +47,7 @@ export function areAlone({ layers }, { arrays }) {
   return Boolean(arrays["data/x"] && !arrays["data/y"] && layers.at(-1).outputs > 1);
 }
 
-/** Exact pieces of the plane, or of the sheet; these. */
+/** Exact pieces of the plane, parted by what is decided, or of the sheet. */
 function drawRegions(view, regions, options) {
   const { context } = view, { lift, show } = options;
   const pieces = partsOf(regions).map((part) => projected(view, regions, part));
@@ -58,7 +59,6 @@ function drawRegions(view, regions, options) {
     context.fill();
     if (lift > 0) strokePiece(view, regions, piece, show.edges);
   }
-  return pieces;
 }
 
 function projected(view, regions, { face, output, corners }) {
@@ -88,18 +88,8 @@ function fills({ context, look }, regions, { color, scale }) {
   };
 }
 
-/** A closed path. Corners that lie on the one before are left out: Chromium fills half of a polygon that has such. */
 function trace(context, places) {
-  let [x, y] = places[0];
-  context.beginPath();
-  context.moveTo(x, y);
-  for (let i = 1; i < places.length; i++) {
-    const [nextX, nextY] = places[i];
-    if (Math.abs(nextX - x) + Math.abs(nextY - y) < SAME) continue;
-    [x, y] = [nextX, nextY];
-    context.lineTo(x, y);
-  }
-  context.closePath();
+  traceFace(context, Float64Array.from(places.flatMap(([x, y]) => [x, y])), 0, places.length);
 }
 
 function strokePiece({ context, look }, regions, piece, hasEdges) {
@@ -112,9 +102,10 @@ function strokePiece({ context, look }, regions, piece, hasEdges) {
 
 /** All edges of a layer as one path. */
 function drawEdges({ context, look, frame, camera }, { edges }) {
+  const placed = placement(frame, camera);
   for (let layer = edges.length - 1; layer >= 0; layer--) {
     context.beginPath();
-    tracePieces(context, edges[layer], frame, camera);
+    tracePieces(context, edges[layer], placed);
     context.strokeStyle = layerColor(look, layer);
     context.lineWidth = layer === 0 ? 1.1 : 0.9;
     context.globalAlpha = 0.75;
@@ -123,27 +114,16 @@ function drawEdges({ context, look, frame, camera }, { edges }) {
   }
 }
 
-function tracePieces(context, pieces, frame, camera) {
-  for (let i = 0; i < pieces.length; i += 4) {
-    const from = camera(...frame.inward(pieces[i], pieces[i + 1]), 0);
-    const to = camera(...frame.inward(pieces[i + 2], pieces[i + 3]), 0);
-    context.moveTo(from[0], from[1]);
-    context.lineTo(to[0], to[1]);
-  }
-}
-
-function drawHovered({ context, look }, pieces, face) {
-  for (const piece of pieces) {
-    if (piece.face !== face) continue;
-    trace(context, piece.places);
-    context.fillStyle = look.ink;
-    context.globalAlpha = 0.16;
-    context.fill();
-    context.globalAlpha = 1;
-    context.strokeStyle = look.ink;
-    context.lineWidth = 2;
-    context.stroke();
-  }
+function drawHovered({ context, look, frame, camera }, regions, face) {
+  const { offsets } = regions;
+  traceFace(context, placedCorners(regions, placement(frame, camera)), offsets[face], offsets[face + 1]);
+  context.fillStyle = look.ink;
+  context.globalAlpha = 0.16;
+  context.fill();
+  context.globalAlpha = 1;
+  context.strokeStyle = look.ink;
+  context.lineWidth = 2;
+  context.stroke();
 }
 
 /** The line on which a unit switches: its bent hyperplane. */
@@ -178,7 +158,12 @@ function topOutputs({ layers }, points) {
 function drawSegments({ context, look, frame, camera }, segments, isFlat, { lift }) {
   if (!isFlat) return;
   context.beginPath();
-  tracePieces(context, segments, frame, camera);
+  for (let i = 0; i < segments.length; i += 4) {
+    const from = camera(...frame.inward(segments[i], segments[i + 1]), 0);
+    const to = camera(...frame.inward(segments[i + 2], segments[i + 3]), 0);
+    context.moveTo(from[0], from[1]);
+    context.lineTo(to[0], to[1]);
+  }
   context.lineCap = "round";
   context.strokeStyle = look.boundary;
   context.lineWidth = 2.6 - 0.6 * lift;

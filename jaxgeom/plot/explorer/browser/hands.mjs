@@ -1,0 +1,137 @@
+// What a mouse, a finger and arrow keys do on the panels: point, turn, pick, and choose a step or a network.
+
+import { turned } from "./camera.mjs";
+import { stepUnder } from "./curves.mjs";
+import { unitAt } from "./diagram.mjs";
+import { galleryOf } from "./gallery.mjs";
+import { pointUnder } from "./hidden.mjs";
+import { chartOf } from "./line.mjs";
+import { onArrows, onDrag, placeOf } from "./panel.mjs";
+import { cellUnder } from "./phase.mjs";
+import { placesOf, timeOf } from "./population.mjs";
+import { frameOf } from "./stage.mjs";
+
+const MOUSE = 8, FINGER = 22; // pixels that a pointer may be beside what it means
+const reachOf = ({ pointerType }) => (pointerType === "touch" ? FINGER : MOUSE);
+const sizeOf = ({ clientWidth, clientHeight }) => [clientWidth, clientHeight];
+
+/** Listens on all panels. */
+export function putHands(population, state, view, seen, panels, changed, setTime) {
+  panels.stages.forEach(({ canvas }, side) => onStage(population, view, seen, canvas, side, changed));
+  onHidden(panels.hidden.canvas, panels.layout.whole, population, state, view, seen, panels, changed);
+  onHidden(panels.layers.canvas, panels.layout.small, population, state, view, seen, panels, changed);
+  onNetwork(panels, state, view, seen, changed);
+  onCurves(panels, population, setTime);
+  onPhase(panels, population, state, changed);
+  const { canvas } = panels.gallery;
+  canvas.addEventListener("click", (event) => {
+    const [x, y] = placeOf(event), { boxes } = galleryOf(seen.members(), canvas.clientWidth);
+    const hit = boxes.find((box) => x >= box.x && x <= box.x + box.size && y >= box.y && y <= box.y + box.size);
+    if (!hit) return;
+    state.places[event.shiftKey && state.compare ? 1 : 0] = placesOf(population, hit.member);
+    changed();
+  });
+}
+
+/** Calls `point(event)` for a mouse that moves and for a tap; what was touched stays when the finger goes. */
+function onPoint(canvas, point, view, changed) {
+  canvas.addEventListener("pointermove", point);
+  canvas.addEventListener("pointerleave", (event) => {
+    if (event.pointerType === "touch") return;
+    view.hovered = [null, null];
+    changed();
+  });
+}
+
+function onStage({ domain, inputs }, view, seen, canvas, side, changed) {
+  const outward = (x, y) => {
+    if (inputs === 2) return frameOf(domain, canvas.clientWidth).outward(x, y);
+    return [chartOf(domain, seen.heightsAt(seen.memberOf(side)), ...sizeOf(canvas)).outward(x)];
+  };
+  const point = (event) => {
+    view.hovered[side] = seen.canTurn() ? null : outward(...placeOf(event));
+    view.hovered[1 - side] = null;
+    changed();
+  };
+  const turn = (right, down) => {
+    if (!seen.canTurn()) return false;
+    view.turn = turned(view.turn, right, down);
+    changed();
+    return true;
+  };
+  onPoint(canvas, point, view, changed);
+  onDrag(canvas, turn, point);
+  onArrows(canvas, turn);
+}
+
+/** Pictures of layers turn, and a point of theirs shows where it comes from and goes to. */
+function onHidden(canvas, layout, population, state, view, seen, panels, changed) {
+  const point = (event) => {
+    if (event.type === "pointermove" && event.buttons) return; // it turns
+    if (!panels.paths()) return;
+    const [x, y] = placeOf(event), drawn = layout(...sizeOf(canvas)).find(({ box: [left, , width] }) => x >= left && x <= left + width);
+    const options = { turn: seen.hiddenTurn(), show: state.show, reach: reachOf(event) };
+    const found = drawn ? pointUnder(drawn.box, panels.paths(), drawn.stage, population, options, x, y) : null;
+    if (!found && !view.hovered[0]) return;
+    view.hovered = [found, null];
+    changed();
+  };
+  const turn = (right, down) => {
+    view.hiddenTurn = turned(seen.hiddenTurn(), right, down);
+    changed();
+    return true;
+  };
+  onPoint(canvas, point, view, changed);
+  onDrag(canvas, turn, point);
+  onArrows(canvas, turn);
+}
+
+function onNetwork({ network: { canvas }, layout }, state, view, { sceneOf, pickedIn }, changed) {
+  canvas.addEventListener("click", (event) => {
+    const box = unitAt(layout.boxes(...sizeOf(canvas)), ...placeOf(event), reachOf(event));
+    const isUnit = box && box.layer >= 0 && box.layer < sceneOf(0).layers.length - 1;
+    const isSame = isUnit && state.picked && state.picked.layer === box.layer && state.picked.unit === box.unit;
+    state.picked = isUnit && !isSame ? { layer: box.layer, unit: box.unit } : null;
+    view.hovered = [null, null];
+    changed();
+  });
+  canvas.addEventListener("keydown", (event) => {
+    const { layers } = sceneOf(0), moves = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
+    const move = moves[event.key];
+    if (!move) return;
+    event.preventDefault();
+    const from = pickedIn(sceneOf(0)) ?? { layer: 0, unit: -move[1] };
+    const layer = Math.min(layers.length - 2, Math.max(0, from.layer + move[0])), num = layers[layer].outputs;
+    state.picked = { layer, unit: (Math.min(num - 1, from.unit) + move[1] + num) % num };
+    changed();
+  });
+}
+
+function onCurves({ curves: { canvas }, layout }, population, setTime) {
+  const scrub = (event) => {
+    const step = stepUnder(layout.charts(...sizeOf(canvas)), placeOf(event)[0], population.steps.at(-1));
+    if (step !== null) setTime(Math.round(timeOf(population, step)));
+  };
+  onDrag(canvas, () => {});
+  canvas.addEventListener("pointerdown", scrub);
+  canvas.addEventListener("pointermove", (event) => event.buttons && scrub(event));
+}
+
+function onPhase({ phase: { canvas }, layout, cells }, population, state, changed) {
+  const open = (row, column) => {
+    const cell = cells().find((each) => each.row === row && each.column === column);
+    if (!cell) return;
+    state.places[0] = placesOf(population, cell.member);
+    changed();
+  };
+  canvas.addEventListener("click", (event) => {
+    const hit = cellUnder(layout.phase(canvas.clientWidth), ...placeOf(event));
+    if (hit) open(hit.row, hit.column);
+  });
+  onArrows(canvas, (right, down) => {
+    const { rows, columns } = layout.phase(canvas.clientWidth), { phase, places: [places] } = state;
+    const within = (place, by, all) => Math.min(all.length - 1, Math.max(0, place + Math.sign(by)));
+    open(within(places[phase.rows], down, rows), within(places[phase.columns], right, columns));
+    return true;
+  });
+}

@@ -1,0 +1,54 @@
+// What the state of the page shows: networks, their scenes, and what is pointed at and picked in them.
+
+import { ABOVE, CORNER } from "./camera.mjs";
+import { lookOf } from "./colors.mjs";
+import { viewsOf } from "./hidden.mjs";
+import { heightsOf } from "./line.mjs";
+import { layersAt, memberAt, siblings } from "./population.mjs";
+import { engineRegions, faceAt } from "./regions.mjs";
+import { scenes } from "./scene.mjs";
+import { outputScale } from "./stage.mjs";
+
+const SCENES = 6; // that are remembered
+
+const remembered = (compute) => {
+  const known = new Map();
+  return (key) => known.get(key) ?? known.set(key, compute(key)).get(key);
+};
+
+/** Functions of `state` and `view`, which say of what; `side` is 0 or 1, of the two networks that are compared. */
+export function seenOf(population, state, view) {
+  const sceneAt = scenes(population, engineRegions(population.arrays), SCENES), { inputs } = population;
+  const lastLayers = (member) => layersAt(population, member, population.numFrames - 1);
+  const look = () => lookOf(document.documentElement.dataset.theme);
+  const memberOf = (side) => memberAt(population, state.places[side]);
+  const sceneOf = (side) => sceneAt(memberOf(side), state.time);
+  return {
+    look, memberOf, sceneOf, lastLayers,
+    scaleOf: remembered((member) => outputScale(lastLayers(member), population.domain)),
+    heightsAt: remembered((member) => heightsOf(population, lastLayers(member))),
+    viewsAt: remembered((member) => viewsOf(population, member)),
+    members: () => siblings(population, state.places[0]),
+    sides: () => (state.compare ? [0, 1] : [0]),
+    /** The networks that are shown, with the colours of their curves. */
+    shown() {
+      const colors = [look().strong[1], look().layers[3]];
+      return this.sides().map((side) => ({ member: memberOf(side), color: colors[side] }));
+    },
+    /** The unit that is picked, if the network has it. */
+    pickedIn(scene) {
+      const { picked } = state;
+      return picked && picked.layer < scene.layers.length - 1 && picked.unit < scene.layers[picked.layer].outputs ? picked : null;
+    },
+    /** The region that is pointed at, or -1. */
+    hoveredFace(side) {
+      const point = view.hovered[side], scene = sceneOf(side);
+      return point && scene?.regions && view.lift === 0 ? faceAt(scene.regions, ...point) : -1;
+    },
+    canTurn: () => inputs === 3 || (inputs === 2 && state.sheet),
+    hiddenTurn() {
+      const isSpace = inputs === 3 || layersAt(population, memberOf(0), 0)?.some(({ outputs }) => outputs === 3);
+      return view.hiddenTurn ?? (isSpace ? CORNER : ABOVE);
+    },
+  };
+}

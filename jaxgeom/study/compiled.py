@@ -1,0 +1,65 @@
+"""[host] Compiled programs of studies: another call with the same description gets those of the one before.
+
+Each call of :func:`jaxgeom.run_study` makes its functions of members anew, and JAX compiles for functions, not for what
+they say. So programs go by the digest of the description, as saved studies do, and by the digest of what tracing gives
+for everything but the training: a data set read from a file that has changed since is another program.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxgeom._typing import PyTree
+from jaxgeom.host.programs import for_population
+from jaxgeom.study.describe import Found, described, digest
+from jaxgeom.study.layout import Group
+from jaxgeom.study.plan import JAX_SETTINGS
+from jaxgeom.study.program import Recipe, arguments, member_function
+
+MOST_PROGRAMS = 64
+"""Programs that are kept, the last ones used."""
+_NOT_COMPILED = ("max_tries",)
+_programs: dict[str, Callable[[Any], PyTree]] = {}
+
+
+def program_of(recipe: Recipe, group: Group) -> Callable[[Any], PyTree]:
+    """The program of :func:`jaxgeom.study.program.member_function` for many members of a group.
+
+    Functions that cannot be described get a program of their own at each call.
+    """
+    name = _name(recipe, group)
+    program = None if name is None else _programs.pop(name, None)
+    if program is None:
+        program = for_population(member_function(recipe, group))
+    if name is not None:
+        _programs[name] = program  # as the last one
+        while len(_programs) > MOST_PROGRAMS:
+            _programs.pop(next(iter(_programs)), None)
+    return program
+
+
+def _name(recipe: Recipe, group: Group) -> str | None:
+    found = Found(set(), [])
+    parts = {name: value for name, value in recipe._asdict().items() if name not in _NOT_COMPILED}
+    about = [described(parts, found), described(group.static, found), group.hidden, group.widths is None]
+    if found.unknown:
+        return None
+    settings = [getattr(jax.config, f"jax_{name}") for name in JAX_SETTINGS]
+    traced = jax.make_jaxpr(member_function(recipe, group, is_outline=True))(*arguments(group, 0))
+    contents = hashlib.sha256(str(traced).encode())
+    for constant in _constants(traced):
+        array = np.asarray(constant)
+        contents.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())
+    return digest([*about, settings, contents.hexdigest()])
+
+
+def _constants(traced: Any) -> Iterator[Any]:
+    """Arrays in a jaxpr and in those inside of it, which its text does not show."""
+    yield from traced.consts
+    for equation in traced.jaxpr.eqns:
+        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=lambda item: hasattr(item, "jaxpr")):
+            if hasattr(inner, "jaxpr") and hasattr(inner, "consts"):
+                yield from _constants(inner)
