@@ -274,7 +274,7 @@ def fit_until_solved(
 
     try:
         with at_arrays(keys):
-            demand = _demand(trial, keys[0])
+            demand = _demand(trial, keys)
             # A quarter of the networks, since each round takes whole chunks, and the last rounds have few networks.
             chunk_size = min(chunk_size or demand.chunk_size(round_up(num, 4) // 4), num)
             tried = repeat_until_solved(
