@@ -145,8 +145,46 @@ def test_a_file_is_the_study_of_the_same_arrays(folder: Path) -> None:
         np.testing.assert_allclose(part["b"], alone["b"], rtol=1e-6)
 
 
+def test_all_parts_can_be_of_ones_own(folder: Path) -> None:
+    path = changed(
+        folder,
+        (DATA, '[data.a]\ncsv = "points.csv"\nclasses = true\n[data.b]\nfunction = "mine:half"\n'
+         '[test.b]\nnpz = "points.npz"\n[test.a]\ncsv = "other.csv"\n[model]\nfunction = "mine:network"\nscale = 2.0'),
+        ('loss = "softmax_cross_entropy"', 'loss = "mine:loss"\nuntil = "mine:is_solved"\nmax_tries = 3'),
+        (MEASURE, '[measure.accuracy]\nwhat = "accuracy"\nis_right = "mine:right"\nsplit = "test"\n'
+         '[measure.given]\nfunction = "mine:GIVEN"'),
+    )  # fmt: skip
+    module = next(folder.glob("mine_*"))
+    module.write_text(module.read_text() + textwrap.dedent(OTHERS))
+    (folder / "other.csv").write_text("u,v,side\n-1,2,0\n1,1,0")
+    found = jg.run_study(**study_arguments(read(path), folder), progress=False)
+    assert found["data"].tolist() == ["a", "b"]
+    assert (found["given"] == 7).all()
+    assert (found["tries"] == [1, 3]).all()  # solved where the first split has 12 points
+    assert (found["accuracy"][..., 0, :] == 1).all()  # at two points
+    assert (found["accuracy"][..., 1, :] == 0).all()  # at twelve
+
+
 DATA, OPTIMIZER = '[data]\ncsv = "points.csv"', '[optimizer]\nname = "sgd"'
 MEASURE = '[measure.accuracy]\nwhat = "accuracy"'
+OTHERS = """
+    import jaxgeom as jg
+
+    def network(features, scale):
+        model = jg.mlp(features)
+        return model._replace(init=lambda key: jax.tree.map(lambda leaf: scale * leaf, model.init(key)))
+
+    def loss(outputs, targets):
+        return jnp.mean((outputs - targets.reshape(len(targets), -1)) ** 2, axis=1)
+
+    def is_solved(train):
+        return len(train.x) == 12
+
+    def right(outputs, targets):
+        return jnp.full(len(outputs), len(outputs) == 2)
+
+    GIVEN = jg.study.pure(lambda params: 7)
+"""
 BAD = [
     (DATA, '[data]\ncsv = "none.csv"', "cannot read"),
     (DATA, '[data]\ncsv = "."', "cannot read"),
@@ -162,7 +200,8 @@ BAD = [
     (DATA, '[data]\ncsv = "points.csv"\ninputs = "u"', "a list of columns"),
     (DATA, '[data]\ncsv = "points.csv"\ninputs = ["u", "side"]', "others for the target"),
     (DATA, '[data]\ncsv = "points.csv"\ndelimiter = ";"', "give the delimiter ','"),
-    (DATA, '[data]\ncsv = "points.csv"\nclasses = false', "line 2: 'side' holds"),
+    (DATA, '[data]\ncsv = "points.csv"\ninputs = ["side"]\ntarget = "u"\nclasses = false', "line 2: 'side' h"),
+    (DATA, '[data]\ncsv = "points.csv"\ntarget = "side"\nclasses = false', "no numbers; for classes with names, say"),
     (DATA, '[data]\ncsv = "points.csv"\nclases = false', "unknown key 'clases'"),
     (DATA, '[data.a]\ncsv = "points.csv"\n[data.b]\nnoise = 1', "must be one of spirals"),
     (DATA, '[data]\nfunction = "mine"', '"module:function"'),

@@ -67,6 +67,12 @@ def dataset_from_csv(
     x = _numbers(path, rows, of_input, titles)
     if classes and len(of_target) > 1:
         raise ValueError(f"classes are one column of {str(path)!r}, but {len(of_target)} were given as the target.")
+    texts = [place for place in of_target if not any(_is_number(cells[place]) for _, cells in rows)]
+    if texts and not classes:
+        raise ValueError(
+            f"{str(path)!r} has texts in the column {titles[texts[0]]!r} of the target, and no numbers; for classes "
+            "with names, say classes = true."
+        )
     if not classes:
         return _dataset(x, _numbers(path, rows, of_target, titles))
     return _dataset(x, _classes(path, rows, of_target[0], titles, labels))
@@ -117,7 +123,9 @@ def dataset_from_npz(
                 f"the array {name!r} of {str(path)!r} must hold numbers (points,) or (points, columns), but has shape "
                 f"{array.shape} and dtype {array.dtype}."
             )
-        bad = np.flatnonzero(~np.isfinite(array.astype(np.float32)).reshape(len(array), -1).all(axis=1))
+        with np.errstate(over="ignore"):
+            is_finite = np.isfinite(array.astype(np.float32))
+        bad = np.flatnonzero(~is_finite.reshape(len(array), -1).all(axis=1))
         if len(bad):
             raise ValueError(
                 f"the array {name!r} of {str(path)!r} has {len(bad)} rows with NaN, infinity or what is too large for "
@@ -129,7 +137,7 @@ def dataset_from_npz(
     x = x.reshape(len(x), -1).astype(np.float32)
     if not classes:
         return _dataset(x, y.reshape(len(y), -1).astype(np.float32))
-    if y.size != len(y) or (y != y.astype(np.int32)).any():
+    if y.size != len(y) or (y != np.round(y)).any() or np.abs(y).max() >= 2**31:
         raise ValueError(
             f"the array {target!r} of {str(path)!r} must hold classes, one integer a point, but has shape {y.shape} "
             f"and dtype {y.dtype}. For targets that are numbers, say classes = false, or take a loss for these."
