@@ -8,6 +8,7 @@ import numpy as np
 import optax
 
 import jaxgeom as jg
+from jaxgeom.host.devices import as_platform
 from jaxgeom.training.population import Trial
 
 KEYS = jax.random.split(jax.random.key(7), 50)
@@ -19,6 +20,11 @@ def training(key):
     """The general path, whose last digits depend on the size of chunks."""
     model = jg.mlp((2, 5, 1))._replace(is_mlp=False)
     return jg.fit(key, model, optax.sgd(0.1), jg.losses.squared_error, DATA, num_epochs=30, record=10)
+
+
+def by_engine(key):
+    """What the engine does on CPUs."""
+    return jg.fit(key, jg.mlp((2, 5, 1)), optax.sgd(0.1), jg.losses.squared_error, DATA, num_epochs=30, record=10)
 
 
 def trial(key):
@@ -33,13 +39,37 @@ def device(chunk):
 
 
 def results():
-    fitted = jg.fit_population(KEYS, training)
+    """Arrays of populations; and the device of each of 50 members."""
+    fitted = jg.fit_population(KEYS, training, chunk_size=8)
     solved = jg.fit_until_solved(KEYS, trial, chunk_size=16)
     counts = jg.count_grid_regions(jg.layers_of(fitted.params), POINTS)
-    places = jg.map_chunks(device, np.arange(50), chunk_size=4)
-    return [np.asarray(leaf) for leaf in jax.tree.leaves((fitted, solved, counts))], places
+    other = jg.fit_population(KEYS, by_engine, chunk_size=8)
+    arrays = [np.asarray(leaf) for leaf in jax.tree.leaves((fitted, solved, counts, other))]
+    return arrays, jg.map_chunks(device, np.arange(50), chunk_size=4)
+
+
+def as_accelerators(num):
+    """The same on so many CPUs that are taken for accelerators, and how many programs were compiled to train."""
+    compiled = []
+
+    def listen(name, _seconds, **_about):
+        compiled.extend([name] * (name == "/jax/core/compile/backend_compile_duration"))
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    with as_platform("gpu"), jg.on_devices(jax.local_devices()[:num]):
+        fitted = jg.fit_population(KEYS, training, chunk_size=6)
+        num_compiled = len(compiled)
+        solved = jg.fit_until_solved(KEYS, trial, chunk_size=6)
+        counts = jg.count_grid_regions(jg.layers_of(fitted.params), POINTS)
+        places = jg.map_chunks(device, np.arange(50), chunk_size=4)
+    return [np.asarray(leaf) for leaf in jax.tree.leaves((fitted, solved, counts))], places, num_compiled
 
 
 if __name__ == "__main__":
     arrays, places = results()
-    np.savez(sys.argv[1], *arrays, places=places)
+    found = {"places": places} | {f"cpu_{i}": array for i, array in enumerate(arrays)}
+    for num in (1, 8):
+        arrays, places, num_compiled = as_accelerators(num)
+        found |= {f"gpu_{num}_{i}": array for i, array in enumerate(arrays)}
+        found |= {f"places_{num}": places, f"compiled_{num}": np.array(num_compiled)}
+    np.savez(sys.argv[1], **found)

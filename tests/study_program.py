@@ -39,6 +39,12 @@ def run(axes=AXES, **options):
     return jg.run_study(axes, measure, **{"model": drawn, "inputs": 2, "chunk_size": 10, "progress": False} | options)
 
 
+def zoo(out: str) -> None:
+    """Three shards."""
+    axes = {"width": 4, "seed": range(6), "num_epochs": 2, "num_points": 60, "batch_size": 16}
+    jg.zoo(axes, out=out, shard_size=2, progress=False)
+
+
 def main(out: str, process: int = 0, num_processes: int = 1, port: int = 0) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it may be ignored
     if num_processes > 1:
@@ -46,6 +52,7 @@ def main(out: str, process: int = 0, num_processes: int = 1, port: int = 0) -> N
     study = run(out=out)
     if num_processes > 1:
         jg.study.save(study, Path(f"{out}-{process}.npz"))
+        zoo(f"{out}-zoo")
     print(jax.local_device_count(), "devices")
 
 

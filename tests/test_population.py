@@ -421,5 +421,11 @@ def test_all_devices_share_the_work_and_give_the_same_bits(tmp_path):
     here, places = devices_program.results()
     assert set(places) == {0}
     with np.load(path) as there:
-        assert there["places"].tolist() == [number // 4 % 8 for number in range(50)]
-        assert_same([there[f"arr_{number}"] for number in range(len(here))], here)
+        assert set(there["places"]) == {0}  # CPUs are one device, with all cores
+        assert_same([there[f"cpu_{i}"] for i in range(len(here))], here)
+        assert set(there["places_1"]) == {0}
+        assert there["places_8"].tolist() == [number // 4 % 8 for number in range(50)]
+        of_accelerators = [name.removeprefix("gpu_1_") for name in there if name.startswith("gpu_1_")]
+        assert_same(*([there[f"gpu_{num}_{i}"] for i in of_accelerators] for num in (1, 8)))
+        # one program trains on all of them, beside a few of one operation
+        assert there["compiled_8"] <= there["compiled_1"] + 2 < 8

@@ -233,6 +233,11 @@ def test_two_processes_give_the_same_bits(whole: tuple[Path, jg.Study], tmp_path
     for number in range(2):
         assert_same(jg.study.load(f"{out}-{number}.npz"), whole[1])
     assert_same(jg.study.load(out), whole[1])
+    study_program.zoo(str(tmp_path / "zoo"))
+    shards = sorted(path.name for path in (tmp_path / "zoo").glob("*.safetensors"))
+    assert len(shards) == 3
+    for name in shards:
+        assert (tmp_path / "two-zoo" / name).read_bytes() == (tmp_path / "zoo" / name).read_bytes()
 
 
 @pytest.mark.slow

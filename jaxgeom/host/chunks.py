@@ -1,11 +1,10 @@
 """[host] Results of a compiled function along a long leading axis, chunk by chunk, on all devices, with progress.
 
 This is the one driver of populations. Chunks bound the memory (:mod:`jaxgeom.host.sizes` says how large they are) and
-share one compiled program: the last one is filled up with copies of its last member, which are thrown away. They go to
-the local devices in turn, each of which compiles the program of one device for itself, so that equal devices give the
-same bits in any number. (A program partitioned by XLA adds in another order and differs in the last digits.) On a CPU
-as many chunks are in flight as there are cores, since much of a small program runs on one; the order and the values of
-the results do not depend on that.
+share one compiled program: the last one is filled up with copies of its last member, which are thrown away. Programs of
+:func:`jaxgeom.host.programs.for_population` are compiled once for all devices, and take a chunk for each of them at
+once; other functions get chunks on one device after the other. On a CPU as many chunks are in flight as there are
+cores, since much of a small program runs on one. Neither the order nor the values of the results depend on that.
 
 Compiling and running a program cannot be interrupted. So all of that happens in threads (:mod:`jaxgeom.host.threads`),
 and the calling thread only waits for them: Ctrl-C is answered at once, with an error that holds what was finished.
@@ -23,9 +22,10 @@ import numpy as np
 from jaxtyping import PyTree
 from tqdm.auto import tqdm
 
-from jaxgeom.host.devices import choice, chosen_as, devices, platform
+from jaxgeom.host.devices import choice, chosen_as, devices, on_devices, platform, populations_on
 from jaxgeom.host.forks import check_not_forked
 from jaxgeom.host.given import check_positive
+from jaxgeom.host.programs import Program
 from jaxgeom.host.signals import deferred
 from jaxgeom.host.threads import GRACE, Stopped, Threads
 
@@ -44,7 +44,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def map_chunks(
-    function: Callable[[PyTree], PyTree],
+    function: Callable[[PyTree], PyTree] | Program,
     population: PyTree,
     *,
     chunk_size: int,
@@ -62,7 +62,7 @@ def map_chunks(
         progress: show a progress bar; a string is its title.
         compiled: whether the function is a program for one size of chunks, to be compiled by the first one of each
             device. Else the last chunk is not filled up, and no chunk waits for the first. Programs run on all local
-            devices, or on that of ``jax.default_device`` where one is set.
+            devices, on those of :func:`jaxgeom.on_devices`, or on that of ``jax.default_device``.
         any_length: compile for ``chunk_size`` whatever the number of networks, so that one program serves populations
             of any length.
         at_once: chunks in flight on each device; by default as many as there are cores, or two on an accelerator.
@@ -90,8 +90,14 @@ def map_chunks(
     check_chunk_size(chunk_size)
     num = lengths.pop()
     chunk_size = chunk_size if any_length else min(chunk_size, num)
+    is_spread = isinstance(function, Program)
+    places = populations_on() if compiled else devices()[:1]
+    if not any_length:
+        places = places[: -(-num // chunk_size)]
+    if is_spread:
+        chunk_size *= len(places)
     starts = range(0, num, chunk_size)
-    places = _devices() if compiled else [None]
+    num_turns = 1 if is_spread else len(places)  # chunks that run on other devices than each other
 
     leaves, structure = jax.tree.flatten(population)
     takers = [_taker(leaf) for leaf in leaves]
@@ -100,14 +106,15 @@ def map_chunks(
         stop = start + chunk_size
         is_short = stop > num
         members = np.minimum(np.arange(start, stop), num - 1) if is_short and compiled else slice(start, min(stop, num))
-        device = places[start // chunk_size % len(places)]
-        with nullcontext() if device is None else jax.default_device(device):
+        own = places if is_spread else (places[start // chunk_size % len(places)],)
+        with on_devices(own) if compiled and own != devices() else nullcontext():
             chunk = jax.tree.unflatten(structure, [take(members) for take in takers])
             return jax.tree.map(lambda leaf: np.asarray(leaf)[: num - start], function(chunk))
 
     results: dict[int, Any] = {}
     title = progress if isinstance(progress, str) else None
-    workers = min(num_workers() if at_once is None else at_once * len(places), len(starts))
+    at_once = at_once or num_workers() // num_devices()
+    workers = min(at_once * num_turns, len(starts))
     with tqdm(total=num, unit="net", desc=title, disable=not progress) as bar, Threads(workers) as threads:
 
         def take(start: int, result: PyTree) -> None:
@@ -116,7 +123,7 @@ def map_chunks(
 
         try:
             with deferred():
-                num_first = len(places) if compiled else 0  # which compile, and for which the others wait
+                num_first = num_turns if compiled else 0  # which compile, and for which the others wait
                 for some in (starts[:num_first], starts[num_first:]):
                     for future in threads.as_completed([threads.submit(_with_callers_settings(run), s) for s in some]):
                         take(future.argument, future.result())
@@ -232,9 +239,8 @@ def check_chunk_size(chunk_size: int | None) -> None:
 
 
 def num_workers() -> int:
-    """Chunks in flight: one for each core and device, or two on each accelerator, so that it never waits."""
-    num = num_devices()
-    return 2 * num if platform() != "cpu" else max(num, num_cores())
+    """Chunks in flight: one for each core, or two on each accelerator, so that it never waits."""
+    return num_cores() if platform() == "cpu" else 2 * num_devices()
 
 
 def num_cores() -> int:
@@ -244,10 +250,4 @@ def num_cores() -> int:
 
 def num_devices() -> int:
     """Devices that chunks go to."""
-    return len(_devices())
-
-
-def _devices() -> Sequence[Any]:
-    """What chunks go to in turn; None for where JAX computes by itself."""
-    found = devices()
-    return found if len(found) > 1 else [None]
+    return len(populations_on())

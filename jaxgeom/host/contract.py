@@ -10,6 +10,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from jaxgeom.host.precision import full_precision
+
 
 def times(a: Float[Array | np.ndarray, "*rows in"], b: Float[Array | np.ndarray, "in *columns"]) -> Float[Array, "..."]:
     """``a @ b`` for vectors and matrices: the last axis of one with the first of the other."""
@@ -36,4 +38,5 @@ def contracted(
     dtype = jnp.result_type(a, b)
     a, b = (jnp.asarray(array).astype(dtype) for array in (a, b))
     rows = ((0,), (0,)) if by_row else ((), ())
-    return lax.dot_general(a, b, (((axis_a,), (axis_b,)), rows))
+    with full_precision():
+        return lax.dot_general(a, b, (((axis_a,), (axis_b,)), rows))

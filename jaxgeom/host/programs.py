@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
-from jaxgeom.host.devices import platform
+from jaxgeom._reprs import readable
+from jaxgeom.host.devices import devices, platform
+from jaxgeom.host.precision import full_precision
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -21,32 +25,77 @@ def compiled(*static: int) -> Callable[[Function], Function]:
     return cast(Callable[[Function], Function], partial(jax.jit, static_argnums=static))
 
 
-def for_population(
-    function: Callable[..., PyTree], *, num_shared: int = 0, fast_compile: bool = False
-) -> Callable[..., PyTree]:
-    """The program that computes ``function`` of one network for many, with a version for each platform it is called on.
+@readable
+class Program(NamedTuple):
+    """A function of a population, compiled once for all devices that compute, which get equal parts of it."""
+
+    on: Callable[[tuple[Any, ...], str], Callable[..., PyTree]]
+    """``on(devices, platform)``: the compiled function of the shared arguments and the population."""
+    shared: tuple[Any, ...] = ()
+    """Arguments that are the same for all networks."""
+
+    def __call__(self, population: PyTree) -> PyTree:
+        """Results for arguments with a leading axis (networks), as many as the devices have equal parts of."""
+        return self.on(devices(), platform())(*self.shared, population)
+
+    def given(self, *shared: Any) -> "Program":
+        """The program with these shared arguments."""
+        return self._replace(shared=shared)
+
+
+def for_population(function: Callable[..., PyTree], *, num_shared: int = 0, fast_compile: bool = False) -> Program:
+    """The program that computes ``function`` of one network for many.
+
+    Each of several devices runs the function on its part (``shard_map``), so that XLA does not look for other ways to
+    divide the work, which would add in another order. Its bits are the same for any number of devices from two on. One
+    device may round otherwise: XLA removes what is computed twice at another time, and then fuses other operations.
 
     Args:
         function: pure, of arguments that are arrays or pytrees of such.
         num_shared: how many of them, the first ones, are the same for all networks.
         fast_compile: compile without optimization.
-
-    Returns:
-        A function of the shared arguments and a tuple of the others with a leading axis (networks).
     """
 
+    @full_precision()
     def of_many(*given: Any) -> PyTree:
         *shared, population = given
         return jax.vmap(function, (*(None,) * num_shared, *(0,) * len(population)))(*shared, *population)
 
     @lru_cache(maxsize=8)
-    def on(_platform: str) -> Callable[..., PyTree]:
+    def on(devices: tuple[Any, ...], _platform: str) -> Callable[..., PyTree]:
         options = compiler_options()
         if fast_compile and options is not None:
             options = options | {"xla_backend_optimization_level": 0}
-        return jax.jit(of_many, compiler_options=options)
+        if len(devices) == 1:
+            return jax.jit(of_many, compiler_options=options)
+        mesh = Mesh(np.array(devices), ("networks",))
+        places = [NamedSharding(mesh, spec) for spec in (PartitionSpec(), PartitionSpec("networks"))]
+        shardings = (*places[:1] * num_shared, places[1])
+        return jax.jit(partial(_in_parts, of_many, mesh), in_shardings=shardings, compiler_options=options)
 
-    return lambda *given: on(platform())(*given)
+    return Program(on)
+
+
+def _in_parts(of_many: Callable[..., PyTree], mesh: Mesh, *given: Any) -> PyTree:
+    """The function of shared arguments and a population, of equal parts of which each device of the mesh computes one.
+
+    What a part takes is traced first, as if there were one device, since tracing within a mesh adds operations that
+    the engine does not know.
+    """
+    from jax.extend.core import jaxpr_as_fun  # imports Pallas, and takes half as long to import as all of jaxgeom
+
+    *shared, population = given
+
+    def part(leaf: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((leaf.shape[0] // mesh.size, *leaf.shape[1:]), leaf.dtype)
+
+    closed, results = jax.make_jaxpr(of_many, return_shape=True)(*shared, jax.tree.map(part, population))
+
+    def of_part(*given: Any) -> PyTree:
+        return jax.tree.unflatten(jax.tree.structure(results), jaxpr_as_fun(closed)(*jax.tree.leaves(given)))
+
+    specs = (*(PartitionSpec(),) * len(shared), PartitionSpec(*mesh.axis_names))
+    return jax.shard_map(of_part, mesh=mesh, in_specs=specs, out_specs=specs[-1], check_vma=False)(*given)
 
 
 def compiler_options() -> dict[str, Any] | None:

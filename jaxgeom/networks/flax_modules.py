@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from jaxgeom._typing import MATRIX, Params, RandomKey
 from jaxgeom.host.inputs import as_array, as_key
+from jaxgeom.host.precision import full_precision
 from jaxgeom.networks.affine import FEW_INPUTS
 from jaxgeom.networks.layers import layer_name, num_pieces
 from jaxgeom.networks.models import Model, activation_function, check_inputs
@@ -81,6 +82,7 @@ class _Linen(NamedTuple):
     def init(self, key: RandomKey) -> Params:
         return self.module.init(as_key(key), self.example)["params"]
 
+    @full_precision()
     def apply(self, params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
         result: Float[Array, "points out"] = self.module.apply({"params": params}, x)
         return result
@@ -125,6 +127,7 @@ class _Nnx(NamedTuple):
     def init(self, key: RandomKey) -> Params:
         return nnx.to_pure_dict(nnx.state(self.build(nnx.Rngs(as_key(key))), nnx.Param))
 
+    @full_precision()
     def apply(self, params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
         state = jax.tree.map(lambda leaf: leaf, self.template)
         nnx.replace_by_pure_dict(state, params)

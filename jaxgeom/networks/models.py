@@ -22,7 +22,9 @@ from jaxtyping import Array, Float, Int32
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Apply, Params, RandomKey
+from jaxgeom.host.contract import times
 from jaxgeom.host.inputs import as_array, as_key
+from jaxgeom.host.precision import full_precision
 from jaxgeom.host.programs import compiled
 from jaxgeom.networks.layers import activated, layer_name, named_layers, num_pieces, slope_in_name
 
@@ -280,6 +282,7 @@ class _Network(NamedTuple):
         draw = _drawn_at_once if self.initializer.draw in _OWN_DRAWS else _drawn
         return draw(as_key(key), *self)
 
+    @full_precision()
     def apply(self, params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
         from jaxgeom.networks.flax_modules import MLP
 
@@ -377,7 +380,7 @@ def hidden_states(params: Params, x: Float[Array | np.ndarray, "points in"]) -> 
     layers = named_layers(params)
     check_inputs(x, layers[0][-1].kernel.shape[-2])
     for _, activation, layer in layers:
-        z = jnp.matmul(x, layer.kernel) + layer.bias
+        z = times(x, layer.kernel) + layer.bias
         x = activation_function(activation)(z) if layer.slope is None else activated(z, layer.slope)
         states.append(LayerState(z, x))
     return tuple(states)

@@ -6,14 +6,13 @@ for everything but the training: a data set read from a file that has changed si
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxgeom._typing import PyTree
-from jaxgeom.host.programs import for_population
+from jaxgeom.host.programs import Program, for_population
 from jaxgeom.study.describe import Found, described, digest
 from jaxgeom.study.layout import Group
 from jaxgeom.study.plan import JAX_SETTINGS
@@ -22,10 +21,10 @@ from jaxgeom.study.program import Recipe, arguments, data_bytes, member_function
 MOST_PROGRAMS, MOST_BYTES = 64, 2**28
 """Programs that are kept, the last ones used, and bytes of the data that they hold, all together."""
 _NOT_COMPILED = ("max_tries",)
-_programs: dict[str, tuple[Callable[[Any], PyTree], int]] = {}
+_programs: dict[str, tuple[Program, int]] = {}
 
 
-def program_of(recipe: Recipe, group: Group) -> Callable[[Any], PyTree]:
+def program_of(recipe: Recipe, group: Group) -> Program:
     """The program of :func:`jaxgeom.study.program.member_function` for many members of a group.
 
     Functions that cannot be described get a program of their own at each call.

@@ -1,13 +1,16 @@
 """[host] Run a study: chunk after chunk, on all devices, saved as it goes, going on where it was left.
 
 Which members make a chunk, and which of them are computed together, depends on the description of the study alone.
-So whatever was interrupted, wherever it goes on, and however many devices there are, the numbers are the same.
+So whatever was interrupted, wherever it goes on, and however many processes and CPUs there are, the numbers are the
+same; of accelerators :mod:`jaxgeom.study.versions` says what it depends on.
 """
 
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
+from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,8 @@ import jax
 import numpy as np
 from tqdm.auto import tqdm
 
-from jaxgeom.host.chunks import map_chunks, num_workers
+from jaxgeom.host.chunks import in_background, map_chunks, num_workers
+from jaxgeom.host.devices import platform
 from jaxgeom.host.processes import process, wait_for_all
 from jaxgeom.host.sizes import round_up
 from jaxgeom.networks.models import mlp
@@ -250,32 +254,49 @@ def _parts(
 def _computed(
     recipe: Recipe, group: Group, chunks: Sequence[Chunk], sizes: Sequence[int]
 ) -> Iterator[tuple[Chunk, _Arrays]]:
-    """Chunks of one group; as many at once as all local devices need."""
+    """Chunks of one group; as many at once as all local devices need.
+
+    On accelerators, the next ones are trained while the host measures those before, exact geometry above all. On CPUs
+    both would want the same cores.
+    """
     if not chunks:
         return
     batch, chunk_size = sizes
     recipe = recipe_of(recipe, group)
     program = program_of(recipe, group)
     at_once = round_up(batch * num_workers(), chunk_size) // chunk_size
-    for start in range(0, len(chunks), at_once):
-        some = chunks[start : start + at_once]
+    steps = [chunks[start : start + at_once] for start in range(0, len(chunks), at_once)]
+
+    def trained(some: Sequence[Chunk]) -> Any:
         rows = np.concatenate([np.arange(chunk.rows.start, chunk.rows.stop) for chunk in some])
         if recipe.until is None:
-            results = map_chunks(program, arguments(group, rows), chunk_size=batch, any_length=True)
-        else:
-            tried = repeat_until_solved(
-                program, arguments(group, rows), itemgetter("is_solved"), max_tries=recipe.max_tries, chunk_size=batch
-            )
-            results = tried.results | {"tries": tried.tries}
+            return map_chunks(program, arguments(group, rows), chunk_size=batch, any_length=True)
+        tried = repeat_until_solved(
+            program, arguments(group, rows), itemgetter("is_solved"), max_tries=recipe.max_tries, chunk_size=batch
+        )
+        return tried.results | {"tries": tried.tries}
+
+    def measured(some: Sequence[Chunk], results: Any) -> Iterator[tuple[Chunk, _Arrays]]:
         begin = 0
         for chunk in some:
             stop = begin + chunk.rows.stop - chunk.rows.start
             part = jax.tree.map(lambda array, place=slice(begin, stop): array[place], results)
             variables = part["measured"] | {name: part[name] for name in (DIVERGED, *OF_TRIES) if name in part}
             if "params" in part:
-                seed, _, traced = arguments(group, chunk.rows)
-                join(
-                    variables, population_variables(recipe, part["params"], {**traced, SEED: seed}), "of the population"
-                )
+                seed, widths, traced = arguments(group, chunk.rows)
+                settings = {**traced, SEED: seed}
+                if group.hidden is not None:
+                    settings["widths"] = np.broadcast_to(
+                        group.hidden if widths is None else widths, (len(seed), len(group.hidden))
+                    )
+                join(variables, population_variables(recipe, part["params"], settings), "of the population")
             yield chunk, variables
             begin = stop
+
+    results = trained(steps[0])
+    for some, following in pairwise(steps):
+        train = partial(trained, following)
+        with nullcontext(train) if platform() == "cpu" else in_background(train) as later:
+            yield from measured(some, results)
+        results = later()
+    yield from measured(steps[-1], results)

@@ -9,7 +9,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions, version
 from pathlib import Path
 
-from jaxgeom.host.devices import platform as computing_platform
+from jaxgeom.host.devices import platform as platform_of_devices
+from jaxgeom.host.devices import populations_on
 
 PACKAGES = ("jaxgeom", "jax", "jaxlib", "flax", "optax", "numpy")
 """Packages that decide the numbers of every study."""
@@ -36,7 +37,8 @@ def package_of(module: str | None) -> str | None:
 
 
 def versions(also: Iterable[str] = ()) -> dict[str, str]:
-    """Versions of Python and of the packages that decide the numbers, and the kind of device that computes them.
+    """Versions of Python and of the packages that decide the numbers, and the kind of device that computes them: one
+    accelerator or several, since programs for several are compiled in another way, and may round otherwise.
 
     Args:
         also: other packages, by the names that they are imported by.
@@ -45,10 +47,14 @@ def versions(also: Iterable[str] = ()) -> dict[str, str]:
         Versions by name. jaxgeom's own has a digest of its source, since a working copy changes under one version;
         that of other packages than :data:`PACKAGES` a digest of their list of files.
     """
-    found = {PYTHON: platform.python_version(), "backend": computing_platform()}
+    found = {PYTHON: platform.python_version(), "backend": _backend()}
     found |= {name: _version(name) for name in PACKAGES}
     found["jaxgeom"] += f" (source {_source_digest()})"
     return found | {name: _version_with_files(name) for name in sorted({*also} - {*PACKAGES, PYTHON})}
+
+
+def _backend() -> str:
+    return platform_of_devices() if len(populations_on()) == 1 else f"several {platform_of_devices()}s"
 
 
 def _files(top: str) -> list[str]:

@@ -7,7 +7,8 @@ that whatever was interrupted goes on to the same bits, and one shard can be mad
 import json
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from itertools import pairwise
@@ -20,13 +21,14 @@ import numpy as np
 from jaxtyping import Array
 from tqdm.auto import tqdm
 
-from jaxgeom._typing import Params, PyTree
+from jaxgeom._typing import Params
 from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import class_is_right, softmax_cross_entropy
 from jaxgeom.domains import box
 from jaxgeom.host.chunks import map_chunks
 from jaxgeom.host.devices import platform
-from jaxgeom.host.programs import for_population
+from jaxgeom.host.processes import process, wait_for_all
+from jaxgeom.host.programs import Program, for_population
 from jaxgeom.host.sizes import LANES, fitting, round_up
 from jaxgeom.host.threads import Future, Threads
 from jaxgeom.networks.layers import layers_of
@@ -55,8 +57,8 @@ _OF_MACHINE = ("shard_size", "chunk", "shards")
 class _Program(NamedTuple):
     """Training of networks with one architecture, optimizer and length."""
 
-    run: Callable[..., PyTree]
-    """``run(train, test, (seeds, learning rates))``."""
+    run: Program
+    """Of the training split, the test split; and seeds and learning rates."""
     chunk: int
     """Networks trained at once."""
 
@@ -78,7 +80,8 @@ def zoo(
     Every combination of the axes is one network, :func:`jaxgeom.mlp` trained with cross-entropy. Those that differ in
     seed or learning rate alone share a compiled program and a data set; any other value of any axis takes a second
     more. Every finished shard is saved at once, and whatever ends the process, the same call goes on from there and
-    gives the same bits. A damaged shard is made again.
+    gives the same bits. A damaged shard is made again. Processes of ``jax.distributed`` that make the same call share
+    the shards.
 
     Args:
         axes: values by name; a single value instead of a list is a setting and makes no axis. ``data`` ("spirals",
@@ -120,14 +123,22 @@ def zoo(
         raise ValueError(f"shard_size must be a positive integer, but {shard_size!r} was given.")
     data: dict[str, ZooData] = {}
     _check_directory(directory)
-    with store.locked(directory, "zoo"):
+    is_first = process()[0] == 0
+    with store.locked(directory, "zoo") if is_first else nullcontext():
+        if not is_first:
+            wait_for_all("manifest of the zoo")
         begun = store.read_manifest(directory, MANIFEST)
         _check_format(begun, directory)
         manifest = _manifest(plan, given, data, shard_size)
         if begun is not None:
             manifest = _same(begun, manifest, directory, any_versions)
-        store.write_manifest(directory, manifest, MANIFEST)
+        elif not is_first:
+            raise ValueError(f"all processes need the same directory, but {str(directory)!r} has no {MANIFEST}.")
+        if is_first:
+            store.write_manifest(directory, manifest, MANIFEST)
+            wait_for_all("manifest of the zoo")
         _make(plan, manifest, data, directory, progress)
+        wait_for_all("shards of the zoo")
     return open_zoo(directory)
 
 
@@ -313,9 +324,10 @@ def _same(begun: dict[str, Any], manifest: dict[str, Any], directory: Path, any_
 def _make(
     plan: Plan, manifest: Mapping[str, Any], data: dict[str, ZooData], directory: Path, progress: bool | str
 ) -> None:
-    """Train, label and save what is not there yet."""
+    """Train, label and save what is not there yet; of several processes, each the shards of every n-th number."""
     title = progress if isinstance(progress, str) else None
-    digest, total = manifest["digest"], manifest["num_networks"]
+    own, num_processes = process()
+    digest, total = manifest["digest"], manifest["num_networks"] // num_processes
     with tqdm(total=total, unit="net", desc=title, disable=not progress) as bar, Threads(1) as threads:
         waiting: list[tuple[Future, int]] = []
 
@@ -332,7 +344,7 @@ def _make(
         try:
             for index, group in enumerate(manifest["groups"]):
                 first, count = group["shards"]
-                for number in range(first, first + count):
+                for number in range(first + (own - first) % num_processes, first + count, num_processes):
                     num = min(group["shard_size"], plan.members.shape[1] - (number - first) * group["shard_size"])
                     if check_shard(directory, number, digest):
                         bar.update(num)
@@ -421,9 +433,8 @@ def _trained(plan: Plan, manifest: Mapping[str, Any], index: int, number: int, d
     key = manifest["key"]
     settings = _of_program(group["settings"], group["features"], group["num_steps"])
     program = _program(*settings, key, _Data.of(data), platform())
-    run = partial(program.run, data.train, data.test)
     population = of_networks["seed"], of_networks["learning_rate"]
-    found = map_chunks(run, population, chunk_size=group["chunk"], any_length=True)
+    found = map_chunks(program.run.given(data.train, data.test), population, chunk_size=group["chunk"], any_length=True)
     params: Params = found.pop("params")
     arrays = {f"{layer}.{part}": array for layer, parts in params.items() for part, array in parts.items()}
     arrays |= {f"label.{name}": array for name, array in found.items()}

@@ -28,6 +28,7 @@ from jaxgeom._typing import Params, PyTree, RandomKey
 from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import PerPoint
 from jaxgeom.host.inputs import as_array, as_key
+from jaxgeom.host.precision import full_precision
 from jaxgeom.host.programs import compiled
 from jaxgeom.host.watch import Watch
 from jaxgeom.networks.models import Model
@@ -120,6 +121,7 @@ def trainer(model: Model, optimizer: Optimizer, loss: Loss) -> Trainer:
         params = model.init(as_key(key))
         return TrainState(params, initial_state(optimizer, params), jnp.int32(0), jnp.int32(NEVER))
 
+    @full_precision()
     def step(
         state: TrainState,
         x: Shaped[Array | np.ndarray, "points in"],
@@ -218,7 +220,8 @@ def fit(
     init_key, order = _random_start(key, order_key, num_points if is_shuffled else None)
     params = model.init(init_key)
     mean_loss = _mean_loss(model, loss)
-    by = hoisted(optimizer, mean_loss, params, _batch_shapes(plan, train))
+    with full_precision():
+        by = hoisted(optimizer, mean_loss, params, _batch_shapes(plan, train))
     if model.mask is not None:
         check_padding(by, params)
     given = _Given(
@@ -317,6 +320,7 @@ class _Task(NamedTuple):
         return positions if keys is None else shuffled(keys, positions, self.plan.num_points)
 
 
+@full_precision()
 def _run_one(task: _Task, given: _Given) -> Outcome:
     """The general path: one network, any model."""
     train = given.train

@@ -19,14 +19,14 @@ from tqdm.auto import tqdm
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Keys, Params, PyTree, RandomKey
-from jaxgeom.host.chunks import Interrupted, check_chunk_size, in_threads, interrupted, map_chunks
+from jaxgeom.host.chunks import Interrupted, check_chunk_size, in_threads, interrupted, map_chunks, num_devices
 from jaxgeom.host.devices import at_arrays, platform
 from jaxgeom.host.given import check_positive
 from jaxgeom.host.inputs import as_keys
-from jaxgeom.host.programs import for_population
+from jaxgeom.host.programs import Program, for_population
 from jaxgeom.host.sizes import power_of_two, round_up, size_of_chunks
 from jaxgeom.networks.models import LEAST_FEATURES
-from jaxgeom.training.primitive import engine_work
+from jaxgeom.training.primitive import amount_of_work
 
 
 @readable
@@ -309,7 +309,7 @@ class Tried(NamedTuple):
 
 
 def repeat_until_solved(
-    program: Callable[[Any], PyTree],
+    program: Program,
     population: tuple[PyTree, ...],
     solved_of: Callable[[PyTree], Array],
     *,
@@ -361,13 +361,13 @@ def repeat_until_solved(
     title = progress if isinstance(progress, str) else None
     with tqdm(total=num, unit="net", desc=title, disable=not progress) as bar:
         while len(pending):
-            # Room that is left in whole chunks is for the tries after the next one.
-            slots = np.arange(round_up(len(pending), chunk_size))
+            # Room that is left in whole chunks of all devices is for the tries after the next one.
+            slots = np.arange(round_up(len(pending), chunk_size * num_devices()))
             members = pending[slots % len(pending)]
             numbers = tries[members] + slots // len(pending)
             given = (*jax.tree.map(lambda leaf: leaf[members], population), numbers.astype(np.uint32))  # noqa: B023
             try:
-                found = map_chunks(program, given, chunk_size=chunk_size, at_once=at_once)
+                found = map_chunks(program, given, chunk_size=chunk_size, at_once=at_once, any_length=True)
             except Interrupted as stopped:
                 if stopped.results is not None:
                     take_round(stopped.members, stopped.results)
@@ -401,10 +401,12 @@ class _Demand(NamedTuple):
     result_bytes: int
     engine_work: int
     """Multiply-adds that the compiled engine does for it; 0 for the general path, and for other devices than CPUs."""
+    step_work: int
+    """Those of a step; 0 where the engine could not do them either."""
 
     def chunk_size(self, num: int) -> int:
         """Networks trained at once, of so many."""
-        return size_of_chunks(num, self.result_bytes, engine_work=self.engine_work)
+        return size_of_chunks(num, self.result_bytes, engine_work=self.engine_work, step_work=self.step_work)
 
     @property
     def at_once(self) -> int | None:
@@ -421,7 +423,8 @@ def _demand(run: Callable[..., PyTree], *member: PyTree) -> _Demand:
 def _demand_of(run: Callable[..., PyTree], computed_by: str, structure: Any, *shapes: jax.ShapeDtypeStruct) -> _Demand:
     closed, results = jax.make_jaxpr(run, return_shape=True)(*jax.tree.unflatten(structure, shapes))
     num_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(results))
-    return _Demand(num_bytes, engine_work(closed.jaxpr) if computed_by == "cpu" else 0)
+    amount = amount_of_work(closed.jaxpr)
+    return _Demand(num_bytes, amount.total if computed_by == "cpu" else 0, amount.of_step)
 
 
 _program = lru_cache(maxsize=32)(for_population)

@@ -50,20 +50,29 @@ def bind(work: Work, given: PyTree) -> list[Array]:
     return result
 
 
-def engine_work(jaxpr: Any) -> int:
-    """Multiply-adds forward (parameters times points times steps) of all such operations in a trace; 0 if there are
-    none."""
-    total = 0
+class Amount(NamedTuple):
+    """Multiply-adds forward (parameters times points) of the runs in a trace; 0 if there are none."""
+
+    total: int
+    of_step: int
+    """Of one step of the largest."""
+
+
+def amount_of_work(jaxpr: Any) -> Amount:
+    """How much there is to compute in all such operations of a trace."""
+    total = of_step = 0
     for equation in jaxpr.eqns:
         if equation.primitive is _primitive():
             work, depth = equation.params["work"], equation.params["depth"]
             arrays = [variable.aval for variable in equation.invars]
             num_params = sum(leaf.size for leaf in jax.tree.leaves(_params(arrays, work, depth)))
-            total += num_params * work.run.batch_size * work.run.num_steps * math.prod(_leading(arrays, depth))
+            step = num_params * work.run.batch_size * math.prod(_leading(arrays, depth))
+            total, of_step = total + step * work.run.num_steps, max(of_step, step)
         for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_jaxpr):
             if _is_jaxpr(inner):
-                total += engine_work(getattr(inner, "jaxpr", inner)) * equation.params.get("length", 1)
-    return total
+                amount = amount_of_work(getattr(inner, "jaxpr", inner))
+                total, of_step = total + amount.total * equation.params.get("length", 1), max(of_step, amount.of_step)
+    return Amount(total, of_step)
 
 
 def _is_jaxpr(item: Any) -> bool:

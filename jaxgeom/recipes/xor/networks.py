@@ -17,6 +17,7 @@ from jaxgeom.analysis.comparison import AffineFit, affine_triples, fit_affine, p
 from jaxgeom.data.losses import side_is_right
 from jaxgeom.domains import box, corners, grid_points
 from jaxgeom.host.chunks import map_chunks
+from jaxgeom.host.sizes import size_of_grid_chunks
 from jaxgeom.networks.layers import Dense, Layers, layers_of, slope_of
 from jaxgeom.recipes.xor.experiment import NUM_STEPS, train_xor
 from jaxgeom.regions.complex import PlanarComplex
@@ -27,6 +28,8 @@ from jaxgeom.study.networks import networks
 from jaxgeom.study.result import Study, select
 
 SNAPSHOT_EVERY = 10
+_BYTES_OF_POINT = 512
+"""Of the maps of a pair of networks at a point, and what they are computed from."""
 _AGREE = 0.5
 """R² of two networks that have much in common."""
 DATA = corners(box())
@@ -155,12 +158,13 @@ def compare_pairs(first: Layers, second: Layers, *, num_grid: int = 101, progres
     """
     points = grid_points(box(), num_grid, with_corners=True)
     triples = in_float64(_triples, points=points)
+    chunk_size = size_of_grid_chunks(_BYTES_OF_POINT * len(points))
 
     def scores(pairs: tuple[Layers, Layers]) -> tuple[Array, Array]:
         result: tuple[Array, Array] = in_float64(_scores)(tuple(triples(layers) for layers in pairs))
         return result
 
-    on_grid, at_data = map_chunks(scores, (first, second), chunk_size=16, progress=progress)
+    on_grid, at_data = map_chunks(scores, (first, second), chunk_size=chunk_size, progress=progress)
     widths = (first[0].bias.shape[-1], second[0].bias.shape[-1])
     return PairScores(widths, on_grid, at_data, np.repeat(np.arange(len(on_grid))[:, None], 2, axis=1))
 

@@ -3,7 +3,7 @@
 Drives :mod:`jaxgeom.regions.grid.regions`, and on a CPU its parts one by one; nothing is cut off.
 """
 
-from functools import partial
+from functools import lru_cache
 from typing import NamedTuple
 
 import jax
@@ -13,8 +13,9 @@ from jaxtyping import Array, Bool, Float, Int64
 
 from jaxgeom._reprs import readable
 from jaxgeom.host.chunks import check_chunk_size, map_chunks
-from jaxgeom.host.devices import at_arrays, platform
-from jaxgeom.host.sizes import fitting, power_of_two
+from jaxgeom.host.devices import at_arrays, platform, with_float64
+from jaxgeom.host.programs import Program, for_population
+from jaxgeom.host.sizes import power_of_two, size_of_grid_chunks
 from jaxgeom.networks.affine import activation_words, affine_maps_of_patterns
 from jaxgeom.networks.layers import Layers, check_layers
 from jaxgeom.regions.cells import NOT_COUNTED
@@ -26,7 +27,6 @@ from jaxgeom.theory import zaslavsky
 ONE_HIDDEN = 2
 """Affine layers of a network with one hidden layer."""
 
-_CHUNK_BYTES = 2**26
 _FIRST_CAPACITY = 2048
 
 
@@ -51,7 +51,7 @@ def count_grid_regions(
     """Numbers of activation patterns and affine maps that networks show on a grid of points.
 
     The counts of :func:`jaxgeom.grid_regions` for one network or a population of any size, on the host: never
-    truncated, in bounded memory, in float64.
+    truncated, in bounded memory, in float64; on the host's CPU where TPUs compute, which have no float64.
 
     Args:
         layers: one network, or a population with any leading axes.
@@ -75,7 +75,7 @@ def count_grid_regions(
     given = layers, points
     points = np.asarray(checked_points(points, atol))
     layers, leading, is_finite = flattened(check_layers(layers, dim=points.shape[1]))
-    with at_arrays(given):
+    with at_arrays(given), with_float64():
         by_numpy = platform() == "cpu"
         counts = grid_counts(
             layers, is_finite, points, atol, by_numpy=by_numpy, chunk_size=chunk_size, progress=progress
@@ -114,13 +114,15 @@ def grid_counts(
     while len(pending):
         units = sum(layer.bias.shape[-1] for layer in layers[:-1])
         bytes_each = num_points * (units // 4 + 64) + capacity * units * 8 * (points.shape[1] + 2)
-        size = chunk_size or fitting(bytes_each, _CHUNK_BYTES, 16)
+        size = chunk_size or size_of_grid_chunks(bytes_each)
+        members = jax.tree.map(lambda array, pending=pending: array[pending], layers)
         if by_numpy:
             function = in_float64(_counts_by_numpy, points=points, atol=float(atol), rooms=[0])
+            found, maps = map_chunks(function, members, chunk_size=size, progress=progress)
         else:
-            function = in_float64(_grid_counts, points=points, atol=atol, capacity=capacity)
-        members = jax.tree.map(lambda array, pending=pending: array[pending], layers)
-        found, maps = map_chunks(function, members, chunk_size=size, progress=progress)
+            with jax.enable_x64(True):
+                program = _program(capacity).given(points, np.float64(atol))
+                found, maps = map_chunks(program, (members,), chunk_size=size, progress=progress)
         is_complete = (found <= capacity) | by_numpy
         counts[:, pending[is_complete]] = found[is_complete], maps[is_complete]
         pending = pending[~is_complete]
@@ -161,13 +163,15 @@ def _maps(layers: Layers, patterns: Array) -> Array:
     return jax.vmap(lambda network, words: flat_maps(*affine_maps_of_patterns(network, words)))(layers, patterns)
 
 
-@partial(jax.jit, static_argnames="capacity")
-def _grid_counts(layers: Layers, points: Array, atol: float | Array, *, capacity: int) -> tuple[Array, Array]:
-    def single(layers: Layers) -> tuple[Array, Array]:
+@lru_cache(maxsize=8)
+def _program(capacity: int) -> Program:
+    """Of points, tolerance; and layers."""
+
+    def of_one(points: Array, atol: Array, layers: Layers) -> tuple[Array, Array]:
         regions = grid_regions(layers, points, atol, capacity=capacity)
         return regions.num_patterns, regions.num_maps
 
-    return jax.vmap(single)(layers)
+    return for_population(of_one, num_shared=2)
 
 
 def _most_regions_of_one_layer(layers: Layers) -> int | None:
