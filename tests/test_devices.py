@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import jaxgeom as jg
 from jaxgeom.host.chunks import in_threads
-from jaxgeom.host.devices import as_platform, at_arrays, devices, platform
+from jaxgeom.host.devices import as_platform, at_arrays, devices, platform, with_float64
 from jaxgeom.host.programs import compiler_options
 from jaxgeom.training.population import default_chunk_size
 
@@ -40,6 +40,8 @@ def test_who_decides_the_platform():
         assert devices() == (CPU,)
     with jg.on_devices("cpu"), at_arrays(jax.device_put(KEYS, everywhere[0])):
         assert devices() == tuple(jax.local_devices(backend="cpu"))
+        with as_platform("tpu"), with_float64():  # which TPUs do not have
+            assert (platform(), devices()) == ("cpu", (CPU,))
         with as_platform("rocm"):
             assert platform() == "gpu"
             assert compiler_options() is None
@@ -76,6 +78,7 @@ def test_counts_of_accelerators_are_those_of_cpus(runs):
         assert_array_equal(count(networks), found)
         assert "callback" in count.lower(networks).as_text()
         assert "jaxgeom_count" not in count.lower(networks).as_text()
+    with as_platform("rocm"):
         assert_array_equal(jg.count_grid_regions(networks, points), seen)
     with pytest.raises(ValueError, match="lowering platform cuda"):  # which cannot call back to this host
         jax.export.export(count, platforms=["cuda"])(networks)

@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 from jaxgeom._reprs import readable
 from jaxgeom._typing import MATRIX, Params
 from jaxgeom.host.given import as_array
+from jaxgeom.host.precision import full_precision
 from jaxgeom.networks.layers import Dense, check_one_piece, named_layers
 from jaxgeom.networks.models import activation_function
 
@@ -84,6 +85,7 @@ class Separability(NamedTuple):
     of length 1."""
 
 
+@full_precision()
 def pca(x: Float[Array | np.ndarray, "points dim"], num_components: int = 2) -> PrincipalAxes:
     """Principal axes of points: the directions in which they vary most.
 
@@ -119,6 +121,7 @@ def pca(x: Float[Array | np.ndarray, "points dim"], num_components: int = 2) -> 
     return PrincipalAxes(mean, axes[kept], variance[kept], (variance / jnp.sum(variance))[kept])
 
 
+@full_precision()
 def pca_coordinates(
     axes: PrincipalAxes, x: Float[Array | np.ndarray, "*frames points dim"]
 ) -> Float[Array, "*frames points _"]:
@@ -155,6 +158,7 @@ def hyperplanes(params: Params) -> Hyperplanes:
     return Hyperplanes(weight, bias, _quotient(-bias, length), length > 0)
 
 
+@full_precision()
 def signed_distances(planes: Hyperplanes, x: Float[Array | np.ndarray, "points dim"]) -> Float[Array, "points units"]:
     """Distances of points from hyperplanes, positive where the unit's pre-activation is, (points, units).
 
@@ -170,6 +174,7 @@ def signed_distances(planes: Hyperplanes, x: Float[Array | np.ndarray, "points d
     return _quotient(value, jnp.linalg.norm(planes.weight, axis=1))
 
 
+@full_precision()
 def codes(planes: Hyperplanes, x: Float[Array | np.ndarray, "points dim"]) -> Codes:
     """The codes of points: on which side of every hyperplane they lie, as bits and as one integer.
 
@@ -250,6 +255,7 @@ def thresholds(params: Params) -> Float[Array, " units"]:
     return jnp.where((weight == 0) & (bias != 0), jnp.inf, _quotient(-bias, weight))
 
 
+@full_precision()
 def step_output(params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
     """Outputs of an MLP whose hidden units can only be off or on: a piecewise constant function.
 
@@ -278,6 +284,7 @@ def step_output(params: Params, x: Float[Array | np.ndarray, "points in"]) -> Fl
     return activation_function(activation)(x @ last.kernel + last.bias)
 
 
+@full_precision()
 def linear_separability(
     x: Float[Array | np.ndarray, "points dim"], labels: Int[Array | np.ndarray, " points"], *, num_steps: int = 2000
 ) -> Separability:

@@ -86,6 +86,17 @@ def at_arrays(*arrays: Any) -> AbstractContextManager[None]:
     return on_devices(found) if found else nullcontext()
 
 
+@contextmanager
+def with_float64() -> Iterator[None]:
+    """A context in which what computes has float64: TPUs, which emulate it with fewer bits and a smaller range, leave
+    it to the host's CPU."""
+    if platform() != "tpu":
+        yield
+        return
+    with chosen_as(choice()._replace(pretended=None)), on_devices("cpu"):
+        yield
+
+
 def platform() -> str:
     """The platform that computes, by the name of its devices: "cpu", "gpu" or "tpu"."""
     return pretended() or str(devices()[0].platform)

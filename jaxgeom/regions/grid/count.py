@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int64
 
 from jaxgeom._reprs import readable
 from jaxgeom.host.chunks import check_chunk_size, map_chunks
-from jaxgeom.host.devices import at_arrays, platform
+from jaxgeom.host.devices import at_arrays, platform, with_float64
 from jaxgeom.host.programs import Program, for_population
 from jaxgeom.host.sizes import power_of_two, size_of_grid_chunks
 from jaxgeom.networks.affine import activation_words, affine_maps_of_patterns
@@ -51,7 +51,7 @@ def count_grid_regions(
     """Numbers of activation patterns and affine maps that networks show on a grid of points.
 
     The counts of :func:`jaxgeom.grid_regions` for one network or a population of any size, on the host: never
-    truncated, in bounded memory, in float64.
+    truncated, in bounded memory, in float64; on the host's CPU where TPUs compute, which have no float64.
 
     Args:
         layers: one network, or a population with any leading axes.
@@ -75,7 +75,7 @@ def count_grid_regions(
     given = layers, points
     points = np.asarray(checked_points(points, atol))
     layers, leading, is_finite = flattened(check_layers(layers, dim=points.shape[1]))
-    with at_arrays(given):
+    with at_arrays(given), with_float64():
         by_numpy = platform() == "cpu"
         counts = grid_counts(
             layers, is_finite, points, atol, by_numpy=by_numpy, chunk_size=chunk_size, progress=progress
