@@ -9,8 +9,10 @@ slice: polygons, regions of classes and the decision boundary.
     python benchmarks/slices.py --networks DIR     writes benchmarks/results/slices.json
     python benchmarks/slices.py --only PART …      rows that have this in their names; the others stay in the record
     python benchmarks/slices.py                    a random network of the same shape alone
+    python benchmarks/slices.py --splinecam PYTHON also SplineCam's polygons, of the smaller slices
     python benchmarks/slices.py --tiny             try everything out in seconds; the figures mean nothing
 
+PYTHON is one in which splinecam can be imported (benchmarks/_splinecam.py says what that takes).
 Published networks are not part of this repository. DIR may have ACASXU_experimental_v2a_1_1.npz and _3_3.npz, each with
 arrays W0, b0, W1, … (row vectors times W): the collision avoidance networks of the verification literature, 5-50×6-5.
 Their plane is that of the first two inputs, the others at 0, 0.3 and 0.3, on squares around (-0.2, 0) and one around 0.
@@ -18,7 +20,9 @@ Their plane is that of the first two inputs, the others at 0, 0.3 and 0.3, on sq
 
 import argparse
 import json
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -30,6 +34,7 @@ from _record import environment, interleaved, write_json
 import jaxgeom as jg
 
 AIM = 5.0
+MOST_OF_SPLINECAM = 1_000  # regions: more take it minutes
 KNOWN = {  # half-width of the square: regions, as published tools find them
     "1_1": {0.05: 531, 0.1: 4585, 0.2: 22650},
     "3_3": {0.05: 420, 0.1: 3411, 0.2: 15566},
@@ -96,7 +101,24 @@ def rival(layers: jg.Layers, case: Case, *, polygons: bool) -> int:
     return int(camera.num_faces)
 
 
-def compare(case: Case, repeats: int) -> dict[str, Any]:
+def of_splinecam(python: str, layers: jg.Layers, case: Case) -> dict[str, Any]:
+    """Its number of polygons, and the seconds of each round, in a process of another Python."""
+    arrays = {
+        f"{kind}{i}": np.asarray(array)
+        for i, layer in enumerate(layers)
+        for kind, array in zip("Wb", layer[:2], strict=True)
+    }
+    program = Path(__file__).with_name("_splinecam.py")
+    with tempfile.TemporaryDirectory() as folder:
+        np.savez(Path(folder) / "network.npz", **arrays)
+        numbers = map(str, (*case.center, case.half_width))
+        command = [python, str(program), str(Path(folder) / "network.npz"), *numbers]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def compare(case: Case, repeats: int, splinecam: str | None) -> dict[str, Any]:
     (x, y), size = case.center, case.half_width
     plane = jg.plane_along_inputs([0.0, 0.0, *OTHERS])
     layers, domain = jg.on_plane(case.layers, plane), jg.box([x - size, y - size], [x + size, y + size])
@@ -118,6 +140,9 @@ def compare(case: Case, repeats: int) -> dict[str, Any]:
     ratios = {
         name: seconds[f"regioncam {name}"] / seconds[name] for name in ("count", "polygons") if len(candidates) > 3
     }
+    others = {}
+    if splinecam is not None and counts["count"] < MOST_OF_SPLINECAM:
+        others["splinecam"] = of_splinecam(splinecam, layers, case)
     return {
         "widths": [layer.bias.shape[-1] for layer in case.layers],
         "half_width": size,
@@ -127,6 +152,7 @@ def compare(case: Case, repeats: int) -> dict[str, Any]:
         "ratio": ratios,
         "are_equal": len({*counts.values(), *([case.expected] if case.expected else [])}) == 1,
         "raw": {name: timing.seconds for name, timing in timings.items()},
+        **others,
     }
 
 
@@ -137,6 +163,7 @@ def main() -> int:
     parser.add_argument("--out", default="benchmarks/results/slices.json", help="default %(default)s")
     parser.add_argument("--repeats", type=int, default=7, help="rounds of timing")
     parser.add_argument("--only", nargs="+", metavar="PART", help="rows that have one of these in their names")
+    parser.add_argument("--splinecam", metavar="PYTHON", help="a Python that can import splinecam; default: none")
     given = parser.parse_args()
     if given.networks is not None and not given.networks.is_dir():
         parser.error(f"--networks: there is no directory {given.networks}.")
@@ -149,7 +176,7 @@ def main() -> int:
     for name, make in cases(given.networks, given.tiny).items():
         if given.only and not any(part in name for part in given.only):
             continue
-        row = compare(make(), 2 if given.tiny else given.repeats)
+        row = compare(make(), 2 if given.tiny else given.repeats, given.splinecam)
         record["rows"][name] = row
         write_json(given.out, record)
         ms = {key: f"{1e3 * value:.2f}" for key, value in row["seconds"].items()}
@@ -158,10 +185,15 @@ def main() -> int:
             columns += [ms[kind], ms.get(f"regioncam {kind}", ""), f"{row['ratio'].get(kind, float('nan')):.1f}"]
         late = [kind for kind, ratio in row["ratio"].items() if ratio < AIM]
         print(f"{name:<22}" + "".join(f"{c!s:>13}" for c in [*columns, ms["slice"], row["are_equal"]]), end="")
+        if "splinecam" in row:
+            print(f"   SplineCam {row['splinecam']['count']} in {min(row['splinecam']['seconds']):.2f} s", end="")
         print(f"   MISSES ITS AIM: {', '.join(late)}" if late and not given.tiny else "", flush=True)
     # float32 may lose regions that are smaller than its rounding: published counts decide, where there are any
     failed = [name for name, row in record["rows"].items() if row["expected"] not in (None, row["counts"]["count"])]
     failed += [name for name, row in record["rows"].items() if row["counts"]["count"] != row["counts"]["polygons"]]
+    failed += [
+        n for n, row in record["rows"].items() if row.get("splinecam", row["counts"])["count"] != row["counts"]["count"]
+    ]
     print(f"A CHECK FAILED: {failed}" if failed else "all checks passed")
     return int(bool(failed))
 

@@ -168,6 +168,29 @@ def test_members_are_grouped_by_program() -> None:
     assert all(group.widths is None for group in exact)
 
 
+def test_measurements_know_what_is_padding() -> None:
+    """Networks of 3, 4 and 7 units share a program; units beyond a network's own are zero, and come last."""
+
+    def own(params: Any, widths: Any) -> dict[str, Any]:
+        size = jnp.abs(params["dense0_relu"]["kernel"]).sum(axis=0)
+        is_own = jnp.arange(len(size)) < widths[0]
+        return {"padded": len(size), "used": jnp.sum(size > 0), "beyond": jnp.sum(jnp.where(is_own, 0.0, size))}
+
+    def of_all(layers: Any, widths: Any) -> dict[str, Any]:
+        return {"depth": np.full(len(widths), widths.shape[1]), "width": widths[:, 1]}
+
+    measure = {"own": own, "all": jg.study.of_population(of_all)}
+    untrained: dict[str, Any] = {"optimizer": None, "at_steps": [0], "data": xor(0.25)}
+    study = run(axes={"width": [3, 4, 7], "depth": 2, "seed": [0, 1]}, measure=measure, **untrained)
+    assert (study["own_padded"] > study["width"][:, None, None]).any()
+    for name in ("own_used", "all_width"):
+        np.testing.assert_array_equal(study[name], np.broadcast_to(np.array([3, 4, 7])[:, None, None], (3, 2, 1)))
+    assert not study["own_beyond"].any()
+    assert (study["all_depth"] == 2).all()
+    with pytest.raises(ValueError, match="widths"):
+        run(axes={"seed": [0]}, model=jg.mlp((2, 3, 1), activation="relu"), measure={"own": own}, **untrained)
+
+
 def test_architectures_and_other_models() -> None:
     study = jg.run_study(
         {"hidden": [(3,), (4, 2)], "seed": [0, 1]},
@@ -210,7 +233,7 @@ def test_architectures_and_other_models() -> None:
         ({"measure": {"width": lambda params: 0.0}}, "choose others"),
         ({"measure": {"x": lambda weird: weird}}, "measurement 'x' takes weird"),
         ({"loss": None}, "needs data"),
-        ({"at_steps": [0, 9]}, "snapshot_steps"),
+        ({"at_steps": [0, 9]}, "at_steps go up to 9, but 3 epochs of 4 points in batches of 4 are 3 steps"),
         ({"optimizer": None, "axes": {"width": [2], "noise": 0.1}}, "step 0 only"),
     ],
 )

@@ -2,9 +2,10 @@
 
 A measurement of one network is a pure function that is compiled into the program that trains: it may ask for
 ``params``, ``apply``, ``layers`` (those of :func:`jaxgeom.layers_of`), ``initial_params``, the data ``train`` and
-``test``, the ``loss`` and every axis and setting of the study by name. A measurement of a population is a host function
-of many networks at once, of which every member at every step makes one: it may ask for ``params`` and ``layers``, with
-a leading axis (networks), and for numerical axes (networks,).
+``test``, the ``loss`` and every axis and setting of the study by name, and for ``widths`` (hidden,), the units of each
+hidden layer: narrow networks are padded with units that are zero, which come last. A measurement of a population is a
+host function of many networks at once, of which every member at every step makes one: it may ask for ``params`` and
+``layers``, with a leading axis (networks), for numerical axes (networks,) and for ``widths`` (networks, hidden).
 
 Both return an array, or a dictionary of arrays, of which each becomes a variable: ``name_key``, and ``name`` for the
 empty key. What cannot be measured, such as the regions of a network that is not finite, is NaN: never a number that

@@ -80,11 +80,12 @@ def named_arguments(function: Callable[..., Any]) -> dict[str, bool]:
 def available_names(recipe: Recipe, layout: Layout, *, is_of_population: bool) -> list[str]:
     """Names of the arguments that a measurement can have."""
     settings = [*layout.values, *layout.fixed]
+    widths = ["widths"] if len(layout.special) > 1 else []
     if is_of_population:
-        return ["params", "layers", SEED, *(name for name in settings if layout.is_traced.get(name))]
+        return ["params", "layers", SEED, *widths, *(name for name in settings if layout.is_traced.get(name))]
     data = {"train": recipe.data, "test": recipe.test, "loss": recipe.loss}
     given = [name for name, part in data.items() if part is not None]
-    own = ["params", "layers", "apply", "initial_params", SEED, *given]
+    own = ["params", "layers", "apply", "initial_params", SEED, *widths, *given]
     return own + [name for name in settings if name not in layout.special]
 
 
@@ -190,6 +191,8 @@ def member_function(recipe: Recipe, group: Group, *, is_outline: bool = False) -
             snapshots, last, initial = result.snapshots, result.params, result.initial_params
             diverged_step = result.diverged_step
         available = settings | {"apply": model.apply, "initial_params": initial, "seed": seed}
+        if group.hidden is not None:
+            available["widths"] = jnp.asarray(group.hidden if widths is None else widths, jnp.int32)
         data = {"train": train, "test": test, "loss": recipe.loss}
         available |= {name: part for name, part in data.items() if part is not None}
 
@@ -222,7 +225,7 @@ def population_variables(recipe: Recipe, params: Params, settings: Mapping[str, 
             places = [p for p, step in enumerate(recipe.at_steps) if step in (measurement.steps or recipe.at_steps)]
             leading = all_steps[0], len(places)
             flat = jax.tree.map(lambda leaf: leaf[:, places].reshape(-1, *leaf.shape[2:]), params)  # noqa: B023
-            available = {name: np.repeat(values, leading[1]) for name, values in settings.items()}
+            available = {name: np.repeat(values, leading[1], axis=0) for name, values in settings.items()}
             value = _measured(name, measurement, flat, available)
             for variable, array in variables(name, value).items():
                 array = or_nan(array, ~np.ma.getmaskarray(array)) if np.ma.is_masked(array) else np.asarray(array)
@@ -363,6 +366,27 @@ def data_bytes(recipe: Recipe, group: Group) -> int:
     """Bytes of the data of one member, known without making them."""
     first = {name: values[0] for name, values in group.traced.items()}
     return num_bytes(jax.eval_shape(lambda key: _data(recipe, group.static | first, key), jax.random.key(0)))
+
+
+def check_steps(recipe: Recipe, group: Group) -> None:
+    """Raise a ValueError unless the training of a group has batches, and the steps at which it is measured."""
+    if recipe.optimizer is None:
+        return
+    first = {name: values[0] for name, values in group.traced.items()}
+    train, _ = jax.eval_shape(lambda key: _data(recipe, group.static | first, key), jax.random.key(0))
+    num_points = len(train[0])
+    batch = num_points if recipe.batch_size is None else recipe.batch_size
+    if batch > num_points:
+        raise ValueError(
+            f"batches of {batch} points were given, but the data have {num_points}. Take at most {num_points}, or the "
+            "full batch by batch_size=None."
+        )
+    num_steps = recipe.num_epochs * (num_points // batch)
+    if recipe.at_steps[-1] > num_steps:
+        raise ValueError(
+            f"at_steps go up to {recipe.at_steps[-1]}, but {recipe.num_epochs} epochs of {num_points} points in "
+            f"batches of {batch} are {num_steps} steps. Take at_steps from 0 to {num_steps}, or more epochs."
+        )
 
 
 def _num_outputs(recipe: Recipe, group: Group) -> int:

@@ -283,10 +283,13 @@ def _computed(
             part = jax.tree.map(lambda array, place=slice(begin, stop): array[place], results)
             variables = part["measured"] | {name: part[name] for name in (DIVERGED, *OF_TRIES) if name in part}
             if "params" in part:
-                seed, _, traced = arguments(group, chunk.rows)
-                join(
-                    variables, population_variables(recipe, part["params"], {**traced, SEED: seed}), "of the population"
-                )
+                seed, widths, traced = arguments(group, chunk.rows)
+                settings = {**traced, SEED: seed}
+                if group.hidden is not None:
+                    settings["widths"] = np.broadcast_to(
+                        group.hidden if widths is None else widths, (len(seed), len(group.hidden))
+                    )
+                join(variables, population_variables(recipe, part["params"], settings), "of the population")
             yield chunk, variables
             begin = stop
 

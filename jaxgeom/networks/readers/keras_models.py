@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxgeom.networks.readers.given_files import file_at
 from jaxgeom.networks.readers.imported import Imported
 from jaxgeom.networks.readers.jax_functions import first_line, read_function
 
@@ -94,14 +95,17 @@ def _input_shape(model: Any) -> tuple[int, ...]:
 
 def _check_file(path: Path) -> None:
     """Raise a ValueError for what is no .keras file, for one that unpacks to much, and for what is not Keras's own."""
-    if not path.is_file():
-        raise ValueError(f"{path.name} is no file.")
+    file_at(path)
     try:
         with zipfile.ZipFile(path) as archive:
             sizes = {part.filename: part.file_size for part in archive.infolist()}
             if sum(sizes.values()) > _MOST_BYTES or not set(_PARTS) <= set(sizes):
                 raise ValueError(f"it holds {sorted(sizes)[:5]}, of {sum(sizes.values()):,} bytes")
+            if any(name.startswith("/") or ".." in Path(name).parts for name in sizes):
+                raise ValueError("it holds files for other folders")
             config = json.loads(archive.read("config.json"))
+        if not isinstance(config, dict):
+            raise ValueError("its configuration is no dictionary")
     except (OSError, ValueError, zipfile.BadZipFile, RecursionError) as error:
         raise ValueError(f"{path.name} cannot be read as a .keras file: {first_line(error)}.") from error
     for part in _objects(config):

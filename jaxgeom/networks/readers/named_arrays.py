@@ -6,6 +6,7 @@ import numpy as np
 
 from jaxgeom._typing import MATRIX
 from jaxgeom.networks.layers import Dense, check_finite, layers_of, with_activation
+from jaxgeom.networks.readers.given_files import listed
 from jaxgeom.networks.readers.imported import Imported
 
 _TRANSPOSED = ("weight",)
@@ -29,23 +30,25 @@ def from_named_arrays(
     names = sorted({name.rpartition(".")[0] for name in arrays})
     if order is None:
         raise ValueError(
-            f"the order of the layers cannot be told from their names, {names}. Give it from input to output: "
+            f"the order of the layers cannot be told from their names, {listed(names)}. Give it from input to output: "
             'order=("first", …, "last").'
         )
     if isinstance(order, str) or sorted(order) != names:
-        raise ValueError(f"order must name each of the layers {names} once, but {order!r} was given.")
+        raise ValueError(f"order must name each of the layers {listed(names)} once, but {order!r} was given.")
     found = []
     for name in order:
         parts = {key.rpartition(".")[2]: array for key, array in arrays.items() if key.rpartition(".")[0] == name}
         kinds = [kind for kind in (*_TRANSPOSED, *_KERNELS) if kind in parts]
         if len(kinds) != 1 or not set(parts) <= {*kinds, "bias"}:
             raise ValueError(
-                f"layer {name!r} holds {sorted(parts)}, but weight or kernel, and bias, are what an affine layer has. "
-                "Networks of other layers are read from the module: from_torch(module, example)."
+                f"layer {name!r} holds {listed(sorted(parts))}, but weight or kernel, and bias, are what an "
+                "affine layer has. Networks of other layers are read from the module: from_torch(module, example)."
             )
         kernel = np.asarray(parts[kinds[0]], np.float64)
         if kernel.ndim < MATRIX:
             raise ValueError(f"layer {name!r} has weights of shape {kernel.shape}, but (out, in) is needed.")
+        if not kernel.size:
+            raise ValueError(f"layer {name!r} has weights of shape {kernel.shape}, which are none.")
         kernel = kernel.swapaxes(-1, -2) if kinds[0] in _TRANSPOSED else kernel
         bias = parts.get("bias", np.zeros((*kernel.shape[:-2], kernel.shape[-1])))
         found.append(Dense(np.ascontiguousarray(kernel), np.asarray(bias, np.float64)))

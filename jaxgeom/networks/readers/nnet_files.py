@@ -10,6 +10,7 @@ import numpy as np
 from jaxgeom.networks.layers import Dense
 from jaxgeom.networks.readers.check import check_agrees
 from jaxgeom.networks.readers.expressions import MOST_NUMBERS
+from jaxgeom.networks.readers.given_files import file_at
 from jaxgeom.networks.readers.imported import Imported
 
 _MOST_LAYERS = 10_000
@@ -49,9 +50,7 @@ def from_nnet(path: str | Path, *, normalised: bool = False) -> Imported:
         >>> jg.from_nnet(path).layers[0].kernel.tolist()
         [[1.0, -1.0]]
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"{path.name} is no file.")
+    path = file_at(path)
     try:
         with path.open(encoding="utf-8") as lines:
             found = _parsed(lines)

@@ -8,11 +8,11 @@ import numpy as np
 
 from jaxgeom.host.packages import optional
 from jaxgeom.networks.readers.expressions import size_of
+from jaxgeom.networks.readers.given_files import file_at, short
 
 MOST_BYTES = 2**31
 """Of one file; protobuf itself ends here."""
 
-_MOST_TEXT = 60
 _FIRST_OPSET = 1
 
 
@@ -20,12 +20,6 @@ def first_line(error: BaseException | str) -> str:
     """The first line of a message, without the full stop, cut where it gets long."""
     lines = str(error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__).rstrip(".")[:200]
-
-
-def short(name: str) -> str:
-    """A name from a file as one line that is not too long."""
-    name = name if name.isprintable() else repr(name)[1:-1]
-    return name if len(name) <= _MOST_TEXT else f"{name[:_MOST_TEXT]}…"
 
 
 def model_of(source: Any) -> tuple[Any, Path | None]:
@@ -41,14 +35,8 @@ def model_of(source: Any) -> tuple[Any, Path | None]:
         return with_inlined_functions(source), None
     if not isinstance(source, str | Path):
         raise TypeError(f"a path or an onnx.ModelProto is needed, but {type(source).__name__} was given.")
-    path = Path(source)
-    try:
-        is_file = path.is_file()
-        size = path.stat().st_size if is_file else 0
-    except (OSError, ValueError):
-        is_file, size = False, 0
-    if not is_file:
-        raise ValueError(f"{short(path.name)} is no file.")
+    path = file_at(source)
+    size = path.stat().st_size
     if size > MOST_BYTES:
         raise ValueError(f"{path.name} has {size:,} bytes; larger models than 2 GiB have their weights beside them.")
     try:

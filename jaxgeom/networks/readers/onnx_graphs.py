@@ -8,7 +8,8 @@ import numpy as np
 
 from jaxgeom._typing import MATRIX
 from jaxgeom.networks.readers.expressions import size_of
-from jaxgeom.networks.readers.onnx_files import array_of, short
+from jaxgeom.networks.readers.given_files import short
+from jaxgeom.networks.readers.onnx_files import array_of
 
 MOST_NODES = 2**16
 """Nodes that one output needs."""

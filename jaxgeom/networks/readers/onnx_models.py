@@ -12,9 +12,10 @@ from jaxgeom.networks.layers import Dense, Layers, check_finite
 from jaxgeom.networks.readers.chain import chain_of
 from jaxgeom.networks.readers.check import DOUBLE_PRECISION, SINGLE_PRECISION, check_agrees
 from jaxgeom.networks.readers.expressions import Tape
+from jaxgeom.networks.readers.given_files import short
 from jaxgeom.networks.readers.imported import Imported, finished
 from jaxgeom.networks.readers.onnx_evaluation import POINTS_IN_RUNTIME, affordable_points, in_float64, in_runtime
-from jaxgeom.networks.readers.onnx_files import array_of, first_line, model_of, opset_of, short
+from jaxgeom.networks.readers.onnx_files import array_of, first_line, model_of, opset_of
 from jaxgeom.networks.readers.onnx_graphs import Graph, has_batches, needed, of_one_point, shape_of_inputs
 from jaxgeom.networks.readers.onnx_nodes import followed
 from jaxgeom.networks.writers.onnx_graphs import POPULATION

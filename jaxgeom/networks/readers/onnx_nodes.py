@@ -11,9 +11,10 @@ import numpy as np
 
 from jaxgeom.networks.readers import operations as ops
 from jaxgeom.networks.readers.expressions import Tape, Values, new_input
+from jaxgeom.networks.readers.given_files import short
 from jaxgeom.networks.readers.imported import refusal
 from jaxgeom.networks.readers.onnx_arrays import FOLDED, attributes_of, computed
-from jaxgeom.networks.readers.onnx_files import array_of, first_line, short
+from jaxgeom.networks.readers.onnx_files import array_of, first_line
 from jaxgeom.networks.readers.onnx_graphs import Graph
 from jaxgeom.networks.readers.onnx_operations import OPERATIONS, Node
 

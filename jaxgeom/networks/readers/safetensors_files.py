@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxgeom.networks.layers import check_finite, layers_of
 from jaxgeom.networks.readers.expressions import size_of
+from jaxgeom.networks.readers.given_files import file_at
 from jaxgeom.networks.readers.imported import Imported
 from jaxgeom.networks.readers.named_arrays import from_named_arrays
 from jaxgeom.networks.writers.safetensors_files import NETWORK
@@ -99,12 +100,7 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     Raises:
         ValueError: for what is no such file.
     """
-    try:
-        is_file = path.is_file()
-    except (OSError, ValueError):
-        is_file = False
-    if not is_file:
-        raise ValueError(f"{path.name!r} is no file.")
+    file_at(path)
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -136,6 +132,8 @@ def _check_apart(header: Mapping[str, Any], length: int) -> None:
     """A ValueError for arrays that overlap or are not in the file: what is read is never larger than that."""
     ends = []
     for name, entry in header.items():
+        if not isinstance(entry, dict):
+            raise ValueError(f"{name[:60]!r} is not described")
         start, end = entry["data_offsets"]
         if not (type(start) is int and type(end) is int and 0 <= start <= end <= length):
             raise ValueError(f"{name[:60]!r} is not inside of the file")

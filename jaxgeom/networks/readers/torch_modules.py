@@ -20,6 +20,7 @@ from jaxgeom.networks.readers.expressions import (
     Values,
     new_input,
 )
+from jaxgeom.networks.readers.given_files import file_at, short
 from jaxgeom.networks.readers.imported import Imported, finished, refusal
 from jaxgeom.networks.readers.named_arrays import from_named_arrays
 from jaxgeom.networks.readers.torch_endings import before_ending, ending_of, note_on
@@ -222,8 +223,7 @@ def _loaded(path: Path) -> Mapping[str, Any]:
     """A state dict from a file: never anything but tensors, and nothing larger than the file."""
     import torch
 
-    if not path.is_file():
-        raise ValueError(f"{path.name} is no file.")
+    file_at(path)
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
@@ -259,11 +259,13 @@ def _arrays(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
     found = {}
     for name, tensor in state.items():
         if not hasattr(tensor, "detach"):
-            raise ValueError(f"the state dict has a {type(tensor).__name__} at {name!r}, where a tensor is needed.")
+            inner = f" Pass what is in it: state[{name!r}]." if isinstance(tensor, Mapping) else ""
+            kind = type(tensor).__name__
+            raise ValueError(f"the state dict has a {kind} at {short(str(name))!r}, where a tensor is needed.{inner}")
         if tensor.numel() > MOST_NUMBERS:
             raise ValueError(f"{name!r} has {tensor.numel():,} numbers; at most {MOST_NUMBERS:,} are read.")
-        if tensor.layout != _strided() or tensor.is_complex() or tensor.is_quantized:
-            raise ValueError(f"{name!r} is a sparse, complex or quantised tensor; plain ones are read.")
+        if tensor.layout != _strided() or tensor.is_complex() or tensor.is_quantized or tensor.is_meta:
+            raise ValueError(f"{name!r} is a sparse, complex, quantised or empty tensor; plain ones are read.")
         found[str(name)] = tensor.detach().cpu().double().numpy()
     return found
 

@@ -59,8 +59,8 @@ def _windows(tape: Tape, name: str, x: Values, lengths: Any, dilation: Any, padd
 
     def columns(places: np.ndarray) -> np.ndarray:
         counted = torch.from_numpy(places + 1.0)
-        found = torch.ops.aten.im2col(counted, lengths, dilation, padding, stride).numpy()
-        return np.rint(found).astype(np.int64) - 1
+        found: np.ndarray = torch.ops.aten.im2col(counted, lengths, dilation, padding, stride).numpy()
+        return np.asarray(np.rint(found), np.int64) - 1
 
     return rearranged(x, columns)
 

@@ -1,6 +1,7 @@
 """[edge] Networks and points from files, by the endings of their names."""
 
 import warnings
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,14 @@ READERS = {
     ".pt": "from_torch",
     ".pth": "from_torch",
     ".nnet": "from_nnet",
+    ".keras": "from_keras",
     ".safetensors": "from_safetensors",
     ".npz": "",
 }
 """Functions of jaxgeom that read a format; arrays are read here."""
 _WITH_ORDER = (".pt", ".pth", ".safetensors")
 """Formats of weights alone, which do not say how they hang together."""
+_MOST_BYTES = 2**29
 POINTS = (".npy", ".npz", ".csv")
 
 
@@ -31,8 +34,8 @@ def read_network(path: str | Path, order: Sequence[str] | None = None, activatio
     """The layers of a network in a file.
 
     Args:
-        path: a file .onnx, .nnet; .pt, .pth or .safetensors with weights; or .npz, with kernels W0, W1, … (in, out) and
-            biases b0, b1, …, or with names as in a state dict.
+        path: a file .onnx, .nnet, .keras; .pt, .pth or .safetensors with weights; or .npz, with kernels W0, W1, …
+            (in, out) and biases b0, b1, …, or with names as in a state dict.
         order: names of the layers from input to output, for weights with names.
         activation: between the layers, for files that hold weights alone; by default what they say, or ReLU.
 
@@ -141,12 +144,17 @@ def _from_arrays(path: Path, order: Sequence[str] | None, activation: str | floa
 def _loaded(path: Path) -> Any:
     """An array, or a dictionary of arrays; never a pickle."""
     try:
+        if path.suffix.lower() == ".npz":
+            with zipfile.ZipFile(path) as archive:
+                size = sum(part.file_size for part in archive.infolist())
+            if size > _MOST_BYTES:
+                raise ValueError(f"it unpacks to {size:,} bytes; at most {_MOST_BYTES:,} are read")
         with path.open("rb") as file:
             found = np.load(file, allow_pickle=False)
             return found if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}
     except Exception as error:  # damaged archives fail in many ways
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"{path.name!r} cannot be read: {first.rstrip('.')}.") from error
+        raise ValueError(f"{path.name!r} cannot be read: {first.rstrip('.')[:200]}.") from error
 
 
 def _from_csv(path: Path) -> np.ndarray:
