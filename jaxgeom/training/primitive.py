@@ -23,9 +23,10 @@ from jaxgeom.host.devices import pretended
 from jaxgeom.training.native import NativeRun, call_kernel, result_shapes
 
 MIN_POPULATION = 8
-"""Networks from which on the engine, which has a network in each lane of its vectors, is faster for all sizes."""
-LITTLE_WORK = 2**13
-"""Parameters times points a step, up to which it is for a single network."""
+"""Networks from which on the engine, each of whose cores trains networks of its own, is faster for all sizes."""
+MOST_WORK = 2**24
+"""Parameters times points a step, up to which the engine is for fewer networks, too: beyond, a matrix product is worth
+being shared by all cores, as XLA does."""
 
 
 class Work(NamedTuple):
@@ -129,11 +130,11 @@ def _abstract(*arrays: Any, work: Work, depth: int) -> list[Any]:
 
 
 def _by_engine(*arrays: Array, work: Work, depth: int) -> Sequence[Array]:
-    """By the engine, unless there is but a handful of networks, and each takes long enough for matrix products."""
+    """By the engine, unless there is but a handful of networks, each of which takes long enough for all cores."""
     if pretended() not in (None, "cpu"):
         return _in_general(*arrays, work=work, depth=depth)
     params = sum(leaf.size for leaf in jax.tree.leaves(_params(arrays, work, depth)))
-    if math.prod(_leading(arrays, depth)) < MIN_POPULATION and params * work.run.batch_size > LITTLE_WORK:
+    if math.prod(_leading(arrays, depth)) < MIN_POPULATION and params * work.run.batch_size > MOST_WORK:
         return _in_general(*arrays, work=work, depth=depth)
     given = jax.tree.unflatten(work.structure, arrays)
     return call_kernel(work.run, depth, given, _shapes(arrays, work, depth))
