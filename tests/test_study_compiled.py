@@ -78,6 +78,40 @@ def test_what_a_file_says_now_counts(made: list[int], tmp_path: Path) -> None:
     assert made == [1, 1]
 
 
+def test_what_the_training_reads_counts(made: list[int], tmp_path: Path) -> None:
+    path = tmp_path / "rate.npy"
+
+    def optimizer() -> Any:
+        return optax.sgd(float(np.load(path)))
+
+    def loss(outputs: Any, targets: Any) -> Any:
+        return jg.losses.squared_error(outputs, targets) * np.load(path)
+
+    def weights(params: Any) -> Any:
+        return params["dense0_relu"]["kernel"]
+
+    weights_of = {"measure": {"weights": weights}, "axes": {"width": [3]}}
+    for change in ({"optimizer": optimizer}, {"loss": loss, "optimizer": optax.sgd(0.1)}):
+        np.save(path, np.float32(0.25))
+        first = run(**weights_of | change)["weights"]
+        np.save(path, np.float32(0.5))
+        assert (run(**weights_of | change)["weights"][:, 1] != first[:, 1]).any()
+    assert made == [1] * 4
+
+
+def test_what_an_earlier_call_was_given_may_have_changed(made: list[int]) -> None:
+    def mean(params: Any, train: Any) -> Any:
+        return jnp.mean(train.x) + 0 * params["dense0_relu"]["bias"][0]
+
+    points, targets = np.ones((6, 2), np.float32), np.ones(6, np.float32)
+    axes = {"width": [3], "learning_rate": [0.1]}
+    run(axes=axes, data=jg.Dataset(points, targets), measure={"mean": mean})
+    points[:] = 5.0
+    others = jg.Dataset(np.ones((6, 2), np.float32), targets)
+    assert (run(axes=axes | {"seed": range(40)}, data=others, measure={"mean": mean})["mean"] == 1.0).all()
+    assert made == [2]  # traced anew for another number of networks
+
+
 def test_few_programs_are_kept(made: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "MOST_PROGRAMS", 2)
     for number in (1, 2, 1, 3, 1, 2):  # the last one was dropped for 3, as the one not used for longest

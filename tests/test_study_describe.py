@@ -194,6 +194,12 @@ def test_values_that_compare_equal_or_look_alike_are_told_apart(first: Any, seco
     assert differences(described(first), described(second))
 
 
+def test_functions_of_one_name_are_told_apart_where_they_are_met_again() -> None:
+    one, two = (lambda x: x), (lambda x: 2 * x)
+    assert described([one, two, one]) != described([one, two, two])
+    assert described([one, one]) == described([one, one])
+
+
 def test_values_that_are_not_finite_are_equal_to_themselves() -> None:
     for value in (np.nan, [np.inf, -np.inf], np.array([np.nan]), {"a": np.float32(np.nan)}):
         assert differences(json.loads(json.dumps(described(value))), described(value)) == []

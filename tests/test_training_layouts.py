@@ -60,6 +60,7 @@ RUNS = {
         RIGHT | {"batch_size": 7, "stop_accuracy": 0.42},
     ),
     "padded": (jg.mlp((2, 6, 6, 1), activation="tanh", widths=(3, 5)), SQUARED, optax.adam(0.01), data(64, 1), {}),
+    "single numbers": (jg.mlp((1, 1, 1), activation="linear"), SQUARED, optax.sgd(0.1), data(16, 1, 1), {}),
     "no hidden layer": (jg.mlp((20, 2)), SQUARED, optax.lamb(0.01), data(50, 2, 20), {}),
     "divergence": (jg.mlp((2, 12, 12, 1)), SQUARED, optax.sgd(30.0), data(100, 1), {"snapshot_every": 1}),
 }

@@ -2,12 +2,13 @@
 
 Each call of :func:`jaxgeom.run_study` makes its functions of members anew, and JAX compiles for functions, not for what
 they say. So programs go by the digest of the description, as saved studies do, and by the digest of what tracing gives
-for everything but the training: a data set read from a file that has changed since is another program.
+for everything, of the training for one step: a data set or a learning rate read from a file that has changed since is
+another program.
 """
 
 import hashlib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -21,7 +22,17 @@ from jaxgeom.study.program import Recipe, arguments, data_bytes, member_function
 MOST_PROGRAMS, MOST_BYTES = 64, 2**28
 """Programs that are kept, the last ones used, and bytes of the data that they hold, all together."""
 _NOT_COMPILED = ("max_tries",)
-_programs: dict[str, tuple[Program, int]] = {}
+
+
+class _Kept(NamedTuple):
+    program: Program
+    last: list[Callable[..., Any]]
+    """The function of members of the last call, the only entry: traced for other numbers of networks, what the first
+    call was given may hold other numbers by then."""
+    num_bytes: int
+
+
+_programs: dict[str, _Kept] = {}
 
 
 def program_of(recipe: Recipe, group: Group) -> Program:
@@ -29,14 +40,18 @@ def program_of(recipe: Recipe, group: Group) -> Program:
 
     Functions that cannot be described get a program of their own at each call.
     """
-    name = _name(recipe, group)
-    there = None if name is None else _programs.pop(name, None)
-    program = for_population(member_function(recipe, group)) if there is None else there[0]
-    if name is not None:
-        _programs[name] = program, data_bytes(recipe, group)  # as the last one
-        while len(_programs) > MOST_PROGRAMS or sum(size for _, size in list(_programs.values())) > MOST_BYTES:
-            _programs.pop(next(iter(_programs), ""), None)
-    return program
+    function, name = member_function(recipe, group), _name(recipe, group)
+    if name is None:
+        return for_population(function)
+    kept = _programs.pop(name, None)
+    if kept is None:
+        last = [function]
+        kept = _Kept(for_population(lambda *of_member: last[0](*of_member)), last, data_bytes(recipe, group))
+    kept.last[0] = function
+    _programs[name] = kept  # as the last one
+    while len(_programs) > MOST_PROGRAMS or sum(each.num_bytes for each in list(_programs.values())) > MOST_BYTES:
+        _programs.pop(next(iter(_programs), ""), None)
+    return kept.program
 
 
 def _name(recipe: Recipe, group: Group) -> str | None:
@@ -46,7 +61,7 @@ def _name(recipe: Recipe, group: Group) -> str | None:
     if found.unknown:
         return None
     settings = [getattr(jax.config, f"jax_{name}") for name in JAX_SETTINGS]
-    traced = jax.make_jaxpr(member_function(recipe, group, is_outline=True))(*arguments(group, 0))
+    traced = jax.make_jaxpr(member_function(recipe, group, is_outline=True, has_step=True))(*arguments(group, 0))
     contents = hashlib.sha256(str(traced).encode())
     for constant in _constants(traced):
         array = np.asarray(constant)

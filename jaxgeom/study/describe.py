@@ -314,7 +314,7 @@ def _function(function: types.FunctionType, walk: _Walk) -> Any:
         function = function.__wrapped__
     name, inner = _name(function), functools.partial(_described, walk=walk)
     if function in walk.described:
-        return name
+        return name + walk.described[function]
     closed = dict(zip(function.__code__.co_freevars, map(_cell, function.__closure__ or ()), strict=True))
     defaults: dict[Any, Any] = {**dict(enumerate(function.__defaults__ or ())), **(function.__kwdefaults__ or {})}
     package = package_of(function.__globals__.get("__name__"))
@@ -325,7 +325,9 @@ def _function(function: types.FunctionType, walk: _Walk) -> Any:
         held = {} if is_named else closed | (defaults if "<locals>" in function.__qualname__ else {})
         return _named({"function": name}, held, inner)
     if not closed:
-        walk.described[function] = function
+        # Others of its name, such as all lambdas of a module, get a stroke each.
+        same = sum(_name(other) == name for other in walk.described if isinstance(other, types.FunctionType))
+        walk.described[function] = "'" * same
     reads = reads_of(function.__code__)
     for hidden in reads.hidden(function.__globals__):
         walk.found.unknown.append(f"the function {name} calls {hidden}, and may read anything")

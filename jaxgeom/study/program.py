@@ -21,7 +21,7 @@ from jaxgeom.networks.models import Model
 from jaxgeom.study.layout import PARTS, SEED, Group, Layout, Splits
 from jaxgeom.study.measurements import Measurement
 from jaxgeom.study.missing import filled, or_nan
-from jaxgeom.training.fit import fit
+from jaxgeom.training.fit import fit, trainer
 from jaxgeom.training.loop import NEVER
 
 
@@ -146,13 +146,16 @@ def check_axes_are_used(recipes: Sequence[Recipe], names: Sequence[str]) -> None
         )
 
 
-def member_function(recipe: Recipe, group: Group, *, is_outline: bool = False) -> Callable[..., dict[str, PyTree]]:
+def member_function(
+    recipe: Recipe, group: Group, *, is_outline: bool = False, has_step: bool = False
+) -> Callable[..., dict[str, PyTree]]:
     """A pure function ``(seed, widths, settings)`` of one member, or ``(seed, widths, settings, number of the try)``.
 
     Args:
         recipe: what all members have in common.
         group: members that share a program.
         is_outline: leave out the training, which takes time to trace and does not change the shapes of the result.
+        has_step: and give the next parameters after a single step as "step", of networks that are trained.
 
     Its result has "measured", the variables of all measurements of one network with a leading axis (steps), "params"
     with the same axis if a measurement of the population needs them, "diverged_step" and, if networks are drawn anew,
@@ -168,15 +171,15 @@ def member_function(recipe: Recipe, group: Group, *, is_outline: bool = False) -
         key = key if number is None else jax.random.fold_in(key, number)
         train, test = _data(recipe, settings, data_key)
         model = _model(recipe, group, train, outputs, widths, settings)
-        if recipe.optimizer is None or is_outline:
+        optimizer = recipe.optimizer
+        if _is_function(optimizer):
+            optimizer = call("optimizer", optimizer, settings)
+        if optimizer is None or is_outline:
             initial = model.init(key)
             num_steps = len(recipe.at_steps)
             snapshots = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (num_steps, *leaf.shape)), initial)
             last, diverged_step = initial, jnp.int32(NEVER)
         else:
-            optimizer = recipe.optimizer
-            if _is_function(optimizer):
-                optimizer = call("optimizer", optimizer, settings)
             result = fit(
                 key,
                 model,
@@ -211,6 +214,9 @@ def member_function(recipe: Recipe, group: Group, *, is_outline: bool = False) -
         if recipe.until is not None:
             is_solved = _measured("until", Measurement(recipe.until), last, available)
             found["is_solved"] = jnp.asarray(is_solved, bool) & (diverged_step == NEVER)
+        if has_step and optimizer is not None:
+            init, step = trainer(model, optimizer, recipe.loss)
+            found["step"] = step(init(key), *train)
         return found | {"diverged_step": diverged_step}
 
     return run
