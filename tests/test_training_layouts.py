@@ -60,7 +60,7 @@ RUNS = {
         RIGHT | {"batch_size": 7, "stop_accuracy": 0.42},
     ),
     "padded": (jg.mlp((2, 6, 6, 1), activation="tanh", widths=(3, 5)), SQUARED, optax.adam(0.01), data(64, 1), {}),
-    "single numbers": (jg.mlp((1, 1, 1), activation="linear"), SQUARED, optax.sgd(0.1), data(16, 1, 1), {}),
+    "single numbers": (jg.mlp((1, 1)), SQUARED, optax.sgd(0.1), data(16, 1, 1), {}),
     "no hidden layer": (jg.mlp((20, 2)), SQUARED, optax.lamb(0.01), data(50, 2, 20), {}),
     "divergence": (jg.mlp((2, 12, 12, 1)), SQUARED, optax.sgd(30.0), data(100, 1), {"snapshot_every": 1}),
 }
@@ -90,9 +90,10 @@ def layouts(monkeypatch):
 def test_few_networks_have_the_bits_that_they_have_among_many(name, monkeypatch):
     monkeypatch.setattr(native, "THREADS", 1)
     every = numpy(jax.jit(jax.vmap(partial(run_of, name)))(KEYS))
-    few = numpy(jax.jit(jax.vmap(partial(run_of, name)))(KEYS[33:]))
+    first = 34 if name == "single numbers" else 33  # two of the smallest networks would share vectors
+    few = numpy(jax.jit(jax.vmap(partial(run_of, name)))(KEYS[first:]))
     assert few.by_engine.all()
-    assert_same(few, jax.tree.map(lambda leaf: leaf[33:], every))
+    assert_same(few, jax.tree.map(lambda leaf: leaf[first:], every))
     if name == "divergence":
         assert few.diverged.any()
     if name.endswith("stopping"):
