@@ -137,3 +137,17 @@ def test_notebooks_show_animations(moving, tmp_path: Path, monkeypatch: pytest.M
         assert picture.n_frames == 3
     (tmp_path / "a.gif").unlink()
     assert check_movies(tmp_path / "a.gif")._repr_html_() is None
+
+
+def test_a_small_shaded_patch_has_no_bands(tmp_path: Path) -> None:
+    whole = np.linspace(0.05, 0.3, 400)[:, None, None] * np.ones((1, 400, 1)) * [0.9, 1.0, 1.2]  # a large dark one
+    u, v = np.meshgrid(np.linspace(-0.3, 0.3, 20), np.linspace(-0.3, 0.3, 20))
+    patch = np.stack([0.6 + u, 0.6 + v, 0.6 - u], axis=-1)
+    whole[100:120, 200:220] = patch
+    figure = plt.figure(figsize=(4, 4))
+    figure.figimage(whole)
+    (path,) = save_animation(figure, lambda frame: None, 1, tmp_path / "patch.gif", dpi=100)
+    plt.close(figure)
+    with Image.open(path) as gif:
+        seen = np.asarray(gif.convert("RGB"))[100:120, 200:220] / 255
+    assert np.abs(seen - patch).max() < 0.07

@@ -71,7 +71,12 @@ def test_predictions_are_drawn_in_the_colours_of_the_predicted_classes() -> None
     classes = np.argmax(x @ last["kernel"] + last["bias"], axis=1)
     (ax,) = pictures.draw_predictions(data, [("MLP", params, "untrained")]).axes
     assert ax.get_title() == "untrained"
-    for label, points in zip(np.unique(classes), ax.collections, strict=True):
+    boundary, *clouds = ax.collections
+    middles = np.array(boundary.get_segments()).mean(axis=1)
+    assert len(middles) > 0
+    outputs = np.sort(SPIRAL_MODELS["MLP"].apply(params, middles), axis=1)
+    np.testing.assert_allclose(outputs[:, -1], outputs[:, -2], atol=1e-5)  # where two classes are equal
+    for label, points in zip(np.unique(classes), clouds, strict=True):
         np.testing.assert_array_equal(points.get_offsets(), data.x[classes == label])
         np.testing.assert_allclose(points.get_facecolor()[0, :3], plt.matplotlib.colors.to_rgb(plot.COLORS[label]))
     (image,) = ax.images
@@ -173,3 +178,9 @@ def test_the_movie_shows_the_median_network_at_each_snapshot() -> None:
 def test_bad_values_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["spirals", "--seeds", "0", "--quiet", "--out", str(tmp_path)]) == 2
     assert "num_seeds must be a positive integer" in capsys.readouterr().err
+
+
+def test_the_movie_says_how_far_the_spirals_are_apart() -> None:
+    words = [pictures.phase_of(accuracy) for accuracy in (0.35, 0.6, 0.9, 0.99, 1.0)]
+    assert len(set(words)) == 4
+    assert words[3] == words[4]

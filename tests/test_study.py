@@ -233,7 +233,7 @@ def test_architectures_and_other_models() -> None:
         ({"measure": {"width": lambda params: 0.0}}, "choose others"),
         ({"measure": {"x": lambda weird: weird}}, "measurement 'x' takes weird"),
         ({"loss": None}, "needs data"),
-        ({"at_steps": [0, 9]}, "snapshot_steps"),
+        ({"at_steps": [0, 9]}, "at_steps go up to 9, but 3 epochs of 4 points in batches of 4 are 3 steps"),
         ({"optimizer": None, "axes": {"width": [2], "noise": 0.1}}, "step 0 only"),
     ],
 )

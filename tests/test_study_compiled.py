@@ -84,3 +84,6 @@ def test_few_programs_are_kept(made: list[int], monkeypatch: pytest.MonkeyPatch)
         run(at_steps=[0], optimizer=None, axes={"width": [3]}, key=number)
     assert made == [1] * 4
     assert len(compiled._programs) == 2
+    monkeypatch.setattr(compiled, "MOST_BYTES", 4 * 4 * 3 - 1)  # four points of two inputs and a target are 48 bytes
+    run(at_steps=[0], optimizer=None, axes={"width": [3]})
+    assert not compiled._programs

@@ -220,6 +220,8 @@ BAD = [
     ("width = [4]", 'width = [4]\noptimizer = ["sgd", "adam"]', "optimizer is given twice"),
     ("width = [4]", "width = [4]\nbatch_size = [0]", "batch sizes are positive integers"),
     ("width = [4]", 'width = [4]\nbatch_size = ["all"]', 'takes integers and "full"'),
+    ("width = [4]", 'width = [4]\nbatch_size = [3, 20]', "batches of 20 points were given, but the data have 12"),
+    ("at_steps = [0, 2]", "at_steps = [0, 3]", "but 2 epochs of 12 points in batches of 12 are 2 steps"),
     ("width = [4]", "width = [4]\nmomentun = [0.9]", "no part of the study takes 'momentun'"),
     (MEASURE, '[measure.x]\nfunction = "mine:nameless"', "arguments by their names"),
     (MEASURE, '[measure.x]\nfunction = "mine:anything"', "arguments by their names"),

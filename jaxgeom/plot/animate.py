@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
@@ -24,6 +25,8 @@ from tqdm.auto import tqdm
 from jaxgeom.host.files import whole_file
 
 MOVIE_FORMATS = (".gif", ".mp4")
+_SAME = 2
+"""Last bits of a channel, which are left out when colours are counted."""
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
@@ -137,16 +140,19 @@ def save_animation(
 
 
 def _with_one_palette(frames: Sequence[bytes], size: tuple[int, int]) -> list[Image.Image]:
-    """The frames with 256 colours in all, chosen from some of them."""
+    """The frames with 256 colours in all, chosen from some of them: a colour counts as the root of how often it is
+    there, so that what is small, or shaded, gets enough of them beside the background."""
 
     def picture(frame: bytes) -> Image.Image:
         return Image.frombuffer("RGBA", size, zlib.decompress(frame), "raw", "RGBA", 0, 1).convert("RGB")
 
     chosen = sorted({round(place * (len(frames) - 1) / 7) for place in range(8)})
-    together = Image.new("RGB", (size[0], size[1] * len(chosen)))
-    for place, frame in enumerate(chosen):
-        together.paste(picture(frames[frame]), (0, place * size[1]))
-    palette = together.quantize(256, method=Image.Quantize.MEDIANCUT)
+    pixels = np.concatenate([np.asarray(picture(frames[frame])).reshape(-1, 3) for frame in chosen])
+    near = (pixels >> _SAME).astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
+    _, place, num = np.unique(near, return_inverse=True, return_counts=True)
+    means = np.stack([np.bincount(place.ravel(), channel) / num for channel in pixels.T], axis=1)
+    weighted = np.repeat(means.round().astype(np.uint8), np.sqrt(num).astype(int), axis=0)
+    palette = Image.fromarray(weighted[None]).quantize(256, method=Image.Quantize.MEDIANCUT)
     return [picture(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
 
 

@@ -28,7 +28,7 @@ def position_colors(points: Float[Any, "*batch dim"], *, reach: float | None = N
 
     Blue to yellow goes along the first coordinate and dark to light along the second, so that readers who do not see
     red and green as different, and greyscale, have both as well. Saturation grows fast: what is near the origin can be
-    told apart when a network has spread it out.
+    told apart when a network has spread it out. On a line, light goes along the one coordinate too.
 
     Args:
         points: with one coordinate or two.
@@ -40,7 +40,8 @@ def position_colors(points: Float[Any, "*batch dim"], *, reach: float | None = N
     distance = np.abs(places).max(axis=-1, keepdims=True)
     fast = np.clip(places, -1, 1) * np.where(distance > 0, distance, 1.0) ** (_FAST - 1)
     x, y = np.moveaxis(fast, -1, 0)
-    lab = np.stack([0.72 + 0.16 * y, 0.15 * y, 0.16 * x], axis=-1)
+    light = x if points.shape[-1] == 1 else y
+    lab = np.stack([0.72 + 0.16 * light, 0.15 * y, 0.16 * x], axis=-1)
     return srgb_of_oklab(lab)
 
 

@@ -23,6 +23,8 @@ from jaxgeom.regions.colors import CLASS_COLORS
 COLORS = CLASS_COLORS
 """Okabe and Ito's colours, told apart by colour-blind readers too: one a class, over again after the last."""
 
+DASHES: Any = ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (1.2, 1.2)), (0, (8, 2, 1, 2, 1, 2)))
+"""Of lines that stand beside each other, which are told apart without colours too."""
 _INK, _NIGHT, _FAINT = "#e8e8e8", "#0e1116", "#30363d"
 
 

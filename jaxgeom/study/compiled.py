@@ -16,12 +16,12 @@ from jaxgeom.host.programs import Program, for_population
 from jaxgeom.study.describe import Found, described, digest
 from jaxgeom.study.layout import Group
 from jaxgeom.study.plan import JAX_SETTINGS
-from jaxgeom.study.program import Recipe, arguments, member_function
+from jaxgeom.study.program import Recipe, arguments, data_bytes, member_function
 
-MOST_PROGRAMS = 64
-"""Programs that are kept, the last ones used."""
+MOST_PROGRAMS, MOST_BYTES = 64, 2**28
+"""Programs that are kept, the last ones used, and bytes of the data that they hold, all together."""
 _NOT_COMPILED = ("max_tries",)
-_programs: dict[str, Program] = {}
+_programs: dict[str, tuple[Program, int]] = {}
 
 
 def program_of(recipe: Recipe, group: Group) -> Program:
@@ -30,13 +30,12 @@ def program_of(recipe: Recipe, group: Group) -> Program:
     Functions that cannot be described get a program of their own at each call.
     """
     name = _name(recipe, group)
-    program = None if name is None else _programs.pop(name, None)
-    if program is None:
-        program = for_population(member_function(recipe, group))
+    there = None if name is None else _programs.pop(name, None)
+    program = for_population(member_function(recipe, group)) if there is None else there[0]
     if name is not None:
-        _programs[name] = program  # as the last one
-        while len(_programs) > MOST_PROGRAMS:
-            _programs.pop(next(iter(_programs)), None)
+        _programs[name] = program, data_bytes(recipe, group)  # as the last one
+        while len(_programs) > MOST_PROGRAMS or sum(size for _, size in list(_programs.values())) > MOST_BYTES:
+            _programs.pop(next(iter(_programs), ""), None)
     return program
 
 

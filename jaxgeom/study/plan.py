@@ -19,6 +19,7 @@ from jaxgeom.study.measurements import Measurement, as_measurement
 from jaxgeom.study.program import (
     Recipe,
     check_networks_fit,
+    check_steps,
     data_bytes,
     named_arguments,
     num_bytes,
@@ -157,6 +158,7 @@ def _sizes(recipe: Recipe, layout: Layout, group: Group, chunk_size: int | None)
         ValueError: for networks or results that there is no memory for, and two variables of one name.
     """
     check_data("the data of one network", data_bytes(recipe, group))
+    check_steps(recipe, group)
     least = least_bytes(group.hidden or ())  # known before the network is looked at, which takes time for wide ones
     check_network(group.hidden or (), least, least * len(recipe.at_steps))
     shapes = outline(recipe, group)

@@ -368,6 +368,27 @@ def data_bytes(recipe: Recipe, group: Group) -> int:
     return num_bytes(jax.eval_shape(lambda key: _data(recipe, group.static | first, key), jax.random.key(0)))
 
 
+def check_steps(recipe: Recipe, group: Group) -> None:
+    """Raise a ValueError unless the training of a group has batches, and the steps at which it is measured."""
+    if recipe.optimizer is None:
+        return
+    first = {name: values[0] for name, values in group.traced.items()}
+    train, _ = jax.eval_shape(lambda key: _data(recipe, group.static | first, key), jax.random.key(0))
+    num_points = len(train[0])
+    batch = num_points if recipe.batch_size is None else recipe.batch_size
+    if batch > num_points:
+        raise ValueError(
+            f"batches of {batch} points were given, but the data have {num_points}. Take at most {num_points}, or the "
+            "full batch by batch_size=None."
+        )
+    num_steps = recipe.num_epochs * (num_points // batch)
+    if recipe.at_steps[-1] > num_steps:
+        raise ValueError(
+            f"at_steps go up to {recipe.at_steps[-1]}, but {recipe.num_epochs} epochs of {num_points} points in "
+            f"batches of {batch} are {num_steps} steps. Take at_steps from 0 to {num_steps}, or more epochs."
+        )
+
+
 def _num_outputs(recipe: Recipe, group: Group) -> int:
     """As given, or else as many as the targets have columns, or classes."""
     if recipe.outputs is not None:

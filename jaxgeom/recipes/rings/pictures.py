@@ -20,6 +20,7 @@ from jaxgeom.data.datasets import Dataset
 from jaxgeom.domains import box, grid_points
 from jaxgeom.networks.models import hidden_states
 from jaxgeom.plot.animate import Paths
+from jaxgeom.plot.style import DASHES
 from jaxgeom.recipes.output import HOLD, rate_of
 from jaxgeom.recipes.rings.experiment import PUBLISHED_LOSSES, PUBLISHED_STEP, RING_NAMES, RegionTable, region_table
 from jaxgeom.recipes.sweep import loss_after, median_seed
@@ -58,7 +59,8 @@ def draw_sweep(
     for place, (loss, after, color) in enumerate(
         zip(study.variables["loss"], loss_after(study, step), shades, strict=True)
     ):
-        plot.plot_curves(study.coords["step"], loss, ax=curves, color=color, label=f"{widths[place]}")
+        look = {"color": color, "linestyle": DASHES[place % len(DASHES)], "label": f"{widths[place]}"}
+        plot.plot_curves(study.coords["step"], loss, ax=curves, **look)
         dots.plot(place + golden, after, ".", color=color, alpha=0.6, markersize=5, markeredgewidth=0)
         dots.plot([place - 0.36, place + 0.36], [np.median(after)] * 2, color="black", linewidth=1.6)
     known = {width: loss for width, loss in published.items() if width in widths and step <= last}
@@ -119,7 +121,8 @@ def draw_codes(params: Params, data: Dataset) -> tuple[Figure, RegionTable]:
     (ax,) = plot.new_axes(size=6.0)
     plot.plot_regions(table.complex_, color_by=_tints(table), edges=False, ax=ax)
     _draw_data(data, ax, s=5)
-    arrows = plot.plot_hyperplanes(_planes(params), limits=LIMITS, colors=LINE_COLORS, ax=ax, linewidths=2.4).arrows
+    look: dict[str, Any] = {"colors": LINE_COLORS, "linestyles": DASHES, "linewidths": 2.4}
+    arrows = plot.plot_hyperplanes(_planes(params), limits=LIMITS, ax=ax, **look).arrows
     tips = np.asarray(arrows.get_offsets()) + np.column_stack([arrows.U, arrows.V])
     places = _free_places(table.complex_, np.concatenate([np.asarray(data.x), tips, np.asarray(arrows.get_offsets())]))
     for name, (disk, ring), place in zip(table.codes, table.counts, places, strict=True):
@@ -134,7 +137,8 @@ def draw_codes(params: Params, data: Dataset) -> tuple[Figure, RegionTable]:
             zorder=5,
         )
     units = len(table.codes[0])
-    handles = [Line2D([], [], color=LINE_COLORS[u % len(LINE_COLORS)], linewidth=2.4) for u in range(units)]
+    looks = [(LINE_COLORS[unit % len(LINE_COLORS)], DASHES[unit % len(DASHES)]) for unit in range(units)]
+    handles = [Line2D([], [], color=color, linestyle=dashes, linewidth=2.4) for color, dashes in looks]
     ax.legend(
         handles,
         [f"unit {u}" for u in range(units)],

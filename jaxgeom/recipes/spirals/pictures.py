@@ -24,10 +24,11 @@ from jaxgeom._reprs import readable
 from jaxgeom._typing import Params, RandomKey
 from jaxgeom.data.datasets import Dataset
 from jaxgeom.domains import box, grid_lines, grid_points
+from jaxgeom.networks.layers import layers_of
 from jaxgeom.networks.models import hidden_states
 from jaxgeom.plot.sandwich import ATTRIBUTES, NORMALIZATIONS, living_first
 from jaxgeom.plot.stages import Morph
-from jaxgeom.plot.style import following_limits, percent, set_padding
+from jaxgeom.plot.style import DASHES, following_limits, percent, set_padding
 from jaxgeom.recipes.output import (
     HOLD,
     check_writable,
@@ -39,6 +40,8 @@ from jaxgeom.recipes.output import (
     save_report,
 )
 from jaxgeom.recipes.spirals.experiment import SPIRAL_MODELS, spiral_data
+from jaxgeom.regions.boundary import decision_boundary
+from jaxgeom.regions.enumerate import enumerate_regions
 from jaxgeom.training.fit import Fit
 
 SANDWICHES = (
@@ -179,17 +182,17 @@ def draw_curves(runs: Mapping[str, Fit]) -> Figure:
     """Test loss and accuracy against epochs: the median over seeds, the middle half, and the range of all."""
     figure = plt.figure(figsize=(11, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for color, (name, run) in zip(plot.COLORS, runs.items(), strict=False):
+    for color, dashes, (name, run) in zip(plot.COLORS, DASHES, runs.items(), strict=False):
         epochs = np.arange(np.asarray(run.record_steps).shape[1])
         for ax, curves in ((left, run.test_loss), (right, run.test_accuracy)):
             low, lower, middle, upper, high = np.quantile(np.asarray(curves), [0, 0.25, 0.5, 0.75, 1], axis=0)
             ax.fill_between(epochs[1:], low[1:], high[1:], color=color, alpha=0.07, linewidth=0)
             ax.fill_between(epochs[1:], lower[1:], upper[1:], color=color, alpha=0.3, linewidth=0)
-            ax.plot(epochs[1:], middle[1:], color=color, linewidth=1.4, label=name)
+            ax.plot(epochs[1:], middle[1:], color=color, linestyle=dashes, linewidth=1.4, label=name)
     left.set(xscale="log", yscale="log", xlabel="epoch", ylabel="test loss (cross-entropy)")
     right.set(xscale="log", xlabel="epoch", ylabel="test accuracy", ylim=(0, 1.02))
     right.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    right.legend(loc="lower right", fontsize="small")
+    right.legend(loc="lower right", fontsize="small", handlelength=3)
     num = len(np.asarray(next(iter(runs.values())).record_steps))
     figure.suptitle(f"median, middle half and range of {num} seeds")
     return figure
@@ -291,13 +294,14 @@ def course_movie(data: Dataset, course: Course, accuracy: Float[Any, " snapshots
     for ax, title in zip(axes[1:], ("first bottleneck", "second bottleneck"), strict=True):
         _label(ax, title)
         ax.set(xticks=[], yticks=[], xlim=(-1, 1), ylim=(-1, 1))
-    heading, every = figure.suptitle("epoch", fontsize=16), np.unique(labels)
+    heading, every = figure.suptitle("epoch\nphase", fontsize=16), np.unique(labels)
     clouds = [plot.plot_points(points[0], labels, ax=ax, s=4) for ax, points in zip(axes[1:], places, strict=True)]
 
     def draw(frame: int) -> None:
         image.set_data(classes[frame])
         right = "" if accuracy is None else f": {percent(accuracy[frame])} of test points right"
-        heading.set_text(f"epoch {course.epoch[frame]:,}{right}")
+        words = "" if accuracy is None else f"\n{phase_of(float(accuracy[frame]))}"
+        heading.set_text(f"epoch {course.epoch[frame]:,}{right}{words}")
         for ax, points, cloud, limit in zip(axes[1:], places, clouds, limits, strict=True):
             for label, dots in zip(every, cloud, strict=True):
                 dots.set_offsets(points[frame][labels == label])
@@ -306,6 +310,14 @@ def course_movie(data: Dataset, course: Course, accuracy: Float[Any, " snapshots
             ax.set_xlabel(f"$h_1$ ({right_end - left:.2g} across)")
 
     return Morph(figure, draw, len(course.epoch))
+
+
+_PHASES = ((0.5, "hardly more than a guess"), (0.8, "straight cuts through the spirals"), (0.97, "the arms come apart"))
+
+
+def phase_of(accuracy: float) -> str:
+    """How far the spirals are untwisted, in words, by the share of points that are right."""
+    return next((words for most, words in _PHASES if accuracy < most), "each spiral has a region of its own")
 
 
 def save_spirals(
@@ -411,7 +423,9 @@ def _embeddings(params: Params, x: Any) -> tuple[Any, Any]:
 
 
 def _draw_decision(ax: Axes, name: str, params: Params) -> None:
-    """The regions of the predicted classes, in pale colours."""
+    """The regions of the predicted classes, in pale colours, and what parts them, exactly."""
+    boundary = decision_boundary(enumerate_regions(layers_of(params), SQUARE))
+    plot.plot_boundary(boundary, ax=ax, legend=False, colors="0.25", linewidths=0.8, zorder=0.6)
     classes = predicted(name, params, grid_points(SQUARE, _NUM_GRID)).reshape(_NUM_GRID, _NUM_GRID)
     _show_classes(ax, classes)
 
