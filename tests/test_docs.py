@@ -205,7 +205,7 @@ def test_the_table_of_slices_is_that_of_the_benchmark() -> None:
 
 def test_the_table_of_accelerators_is_that_of_the_benchmark() -> None:
     record = result("compiled")
-    table = rows(DOCS / "how-to" / "accelerators.md", "## Compile for one")
+    table = rows(DOCS / "how-to" / "accelerators.md", "## Compile for a device")
     assert len(table) == len(record["training"])
     for row, (name, found) in zip(table, record["training"].items(), strict=True):
         case = found["h100"]
