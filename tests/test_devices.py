@@ -80,6 +80,8 @@ def test_counts_of_accelerators_are_those_of_cpus(runs):
         assert "jaxgeom_count" not in count.lower(networks).as_text()
     with as_platform("rocm"):
         assert_array_equal(jg.count_grid_regions(networks, points), seen)
+    with pytest.raises(ValueError, match="lowering platform cuda"):  # which cannot call back to this host
+        jax.export.export(count, platforms=["cuda"])(networks)
 
 
 WIDE = jg.mlp((2, 8, 8, 1), activation="relu")

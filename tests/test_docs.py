@@ -203,6 +203,23 @@ def test_the_table_of_slices_is_that_of_the_benchmark() -> None:
         assert all(agrees(text, value) for text, value in zip(row[2:], figures, strict=True)), (row, figures)
 
 
+def test_the_table_of_accelerators_is_that_of_the_benchmark() -> None:
+    record = result("compiled")
+    table = rows(DOCS / "how-to" / "accelerators.md", "## Compile for one")
+    assert len(table) == len(record["training"])
+    for row, (name, found) in zip(table, record["training"].items(), strict=True):
+        case = found["h100"]
+        assert name == f"{row[0].split(':')[0]}, {row[1]} networks"
+        figures = [case["kernels"], case["bytes_a_network"] / 1e3, case["temporary_bytes"] / 1e6, case["registers"]]
+        figures.append(case["estimated_model_steps_a_second"] / 1e6)
+        assert all(agrees(text, value) for text, value in zip(row[2:7], figures, strict=True)), (row, figures)
+        assert row[7] == str(found["v5e"]["kernels"])
+    # what the page says of all of them
+    for found in record["training"].values():
+        assert found["h100"]["spilled_bytes"] == 0
+        assert [case[name] for case in found.values() for name in ("float64", "rounded")] == [0] * 4
+
+
 def test_the_table_of_convolutional_networks_is_that_of_the_benchmark() -> None:
     measured = result("convolutional")["rows"]
     table = rows(DOCS / "benchmarks.md", "## Convolutional networks")

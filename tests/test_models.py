@@ -14,8 +14,7 @@ from flax import linen, nnx
 from jaxgeom import fit, from_linen, from_nnx, he_init, hidden_states, mlp
 from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import squared_error
-from jaxgeom.networks.flax_modules import small_dot_general
-from jaxgeom.networks.models import ACTIVATIONS, INITIALIZERS, Initializer
+from jaxgeom.networks.models import ACTIVATIONS, INITIALIZERS, Initializer, small_product
 
 KEY = jax.random.key(11)
 EPS = float(np.finfo(np.float32).eps)
@@ -189,11 +188,10 @@ def test_layers_are_read_in_their_order_beyond_ten():
 def test_tiny_products_are_products(num_in, num_out):
     rng = np.random.default_rng(4)
     x, kernel = (rng.normal(size=shape).astype(np.float32) for shape in ((9, num_in), (num_in, num_out)))
-    dimensions = (((1,), (0,)), ((), ()))
 
     @jax.jit
     def product_and_gradients(x, kernel):
-        product, pull = jax.vjp(lambda x, kernel: small_dot_general(x, kernel, dimensions, precision=None), x, kernel)
+        product, pull = jax.vjp(small_product, x, kernel)
         return product, *pull(jnp.ones_like(product))
 
     product, of_x, of_kernel = product_and_gradients(x, kernel)

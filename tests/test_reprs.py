@@ -18,8 +18,16 @@ from jaxgeom._reprs import WIDTH, readable, short, short_html
 
 # Modules whose named tuples go from function to function inside and are no results.
 INTERNAL = re.compile(
-    r"jaxgeom\.(training\.(native|optimizer_code|optimizer_graph|optimizers|plan|point_graph|primitive|scalar_graph|vector_code)|engine\.(library|spaces)|regions\.(exact_plane|exact_lines)"
-    r"|analysis\.(polytopes|linear_programs|cell_tree|finite_fields|incidence)|study\.(layout|plan|program|describe|code|store)|networks\.(readers\.(expressions|onnx_operations|onnx_graphs|onnx_nodes|jax_programs|jax_endings)|writers\.steps))"
+    r"jaxgeom\.("
+    r"engine\.(library|spaces)"
+    r"|training\.(lane_graph|lane_kernel|lane_network|lane_step|native|optimizer_code|optimizer_graph|optimizers|persistent"
+    r"|plan|point_graph|primitive|scalar_graph|vector_code)"
+    r"|regions\.(exact_plane|exact_lines)"
+    r"|analysis\.(polytopes|linear_programs|cell_tree|finite_fields|incidence)"
+    r"|study\.(layout|plan|program|describe|code|store)"
+    r"|networks\.readers\.(expressions|onnx_operations|onnx_graphs|onnx_nodes|jax_programs|jax_endings)"
+    r"|networks\.writers\.steps"
+    r")"
 )
 INTERNAL_CLASSES = {"ProjectiveDomain", "StepFunctions", "RunFunctions", "Outcome"}
 

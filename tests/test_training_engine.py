@@ -388,8 +388,9 @@ def small_population():
 
 
 @pytest.mark.slow
-def test_eight_networks_are_trained_by_the_engine_and_seven_only_if_they_take_little_work():
+def test_eight_networks_are_trained_by_the_engine_and_seven_unless_they_take_much_work(monkeypatch):
     larger = partial(small_run, features=(2, 50, 50, 1))
+    monkeypatch.setattr("jaxgeom.training.primitive.MOST_WORK", 2**13)
     for run, num, expected in ((larger, 7, False), (larger, 8, True), (small_run, 7, True), (small_run, 1, True)):
         assert (numpy(jax.jit(jax.vmap(run))(MANY_KEYS[:num])).by_engine == expected).all()
     assert numpy(jax.jit(small_run)(MANY_KEYS[0])).by_engine

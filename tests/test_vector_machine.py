@@ -354,8 +354,8 @@ def test_populations_of_all_sizes_places_and_nestings_give_the_same_bits():
 def test_instructions_and_threads_give_the_same_bits(monkeypatch):
     every = numpy(jax.jit(jax.vmap(lambda key: population_run(key)))(MANY))
     if "avx512" in NAMES:
-        target = library.train_target(1)
-        monkeypatch.setattr(library, "train_target", lambda num: target)
+        target = library.train_target(1, 1)
+        monkeypatch.setattr(library, "train_target", lambda num, batch: target)
         assert_same_bits(numpy(jax.jit(jax.vmap(lambda key: population_run(key)))(MANY)), every)
     monkeypatch.setattr(native, "THREADS", 1)
     assert_same_bits(numpy(jax.jit(jax.vmap(lambda key: population_run(key)))(MANY)), every)
@@ -364,7 +364,7 @@ def test_instructions_and_threads_give_the_same_bits(monkeypatch):
 def test_without_multiply_adds_it_is_the_same_to_rounding(monkeypatch):
     every = numpy(jax.jit(jax.vmap(lambda key: population_run(key)))(MANY))
     target = library._registered_trainer("baseline")
-    monkeypatch.setattr(library, "train_target", lambda num: target)
+    monkeypatch.setattr(library, "train_target", lambda num, batch: target)
     plain = numpy(jax.jit(jax.vmap(lambda key: population_run(key)))(MANY))
     np.testing.assert_allclose(plain.batch_losses, every.batch_losses, rtol=1e-3, atol=1e-4)
     assert plain.by_engine.all()
@@ -400,7 +400,7 @@ def test_a_program_for_accelerators_is_the_same_to_rounding(monkeypatch):
     every = numpy(jax.jit(jax.vmap(population_run))(MANY[:10]))
     with monkeypatch.context() as patch:
         patch.setattr("jaxgeom.training.primitive.MIN_POPULATION", 1000)
-        patch.setattr("jaxgeom.training.primitive.LITTLE_WORK", 0)
+        patch.setattr("jaxgeom.training.primitive.MOST_WORK", 0)
         general = numpy(jax.jit(jax.vmap(lambda key: population_run(key)))(MANY[:10]))
     assert not general.by_engine.any()
     for field in every._fields:

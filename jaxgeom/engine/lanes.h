@@ -35,6 +35,19 @@ JAXGEOM_INLINE vec all(float x) {  // bit by bit: integers among the numbers wou
 }
 JAXGEOM_INLINE vec pick(ivec mask, vec yes, vec no) { return mask ? yes : no; }
 
+// Whether any bit is set.
+#if defined(__AVX512F__)
+JAXGEOM_INLINE bool any(ivec mask) { return _mm512_test_epi32_mask((__m512i)mask, (__m512i)mask) != 0; }
+#elif defined(__AVX2__)
+JAXGEOM_INLINE bool any(ivec mask) { return !_mm256_testz_si256((__m256i)mask, (__m256i)mask); }
+#else
+JAXGEOM_INLINE bool any(ivec mask) {
+    int32_t found = 0;
+    for (int l = 0; l < LANES; l++) found |= mask[l];
+    return found != 0;
+}
+#endif
+
 // The larger, the smaller: y where either is NaN. The square root.
 #if defined(__AVX512F__)
 JAXGEOM_INLINE vec larger(vec x, vec y) { return (vec)_mm512_max_ps((__m512)x, (__m512)y); }

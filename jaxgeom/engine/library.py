@@ -24,7 +24,7 @@ from jaxgeom.host.sparse import SparseKernel
 
 _NO_MEMORY = -4
 """What the engine's count of a single network returns where memory is not enough."""
-_FEW_NETWORKS = 8
+_FEW = 8
 """So many networks or fewer leave most of the widest vectors empty."""
 
 _HANDLER = "jaxgeom_count"
@@ -405,12 +405,13 @@ def machine() -> Machine | None:
     return Machine(*({name: number for number, name in enumerate(text.decode().split())} for text in names))
 
 
-def train_target(num_networks: int) -> str:
-    """The name by which programs of JAX call the training of so many networks on CPUs.
+def train_target(num_networks: int, batch_size: int) -> str:
+    """The name by which programs of JAX call the training of so many networks on CPUs, with so many points a step.
 
-    Few networks leave most of the widest vectors empty, which are slower then than narrower ones.
+    Few of both leave most of the widest vectors empty, which are slower then than narrower ones.
     """
-    names = [name for name, library in trainers().items() if name != "avx512" or num_networks > _FEW_NETWORKS]
+    is_wide = max(num_networks, batch_size) > _FEW
+    names = [name for name in trainers() if name != "avx512" or is_wide]
     return _registered_trainer(names[-1])
 
 

@@ -1,5 +1,6 @@
-// Products of the layers of many small networks at once: sums over k of a[i, k] b[k, j], every number a vector with one
-// lane a network. Tiles of the result stay in registers, and what follows a product is done as a tile is written.
+// Products of the layers of small networks: sums over k of a[i, k] b[k, j], every number a vector with a lane for each
+// network, or one factor single numbers that all lanes share. Tiles of the result stay in registers, and what follows a
+// product is done as a tile is written. Sums are over k in its order, whatever the tiles: so bits do not depend on them.
 #pragma once
 
 #include <algorithm>
@@ -18,6 +19,9 @@ enum Kind {
     GRADIENT,      // product, added to what is there if asked for
 };
 
+// Which factor is single numbers.
+enum Shared { NEITHER, SHARED_A, SHARED_B };
+
 struct Strides {
     int count_k, a_i, a_k, b_j, b_k, c_i;
     Kind kind;
@@ -25,54 +29,52 @@ struct Strides {
     bool has_bias;  // of FORWARD: number count_k of a row of a
 };
 
-// b: vectors, or numbers that all networks share.
-template <int I, int J, bool SHARED, int K>
-__attribute__((noinline)) void tile(const Strides &s, const vec *a, const void *b, vec *c, bool is_added) {
+template <bool IS_SHARED>
+JAXGEOM_INLINE vec number(const void *from, int64_t at) {
+    if constexpr (IS_SHARED) return all(static_cast<const float *>(from)[at]);
+    else return static_cast<const vec *>(from)[at];
+}
+
+// Every loop over a tile is unrolled, so that it stays in registers.
+#define JAXGEOM_UNROLL _Pragma("GCC unroll 32")
+
+template <int I, int J, Shared S, int K>
+__attribute__((noinline)) void tile(const Strides &s, const void *a, const void *b, vec *c, bool is_added) {
     vec sum[I * J];
     const int count_k = K ? K : s.count_k, a_i = s.a_i, a_k = s.a_k, b_j = s.b_j, b_k = s.b_k, c_i = s.c_i;
     const Kind kind = s.kind;
-    if (kind <= FORWARD_RELU && s.has_bias) {
-        for (int i = 0; i < I; i++) {
-            const vec bias = a[i * a_i + count_k * a_k];
-            for (int j = 0; j < J; j++) sum[i * J + j] = bias;
-        }
-    } else if (is_added) {
-        for (int i = 0; i < I; i++)
-            for (int j = 0; j < J; j++) sum[i * J + j] = c[i * c_i + j];
-    } else {
-        for (int i = 0; i < I * J; i++) sum[i] = vec{};
-    }
+    const auto start = [&](const auto &of) __attribute__((always_inline)) {
+        JAXGEOM_UNROLL for (int i = 0; i < I; i++)
+            JAXGEOM_UNROLL for (int j = 0; j < J; j++) sum[i * J + j] = of(i, j);
+    };
+    const auto write = [&](const auto &of) __attribute__((always_inline)) {
+        JAXGEOM_UNROLL for (int i = 0; i < I; i++)
+            JAXGEOM_UNROLL for (int j = 0; j < J; j++) c[i * c_i + j] = of(sum[i * J + j], c + i * c_i + j);
+    };
+    if (kind <= FORWARD_RELU && s.has_bias) start([&](int i, int) __attribute__((always_inline)) { return number<S == SHARED_A>(a, i * a_i + count_k * a_k); });
+    else if (is_added) start([&](int i, int j) __attribute__((always_inline)) { return c[i * c_i + j]; });
+    else start([](int, int) __attribute__((always_inline)) { return vec{}; });
 #pragma GCC unroll 4
     for (int k = 0; k < count_k; k++) {
         vec row[I];
-#pragma GCC unroll 32
-        for (int i = 0; i < I; i++) row[i] = a[i * a_i + k * a_k];
-#pragma GCC unroll 32
-        for (int j = 0; j < J; j++) {
-            const vec v = SHARED ? all(static_cast<const float *>(b)[j * b_j + k * b_k]) : static_cast<const vec *>(b)[j * b_j + k * b_k];
-#pragma GCC unroll 32
-            for (int i = 0; i < I; i++) sum[i * J + j] += row[i] * v;
+        JAXGEOM_UNROLL for (int i = 0; i < I; i++) row[i] = number<S == SHARED_A>(a, i * a_i + k * a_k);
+        JAXGEOM_UNROLL for (int j = 0; j < J; j++) {
+            const vec v = number<S == SHARED_B>(b, j * b_j + k * b_k);
+            JAXGEOM_UNROLL for (int i = 0; i < I; i++) sum[i * J + j] += row[i] * v;
         }
     }
-#define JAXGEOM_EACH(E)                           \
-    for (int i = 0; i < I; i++)                   \
-        for (int j = 0; j < J; j++) {             \
-            vec &to = c[i * c_i + j];             \
-            const vec v = sum[i * J + j];         \
-            to = E;                               \
-        }
-    if (kind == FORWARD_RELU) JAXGEOM_EACH(larger(vec{}, v))
-    else if (kind == BACK_RELU) JAXGEOM_EACH((vec)((to > 0.0f) & (ivec)v))
-    else if (kind == BACK_SLOPE) JAXGEOM_EACH(v * c[s.slope + i * c_i + j])
-    else JAXGEOM_EACH(v)
-#undef JAXGEOM_EACH
+    if (kind == FORWARD_RELU) write([](vec v, const vec *) __attribute__((always_inline)) { return larger(vec{}, v); });
+    else if (kind == BACK_RELU) write([](vec v, const vec *to) __attribute__((always_inline)) { return pick(*to > 0.0f, v, vec{}); });
+    else if (kind == BACK_SLOPE) write([&](vec v, const vec *to) __attribute__((always_inline)) { return v * to[s.slope]; });
+    else write([](vec v, const vec *) __attribute__((always_inline)) { return v; });
 }
-typedef void (*Tile)(const Strides &, const vec *, const void *, vec *, bool);
+#undef JAXGEOM_UNROLL
+typedef void (*Tile)(const Strides &, const void *, const void *, vec *, bool);
 
-template <bool SHARED>
+template <Shared S>
 Tile tile_of(int i, int j, int k) {
 #define JAXGEOM_TILE(I, J) \
-    if (i == I && j == J) return k == 1 ? tile<I, J, SHARED, 1> : k == 2 ? tile<I, J, SHARED, 2> : k == 3 ? tile<I, J, SHARED, 3> : k == 4 ? tile<I, J, SHARED, 4> : tile<I, J, SHARED, 0>;
+    if (i == I && j == J) return k == 1 ? tile<I, J, S, 1> : k == 2 ? tile<I, J, S, 2> : k == 3 ? tile<I, J, S, 3> : k == 4 ? tile<I, J, S, 4> : tile<I, J, S, 0>;
 #define JAXGEOM_TILES(I) JAXGEOM_TILE(I, 1) JAXGEOM_TILE(I, 2) JAXGEOM_TILE(I, 3) JAXGEOM_TILE(I, 4) JAXGEOM_TILE(I, 5)
     JAXGEOM_TILES(1) JAXGEOM_TILES(2) JAXGEOM_TILES(3) JAXGEOM_TILES(4) JAXGEOM_TILES(5)
     JAXGEOM_TILE(1, 8) JAXGEOM_TILE(2, 8) JAXGEOM_TILE(3, 6) JAXGEOM_TILE(1, 16)
@@ -83,7 +85,7 @@ Tile tile_of(int i, int j, int k) {
 class Product {
   public:
     Product() = default;
-    Product(Kind kind, int count_i, int count_j, int count_k, int a_i, int a_k, int b_j, int b_k, bool is_shared, int c_i, int slope = 0, bool has_bias = false)
+    Product(Kind kind, int count_i, int count_j, int count_k, int a_i, int a_k, int b_j, int b_k, Shared shared, int c_i, int slope = 0, bool has_bias = false)
         : count_i_(count_i), count_j_(count_j), strides_{count_k, a_i, a_k, b_j, b_k, c_i, kind, slope, has_bias} {
         if (count_i == 1) step_j_ = count_j >= 16 ? 16 : count_j >= 8 ? 8 : std::min(count_j, 5);
         else if (count_i == 2) step_j_ = count_j >= 8 ? 8 : std::min(count_j, 5);
@@ -95,31 +97,30 @@ class Product {
         step_i_ = (count_i + parts - 1) / parts;
         if (count_j % step_j_ > 5) step_j_ = 5;
         rest_i_ = count_i % step_i_, rest_j_ = count_j % step_j_;
-        size_b_ = is_shared ? sizeof(float) : sizeof(vec);
+        size_a_ = shared == SHARED_A ? sizeof(float) : sizeof(vec), size_b_ = shared == SHARED_B ? sizeof(float) : sizeof(vec);
         const auto found = [&](int i, int j) -> Tile {
             if (!i || !j) return nullptr;
-            return is_shared ? tile_of<true>(i, j, count_k) : tile_of<false>(i, j, count_k);
+            return shared == SHARED_A ? tile_of<SHARED_A>(i, j, count_k) : shared == SHARED_B ? tile_of<SHARED_B>(i, j, count_k) : tile_of<NEITHER>(i, j, count_k);
         };
         full_ = found(step_i_, step_j_), right_ = found(step_i_, rest_j_), below_ = found(rest_i_, step_j_), corner_ = found(rest_i_, rest_j_);
     }
-    void run(const vec *a, const void *b, vec *c, bool is_added = false) const {
-        const char *bytes = static_cast<const char *>(b);
-        const size_t step_b = size_t(strides_.b_j) * size_b_;
-        int j = 0;
-        for (; j + step_j_ <= count_j_; j += step_j_) {
+    void run(const void *a, const void *b, vec *c, bool is_added = false) const {
+        const char *start_a = static_cast<const char *>(a), *b_at = static_cast<const char *>(b);
+        const size_t step_a = size_t(strides_.a_i) * step_i_ * size_a_, step_b = size_t(strides_.b_j) * step_j_ * size_b_, step_c = size_t(strides_.c_i) * step_i_;
+        for (int j = 0; j < count_j_; j += step_j_, b_at += step_b) {
+            const bool is_rest = j + step_j_ > count_j_;
+            const Tile full = is_rest ? right_ : full_;
+            const char *a_at = start_a;
+            vec *to = c + j;
             int i = 0;
-            for (; i + step_i_ <= count_i_; i += step_i_) full_(strides_, a + i * strides_.a_i, bytes + j * step_b, c + i * strides_.c_i + j, is_added);
-            if (rest_i_) below_(strides_, a + i * strides_.a_i, bytes + j * step_b, c + i * strides_.c_i + j, is_added);
+            for (; i + step_i_ <= count_i_; i += step_i_, a_at += step_a, to += step_c) full(strides_, a_at, b_at, to, is_added);
+            if (rest_i_) (is_rest ? corner_ : below_)(strides_, a_at, b_at, to, is_added);
         }
-        if (!rest_j_) return;
-        int i = 0;
-        for (; i + step_i_ <= count_i_; i += step_i_) right_(strides_, a + i * strides_.a_i, bytes + j * step_b, c + i * strides_.c_i + j, is_added);
-        if (rest_i_) corner_(strides_, a + i * strides_.a_i, bytes + j * step_b, c + i * strides_.c_i + j, is_added);
     }
 
   private:
     int count_i_ = 0, count_j_ = 0, step_i_ = 0, step_j_ = 0, rest_i_ = 0, rest_j_ = 0;
-    size_t size_b_ = 0;
+    size_t size_a_ = 0, size_b_ = 0;
     Strides strides_{};
     Tile full_ = nullptr, right_ = nullptr, below_ = nullptr, corner_ = nullptr;
 };

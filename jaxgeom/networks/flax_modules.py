@@ -1,4 +1,4 @@
-"""Models from Flax modules: the one behind :func:`jaxgeom.mlp`, and modules of one's own, of Linen and of NNX.
+"""Models from Flax modules, of Linen and of NNX.
 
 Importing this file loads Flax, which takes longer than all of jaxgeom; nothing imports it before it is needed.
 """
@@ -12,38 +12,10 @@ import numpy as np
 from flax import linen, nnx
 from jaxtyping import Array, Float
 
-from jaxgeom._typing import MATRIX, Params, RandomKey
+from jaxgeom._typing import Params, RandomKey
 from jaxgeom.host.inputs import as_array, as_key
 from jaxgeom.host.precision import full_precision
-from jaxgeom.networks.affine import FEW_INPUTS
-from jaxgeom.networks.layers import layer_name, num_pieces
-from jaxgeom.networks.models import Model, activation_function, check_inputs
-
-
-class MLP(linen.Module):
-    """The module behind :func:`jaxgeom.mlp`."""
-
-    features: tuple[int, ...]
-    activations: tuple[str, ...]
-    use_bias: bool
-
-    @linen.compact
-    def __call__(self, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
-        x = jnp.asarray(as_array("x", x))
-        check_inputs(x, self.features[0])
-        for index, (width, activation) in enumerate(zip(self.features[1:], self.activations, strict=True)):
-            name = layer_name(index, activation)
-            columns = width * num_pieces(activation)
-            dense = linen.Dense(columns, use_bias=self.use_bias, dot_general=small_dot_general, name=name)
-            x = activation_function(activation)(dense(x))
-        return x
-
-
-def small_dot_general(x: Array, kernel: Array, dimensions: Any, **options: Any) -> Array:
-    """``x @ kernel``; as multiply-adds where one side is tiny, since batches of such products are slow on CPUs."""
-    if x.ndim == MATRIX and min(kernel.shape) <= FEW_INPUTS:
-        return jnp.sum(x[:, :, None] * kernel, axis=1)
-    return jax.lax.dot_general(x, kernel, dimensions, **options)
+from jaxgeom.networks.models import Model
 
 
 def from_linen(module: linen.Module, example: Float[Array | np.ndarray, "points in"]) -> Model:

@@ -1,4 +1,4 @@
-"""Multilayer perceptrons as pairs of pure functions, built on Flax, which is loaded when the first one is evaluated.
+"""Multilayer perceptrons as pairs of pure functions; :mod:`jaxgeom.networks.flax_modules` makes such of Flax modules.
 
 ``Model(init, apply)`` holds no state: ``params = init(key)`` is a plain dictionary of arrays, and
 ``apply(params, x)`` evaluates a batch. A population is ``jax.vmap(init)(keys)``.
@@ -21,11 +21,12 @@ import numpy as np
 from jaxtyping import Array, Float, Int32
 
 from jaxgeom._reprs import readable
-from jaxgeom._typing import Apply, Params, RandomKey
+from jaxgeom._typing import MATRIX, Apply, Params, RandomKey
 from jaxgeom.host.contract import times
 from jaxgeom.host.inputs import as_array, as_key
 from jaxgeom.host.precision import full_precision
 from jaxgeom.host.programs import compiled
+from jaxgeom.networks.affine import FEW_INPUTS
 from jaxgeom.networks.layers import activated, layer_name, named_layers, num_pieces, slope_in_name
 
 LEAST_FEATURES = 2
@@ -284,12 +285,19 @@ class _Network(NamedTuple):
 
     @full_precision()
     def apply(self, params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:
-        from jaxgeom.networks.flax_modules import MLP
-
-        result: Float[Array, "points out"] = MLP(self.features, self.activations, self.use_bias).apply(
-            {"params": params}, x
-        )
-        return result
+        x = jnp.asarray(as_array("x", x))
+        check_inputs(x, self.features[0])
+        for index, (width, activation) in enumerate(zip(self.features[1:], self.activations, strict=True)):
+            name = layer_name(index, activation)
+            layer, shape = params[name], (x.shape[-1], width * num_pieces(activation))
+            if layer["kernel"].shape != shape:
+                raise ValueError(
+                    f"the kernel of {name} must have shape {shape} (in, out), but has shape {layer['kernel'].shape}."
+                )
+            dtype = jnp.result_type(x, *jax.tree.leaves(layer))
+            z = small_product(x.astype(dtype), layer["kernel"].astype(dtype))
+            x = activation_function(activation)(z + layer["bias"] if self.use_bias else z)
+        return x
 
     def mask(self) -> Params:
         """Which parameters belong to units that are really there."""
@@ -301,6 +309,13 @@ class _Network(NamedTuple):
             bias = {"bias": jnp.asarray(after)} if self.use_bias else {}
             mask[layer_name(index, activation)] = {"kernel": jnp.asarray(before)[:, None] & after} | bias
         return mask
+
+
+def small_product(x: Float[Array, "points in"], kernel: Float[Array, "in out"]) -> Float[Array, "points out"]:
+    """``x @ kernel``; as multiply-adds where one side is tiny, since batches of such products are slow on CPUs."""
+    if x.ndim == MATRIX and min(kernel.shape) <= FEW_INPUTS:
+        return jnp.sum(x[:, :, None] * kernel, axis=1)
+    return jax.lax.dot_general(x, kernel, (((x.ndim - 1,), (0,)), ((), ())))
 
 
 def check_inputs(x: Array, inputs: int) -> None:

@@ -6,8 +6,9 @@ initialisation, epochs of minibatches or full-batch steps, records and snapshots
 arguments of the function that is mapped.
 
 On CPUs, networks made by :func:`jaxgeom.mlp` are trained by the compiled engine, without compiling anything
-(:mod:`jaxgeom.training.native` says which runs it takes). Everything else goes the general path, a ``scan``, with the
-same results to rounding; ``Fit.by_engine`` says which it was, and the logger ``jaxgeom`` why.
+(:mod:`jaxgeom.training.native` says which runs it takes). On accelerators, ``persistent=True`` trains very small ones
+by a kernel of their own (:mod:`jaxgeom.training.persistent`). Everything else goes the general path, a ``scan``, with
+the same results to rounding; ``Fit.by_engine`` says which it was, and the logger ``jaxgeom`` why.
 
 A step that produces NaN or infinity is not taken: the network stays at its last finite parameters, and ``diverged``
 and ``diverged_step`` say so.
@@ -32,10 +33,12 @@ from jaxgeom.host.precision import full_precision
 from jaxgeom.host.programs import compiled
 from jaxgeom.host.watch import Watch
 from jaxgeom.networks.models import Model
+from jaxgeom.training.lane_kernel import LaneRun
 from jaxgeom.training.loop import NEVER, Outcome, RunFunctions, StepFunctions, TrainState, advance, run
 from jaxgeom.training.native import MOST_SNAPSHOTS, NativeRun, Split, named_results, native_run
 from jaxgeom.training.optimizers import Hoisted, Optimizer, check_optimizer, hoisted, initial_state, masked, update_by
 from jaxgeom.training.padding import check_padding
+from jaxgeom.training.persistent import MOST_PARAMETERS, call_lane_kernel, persistent_run
 from jaxgeom.training.plan import Plan, check_data, plan_run
 from jaxgeom.training.primitive import Work, bind
 from jaxgeom.training.scalar_graph import Unsupported
@@ -91,7 +94,8 @@ class Fit(NamedTuple):
     stopped_step: Int32[Array, ""] | None
     """Steps taken until ``stop_accuracy`` was reached; -1 if it never was, None if it was not asked for."""
     by_engine: Bool[Array, ""]
-    """Whether the compiled engine trained the network, and not the general path."""
+    """Whether the compiled engine trained the network, or on accelerators the persistent kernel, and not the general
+    path."""
 
 
 def trainer(model: Model, optimizer: Optimizer, loss: Loss) -> Trainer:
@@ -156,6 +160,7 @@ def fit(
     stop_accuracy: float | None = None,
     order_key: RandomKey | None = None,
     watch: Watch | None = None,
+    persistent: bool = False,
 ) -> Fit:
     """A trained network, with records and snapshots of the run: a pure function of its key.
 
@@ -183,11 +188,15 @@ def fit(
         watch: called on the host with every so many records while the network trains, such as
             :func:`jaxgeom.text_log` or :func:`jaxgeom.plot.live_view`; of a population, for each network. Trainings
             that are watched take the general path, not the compiled engine.
+        persistent: on GPUs, train by one kernel that keeps each network on chip for the whole run: models of
+            :func:`jaxgeom.mlp` with up to 100 parameters, and optimizers that work element by element, such as SGD with
+            momentum, Adam and AdamW. On CPUs it changes nothing. Not the default, as long as no device has shown that
+            it is faster.
 
     Raises:
         ValueError: for sizes below one, data of different lengths, a batch larger than the data, labels outside the
             classes, an unknown ``record``, snapshots at steps that do not occur, an optimizer that padding
-            would disturb, or a ``watch`` without records.
+            would disturb, a ``watch`` without records, or what the persistent kernel cannot do, if it is asked for.
 
     Example:
         >>> import jax, optax, jaxgeom as jg
@@ -236,9 +245,9 @@ def fit(
     keep = _everything if keep is None else keep
     task = _Task(model, loss, accuracy, keep, by.init, by.update, by.needs_loss, plan, watch)
     one = partial(_run_one, task)
-    native = _native(task, by, given)
-    if native is not None:
-        differentiable = jax.custom_jvp(partial(_run_native, task, native))
+    taken = _native(task, by, given, persistent)
+    if taken is not None:
+        differentiable = jax.custom_jvp(partial(_run_native, task, *taken))
         differentiable.defjvp(lambda *of: jax.jvp(lambda given: (one(given), jnp.bool_(False)), *of))
         outcome, by_engine = differentiable(given)
     else:
@@ -345,9 +354,11 @@ def _run_one(task: _Task, given: _Given) -> Outcome:
     return run(functions, task.plan, given.params, task.init(given.init_settings, given.params))
 
 
-def _native(task: _Task, by: Hoisted, given: _Given) -> NativeRun | None:
-    """The run as the compiled engine takes it; None if it does not."""
+def _native(task: _Task, by: Hoisted, given: _Given, persistent: bool) -> tuple[NativeRun, LaneRun | None] | None:
+    """The run as the compiled engine takes it, and as the persistent kernel does if it is asked for; None if the engine
+    does not take it."""
     plan, test, keys = task.plan, given.test, given.shuffle_keys
+    splits = Split(*given.train), None if test is None else Split(*test)
     try:
         if not task.model.is_mlp:
             raise Unsupported("a model that is not made by jaxgeom.mlp")
@@ -356,25 +367,35 @@ def _native(task: _Task, by: Hoisted, given: _Given) -> NativeRun | None:
         size = sum(leaf.nbytes for leaf in jax.tree.leaves(given.params)) * len(plan.snapshot_steps)
         if task.keep is not _everything and size > MOST_SNAPSHOTS:
             raise Unsupported(f"{size / 1e6:.0f} MB of parameters in snapshots, before `keep` makes less of them")
-        return native_run(
+        native = native_run(
             plan,
             given.params,
             task.loss,
             task.accuracy,
             by,
-            Split(*given.train),
-            None if test is None else Split(*test),
+            *splits,
             uses_keys=keys is not None and plan.batch_size < plan.num_points,
             num_rounds=0 if keys is None else keys.shape[0],
             has_mask=given.mask is not None,
         )
+        if not persistent:
+            return native, None
+        return native, persistent_run(plan, given.params, task.loss, task.accuracy, by, *splits)
     except Unsupported as reason:
+        if persistent:
+            raise ValueError(
+                f"persistent=True asks for the persistent kernel, which does not take {reason}. It takes models of "
+                f"jaxgeom.mlp with up to {MOST_PARAMETERS} parameters, losses and accuracies that are the same "
+                "function of each point, optimizers that work element by element or with sums over a layer, and no "
+                "watch. Use persistent=False."
+            ) from None
         _LOG.info("fit takes the general path: the compiled engine does not take %s", reason)
         return None
 
 
-def _run_native(task: _Task, native: NativeRun, given: _Given) -> tuple[Outcome, Array]:
-    """The run by the compiled engine if a CPU computes it, and whether that is so."""
+def _run_native(task: _Task, native: NativeRun, lanes: LaneRun | None, given: _Given) -> tuple[Outcome, Array]:
+    """The run by the compiled engine if a CPU computes it, or by the persistent kernel if there is one and an
+    accelerator does; and whether that is so."""
 
     def general(given: _Given) -> list[Array]:
         """The arrays that the engine returns, from the general path."""
@@ -384,7 +405,8 @@ def _run_native(task: _Task, native: NativeRun, given: _Given) -> tuple[Outcome,
         results += [outcome.batch_losses] if native.keeps_batch_losses else []
         return results + (native.leaves(outcome.snapshots) if native.num_snapshots else [])
 
-    results = named_results(native, bind(Work(native, jax.tree.structure(given), general), given))
+    by_kernel = None if lanes is None else partial(call_lane_kernel, lanes, native)
+    results = named_results(native, bind(Work(native, jax.tree.structure(given), general, by_kernel), given))
     snapshots = results.snapshots
     if snapshots is not None and task.keep is not _everything:
         snapshots = jax.vmap(task.keep)(snapshots)

@@ -238,7 +238,7 @@ class NativeResults(NamedTuple):
     diverged_step: Array
     stopped_step: Array
     by_engine: Array
-    """1, or 0 from the general path."""
+    """1 where networks shared vectors, 2 where each had them to itself, 0 from the general path."""
     records: Any
     """((loss, accuracy) on the training split, the same on the test split), each None if there is none."""
     batch_losses: Array | None
@@ -293,5 +293,5 @@ def call_kernel(run: NativeRun, depth: int, given: Any, shapes: Sequence[jax.Sha
     num = math.prod(shapes[0].shape[:depth])
     attributes = {name: np.frombuffer(data, dtype) for name, dtype, data in run.attributes}
     sizes = np.array([depth, *run.sizes, THREADS], np.int64)
-    call = jax.ffi.ffi_call(library.train_target(num), shapes)
+    call = jax.ffi.ffi_call(library.train_target(num, run.batch_size), shapes)
     return call(*arrays, sizes=sizes, **attributes)

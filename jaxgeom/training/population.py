@@ -116,7 +116,7 @@ def fit_population(
     num = keys.shape[0]
     check_chunk_size(chunk_size)
     with at_arrays(population):
-        demand = _demand(run, *jax.tree.map(lambda leaf: leaf[0], population))
+        demand = _demand(run, *population)
         chunk_size = chunk_size or demand.chunk_size(num)
         if progress:
             megabytes = num * demand.result_bytes / 1e6
@@ -274,7 +274,7 @@ def fit_until_solved(
 
     try:
         with at_arrays(keys):
-            demand = _demand(trial, keys[0])
+            demand = _demand(trial, keys)
             # A quarter of the networks, since each round takes whole chunks, and the last rounds have few networks.
             chunk_size = min(chunk_size or demand.chunk_size(round_up(num, 4) // 4), num)
             tried = repeat_until_solved(
@@ -387,12 +387,12 @@ def default_chunk_size(run: Callable[..., PyTree], *member: PyTree, num: int) ->
         member: key and settings of one network.
         num: size of the population.
     """
-    return _demand(run, *member).chunk_size(num)
+    return _demand(run, *jax.tree.map(lambda leaf: leaf[None], member)).chunk_size(num)
 
 
 def result_bytes(run: Callable[..., PyTree], *member: PyTree) -> int:
     """Bytes of the results of one network, known without training it. A whole population takes as many times more."""
-    return _demand(run, *member).result_bytes
+    return _demand(run, *jax.tree.map(lambda leaf: leaf[None], member)).result_bytes
 
 
 class _Demand(NamedTuple):
@@ -414,9 +414,10 @@ class _Demand(NamedTuple):
         return 1 if self.engine_work else None
 
 
-def _demand(run: Callable[..., PyTree], *member: PyTree) -> _Demand:
-    leaves, structure = jax.tree.flatten(member)
-    return _demand_of(run, platform(), structure, *(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves))
+def _demand(run: Callable[..., PyTree], *population: PyTree) -> _Demand:
+    leaves, structure = jax.tree.flatten(population)
+    shapes = [jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype) for leaf in leaves]
+    return _demand_of(run, platform(), structure, *shapes)
 
 
 @lru_cache(maxsize=256)

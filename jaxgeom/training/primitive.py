@@ -1,7 +1,8 @@
 """The whole run of a network as one operation of JAX, which ``vmap`` turns into one for many networks.
 
 On CPUs the operation is a call of the compiled engine (:mod:`jaxgeom.training.native`); for other devices it is
-replaced, when a program is compiled for them, by the general computation, which is traced only then.
+replaced, when a program is compiled for them, by the general computation, which is traced only then, or by the
+persistent kernel (:mod:`jaxgeom.training.persistent`), if that was asked for.
 
 All arrays have ``depth`` leading axes, one for each ``vmap``, the outermost first: as long as there are networks, or of
 length 1 for what these share.
@@ -23,9 +24,10 @@ from jaxgeom.host.devices import pretended
 from jaxgeom.training.native import NativeRun, call_kernel, result_shapes
 
 MIN_POPULATION = 8
-"""Networks from which on the engine, which has a network in each lane of its vectors, is faster for all sizes."""
-LITTLE_WORK = 2**13
-"""Parameters times points a step, up to which it is for a single network."""
+"""Networks from which on the engine, each of whose cores trains networks of its own, is faster for all sizes."""
+MOST_WORK = 2**24
+"""Parameters times points a step, up to which the engine is for fewer networks, too: beyond, a matrix product is worth
+being shared by all cores, as XLA does."""
 
 
 class Work(NamedTuple):
@@ -36,12 +38,18 @@ class Work(NamedTuple):
     """Of what its arrays are the leaves of."""
     general: Callable[[Any], list[Array]]
     """The same results of one network without the engine, from those leaves in their structure."""
+    persistent: Callable[..., Sequence[Array]] | None = None
+    """``(depth, given, shapes, platform)``: the same by the persistent kernel, on accelerators; None if it was not
+    asked for."""
+
+    def _key(self) -> tuple[Any, ...]:
+        return self.run, self.structure, self.persistent is None
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Work) and (self.run, self.structure) == (other.run, other.structure)
+        return isinstance(other, Work) and self._key() == other._key()
 
     def __hash__(self) -> int:
-        return hash((self.run, self.structure))
+        return hash(self._key())
 
 
 def bind(work: Work, given: PyTree) -> list[Array]:
@@ -101,6 +109,9 @@ def _primitive() -> Any:
     batching.primitive_batchers[primitive] = batched
     mlir.register_lowering(primitive, mlir.lower_fun(_in_general, multiple_results=True))
     mlir.register_lowering(primitive, mlir.lower_fun(_by_engine, multiple_results=True), platform="cpu")
+    for platform in ("cuda", "rocm", "tpu"):
+        lowered = functools.partial(_on_accelerator, platform=platform)
+        mlir.register_lowering(primitive, mlir.lower_fun(lowered, multiple_results=True), platform=platform)
     return primitive
 
 
@@ -129,14 +140,23 @@ def _abstract(*arrays: Any, work: Work, depth: int) -> list[Any]:
 
 
 def _by_engine(*arrays: Array, work: Work, depth: int) -> Sequence[Array]:
-    """By the engine, unless there is but a handful of networks, and each takes long enough for matrix products."""
+    """By the engine, unless there is but a handful of networks, each of which takes long enough for all cores."""
     if pretended() not in (None, "cpu"):
-        return _in_general(*arrays, work=work, depth=depth)
+        return _on_accelerator(*arrays, work=work, depth=depth, platform="cpu")
     params = sum(leaf.size for leaf in jax.tree.leaves(_params(arrays, work, depth)))
-    if math.prod(_leading(arrays, depth)) < MIN_POPULATION and params * work.run.batch_size > LITTLE_WORK:
+    if math.prod(_leading(arrays, depth)) < MIN_POPULATION and params * work.run.batch_size > MOST_WORK:
         return _in_general(*arrays, work=work, depth=depth)
     given = jax.tree.unflatten(work.structure, arrays)
     return call_kernel(work.run, depth, given, _shapes(arrays, work, depth))
+
+
+def _on_accelerator(*arrays: Array, work: Work, depth: int, platform: str) -> Sequence[Array]:
+    """By the persistent kernel, if that was asked for; on CPUs in Pallas' interpreter."""
+    if work.persistent is None:
+        return _in_general(*arrays, work=work, depth=depth)
+    given = jax.tree.unflatten(work.structure, arrays)
+    shapes = _shapes(arrays, work, depth)
+    return work.persistent(depth, given, shapes, platform)
 
 
 def _in_general(*arrays: Array, work: Work, depth: int) -> list[Array]:

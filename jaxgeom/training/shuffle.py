@@ -10,6 +10,7 @@ shuffling for GPUs (arXiv:2106.06161), for shuffling by a bijection.
 """
 
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -57,14 +58,22 @@ def keys_of_epoch(keys: UInt32[Array, "*shape"], epoch: int | Int[Array, ""]) ->
 
 
 def shuffled(
-    keys: UInt32[Array, "rounds two"], positions: Int[Array | np.ndarray, " positions"], num_points: int
+    keys: UInt32[Array, "rounds two"] | Sequence[Sequence[Array]],
+    positions: Int[Array | np.ndarray, " positions"],
+    num_points: int,
 ) -> Int32[Array, " positions"]:
-    """The points at some positions of the permutation that the keys stand for."""
+    """The points at some positions of the permutation that the keys stand for.
+
+    Args:
+        keys: two of each round: numbers, or arrays with one for each position.
+        positions: in the permutation.
+        num_points: that are permuted.
+    """
     high_base, low_base = _bases(num_points)
 
     def permuted(order: Array) -> Array:
         high, low = order // np.uint32(low_base), order % np.uint32(low_base)
-        for number in range(0, keys.shape[0], 2):
+        for number in range(0, len(keys), 2):
             high = _add(high, _random(low, keys[number], high_base), high_base)
             low = _add(low, _random(high, keys[number + 1], low_base), low_base)
         return high * np.uint32(low_base) + low
@@ -74,7 +83,7 @@ def shuffled(
 
     order = permuted(jnp.asarray(positions).astype(jnp.uint32))
     if high_base * low_base > num_points:
-        order = lax.while_loop(lambda order: jnp.any(order >= np.uint32(num_points)), walk, order)
+        order = lax.while_loop(lambda order: jnp.max(order) >= np.uint32(num_points), walk, order)
     return order.astype(jnp.int32)
 
 
@@ -87,7 +96,9 @@ def _bases(num_points: int) -> tuple[int, int]:
     return root, -(-num_points // root)
 
 
-def _random(digit: UInt32[Array, " points"], keys: UInt32[Array, " two"], base: int) -> UInt32[Array, " points"]:
+def _random(
+    digit: UInt32[Array, " points"], keys: Sequence[Array] | UInt32[Array, " two"], base: int
+) -> UInt32[Array, " points"]:
     """A random function of a digit, with values below ``base`` < 2^16: a keyed hash, scaled down."""
     mixed = (digit + keys[0]) * (keys[1] | 1)
     mixed = (mixed ^ (mixed >> 16)) * np.uint32(0x85EBCA6B)

@@ -25,7 +25,7 @@ _OPERATIONS = {
     **{"is_finite": "FINITE", "floor": "FLOOR", "rem": "REM", "square": "SQUARE", "pow": "POW"},
 }
 """Operations of JAX on single numbers, and their names here."""
-_COPIES = {"copy", "copy_p", "stop_gradient", "optimization_barrier"}
+_COPIES = {"copy", "copy_p", "stop_gradient", "optimization_barrier", "reshard", "sharding_constraint"}
 _CALLS = {"jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call", "remat", "checkpoint"}
 _REDUCTIONS = {"reduce_sum": "ADD", "reduce_max": "MAX", "reduce_min": "MIN", "reduce_or": "OR", "reduce_and": "AND"}
 _SCALARS_ONLY = {"broadcast_in_dim", "reshape", "squeeze", "expand_dims"}

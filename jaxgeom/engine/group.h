@@ -1,0 +1,110 @@
+// Networks in the lanes of vectors: as many as there are lanes take a run together, from one point to the next.
+#pragma once
+
+#include <vector>
+
+#include "run.h"
+
+namespace jaxgeom::training {
+
+// Every parameter a vector, kernels (out, in and bias).
+inline Layout networks_in_lanes(const Job &job) {
+    Layout layout;
+    for (const Layer &layer : job.layers) {
+        layout.kernels.push_back({layout.num_vectors, layer.rows, 1});
+        layout.num_vectors += layer.rows * layer.width;
+    }
+    layout.place_leaves(job);
+    return layout;
+}
+
+class Group final : public Run {
+  public:
+    explicit Group(const Job &job) : Run(job, networks_in_lanes(job), job.block, job.block, job.chooses ? job.batch : 0), rows_(reinterpret_cast<int32_t *>(more_)) {
+        for (int s = 0; s < 2; s++) {
+            const Split &split = job.splits[s];
+            if (split.num_points && !split.is_shared) own_rows_[s].resize(size_t(LANES) * split.num_points * split.num_columns);
+        }
+    }
+
+  private:
+    int32_t *const rows_;
+    std::vector<float> own_rows_[2];
+    const float *bases_[2][LANES] = {};
+    vec sums_[2] = {};
+    bool are_targets_there_ = false;
+    struct Gradients {
+        int size, row;
+        std::vector<Product> layers;
+    };
+    std::vector<Gradients> gradients_;
+
+    void begin_points() override {
+        are_targets_there_ = false;
+        for (int s = 0; s < 2; s++) {
+            const Split &split = job_.splits[s];
+            for (int l = 0; l < LANES && split.num_points; l++) {
+                if (split.is_shared) { bases_[s][l] = split.rows.data(); continue; }
+                float *own = own_rows_[s].data() + size_t(l) * split.num_points * split.num_columns;
+                split.pack_rows(network(l), own);
+                bases_[s][l] = own;
+            }
+        }
+    }
+
+    Inputs load(int s, int start, int size, bool is_drawn) override {
+        const Split &split = job_.splits[s];
+        if (split.is_shared && !is_drawn) {
+            const bool is_all = size == split.num_points;
+            for (int j = 0; j < split.num_targets && !(s == 0 && is_all && are_targets_there_); j++)
+                for (int p = 0; p < size; p++) targets_[j * row_ + p] = all(split.targets[size_t(j) * split.num_points + start + p]);
+            are_targets_there_ = s == 0 && is_all;
+            return {split.inputs.data() + start, split.num_points, SHARED_B};
+        }
+        are_targets_there_ = false;
+        int32_t turn[LANES];
+        for (int p = 0; p < size; p++) {
+            if (!is_drawn) std::fill(turn, turn + LANES, start + p);
+            gather(bases_[s], is_drawn ? rows_ + (start + p) * LANES : turn, split.num_columns, split.num_inputs, split.num_targets, states_ + p, targets_ + p, row_);
+        }
+        return {states_, row_, NEITHER};
+    }
+
+    void draw(int64_t step, int size) override {
+        const int64_t epoch = step / job_.num_batches, start = step % job_.num_batches * job_.batch;
+        if (epoch != epoch_) {
+            for (int k = 0; k < 2 * job_.num_rounds; k++) epoch_keys_[k] = Order::epoch_key(keys_[k], static_cast<uint32_t>(epoch));
+            epoch_ = epoch;
+        }
+        for (int p = 0; p < size; p++) {
+            const uint32_t position = static_cast<uint32_t>(start + p), base = job_.order.low_base;
+            reinterpret_cast<ivec *>(rows_)[p] = job_.num_rounds ? job_.order.at(epoch_keys_, uvec{} + position / base, uvec{} + position % base) : all_bits(static_cast<int32_t>(position));
+        }
+    }
+
+    void collect(const Bound &program, int which, int, int size) override {
+        program.run_all(size);
+        vec sum = {};
+        for (int p = 0; p < size; p++) sum += losses_[p];
+        sums_[which] += sum;
+    }
+    vec collected(int which, int) override { return std::exchange(sums_[which], vec{}); }
+
+    void differentiate(int layer, const Inputs &inputs, int size, bool is_added) override {
+        const Layer &own = job_.layers[layer];
+        gradients_of(size, inputs)[layer].run(states_ + own.sums * row_, layer ? states_of(layer - 1) : inputs.start, gradient_ + layout_.kernels[layer].start, is_added);
+    }
+    const std::vector<Product> &gradients_of(int size, const Inputs &inputs) {
+        for (const Gradients &each : gradients_)
+            if (each.size == size && each.row == inputs.row) return each.layers;
+        Gradients own{size, inputs.row, {}};
+        for (int l = 0; l < num_layers_; l++) {
+            const Layer &layer = job_.layers[l];
+            own.layers.emplace_back(GRADIENT, layer.width, layer.rows, size, row_, 1, l ? row_ : inputs.row, 1, l ? NEITHER : inputs.shared, layer.rows);
+        }
+        gradients_.push_back(std::move(own));
+        return gradients_.back().layers;
+    }
+};
+
+}  // namespace jaxgeom::training
