@@ -80,7 +80,10 @@ def size_of_chunks(
         small = power_of_two(_STEP_OF_ACCELERATOR // step_work) if step_work else 0
         wanted = min(max(_OF_ACCELERATOR, small), _MOST_OF_ACCELERATOR)
     if engine_work:
-        wanted = round_up(ENGINE_WORK // engine_work + 1, LANES * num_cores())
+        unit = LANES * num_cores()
+        wanted = round_up(ENGINE_WORK // engine_work + 1, unit)
+        if num is not None:  # of equal sizes: the last one is filled up
+            wanted = round_up(-(-num // -(-num // wanted)), unit)
     elif num is not None:
         shares = num_cores() if is_cpu else num_devices()
         wanted = min(wanted, round_up(num, LANES * shares) // shares)

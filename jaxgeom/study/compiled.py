@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
+import jax.extend.core  # by which the newest JAX adds to its settings; programs traced before that are compiled again
 import numpy as np
 
 from jaxgeom.host.programs import Program, for_population
