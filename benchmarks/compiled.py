@@ -176,7 +176,8 @@ def main() -> None:
         sys.exit(0 if given.tiny else 1)
     out = Path(given.out)
     old = json.loads(out.read_text()) if out.exists() else {}
-    record: dict[str, Any] = {"environment": environment(("jax-cuda13-plugin", "nvidia-cuda-nvcc", "libtpu"))}
+    present = environment(("jax-cuda13-plugin", "nvidia-cuda-nvcc", "libtpu"))
+    record: dict[str, Any] = {"environment": old.get("environment", {}) | dict.fromkeys(given.only, present)}
     record |= {name: {} if name in given.only else old.get(name, {}) for name in SECTIONS}
     programs = {
         "training": lambda: training_programs(TINY if given.tiny else SIZES),

@@ -239,16 +239,27 @@ def measure(case: Case, settings: dict[str, Any]) -> dict[str, Any]:
     checks = {name: compare(case, timings[OURS].result, timings[name].result) for name in found}
     compiling = {name: timing.compile_seconds[0] for name, timing in timings.items()}
     compiling[OURS] = fits.compile_seconds[0]
-    steps = {}
-    for name in names:
-        best = candidates[name].best(timings[name])
-        steps[name] = choose_steps(case, best, settings["seconds"])
-        candidates[name].own_seconds.clear()
-    del timings, fits
-    longer = {name: number for name, number in steps.items() if number != case.check_steps}
-    if longer.pop(OURS, None):
-        candidates[OURS] = our_candidate(jaxgeom_widths(case.problems, keys, steps[OURS]))
-    candidates |= make_rivals(longer) if longer else {}
+    steps = dict.fromkeys(names, case.check_steps)
+    for _ in range(2):  # a short call is mostly what calls take anyway, so that the first guess may be too low
+        longer = {}
+        for name in names:
+            best = candidates[name].best(timings[name])
+            if (
+                best < settings["seconds"] / 2
+                and (number := choose_steps(case, steps[name], best, settings["seconds"])) > steps[name]
+            ):
+                longer[name] = steps[name] = number
+            candidates[name].own_seconds.clear()
+        if not longer:
+            break
+        rivals = {name: number for name, number in longer.items() if name != OURS}
+        candidates |= make_rivals(rivals) if rivals else {}
+        if OURS in longer:
+            candidates[OURS] = our_candidate(jaxgeom_widths(case.problems, keys, steps[OURS]))
+        timings = interleaved(candidates, repeats=1, max_seconds=MAX_SECONDS)
+    del fits
+    for candidate in candidates.values():
+        candidate.own_seconds.clear()
     timings = interleaved(candidates, repeats=settings["repeats"], max_seconds=MAX_SECONDS)
     rows = {}
     for name in names:
@@ -285,12 +296,13 @@ def measure(case: Case, settings: dict[str, Any]) -> dict[str, Any]:
     return description | {"candidates": rows}
 
 
-def choose_steps(case: Case, check_seconds: float, seconds: float) -> int:
-    """Steps that take about so long, in multiples of those checked, as far as memory allows."""
+def choose_steps(case: Case, steps: int, seconds: float, wanted: float) -> int:
+    """Steps that take about as long as wanted, if so many take so many seconds: multiples of those checked, as far as
+    memory allows."""
     points = case.problems[0].batch
     numbers = case.population * (points or 1)  # per step: the C program keeps all losses, and minibatches have rows
     most = min(MAX_STEPS, MAX_NUMBERS // numbers) // case.check_steps
-    return case.check_steps * max(1, min(most, int(seconds / check_seconds)))
+    return case.check_steps * max(1, min(most, int(wanted / seconds * steps / case.check_steps)))
 
 
 def compare(case: Case, ours: list[Stack], theirs: list[Stack]) -> dict[str, Any]:

@@ -101,15 +101,16 @@ def test_chunks_of_the_engine_are_bounded_by_work_and_memory_only(monkeypatch):
     monkeypatch.setattr(chunks, "num_cores", lambda: 4)
     work = 13 * 4 * 100  # parameters, points, steps
     wanted = chunks.ENGINE_WORK // work
-    assert 0 <= default_chunk_size(training(100), KEY, num=10**6) - wanted <= 4 * 16
+    assert 0 <= default_chunk_size(training(100), KEY, num=10**9) - wanted <= 4 * 16
+    assert 0 <= default_chunk_size(training(100), KEY, num=wanted + 1000) - wanted / 2 <= 500 + 4 * 16
     assert default_chunk_size(training(10**6), KEY, num=10**6) == 64
     assert default_chunk_size(training(100, is_mlp=False), KEY, num=10**6) == 64
     in_memory = chunks.size_of_chunks(10**6, 2**28, engine_work=1)
     assert in_memory == 4
     # Runs inside of a vmap or a loop are seen, too.
-    of_three = default_chunk_size(lambda key: jax.vmap(training(100))(jax.random.split(key, 3)), KEY, num=10**6)
+    of_three = default_chunk_size(lambda key: jax.vmap(training(100))(jax.random.split(key, 3)), KEY, num=10**9)
     assert abs(of_three - wanted / 3) <= 4 * 16
-    in_loop = default_chunk_size(lambda key: jax.lax.map(training(100), key[None]), KEY, num=10**6)
+    in_loop = default_chunk_size(lambda key: jax.lax.map(training(100), key[None]), KEY, num=10**9)
     assert abs(in_loop - wanted) <= 4 * 16
 
 

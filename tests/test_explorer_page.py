@@ -325,6 +325,7 @@ def test_boxes_turn_by_mouse_touch_and_keys(browser: Any, tmp_path: Path) -> Non
         assert page.evaluate("scrollY") == 0
         changes(page, "#stage-a", lambda: page.locator("#stage-a input").fill("1"), "another network")
         changes(page, "#stage-a", lambda: page.click("[data-show=boundary]"), "surface")
+        assert f"surface from {21**3} points" in page.inner_text("#stage-a .facts")
 
 
 def test_lines_and_tables_of_settings(browser: Any, tmp_path: Path) -> None:

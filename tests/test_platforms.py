@@ -1,5 +1,6 @@
 """Programs for platforms that are not there: every one of ``programs.py`` exported for CUDA, ROCm and TPUs."""
 
+import contextlib
 import inspect
 import re
 
@@ -8,7 +9,7 @@ import jax.export
 import numpy as np
 import optax
 import pytest
-from programs import PROGRAMS
+from programs import KEYS, LOSSES, NET, PROGRAMS, XOR, fit
 from test_public_functions import ROOMS, functions_of
 
 import jaxgeom as jg
@@ -68,6 +69,24 @@ def test_exported(row):
     assert ("f64" in text) == program.is_double
     products = re.findall(r"stablehlo\.(?:dot_general|convolution).*", text)
     assert [line for line in products if "precision = [HIGHEST, HIGHEST]" not in line] == []
+
+
+@pytest.mark.filterwarnings("ignore:The Pallas Triton backend is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("platforms", [("cuda", "rocm"), ("tpu",)], ids=" ".join)
+def test_the_persistent_kernel_is_exported(platforms, monkeypatch):
+    """One call of Pallas, which has no guarantee that later versions of XLA understand it."""
+    with contextlib.suppress(ImportError):  # newer versions of Pallas ask the present device what it is
+        from jax._src.pallas.triton import gpu_info
+
+        h100 = gpu_info.get_gpu_info_from_version(gpu_info.GpuVersion.H100)
+        monkeypatch.setattr(gpu_info, "get_gpu_info", lambda: h100)
+    run = fit(NET, optax.sgd(0.1), LOSSES.squared_error, XOR, num_epochs=5, persistent=True)
+    unsafe = [jax.export.DisabledSafetyCheck.custom_call("__gpu$xla.gpu.triton")]
+    exported = jax.export.export(jax.jit(jax.vmap(run)), platforms=platforms, disabled_checks=unsafe)
+    text = exported(*shapes((KEYS,))).mlir_module()
+    call = "tpu_custom_call" if platforms == ("tpu",) else "__gpu$xla.gpu.triton"
+    assert text.count(f"stablehlo.custom_call @{call}(") == len(platforms)
+    assert "f64" not in text
 
 
 # What accelerators run, on the CPU: training without the engine (tests/test_devices.py has counts).

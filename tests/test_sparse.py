@@ -137,6 +137,19 @@ def test_outputs_and_slices():
     assert jg.count_regions(part, jg.box(-5, 5)).count == jg.count_regions(same, jg.box(-5, 5)).count
 
 
+def test_several_planes_of_one_network_are_a_population():
+    rng = np.random.default_rng(6)
+    kernels = [scipy.sparse.random_array((a, b), density=0.4, rng=rng, data_sampler=rng.normal).tocsr()
+               for a, b in ((9, 12), (12, 10), (10, 2))]  # fmt: skip
+    layers = tuple(jg.Dense(kernel, rng.normal(size=kernel.shape[1])) for kernel in kernels)
+    planes = [jg.plane_through(*rng.normal(size=(3, 9))) for _ in range(4)]
+    together = jg.count_regions(jg.on_plane(layers, planes), jg.box(-3, 3)).count
+    assert together.tolist() == [
+        int(jg.count_regions(jg.on_plane(layers, each), jg.box(-3, 3)).count) for each in planes
+    ]
+    assert len(set(together.tolist())) > 2
+
+
 def test_other_functions_take_small_ones():
     dense, sparse = networks(np.random.default_rng(4), [6, 5], "real")
     one, same = (jg.breakpoints(layers, np.array([-1.0, 0.3]), np.array([1.0, 0.2])) for layers in (sparse, dense))

@@ -50,10 +50,25 @@ def run_again_message(axes: Any, out: Any) -> str:
 
 
 def test_settings_go_to_those_that_take_them() -> None:
-    axes = {"optimizer": [optax.sgd, optax.adam], "momentum": [0.0, 0.9], "data": DATA["parity"]}
-    found = run(axes=axes, test=HALF)["loss"][..., 1]
+    axes: dict[str, Any] = {"optimizer": [optax.sgd, optax.adam], "momentum": [0.0, 0.9], "data": DATA["parity"]}
+    whole = run(axes=axes, test=HALF)
+    found = whole["loss"][..., 1]
     assert (found[:, :, 0, 0] != found[:, :, 0, 1]).all()
     np.testing.assert_array_equal(found[:, :, 1, 0], found[:, :, 1, 1])
+
+
+def test_studies_of_several_optimizers_are_merged() -> None:
+    common = {"data": jg.parity(2), "test": HALF}
+    halves = [run(axes={"optimizer": {name: optax.sgd}}, **common) for name in ("one", "other")]
+    merged = jg.study.merge(*halves, along="optimizer")
+    whole = run(axes={"optimizer": dict.fromkeys(("one", "other"), optax.sgd)}, **common)
+    np.testing.assert_array_equal(merged["loss"], whole["loss"])
+    assert merged.settings["description"] == whole.settings["description"]
+    assert jg.study.compare(halves[0], halves[0]).settings == ()
+    with pytest.raises(
+        ValueError, match="no value of the axis 'optimizer' in common: one in the first, other in the sec"
+    ):
+        jg.study.compare(*halves)
 
 
 def test_sizes_of_batches_are_coordinates() -> None:

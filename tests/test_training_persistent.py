@@ -1,4 +1,5 @@
-"""The persistent kernel in Pallas' interpreter, against the engine: batches, records, divergence; what it refuses."""
+"""The persistent kernel in Pallas' interpreter, against the engine: batches, records, divergence; refusals; and that it
+is lowered for other devices."""
 
 from functools import partial
 
@@ -112,3 +113,26 @@ def test_what_the_kernel_cannot_do_is_refused(name):
     run = {"model": mlp((2, 2, 1)), "optimizer": optax.sgd(0.1), "loss": squared_error, "train": XOR} | changed
     with pytest.raises(ValueError, match=f"does not take {reason}.*Use persistent=False"):
         fit(KEYS[0], **run, num_epochs=2, persistent=True)
+
+
+def lowered_for(platform, optimizer):
+    def run(key):
+        return fit(key, mlp((2, 2, 1)), optimizer, squared_error, XOR, num_epochs=3, record=None, persistent=True)
+
+    return jax.jit(jax.vmap(run)).trace(KEYS).lower(lowering_platforms=(platform,)).as_text()
+
+
+@pytest.mark.filterwarnings("ignore:The Pallas Triton backend:DeprecationWarning")
+def test_other_devices_are_sent_a_kernel(monkeypatch):
+    try:
+        from jax._src.pallas.triton import gpu_info
+    except ImportError:
+        pass  # older versions of JAX do not ask which GPU it is
+    else:
+        found = gpu_info._get_gpu_info_impl(gpu_info.GpuVersion.H100)
+        monkeypatch.setattr(gpu_info, "get_gpu_info", lambda: found)
+    calls = {"cuda": "triton", "rocm": "triton", "tpu": "tpu_custom_call"}
+    for platform, call in calls.items():
+        assert call in lowered_for(platform, optax.sgd(0.1, momentum=0.9)), platform
+    with pytest.raises(ValueError, match="pow of the step were asked for"):
+        lowered_for("tpu", optax.adam(0.1))

@@ -174,7 +174,9 @@ def _hole_centers(num_holes: int, num_on_circle: int, radius: Array) -> Float32[
 
 
 def hole_centers(*, num_holes: int = 9, radius: ScalarLike = 1.0, center: bool = True) -> Float32[Array, "holes 2"]:
-    """The centres of the holes of :func:`disk_with_holes`; a point of class 1 belongs to the nearest one.
+    """Centres of the holes that :func:`disk_with_holes` makes of the same settings, float32 of shape ``(holes, 2)``.
+
+    A point of class 1 belongs to the nearest of them.
 
     Example:
         >>> import jaxgeom as jg
@@ -190,11 +192,11 @@ class Segments(NamedTuple):
     """The segments on which :func:`line_segments` puts points, one a row."""
 
     start: Float32[Array, "segments 2"]
-    """Where they begin."""
+    """Their first ends."""
     end: Float32[Array, "segments 2"]
-    """Where they end."""
+    """Their other ends."""
     y: Int32[Array, " segments"]
-    """Their classes."""
+    """Classes of the points on them, 0 or 1."""
 
 
 def line_segments(
@@ -238,8 +240,9 @@ def _line_segments(
 def segments_of(
     key: RandomKey, *, num_negative: int = 10, num_positive: int = 10, length: ScalarLike = 0.1
 ) -> Segments:
-    """The segments of :func:`line_segments` with the same key and numbers: row ``i`` of the data is on segment
-    ``i // num_per_segment``.
+    """The segments on which :func:`line_segments` puts points, for the same key and settings.
+
+    Row ``i`` of its data is on segment ``i // num_per_segment``.
 
     Example:
         >>> import jax, jaxgeom as jg

@@ -31,12 +31,14 @@ def dataset_from_csv(
 ) -> Dataset:
     """Points from a CSV file, one line each; a first line without any number has the names of the columns.
 
+    Inputs are float32 of shape ``(points, columns)``, as are targets; classes are int32 of shape ``(points,)``.
+
     Args:
         path: the file, in UTF-8; empty lines and those that begin with ``#`` are passed over.
         inputs: columns of the inputs, by name or by number from 0; default is all but the target.
         target: column of the target, or several of a regression with as many outputs; default is the last one.
-        classes: whether the target is a class: an integer, or a text, which counts by its place among the sorted ones.
-        labels: those texts, in order, if they are not to be collected from the file.
+        classes: whether the target is a class: an integer, or a text, which becomes its place in ``labels``.
+        labels: the texts of the classes, in order; default is those of the file, sorted.
         delimiter: what separates the cells.
 
     Raises:
@@ -90,7 +92,10 @@ def labels_of_csv(path: str | os.PathLike[str], target: str | int | None = None,
 def dataset_from_npz(
     path: str | os.PathLike[str], *, inputs: str = "x", target: str = "y", classes: bool = False
 ) -> Dataset:
-    """Points from two arrays of an npz file.
+    """Points from two arrays of an npz file, one a row.
+
+    Inputs are float32 of shape ``(points, dim)``, targets ``(points, outputs)``; classes are int32 of shape
+    ``(points,)``.
 
     Args:
         path: the file.

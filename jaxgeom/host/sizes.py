@@ -24,7 +24,8 @@ _OF_CORE = 64
 in chunks of 16; 6, 16 and 45 in chunks of 64; 7, 20 and 62 in chunks of 96; and 5, 16 and 88 in chunks of 512."""
 _OF_ACCELERATOR = 2**12
 """Networks of a chunk that trains on an accelerator. Compiled for an H100, not yet run: 2-10-10-3 with batches of 32
-takes 27 kernels a step and moves 35 kB a network in chunks of 4,096, but 58 and 64 kB in chunks of 65,536."""
+takes 31 kernels a step and moves 44 kB a network in chunks of 4,096, 33 and 45 kB in those of 65,536; the estimate is
+60 and 67 million model-steps a second (``benchmarks/results/compiled.json``)."""
 _MOST_OF_ACCELERATOR = 2**16
 _STEP_OF_ACCELERATOR = 2**24
 """Multiply-adds forward of a step of a chunk of small networks, whose kernels take longer to start than to run: by
@@ -80,7 +81,10 @@ def size_of_chunks(
         small = power_of_two(_STEP_OF_ACCELERATOR // step_work) if step_work else 0
         wanted = min(max(_OF_ACCELERATOR, small), _MOST_OF_ACCELERATOR)
     if engine_work:
-        wanted = round_up(ENGINE_WORK // engine_work + 1, LANES * num_cores())
+        unit = LANES * num_cores()
+        wanted = round_up(ENGINE_WORK // engine_work + 1, unit)
+        if num is not None:  # of equal sizes: the last one is filled up
+            wanted = round_up(-(-num // -(-num // wanted)), unit)
     elif num is not None:
         shares = num_cores() if is_cpu else num_devices()
         wanted = min(wanted, round_up(num, LANES * shares) // shares)

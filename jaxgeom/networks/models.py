@@ -295,7 +295,7 @@ class _Network(NamedTuple):
                     f"the kernel of {name} must have shape {shape} (in, out), but has shape {layer['kernel'].shape}."
                 )
             dtype = jnp.result_type(x, *jax.tree.leaves(layer))
-            z = small_product(x.astype(dtype), layer["kernel"].astype(dtype))
+            z = small_product(x.astype(dtype), jnp.asarray(layer["kernel"], dtype))
             x = activation_function(activation)(z + layer["bias"] if self.use_bias else z)
         return x
 

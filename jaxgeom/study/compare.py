@@ -31,7 +31,7 @@ class StudyComparison(NamedTuple):
     low: dict[str, np.ndarray]
     """Lower ends of the confidence intervals; NaN where fewer than two networks were measured."""
     high: dict[str, np.ndarray]
-    """Upper ends."""
+    """Upper ends of the confidence intervals; NaN where fewer than two networks were measured."""
     num: dict[str, np.ndarray]
     """Pairs of networks that were measured in both studies; if not paired, those of the study that has fewer."""
     dims: dict[str, tuple[str, ...]]
@@ -41,7 +41,7 @@ class StudyComparison(NamedTuple):
     is_paired: bool
     """Whether networks of the same seed are compared with each other, which start from the same random numbers."""
     level: float
-    """Of the confidence intervals, each by itself."""
+    """Confidence level of each interval, without a correction for their number."""
     settings: tuple[str, ...]
     """What differs in the settings, the code and the versions of the two, and what was left out, one line each."""
 
@@ -57,13 +57,13 @@ def compare(
 
     Networks of one seed and one ``key`` of the study start from the same random numbers and have the same data, so
     that they are compared in pairs: Student's interval of the mean of their differences. Otherwise it is Welch's
-    interval for two independent samples. Each interval holds by itself: of twenty at 95 %, one misses on average.
-    Values that are NaN are left out, with their pairs.
+    interval for two independent samples. Intervals are not corrected for their number: of twenty at 95 %, one misses on
+    average. Values that are NaN are left out, with their pairs.
 
     Args:
         first: a study, which may be unfinished.
         second: another one.
-        over: the axis of repetitions.
+        over: the axis of repetitions, over which means are taken.
         level: probability with which an interval covers the true difference.
         is_paired: compare values of ``over`` with each other; by default if the studies have the same ``key`` and two
             of them or more in common.

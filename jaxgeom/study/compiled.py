@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
+import jax.extend.core  # by which the newest JAX adds to its settings; programs traced before that are compiled again
 import numpy as np
 
 from jaxgeom.host.programs import Program, for_population

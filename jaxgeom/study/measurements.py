@@ -98,7 +98,7 @@ def accuracy_on(split: str = "train", is_right: Loss = right_by_outputs) -> Meas
 
 
 def all_right(split: str = "train", is_right: Loss = right_by_outputs) -> Callable[..., Array]:
-    """Whether all points of the "train" or the "test" split are right: until when a study draws networks anew."""
+    """Condition for ``until`` of :func:`jaxgeom.run_study`: all points of the "train" or "test" split are right."""
 
     def are_right(apply: Apply, params: Params, data: Dataset) -> Array:
         return jnp.all(is_right(apply(params, data.x), data.y))

@@ -106,8 +106,8 @@ def run_study(
         max_tries: networks for which it still does not hold after so many tries stay as they are.
         out: directory of the study, created if need be.
         shard: ``(index, num)``: compute every ``num``-th chunk only, beside other processes that compute the others in
-            the same directory, such as the tasks of a job array. What comes back is what is finished by then; whoever
-            finishes last writes the result.
+            the same directory, such as the tasks of a job array. Returns the study with what is finished by then;
+            the process that finishes last writes the result.
         chunk_size: networks that are saved together; by default by memory, at most 512 on CPUs.
         any_versions: go on with a study that was begun with other versions of Python or of packages, or on another kind
             of device, with a warning of what differs. Its last digits may then differ from chunk to chunk.

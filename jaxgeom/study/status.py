@@ -17,7 +17,7 @@ _FEWEST = 2
 
 @readable
 class StudyStatus(NamedTuple):
-    """How far a study is; :func:`jaxgeom.study.load` gives its numbers so far."""
+    """Progress of a study in a directory; :func:`jaxgeom.study.load` gives its numbers so far."""
 
     num_networks: int
     """Networks of the whole study."""
@@ -30,9 +30,9 @@ class StudyStatus(NamedTuple):
     missing: tuple[int, ...]
     """Numbers of the chunks that are not computed yet."""
     damaged: tuple[int, ...]
-    """Numbers of the chunks that are not as they were saved, and are computed again."""
+    """Numbers of the chunks whose checksum is wrong, which will be computed again."""
     holders: tuple[str, ...]
-    """Who is at work, in words: a process, or that of each shard."""
+    """Processes that are at work, in words: one, or that of each shard."""
     rate: float
     """Networks a second, from the times of the files; NaN where it cannot be told."""
     has_result: bool
@@ -44,9 +44,9 @@ class StudyStatus(NamedTuple):
 
 
 def study_status(directory: str | os.PathLike[str]) -> StudyStatus:
-    """How far the study in a directory is, while it runs or afterwards.
+    """Progress of the study in a directory, while it runs or afterwards.
 
-    Nothing is written there, and whoever is at work is not disturbed. Every chunk is read and its checksum compared.
+    Nothing is written there, and processes at work are not disturbed. Every chunk is read and its checksum compared.
 
     Args:
         directory: of the study.

@@ -49,6 +49,8 @@ class LaneRun(NamedTuple):
     is_state_in_memory: bool
     """Whether the optimizer's state is in memory and not in registers, and a step a loop over parameters: compilers
     take minutes for some hundred loads in a straight line."""
+    shared_functions: tuple[str, ...] = ()
+    """Powers and the like of numbers that all networks share, such as those of the step in Adam."""
     arithmetic: Arithmetic = Arithmetic()
 
 

@@ -31,13 +31,18 @@ from jaxgeom.training.optimizer_graph import optimizer_graph
 from jaxgeom.training.optimizers import Hoisted
 from jaxgeom.training.plan import Plan
 from jaxgeom.training.point_graph import SHARE, PointGraph, point_graph
-from jaxgeom.training.scalar_graph import LANE, Graph, Unsupported
+from jaxgeom.training.scalar_graph import LANE, SHARED, Graph, Unsupported
 
 MOST_PARAMETERS = 100
 """Of a network, all of which are written out: with 81 of them, a compiler takes some seconds."""
 MOST_REGISTERS = 200
 """Parameters, gradients and optimizer state that are in registers, of the 255 that a thread has; with more, the state
 is in memory, which caches hold."""
+
+_OF_SCALARS = {"INPUT", "ADD", "SUB", "MUL", "DIV", "NEG", "MAX", "MIN", "SELECT", "SQUARE", "CVT", "CVT_I", "FLOOR"}
+_OF_SCALARS |= {"EQ", "NE", "LT", "LE", "GT", "GE", "AND", "OR", "NOT", "COPY", "ABS", "SIGN"}
+_OF_SCALARS |= {f"{name}_I" for name in _OF_SCALARS} | {"DIV_I", "REM_I"}
+"""Operations that the scalar unit of a TPU has."""
 
 
 class Shape(NamedTuple):
@@ -49,12 +54,14 @@ class Shape(NamedTuple):
     """Of a block, on GPUs."""
     multiply_add: str | None = None
     """The instruction of the device; None where compilers find it by themselves."""
+    has_scalar_memory: bool = False
+    """Whether numbers that lanes share are in a memory of their own."""
 
 
 SHAPES = {
     "cuda": Shape(32, 1, "fma.rn.f32 $0, $1, $2, $3;"),
     "rocm": Shape(64, 1),
-    "tpu": Shape(1024, None),
+    "tpu": Shape(1024, None, has_scalar_memory=True),
     "cpu": Shape(8, None),
 }
 """One warp a block, so that even 4,096 networks reach all of a hundred multiprocessors. On CPUs, where
@@ -97,6 +104,7 @@ def persistent_run(
     missing = {node.op for node in graph.nodes.values()} - {*OPERATIONS, "INPUT", "SUM", "CONST"}
     if missing:
         raise Unsupported(f"the operation {min(missing).lower()} on GPUs")
+    functions = {node.op for node in graph.nodes.values() if node.kind == SHARED} - _OF_SCALARS
     return LaneRun(
         plan,
         layers,
@@ -106,6 +114,7 @@ def persistent_run(
         all_judged,
         num_params,
         (2 + len(optimizer.prefixes)) * num_params > MOST_REGISTERS,
+        tuple(f"{name.lower()} of the step" for name in sorted(functions)),
     )
 
 
@@ -116,12 +125,14 @@ def call_lane_kernel(
     :func:`jaxgeom.training.native.call_kernel`, of which it returns the results.
 
     Raises:
-        ValueError: for minibatches of a random order on TPUs, which have no way to look points up.
+        ValueError: on TPUs for minibatches of a random order, since points cannot be looked up there, and for functions
+            of single numbers, such as the powers in Adam, which their scalar units lack.
     """
-    if platform == "tpu" and native.uses_keys:
+    if platform == "tpu" and (native.uses_keys or run.shared_functions):
+        what = " and ".join(["minibatches in a random order"] * native.uses_keys + list(run.shared_functions))
         raise ValueError(
-            "persistent=True trains on TPUs with full batches, or minibatches in order (shuffle=False), but "
-            "minibatches in a random order were asked for. Use one of these, or persistent=False."
+            f"persistent=True trains on TPUs in the order of the points and without functions of the step, but {what} "
+            "were asked for. Use full batches or shuffle=False, SGD or momentum with one rate, or persistent=False."
         )
     leading = shapes[0].shape[:depth]
     num, shape = math.prod(leading), SHAPES[platform]
@@ -209,7 +220,7 @@ def _call(
     from jax.experimental import pallas as pl  # takes half as long to import as all of jaxgeom
 
     def whole(array: Any) -> Any:
-        return pl.BlockSpec(array.shape, lambda _: (0,) * array.ndim)
+        return pl.BlockSpec(array.shape, lambda _: (0,) * array.ndim, **_of_scalars(shape))
 
     def blocks(array: Any) -> Any:
         return pl.BlockSpec((*array.shape[:-1], shape.lanes), lambda block: (*(0,) * (array.ndim - 1), block))
@@ -257,6 +268,14 @@ def _arithmetic(shape: Shape) -> Arithmetic:
         return result
 
     return Arithmetic(multiply_add)
+
+
+def _of_scalars(shape: Shape) -> dict[str, Any]:
+    if not shape.has_scalar_memory:
+        return {}
+    from jax.experimental.pallas import tpu
+
+    return {"memory_space": tpu.SMEM}
 
 
 def _compiler_params(shape: Shape) -> Any:

@@ -37,7 +37,7 @@ _POINTS: dict[str, Any] = {"s": 9, "alpha": 0.6}
 _FEW = 900
 """Points of each panel of the movie, about."""
 _NIGHT_POINTS: dict[str, Any] = {"s": 9, "linewidths": 0, "zorder": 4}
-_NIGHT_SIDES = ("#7cc8f2", "#ffb000")
+_NIGHT_SIDES = ("#62b2ee", "#ffdc7d")  # the second one is lighter, for readers who see no colours
 _CURVES = (("#c9ced6", "--"), ("#cc79a7", ":"), ("#56b4e9", "-."), ("#ffb000", "-"))
 
 
