@@ -46,6 +46,8 @@ class StudyComparison(NamedTuple):
     """What differs in the settings, the code and the versions of the two, and what was left out, one line each."""
 
     def _note(self) -> str:
+        if not isinstance(self.is_paired, bool) or not isinstance(self.settings, tuple):
+            return "settings unknown"
         kind = "pairs of the same seed" if self.is_paired else "independent networks"
         return f"{kind}, {len(self.settings)} difference{'' if len(self.settings) == 1 else 's'} in settings"
 
