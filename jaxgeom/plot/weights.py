@@ -25,6 +25,9 @@ def plot_weights(params: Params, *, digits: int = 2, ax: Axes | None = None, **s
         ax: where to write; default is a new figure.
         style: passed on to ``Axes.text``.
 
+    Raises:
+        ValueError: for several networks at once, and for digits that are no integer from 0 up.
+
     Example:
         >>> import numpy as np, jaxgeom as jg
         >>> network = jg.Dense(np.ones((2, 2)), np.array([0, -1.0])), jg.Dense(np.array([[1.0], [-2.0]]), np.zeros(1))
@@ -37,10 +40,17 @@ def plot_weights(params: Params, *, digits: int = 2, ax: Axes | None = None, **s
              1.0
             -2.0
     """
+    if not isinstance(digits, int) or digits < 0:
+        raise ValueError(f"digits is an integer from 0 up, but {digits!r} was given.")
     lines = []
     for number, (_, activation, layer) in enumerate(named_layers(params)):
         lines.append(f"layer {number + 1}" + ("" if activation == "linear" else f", {activation}"))
         kernel, bias = np.asarray(layer.kernel), np.asarray(layer.bias)
+        if bias.ndim != 1:
+            raise ValueError(
+                f"the weights of one network are written, but the biases of layer {number + 1} have shape {bias.shape}. "
+                "Take one of the networks: jax.tree.map(lambda array: array[0], params)."
+            )
         lines += [_row(" ", row, digits) for row in kernel[:_MOST]]
         if len(kernel) > _MOST:
             lines.append(f"  … {len(kernel):,} rows")
