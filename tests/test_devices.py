@@ -57,9 +57,6 @@ def test_devices_that_are_not_there_are_refused():
         pass
     with pytest.raises(ValueError, match="'' were asked for"), jg.on_devices(""):
         pass
-    for wrong in (jax.local_devices()[0], ["cpu"], None):
-        with pytest.raises(TypeError, match="devices are a list of some of"), jg.on_devices(wrong):
-            pass
     with pytest.raises(ValueError, match="a platform is one of cpu, gpu, cuda"), as_platform("cude"):
         pass
 

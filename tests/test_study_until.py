@@ -107,6 +107,8 @@ def test_files_say_until_when() -> None:
     ("changes", "message"),
     [
         ({"until": 3}, "until must be a function"),
+        ({"until": lambda params: params["dense0_relu"]["bias"][0]}, "until must say true or false .* float32"),
+        ({"until": lambda params: params["dense0_relu"]["bias"] > 0}, r"until must say true or false .* bool of shape"),
         ({"max_tries": 0}, "max_tries must be a positive integer"),
         ({"until": lambda weather: True}, "the measurement 'until' takes weather, which the study does not have"),
         ({"measure": {"tries": lambda params: 1}}, r"the names \['tries'\] are used"),

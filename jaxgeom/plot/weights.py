@@ -48,7 +48,7 @@ def plot_weights(params: Params, *, digits: int = 2, ax: Axes | None = None, **s
         kernel, bias = np.asarray(layer.kernel), np.asarray(layer.bias)
         if bias.ndim != 1:
             raise ValueError(
-                f"the weights of one network are written, but the biases of layer {number + 1} have shape {bias.shape}. "
+                f"the weights are those of one network, but biases of layer {number + 1} have shape {bias.shape}. "
                 "Take one of the networks: jax.tree.map(lambda array: array[0], params)."
             )
         lines += [_row(" ", row, digits) for row in kernel[:_MOST]]

@@ -213,13 +213,24 @@ def member_function(
             found["params"] = snapshots
         if recipe.until is not None:
             is_solved = _measured("until", Measurement(recipe.until), last, available)
-            found["is_solved"] = jnp.asarray(is_solved, bool) & (diverged_step == NEVER)
+            found["is_solved"] = _condition(is_solved) & (diverged_step == NEVER)
         if has_step and optimizer is not None:
             init, step = trainer(model, optimizer, recipe.loss)
             found["step"] = step(init(key), *train)
         return found | {"diverged_step": diverged_step}
 
     return run
+
+
+def _condition(is_solved: Any) -> Array:
+    """What ``until`` says of one network; a number, such as a loss, would be true unless it is exactly zero."""
+    found = jnp.asarray(is_solved)
+    if found.dtype != bool or found.shape:
+        raise ValueError(
+            f"until must say true or false of a network, but gives {found.dtype} of shape {found.shape}. Compare "
+            "numbers with a bound, and take jnp.all of several."
+        )
+    return found
 
 
 def population_variables(recipe: Recipe, params: Params, settings: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
