@@ -1,6 +1,6 @@
 """A page to explore: networks of three widths learn two circles, and every slider moves all of them.
 
-python examples/explore.py            writes explore.html, about 4 MB
+python examples/explore.py            writes out/explore.html, about 4 MB
 python examples/explore.py --seeds 8  fewer networks, steps and frames
 """
 
@@ -15,7 +15,7 @@ FEW_SEEDS = 8  # or fewer are for a quick look
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--seeds", type=int, default=16, help="networks to train, of each width")
-parser.add_argument("--out", default="explore.html", help="page to write")
+parser.add_argument("--out", default="out/explore.html", help="page to write")
 options = parser.parse_args()
 is_small = options.seeds <= FEW_SEEDS
 widths, num_steps, num_frames = ((4,), 60, 4) if is_small else ((4, 8, 16), 1000, 50)

@@ -119,3 +119,51 @@ def test_what_cannot_be_compared_is_refused(first: Any, second: Any, changes: An
 def test_a_path_is_no_study() -> None:
     with pytest.raises(TypeError, match=r"but str, str was given. jaxgeom.study.load\(path\) reads one"):
         jg.study.compare("a", "b")
+
+
+def test_axes_are_matched_by_name_in_any_order() -> None:
+    coords = {"width": np.array([2, 4]), "depth": np.array([1, 2]), "seed": np.arange(3), "step": np.array([0, 10])}
+    first = made(np.zeros((2, 3, 2)), range(3), width=(2, 4))._replace(
+        variables={"x": np.random.default_rng(0).normal(size=(2, 2, 3, 2))},
+        dims={"x": tuple(coords)},
+        coords=coords,
+        is_finished=np.ones((2, 2, 3), bool),
+    )
+    order = 1, 2, 0, 3
+    names = [tuple(coords)[place] for place in order]
+    second = first._replace(
+        variables={"x": first.variables["x"].transpose(order)},
+        dims={"x": tuple(names)},
+        coords={name: coords[name] for name in names},
+        is_finished=np.ones((2, 3, 2), bool),
+    )
+    found = jg.study.compare(first, second)
+    assert found.dims["x"] == ("width", "depth", "step")
+    assert (found.difference["x"] == 0).all()
+
+
+@pytest.mark.parametrize(("given", "expected"), [(2, 1.0), (None, 0.0), (4, None)])
+def test_an_argument_is_matched_with_the_axis_of_its_name(given: int | None, expected: float | None) -> None:
+    steps = {"seed": np.arange(3), "step": np.array([0, 10])}
+    first = made(np.zeros((2, 3, 2)), range(3), width=("None", "2"))
+    first = first._replace(
+        variables={"x": np.broadcast_to(np.array([0.0, 1.0])[:, None, None], (2, 3, 2))},
+        dims={"x": ("batch_size", "seed", "step")},
+        coords={"batch_size": np.array(["None", "2"]), **steps},
+        settings={**first.settings, "description": {"key": 0, "batch_size": None, "axes": {"batch_size": [None, 2]}}},
+    )
+    about = {**first.settings, "description": {"key": 0, "batch_size": given, "axes": {}}}
+    second = first._replace(
+        variables={"x": np.zeros((3, 2))},
+        dims={"x": ("seed", "step")},
+        coords=steps,
+        settings=about,
+        is_finished=np.ones(3, bool),
+    )
+    if expected is None:
+        with pytest.raises(ValueError, match="the axis 'batch_size' is one of the first study alone"):
+            jg.study.compare(first, second)
+        return
+    found = jg.study.compare(first, second)
+    assert (found.first["x"] == expected).all()
+    assert found.settings == ()

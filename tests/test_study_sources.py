@@ -253,6 +253,9 @@ def test_what_is_bad_ends_in_one_line(folder: Path, capsys: pytest.CaptureFixtur
         ("", "has no points: it is empty"),
         ("u,v,side", "has names of columns, but no points"),
         ("u,u,side\n1,2,3", "a name of columns twice"),
+        (",u,side\n0,1.5,2\n1,2.5,3", "a column without a name, such as the index that pandas writes"),
+        ("0,1,2\n1.5,2,3", "line 1: 0, 1, 2 are numbers of columns and no point"),
+        ("0,1,2\n1,2", "line 2: it has 2 cells instead of 3"),
         ("1,2,3\n1,2\n4,5,6\n7,8,9,0", r"line 2: it has 2 cells instead of 3 \(2 lines are bad, also 4\)"),
         ("u,v,side\n1,2,3\n1,,3\n,2,3", r"line 3: 'v' holds '', which is no finite number of float32 \(2 lines .* 4\)"),
         ("1,2,3\n1,nan,3", "line 2: '1' holds 'nan'"),
@@ -270,6 +273,7 @@ def test_bad_lines_of_tables_are_named(text: str, message: str, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("0,1,kind\n1.5,2,cat\n2,3.5,dog", "line 1: 0, 1, kind are numbers of columns and no point"),
         ("1,2,0\n3,4,1\n5,6,one", "line 3: '2' holds 'one' among integers"),
         ("1,2,0\n3,4,1.5", r"line 2: '2' holds '1\.5' among integers"),
         ("1,2,a\n3,4,", "line 2: '2' is empty"),
@@ -280,6 +284,8 @@ def test_bad_classes_are_named(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "points.csv").write_text(text)
     with pytest.raises(ValueError, match=message):
         dataset_from_csv(tmp_path / "points.csv", classes=True)
+    (tmp_path / "points.csv").write_text("0,1,2\n1,0,1\n2,2,0")  # points on a grid
+    assert dataset_from_csv(tmp_path / "points.csv", classes=True).y.tolist() == [2, 1, 0]
     (tmp_path / "points.csv").write_text("1,2,a\n3,4,b")
     with pytest.raises(ValueError, match="line 2: '2' holds a class that is none of a, c"):
         dataset_from_csv(tmp_path / "points.csv", classes=True, labels=["a", "c"])

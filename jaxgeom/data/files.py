@@ -16,6 +16,8 @@ MOST_BAD = 5
 """Lines that a message names."""
 _LONG = 40
 """Characters of a cell that a message shows."""
+_FEWEST_NUMBERED = 3
+"""Columns of a table whose first line 0, 1, … can hardly be a point."""
 _Row = tuple[int, list[str]]
 """Number of a line in the file, and its cells."""
 
@@ -55,6 +57,8 @@ def dataset_from_csv(
     _refuse(
         path, [(line, f"it has {len(cells)} cells instead of {width}") for line, cells in rows if len(cells) != width]
     )
+    if names is None:
+        _refuse_numbered(path, rows)
     is_one = target is None or isinstance(target, str | int)
     given: list[Any] = [-1 if target is None else target] if is_one else list(target)  # type: ignore[arg-type]
     of_target = [_column(path, name, names, width) for name in given]
@@ -64,6 +68,11 @@ def dataset_from_csv(
         raise ValueError(
             f"{str(path)!r} needs one column or more for the inputs and others for the target, but inputs {inputs} and "
             f"target {target} of {width} columns were given."
+        )
+    if names is not None and inputs is None and not all(names[place] for place in of_input):
+        raise ValueError(
+            f"{str(path)!r} has a column without a name, such as the index that pandas writes unless index=False is "
+            "given. Name the columns of the inputs, or remove it."
         )
     titles = names or [str(place) for place in range(width)]
     x = _numbers(path, rows, of_input, titles)
@@ -228,6 +237,19 @@ def _classes(path: Any, rows: list[_Row], place: int, titles: list[str], labels:
     ]
     _refuse(path, outside)
     return np.array(found, np.int32)
+
+
+def _refuse_numbered(path: Any, rows: list[_Row]) -> None:
+    """Raise for a first line that has the numbers of the columns, which pandas writes where they have no names."""
+    (line, first), *others = rows
+    numbered = [place for place, cell in enumerate(first) if cell == str(place)]
+    if len(first) < _FEWEST_NUMBERED or len(numbered) < sum(map(_is_number, first)):
+        return
+    if any(not _is_integer(cell) for _, cells in others for place, cell in enumerate(cells) if place in numbered):
+        raise ValueError(
+            f"{str(path)!r}, line {line}: {', '.join(first)[:_LONG]} are numbers of columns and no point, as pandas "
+            "writes them unless header=False is given. Give the columns names, or remove the line."
+        )
 
 
 def _refuse(path: Any, bad: list[tuple[int, str]]) -> None:

@@ -46,6 +46,8 @@ class StudyComparison(NamedTuple):
     """What differs in the settings, the code and the versions of the two, and what was left out, one line each."""
 
     def _note(self) -> str:
+        if not isinstance(self.is_paired, bool) or not isinstance(self.settings, tuple):
+            return "settings unknown"
         kind = "pairs of the same seed" if self.is_paired else "independent networks"
         return f"{kind}, {len(self.settings)} difference{'' if len(self.settings) == 1 else 's'} in settings"
 
@@ -93,14 +95,14 @@ def compare(
     lines = _differences(first.settings, second.settings)
     for study, other, place in ((first, second, 0), (second, first, 1)):
         for name in [name for name in study.coords if name not in other.coords]:
-            value = _setting(other, name)
+            settings = _settings(other)
             labels = {str(item): item for item in study.coords[name].tolist()}
-            if str(value) not in labels:
+            if name not in settings or str(settings[name]) not in labels:
                 raise ValueError(
                     f"the axis {name!r} is one of the {('first', 'second')[place]} study alone: choose a value of it, "
                     f"jaxgeom.study.select(study, {name}={study.coords[name].tolist()[0]!r}), or give both the axis."
                 )
-            study = select(study, **{name: labels[str(value)]})
+            study = select(study, **{name: labels[str(settings[name])]})
         first, second = (study, second) if place == 0 else (first, study)
     common = {}
     for name in [name for name in first.coords if name != over]:
@@ -121,11 +123,12 @@ def compare(
     fields: dict[str, dict[str, np.ndarray]] = {name: {} for name in _FIELDS}
     dims: dict[str, tuple[str, ...]] = {}
     for name in [name for name in first.variables if name in second.variables]:
-        a, b = (_samples(study, name, over) for study in (first, second))
-        if a is None or b is None or a.shape[1:] != b.shape[1:] or set(first.dims[name]) != set(second.dims[name]):
+        dims_of = tuple(dim for dim in first.dims[name] if dim != over)
+        a, b = (_samples(study, name, (over, *dims_of)) for study in (first, second))
+        if a is None or b is None or a.shape[1:] != b.shape[1:]:
             lines.append(f"variable {name}: not of one shape in both, left out")
             continue
-        dims[name] = tuple(dim for dim in first.dims[name] if dim != over)
+        dims[name] = dims_of
         for field, array in (_paired if paired else _welch)(a, b, level).items():
             fields[field][name] = array
     names = {**first.variables, **second.variables}
@@ -140,12 +143,12 @@ def compare(
     )
 
 
-def _samples(study: Study, name: str, over: str) -> np.ndarray | None:
-    """A variable as float64 with the repetitions first; None if it is no number or has no repetitions."""
-    array = study.variables[name]
-    if over not in study.dims[name] or array.dtype.kind not in "biuf":
+def _samples(study: Study, name: str, dims: tuple[str, ...]) -> np.ndarray | None:
+    """A variable as float64 with its axes in this order, repetitions first; None if it is no number or has others."""
+    array, there = study.variables[name], study.dims[name]
+    if sorted(there) != sorted(dims) or array.dtype.kind not in "biuf":
         return None
-    return np.moveaxis(array.astype(np.float64), study.dims[name].index(over), 0)
+    return array.astype(np.float64).transpose([there.index(dim) for dim in dims])
 
 
 def _paired(first: np.ndarray, second: np.ndarray, level: float) -> dict[str, np.ndarray]:
@@ -217,9 +220,12 @@ def _key(study: Study) -> Any:
     return study.settings.get("description", {}).get("key")
 
 
-def _setting(study: Study, name: str) -> Any:
-    """What a study has for a setting that is no axis there; None if it has none."""
-    return study.settings.get("description", {}).get("settings", {}).get(name)
+def _settings(study: Study) -> dict[str, Any]:
+    """What a study has for settings that are no axes there, the argument ``batch_size`` among them."""
+    described: dict[str, Any] = study.settings.get("description", {})
+    return {name: described[name] for name in ("batch_size",) if name in described} | dict(
+        described.get("settings", {})
+    )
 
 
 def _differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
@@ -233,6 +239,9 @@ def _differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[st
     for one, other in ((0, 1), (1, 0)):  # a setting of one that is an axis of the other is matched by its value
         for name in axes[one]:
             plain[other]["description"].get("settings", {}).pop(name, None)
+    if any("batch_size" in one for one in axes):
+        for one in plain:
+            one["description"].pop("batch_size", None)
     found = differences(plain[0].pop("description"), plain[1].pop("description"), words=_WORDS)
     for name in axes[0]:
         if isinstance(axes[0][name], dict) and isinstance(axes[1].get(name), dict):  # functions, by their names

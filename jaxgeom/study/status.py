@@ -39,6 +39,8 @@ class StudyStatus(NamedTuple):
     """Whether ``result.npz`` is there and is that of this study."""
 
     def _note(self) -> str:
+        if not isinstance(self.is_finished, np.ndarray) or not isinstance(self.num_networks, int):
+            return "networks unknown"
         done = int(self.is_finished.sum())
         return f"{done:,} of {self.num_networks:,} networks finished ({done * 100 // max(self.num_networks, 1)} %)"
 
