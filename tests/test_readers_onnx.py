@@ -30,6 +30,11 @@ def jumps() -> Any:
     return model(nodes, {"x": (1, 3)}, "y", {"zero": np.zeros(1, np.float32), "one": np.ones(1, np.float32)})
 
 
+def is_likely() -> Any:
+    nodes = [helper.make_node("Sigmoid", ["x"], ["p"], name="it"), helper.make_node("Cast", ["p"], ["c"], to=6)]
+    return model([*nodes, helper.make_node("Cast", ["c"], ["y"], to=1)], {"x": (1, 3)}, "y", {})
+
+
 def of_another_domain() -> Any:
     return model(
         [helper.make_node("FusedConv", ["x"], ["y"], name="it", domain="com.microsoft")], {"x": (1, 3)}, "y", {}
@@ -163,6 +168,10 @@ def test_operations_are_onnxruntimes(args: Any, options: Any, monkeypatch: pytes
         (of_one("Conv", IMAGE, floats(2, 3, 2, 2)), "Conv (it).*does not fit"),
         (of_one("MaxPool", IMAGE, kernel_shape=[9, 9]), "MaxPool (it).*does not fit"),
         (of_one("Where", ONE, floats(3), floats(3)), "Where (it).*no comparison"),
+        (of_one("Softmax", ONE, axis=0), "Softmax (it).*points of a batch"),
+        (of_one("Softmax", ONE, axis=0, opset=11), "Softmax (it).*points of a batch"),
+        (of_one("LogSoftmax", (1, 3, 1), axis=-1), "LogSoftmax (it).*constant"),
+        (is_likely(), "Sigmoid (it)"),
     ],
 )
 def test_what_has_no_layers_is_refused_by_name(proto: Any, operation: str) -> None:

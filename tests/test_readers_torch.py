@@ -261,6 +261,8 @@ def test_modules_stay_as_they_are() -> None:
         (nn.Hardshrink(), "where"),
         (Function(lambda x: x * x), "mul"),
         (Function(lambda x: torch.where(x > 0, x + 1, x)), "where"),
+        # a small jump, far from where outputs are compared, beside a large multiple
+        (Function(lambda x: torch.where(x > x.new_tensor([0, 1e5, 0]), x * x.new_tensor([1e10, 1e-5, 1]), 0)), "where"),
     ],
 )
 def test_what_is_not_piecewise_linear_is_refused_by_name(part: Any, operation: str) -> None:

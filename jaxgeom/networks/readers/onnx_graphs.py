@@ -9,6 +9,7 @@ import numpy as np
 from jaxgeom._typing import MATRIX
 from jaxgeom.networks.readers.expressions import size_of
 from jaxgeom.networks.readers.given_files import short
+from jaxgeom.networks.readers.imported import refusal
 from jaxgeom.networks.readers.onnx_files import array_of
 
 MOST_NODES = 2**16
@@ -38,6 +39,8 @@ class Graph(NamedTuple):
     target: str
     """The tensor that is read."""
     notes: list[str]
+    ending: Any = None
+    """The softmax or sigmoid that was left off behind the target."""
 
 
 def needed(graph: Any, output: str | None, shapes: Any) -> Graph:
@@ -87,7 +90,7 @@ def needed(graph: Any, output: str | None, shapes: Any) -> Graph:
     nodes: list[Any] = []
     for index in sorted(wanted):
         nodes.extend(_written_out(graph.node[index], constants))
-    return Graph(nodes, found, constants, target, notes)
+    return Graph(nodes, found, constants, target, notes, end)
 
 
 def _written_out(node: Any, constants: dict[str, Any]) -> list[Any]:
@@ -168,10 +171,42 @@ def _without_softmax(graph: Any, name: str, makers: Mapping[str, int]) -> Any:
             return None
         if node.op_type in _LEFT_OFF:
             return node
-        if node.op_type not in _SHAPES_ONLY:
+        if node.op_type not in _SHAPES_ONLY or _is_rounding(node):
             return None
         name = node.input[0]
     return None
+
+
+def _is_rounding(node: Any) -> bool:
+    """Whether a cast is to whole numbers or truth values, of which a probability keeps hardly anything."""
+    import onnx
+
+    kinds = [each.i for each in node.attribute if node.op_type == "Cast" and each.name == "to"]
+    return any(np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind)).kind in "iub" for kind in kinds)
+
+
+def check_ending(graph: Graph, shape: Sequence[int], version: int) -> None:
+    """A softmax can be left off only if it is one over several numbers of one point.
+
+    Raises:
+        ValueError: if it runs over the points of a batch, or over single numbers.
+    """
+    if graph.ending is None or graph.ending.op_type == "Sigmoid":
+        return
+    is_flat = version < _ONE_AXIS
+    named = [each.i for each in graph.ending.attribute if each.name == "axis"]
+    axis = (named or [1 if is_flat else -1])[0] % max(len(shape), 1)
+    if axis == 0 and has_batches(graph):
+        reason = "it normalises over the points of a batch"
+    elif math.prod(shape[axis:] if is_flat else shape[axis : axis + 1]) == 1:
+        reason = "it normalises single numbers, so that it is constant"
+    else:
+        return
+    raise ValueError(f"{refusal(graph.ending.op_type, short(graph.ending.name))} Reason: {reason}.")
+
+
+_ONE_AXIS = 13
+"""Since this version of ONNX's operations a softmax is over one axis, before over all from one on."""
 
 
 def _input_shape(side: Any, shapes: Any, num_inputs: int) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ from jaxgeom.networks.readers.given_files import short
 from jaxgeom.networks.readers.imported import Imported, finished
 from jaxgeom.networks.readers.onnx_evaluation import POINTS_IN_RUNTIME, affordable_points, in_float64, in_runtime
 from jaxgeom.networks.readers.onnx_files import array_of, first_line, model_of, opset_of
-from jaxgeom.networks.readers.onnx_graphs import Graph, has_batches, needed, of_one_point, shape_of_inputs
+from jaxgeom.networks.readers.onnx_graphs import Graph, check_ending, has_batches, needed, of_one_point, shape_of_inputs
 from jaxgeom.networks.readers.onnx_nodes import followed
 from jaxgeom.networks.writers.onnx_graphs import POPULATION
 
@@ -67,6 +67,7 @@ def from_onnx(
         values, rest = followed(graph, tape, version, folder)
         if not rest.nodes:
             raise ValueError(f"{short(graph.target)!r} does not depend on any input of the graph.")
+        check_ending(graph, values.shape, version)
         read = partial(
             finished,
             tape,

@@ -222,11 +222,12 @@ def _multiple(step: Values, condition: Values) -> np.ndarray | None:
     product = np.asarray(parts[0].multiply(parts[1]).sum(axis=1)).ravel()
     multiple = _round(product / np.where(size > 0, size, 1.0))
     rest = parts[1] - scipy.sparse.csr_array(scipy.sparse.diags_array(multiple) @ parts[0])
-    largest = abs(parts[1]).max() if parts[1].nnz else 0.0
-    return multiple if (abs(rest).max() if rest.nnz else 0.0) <= _EQUAL * largest else None
+    # number by number: next to a large one, any jump of a small one would be taken for rounding
+    off, largest = (np.asarray(abs(part).max(axis=1).todense()).ravel() for part in (rest.tocsr(), parts[1]))
+    return multiple if (off <= _EQUAL * largest).all() else None
 
 
 def _round(multiple: np.ndarray) -> np.ndarray:
     """Multiples that are 1 but for rounding, as in where(z > 0, z, 0)."""
     nearest = np.rint(multiple)
-    return np.where(np.abs(multiple - nearest) < _ROUNDING, nearest, multiple)
+    return np.where((np.abs(multiple - nearest) < _ROUNDING) & (nearest != 0), nearest, multiple)
