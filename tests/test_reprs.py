@@ -29,7 +29,7 @@ INTERNAL = re.compile(
     r"|networks\.writers\.steps"
     r")"
 )
-INTERNAL_CLASSES = {"ProjectiveDomain", "StepFunctions", "RunFunctions", "Outcome"}
+INTERNAL_CLASSES = {"ProjectiveDomain", "StepFunctions", "RunFunctions", "RunResult"}
 
 
 def named_tuples() -> Iterator[Any]:

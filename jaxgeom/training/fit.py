@@ -34,7 +34,7 @@ from jaxgeom.host.programs import compiled
 from jaxgeom.host.watch import Watch
 from jaxgeom.networks.models import Model
 from jaxgeom.training.lane_kernel import LaneRun
-from jaxgeom.training.loop import NEVER, Outcome, RunFunctions, StepFunctions, TrainState, advance, run
+from jaxgeom.training.loop import NEVER, RunFunctions, RunResult, StepFunctions, TrainState, advance, run
 from jaxgeom.training.native import MOST_SNAPSHOTS, NativeRun, Split, named_results, native_run
 from jaxgeom.training.optimizers import Hoisted, Optimizer, check_optimizer, hoisted, initial_state, masked, update_by
 from jaxgeom.training.padding import check_padding
@@ -330,7 +330,7 @@ class _Task(NamedTuple):
 
 
 @full_precision()
-def _run_one(task: _Task, given: _Given) -> Outcome:
+def _run_one(task: _Task, given: _Given) -> RunResult:
     """The general path: one network, any model."""
     train = given.train
 
@@ -393,7 +393,7 @@ def _native(task: _Task, by: Hoisted, given: _Given, persistent: bool) -> tuple[
         return None
 
 
-def _run_native(task: _Task, native: NativeRun, lanes: LaneRun | None, given: _Given) -> tuple[Outcome, Array]:
+def _run_native(task: _Task, native: NativeRun, lanes: LaneRun | None, given: _Given) -> tuple[RunResult, Array]:
     """The run by the compiled engine if a CPU computes it, or by the persistent kernel if there is one and an
     accelerator does; and whether that is so."""
 
@@ -410,7 +410,7 @@ def _run_native(task: _Task, native: NativeRun, lanes: LaneRun | None, given: _G
     snapshots = results.snapshots
     if snapshots is not None and task.keep is not _everything:
         snapshots = jax.vmap(task.keep)(snapshots)
-    outcome = Outcome(
+    outcome = RunResult(
         results.params, results.diverged_step, results.stopped_step, results.records, snapshots, results.batch_losses
     )
     return outcome, results.by_engine != 0

@@ -63,8 +63,8 @@ class RunFunctions(NamedTuple):
     """What is called with records on the host."""
 
 
-class Outcome(NamedTuple):
-    """What a run leaves."""
+class RunResult(NamedTuple):
+    """What one run of training ends with."""
 
     params: Params
     diverged_step: Int32[Array, ""]
@@ -89,7 +89,7 @@ def advance(
     return TrainState(params, opt_state, state.step + 1, diverged_step), loss
 
 
-def run(functions: RunFunctions, plan: Plan, params: Params, opt_state: PyTree) -> Outcome:
+def run(functions: RunFunctions, plan: Plan, params: Params, opt_state: PyTree) -> RunResult:
     """A run of training from given parameters, as planned: final parameters, records, snapshots.
 
     Args:
@@ -131,7 +131,7 @@ def run(functions: RunFunctions, plan: Plan, params: Params, opt_state: PyTree) 
     (state, stacks, stopped_step), losses = lax.scan(turn, carry, jnp.arange(plan.num_steps + 1, dtype=jnp.int32))
     records, snapshots = jax.tree.map(lambda stack: stack[:-1], stacks)
     losses = None if losses is None else losses[:-1]
-    return Outcome(state.params, state.diverged_step, stopped_step, records, snapshots, losses)
+    return RunResult(state.params, state.diverged_step, stopped_step, records, snapshots, losses)
 
 
 def _batch(plan: Plan, number: Int[Array, ""]) -> tuple[Int[Array, " batch"], Float[Array, " batch"] | None]:

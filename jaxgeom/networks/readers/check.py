@@ -22,11 +22,6 @@ _MOST_PRODUCTS = 2e8
 _LEAST_POINTS = 32
 
 
-def evaluated(layers: Layers, points: np.ndarray) -> np.ndarray:
-    """Outputs of one network, with dense or sparse kernels, at points (points, in), in float64."""
-    return _with_errors(layers, points, 0.0)[0]
-
-
 def _with_errors(layers: Layers, points: np.ndarray, precision: float) -> tuple[np.ndarray, np.ndarray]:
     """Outputs (points, out), and the standard deviation of what they are off if all terms are rounded at random."""
     x: Any = np.asarray(points, np.float64).T
