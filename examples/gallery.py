@@ -1,11 +1,10 @@
 """A sheet of tiles, one picture each: single panels without axes, of small populations that are trained first.
 
-python examples/gallery.py            writes out/gallery.png
+python examples/gallery.py            writes gallery.png
 python examples/gallery.py --seeds 8  fewer networks
 """
 
 import argparse
-from pathlib import Path
 
 import jax
 import matplotlib.pyplot as plt
@@ -18,7 +17,7 @@ from jaxgeom import plot
 FEW_SEEDS = 8  # or fewer are for a quick look
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--seeds", type=int, default=64, help="networks of each kind")
-parser.add_argument("--out", default="out/gallery.png", help="picture to write")
+parser.add_argument("--out", default="gallery.png", help="picture to write")
 options = parser.parse_args()
 width = 16 if options.seeds > FEW_SEEDS else 4
 square, xor_square = jg.box(-1.25, 1.25), jg.box(-1, 1)
@@ -96,6 +95,5 @@ for ax, caption in zip([ax for ax in figure.axes if ax.get_subplotspec()], capti
     ax.set_axis_off()
     if ax.get_legend():
         ax.get_legend().remove()
-Path(options.out).parent.mkdir(parents=True, exist_ok=True)
 figure.savefig(options.out, dpi=90)
 print(f"{options.out}: {len(captions)} tiles")
