@@ -50,6 +50,7 @@ def test_who_decides_the_platform():
         assert compiler_options() is not None
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_devices_that_are_not_there_are_refused():
     with pytest.raises(ValueError, match=r"'tpu' were asked for, but this machine has .*cpu"), jg.on_devices("tpu"):
         pass
@@ -57,6 +58,9 @@ def test_devices_that_are_not_there_are_refused():
         pass
     with pytest.raises(ValueError, match="'' were asked for"), jg.on_devices(""):
         pass
+    for wrong in (jax.devices()[0], None, ["cpu"]):
+        with pytest.raises(TypeError, match="must be some of jax"), jg.on_devices(wrong):
+            pass
     with pytest.raises(ValueError, match="a platform is one of cpu, gpu, cuda"), as_platform("cude"):
         pass
 

@@ -355,6 +355,11 @@ def test_classifiers_of_scikit_learn(has_dictionaries: bool) -> None:
     x = np.random.default_rng(0).normal(size=(9, 2))
     expected = np.maximum((x - [1, 2]) * [0.5, 3] @ weights["A"], 0) @ weights["B"]
     np.testing.assert_allclose(outputs(read.layers, x), expected, rtol=1e-6, atol=1e-6)
+    (pair,) = [node for node in proto.graph.node if node.op_type == "Concat"]
+    pair.attribute[0].i = 0  # then these are two points
+    with pytest.raises(ValueError, match=r"Sigmoid \(p\)"):
+        jg.from_onnx(proto)
+    pair.attribute[0].i = 1
     proto.graph.initializer[2].CopyFrom(numpy_helper.from_array(np.float32(2), "one"))  # then it is no probability
     with pytest.raises(ValueError, match=r"Sigmoid \(p\)"):
         jg.from_onnx(proto)

@@ -285,6 +285,9 @@ def test_a_softmax_at_the_end_is_left_off(ending: Any) -> None:
     ]
     with pytest.raises(ValueError, match="in a batch than for one point"):
         jg.from_torch(nn.Sequential(body.float(), Function(lambda x: x * len(x)), ending))
+    if not isinstance(ending, nn.Sigmoid):
+        with pytest.raises(ValueError, match=r"softmax.*over a single number, it is constant"):
+            jg.from_torch(nn.Sequential(nn.Linear(2, 1), ending))
 
 
 @pytest.mark.parametrize(("shape", "reason"), [((1, 4), r"does not take inputs of shape \(1, 4\)"), ((1, 3), "follow")])

@@ -40,6 +40,11 @@ SHAPE_ERRORS = {
     "loss of all points": ({"loss": lambda outputs, targets: jnp.mean(outputs)}, r"shape \(7,\), but gives shape \(\)"),
 }
 LABEL_ERRORS = {
+    "point with NaN": (
+        {"train": Dataset(DATA.x.at[2:4, 1].set(jnp.nan), DATA.y)},
+        r"train\.x .* 2 of 7 .*number 2",
+    ),
+    "infinite target": ({"test": Dataset(DATA.x, DATA.y.at[6].set(jnp.inf))}, r"test\.y .* 1 of 7 .*number 6"),
     "label too large": (CLASSES | {"train": Dataset(DATA.x, LABELS.at[2].set(3))}, "between 0 and 2 .* 0 to 3"),
     "label negative": (CLASSES | {"train": Dataset(DATA.x, LABELS.at[2].set(-1))}, "between 0 and 2 .* -1 to 1"),
     "label of test": (CLASSES | {"test": Dataset(DATA.x, LABELS + 2)}, "test: .* between 0 and 2"),

@@ -1,4 +1,4 @@
-"""[core] Products of matrices that keep float64 wherever they are traced.
+"""Products of matrices that keep float64 wherever they are traced.
 
 ``jnp.matmul`` and ``jnp.einsum`` write the type of their result into the program. Where float64 is on for a function
 alone, a ``vmap`` around a ``jit``, ``scan``, ``cond`` or ``while_loop`` that holds it rewrites the program outside of

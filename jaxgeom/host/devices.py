@@ -42,6 +42,7 @@ def on_devices(devices: Sequence[jax.Device] | str) -> Iterator[None]:
         devices: some of ``jax.local_devices()``, or the name of a platform such as "cpu" for all that it has.
 
     Raises:
+        TypeError: for anything else.
         ValueError: for no devices, those of several platforms, or a platform that is not there.
 
     Example:
@@ -54,6 +55,9 @@ def on_devices(devices: Sequence[jax.Device] | str) -> Iterator[None]:
         >>> runs.train_loss.shape
         (3, 11)
     """
+    is_list = isinstance(devices, Sequence) and all(isinstance(device, jax.Device) for device in devices)
+    if not isinstance(devices, str) and not is_list:
+        raise TypeError(f"devices must be some of jax.local_devices() or the name of a platform, but got {devices!r}.")
     found = _of_platform(devices) if isinstance(devices, str) else tuple(devices)
     platforms = sorted({device.platform for device in found})
     if len(platforms) != 1:

@@ -1,4 +1,4 @@
-"""[core] Products of matrices in full precision, on all platforms, unless the user says otherwise.
+"""Products of matrices in full precision, on all platforms, unless the user says otherwise.
 
 Left to itself, XLA rounds the factors of float32 products: to TF32 (11 bits) on GPUs, to bfloat16 (8 bits) on TPUs.
 Then networks would be trained and looked at whose outputs are right to three digits.

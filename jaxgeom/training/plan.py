@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxgeom._typing import MATRIX
 from jaxgeom.data.datasets import Dataset
@@ -102,7 +103,7 @@ def check_data(model: Model, loss: PerPoint, accuracy: PerPoint | None, data: An
     Points of an :func:`jaxgeom.mlp`, and targets that are floats, get the dtype of its parameters, float32.
 
     Raises:
-        ValueError: for shapes that do not fit, or labels that are no classes.
+        ValueError: for shapes that do not fit, labels that are no classes, and NaN or infinity.
         TypeError: for what are no numbers, and for losses that are no functions.
     """
     try:
@@ -117,6 +118,8 @@ def check_data(model: Model, loss: PerPoint, accuracy: PerPoint | None, data: An
             f"{name} needs points x of shape (points, in) and as many targets y, but x has shape {x.shape} and y "
             f"has shape {y.shape}."
         )
+    for side, array in (("x", x), ("y", y)):
+        _check_finite(f"{name}.{side}", array)
     if not isinstance(model, Model):
         raise TypeError(f"the model must be a jaxgeom.Model, such as jaxgeom.mlp((2, 20, 1)), but {model!r} was given.")
     params = jax.eval_shape(model.init, jax.random.key(0))
@@ -137,3 +140,15 @@ def check_data(model: Model, loss: PerPoint, accuracy: PerPoint | None, data: An
             except (TypeError, ValueError) as error:
                 raise type(error)(f"{name}: {error}") from error.__cause__
     return Dataset(jnp.asarray(x), jnp.asarray(y))
+
+
+def _check_finite(name: str, array: Any) -> None:
+    """Raise a ValueError for NaN and infinity among points or targets whose values are known."""
+    if isinstance(array, jax.core.Tracer) or not jnp.issubdtype(array.dtype, jnp.floating):
+        return
+    bad = np.flatnonzero(~np.isfinite(np.asarray(array)).reshape(len(array), -1).all(axis=1))
+    if len(bad):
+        raise ValueError(
+            f"{name} must be finite, but {len(bad)} of {len(array)} points have NaN or infinity, of which number "
+            f"{bad[0]} is the first. Leave them out, or fill in what is missing."
+        )

@@ -152,6 +152,9 @@ def _of_two_classes(graph: Any, name: str, makers: Mapping[str, int]) -> str | N
     pair = graph.node[makers[name]] if name in makers else None
     if pair is None or pair.op_type != "Concat" or len(pair.input) != 2:  # noqa: PLR2004
         return None
+    axes = [each.i for each in pair.attribute if each.name == "axis"]
+    if axes not in ([1], [-1]):  # two points, not two classes
+        return None
     first, second = pair.input
     rest = graph.node[makers[first]] if first in makers else None
     maker = graph.node[makers[second]] if second in makers else None

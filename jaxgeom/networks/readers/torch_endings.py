@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxgeom.networks.readers.imported import refusal
+
 _ENDINGS = ("softmax", "_softmax", "log_softmax", "_log_softmax", "sigmoid")
 _SHAPES_ONLY = ("view", "reshape", "_unsafe_view", "flatten", "squeeze", "unsqueeze", "clone", "alias", "_to_copy")
 _FEW_POINTS = 4
@@ -27,6 +29,13 @@ def ending_of(graph: Any) -> Any:
 def note_on(ending: Any) -> str:
     """A line for who reads the network."""
     return f"{_operation(ending).removeprefix('_')} at the end is left off: the outputs are what it is applied to"
+
+
+def check_ending(ending: Any) -> None:
+    """Raise a ValueError for a softmax over one number, which is constant, unlike what it is applied to."""
+    operation = _operation(ending)
+    if operation != "sigmoid" and ending.args[0].meta["val"].shape[ending.args[1]] == 1:
+        raise ValueError(f"{refusal(operation.removeprefix('_'), '')} Reason: over a single number, it is constant.")
 
 
 def before_ending(program: Any, network: Any, shape: tuple[int, ...]) -> Callable[[Any], Any]:

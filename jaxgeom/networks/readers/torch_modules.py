@@ -23,7 +23,7 @@ from jaxgeom.networks.readers.expressions import (
 from jaxgeom.networks.readers.given_files import file_at, short
 from jaxgeom.networks.readers.imported import Imported, finished, refusal
 from jaxgeom.networks.readers.named_arrays import from_named_arrays
-from jaxgeom.networks.readers.torch_endings import before_ending, ending_of, note_on
+from jaxgeom.networks.readers.torch_endings import before_ending, check_ending, ending_of, note_on
 from jaxgeom.networks.readers.torch_operations import OPERATIONS
 
 _POINTS_AT_ONCE = 256
@@ -90,6 +90,8 @@ def from_torch(
             ) from error
         tape = Tape(channel_axis=1)
         ending = ending_of(program.graph)
+        if ending is not None:
+            check_ending(ending)
         values, is_short = _followed(program, tape, tuple(example.shape), ending)
         shape = tuple(example.shape[1:])
         source = network if ending is None else before_ending(program, network, shape)
