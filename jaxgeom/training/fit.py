@@ -196,7 +196,8 @@ def fit(
     Raises:
         ValueError: for sizes below one, data of different lengths, a batch larger than the data, labels outside the
             classes, NaN or infinity in the data, an unknown ``record``, snapshots at steps that do not occur, an
-            optimizer that padding would disturb, a ``watch`` without records, or what the persistent kernel cannot do, if it is asked for.
+            optimizer that padding would disturb, a ``watch`` without records, or what the persistent kernel cannot
+            do, if it is asked for.
 
     Example:
         >>> import jax, optax, jaxgeom as jg
