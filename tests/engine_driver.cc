@@ -109,30 +109,23 @@ std::vector<int64_t> count(const Population &all, const Domain &domain, int thre
 
 std::vector<int64_t> faces(const Population &all, const Domain &domain, int threads, bool is_sparse = false) {
     const Call call(all, is_sparse);
-    void *handle = jaxgeom_cells(
+    std::vector<int64_t> found(9 * all.num), numbers;
+    const int status = jaxgeom_cells(
         all.num, call.depth(), all.widths.data(), call.kernels.data(), call.biases.data(), call.is_float32.data(), all.slopes.data(),
         static_cast<int>(domain.corners.size() / 3), domain.corners.data(), static_cast<int>(domain.offsets.size()) - 1, domain.offsets.data(), domain.cycles.data(),
-        domain.is_plane, threads, nullptr);
-    std::vector<int64_t> found;
-    const size_t units = all.slopes.size(), outputs = all.widths.back();
+        domain.is_plane, threads, found.data(), nullptr);
+    if (status) failures++, std::printf("status %d\n", status);
     for (int n = 0; n < all.num; n++) {
-        int64_t sizes[7];
-        jaxgeom_cells_sizes(handle, n, sizes);
-        const auto [vertices, edges, num, corners, degenerate, consistent, finite] = sizes;
-        (void)degenerate;
-        found.push_back(finite ? num : -1);
-        if (!finite) continue;
-        if (!consistent) failures++, std::printf("inconsistent\n");
+        const int64_t *own = found.data() + 9 * n, vertices = own[0], edges = own[1], num = own[2];
+        const bool is_consistent = own[5], is_finite = own[6];
+        numbers.push_back(is_finite ? num : -1);
+        if (!is_finite) continue;
+        if (!is_consistent) failures++, std::printf("inconsistent\n");
         if (vertices - edges + num != 1) failures++, std::printf("V - E + F = %d\n", static_cast<int>(vertices - edges + num));
-        std::vector<double> points(3 * vertices), maps(num * outputs * 3), area(num), centroid(2 * num), values(vertices * outputs);
-        std::vector<int64_t> pairs(2 * edges), sides(2 * edges), labels(2 * edges), offsets(num + 1), around(corners), along(corners);
-        std::vector<uint8_t> patterns(num * units);
-        jaxgeom_cells_copy(
-            handle, n, points.data(), pairs.data(), sides.data(), labels.data(), offsets.data(), around.data(), along.data(), patterns.data(), maps.data(), area.data(),
-            centroid.data(), values.data());
+        const std::vector<char> read(reinterpret_cast<const char *>(own[7]), reinterpret_cast<const char *>(own[7]) + own[8]);
+        jaxgeom_free(reinterpret_cast<void *>(own[7]));
     }
-    jaxgeom_cells_free(handle);
-    return found;
+    return numbers;
 }
 
 // Numbers of breakpoints along some lines, the first of which runs through the origin.

@@ -96,8 +96,3 @@ def pointer(array: np.ndarray) -> int:
     """Where an array's numbers begin."""
     number: int = array.__array_interface__["data"][0]  # a third of the time of array.ctypes
     return number
-
-
-def place(array: Any) -> int | None:
-    """Where numbers go, in a third of the time of :func:`pointer`: for arrays that may be written to."""
-    return ctypes.addressof(ctypes.c_char.from_buffer(array)) if array.size else None

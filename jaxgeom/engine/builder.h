@@ -3,75 +3,64 @@
 
 #include "areas.h"
 #include "cell.h"
+#include "complex.h"
+#include "scales.h"
 
 namespace jaxgeom {
-
-struct Edge {
-    int begin, end, layer, unit;
-    int middle = -1, first = -1, second = -1, by_layer = -1, by_unit = -1;  // after its split
-};
-
-struct Complex {  // what building collects
-    std::vector<double> x, y, w, e;
-    std::vector<Edge> edges;
-    std::vector<int64_t> face_offsets{0};
-    std::vector<int> face_vertices, face_edges;
-    std::vector<uint8_t> patterns;
-    std::vector<double> maps, area, centroid;
-    std::vector<double> outputs;  // at each vertex, NaN until a face needs them
-    std::vector<int> chords;      // of two halves that are built apart: each is followed by itself as the other half sees it
-    bool is_consistent = true;
-};
-struct Part {  // of a complex, which is built by itself
-    Complex complex;
-    std::vector<int> vertices, edges;  // of the whole: the first vertices and edges of the part
-};
 
 template <bool Plane>
 class Builder {
   public:
-    Builder(const Network &net, Arena &arena, ExactSigns &exact, SharpSigns &sharp) : net(net), exact(exact), sharp(sharp), areas(net.unit, Plane, arena, exact, sharp) {}
-    Complex *complex = nullptr;  // where all goes
+    Builder(const Network &net, Arena &arena, ExactSigns &exact, SharpSigns &sharp) : net(net), exact(exact), sharp(sharp), areas(net.unit, Plane, arena, exact, sharp) {
+        for (int l = 0; l < net.depth; l++) active_words += (net.layers[l].out + 63) >> 6;
+    }
+    Complex *complex = nullptr;   // where all goes
+    Complex *of_parts = nullptr;  // or what is in parts
 
     void add_corner(const Corner &corner) {
         const double scale = corner.w != 0 ? net.unit : 1;
-        complex->x.push_back(corner.x / scale), complex->y.push_back(corner.y / scale), complex->w.push_back(corner.w), complex->e.push_back(0);
+        complex->places.push({corner.x / scale, corner.y / scale, corner.w, 0});
     }
     int side(int from, int to, bool is_artificial) {
-        std::vector<Edge> &edges = complex->edges;
+        Buffer<Edge> &edges = complex->edges;
         for (size_t i = 0; i < num_sides; i++)
             if (edges[sides[i]].begin == to && edges[sides[i]].end == from) return sides[i];
-        edges.push_back({from, to, is_artificial ? -2 : -1, static_cast<int>(num_sides)});
+        edges.push({from, to, is_artificial ? -2 : -1, static_cast<int>(num_sides)});
         sides.push_back(static_cast<int>(edges.size()) - 1);
         num_sides++;
         return sides.back();
     }
     void label(int edge, int l, int unit) { complex->edges[edge].layer = l, complex->edges[edge].unit = unit; }
     int add_chord(const int *ends, const Line &line) {
-        complex->edges.push_back({ends[0], ends[1], line.entry->layer, line.unit});
+        complex->edges.push({ends[0], ends[1], line.entry->layer, line.unit});
         return static_cast<int>(complex->edges.size()) - 1;
     }
     // Between halves that are built apart: the same chord as the other half sees it.
     int add_chord_again(int chord) {
-        complex->chords.push_back(chord), complex->edges.push_back(Edge(complex->edges[chord]));
+        complex->chords.push(chord), complex->edges.push(Edge(complex->edges[chord]));
         return chord + 1;
     }
 
     // What is built next goes to a part of its own, which begins with a cell.
-    void begin_part(std::vector<Part> &parts, int index, int nv, Vertex *v) {
-        Part &part = parts[index];
-        whole = complex, complex = &part.complex;
+    void begin_part(Part &part, int nv, Vertex *v) {
+        whole = complex, complex = of_parts;
+        part = part_from_here();
+        part.num_roots = nv;
         for (int i = 0; i < nv; i++) {
             const Edge &edge = whole->edges[v[i].edge];
-            const int k = i + 1 < nv ? i + 1 : 0;
+            const int k = i + 1 < nv ? i + 1 : 0, at = part.places.begin;
             const bool is_forward = edge.begin == v[i].id;
-            complex->x.push_back(v[i].x), complex->y.push_back(v[i].y), complex->w.push_back(v[i].w), complex->e.push_back(v[i].e);
-            complex->edges.push_back({is_forward ? i : k, is_forward ? k : i, edge.layer, edge.unit});
-            part.vertices.push_back(v[i].id), part.edges.push_back(v[i].edge);
+            complex->places.push({v[i].x, v[i].y, v[i].w, v[i].e});
+            complex->edges.push({at + (is_forward ? i : k), at + (is_forward ? k : i), edge.layer, edge.unit});
+            complex->roots.push(v[i].id), complex->roots.push(v[i].edge);
         }
-        for (int i = 0; i < nv; i++) v[i].id = v[i].edge = i;
+        for (int i = 0; i < nv; i++) v[i].id = part.places.begin + i, v[i].edge = part.edges.begin + i;
     }
-    void end_part() { complex = whole; }
+    void end_part(Part &part) {
+        const Part behind = part_from_here();
+        part.places.end = behind.places.begin, part.edges.end = behind.edges.begin, part.steps.end = behind.steps.begin, part.faces.end = behind.faces.begin;
+        complex = whole;
+    }
 
     // A vertex whose computed place is uncertain, as where lines are nearly parallel, put to where it is.
     void refine(Vertex &v) {
@@ -93,27 +82,21 @@ class Builder {
     // A new vertex on an edge that no cell has split yet. `on` gets the piece behind it, `first` is the piece before it.
     void place(const Vertex &u, const Line &line, Vertex &on, int &first) {
         if (on.e > 1e-13) refine(on);
-        Complex &all = *complex;
-        const Edge edge = all.edges[u.edge];
-        const int id = static_cast<int>(all.x.size()), pieces = static_cast<int>(all.edges.size());
-        all.x.push_back(on.x), all.y.push_back(on.y), all.w.push_back(on.w), all.e.push_back(on.e);
-        all.edges.push_back({edge.begin, id, edge.layer, edge.unit});
-        all.edges.push_back({id, edge.end, edge.layer, edge.unit});
-        on.id = id;
-        const bool is_forward = edge.begin == u.id;
-        first = is_forward ? pieces : pieces + 1, on.edge = is_forward ? pieces + 1 : pieces;
-        Edge &old = all.edges[u.edge];
-        old.middle = id, old.first = pieces, old.second = pieces + 1;
-        old.by_layer = line.entry->layer, old.by_unit = line.unit;
+        const int id = static_cast<int>(complex->places.size()), pieces = static_cast<int>(complex->edges.size());
+        complex->places.push({on.x, on.y, on.w, on.e});
+        Edge *added = complex->edges.add(2), &edge = complex->edges[u.edge];
+        added[0] = {edge.begin, id, edge.layer, edge.unit}, added[1] = {id, edge.end, edge.layer, edge.unit};
+        if (edge.left >= 0 || edge.right >= 0) complex->is_consistent = false;  // a face has it whole
+        edge.middle = id, edge.first = pieces, edge.left = line.entry->layer, edge.right = line.unit;
+        take_pieces(u, edge, on, first);
     }
     // The vertex that the cell on the other side has placed on the edge.
     void place_again(const Vertex &u, const Line &line, Vertex &on, int &first) {
-        Complex &all = *complex;
-        const Edge &edge = all.edges[u.edge];
-        if (edge.by_layer != line.entry->layer || edge.by_unit != line.unit) all.is_consistent = false;
-        on.id = edge.middle, on.x = all.x[on.id], on.y = all.y[on.id], on.w = all.w[on.id], on.e = all.e[on.id];
-        const bool is_forward = edge.begin == u.id;
-        first = is_forward ? edge.first : edge.second, on.edge = is_forward ? edge.second : edge.first;
+        const Edge &edge = complex->edges[u.edge];
+        if (edge.left != line.entry->layer || edge.right != line.unit) complex->is_consistent = false;
+        const Position &place = complex->places[edge.middle];
+        on.x = place.x, on.y = place.y, on.w = place.w, on.e = place.e;
+        take_pieces(u, edge, on, first);
     }
 
     struct Outputs {  // their functions on a cell, and what their errors follow from
@@ -138,13 +121,21 @@ class Builder {
     void emit(int nv, const Vertex *v, const Entry &last, double delta, double squares) {
         Complex &all = *complex;
         const Layer &output = net.layers[net.depth];
-        for (int i = 0; i < nv; i++) all.face_vertices.push_back(v[i].id), all.face_edges.push_back(v[i].edge);
-        all.face_offsets.push_back(static_cast<int64_t>(all.face_vertices.size()));
-        const size_t base = all.patterns.size();
-        all.patterns.resize(base + net.unit_offsets[net.depth], 0);
+        const int face = static_cast<int>(all.ends.size());
+        Step *steps = all.steps.add(nv);
+        for (int i = 0; i < nv; i++) {
+            Edge &edge = all.edges[v[i].edge];
+            int &side = edge.begin == v[i].id ? edge.left : edge.right;
+            if (edge.middle >= 0 || side >= 0) all.is_consistent = false;
+            side = face, steps[i] = {v[i].id, v[i].edge};
+        }
+        all.ends.push(static_cast<int>(all.steps.size()));
+        uint64_t *active = all.active.add(active_words) + active_words;
         const Entry *entry = &last;
         for (int l = net.depth - 1; l >= 0; l--) {
-            spread_bits(entry->active, 0, net.layers[l].out, all.patterns.data() + base + net.unit_offsets[l]);
+            const int words = (net.layers[l].out + 63) >> 6;
+            active -= words;
+            std::copy_n(entry->active, words, active);
             entry = entry->before;
         }
         if (net.depth) delta *= net.layers[net.depth - 1].steepest;
@@ -160,16 +151,18 @@ class Builder {
             const double *row = outputs.rows + j;
             const double gradient = std::max(std::fabs(row[0]), std::fabs(row[stride])), size = std::max(gradient, std::fabs(row[2 * stride]));
             if (!(gradient > 1e8 * bound_of(outputs, j) && size < 1e280)) return false;
-            for (int s = 0; s < 3; s++) all.maps.push_back(std::ldexp(row[s * stride], net.output_exponent - (s < 2 ? net.unit_exponent : 0)));
+            double *map = all.maps.add(3);
+            for (int s = 0; s < 3; s++) map[s] = (s < 2 ? of_gradients : of_outputs).times(row[s * stride]);
             return true;
         };
         for (int j = 0; j < output.out; j++) {
             if (add_map(plain, j) || (has_sharp && add_map(in_twice_the_precision(), j))) continue;
             const ExactVector &row = exact.exact_row(&last, j);
             const Exact one(1);
-            for (const Exact *entry : {&row.x, &row.y, &row.w}) all.maps.push_back(ratio(*entry, one));
+            for (const Exact *entry : {&row.x, &row.y, &row.w}) all.maps.push(ratio(*entry, one));
         }
-        all.outputs.resize(all.x.size() * output.out, NAN);
+        const size_t known = all.outputs.size(), wanted = all.places.size() * output.out;
+        std::fill_n(all.outputs.add(wanted - known), wanted - known, NAN);
         for (int i = 0; i < nv; i++) {
             double *values = all.outputs.data() + static_cast<size_t>(v[i].id) * output.out;
             if (v[i].w == 0 || output.out == 0 || !std::isnan(values[0])) continue;
@@ -177,9 +170,9 @@ class Builder {
                 const double a = plain.rows[j], b = plain.rows[stride + j], c = plain.rows[2 * stride + j], size = std::fabs(a) + std::fabs(b) + std::fabs(c);
                 const double z = value<Plane>(a, b, c, v[i]), error = bound_of(plain, j) + size * (v[i].e + 8 * kEps) + kFloor;
                 if (std::fabs(z) > 1e6 * error && size < 1e280) {
-                    values[j] = std::ldexp(z / v[i].w, net.output_exponent);
+                    values[j] = of_outputs.times(z / v[i].w);
                 } else if (double sharp; has_sharp && sharp_output(in_twice_the_precision(), j, *v[i].point, sharp)) {
-                    values[j] = std::ldexp(sharp, net.output_exponent);
+                    values[j] = of_outputs.times(sharp);
                 } else {
                     Knowledge &known = exact.knowledge(v[i].point);
                     const bool by_row = net.is_sparse || net.depth == 0;
@@ -187,9 +180,8 @@ class Builder {
                 }
             }
         }
-        double area, x, y;
-        areas.measure(nv, v, area, x, y);
-        all.area.push_back(area), all.centroid.push_back(x), all.centroid.push_back(y);
+        Measure &measure = *all.measures.add(1);
+        areas.measure(nv, v, measure.area, measure.x, measure.y);
     }
 
   private:
@@ -197,9 +189,23 @@ class Builder {
     ExactSigns &exact;
     SharpSigns &sharp;
     Areas areas;
+    const PowerOfTwo of_outputs{net.output_exponent}, of_gradients{net.output_exponent - net.unit_exponent};  // that undo scales
     Complex *whole = nullptr;  // that the part at hand belongs to
     std::vector<int> sides{};  // edges of the domain's faces
     size_t num_sides = 0;
+    size_t active_words = 0;  // of a face
+
+    Part part_from_here() const {
+        Part part;
+        part.complex = complex, part.roots = static_cast<int>(complex->roots.size());
+        part.places.begin = static_cast<int>(complex->places.size()), part.edges.begin = static_cast<int>(complex->edges.size());
+        part.steps.begin = static_cast<int>(complex->steps.size()), part.faces.begin = static_cast<int>(complex->ends.size());
+        return part;
+    }
+    static void take_pieces(const Vertex &u, const Edge &edge, Vertex &on, int &first) {
+        const bool is_forward = edge.begin == u.id;
+        on.id = edge.middle, on.edge = is_forward ? edge.first + 1 : edge.first, first = is_forward ? edge.first : edge.first + 1;
+    }
 };
 
 }  // namespace jaxgeom

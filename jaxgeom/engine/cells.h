@@ -102,9 +102,9 @@ struct Cutter {
             auto mark = arena.mark();
             const Entry last{before, l, rows, active, nullptr, sharp.place_of_rows(p)};
             if (claim()) {
-                if (claims) builder.begin_part(*parts, number - 1, nv, v);
+                if (claims) builder.begin_part((*parts)[number - 1], nv, v);
                 builder.emit(nv, v, last, delta, squares);
-                if (claims) builder.end_part();
+                if (claims) builder.end_part((*parts)[number - 1]);
             }
             exact.forget(last);
             arena.release(mark);
@@ -344,11 +344,11 @@ struct Cutter {
             int64_t n = 0;
             if (claim()) {
                 auto *all = claims;
-                if (Build) builder.begin_part(*parts, number - 1, nv, v);
+                if (Build) builder.begin_part((*parts)[number - 1], nv, v);
                 claims = nullptr;
                 n = below(entry, nv, v, units, rows, stride, unit, next, bits, delta, squares);
                 claims = all;
-                if (Build) builder.end_part();
+                if (Build) builder.end_part((*parts)[number - 1]);
             }
             level--;
             return n;

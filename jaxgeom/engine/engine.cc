@@ -1,4 +1,5 @@
 // The engine's plain C interface: counts of populations, the cells of networks, and lines, on all cores.
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <new>
@@ -65,10 +66,6 @@ template <class T>
 void copy(const std::vector<T> &from, T *to) {
     if (!from.empty()) std::memcpy(to, from.data(), sizeof(T) * from.size());
 }
-template <class T>
-void copy(const std::vector<std::vector<T>> &pieces, T *to) {
-    for (const std::vector<T> &piece : pieces) copy(piece, to), to += piece.size();
-}
 
 }  // namespace
 }  // namespace jaxgeom
@@ -114,55 +111,36 @@ JAXGEOM_EXPORT int64_t jaxgeom_count_one(
     return count < 0 ? -2 : 2 * count + degenerate;
 }
 
-struct Batch {
-    std::vector<CellArrays> members;
-};
-
-JAXGEOM_EXPORT void *jaxgeom_cells(
+JAXGEOM_EXPORT int jaxgeom_cells(
     int64_t num, int depth, const int64_t *widths, const void *const *kernels, const void *const *biases, const uint8_t *is_float32, const double *slopes,
     int num_corners, const double *corners, int num_faces, const int *face_offsets, const int *face_corners, int is_plane,
-    int threads, int *stop) {
+    int threads, int64_t *found, int *stop) {
     const StandardFloats floats;
-    Batch *batch = nullptr;
     try {
         const Source source{depth, depth + 1, widths, kernels, biases, is_float32, slopes};
         const Domain domain{num_corners, num_faces, reinterpret_cast<const Corner *>(corners), face_offsets, face_corners, is_plane != 0};
         const auto *flag = reinterpret_cast<const std::atomic<int> *>(stop);
-        batch = new Batch;
-        batch->members.resize(num);
+        std::vector<CellArrays> all(num);
         const int useful = num_threads(threads);
-        if (num >= 2 * useful || useful == 1 || num_units(source) < kInParts) {
+        if (num >= useful || useful == 1 || num_units(source) < kInParts) {
             for_all(num, useful, 1, num_units(source) > kDeep, [&](int64_t i) {
-                if (!(flag && *flag)) batch->members[i] = cells(source, i, domain, flag, 1);
+                if (!(flag && *flag)) all[i] = cells(source, i, domain, flag, 1);
             });
         } else {
-            for (int64_t i = 0; i < num && !(flag && *flag); i++) batch->members[i] = cells(source, i, domain, flag, useful);
+            for (int64_t i = 0; i < num && !(flag && *flag); i++) all[i] = cells(source, i, domain, flag, useful);
         }
-        if (flag && *flag) throw std::bad_alloc();
-        return batch;
+        if (flag && *flag) return 2;
+        for (CellArrays &own : all) {
+            const int64_t numbers[] = {own.vertices, own.edges, own.faces, own.corners, own.is_degenerate, own.is_consistent, own.is_finite, reinterpret_cast<int64_t>(own.memory.get()), own.bytes};
+            std::memcpy(found, numbers, sizeof numbers), found += 9, own.memory.release();
+        }
+        return 0;
     } catch (const std::bad_alloc &) {
-        delete batch;
-        return nullptr;
+        return 1;
     }
 }
 
-JAXGEOM_EXPORT void jaxgeom_cells_sizes(void *handle, int64_t index, int64_t *sizes) {
-    const CellArrays &a = static_cast<Batch *>(handle)->members[index];
-    const int64_t faces = a.is_finite ? static_cast<int64_t>(a.face_offsets.size()) - 1 : 0;
-    const int64_t values[] = {static_cast<int64_t>(a.points.size() / 3), static_cast<int64_t>(a.edges.size() / 2), faces, static_cast<int64_t>(a.face_vertices.size()),
-                              a.is_degenerate, a.is_consistent, a.is_finite};
-    std::memcpy(sizes, values, sizeof values);
-}
-
-JAXGEOM_EXPORT void jaxgeom_cells_copy(
-    void *handle, int64_t index, double *points, int64_t *edges, int64_t *edge_faces, int64_t *edge_labels, int64_t *face_offsets, int64_t *face_vertices,
-    int64_t *face_edges, uint8_t *patterns, double *maps, double *area, double *centroid, double *outputs) {
-    const CellArrays &a = static_cast<Batch *>(handle)->members[index];
-    copy(a.points, points), copy(a.edges, edges), copy(a.edge_faces, edge_faces), copy(a.edge_labels, edge_labels), copy(a.face_offsets, face_offsets);
-    copy(a.face_vertices, face_vertices), copy(a.face_edges, face_edges), copy(a.patterns, patterns), copy(a.maps, maps), copy(a.area, area), copy(a.centroid, centroid), copy(a.outputs, outputs);
-}
-
-JAXGEOM_EXPORT void jaxgeom_cells_free(void *handle) { delete static_cast<Batch *>(handle); }
+JAXGEOM_EXPORT void jaxgeom_free(void *memory) { std::free(memory); }
 
 JAXGEOM_EXPORT int jaxgeom_count_in_box(
     int64_t num, int depth, const int64_t *widths, const void *const *kernels, const void *const *biases, const uint8_t *is_float32, const double *slopes,

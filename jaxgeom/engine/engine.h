@@ -30,17 +30,15 @@ JAXGEOM_EXPORT int64_t jaxgeom_count_one(
     int depth, const int64_t *widths, const double *slopes, const void *numbers, int is_float32,
     int num_corners, const double *corners, int num_faces, const int *face_offsets, const int *face_corners, int is_plane);
 
-// The complexes of all networks. Null: out of memory, or stopped.
-JAXGEOM_EXPORT void *jaxgeom_cells(
+// The complexes of all networks, nine numbers of each: vertices, edges, faces, corners of faces; whether degenerate,
+// consistent, finite; where its arrays are, and their bytes. They stand one after the other as complex_arrays.h has them,
+// in memory that the caller gives back by jaxgeom_free, 0 for networks that are not finite. 0: done; 1: out of memory; 2:
+// stopped, both without any arrays.
+JAXGEOM_EXPORT int jaxgeom_cells(
     int64_t num, int depth, const int64_t *widths, const void *const *kernels, const void *const *biases, const uint8_t *is_float32, const double *slopes,
     int num_corners, const double *corners, int num_faces, const int *face_offsets, const int *face_corners, int is_plane,
-    int threads, int *stop);
-// Of one of them: vertices, edges, faces, corners of faces; then whether degenerate, consistent, finite.
-JAXGEOM_EXPORT void jaxgeom_cells_sizes(void *handle, int64_t index, int64_t *sizes);
-JAXGEOM_EXPORT void jaxgeom_cells_copy(
-    void *handle, int64_t index, double *points, int64_t *edges, int64_t *edge_faces, int64_t *edge_labels, int64_t *face_offsets, int64_t *face_vertices,
-    int64_t *face_edges, uint8_t *patterns, double *maps, double *area, double *centroid, double *outputs);
-JAXGEOM_EXPORT void jaxgeom_cells_free(void *handle);
+    int threads, int64_t *found, int *stop);
+JAXGEOM_EXPORT void jaxgeom_free(void *memory);
 
 // Counts on a box with the given ends in each coordinate, for any number of inputs; the rest as for jaxgeom_count.
 JAXGEOM_EXPORT int jaxgeom_count_in_box(

@@ -1,53 +1,61 @@
-// The complex of a network from its parts: what the cells on both sides of a chord between parts made of it, matched.
+// The numbers that vertices of a complex's parts get in the whole, and which of their edges are one: what the cells on both
+// sides of a chord between parts made of it, matched.
 //
 // Pre-activations are continuous, so that a chord is cut at the same points from both sides, in the same order; only
 // their computed places differ by rounding.
 #pragma once
 
-#include "builder.h"
+#include <algorithm>
+
+#include "complex.h"
 
 namespace jaxgeom {
 
-class Joiner {
+constexpr int kTwin = -2;  // stands in place of the number of an edge that an earlier part has, too; less than it, once that is known
+
+class Numbers {  // of the vertices of parts: those of the whole first, then what is new in each part
   public:
-    Joiner(const Complex &whole, const std::vector<Part> &parts) : whole_(whole), parts_(parts), part_of_(whole.edges.size(), -1), root_of_(whole.edges.size(), -1) {
-        int64_t vertices = static_cast<int64_t>(whole.x.size()), edges = 0;
+    Numbers(const Complex &whole, std::vector<Part> &parts) : whole_(whole), parts_(parts), part_of_(whole.edges.size(), -1), root_of_(whole.edges.size(), -1) {
+        int64_t vertices = static_cast<int64_t>(whole.places.size());
         for (size_t k = 0; k < parts.size(); k++) {
             const Part &part = parts[k];
-            const int64_t shared = static_cast<int64_t>(part.vertices.size());
-            first_vertex_.push_back(vertices - shared), first_edge_.push_back(edges);
-            vertices += static_cast<int64_t>(part.complex.x.size()) - shared, edges += static_cast<int64_t>(part.complex.edges.size());
-            for (size_t i = 0; i < part.edges.size(); i++) part_of_[part.edges[i]] = static_cast<int>(k), root_of_[part.edges[i]] = static_cast<int>(i);
+            first_.push_back(vertices - part.num_roots);
+            vertices += part.places.end - part.places.begin - part.num_roots;
+            for (int own = part.edges.begin; own < part.edges.begin + part.num_roots; own++) part_of_[part.root_edge(own)] = static_cast<int>(k), root_of_[part.root_edge(own)] = own;
         }
-        vertex_.resize(vertices), edge_.assign(edges, -1);
-        for (int64_t i = 0; i < vertices; i++) vertex_[i] = i;
-        for (const int chord : whole.chords) match(chord);
+        number_.resize(vertices);
+        for (int64_t i = 0; i < vertices; i++) number_[i] = static_cast<int>(i);
+        for (size_t i = 0; i < whole.chords.size(); i++) match(whole.chords[i]);
+        number_all();
     }
-    // The complex but for what only faces have; vertices and edges are those of the first part that has them.
-    Complex join(int num_outputs) {
-        Complex all;
-        all.is_consistent = is_consistent_ && whole_.is_consistent;
-        number_vertices(all, num_outputs);
-        number_edges(all);
-        for (size_t k = 0; k < parts_.size(); k++) append(static_cast<int>(k), all);
-        return all;
-    }
+    int64_t num_vertices = 0;
+    bool is_consistent = true;
+    struct End { int part, edge; };
+    struct Twins { End first, second; };  // pieces of a chord, which are one edge
+    std::vector<Twins> twins;
+    // Vertices that are earlier ones, too, ascending: of the whole, and of each part, but for those that it begins with.
+    std::vector<int> shared_of_whole;
+    std::vector<std::vector<int>> shared;
+
+    // That of a part's vertex.
+    int operator()(int k, int own) const { return number_[place_of(k, own)]; }
+    int of_whole(int vertex) const { return number_[vertex]; }
 
   private:
-    struct Ends { std::vector<int64_t> vertices, edges; };  // between the pieces of a chord, and those pieces, from its begin on
+    struct Ends { std::vector<int64_t> vertices; std::vector<End> edges; };  // between the pieces of a chord, and those pieces, from its begin on
     const Complex &whole_;
     const std::vector<Part> &parts_;
-    std::vector<int> part_of_, root_of_;            // of each edge of the whole: the part that begins with it, and as which
-    std::vector<int64_t> first_vertex_, first_edge_;  // of each part among those of all, behind those of the whole
-    std::vector<int64_t> vertex_, edge_;            // the first one that is the same; later, its number
-    bool is_consistent_ = true;
+    std::vector<int> part_of_, root_of_;  // of each edge of the whole: the part that begins with it, and as which
+    std::vector<int64_t> first_;          // of each part: where its vertices begin among all
+    std::vector<int> number_;             // the first vertex that is the same; in the end, its number
 
-    int64_t vertex(int k, int own) const {
+    int64_t place_of(int k, int own) const {
         const Part &part = parts_[k];
-        return own < static_cast<int>(part.vertices.size()) ? part.vertices[own] : first_vertex_[k] + own;
+        const int at = own - part.places.begin;
+        return at < part.num_roots ? part.root_vertex(own) : first_[k] + at;
     }
-    int64_t same(int64_t v) {
-        while (vertex_[v] != v) v = vertex_[v] = vertex_[vertex_[v]];
+    int same(int v) {
+        while (number_[v] != v) v = number_[v] = number_[number_[v]];
         return v;
     }
     void follow(int edge, Ends &ends) const {
@@ -55,78 +63,52 @@ class Joiner {
         if (at.middle < 0) return follow(part_of_[edge], root_of_[edge], ends);
         follow(at.first, ends);
         ends.vertices.push_back(at.middle);
-        follow(at.second, ends);
+        follow(at.first + 1, ends);
     }
     void follow(int k, int edge, Ends &ends) const {
         if (k < 0) return;
-        const Edge &at = parts_[k].complex.edges[edge];
-        if (at.middle < 0) return ends.edges.push_back(first_edge_[k] + edge);
+        const Edge &at = parts_[k].complex->edges[edge];
+        if (at.middle < 0) return ends.edges.push_back({k, edge});
         follow(k, at.first, ends);
-        ends.vertices.push_back(vertex(k, at.middle));
-        follow(k, at.second, ends);
+        ends.vertices.push_back(place_of(k, at.middle));
+        follow(k, at.first + 1, ends);
     }
     void match(int chord) {
         Ends one, other;
         follow(chord, one), follow(chord + 1, other);
         if (one.vertices.size() != other.vertices.size() || one.edges.size() != other.edges.size()) {
-            is_consistent_ = false;
+            is_consistent = false;
             return;
         }
         for (size_t i = 0; i < one.vertices.size(); i++) {
-            const int64_t p = same(one.vertices[i]), q = same(other.vertices[i]);
-            vertex_[std::max(p, q)] = std::min(p, q);
+            const int p = same(static_cast<int>(one.vertices[i])), q = same(static_cast<int>(other.vertices[i]));
+            number_[std::max(p, q)] = std::min(p, q);
         }
-        for (size_t i = 0; i < one.edges.size(); i++) edge_[std::max(one.edges[i], other.edges[i])] = std::min(one.edges[i], other.edges[i]);
+        for (size_t i = 0; i < one.edges.size(); i++) {
+            End p = one.edges[i], q = other.edges[i];
+            if (q.part < p.part) std::swap(p, q);
+            twins.push_back({p, q});
+            parts_[q.part].complex->edges[q.edge].first = kTwin;
+        }
     }
-    void number_vertices(Complex &all, int num_outputs) {
-        std::vector<int64_t> number(vertex_.size(), -1);
-        const auto add = [&](int64_t v, const Complex &from, size_t own) {
-            const int64_t first = same(v);
-            if (first == v) {
-                number[v] = static_cast<int64_t>(all.x.size());
-                all.x.push_back(from.x[own]), all.y.push_back(from.y[own]), all.w.push_back(from.w[own]), all.e.push_back(from.e[own]);
-                all.outputs.insert(all.outputs.end(), num_outputs, NAN);
-            } else {
-                number[v] = number[first];
-            }
+    void number_all() {
+        int at = 0, count = 0;
+        const auto number = [&] {  // earlier ones have their numbers
+            const bool is_new = number_[at] == at;
+            number_[at] = is_new ? count++ : number_[number_[at]];
+            at++;
+            return is_new;
         };
-        for (size_t i = 0; i < whole_.x.size(); i++) add(static_cast<int64_t>(i), whole_, i);
+        for (size_t i = 0; i < whole_.places.size(); i++)
+            if (!number()) shared_of_whole.push_back(static_cast<int>(i));
+        shared.resize(parts_.size());
         for (size_t k = 0; k < parts_.size(); k++) {
-            const Complex &part = parts_[k].complex;
-            for (size_t i = parts_[k].vertices.size(); i < part.x.size(); i++) add(first_vertex_[k] + static_cast<int64_t>(i), part, i);
+            const Part &part = parts_[k];
+            for (int own = part.places.begin + part.num_roots; own < part.places.end; own++)
+                if (!number()) shared[k].push_back(own);
         }
-        vertex_ = std::move(number);
-    }
-    void number_edges(Complex &all) {
-        int64_t at = 0;
-        for (size_t k = 0; k < parts_.size(); k++) {
-            for (const Edge &edge : parts_[k].complex.edges) {
-                int64_t &number = edge_[at++];
-                if (edge.middle >= 0) continue;
-                if (number >= 0) {
-                    number = edge_[number];
-                } else {
-                    number = static_cast<int64_t>(all.edges.size());
-                    const auto end = [&](int own) { return static_cast<int>(vertex_[vertex(static_cast<int>(k), own)]); };
-                    all.edges.push_back({end(edge.begin), end(edge.end), edge.layer, edge.unit});
-                }
-            }
-        }
-    }
-    void append(int k, Complex &all) {
-        const Complex &part = parts_[k].complex;
-        const int64_t first = static_cast<int64_t>(all.face_vertices.size());
-        for (size_t face = 1; face < part.face_offsets.size(); face++) all.face_offsets.push_back(first + part.face_offsets[face]);
-        for (const int own : part.face_vertices) all.face_vertices.push_back(static_cast<int>(vertex_[vertex(k, own)]));
-        for (const int own : part.face_edges) all.face_edges.push_back(static_cast<int>(edge_[first_edge_[k] + own]));
-        const size_t num = all.x.size() ? all.outputs.size() / all.x.size() : 0;
-        for (size_t own = 0; own * num < part.outputs.size(); own++) {
-            double *values = all.outputs.data() + num * vertex_[vertex(k, static_cast<int>(own))];
-            if (num && std::isnan(values[0])) std::copy_n(part.outputs.data() + num * own, num, values);
-        }
+        num_vertices = count;
     }
 };
-
-inline Complex joined(const Complex &whole, const std::vector<Part> &parts, const Network &net) { return Joiner(whole, parts).join(net.layers[net.depth].out); }
 
 }  // namespace jaxgeom

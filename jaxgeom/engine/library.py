@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int64, UInt8
 
-from jaxgeom.engine.arguments import Network, domain_of, place, pointer
+from jaxgeom.engine.arguments import Network, domain_of, pointer
 from jaxgeom.host.devices import pretended
 from jaxgeom.host.signals import answer, deferred
 from jaxgeom.host.sparse import SparseKernel
@@ -32,26 +32,33 @@ _LONG = 2_000_000  # networks x units², about 30 ms: work that Ctrl-C should be
 
 
 class Cells(NamedTuple):
-    """The complex of one network on a domain, faces, edges and vertices with everything that they share."""
+    """The complex of one network on a domain, faces, edges and vertices with everything that they share: the fields of
+    ``jaxgeom.PlanarComplex`` that arrays are, in its order. All of them are in one block of memory."""
 
-    points: Float[np.ndarray, "vertices 3"]
-    """Homogeneous, (x, y, w); w = 0 at infinity."""
+    vertices: Float[np.ndarray, "vertices 2"]
+    """Positions; of those at infinity, directions."""
+    is_ideal: Bool[np.ndarray, " vertices"]
+    """Which vertices lie at infinity."""
     edges: Int64[np.ndarray, "edges 2"]
     """The two vertices of each edge."""
     edge_faces: Int64[np.ndarray, "edges 2"]
     """The faces to the left and to the right; -1 outside of the domain."""
-    edge_labels: Int64[np.ndarray, "edges 2"]
-    """Layer and unit that made the edge; layer -1 on the domain's boundary, -2 between faces of the domain."""
+    edge_layer: Int64[np.ndarray, " edges"]
+    """Layer that made the edge; -1 on the domain's boundary, -2 between faces of the domain."""
+    edge_unit: Int64[np.ndarray, " edges"]
+    """The unit of that layer."""
     face_offsets: Int64[np.ndarray, " offsets"]
     """Where the corners of each face begin; the last entry is their number."""
     face_vertices: Int64[np.ndarray, " corners"]
     """The vertices of each face, counter-clockwise."""
     face_edges: Int64[np.ndarray, " corners"]
     """The edge from each of them to the next."""
-    patterns: UInt8[np.ndarray, "faces units"]
-    """1 for the units that are active on each face; 0 for linear ones."""
-    maps: Float[np.ndarray, "faces out 3"]
-    """Gradient and intercept of each output."""
+    patterns: Bool[np.ndarray, "faces units"]
+    """Which units are active on each face; linear ones are not."""
+    gradient: Float[np.ndarray, "faces out 2"]
+    """Gradient of each output."""
+    intercept: Float[np.ndarray, "faces out"]
+    """And intercept."""
     area: Float[np.ndarray, " faces"]
     """Areas; infinite for unbounded faces."""
     centroid: Float[np.ndarray, "faces 2"]
@@ -177,20 +184,17 @@ def cells(
         RuntimeError: if a complex does not hang together, which is a fault of the engine.
     """
     network = Network(arrays, slopes, corners, cycles)
-    library = loaded()
+    found = np.zeros((network.num, 9), np.int64)
 
-    def call(stop: Any) -> int | None:
-        number: int | None = library.jaxgeom_cells(network.num, *network.arguments, threads, stop)
+    def call(stop: Any) -> int:
+        number: int = loaded().jaxgeom_cells(network.num, *network.arguments, threads, pointer(found), stop)
         return number
 
-    handle = interruptible(call, network.num * network.num_units**2 > _LONG // 8)
-    if handle is None:
+    if interruptible(call, network.num * network.num_units**2 > _LONG // 8):
         raise MemoryError("not enough memory for the complexes of this population.")
-    try:
-        num_outputs = np.shape(arrays[-1])[-1]
-        return [_copied(handle, index, network.num_units, num_outputs) for index in range(network.num)]
-    finally:
-        library.jaxgeom_cells_free(handle)
+    num_outputs = np.shape(arrays[-1])[-1]
+    each = [(sizes, _Memory(*sizes[-2:]) if sizes[-2] else None) for sizes in found.tolist()]
+    return [None if memory is None else _cells_in(memory, sizes, network.num_units, num_outputs) for sizes, memory in each]
 
 
 def lines(
@@ -322,31 +326,39 @@ def interruptible(call: Callable[[Any], Any], is_long: bool) -> Any:
     return results[0]
 
 
-def _copied(handle: int, index: int, num_units: int, num_outputs: int) -> Cells | None:
-    """One member of a batch of complexes, as arrays."""
-    library, sizes = loaded(), (ctypes.c_int64 * 7)()
-    library.jaxgeom_cells_sizes(handle, index, sizes)
-    vertices, edges, faces, corners, degenerate, consistent, finite = sizes
-    if not finite:
-        return None
+class _Memory:
+    """A block of memory of the engine's, which lives as long as arrays in it."""
+
+    def __init__(self, address: int, num_bytes: int) -> None:
+        self._address = address
+        self._free = loaded().jaxgeom_free
+        self.__array_interface__ = {"data": (address, False), "shape": (num_bytes,), "typestr": "|u1", "version": 3}
+
+    def __del__(self) -> None:
+        self._free(self._address)
+
+
+def _cells_in(memory: _Memory, sizes: Sequence[int], num_units: int, num_outputs: int) -> Cells:
+    """The arrays in a block, one after the other as ``complex_arrays.h`` has them."""
+    vertices, edges, faces, corners, degenerate, consistent, *_ = sizes
     if not consistent:
         raise RuntimeError("the complex is inconsistent: cells do not share their edges. Please report the network.")
-    arrays = (
-        np.empty((vertices, 3)),
-        np.empty((edges, 2), np.int64),
-        np.empty((edges, 2), np.int64),
-        np.empty((edges, 2), np.int64),
-        np.empty(faces + 1, np.int64),
-        np.empty(corners, np.int64),
-        np.empty(corners, np.int64),
-        np.empty((faces, num_units), np.uint8),
-        np.empty((faces, num_outputs, 3)),
-        np.empty(faces),
-        np.empty((faces, 2)),
-        np.empty((vertices, num_outputs)),
-    )
-    library.jaxgeom_cells_copy(handle, index, *map(place, arrays))
-    return Cells(*arrays, bool(degenerate))
+    block, at = np.asarray(memory), 0
+
+    def take(dtype: type, *shape: int) -> np.ndarray:
+        nonlocal at
+        array: np.ndarray = np.ndarray(shape, dtype, block, at)
+        at += array.nbytes
+        return array
+
+    positions, outputs = take(np.float64, vertices, 2), take(np.float64, vertices, num_outputs)
+    gradient, intercept = take(np.float64, faces, num_outputs, 2), take(np.float64, faces, num_outputs)
+    area, centroid = take(np.float64, faces), take(np.float64, faces, 2)
+    ends, edge_faces, layer, unit = (take(np.int64, edges, *more) for more in ((2,), (2,), (), ()))
+    offsets, around, along = take(np.int64, faces + 1), take(np.int64, corners), take(np.int64, corners)
+    patterns, is_ideal = take(np.bool_, faces, num_units), take(np.bool_, vertices)
+    of_edges, of_faces = (ends, edge_faces, layer, unit), (offsets, around, along, patterns, gradient, intercept)
+    return Cells(positions, is_ideal, *of_edges, *of_faces, area, centroid, outputs, bool(degenerate))
 
 
 @functools.cache
@@ -431,10 +443,8 @@ def opened(path: Path | str) -> ctypes.CDLL:
     library.jaxgeom_count.argtypes = [*population, integer, address, address, address]
     library.jaxgeom_count_one.argtypes = [integer, address, address, address, *population[-7:]]
     library.jaxgeom_count_one.restype = long
-    library.jaxgeom_cells.argtypes, library.jaxgeom_cells.restype = [*population, integer, address], address
-    library.jaxgeom_cells_sizes.argtypes = [address, long, address]
-    library.jaxgeom_cells_copy.argtypes = [address, long, *[address] * 12]
-    library.jaxgeom_cells_free.argtypes = [address]
+    library.jaxgeom_cells.argtypes = [*population, integer, address, address]
+    library.jaxgeom_free.argtypes, library.jaxgeom_free.restype = [address], None
     library.jaxgeom_lines.argtypes = [*population[:7], long, address, address, *[integer] * 4, address]
     library.jaxgeom_lines.restype = address
     library.jaxgeom_lines_most.argtypes, library.jaxgeom_lines_most.restype = [address], long

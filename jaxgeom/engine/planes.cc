@@ -2,7 +2,7 @@
 #include "planes.h"
 
 #include "cells.h"
-#include "join.h"
+#include "complex_arrays.h"
 #include "load.h"
 #include "pool.h"
 
@@ -30,60 +30,19 @@ Counted count_in(const Network &net, const Domain &domain, const std::atomic<int
     return domain.is_plane ? count_in<true>(net, domain, stop, share) : count_in<false>(net, domain, stop, share);
 }
 
-// The arrays of a complex, which is used up.
-CellArrays arrays_of(Complex &all, const Network &net) {
-    CellArrays out;
-    out.is_consistent = all.is_consistent;
-    // edges that were not split any further, and their faces
-    std::vector<int64_t> number(all.edges.size(), -1);
-    for (size_t i = 0; i < all.edges.size(); i++) {
-        const Edge &edge = all.edges[i];
-        if (edge.middle >= 0) continue;
-        number[i] = static_cast<int64_t>(out.edges.size() / 2);
-        out.edges.push_back(edge.begin), out.edges.push_back(edge.end);
-        out.edge_labels.push_back(edge.layer), out.edge_labels.push_back(edge.unit);
-    }
-    out.edge_faces.assign(out.edges.size(), -1);
-    const size_t num_faces = all.face_offsets.size() - 1;
-    for (size_t face = 0; face < num_faces; face++) {
-        for (int64_t i = all.face_offsets[face]; i < all.face_offsets[face + 1]; i++) {
-            const int64_t edge = number[all.face_edges[i]];
-            if (edge < 0) { out.is_consistent = false; continue; }
-            int64_t &place = out.edge_faces[2 * edge + (out.edges[2 * edge] == all.face_vertices[i] ? 0 : 1)];
-            if (place >= 0) out.is_consistent = false;
-            place = static_cast<int64_t>(face);
-            out.face_edges.push_back(edge), out.face_vertices.push_back(all.face_vertices[i]);
-        }
-    }
-    // seen from the first vertex, some face is to the left
-    for (size_t edge = 0; edge < out.edges.size() / 2; edge++) {
-        int64_t *faces = &out.edge_faces[2 * edge], *ends = &out.edges[2 * edge];
-        if (faces[0] < 0) std::swap(faces[0], faces[1]), std::swap(ends[0], ends[1]);
-        if (faces[0] < 0) out.is_consistent = false;
-    }
-    for (size_t i = 0; i < all.x.size(); i++) {
-        const double unit = all.w[i] != 0 ? net.unit : 1;
-        out.points.push_back(all.x[i] * unit), out.points.push_back(all.y[i] * unit), out.points.push_back(all.w[i]);
-    }
-    out.face_offsets = std::move(all.face_offsets);
-    all.outputs.resize(all.x.size() * net.layers[net.depth].out, NAN);
-    out.outputs = std::move(all.outputs);
-    return out;
-}
-// What only faces have, behind what there is.
-void add_faces(Complex &from, CellArrays &to) {
-    to.patterns.push_back(std::move(from.patterns)), to.maps.push_back(std::move(from.maps));
-    to.area.push_back(std::move(from.area)), to.centroid.push_back(std::move(from.centroid));
-}
-
 template <bool Plane>
 CellArrays cells_of(const Network &net, const Domain &domain, const std::atomic<int> *stop) {
-    Complex all;
+    const Loan loan;
+    Complex &all = *loan.get();
     Cutter<Plane, true> cutter{net, domain, own_arena(), stop};
     cutter.builder.complex = &all;
     cutter.run();
-    CellArrays out = arrays_of(all, net);
-    add_faces(all, out);
+    if (stop && *stop) return {};
+    std::vector<Part> parts(1);
+    parts[0].complex = &all;
+    parts[0].places.end = static_cast<int>(all.places.size()), parts[0].edges.end = static_cast<int>(all.edges.size());
+    parts[0].steps.end = static_cast<int>(all.steps.size()), parts[0].faces.end = static_cast<int>(all.ends.size());
+    CellArrays out = Writer(net, nullptr, parts, nullptr).write(1);
     out.is_degenerate = cutter.tally.is_degenerate;
     return out;
 }
@@ -96,21 +55,21 @@ int parting_level(const Network &net, const Domain &domain) {
 CellArrays cells_from_parts(const Network &net, const Domain &domain, const std::atomic<int> *stop, int threads, int level) {
     Share share(threads, 1);
     std::vector<Part> parts((size_t(1) << level) + 1);
-    Complex whole;
-    std::atomic<bool> is_whole{false};
+    std::vector<Loan> wholes(threads), own(threads);
+    std::atomic<int> following{0};
     const auto job = [&] {
-        Complex own;
+        const int thread = following++;
         Cutter<false, true> cutter{net, domain, own_arena(), stop};
-        cutter.builder.complex = &own, cutter.parts = &parts, cutter.claims = share.claims.get(), cutter.split_level = level;
+        cutter.builder.complex = wholes[thread].get(), cutter.builder.of_parts = own[thread].get();
+        cutter.parts = &parts, cutter.claims = share.claims.get(), cutter.split_level = level;
         cutter.run();
         if (cutter.tally.is_degenerate) share.is_degenerate = true;
-        if (!is_whole.exchange(true)) whole = std::move(own);  // the same on all threads
     };
     if (threads == 1 || !share_among(threads, job)) job();
     if (stop && *stop) return {};
-    Complex all = joined(whole, parts, net);
-    CellArrays out = arrays_of(all, net);
-    for (Part &part : parts) add_faces(part.complex, out);
+    const Complex &whole = *wholes[0].get();  // the same on all threads
+    const Numbers numbers(whole, parts);
+    CellArrays out = Writer(net, &whole, parts, &numbers).write(threads);
     out.is_degenerate = share.is_degenerate;
     return out;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdlib>
 
 #include "network.h"
 
@@ -12,15 +13,10 @@ struct Counted {
     bool is_degenerate;
 };
 
-struct CellArrays {  // the complex of one network, see jaxgeom.regions.complex.PlanarComplex
-    std::vector<double> points;            // (vertices, 3), homogeneous
-    std::vector<int64_t> edges;            // (edges, 2)
-    std::vector<int64_t> edge_faces;       // (edges, 2), left and right, -1 for none
-    std::vector<int64_t> edge_labels;      // (edges, 2), layer and unit; layer -1: the boundary, -2: between faces of the domain
-    std::vector<int64_t> face_offsets, face_vertices, face_edges;
-    std::vector<std::vector<uint8_t>> patterns;                // (faces, units), in pieces that follow one another
-    std::vector<std::vector<double>> maps, area, centroid;     // (faces, outputs, 3), (faces,) and (faces, 2), in pieces
-    std::vector<double> outputs;           // (vertices, outputs), NaN at infinity
+struct CellArrays {  // the complex of one network, in one block of memory (complex_arrays.h)
+    int64_t vertices = 0, edges = 0, faces = 0, corners = 0, bytes = 0;
+    struct Free { void operator()(char *memory) const { std::free(memory); } };
+    std::unique_ptr<char, Free> memory;
     bool is_degenerate = false, is_consistent = true, is_finite = true;
 };
 

@@ -28,6 +28,17 @@ inline void scale(const double *values, size_t n, int exponent, double *out) {
     }
 }
 
+class PowerOfTwo {  // as a factor
+  public:
+    explicit PowerOfTwo(int exponent) : exponent_(exponent), is_normal_(exponent > -1000 && exponent < 1000), factor_(is_normal_ ? std::ldexp(1.0, exponent) : 0) {}
+    double times(double x) const { return is_normal_ ? x * factor_ : std::ldexp(x, exponent_); }
+
+  private:
+    const int exponent_;
+    const bool is_normal_;
+    const double factor_;
+};
+
 inline const double *as_double(const void *data, bool is_float32, size_t offset, size_t n, Arena &arena) {
     if (!is_float32) return static_cast<const double *>(data) + offset;
     double *out = arena.take<double>(n);

@@ -10,15 +10,22 @@ namespace jaxgeom {
 // What rounding in sums of n products does at most, relative to the sum of the products' sizes.
 inline double sharp_rounding(int n) { return 16.0 * (n + 4) * (n + 4) * kEps * kEps; }
 
-// Both parts of a number, each of at most 26 bits, so that products of parts are exact.
+// A factor of products without rounding: where no instruction multiplies and adds at once, with both parts of the number,
+// each of at most 26 bits, so that products of parts are exact.
 template <class T>
-inline void split(T x, T &high, T &low) {
-    const T scaled = x * 134217729.0;
-    high = scaled - (scaled - x), low = x - high;
-}
+struct Multiplier {
+    T whole, high, low;
+    Multiplier(T x) : whole(x), high(x), low(x) {
+        if (kHasFused) return;
+        const T scaled = x * 134217729.0;
+        high = scaled - (scaled - x), low = x - high;
+    }
+};
+// What rounding has left off a product.
 template <class T>
-inline T product_error(T x_high, T x_low, T y_high, T y_low, T product) {
-    return ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low;
+inline T product_error(const Multiplier<T> &x, const Multiplier<T> &y, T product) {
+    if (kHasFused) return fused(x.whole, y.whole, -product);
+    return ((x.high * y.high - product) + x.high * y.low + x.low * y.high) + x.low * y.low;
 }
 
 struct Pair { double high, low; };
@@ -31,10 +38,8 @@ struct Input {
 };
 inline Pair times(double factor, double high, double low) {
     if (factor == 1) return {high, low};
-    double fh, fl, xh, xl;
-    split(factor, fh, fl), split(high, xh, xl);
     const double product = factor * high;
-    return {product, product_error(fh, fl, xh, xl, product) + factor * low};
+    return {product, product_error<double>(factor, high, product) + factor * low};
 }
 
 inline Pair sum_of(double x, double y) {
@@ -42,10 +47,8 @@ inline Pair sum_of(double x, double y) {
     return {sum, (x - (sum - part)) + (y - part)};
 }
 inline Pair product_of(double x, double y) {
-    double xh, xl, yh, yl;
-    split(x, xh, xl), split(y, yh, yl);
     const double product = x * y;
-    return {product, product_error(xh, xl, yh, yl, product)};
+    return {product, product_error<double>(x, y, product)};
 }
 // Both are right to 2^-100 of the terms' sizes; numbers up to 1e140.
 inline Pair plus(Pair x, Pair y) {
@@ -73,14 +76,11 @@ void sharp_rows(const Layer &layer, int n, const Input<N> *inputs, double *rows)
         for (int s = 0; s < N; s++) sum[s] = s + 1 < N ? all(0) : load(layer.bias + j), rest[s] = all(0);
         for (int i = 0; i < n; i++) {
             const Vec weight = load(layer.kernel + static_cast<size_t>(inputs[i].unit) * p + j);
-            Vec weight_high, weight_low;
-            split(weight, weight_high, weight_low);
+            const Multiplier<Vec> factor(weight);
             for (int s = 0; s < N; s++) {
                 const Pair &value = inputs[i].value[s];
-                double high, low;
-                split(value.high, high, low);
                 const Vec product = weight * value.high;
-                const Vec error = product_error(weight_high, weight_low, all(high), all(low), product);
+                const Vec error = product_error<Vec>(factor, all(value.high), product);
                 const Vec total = sum[s] + product, part = total - sum[s];
                 rest[s] += (error + ((sum[s] - (total - part)) + (product - part))) + weight * value.low;
                 sum[s] = total;
@@ -105,8 +105,7 @@ void add_sharp_runs(const Runs &all_runs, const Input<N> &input, double e, int s
             double some[kLanes] = {};
             if (num < kLanes) std::copy(run.weights + j, run.weights + j + num, some);
             const Vec weight = load_from(num < kLanes ? some : run.weights + j);
-            Vec weight_high, weight_low;
-            split(weight, weight_high, weight_low);
+            const Multiplier<Vec> factor(weight);
             double *to = rows + run.begin + j;
             const auto read = [&](const double *from) {
                 double lanes[kLanes] = {};
@@ -119,9 +118,7 @@ void add_sharp_runs(const Runs &all_runs, const Input<N> &input, double e, int s
                 for (int k = 0; k < num; k++) place[k] = value[k];
             };
             for (int s = 0; s < N; s++) {
-                double high, low;
-                split(input.value[s].high, high, low);
-                const Vec product = weight * input.value[s].high, error = product_error(weight_high, weight_low, all(high), all(low), product);
+                const Vec product = weight * input.value[s].high, error = product_error<Vec>(factor, all(input.value[s].high), product);
                 const Vec before = read(to + s * stride), sum = before + product, part = sum - before;
                 const Vec rest = read(to + (N + s) * stride) + ((error + ((before - (sum - part)) + (product - part))) + weight * input.value[s].low);
                 const Vec total = sum + rest, share = total - sum;  // so that both parts stay apart
@@ -144,16 +141,12 @@ double sharp_row(const Layer &layer, int unit, const Layer &below, const double 
         const double f0 = factor_of(0), f1 = factor_of(1), f2 = factor_of(2), f3 = factor_of(3);
         if (f0 == 0 && f1 == 0 && f2 == 0 && f3 == 0) continue;
         const Four weight{weight_of(0), weight_of(1), weight_of(2), weight_of(3)}, share{f0, f1, f2, f3};
-        Four weight_high, weight_low, share_high, share_low;
-        split(weight, weight_high, weight_low), split(share, share_high, share_low);
+        const Multiplier<Four> of_weight(weight), of_share(share);
         for (int s = 0; s < N; s++) {
             const Four own = load_four(rows + s * q + i);
-            Four high, low;
-            split(own, high, low);
-            const Four value = share * own, value_rest = product_error(share_high, share_low, high, low, value) + share * load_four(rows + (N + s) * q + i);
+            const Four value = share * own, value_rest = product_error<Four>(of_share, own, value) + share * load_four(rows + (N + s) * q + i);
             squares += value * value;
-            split(value, high, low);
-            const Four product = weight * value, error = product_error(weight_high, weight_low, high, low, product);
+            const Four product = weight * value, error = product_error<Four>(of_weight, value, product);
             const Four total = sum[s] + product, part = total - sum[s];
             rest[s] += (error + ((sum[s] - (total - part)) + (product - part))) + weight * value_rest;
             sum[s] = total;

@@ -53,6 +53,18 @@ inline Vec smaller(Vec a, Vec b) { return _mm256_min_pd(a, b); }
 inline Vec larger(Vec a, Vec b) { return a > b ? a : b; }
 inline Vec smaller(Vec a, Vec b) { return a < b ? a : b; }
 #endif
+// x y + z, rounded once.
+#if defined(__FMA__)
+constexpr bool kHasFused = true;
+inline double fused(double x, double y, double z) { return __builtin_fma(x, y, z); }
+inline Four fused(Four x, Four y, Four z) { return _mm256_fmadd_pd(x, y, z); }
+#if defined(__AVX512F__)
+inline Vec fused(Vec x, Vec y, Vec z) { return _mm512_fmadd_pd(x, y, z); }
+#endif
+#else
+constexpr bool kHasFused = false;
+template <class T> T fused(T x, T, T) { return x; }
+#endif
 inline unsigned sign_bits(Vec x) {
 #if defined(__AVX512F__)
     return static_cast<unsigned>(_mm512_movepi64_mask(reinterpret_cast<__m512i>(x)));
@@ -74,7 +86,8 @@ inline void spread_bits(const uint64_t *bits, int first, int n, uint8_t *bytes) 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
         const uint64_t one_each = (own & 255) * 0x0101010101010101ull & 0x8040201008040201ull;
         const uint64_t spread = (one_each + 0x7f7f7f7f7f7f7f7full) >> 7 & 0x0101010101010101ull;
-        std::memcpy(bytes + i, &spread, num);
+        if (num == 8) std::memcpy(bytes + i, &spread, 8);
+        else std::memcpy(bytes + i, &spread, num);
 #else
         for (int k = 0; k < num; k++) bytes[i + k] = own >> k & 1;
 #endif

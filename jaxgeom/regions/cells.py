@@ -149,18 +149,16 @@ def complexes(networks: Layers, start: ProjectiveDomain) -> list[PlanarComplex |
         for members, slopes in by_slopes(networks):
             found = library.cells(weights_of(networks, members), slopes, *start)
             for index, cells in zip(members, found, strict=True):
-                each[index] = None if cells is None else _complex_of(cells)
+                each[index] = None if cells is None else _complex_of(cells, member_of(networks, index))
     else:
         warn_once()
         for index in range(len(each)):
             if (network := finite_member(networks, index)) is not None:
-                each[index] = complex_of_cells(exact_cells(network, start))
+                complex_ = complex_of_cells(exact_cells(network, start))
+                each[index] = complex_._replace(layers=member_of(networks, index))
     if len(start.cycles) > 1:
         each = [found if found is None else without_artificial_edges(found) for found in each]
-    return [
-        found if found is None else found._replace(layers=member_of(networks, index))
-        for index, found in enumerate(each)
-    ]
+    return each
 
 
 def complexes_at_once(networks: Layers) -> int:
@@ -240,36 +238,12 @@ def weights_of(networks: Layers, members: Sequence[int] | np.ndarray | None = No
     return arrays if members is None or isinstance(members, range) else [array[members] for array in arrays]
 
 
-def _complex_of(cells: library.Cells) -> PlanarComplex:
+def _complex_of(cells: library.Cells, layers: Layers) -> PlanarComplex:
     """The engine's arrays as a complex."""
-    points, is_ideal = cells.points, cells.points[:, 2] == 0
-    vertices = points[:, :2]
-    centroid = cells.centroid
-    if is_ideal.any():
-        size = np.where(is_ideal, np.hypot(points[:, 0], points[:, 1]), points[:, 2])
-        with np.errstate(over="ignore"):  # of vertices that lie beyond what float64 holds
-            vertices = vertices / size[:, None]
-        unbounded, inner = unbounded_faces(vertices, is_ideal, cells.face_offsets, cells.face_vertices)
-        centroid[unbounded] = inner
-    return PlanarComplex(
-        vertices,
-        is_ideal,
-        cells.edges,
-        cells.edge_faces,
-        cells.edge_labels[:, 0],
-        cells.edge_labels[:, 1],
-        cells.face_offsets,
-        cells.face_vertices,
-        cells.face_edges,
-        cells.patterns.view(bool),
-        cells.maps[..., :2],
-        cells.maps[..., 2],
-        cells.area,
-        centroid,
-        cells.outputs,
-        cells.degenerate,
-        True,
-    )
+    if cells.is_ideal.any():
+        unbounded, inner = unbounded_faces(cells.vertices, cells.is_ideal, cells.face_offsets, cells.face_vertices)
+        cells.centroid[unbounded] = inner
+    return PlanarComplex(*cells, True, layers)
 
 
 def finite_member(networks: Layers, index: int) -> Layers | None:
