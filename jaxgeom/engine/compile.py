@@ -23,7 +23,16 @@ TRAINING = ("training.cc",)
 SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
 
 # Error bounds hold for IEEE arithmetic as it is written: nothing that contracts or reorders operations.
-FLAGS = ("-std=c++17", "-O3", "-fno-fast-math", "-ffp-contract=off", "-fno-math-errno", "-pthread", "-Wno-psabi", "-Wno-ignored-attributes")
+FLAGS = (
+    "-std=c++17",
+    "-O3",
+    "-fno-fast-math",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-pthread",
+    "-Wno-psabi",
+    "-Wno-ignored-attributes",
+)
 # Training has no error bounds, and is a third faster with multiply-adds.
 TRAINING_FLAGS = ("-ffp-contract=fast",)
 HIDDEN = ("-fvisibility=hidden", "-fvisibility-inlines-hidden")

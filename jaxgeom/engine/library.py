@@ -194,7 +194,9 @@ def cells(
         raise MemoryError("not enough memory for the complexes of this population.")
     num_outputs = np.shape(arrays[-1])[-1]
     each = [(sizes, _Memory(*sizes[-2:]) if sizes[-2] else None) for sizes in found.tolist()]
-    return [None if memory is None else _cells_in(memory, sizes, network.num_units, num_outputs) for sizes, memory in each]
+    return [
+        None if memory is None else _cells_in(memory, sizes, network.num_units, num_outputs) for sizes, memory in each
+    ]
 
 
 def lines(

@@ -29,11 +29,13 @@ from jaxgeom.regions.exact_plane import complex_of_cells, exact_cells
 from jaxgeom.regions.exact_space import exact_space_count
 
 _SURELY_FITS = 2**28
-"""Bytes of complexes, by a guess, up to which regions are not counted before to know better."""
+"""Bytes of complexes, by a guess, up to which free memory is not asked for, which takes as long as a small one."""
+_SHARE = 1 / 4
+"""Of free memory: what complexes may take, by a guess, without that regions are counted before to know better."""
 _COPIES = 2.5
 """Times the size of a complex that making it takes, by measurement."""
-_WORK = 2**24
-"""Networks times units cubed of which complexes are held beside the results, where that is enough for all cores."""
+_AT_ONCE = 2**29
+"""Bytes of complexes, by a guess, that are made at once, where that is enough for all cores."""
 NOT_COUNTED = -1
 """Stands in place of a count where a member of a population has NaN or infinite weights."""
 
@@ -162,10 +164,11 @@ def complexes(networks: Layers, start: ProjectiveDomain) -> list[PlanarComplex |
 
 
 def complexes_at_once(networks: Layers) -> int:
-    """Networks whose complexes are made at once: as many as there are cores, if those fit into memory, or more."""
+    """Networks whose complexes are made at once: as many as there are cores or more, if those fit into memory."""
     units: int = max(1, sum(np.shape(layer.bias)[-1] for layer in networks[:-1]))
-    fitting = max(1, int(free_memory() / 4 / (units**2 * _bytes_a_face(networks))))
-    return min(max(_WORK // units**3, min(os.cpu_count() or 1, fitting)), 256)
+    bytes_each = units**2 * _bytes_a_face(networks)
+    fitting = max(1, int(free_memory() * _SHARE / bytes_each))
+    return min(max(int(_AT_ONCE / bytes_each), os.cpu_count() or 1), fitting, 256)
 
 
 def _bytes_a_face(networks: Layers) -> float:
@@ -178,10 +181,11 @@ def _bytes_a_face(networks: Layers) -> float:
 def _check_memory(networks: Layers, start: ProjectiveDomain) -> None:
     """Raise a ValueError if large complexes take more memory than is free: their faces are counted before."""
     units, bytes_each = sum(layer.bias.shape[-1] for layer in networks[:-1]), _bytes_a_face(networks)
-    if len(networks[0].bias) * units**2 * bytes_each <= _SURELY_FITS or not library.is_available():
+    guess = len(networks[0].bias) * units**2 * bytes_each
+    if guess <= _SURELY_FITS or not library.is_available() or guess <= _SHARE * (free := free_memory()):
         return
     counts, _ = cell_counts(networks, start)
-    needed, free = bytes_each * int(np.maximum(counts, 0).sum()), free_memory()
+    needed = bytes_each * int(np.maximum(counts, 0).sum())
     if needed > free:
         raise ValueError(
             f"complexes of {counts.sum():,} regions with patterns of {units:,} units take {in_words(needed)}, but "
