@@ -70,8 +70,7 @@ class Writer {
         const int64_t v = out_.vertices, e = out_.edges, f = out_.faces, c = out_.corners, o = num_outputs_;
         const int64_t eights = 2 * v + v * o + 3 * f * o + 3 * f + 6 * e + f + 1 + 2 * c;
         out_.bytes = 8 * eights + f * units_ + v;
-        out_.memory.reset(static_cast<char *>(std::malloc(out_.bytes)));
-        if (!out_.memory) throw std::bad_alloc();
+        out_.memory.reset(Blocks::take(out_.bytes));
         double *numbers = reinterpret_cast<double *>(out_.memory.get());
         const auto take = [](auto *&place, int64_t n) { auto *start = place; place += n; return start; };
         to_.vertices = take(numbers, 2 * v), to_.outputs = take(numbers, v * o), to_.gradient = take(numbers, 2 * f * o), to_.intercept = take(numbers, f * o);

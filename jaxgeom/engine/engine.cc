@@ -1,5 +1,4 @@
 // The engine's plain C interface: counts of populations, the cells of networks, and lines, on all cores.
-#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <new>
@@ -140,7 +139,7 @@ JAXGEOM_EXPORT int jaxgeom_cells(
     }
 }
 
-JAXGEOM_EXPORT void jaxgeom_free(void *memory) { std::free(memory); }
+JAXGEOM_EXPORT void jaxgeom_free(void *memory) { Blocks::give_back(static_cast<char *>(memory)); }
 
 JAXGEOM_EXPORT int jaxgeom_count_in_box(
     int64_t num, int depth, const int64_t *widths, const void *const *kernels, const void *const *biases, const uint8_t *is_float32, const double *slopes,

@@ -2,8 +2,9 @@
 #pragma once
 
 #include <atomic>
-#include <cstdlib>
+#include <memory>
 
+#include "blocks.h"
 #include "network.h"
 
 namespace jaxgeom {
@@ -15,7 +16,7 @@ struct Counted {
 
 struct CellArrays {  // the complex of one network, in one block of memory (complex_arrays.h)
     int64_t vertices = 0, edges = 0, faces = 0, corners = 0, bytes = 0;
-    struct Free { void operator()(char *memory) const { std::free(memory); } };
+    struct Free { void operator()(char *memory) const { Blocks::give_back(memory); } };
     std::unique_ptr<char, Free> memory;
     bool is_degenerate = false, is_consistent = true, is_finite = true;
 };
