@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cmath>
+#include <type_traits>
 
 #include "join.h"
 #include "network.h"
@@ -11,10 +12,12 @@
 
 namespace jaxgeom {
 
-struct Arrays {  // where they are; see jaxgeom.regions.complex.PlanarComplex
-    double *vertices, *outputs, *gradient, *intercept, *area, *centroid;
+struct Arrays {  // where they are: one after the other, each from a multiple of eight bytes on; see Cells of library.py
+    double *vertices;
+    uint8_t *is_ideal;
     int64_t *edges, *edge_faces, *edge_layer, *edge_unit, *face_offsets, *face_vertices, *face_edges;
-    uint8_t *patterns, *is_ideal;
+    uint8_t *patterns;
+    double *gradient, *intercept, *area, *centroid, *outputs;
 };
 
 class Writer {
@@ -68,17 +71,21 @@ class Writer {
     int64_t vertex(int k, int own) const { return numbers_ ? (*numbers_)(k, own) : own; }
     void allocate() {
         const int64_t v = out_.vertices, e = out_.edges, f = out_.faces, c = out_.corners, o = num_outputs_;
-        const int64_t eights = 2 * v + v * o + 3 * f * o + 3 * f + 6 * e + f + 1 + 2 * c;
-        out_.bytes = 8 * eights + f * units_ + v;
+        const auto place_all = [&](char *start) {  // or, without memory, how much it takes
+            int64_t at = 0;
+            const auto place = [&](auto *&array, int64_t n) {
+                array = start ? reinterpret_cast<std::remove_reference_t<decltype(array)>>(start + at) : nullptr;
+                at += (n * static_cast<int64_t>(sizeof(*array)) + 7) & -8;
+            };
+            place(to_.vertices, 2 * v), place(to_.is_ideal, v);
+            place(to_.edges, 2 * e), place(to_.edge_faces, 2 * e), place(to_.edge_layer, e), place(to_.edge_unit, e);
+            place(to_.face_offsets, f + 1), place(to_.face_vertices, c), place(to_.face_edges, c), place(to_.patterns, f * units_);
+            place(to_.gradient, 2 * f * o), place(to_.intercept, f * o), place(to_.area, f), place(to_.centroid, 2 * f), place(to_.outputs, v * o);
+            return at;
+        };
+        out_.bytes = place_all(nullptr);
         out_.memory.reset(Blocks::take(out_.bytes));
-        double *numbers = reinterpret_cast<double *>(out_.memory.get());
-        const auto take = [](auto *&place, int64_t n) { auto *start = place; place += n; return start; };
-        to_.vertices = take(numbers, 2 * v), to_.outputs = take(numbers, v * o), to_.gradient = take(numbers, 2 * f * o), to_.intercept = take(numbers, f * o);
-        to_.area = take(numbers, f), to_.centroid = take(numbers, 2 * f);
-        int64_t *integers = reinterpret_cast<int64_t *>(numbers);
-        to_.edges = take(integers, 2 * e), to_.edge_faces = take(integers, 2 * e), to_.edge_layer = take(integers, e), to_.edge_unit = take(integers, e);
-        to_.face_offsets = take(integers, f + 1), to_.face_vertices = take(integers, c), to_.face_edges = take(integers, c);
-        to_.patterns = reinterpret_cast<uint8_t *>(integers), to_.is_ideal = to_.patterns + f * units_;
+        place_all(out_.memory.get());
     }
     void write_vertex(int64_t number, const Position &place) {
         double *to = to_.vertices + 2 * number;

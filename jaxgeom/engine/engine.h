@@ -31,7 +31,7 @@ JAXGEOM_EXPORT int64_t jaxgeom_count_one(
     int num_corners, const double *corners, int num_faces, const int *face_offsets, const int *face_corners, int is_plane);
 
 // The complexes of all networks, nine numbers of each: vertices, edges, faces, corners of faces; whether degenerate,
-// consistent, finite; where its arrays are, and their bytes. They stand one after the other as complex_arrays.h has them,
+// consistent, finite; where its arrays are, and their bytes. They stand in the order of complex_arrays.h,
 // in memory that the caller gives back by jaxgeom_free, 0 for networks that are not finite. 0: done; 1: out of memory; 2:
 // stopped, both without any arrays.
 JAXGEOM_EXPORT int jaxgeom_cells(

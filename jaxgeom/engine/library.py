@@ -27,6 +27,7 @@ _NO_MEMORY = -4
 _FEW = 8
 """So many networks or fewer leave most of the widest vectors empty."""
 
+_NUMBERS, _INTEGERS, _FLAGS = np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_)
 _HANDLER = "jaxgeom_count"
 _LONG = 2_000_000  # networks x units², about 30 ms: work that Ctrl-C should be able to end
 
@@ -331,36 +332,44 @@ def interruptible(call: Callable[[Any], Any], is_long: bool) -> Any:
 class _Memory:
     """A block of memory of the engine's, which lives as long as arrays in it."""
 
+    __slots__ = ("__array_interface__", "_address")
+
     def __init__(self, address: int, num_bytes: int) -> None:
         self._address = address
-        self._free = loaded().jaxgeom_free
         self.__array_interface__ = {"data": (address, False), "shape": (num_bytes,), "typestr": "|u1", "version": 3}
 
     def __del__(self) -> None:
-        self._free(self._address)
+        loaded().jaxgeom_free(self._address)
 
 
 def _cells_in(memory: _Memory, sizes: Sequence[int], num_units: int, num_outputs: int) -> Cells:
-    """The arrays in a block, one after the other as ``complex_arrays.h`` has them."""
+    """The arrays in a block, one after the other, each from a multiple of eight bytes on."""
     vertices, edges, faces, corners, degenerate, consistent, *_ = sizes
     if not consistent:
         raise RuntimeError("the complex is inconsistent: cells do not share their edges. Please report the network.")
-    block, at = np.asarray(memory), 0
-
-    def take(dtype: type, *shape: int) -> np.ndarray:
-        nonlocal at
+    layout = (
+        (_NUMBERS, (vertices, 2)),
+        (_FLAGS, (vertices,)),
+        (_INTEGERS, (edges, 2)),
+        (_INTEGERS, (edges, 2)),
+        (_INTEGERS, (edges,)),
+        (_INTEGERS, (edges,)),
+        (_INTEGERS, (faces + 1,)),
+        (_INTEGERS, (corners,)),
+        (_INTEGERS, (corners,)),
+        (_FLAGS, (faces, num_units)),
+        (_NUMBERS, (faces, num_outputs, 2)),
+        (_NUMBERS, (faces, num_outputs)),
+        (_NUMBERS, (faces,)),
+        (_NUMBERS, (faces, 2)),
+        (_NUMBERS, (vertices, num_outputs)),
+    )
+    block, at, arrays = np.asarray(memory), 0, []
+    for dtype, shape in layout:
         array: np.ndarray = np.ndarray(shape, dtype, block, at)
-        at += array.nbytes
-        return array
-
-    positions, outputs = take(np.float64, vertices, 2), take(np.float64, vertices, num_outputs)
-    gradient, intercept = take(np.float64, faces, num_outputs, 2), take(np.float64, faces, num_outputs)
-    area, centroid = take(np.float64, faces), take(np.float64, faces, 2)
-    ends, edge_faces, layer, unit = (take(np.int64, edges, *more) for more in ((2,), (2,), (), ()))
-    offsets, around, along = take(np.int64, faces + 1), take(np.int64, corners), take(np.int64, corners)
-    patterns, is_ideal = take(np.bool_, faces, num_units), take(np.bool_, vertices)
-    of_edges, of_faces = (ends, edge_faces, layer, unit), (offsets, around, along, patterns, gradient, intercept)
-    return Cells(positions, is_ideal, *of_edges, *of_faces, area, centroid, outputs, bool(degenerate))
+        arrays.append(array)
+        at += (array.nbytes + 7) & -8
+    return Cells(*arrays, bool(degenerate))
 
 
 @functools.cache

@@ -27,7 +27,10 @@ ARTIFICIAL = -2
 
 @readable
 class PlanarComplex(NamedTuple):
-    """The linear regions of one network on a two-dimensional domain, all as NumPy arrays."""
+    """The linear regions of one network on a two-dimensional domain, all as NumPy arrays.
+
+    They stand in one block of memory, which lives as long as any of them: copy what you keep of many complexes.
+    """
 
     vertices: Float[np.ndarray, "vertices 2"]
     """Positions; of vertices at infinity, their directions (of length 1)."""
