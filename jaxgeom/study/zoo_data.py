@@ -8,7 +8,7 @@ orders, has the same bits in all of them. So a shard can be made again where JAX
 import hashlib
 from collections.abc import Callable
 from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -46,7 +46,8 @@ def _normal(key: RandomKey, shape: tuple[int, ...]) -> np.ndarray:
 def _polar(radius: np.ndarray, turn: np.ndarray) -> np.ndarray:
     """Points of the plane by radius and angle, that as a part of the whole turn; coordinates on the last axis."""
     angle = 2 * np.pi * turn
-    return np.asarray(radius)[..., None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    points: np.ndarray = np.asarray(radius)[..., None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    return points
 
 
 def _in_order(key: RandomKey, x: np.ndarray, y: np.ndarray) -> _Points:
@@ -72,14 +73,14 @@ def _rings(key: RandomKey, num: int, _: float) -> _Points:
 
 
 def _disk_with_holes(key: RandomKey, num: int, _: float) -> _Points:
-    num_points, num_holes = num // 2, 9
+    num_points, num_holes, hole_radius = num // 2, 9, 0.1
     negative_key, positive_key, order_key = jax.random.split(key, 3)
     centers = np.append(_polar(np.array(0.5), np.arange(num_holes - 1) / (num_holes - 1)), np.zeros((1, 2)), axis=0)
     negative, is_placed, tries = np.zeros((num_points, 2)), np.zeros(num_points, bool), 0
     while not is_placed.all():
         area, turn = _uniform(jax.random.fold_in(negative_key, tries), (2, num_points))
         proposal = _polar(np.sqrt(area), turn)
-        is_free = (((proposal[:, None] - centers) ** 2).sum(axis=-1) > 0.01).all(axis=1)
+        is_free = (((proposal[:, None] - centers) ** 2).sum(axis=-1) > hole_radius**2).all(axis=1)
         negative[is_free & ~is_placed] = proposal[is_free & ~is_placed]
         is_placed |= is_free
         tries += 1
