@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 from typing import Any, TypeVar
 
 import jax
@@ -22,9 +23,10 @@ import numpy as np
 from jaxtyping import PyTree
 from tqdm.auto import tqdm
 
-from jaxgeom.host.devices import choice, chosen_as, devices, on_devices, platform, populations_on
+from jaxgeom.host.devices import choice, chosen_as, devices, on_devices, platform, populations_on, sharing
 from jaxgeom.host.forks import check_not_forked
 from jaxgeom.host.given import check_positive
+from jaxgeom.host.processes import gathered
 from jaxgeom.host.programs import Program
 from jaxgeom.host.signals import deferred
 from jaxgeom.host.threads import GRACE, Stopped, Threads
@@ -52,6 +54,7 @@ def map_chunks(
     compiled: bool = True,
     any_length: bool = False,
     at_once: int | None = None,
+    over_processes: bool = False,
 ) -> PyTree:
     """Results of ``function`` over a population, chunk by chunk, on all local devices.
 
@@ -66,6 +69,8 @@ def map_chunks(
         any_length: compile for ``chunk_size`` whatever the number of networks, so that one program serves populations
             of any length.
         at_once: chunks in flight on each device; by default as many as there are cores, or two on an accelerator.
+        over_processes: share the chunks among all processes where :func:`jaxgeom.on_devices` has devices of all of
+            them. Each gets all results.
 
     Returns:
         The results as NumPy arrays, in the order of the population.
@@ -90,6 +95,9 @@ def map_chunks(
     check_chunk_size(chunk_size)
     num = lengths.pop()
     chunk_size = chunk_size if any_length else min(chunk_size, num)
+    if over_processes and sharing()[1] > 1:
+        share = partial(map_chunks, chunk_size=chunk_size, progress=progress, compiled=compiled, at_once=at_once)
+        return _shared_out(partial(share, function, any_length=compiled), population, num, chunk_size * num_devices())
     is_spread = isinstance(function, Program)
     places = populations_on() if compiled else devices()[:1]
     if not any_length:
@@ -131,6 +139,18 @@ def map_chunks(
             finished = [np.arange(start, min(start + chunk_size, num)) for start in sorted(results)]
             raise interrupted(finished, num, _joined(results) if results else None) from None
     return _joined(results)
+
+
+def _shared_out(compute: Callable[[PyTree], PyTree], population: PyTree, num: int, size: int) -> PyTree:
+    """Results for a population of which each process computes every n-th piece of this size."""
+    index, num_processes = sharing()
+    of_process = np.arange(num) // size % num_processes
+    members = [np.flatnonzero(of_process == number) for number in range(num_processes)]
+    own = members[index]
+    # a process without any has to know what results look like
+    some = own if len(own) else np.arange(min(size, num))
+    results = compute(jax.tree.map(lambda leaf: leaf[some], population))
+    return gathered(jax.tree.map(lambda array: array[: len(own)], results), members)
 
 
 def _joined(results: dict[int, Any]) -> PyTree:
