@@ -2,9 +2,10 @@
 
 This is the one driver of populations. Chunks bound the memory (:mod:`jaxgeom.host.sizes` says how large they are) and
 share one compiled program: the last one is filled up with copies of its last member, which are thrown away. Programs of
-:func:`jaxgeom.host.programs.for_population` are compiled once for all devices, and take a chunk for each of them at
-once; other functions get chunks on one device after the other. On a CPU as many chunks are in flight as there are
-cores, since much of a small program runs on one. Neither the order nor the values of the results depend on that.
+:func:`jaxgeom.host.programs.for_population`, and what ``jax.jit`` gave, are compiled once for all devices, and take a
+chunk for each of them at once; other functions get chunks on one device after the other. On a CPU as many chunks are in
+flight as there are cores, since much of a small program runs on one. Neither the order nor the values of the results
+depend on that.
 
 Compiling and running a program cannot be interrupted. So all of that happens in threads (:mod:`jaxgeom.host.threads`),
 and the calling thread only waits for them: Ctrl-C is answered at once, with an error that holds what was finished.
@@ -12,10 +13,10 @@ and the calling thread only waits for them: Ctrl-C is answered at once, with an 
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +28,7 @@ from jaxgeom.host.devices import choice, chosen_as, devices, on_devices, platfor
 from jaxgeom.host.forks import check_not_forked
 from jaxgeom.host.given import check_positive
 from jaxgeom.host.processes import gathered
-from jaxgeom.host.programs import Program
+from jaxgeom.host.programs import Program, of_chunks
 from jaxgeom.host.signals import deferred
 from jaxgeom.host.threads import GRACE, Stopped, Threads
 
@@ -98,6 +99,8 @@ def map_chunks(
     if over_processes and sharing()[1] > 1:
         share = partial(map_chunks, chunk_size=chunk_size, progress=progress, compiled=compiled, at_once=at_once)
         return _shared_out(partial(share, function, any_length=compiled), population, num, chunk_size * num_devices())
+    if compiled and isinstance(function, jax.stages.Wrapped) and len(populations_on()) > 1:
+        function = of_chunks(cast(Hashable, function))
     is_spread = isinstance(function, Program)
     places = populations_on() if compiled else devices()[:1]
     if not any_length:
