@@ -130,7 +130,8 @@ def _numbered(name: str, values: Shaped[np.ndarray, "points columns"]) -> dict[s
 def _of_segments(x: np.ndarray, columns: Mapping[str, np.ndarray], segments: Any) -> dict[str, np.ndarray]:
     start, labels = np.asarray(segments.start), np.asarray(segments.y)
     each, rest = divmod(len(x), len(start))
-    if x.shape[1] != PLANE or rest or not np.array_equal(np.repeat(labels, each), columns.get("label")):
+    belongs = "label" in columns and np.array_equal(np.repeat(labels, each), columns["label"])
+    if x.shape[1] != PLANE or rest or not belongs:
         raise ValueError(
             f"{len(start)} segments do not belong to {len(x)} points with these labels. Give segments_of the key and "
             "the settings of line_segments."

@@ -92,7 +92,7 @@ def _settle(figure: Figure) -> None:
     """Have the layout of a figure settle before its next picture, if it is constrained."""
     engine: Any = figure.get_layout_engine()
     if type(engine) is ConstrainedLayoutEngine:
-        figure.set_layout_engine(engine := _Settled(**engine.get(), compress=engine._compress))
+        figure.set_layout_engine(engine := _Settled(**engine.get(), compress=getattr(engine, "_compress", False)))
     if isinstance(engine, _Settled):
         engine.is_settled = False
 

@@ -199,8 +199,8 @@ def draw_curves(runs: Mapping[str, Fit]) -> Figure:
 
 
 def draw_sandwich(layers: Mapping[str, Sequence[Any]], order: Sequence[int], *, common_scale: bool) -> Figure:
-    """Rainbow sandwiches, one a column, the first layer at the top: layers by what they are called, such as "before ReLU",
-    the last after it.
+    """Rainbow sandwiches, one a column, the first layer at the top; columns by what they are called, such as "before
+    ReLU", the last after it.
 
     Args:
         layers: values of six units, for each layer.
