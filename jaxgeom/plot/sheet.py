@@ -14,7 +14,7 @@ from jaxgeom.plot.style import new_axes
 from jaxgeom.regions.colors import srgb_of_oklab
 
 _LIGHT = np.array([0.36, -0.48, 0.80])
-_FAST = 0.45
+_FAST = 0.3
 """Power of the distance that saturation goes with."""
 _STEP = 0.35
 """Share of the full colour that a half line begins with."""
@@ -46,7 +46,7 @@ def position_colors(points: Float[Any, "*batch dim"], *, reach: float | None = N
     if points.shape[-1] == 1:
         x = np.sign(x) * (_STEP + (1 - _STEP) * np.abs(x))
     light = x if points.shape[-1] == 1 else y
-    lab = np.stack([0.72 + 0.16 * light, 0.15 * y, 0.16 * x], axis=-1)
+    lab = np.stack([0.7 + 0.2 * light, 0.15 * y, 0.16 * x], axis=-1)
     return srgb_of_oklab(lab)
 
 
