@@ -355,7 +355,8 @@ def _drawn(
     sizes = [
         (before + use_bias) * after * each for (before, after), each in zip(pairwise(features), pieces, strict=True)
     ]
-    numbers = init.draw(key, (sum(sizes),))
+    # Some versions of XLA would take the factors of a draw and of its scale together, and round otherwise than others.
+    numbers: Array = jax.lax.optimization_barrier(init.draw(key, (sum(sizes),)))
     real = features if widths is None else (features[0], *widths, features[-1])
     for width, most in zip(real[1:-1], features[1:-1], strict=True) if widths is not None else ():
         numbers = jnp.where((width >= 1) & (width <= most), numbers, jnp.nan)
