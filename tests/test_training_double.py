@@ -1,5 +1,5 @@
-"""Training in double precision: functions of the vector machine at all sizes of numbers, the networks of the general path,
-and the same bits whatever the population and the threads."""
+"""Training in double precision: functions of the vector machine at all sizes of numbers, the general path, and the same
+bits whatever the population and the threads."""
 
 from functools import partial
 

@@ -290,7 +290,7 @@ class _Network(NamedTuple):
         params = draw(as_key(key), *self[:-1])
         if self.dtype == "float32":
             return params
-        if not jax.config.jax_enable_x64:
+        if jnp.asarray(0.0).dtype != jnp.float64:
             raise ValueError(
                 'dtype="float64" needs double precision in JAX, which is off: '
                 'jax.config.update("jax_enable_x64", True).'
