@@ -20,7 +20,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from jaxgeom.host.chunks import in_background, map_chunks, num_workers
-from jaxgeom.host.devices import platform
+from jaxgeom.host.devices import alone, platform
 from jaxgeom.host.processes import process, wait_for_all
 from jaxgeom.host.sizes import round_up
 from jaxgeom.networks.models import mlp
@@ -175,7 +175,8 @@ def run_study(
             manifest = checked(manifest, study, directory, any_versions)
             if number == 0:
                 store.write_manifest(directory, manifest)
-        parts = _parts(study, manifest, directory, progress, part)
+        with alone():  # processes share chunks here, and do not meet within one
+            parts = _parts(study, manifest, directory, progress, part)
         wait_for_all("chunks")
         result = labelled([parts[n] for n in sorted(parts)], manifest)
         if number == 0 and result.is_finished.all():

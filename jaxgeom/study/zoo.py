@@ -26,7 +26,7 @@ from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import class_is_right, softmax_cross_entropy
 from jaxgeom.domains import box
 from jaxgeom.host.chunks import map_chunks
-from jaxgeom.host.devices import platform
+from jaxgeom.host.devices import alone, platform
 from jaxgeom.host.processes import process, wait_for_all
 from jaxgeom.host.programs import Program, for_population
 from jaxgeom.host.sizes import LANES, fitting, round_up
@@ -137,7 +137,8 @@ def zoo(
         if is_first:
             store.write_manifest(directory, manifest, MANIFEST)
             wait_for_all("manifest of the zoo")
-        _make(plan, manifest, data, directory, progress)
+        with alone():  # processes share shards here, and do not meet within one
+            _make(plan, manifest, data, directory, progress)
         wait_for_all("shards of the zoo")
     return open_zoo(directory)
 
