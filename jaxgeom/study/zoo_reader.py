@@ -20,7 +20,6 @@ from jaxgeom.study.result import Study, UnknownVariable, assembled, coordinate_p
 from jaxgeom.study.shards import MANIFEST, labels_of, params_of, read_shard, shard_path
 from jaxgeom.study.zoo_plan import Plan, array_of, from_json, grouped
 
-
 FORMAT = "jaxgeom zoo 1"
 
 
