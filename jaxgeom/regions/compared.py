@@ -46,15 +46,22 @@ class Compared(NamedTuple):
     """Whether two outputs are equal at a vertex of the given complex."""
 
 
+@readable
 class Signs(NamedTuple):
     """The differences of pairs of outputs at the vertices of a complex, and what they tell of its faces."""
 
-    pairs: np.ndarray  # (pairs, 2), the first one smaller
-    difference: np.ndarray  # (vertices, pairs)
-    is_left: np.ndarray  # (faces, classes): no other one is as large everywhere on the face, or the first of equal maps
-    has_twin: np.ndarray  # (faces, classes)
-    is_same: np.ndarray  # (faces, pairs), of one map
-    ties: np.ndarray  # (edges, pairs), equal along the edge
+    pairs: Int[np.ndarray, "pairs 2"]
+    """The two outputs of each pair, the first one smaller."""
+    difference: Float[np.ndarray, "vertices pairs"]
+    """The first output minus the second one at each vertex, zero exactly where they are equal."""
+    is_left: Bool[np.ndarray, "faces classes"]
+    """Classes than which no other one is as large everywhere on the face, or the first of those with equal maps."""
+    has_twin: Bool[np.ndarray, "faces classes"]
+    """Classes that have the map of another one on the face."""
+    is_same: Bool[np.ndarray, "faces pairs"]
+    """Pairs of one map on the face."""
+    ties: Bool[np.ndarray, "edges pairs"]
+    """Pairs that are equal along the edge."""
 
 
 def compare(complex_: PlanarComplex) -> Compared:
