@@ -32,8 +32,8 @@ from jaxgeom.host.inputs import as_array, as_key
 from jaxgeom.host.precision import full_precision
 from jaxgeom.host.programs import compiled
 from jaxgeom.host.watch import Watch
-from jaxgeom.networks.models import Model, has_own_init
-from jaxgeom.training.keys import engine_key
+from jaxgeom.networks.models import Model
+from jaxgeom.training.keys import engine_key, initial_params
 from jaxgeom.training.lane_kernel import LaneRun
 from jaxgeom.training.loop import NEVER, RunFunctions, RunResult, StepFunctions, TrainState, advance, run
 from jaxgeom.training.native import MOST_SNAPSHOTS, NativeRun, Split, named_results, native_run
@@ -229,7 +229,7 @@ def fit(
     is_shuffled = shuffle and plan.batch_size < num_points
     order_key = None if order_key is None else as_key(order_key)
     init_key, order = _random_start(key, order_key, num_points if is_shuffled else None)
-    params = model.init(engine_key(init_key) if has_own_init(model) else init_key)
+    params = initial_params(model, init_key)
     mean_loss = _mean_loss(model, loss)
     with full_precision():
         by = hoisted(optimizer, mean_loss, params, _batch_shapes(plan, train))

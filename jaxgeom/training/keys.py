@@ -11,9 +11,10 @@ from typing import Any
 import jax
 from jaxtyping import Array, UInt32
 
-from jaxgeom._typing import RandomKey
+from jaxgeom._typing import Params, RandomKey
 from jaxgeom.engine import library
 from jaxgeom.host.devices import pretended
+from jaxgeom.networks.models import Model, has_own_init
 
 _OWN = "threefry2x32"
 """JAX's kind of keys that are drawn from here."""
@@ -28,6 +29,11 @@ def engine_key(key: RandomKey) -> RandomKey:
         return key
     own: RandomKey = jax.random.wrap_key_data(jax.random.key_data(key), impl=_kind())
     return own
+
+
+def initial_params(model: Model, key: RandomKey) -> Params:
+    """What ``model.init`` draws."""
+    return model.init(engine_key(key) if has_own_init(model) else key)
 
 
 @cache
