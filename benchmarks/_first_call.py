@@ -13,27 +13,28 @@ import jax.numpy as jnp
 import optax
 
 import jaxgeom as jg
+from jaxgeom._typing import Params
 
 STEPS, WIDTHS = 100, (2, 20, 1)
 MODEL, OPTIMIZER = jg.mlp(WIDTHS, activation="relu"), optax.adam(0.01)
 
 
-def by_jaxgeom(keys: jax.Array, data: jg.Dataset) -> jg.Params:
+def by_jaxgeom(keys: jax.Array, data: jg.Dataset) -> Params:
     def run(key: jax.Array) -> jg.Fit:
         return jg.fit(key, MODEL, OPTIMIZER, jg.losses.squared_error, data, num_epochs=STEPS, record=None)
 
     return jg.fit_population(keys, run).params
 
 
-def by_scan(keys: jax.Array, data: jg.Dataset) -> jg.Params:
-    def outputs(params: jg.Params, x: jax.Array) -> jax.Array:
+def by_scan(keys: jax.Array, data: jg.Dataset) -> Params:
+    def outputs(params: Params, x: jax.Array) -> jax.Array:
         first, last = params.values()
         return jax.nn.relu(x @ first["kernel"] + first["bias"]) @ last["kernel"] + last["bias"]
 
-    def loss(params: jg.Params) -> jax.Array:
+    def loss(params: Params) -> jax.Array:
         return jnp.mean((outputs(params, data.x) - data.y) ** 2)
 
-    def run(key: jax.Array) -> jg.Params:
+    def run(key: jax.Array) -> Params:
         first_key, last_key = jax.random.split(key)
         bound = jax.nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
         sizes = zip((first_key, last_key), WIDTHS[:-1], WIDTHS[1:], strict=True)
@@ -48,7 +49,7 @@ def by_scan(keys: jax.Array, data: jg.Dataset) -> jg.Params:
         (params, _), _ = jax.lax.scan(step, (params, OPTIMIZER.init(params)), None, length=STEPS)
         return params
 
-    trained: jg.Params = jax.jit(jax.vmap(run))(keys)
+    trained: Params = jax.jit(jax.vmap(run))(keys)
     return trained
 
 
