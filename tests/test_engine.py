@@ -15,7 +15,7 @@ import reference
 from engine_families import FAMILIES, lattice, mixed, network, no_biases, of_family, seeded
 
 from jaxgeom.domains import box, polygon, polygon_vertices, projective_domain, whole_plane
-from jaxgeom.engine import library
+from jaxgeom.engine import library, planes
 from jaxgeom.engine.arguments import Network, pointer
 
 pytestmark = pytest.mark.skipif(not library.is_available(), reason="the engine is not compiled here")
@@ -42,7 +42,7 @@ def count(layers, slopes, domain, threads=1, dtype=np.float64):
 
 
 def complex_of(layers, slopes, domain, threads=1):
-    (cells,) = library.cells(*arguments(layers, slopes, domain), threads=threads)
+    (cells,) = planes.cells(*arguments(layers, slopes, domain), threads=threads)
     return cells
 
 
@@ -111,26 +111,26 @@ def check(layers, slopes, domain, *, ties=True):
     cells = complex_of(layers, slopes, domain)
     assert cells.degenerate == found[1]
     num_faces = len(cells.face_offsets) - 1
-    assert len(cells.points) - len(cells.edges) + num_faces == 1
-    is_inner = cells.edge_labels[:, 0] >= 0
+    assert len(cells.vertices) - len(cells.edges) + num_faces == 1
+    is_inner = cells.edge_layer >= 0
     assert ((cells.edge_faces >= 0).sum(axis=1) == 1 + is_inner).all()
     by_pattern = {cell.pattern: cell for cell in right}
     assert len(by_pattern) == num_faces
-    assert {tuple(row) for row in cells.patterns.astype(bool).tolist()} == set(by_pattern)
+    assert {tuple(row) for row in cells.patterns.tolist()} == set(by_pattern)
     size = max(abs(Fraction(value)) for corner in corners for value in corner)
     for face in range(num_faces):
-        cell = by_pattern[tuple(cells.patterns[face].astype(bool).tolist())]
+        cell = by_pattern[tuple(cells.patterns[face].tolist())]
         assert cells.area[face] > 0 or cell.area < Fraction(1, 10**320)
         assert near(cells.area[face], cell.area, cell.area, Fraction(1, 10**8))
         for got, want in zip(cells.centroid[face].tolist(), centroid(cell.vertices), strict=True):
             assert near(got, want, size) or cell.area < Fraction(1, 10**300), (got, float(want))
         for output, gradient in enumerate(cell.gradient):
             scale = max(map(abs, gradient))
-            for got, want in zip(cells.maps[face, output, :2].tolist(), gradient, strict=True):
+            for got, want in zip(cells.gradient[face, output].tolist(), gradient, strict=True):
                 assert near(got, want, scale)
             intercept = cell.intercept[output]
-            assert near(cells.maps[face, output, 2], intercept, max(scale * size, abs(intercept)))
-        places = cells.points[cells.face_vertices[cells.face_offsets[face] : cells.face_offsets[face + 1]], :2]
+            assert near(cells.intercept[face, output], intercept, max(scale * size, abs(intercept)))
+        places = cells.vertices[cells.face_vertices[cells.face_offsets[face] : cells.face_offsets[face + 1]]]
         assert len(places) == len(cell.vertices)
         for x, y in places.tolist():
             assert any(near(x, p, size) and near(y, q, size) for p, q in cell.vertices)
@@ -275,7 +275,7 @@ def test_whole_plane(change):
             right = reference.exact_regions(layers, corners_of("plane"), slopes)
             assert count(layers, slopes, whole_plane())[0] == len(right)
             cells = complex_of(layers, slopes, whole_plane())
-            assert {tuple(row) for row in cells.patterns.astype(bool).tolist()} == {cell.pattern for cell in right}
+            assert {tuple(row) for row in cells.patterns.tolist()} == {cell.pattern for cell in right}
 
 
 def test_lines_along_the_artificial_rays_and_through_their_centre():
@@ -323,15 +323,15 @@ def test_deep_networks_have_as_many_cells_as_counted(widths, gain):
         cells = complex_of(layers, slopes_of(layers), domain)
         assert number == len(cells.area)
         assert not ties
-        assert len(cells.points) - len(cells.edges) + number == 1
+        assert len(cells.vertices) - len(cells.edges) + number == 1
         assert math.isclose(math.fsum(cells.area), 4 * size**2, rel_tol=1e-12)
         assert (cells.area > 0).all()
         assert len(np.unique(cells.patterns, axis=0)) == number
         for face in seeded(seed).integers(0, number, 5).tolist():
             point = [Fraction(value) for value in cells.centroid[face].tolist()]
             (output,), pre = forward(layers, slopes_of(layers), point)
-            assert [z > 0 for z in pre] == cells.patterns[face].astype(bool).tolist()
-            a, b, c = map(Fraction, cells.maps[face, 0].tolist())
+            assert [z > 0 for z in pre] == cells.patterns[face].tolist()
+            a, b, c = map(Fraction, [*cells.gradient[face, 0].tolist(), float(cells.intercept[face, 0])])
             assert near(float(a * point[0] + b * point[1] + c), output, abs(output) + abs(c))
 
 
@@ -398,7 +398,7 @@ def test_populations_and_threads():
     for threads in (1, 2, 5):
         counts, ties = library.count(arrays, np.zeros(11), start.vertices, start.cycles, threads=threads)
         assert list(zip(counts.tolist(), ties.tolist(), strict=True)) == alone
-        cells = library.cells(arrays, np.zeros(11), start.vertices, start.cycles, threads=threads)
+        cells = planes.cells(arrays, np.zeros(11), start.vertices, start.cycles, threads=threads)
         assert [(len(each.area), each.degenerate) for each in cells] == alone
 
 

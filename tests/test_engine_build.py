@@ -118,7 +118,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import jaxgeom as jg
-from jaxgeom.engine import compile as build, library
+from jaxgeom.engine import compile as build, library, planes
 own = library.opened(sys.argv[1])
 library._library = lambda: own
 rng = np.random.default_rng(0)
@@ -132,7 +132,7 @@ for widths in ((2, 20, 1), (2, 8, 8, 2), (2, 10, 10, 10, 10, 3), (2, 33, 33, 1))
         slopes = np.zeros(sum(widths[1:-1]))
         corners = np.array([[-1, -1, 1], [1, -1, 1], [1, 1, 1], [-1, 1, 1]], float)
         everything += library.count(arrays, slopes, corners, [[0, 1, 2, 3]])
-        for cells in library.cells(arrays, slopes, corners, [[0, 1, 2, 3]]):
+        for cells in planes.cells(arrays, slopes, corners, [[0, 1, 2, 3]]):
             everything += [np.asarray(part) for part in cells]
     for num_inputs in (2, 3):
         sizes = zip((num_inputs, *widths[1:]), widths[1:])

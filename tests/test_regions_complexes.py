@@ -81,7 +81,7 @@ def test_complexes_that_do_not_fit_into_memory_are_refused_with_the_figure(monke
     count = count_regions(layers, box()).count
     monkeypatch.setattr(cells, "free_memory", lambda: 10_000_000)
     tried = []
-    monkeypatch.setattr(cells.library, "cells", lambda *args: tried.append(args))
+    monkeypatch.setattr(cells.planes, "cells", lambda *args: tried.append(args))
     for function in (
         lambda: enumerate_regions(layers, box()),
         lambda: enumerate_population(jax.tree.map(lambda array: array[None], layers), box()),

@@ -20,7 +20,7 @@ from jaxtyping import Array, Bool, Float, Int, Int64
 
 from jaxgeom._typing import PLANE
 from jaxgeom.domains import Box, ProjectiveDomain
-from jaxgeom.engine import library, spaces
+from jaxgeom.engine import library, planes, spaces
 from jaxgeom.host.memory import free_memory, in_words
 from jaxgeom.host.sparse import SparseKernel, on_host
 from jaxgeom.networks.layers import Dense, Layers, slope_of
@@ -149,7 +149,7 @@ def complexes(networks: Layers, start: ProjectiveDomain) -> list[PlanarComplex |
     each: list[PlanarComplex | None] = [None] * len(networks[0].bias)
     if library.is_available():
         for members, slopes in by_slopes(networks):
-            found = library.cells(weights_of(networks, members), slopes, *start)
+            found = planes.cells(weights_of(networks, members), slopes, *start)
             for index, cells in zip(members, found, strict=True):
                 each[index] = None if cells is None else _complex_of(cells, member_of(networks, index))
     else:
@@ -242,7 +242,7 @@ def weights_of(networks: Layers, members: Sequence[int] | np.ndarray | None = No
     return arrays if members is None or isinstance(members, range) else [array[members] for array in arrays]
 
 
-def _complex_of(cells: library.Cells, layers: Layers) -> PlanarComplex:
+def _complex_of(cells: planes.Cells, layers: Layers) -> PlanarComplex:
     """The engine's arrays as a complex."""
     if cells.is_ideal.any():
         unbounded, inner = unbounded_faces(cells.vertices, cells.is_ideal, cells.face_offsets, cells.face_vertices)
