@@ -100,7 +100,8 @@ def test_marimo_shows_pictures_in_the_cell_and_the_last_one_as_its_result(monkey
     monkeypatch.setitem(sys.modules, "marimo", marimo)
     view: Any = jg.plot.live_view(MODEL, DATA, every=4)
     assert view._repr_html_() == "before the first step"
-    fit(jax.random.key(1), watch=view)
+    for step in range(3):
+        view.show(jg.Progress(step, 1.0 / (step + 1), None, None, None, np.zeros((96**2, 1)), step == 2))
     threads[0].join(timeout=10)  # it ends with the last picture
     assert not threads[0].is_alive()
     assert len(set(shown)) == 3

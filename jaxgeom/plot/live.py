@@ -46,9 +46,9 @@ def live_view(
     plane (of one input, its graph) with the data, and its loss so far.
 
     Notebooks show it in the cell that calls this function, and draw it again there: those of Jupyter, and of marimo if
-    the same cell trains, once; what this function returns, as the last line of that cell, shows the last picture. With a path
-    it is written to that file, again and again, for any viewer that follows files. The training waits while it is
-    drawn, about a tenth of a second.
+    the same cell trains, once; what this function returns, as the last line of that cell, shows the last picture. With
+    a path it is written to that file, again and again, for any viewer that follows files. The training waits while it
+    is drawn, about a tenth of a second.
 
     Args:
         model: the network that trains, of one or two inputs.
