@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "run.h"
+#include "shallow.h"
 
 namespace jaxgeom::training {
 
@@ -25,6 +26,13 @@ class Group final : public Run {
             const Split &split = job.splits[s];
             if (split.num_points && !split.is_shared) own_rows_[s].resize(size_t(LANES) * split.num_points * split.num_columns);
         }
+        if (!ShallowStep::fits(job)) return;
+        for (int t = 0; t < 2; t++) {
+            shallow_[t] = {job.layers[0].out, job.splits[0].num_points, job.splits[0].inputs.data(), targets_, states_of(1), losses_, states_of(0),
+                           weights_[t], weights_[t] + layout_.kernels[1].start, gradient_, &loss_, &optimizer_[t], vec{}};
+        }
+        const bool is_plain = !job.has_mask && job.rounds.empty() && !job.lane_after.num;  // the update needs but the gradient
+        shallow_step_ = ShallowStep(job, loss_, is_plain ? &optimizer_[0] : nullptr);
     }
 
   private:
@@ -38,6 +46,8 @@ class Group final : public Run {
         std::vector<Product> layers;
     };
     std::vector<Gradients> gradients_;
+    Shallow shallow_[2];  // by which parameters are those of now
+    ShallowStep shallow_step_;
 
     void begin_points() override {
         are_targets_there_ = false;
@@ -80,6 +90,14 @@ class Group final : public Run {
             const uint32_t position = static_cast<uint32_t>(start + p), base = job_.order.low_base;
             reinterpret_cast<ivec *>(rows_)[p] = job_.num_rounds ? job_.order.at(epoch_keys_, uvec{} + position / base, uvec{} + position % base) : all_bits(static_cast<int32_t>(position));
         }
+    }
+
+    Derived derive(int batch) override {
+        if (!shallow_step_.run) return Run::derive(batch);
+        load(0, 0, batch, false);
+        Shallow &own = shallow_[now_];
+        const vec sum = shallow_step_.run(own);
+        return {sum, own.zero, shallow_step_.has_optimizer};
     }
 
     void collect(const Bound &program, int which, int, int size) override {

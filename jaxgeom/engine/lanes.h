@@ -66,6 +66,23 @@ JAXGEOM_INLINE vec root(vec x) {
     return r;
 }
 #endif
+// x y + z, rounded once where the processor can: asked for, as a compiler fuses only what it sees in one block.
+#if defined(__AVX512F__)
+JAXGEOM_INLINE vec multiply_add(vec x, vec y, vec z) { return (vec)_mm512_fmadd_ps((__m512)x, (__m512)y, (__m512)z); }
+#elif defined(__FMA__)
+JAXGEOM_INLINE vec multiply_add(vec x, vec y, vec z) { return (vec)_mm256_fmadd_ps((__m256)x, (__m256)y, (__m256)z); }
+#else
+JAXGEOM_INLINE vec multiply_add(vec x, vec y, vec z) { return x * y + z; }
+#endif
+// A product that is rounded before anything is added to it.
+JAXGEOM_INLINE vec rounded(vec x) {
+#if defined(__x86_64__) || defined(_M_X64)
+    asm("" : "+v"(x));
+#elif defined(__aarch64__)
+    asm("" : "+w"(x));
+#endif
+    return x;
+}
 JAXGEOM_INLINE vec maximum(vec x, vec y) { return pick(x != x, x, larger(x, y)); }
 JAXGEOM_INLINE vec minimum(vec x, vec y) { return pick(x != x, x, smaller(x, y)); }
 JAXGEOM_INLINE vec magnitude(vec x) { return (vec)((ivec)x & 0x7fffffff); }

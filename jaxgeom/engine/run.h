@@ -107,6 +107,19 @@ class Run {
     virtual vec collected(int which, int num_points) = 0;
     // A layer's gradient, from the derivatives by its sums and its inputs, added to what is there from earlier points.
     virtual void differentiate(int layer, const Inputs &inputs, int size, bool is_added) = 0;
+    // The gradient of a step, and perhaps what the optimizer makes of it; then zeros where that is finite.
+    struct Derived { vec sum, zero; bool is_updated; };
+    virtual Derived derive(int batch) {
+        for (int start = 0; start < batch; start += points_) {
+            const int size = std::min(points_, batch - start);
+            const Inputs inputs = load(0, start, size, job_.chooses);
+            const Products &products = products_of(layout_.columns(size), inputs);
+            forward(products, inputs);
+            collect(loss_, 0, start, size);
+            backward(products, inputs, size, start > 0);
+        }
+        return {collected(0, batch), vec{}, false};
+    }
     // Whether points are loaded for every network, before it begins.
     virtual void begin_points() = 0;
 
@@ -300,15 +313,8 @@ class Run {
         for (size_t i = 0; i < num_shared; i++) scalars_[job_.shared_at[i]] = all(job_.schedule[step * num_shared + i]);
         if (job_.share_at >= 0) scalars_[job_.share_at] = all(1.0f / static_cast<float>(batch));
         lane_.run(1);
-        for (int start = 0; start < batch; start += points_) {
-            const int size = std::min(points_, batch - start);
-            const Inputs inputs = load(0, start, size, job_.chooses);
-            const Products &products = products_of(layout_.columns(size), inputs);
-            forward(products, inputs);
-            collect(loss_, 0, start, size);
-            backward(products, inputs, size, start > 0);
-        }
-        const vec sum = collected(0, batch);
+        const Derived derived = derive(batch);
+        const vec sum = derived.sum;
         if (job_.has_mask)
             for (int i = 0; i < num; i++) gradient_[i] = (vec)((ivec)gradient_[i] & (ivec)mask_[i]);
         if (job_.results.batch_losses)
@@ -320,7 +326,7 @@ class Run {
             for (const Job::Sum &own : job_.rounds[k].sums) scalars_[own.place] = sum_of(arrays_ + size_t(own.array - 3) * num, own.leaf);
             rounds_[now_][k].second.run(1);
         }
-        update(step, sum * 0.0f);
+        update(step, sum * 0.0f, derived.is_updated ? derived.zero : optimize());
         for (size_t i = 0; i + 1 < job_.lane_carry.size; i += 2) temporaries_[i / 2] = scalars_[job_.lane_carry[i]];
         for (size_t i = 0; i + 1 < job_.lane_carry.size; i += 2) scalars_[job_.lane_carry[i + 1]] = temporaries_[i / 2];
     }
@@ -334,10 +340,11 @@ class Run {
         }
         return num_own() == 1 ? all(total[0]) : total;
     }
-    // The next parameters, unless they or the loss are not finite; `of_loss` is zero where it is.
-    void update(int64_t step, vec of_loss) {
+    // The next parameters and state; zero where the parameters are finite.
+    vec optimize() {
         const int num = layout_.num_vectors;
-        vec *old = weights_[now_], *next = weights_[1 - now_], finite = of_loss;
+        const vec *next = weights_[1 - now_];
+        vec finite = {};
         for (int at = 0; at < num; at += STRIP) {
             const int size = std::min(STRIP, num - at);
             optimizer_[now_].run(size, at);
@@ -348,7 +355,13 @@ class Run {
             for (; i < at + size; i++) zeros[0] += next[i] * 0.0f;
             finite += (zeros[0] + zeros[1]) + (zeros[2] + zeros[3]);
         }
-        ivec diverges = finite != 0.0f;
+        return finite;
+    }
+    // Goes on to the next parameters, unless they or the loss, which gave these zeros, are not finite.
+    void update(int64_t step, vec of_loss, vec of_params) {
+        const int num = layout_.num_vectors;
+        vec *old = weights_[now_], *next = weights_[1 - now_];
+        ivec diverges = of_loss + of_params != 0.0f;
         if (any(diverges)) {
             if (layout_.shared == SHARED_A) diverges = all_bits(-int32_t(of_loss[0] != 0.0f || !is_finite(next)));
             diverges &= ended_ == 0;
