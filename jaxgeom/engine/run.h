@@ -344,18 +344,13 @@ class Run {
     vec optimize() {
         const int num = layout_.num_vectors;
         const vec *next = weights_[1 - now_];
-        vec finite = {};
+        ivec broken = {};
         for (int at = 0; at < num; at += STRIP) {
             const int size = std::min(STRIP, num - at);
             optimizer_[now_].run(size, at);
-            vec zeros[4] = {};
-            int i = at;
-            for (; i + 4 <= at + size; i += 4)
-                for (int k = 0; k < 4; k++) zeros[k] += next[i + k] * 0.0f;
-            for (; i < at + size; i++) zeros[0] += next[i] * 0.0f;
-            finite += (zeros[0] + zeros[1]) + (zeros[2] + zeros[3]);
+            for (int i = at; i < at + size; i++) broken |= (ivec)(next[i] - next[i]);
         }
-        return finite;
+        return (vec)broken;
     }
     // Goes on to the next parameters, unless they or the loss, which gave these zeros, are not finite.
     void update(int64_t step, vec of_loss, vec of_params) {

@@ -51,17 +51,22 @@ template <int INPUTS, int POINTS, class Loss, class Optimizer>
 vec shallow(Shallow &s) {
     constexpr int ROWS = INPUTS + 1;
     const vec *w = s.first, *v = s.second;
-    vec outputs[POINTS], deltas[POINTS], sum = {}, zero = {};
+    vec inputs[INPUTS][POINTS], outputs[POINTS], deltas[POINTS], sum = {};
+    ivec broken = {};  // bits where a number is not finite
 #define JAXGEOM_POINTS _Pragma("GCC unroll 8") for (int p = 0; p < POINTS; p++)
 #define JAXGEOM_INPUTS _Pragma("GCC unroll 8") for (int i = 0; i < INPUTS; i++)
     JAXGEOM_POINTS outputs[p] = v[s.width];
+    JAXGEOM_INPUTS JAXGEOM_POINTS inputs[i][p] = all(s.inputs[i * s.row + p]);
     for (int j = 0; j < s.width; j++, w += ROWS) {
+        vec own[ROWS];
+        _Pragma("GCC unroll 8") for (int i = 0; i < ROWS; i++) own[i] = w[i];
+        const vec above = v[j];
         JAXGEOM_POINTS {
-            vec h = w[INPUTS];
-            JAXGEOM_INPUTS h = multiply_add(w[i], all(s.inputs[i * s.row + p]), h);
+            vec h = own[INPUTS];
+            JAXGEOM_INPUTS h = multiply_add(own[i], inputs[i][p], h);
             h = larger(vec{}, h);
             s.hidden[j * POINTS + p] = h;
-            outputs[p] = multiply_add(v[j], h, outputs[p]);
+            outputs[p] = multiply_add(above, h, outputs[p]);
         }
     }
     if constexpr (std::is_same_v<Loss, void>) {
@@ -79,25 +84,29 @@ vec shallow(Shallow &s) {
         }
     }
     Optimization<Optimizer> optimization(s);
-    const auto put = [&](int place, vec weight, vec gradient) __attribute__((always_inline)) { zero += 0.0f * optimization.put(place, weight, gradient); };
+    const auto put = [&](int place, vec weight, vec gradient) __attribute__((always_inline)) {
+        const vec next = optimization.put(place, weight, gradient);
+        broken |= (ivec)(next - next);
+    };
     w = s.first;
     int place = 0;
     for (int j = 0; j < s.width; j++, w += ROWS, place += ROWS) {
+        const vec above = v[j];
         vec gradients[ROWS] = {}, of_second = {};
         JAXGEOM_POINTS {
             const vec h = s.hidden[j * POINTS + p];
             of_second = multiply_add(deltas[p], h, of_second);
-            const vec delta = pick(h > 0.0f, multiply_add(v[j], deltas[p], vec{}), vec{});
-            JAXGEOM_INPUTS gradients[i] = multiply_add(delta, all(s.inputs[i * s.row + p]), gradients[i]);
+            const vec delta = pick(h > 0.0f, multiply_add(above, deltas[p], vec{}), vec{});
+            JAXGEOM_INPUTS gradients[i] = multiply_add(delta, inputs[i][p], gradients[i]);
             gradients[INPUTS] += delta;
         }
         _Pragma("GCC unroll 8") for (int i = 0; i < ROWS; i++) put(place + i, w[i], gradients[i]);
-        put(s.width * ROWS + j, v[j], of_second);
+        put(s.width * ROWS + j, above, of_second);
     }
     vec of_bias = {};
     JAXGEOM_POINTS of_bias += deltas[p];
     put(s.width * (ROWS + 1), v[s.width], of_bias);
-    s.zero = zero;
+    s.zero = (vec)broken;
     return sum;
 #undef JAXGEOM_POINTS
 #undef JAXGEOM_INPUTS
