@@ -26,13 +26,14 @@ class Group final : public Run {
             const Split &split = job.splits[s];
             if (split.num_points && !split.is_shared) own_rows_[s].resize(size_t(LANES) * split.num_points * split.num_columns);
         }
-        if (!ShallowStep::fits(job)) return;
-        for (int t = 0; t < 2; t++) {
-            shallow_[t] = {job.layers[0].out, job.splits[0].num_points, job.splits[0].inputs.data(), targets_, states_of(1), losses_, states_of(0),
-                           weights_[t], weights_[t] + layout_.kernels[1].start, gradient_, &loss_, &optimizer_[t], vec{}};
-        }
+        if (!ShallowSteps::fits(job)) return;
         const bool is_plain = !job.has_mask && job.rounds.empty() && !job.lane_after.num;  // the update needs but the gradient
-        shallow_step_ = ShallowStep(job, loss_, is_plain ? &optimizer_[0] : nullptr);
+        shallow_steps_ = ShallowSteps(job, loss_, is_plain ? &optimizer_[0] : nullptr);
+        shallow_.width = job.layers[0].out, shallow_.row = job.splits[0].num_points, shallow_.inputs = job.splits[0].inputs.data();
+        shallow_.weights[0] = weights_[0], shallow_.weights[1] = weights_[1], shallow_.gradient = gradient_;
+        shallow_.targets = targets_, shallow_.outputs = states_of(1), shallow_.losses = losses_, shallow_.hidden = states_of(0);
+        shallow_.loss = &loss_, shallow_.optimizer = &optimizer_[0];
+        for (size_t i = 0; i < job.shared_at.size; i++) shallow_.shared.push_back(scalars_ + job.shared_at[i]);
     }
 
   private:
@@ -46,8 +47,8 @@ class Group final : public Run {
         std::vector<Product> layers;
     };
     std::vector<Gradients> gradients_;
-    Shallow shallow_[2];  // by which parameters are those of now
-    ShallowStep shallow_step_;
+    Shallow shallow_;
+    ShallowSteps shallow_steps_;
 
     void begin_points() override {
         are_targets_there_ = false;
@@ -92,12 +93,13 @@ class Group final : public Run {
         }
     }
 
-    Derived derive(int batch) override {
-        if (!shallow_step_.run) return Run::derive(batch);
+    Derived derive(int64_t step, int64_t most, int batch) override {
+        if (!shallow_steps_.run) return Run::derive(step, most, batch);
         load(0, 0, batch, false);
-        Shallow &own = shallow_[now_];
-        const vec sum = shallow_step_.run(own);
-        return {sum, own.zero, shallow_step_.has_optimizer};
+        shallow_.now = now_, shallow_.schedule = job_.schedule.data() + step * job_.shared_at.size;
+        const int64_t num = shallow_steps_.run(shallow_, most);
+        now_ = shallow_.now;
+        return {shallow_.sum, shallow_.zero, num, shallow_steps_.is_optimized};
     }
 
     void collect(const Bound &program, int which, int, int size) override {

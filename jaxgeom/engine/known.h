@@ -104,25 +104,28 @@ struct Registers {
     void load_scalars(const vec *const *places) {
         for (int j = 0; j < Counts<P>::SCALARS; j++) scalars[j] = *places[j];
     }
-    inline __attribute__((always_inline)) void load(vec *const *start, int i) { load_each(start, i, std::make_index_sequence<Counts<P>::ARRAYS>()); }
-    inline __attribute__((always_inline)) void store(vec *const *start, int i) const { store_each(start, i, std::make_index_sequence<Counts<P>::ARRAYS>()); }
+    // Of the arrays from FIRST on, what is read and what is written.
+    template <size_t FIRST = 0>
+    inline __attribute__((always_inline)) void load(vec *const *start, int i) { load_each<FIRST>(start, i, std::make_index_sequence<Counts<P>::ARRAYS>()); }
+    template <size_t FIRST = 0>
+    inline __attribute__((always_inline)) void store(vec *const *start, int i) const { store_each<FIRST>(start, i, std::make_index_sequence<Counts<P>::ARRAYS>()); }
 
   private:
-    template <size_t J>
+    template <size_t FIRST, size_t J>
     inline __attribute__((always_inline)) void load_one(vec *const *start, int i) {
-        if constexpr (reads<P>(J)) arrays[J] = start[J][i];
+        if constexpr (J >= FIRST && reads<P>(J)) arrays[J] = start[J][i];
     }
-    template <size_t J>
+    template <size_t FIRST, size_t J>
     inline __attribute__((always_inline)) void store_one(vec *const *start, int i) const {
-        if constexpr (writes<P>(J)) start[J][i] = arrays[J];
+        if constexpr (J >= FIRST && writes<P>(J)) start[J][i] = arrays[J];
     }
-    template <size_t... J>
+    template <size_t FIRST, size_t... J>
     inline __attribute__((always_inline)) void load_each(vec *const *start, int i, std::index_sequence<J...>) {
-        (load_one<J>(start, i), ...);
+        (load_one<FIRST, J>(start, i), ...);
     }
-    template <size_t... J>
+    template <size_t FIRST, size_t... J>
     inline __attribute__((always_inline)) void store_each(vec *const *start, int i, std::index_sequence<J...>) const {
-        (store_one<J>(start, i), ...);
+        (store_one<FIRST, J>(start, i), ...);
     }
     template <size_t... K>
     inline __attribute__((always_inline)) void all_of(std::index_sequence<K...>) { (one<K>(), ...); }

@@ -61,10 +61,10 @@ class Run {
         first_ = first, num_ = static_cast<int>(std::min<int64_t>(layout_.num_networks, job_.num - first));
         begin();
         int64_t step = 0;
-        for (int64_t due = 0; step < job_.num_steps; step++) {
+        for (int64_t due = 0; step < job_.num_steps;) {
             if (step == due) observe(step), due = next_due(step);
             if (!goes_on_) break;
-            take_step(step);
+            step += take_steps(step, std::min(due, job_.num_steps) - step);
         }
         if (step == job_.num_steps) observe(step);
         else rest(step);
@@ -107,9 +107,10 @@ class Run {
     virtual vec collected(int which, int num_points) = 0;
     // A layer's gradient, from the derivatives by its sums and its inputs, added to what is there from earlier points.
     virtual void differentiate(int layer, const Inputs &inputs, int size, bool is_added) = 0;
-    // The gradient of a step, and perhaps what the optimizer makes of it; then zeros where that is finite.
-    struct Derived { vec sum, zero; bool is_updated; };
-    virtual Derived derive(int batch) {
+    // Of at most so many steps from one on, as many as are taken at once: all but the last one whole, which leaves the sum of
+    // its losses, its gradient, and perhaps what the optimizer makes of it; then zeros where that is finite.
+    struct Derived { vec sum, zero; int64_t num; bool is_optimized; };
+    virtual Derived derive(int64_t, int64_t, int batch) {
         for (int start = 0; start < batch; start += points_) {
             const int size = std::min(points_, batch - start);
             const Inputs inputs = load(0, start, size, job_.chooses);
@@ -118,7 +119,7 @@ class Run {
             collect(loss_, 0, start, size);
             backward(products, inputs, size, start > 0);
         }
-        return {collected(0, batch), vec{}, false};
+        return {collected(0, batch), vec{}, 1, false};
     }
     // Whether points are loaded for every network, before it begins.
     virtual void begin_points() = 0;
@@ -305,7 +306,11 @@ class Run {
             for (int l = 0; l < num_; l++) std::fill(job_.results.batch_losses + (first_ + l) * job_.num_steps + step, job_.results.batch_losses + (first_ + l + 1) * job_.num_steps, NAN);
     }
 
-    void take_step(int64_t step) {
+    // One step or, where nothing but the parameters and the state of the optimizer goes from one to the next, at most so
+    // many; returns how many.
+    int64_t take_steps(int64_t first, int64_t most) {
+        const bool is_plain = !job_.chooses && !job_.results.batch_losses && !lane_.instructions.size() && !lane_after_.instructions.size() && !job_.lane_carry.size && job_.value_at < 0 && !any(ended_);
+        int64_t step = first;
         const int64_t from = job_.chooses ? step % job_.num_batches * job_.batch : 0;
         const int batch = static_cast<int>(std::min<int64_t>(job_.batch, job_.splits[0].num_points - from)), num = layout_.num_vectors;
         if (job_.chooses) draw(step, batch);
@@ -313,7 +318,8 @@ class Run {
         for (size_t i = 0; i < num_shared; i++) scalars_[job_.shared_at[i]] = all(job_.schedule[step * num_shared + i]);
         if (job_.share_at >= 0) scalars_[job_.share_at] = all(1.0f / static_cast<float>(batch));
         lane_.run(1);
-        const Derived derived = derive(batch);
+        const Derived derived = derive(step, is_plain ? most : 1, batch);
+        step += derived.num - 1;
         const vec sum = derived.sum;
         if (job_.has_mask)
             for (int i = 0; i < num; i++) gradient_[i] = (vec)((ivec)gradient_[i] & (ivec)mask_[i]);
@@ -326,9 +332,10 @@ class Run {
             for (const Job::Sum &own : job_.rounds[k].sums) scalars_[own.place] = sum_of(arrays_ + size_t(own.array - 3) * num, own.leaf);
             rounds_[now_][k].second.run(1);
         }
-        update(step, sum * 0.0f, derived.is_updated ? derived.zero : optimize());
+        update(step, sum * 0.0f, derived.is_optimized ? derived.zero : optimize());
         for (size_t i = 0; i + 1 < job_.lane_carry.size; i += 2) temporaries_[i / 2] = scalars_[job_.lane_carry[i]];
         for (size_t i = 0; i + 1 < job_.lane_carry.size; i += 2) scalars_[job_.lane_carry[i + 1]] = temporaries_[i / 2];
+        return derived.num;
     }
     vec sum_of(vec *array, int leaf) const {
         vec total = {};

@@ -137,7 +137,7 @@ const char *run(const xla::CallFrame &frame, xla::ErrorCode &code) {
     const int64_t cores = threads ? threads : std::max(1u, std::thread::hardware_concurrency());
     const auto parts_of = [](int64_t num, int64_t size) { return (num + size - 1) / size; };
     const int64_t alone = parts_of(job.num, cores) * parameters_in_lanes(job).work(job);
-    const bool is_single = !ShallowStep::fits(job) && alone < parts_of(parts_of(job.num, LANES), cores) * networks_in_lanes(job).work(job);
+    const bool is_single = !ShallowSteps::fits(job) && alone < parts_of(parts_of(job.num, LANES), cores) * networks_in_lanes(job).work(job);
     const int at_once = is_single ? 1 : LANES;
     const int64_t num_sets = parts_of(job.num, at_once);
     std::atomic<int64_t> following{0};
