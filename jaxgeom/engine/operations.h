@@ -1,7 +1,7 @@
 // The operations of the vector machine (machine.h): on vectors that are at hand, and as loops over strips of them.
 #pragma once
 
-#include "lanes.h"
+#include "functions.h"
 
 namespace jaxgeom::training {
 
@@ -10,15 +10,16 @@ constexpr int NUMBERS = 6;  // of an instruction
 #define JAXGEOM_UNARY(X)                                                                                                                    \
     X(NEG, -x) X(ABS, magnitude(x)) X(SQRT, root(x)) X(EXP, exponential(x)) X(LOG, logarithm(x)) X(LOG1P, logarithm_of_one_plus(x))         \
     X(EXPM1, exponential_minus_one(x)) X(TANH, hyperbolic_tangent(x)) X(LOGISTIC, logistic(x)) X(COPY, x) X(SIGN, sign(x))                   \
-    X(NOT, (vec)~(ivec)x) X(CVT, to_float((ivec)x)) X(CVT_I, (vec)to_int(x)) X(FINITE, (vec)((x - x) == 0.0f)) X(SQUARE, x * x)             \
-    X(SIN, each<std::sin>(x)) X(COS, each<std::cos>(x)) X(ERF, each<std::erf>(x)) X(FLOOR, each<std::floor>(x))
+    X(NOT, (vec)~(ivec)x) X(CVT, to_float((ivec)x)) X(CVT_I, (vec)to_int(x)) X(FINITE, (vec)((x - x) == real(0))) X(SQUARE, x * x)          \
+    X(SIN, each<std::sin>(x)) X(COS, each<std::cos>(x)) X(ERF, each<std::erf>(x)) X(FLOOR, each<std::floor>(x)) \
+    X(SINGLE, to_single(x))
 #define JAXGEOM_BINARY(X)                                                                                                                   \
     X(ADD, x + y) X(SUB, x - y) X(MUL, x * y) X(DIV, x / y) X(MAX, maximum(x, y)) X(MIN, minimum(x, y)) X(POW, power(x, y))                  \
     X(EQ, (vec)(x == y)) X(NE, (vec)(x != y)) X(LT, (vec)(x < y)) X(LE, (vec)(x <= y)) X(GT, (vec)(x > y)) X(GE, (vec)(x >= y))             \
     X(AND, (vec)((ivec)x & (ivec)y)) X(OR, (vec)((ivec)x | (ivec)y)) X(EQ_I, (vec)((ivec)x == (ivec)y)) X(NE_I, (vec)((ivec)x != (ivec)y))  \
     X(LT_I, (vec)((ivec)x < (ivec)y)) X(LE_I, (vec)((ivec)x <= (ivec)y)) X(GT_I, (vec)((ivec)x > (ivec)y))                                  \
-    X(GE_I, (vec)((ivec)x >= (ivec)y)) X(ADD_I, (vec)((ivec)x + (ivec)y)) X(SUB_I, (vec)((ivec)x - (ivec)y))                                \
-    X(MUL_I, (vec)((ivec)x * (ivec)y))                                                                                                     \
+    X(GE_I, (vec)((ivec)x >= (ivec)y)) X(ADD_I, (vec)wrapped((ivec)x + (ivec)y)) X(SUB_I, (vec)wrapped((ivec)x - (ivec)y))                  \
+    X(MUL_I, (vec)wrapped((ivec)x * (ivec)y))                                                                                              \
     X(MAX_I, pick((ivec)x > (ivec)y, x, y)) X(MIN_I, pick((ivec)x < (ivec)y, x, y))
 #define JAXGEOM_TERNARY(X)                                                                                                                  \
     X(FMA, multiply_add(x, y, z)) X(FMS, x * y - z) X(FNMA, z - x * y) X(SELECT, pick((ivec)x, y, z)) X(ROOTADD, root(x * y) + z)

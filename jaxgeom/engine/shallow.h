@@ -12,12 +12,12 @@ namespace jaxgeom::training {
 // What steps work on. Parameters are those of the hidden layer (unit, inputs and bias) and then those of the output.
 struct Shallow {
     int width = 0, row = 0;                // units; numbers from one input to the next
-    const float *inputs = nullptr;
+    const real *inputs = nullptr;
     vec *weights[2] = {}, *gradient = nullptr;
     vec *targets = nullptr, *outputs = nullptr, *losses = nullptr, *hidden = nullptr;  // hidden: (unit, point)
     const Bound *loss = nullptr, *optimizer = nullptr;
     std::vector<vec *> shared;             // scalars that all networks share, from step to step
-    const float *schedule = nullptr;       // their numbers
+    const real *schedule = nullptr;       // their numbers
     int now = 0;                           // which weights the last step began with
     vec sum = {}, zero = {};               // of the losses of the last step; zero where what it made is finite
 };
@@ -90,7 +90,7 @@ int64_t shallow(Shallow &s, int64_t most) {
             const vec above = from[second + j];
             vec gradients[ROWS] = {}, of_above = {};
             JAXGEOM_POINTS {
-                const vec h = hidden[j * POINTS + p], delta = pick(h > 0.0f, multiply_add(above, deltas[p], vec{}), vec{});
+                const vec h = hidden[j * POINTS + p], delta = pick(h > real(0), multiply_add(above, deltas[p], vec{}), vec{});
                 of_above = multiply_add(deltas[p], h, of_above);
                 JAXGEOM_INPUTS gradients[i] = multiply_add(delta, inputs[i][p], gradients[i]);
                 gradients[INPUTS] += delta;
