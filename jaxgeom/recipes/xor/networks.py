@@ -183,7 +183,9 @@ def _triples(layers: Layers, *, points: Array) -> Array:
 def _scores(triples: tuple[Array, Array]) -> tuple[Array, Array]:
     """Apart from the networks, so that pairs of any widths share the program. The last rows are the data points."""
     x, y = triples
-    return _scores_of_fits(x, y, _fits_of_few(x[:, -len(DATA) :], y[:, -len(DATA) :]))
+    at_data = _fits_of_few(x[:, -len(DATA) :], y[:, -len(DATA) :])
+    scores: tuple[Array, Array] = _scores_of_fits(x, y, at_data)
+    return scores
 
 
 @quickly_compiled
