@@ -107,6 +107,7 @@ inline Network load_network(const Source &source, int64_t index, int unit_expone
             }
         }
         multiples = sort_units(layer, layer.slope, is_output, multiples.of ? &multiples : nullptr, arena);
+        layer.is_plain = !net.has_runs && !layer.has_slopes && !layer.has_twins;
         before = shift;
         net.output_exponent = -static_cast<int>(std::clamp(shift, -4000.0, 4000.0));
     }
