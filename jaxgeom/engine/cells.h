@@ -85,26 +85,49 @@ struct Cutter {
         if (has_center) tally.central_cells++;
     }
 
+    // Takes a cell through layers until units cut it. rows: the functions of the first of these layers.
     int64_t enter(int l, int nv, Vertex *v, double *rows, double delta, double squares, const Entry *before, const uint64_t *active) {
-        if (l == net.num_layers) return leaf(nv, v);
+        const auto mark = arena.mark();
+        const Entry *last = before;
+        int64_t n = -1;
+        for (; n < 0; l++) {
+            if (l == net.num_layers) { n = leaf(nv, v); break; }
+            const Layer &layer = net.layers[l];
+            Entry &entry = *arena.take<Entry>(1);
+            new (&entry) Entry{last, l, rows, active, nullptr, sharp.place_of_rows(layer.stride)};
+            last = &entry;
+            if (Build && l == net.depth) {
+                n = 1;
+                if (!claim()) break;
+                if (claims) builder.begin_part(*parts, number - 1, nv, v);
+                builder.emit(nv, v, entry, delta, squares);
+                if (claims) builder.end_part();
+                break;
+            }
+            const int words = (layer.out + 63) >> 6;
+            const Sides sides = take_sides(words);
+            Units units;
+            Next next{nullptr, arena.take<uint64_t>(words), delta, squares, false};
+            const bool is_open = find_candidates(entry, nv, v, sides, units, next);
+            for (int w = 0; w < words; w++) next.active[w] = 0;
+            begin_sums(entry, next);
+            settle(entry, nv, v, sides, is_open, units, next);
+            if (units.num) n = halves(entry, nv, v, units, next);
+            rows = next.functions, delta = next.delta, squares = next.squares, active = next.active;
+        }
+        for (; last != before; last = last->before) exact.forget(*last);
+        arena.release(mark);
+        return n;
+    }
+    // The units of a layer that may cut, and their sides on a cell; whether any of these is open. delta and squares of
+    // `next` are those of this layer, and become those of the next one.
+    bool find_candidates(const Entry &entry, int nv, Vertex *v, const Sides &sides, Units &units, Next &next) {
+        const int l = entry.layer;
         const Layer &layer = net.layers[l];
         const int p = layer.stride;
-        if (Build && l == net.depth) {
-            auto mark = arena.mark();
-            const Entry last{before, l, rows, active, nullptr, sharp.place_of_rows(p)};
-            if (claim()) {
-                if (claims) builder.begin_part(*parts, number - 1, nv, v);
-                builder.emit(nv, v, last, delta, squares);
-                if (claims) builder.end_part();
-            }
-            exact.forget(last);
-            arena.release(mark);
-            return 1;
-        }
-        auto mark = arena.mark();
-        double *a = rows, *b = rows + p, *c = rows + 2 * p, *t = rows + 3 * p;
+        double *a = const_cast<double *>(entry.rows), *b = a + p, *c = b + p, *t = c + p;
+        const double squares = next.squares, delta = next.delta * (l ? net.layers[l - 1].steepest : 1);
         const double g = (layer.terms + 6) * kEps, h = l ? g * std::sqrt(3 * squares) * 1.0001 + kFloor : 0;
-        delta *= l ? net.layers[l - 1].steepest : 1;
         const bool is_safe = squares < 1e280 && delta < 1e280;
         const auto rounding = [&](int j) { return 8 * kEps * (magnitude(load(a + j)) + magnitude(load(b + j)) + magnitude(load(c + j))) + kFloor; };
         for (int j = 0; j < p; j += kLanes) {
@@ -115,61 +138,57 @@ struct Cutter {
         }
         if (!is_safe)
             for (int j = 0; j < p; j++) a[j] = b[j] = c[j] = 0, t[j] = 1e280;
-        const Entry entry{before, l, rows, active, nullptr, sharp.place_of_rows(p)};
-        const bool is_last = l + 1 == net.num_layers, is_plain = !is_last && layer.is_plain;
-        const int words = (layer.out + 63) >> 6;
-        const Sides sides = take_sides(words);
-        Units units = candidates(layer, rows);
-        double sum = 0;
-        bool is_open = is_plain ? find_sides<Plane, true>(nv, v, units, sides, sum) : find_sides<Plane, false>(nv, v, units, sides, sum);
-        if (is_open && l > 1 && is_safe && entry.sharp && sharp.is_blurred(layer, rows, delta + h, kBlurred, kRounded)) {
+        bool is_open = find_sides(entry, nv, v, sides, units, next);
+        if (is_open && l > 1 && is_safe && entry.sharp && sharp.is_blurred(layer, a, delta + h, kBlurred, kRounded)) {
             sharp.sharpen(entry);
-            std::memcpy(rows, entry.sharp, sizeof(double) * 3 * p);
+            std::memcpy(a, entry.sharp, sizeof(double) * 3 * p);
             Four size{};
             for (int j = 0; j < p; j += kLanes) {
                 const Vec bound = net.has_runs ? load(entry.sharp + 6 * p + j) : load(layer.column_norm + j) * entry.sharp_input + sharp_rounding(layer.in) * magnitude(load(layer.bias + j));
                 store(t + j, bound + rounding(j));
                 add_to(size, load(a + j) * load(a + j) + load(b + j) * load(b + j) + load(c + j) * load(c + j));
             }
-            delta = entry.sharp_delta + 2 * kEps * std::sqrt(total(size)) + kFloor;
-            units = candidates(layer, rows), sum = 0;
-            is_open = is_plain ? find_sides<Plane, true>(nv, v, units, sides, sum) : find_sides<Plane, false>(nv, v, units, sides, sum);
+            next.delta = entry.sharp_delta + 2 * kEps * std::sqrt(total(size)) + kFloor;
+            is_open = find_sides(entry, nv, v, sides, units, next);
         } else {
-            delta = l ? layer.spectral * delta + layer.frobenius * h + g * layer.bias_norm + kFloor : kFloor;
+            next.delta = l ? layer.spectral * delta + layer.frobenius * h + g * layer.bias_norm + kFloor : kFloor;
         }
-        if (net.has_runs) delta = kFloor;  // bounds are known unit by unit
-        if (!is_safe) delta = 1e290;  // nothing is known of these functions, nor of those above
-        Next next{nullptr, arena.take<uint64_t>(words), delta, sum, !net.has_runs && layer.num_linear == 0};
-        std::memset(next.active, 0, sizeof(uint64_t) * words);
-        if (!is_last) {
-            const Layer &above = net.layers[l + 1];
-            next.functions = arena.take<double>(4 * above.stride);
-            if (!next.is_empty) {
-                std::memset(next.functions, 0, sizeof(double) * 2 * above.stride);
-                std::memcpy(next.functions + 2 * above.stride, above.bias, sizeof(double) * above.stride);
-                if (net.has_runs) std::memset(next.functions + 3 * above.stride, 0, sizeof(double) * above.stride);
-                for (int i = 0; i < layer.num_linear; i++) next.squares += contribute(net, entry, layer.linear[i], 1.0, next.functions);
-            }
-        }
-        const int64_t n = divide(entry, nv, v, units, sides, is_open, next);
-        exact.forget(entry);
-        arena.release(mark);
-        return n;
+        if (net.has_runs) next.delta = kFloor;  // bounds are known unit by unit
+        if (!is_safe) next.delta = 1e290;  // nothing is known of these functions, nor of those above
+        return is_open;
+    }
+    bool find_sides(const Entry &entry, int nv, Vertex *v, const Sides &sides, Units &units, Next &next) {
+        const Layer &layer = net.layers[entry.layer];
+        units = candidates(layer, const_cast<double *>(entry.rows));
+        next.squares = 0;
+        return sides_on<Plane>(nv, v, units, sides, layer.is_plain && entry.layer + 1 < net.num_layers ? &next.squares : nullptr);
+    }
+    void begin_sums(const Entry &entry, Next &next) {
+        if (entry.layer + 1 == net.num_layers) return;
+        const Layer &layer = net.layers[entry.layer], &above = net.layers[entry.layer + 1];
+        next.functions = arena.take<double>(4 * above.stride);
+        next.is_empty = !net.has_runs && layer.num_linear == 0;
+        if (next.is_empty) return;
+        std::memset(next.functions, 0, sizeof(double) * 2 * above.stride);
+        std::memcpy(next.functions + 2 * above.stride, above.bias, sizeof(double) * above.stride);
+        if (net.has_runs) std::memset(next.functions + 3 * above.stride, 0, sizeof(double) * above.stride);
+        for (int i = 0; i < layer.num_linear; i++) next.squares += contribute(net, entry, layer.linear[i], 1.0, next.functions);
     }
     Sides take_sides(int words) {
         uint64_t *bits = arena.take<uint64_t>(3 * words);
         return {bits, bits + words, bits + 2 * words};
     }
     // The units of a layer that may cut.
-    Units candidates(const Layer &layer, const double *rows) {
+    Units candidates(const Layer &layer, double *rows) {
         const int p = layer.stride, num = layer.num_candidates, stride = padded(num);
-        if (layer.is_whole) return {num, rows, p, layer.candidates};
+        int *unit = const_cast<int *>(layer.candidates);
+        if (layer.is_whole) return {num, rows, p, unit};
         double *some = arena.take<double>(4 * stride);
         for (int s = 0; s < 4; s++) {
             for (int i = 0; i < num; i++) some[s * stride + i] = rows[s * p + layer.candidates[i]];
             for (int i = num; i < stride; i++) some[s * stride + i] = 0;
         }
-        return {num, some, stride, layer.candidates};
+        return {num, some, stride, unit};
     }
 
     // One unit and its twins, once its sign on the cell is known.
@@ -216,20 +235,22 @@ struct Cutter {
         return line;
     }
 
-    int64_t cut(const Entry &entry, int nv, Vertex *v, const Units &units, Next next) {
+    // The cells of half a cell, on which these units may change sign.
+    int64_t cut(const Entry &entry, int nv, Vertex *v, Units units, Next &next) {
         const auto mark = arena.mark();
-        const Sides sides = take_sides((units.num + 63) >> 6);
-        const bool is_open = next.functions && net.layers[entry.layer].is_plain ? find_sides<Plane, true>(nv, v, units, sides, next.squares) : find_sides<Plane, false>(nv, v, units, sides, next.squares);
-        const int64_t n = divide(entry, nv, v, units, sides, is_open, next);
+        if (units.num) {
+            const Sides sides = take_sides((units.num + 63) >> 6);
+            const bool is_open = sides_on<Plane>(nv, v, units, sides, next.functions && net.layers[entry.layer].is_plain ? &next.squares : nullptr);
+            settle(entry, nv, v, sides, is_open, units, next);
+        }
+        const int64_t n = units.num ? halves(entry, nv, v, units, next) : enter(entry.layer + 1, nv, v, next.functions, next.delta, next.squares, &entry, next.active);
         arena.release(mark);
         return n;
     }
-    // Goes on with a cell whose units' sides have been found.
-    int64_t divide(const Entry &entry, int nv, Vertex *v, const Units &units, const Sides &sides, bool is_open, Next next) {
-        if (stop && stop->load(std::memory_order_relaxed)) return 0;
+    // Units whose sides are known have their share in the next layer's functions; those that cut are left.
+    void settle(const Entry &entry, int nv, Vertex *v, const Sides &sides, bool is_open, Units &units, Next &next) {
         const int l = entry.layer, words = (units.num + 63) >> 6;
         const Layer &layer = net.layers[l];
-        const auto mark = arena.mark();
         const int q = layer.is_whole ? padded(units.num) : layer.stride;
         int *on_unit = nullptr, num_on = 0;
         double *on = nullptr;  // where layers are not plain, times factors
@@ -287,16 +308,17 @@ struct Cutter {
             else contribute_all(net, l, num_on, on_unit, on, on + q, on + 2 * q, on + 3 * q, next.functions, next.is_empty);
             next.is_empty = false;
         }
-        const int64_t n = kept ? halves(entry, nv, v, kept, rows, p, kept_unit, next) : enter(l + 1, nv, v, next.functions, next.delta, next.squares, &entry, next.active);
-        arena.release(mark);
-        return n;
+        units = {kept, rows, p, kept_unit};
     }
     // The cells of a cell that units cut: it is cut by the last one of them.
-    int64_t halves(const Entry &entry, int nv, Vertex *v, int num, double *rows, int p, int *unit, const Next &next) {
-        const int l = entry.layer;
+    int64_t halves(const Entry &entry, int nv, Vertex *v, const Units &units, Next &below) {
+        if (stop && stop->load(std::memory_order_relaxed)) return 0;
+        const int l = entry.layer, num = units.num, p = units.stride;
+        double *rows = units.rows;
+        int *unit = units.unit;
         const Layer &layer = net.layers[l];
         int cutter = num - 1;
-        if (!Build && !next.functions) {
+        if (!Build && !below.functions) {
             const double e = std::max_element(v, v + nv, [](const Vertex &a, const Vertex &b) { return a.e < b.e; })->e;
             const int64_t n = chords(layer, nv, v, e, num, rows, p, unit, cutter);
             if (n >= 0) return n;
@@ -315,14 +337,14 @@ struct Cutter {
         Vertex *negative = arena.take<Vertex>(nv + 2), *positive = arena.take<Vertex>(nv + 2);
         int num_negative, num_positive;
         halve(nv, v, z, sign, line, points, negative, num_negative, positive, num_positive);
-        Next below = next, above = next;
+        Next above = below;
         const int words = (layer.out + 63) >> 6;
         above.active = arena.take<uint64_t>(words);
-        std::memcpy(above.active, next.active, sizeof(uint64_t) * words);
-        if (next.functions) {
+        std::memcpy(above.active, below.active, sizeof(uint64_t) * words);
+        if (below.functions) {
             const int s = net.layers[l + 1].stride, size = (net.has_runs ? 4 : 3) * s;
             above.functions = arena.take<double>(4 * s);
-            std::memcpy(above.functions, next.functions, sizeof(double) * size);
+            std::memcpy(above.functions, below.functions, sizeof(double) * size);
             below.squares += decide(entry, which, false, below.functions, below.active);
             above.squares += decide(entry, which, true, above.functions, above.active);
         }
@@ -333,27 +355,21 @@ struct Cutter {
         return n;
     }
 
-    int64_t half(const Entry &entry, int nv, Vertex *v, const Units &units, const Next &next) {
-        if (claims && ++level == split_level) {  // threads share the subtrees at this level
-            int64_t n = 0;
-            if (claim()) {
-                auto *all = claims;
-                if (Build) builder.begin_part(*parts, number - 1, nv, v);
-                claims = nullptr;
-                n = below(entry, nv, v, units, next);
-                claims = all;
-                if (Build) builder.end_part();
-            }
-            level--;
-            return n;
+    int64_t half(const Entry &entry, int nv, Vertex *v, const Units &units, Next &next) {
+        if (!claims) return cut(entry, nv, v, units, next);
+        int64_t n = 0;
+        if (++level < split_level) {
+            n = cut(entry, nv, v, units, next);
+        } else if (claim()) {  // threads share the subtrees at this level
+            auto *all = claims;
+            if (Build) builder.begin_part(*parts, number - 1, nv, v);
+            claims = nullptr;
+            n = cut(entry, nv, v, units, next);
+            claims = all;
+            if (Build) builder.end_part();
         }
-        const int64_t n = below(entry, nv, v, units, next);
-        if (claims) level--;
+        level--;
         return n;
-    }
-    int64_t below(const Entry &entry, int nv, Vertex *v, const Units &units, const Next &next) {
-        if (!units.num) return enter(entry.layer + 1, nv, v, next.functions, next.delta, next.squares, &entry, next.active);
-        return cut(entry, nv, v, units, next);
     }
 
     // Both halves of a cell. Vertices where the unit is zero belong to both.

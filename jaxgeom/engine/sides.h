@@ -7,9 +7,9 @@ namespace jaxgeom {
 
 struct Units {  // that may change sign on a cell, and their functions
     int num;
-    const double *rows;  // a, b, c and the bounds of their errors, each of the stride
+    double *rows;  // a, b, c and the bounds of their errors, each of the stride
     int stride;
-    const int *unit;
+    int *unit;
 };
 struct Sides {  // a bit for each of them
     uint64_t *above;     // certainly positive on all of the cell
@@ -18,8 +18,8 @@ struct Sides {  // a bit for each of them
 };
 
 // The sides of units on a cell; whether any is open. squares: the sum of a² + b² + c² of those above, if asked for.
-template <bool Plane, bool Sums>
-bool find_sides(int nv, const Vertex *v, const Units &units, const Sides &sides, double &squares) {
+template <bool Plane>
+bool sides_on(int nv, const Vertex *v, const Units &units, const Sides &sides, double *squares) {
     const double *A = units.rows, *B = A + units.stride, *C = B + units.stride, *T = C + units.stride;
     double e = 0;
     for (int i = 0; i < nv; i++) e = std::max(e, v[i].e);
@@ -43,13 +43,13 @@ bool find_sides(int nv, const Vertex *v, const Units &units, const Sides &sides,
             const Vec tolerance = load(T + j) + (magnitude(a) + magnitude(b) + magnitude(c)) * e;
             above |= uint64_t(sign_bits(tolerance - low)) << shift, below |= uint64_t(sign_bits(high + tolerance)) << shift;
             crossing |= uint64_t(sign_bits(tolerance - high) & sign_bits(low + tolerance)) << shift;
-            if (Sums) add_to(sum, low > tolerance ? a * a + b * b + c * c : all(0));
+            if (squares) add_to(sum, low > tolerance ? a * a + b * b + c * c : all(0));
         }
         const uint64_t valid = ~uint64_t(0) >> (64 - num);
         sides.above[first >> 6] = above & valid, sides.crossing[first >> 6] = crossing & valid;
         any |= sides.open[first >> 6] = valid & ~above & ~below;
     }
-    if (Sums) squares += total(sum);
+    if (squares) *squares += total(sum);
     return any;
 }
 
