@@ -16,7 +16,7 @@ class Arena {
         if (mark.block != block_) block_ = mark.block, end_ = blocks_[block_].start + blocks_[block_].size;
         at_ = mark.at;
     }
-    template <class T> T *take(size_t n) {
+    template <class T> __attribute__((always_inline)) T *take(size_t n) {
         const size_t bytes = (n * sizeof(T) + 63) & ~size_t(63);
         if (static_cast<size_t>(end_ - at_) < bytes) find(bytes);
         char *place = at_;

@@ -10,7 +10,8 @@
 // of the kernel and by the rounding of the sums. A unit's own bound t follows by the length of its column. Edges know
 // the unit normal n of their line, computed from such functions: dn bounds its distance from the true one. A computed
 // vertex p has residuals |n . p| against both of its lines, and so lies within e = (sum of residuals) / sine of the true
-// one. The sign of a x + b y + c w at p is certain if it exceeds t + (|a| + |b| + |c|) e.
+// one. The sign of a x + b y + c w at p is certain if it exceeds t + (|a| + |b| + |c|) e; e is at least 8 kEps, which is
+// more than rounding in this sum takes.
 #pragma once
 
 #include <atomic>
@@ -129,12 +130,9 @@ struct Cutter {
         const double squares = next.squares, delta = next.delta * (l ? net.layers[l - 1].steepest : 1);
         const double g = (layer.terms + 6) * kEps, h = l ? g * std::sqrt(3 * squares) * 1.0001 + kFloor : 0;
         const bool is_safe = squares < 1e280 && delta < 1e280;
-        const auto rounding = [&](int j) { return 8 * kEps * (magnitude(load(a + j)) + magnitude(load(b + j)) + magnitude(load(c + j))) + kFloor; };
         for (int j = 0; j < p; j += kLanes) {
-            Vec bound = all(0);
-            if (net.has_runs) bound = 1.0001 * ((l ? load(t + j) : bound) + g * magnitude(load(layer.bias + j)));
-            else if (l) bound = load(layer.column_norm + j) * (delta + h) + g * magnitude(load(layer.bias + j));
-            store(t + j, bound + rounding(j));
+            if (net.has_runs) store(t + j, 1.0001 * ((l ? load(t + j) : all(0)) + load(layer.bias_error + j)) + kFloor);
+            else store(t + j, load(layer.column_norm + j) * (l ? delta + h : 0) + load(layer.bias_error + j));
         }
         if (!is_safe)
             for (int j = 0; j < p; j++) a[j] = b[j] = c[j] = 0, t[j] = 1e280;
@@ -145,7 +143,7 @@ struct Cutter {
             Four size{};
             for (int j = 0; j < p; j += kLanes) {
                 const Vec bound = net.has_runs ? load(entry.sharp + 6 * p + j) : load(layer.column_norm + j) * entry.sharp_input + sharp_rounding(layer.in) * magnitude(load(layer.bias + j));
-                store(t + j, bound + rounding(j));
+                store(t + j, bound + kFloor);
                 add_to(size, load(a + j) * load(a + j) + load(b + j) * load(b + j) + load(c + j) * load(c + j));
             }
             next.delta = entry.sharp_delta + 2 * kEps * std::sqrt(total(size)) + kFloor;
@@ -255,7 +253,7 @@ struct Cutter {
         int *on_unit = nullptr, num_on = 0;
         double *on = nullptr;  // where layers are not plain, times factors
         if (next.functions) {
-            on_unit = arena.take<int>(q);
+            on_unit = arena.take<int>(q + kListed);
             if (!layer.is_plain) on = arena.take<double>(4 * q);
         }
         const auto hand_on = [&](int m, double factor) {
@@ -275,7 +273,7 @@ struct Cutter {
         };
         if (next.functions && layer.is_plain) {
             const bool is_all = units.num == layer.out;
-            for_bits(sides.above, words, [&](int i) { on_unit[num_on++] = units.unit[i]; });
+            for (int w = 0; w < words; w++) num_on += list_bits(sides.above[w], units.unit + 64 * w, on_unit + num_on);
             for (int w = 0; w < words && is_all; w++) next.active[w] |= sides.above[w];
             for (int s = 0; s < num_on && !is_all; s++) next.active[on_unit[s] >> 6] |= uint64_t(1) << (on_unit[s] & 63);
         } else if (next.functions) {
@@ -469,7 +467,7 @@ struct Cutter {
             for (int i = 0; i < nv; i++) {
                 const Corner &c = domain.corners[cycle[i]];
                 const double scale = c.w != 0 ? net.unit : 1;
-                v[i] = Vertex{c.x / scale, c.y / scale, c.w, 0, &lines[i], &points[cycle[i]], cycle[i], -1};
+                v[i] = Vertex{c.x / scale, c.y / scale, c.w, 8 * kEps, &lines[i], &points[cycle[i]], cycle[i], -1};
             }
             for (int i = 0; i < nv; i++) {
                 const int k = i + 1 < nv ? i + 1 : 0;

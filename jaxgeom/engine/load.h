@@ -70,7 +70,7 @@ inline Network load_network(const Source &source, int64_t index, int unit_expone
         double shift = -std::max(of_kernel + growth, of_bias);
         if (exponent_of(layer.weights, num) == -2000 && of_bias == -2000) shift = 0;  // all zero
         shift = std::floor(shift);
-        double *kernel = is_sparse ? nullptr : arena.take<double>(static_cast<size_t>(in) * stride), *bias = arena.take<double>(stride), *norm = arena.take<double>(stride);
+        double *kernel = is_sparse ? nullptr : arena.take<double>(static_cast<size_t>(in) * stride), *bias = arena.take<double>(stride), *norm = arena.take<double>(stride), *bias_error = arena.take<double>(stride);
         const int kernel_shift = static_cast<int>(std::clamp(shift - before, -4000.0, 4000.0)), bias_shift = static_cast<int>(std::clamp(shift, -4000.0, 4000.0));
         std::fill(bias, bias + stride, 0.0);
         std::fill(norm, norm + stride, 0.0);
@@ -92,6 +92,9 @@ inline Network load_network(const Source &source, int64_t index, int unit_expone
             bias_norm += bias[j] * bias[j];
             norm[j] = std::sqrt(norm[j]) * (1 + 1e-9) + kFloor;
         }
+        const double rounding = l ? (layer.terms + 6) * kEps : 0;  // weights of the first layer are its functions
+        for (int j = 0; j < stride; j++) bias_error[j] = rounding * std::fabs(bias[j]) + (net.has_runs ? 0 : kFloor);
+        layer.bias_error = bias_error;
         layer.frobenius = std::sqrt(frobenius) * (1 + 1e-9) + kFloor;
         layer.bias_norm = std::sqrt(bias_norm) * (1 + 1e-9) + kFloor;
         const bool needs_spectral = l > 0 && l + 1 < source.num_layers && !net.has_runs;
