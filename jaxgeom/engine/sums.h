@@ -46,27 +46,32 @@ inline double contribute(const Network &net, const Entry &entry, int unit, doubl
     }
     return a * a + b * b + c * c;
 }
-// The sums of V vectors of units of the next layer stay in registers. is_first: nothing has been added to them before.
+// Every loop over vectors is unrolled, so that sums stay in registers.
+#define JAXGEOM_UNROLL _Pragma("GCC unroll 4")
+// The sums of V vectors of units of the next layer. is_first: nothing has been added to them before.
 template <int V, bool Listed>
 void contribute_block(const Layer &above, int j, int n, const int *unit, const double *a, const double *b, const double *c, double *next, bool is_first) {
-    const int p = above.stride;
+    const ptrdiff_t p = above.stride;
     double *to = next + j;
     Vec x[V], y[V], z[V];
-    for (int v = 0; v < V; v++) {
-        x[v] = is_first ? all(0) : load(to + v * kLanes), y[v] = is_first ? all(0) : load(to + p + v * kLanes);
-        z[v] = load(is_first ? above.bias + j + v * kLanes : to + 2 * p + v * kLanes);
+    if (is_first) {
+        JAXGEOM_UNROLL for (int v = 0; v < V; v++) x[v] = y[v] = all(0), z[v] = load(above.bias + j + v * kLanes);
+    } else {
+        JAXGEOM_UNROLL for (int v = 0; v < V; v++) x[v] = load(to + v * kLanes), y[v] = load(to + p + v * kLanes), z[v] = load(to + 2 * p + v * kLanes);
     }
+    const double *const kernel = above.kernel + j;
     for (int s = 0; s < n; s++) {
-        const int place = Listed ? unit[s] : s;
-        const double *kernel = above.kernel + static_cast<size_t>(unit[s]) * p + j;
+        const int of = unit[s], place = Listed ? of : s;
+        const double *row = kernel + of * p;
         const Vec fa = all(a[place]), fb = all(b[place]), fc = all(c[place]);
-        for (int v = 0; v < V; v++) {
-            const Vec k = load(kernel + v * kLanes);
+        JAXGEOM_UNROLL for (int v = 0; v < V; v++) {
+            const Vec k = load(row + v * kLanes);
             x[v] += k * fa, y[v] += k * fb, z[v] += k * fc;
         }
     }
-    for (int v = 0; v < V; v++) store(to + v * kLanes, x[v]), store(to + p + v * kLanes, y[v]), store(to + 2 * p + v * kLanes, z[v]);
+    JAXGEOM_UNROLL for (int v = 0; v < V; v++) store(to + v * kLanes, x[v]), store(to + p + v * kLanes, y[v]), store(to + 2 * p + v * kLanes, z[v]);
 }
+#undef JAXGEOM_UNROLL
 // Adds what units hand on. Listed: a, b and c are those of all units of the layer, or else of these ones.
 template <bool Listed>
 void contribute_rows(const Layer &above, int n, const int *unit, const double *a, const double *b, const double *c, double *next, bool is_first) {
