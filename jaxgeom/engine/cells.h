@@ -328,7 +328,16 @@ struct Cutter {
         const int which = unit[cutter];
         double *z = arena.take<double>(nv);
         int8_t *sign = arena.take<int8_t>(nv);
-        for (int i = 0; i < nv; i++) z[i] = value<Plane>(a, b, c, v[i]), sign[i] = static_cast<int8_t>(sign_at(entry, which, a, b, c, t, v[i]));
+        const double size = std::fabs(a) + std::fabs(b) + std::fabs(c);
+        bool is_certain = true;
+        for (int i = 0; i < nv; i++) {
+            const double tolerance = t + size * v[i].e;
+            z[i] = value<Plane>(a, b, c, v[i]);
+            sign[i] = static_cast<int8_t>((z[i] > tolerance) - (-z[i] > tolerance));
+            is_certain &= sign[i] != 0;
+        }
+        for (int i = 0; i < nv && !is_certain; i++)
+            if (sign[i] == 0) sign[i] = static_cast<int8_t>(undecided_sign(entry, which, v[i].point));
         if (layer.first_twin[which] >= 0) tally.is_degenerate = true;  // its twins are zero on the line
         Line line = line_of(a, b, c, t, &entry, which);
         Point points[2];
