@@ -130,7 +130,7 @@ struct Cutter {
         const double squares = next.squares, delta = next.delta * (l ? net.layers[l - 1].steepest : 1);
         const double g = (layer.terms + 6) * kEps, h = l ? g * std::sqrt(3 * squares) * 1.0001 + kFloor : 0;
         const bool is_safe = squares < 1e280 && delta < 1e280;
-        for (int j = 0; j < p; j += kLanes) {
+        for (int j = 0; j < p && (layer.num_candidates || net.has_runs); j += kLanes) {
             if (net.has_runs) store(t + j, 1.0001 * ((l ? load(t + j) : all(0)) + load(layer.bias_error + j)) + kFloor);
             else store(t + j, load(layer.column_norm + j) * (l ? delta + h : 0) + load(layer.bias_error + j));
         }
@@ -165,7 +165,7 @@ struct Cutter {
         if (entry.layer + 1 == net.num_layers) return;
         const Layer &layer = net.layers[entry.layer], &above = net.layers[entry.layer + 1];
         next.functions = arena.take<double>(4 * above.stride);
-        next.is_empty = !net.has_runs && layer.num_linear == 0;
+        next.is_empty = !net.has_runs;
         if (next.is_empty) return;
         std::memset(next.functions, 0, sizeof(double) * 2 * above.stride);
         std::memcpy(next.functions + 2 * above.stride, above.bias, sizeof(double) * above.stride);
@@ -271,11 +271,13 @@ struct Cutter {
                 if (next.functions && (with || layer.slope[m] != 0)) hand_on(m, with ? 1 : layer.slope[m]);
             }
         };
+        for (int i = 0; i < layer.num_linear && next.is_empty; i++) hand_on(layer.linear[i], 1);
         if (next.functions && layer.is_plain) {
             const bool is_all = units.num == layer.out;
+            const int num_linear = num_on;
             for (int w = 0; w < words; w++) num_on += list_bits(sides.above[w], units.unit + 64 * w, on_unit + num_on);
             for (int w = 0; w < words && is_all; w++) next.active[w] |= sides.above[w];
-            for (int s = 0; s < num_on && !is_all; s++) next.active[on_unit[s] >> 6] |= uint64_t(1) << (on_unit[s] & 63);
+            for (int s = num_linear; s < num_on && !is_all; s++) next.active[on_unit[s] >> 6] |= uint64_t(1) << (on_unit[s] & 63);
         } else if (next.functions) {
             for_bits(sides.above, words, [&](int i) { settle(units.unit[i], true); });
             for (int i = 0; i < units.num && (layer.has_slopes || layer.has_twins); i++)
