@@ -14,7 +14,7 @@ template <bool Plane>
 Counted count_in(const Network &net, const Domain &domain, const std::atomic<int> *stop, Share *share) {
     Cutter<Plane, false> cutter{net, domain, own_arena(), stop};
     if (share && share->threads > 1) {
-        cutter.claims = share->claims.get(), cutter.split_level = kSplitLevel;
+        cutter.claims = share->claims.get(), cutter.split_level = share->level;
         cutter.share = net.depth == 1 && domain.num_faces == 1 ? share : nullptr;
     }
     cutter.run();
@@ -128,10 +128,14 @@ Counted count(const Source &source, int64_t index, const Domain &domain, const s
 bool count_together(const Source &source, int64_t index, const Domain &domain, const std::atomic<int> *stop, int threads, Counted &counted) {
     Arena &arena = own_arena();
     const auto mark = arena.mark();
-    const Network net = load_network(source, index, unit_exponent_of(domain), arena);
+    Network net{};
     Share share(threads, domain.num_faces);
+    const auto load = [&] {
+        net = load_network(source, index, unit_exponent_of(domain), arena);
+        return net.is_finite;
+    };
+    const bool is_done = share_among(threads, load, [&] { count_in(net, domain, stop, &share); });
     counted = {-1, false};
-    const bool is_done = !net.is_finite || share_among(threads, [&] { count_in(net, domain, stop, &share); });
     if (net.is_finite) counted = {total(share.cells, share.artificial, share.central_cells, share.central_edges), share.is_degenerate};
     arena.release(mark);
     return is_done;

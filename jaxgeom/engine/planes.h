@@ -34,13 +34,21 @@ constexpr int kInParts = 96;  // units; the complexes of networks with more of t
 constexpr int kSplitLevel = 8;
 class Share {  // of one network's count, among threads
   public:
-    Share(int threads, int num_faces) : threads(threads), claims(new std::atomic<uint8_t>[(static_cast<size_t>(num_faces) << kSplitLevel) + 2]()) {}
-    const int threads;
+    Share(int threads, int num_faces) : threads(threads), level(level_for(threads)), claims(new std::atomic<uint8_t>[(static_cast<size_t>(num_faces) << kSplitLevel) + 2]()) {}
+    const int threads, level;  // subtrees at this level are shared
     std::unique_ptr<std::atomic<uint8_t>[]> claims;
     std::atomic<int> row{0}, finished{0}, trouble{INT32_MAX};
     std::atomic<int64_t> pairs{0}, ends{0};
     std::atomic<int64_t> cells{0}, artificial{0}, central_cells{0}, central_edges{0};
     std::atomic<bool> is_degenerate{false};
+
+  private:
+    // All threads go down to it, and so it is no deeper than for 16 subtrees a thread.
+    static int level_for(int threads) {
+        int level = 4;
+        while (level < kSplitLevel && (1 << (level - 4)) < threads) level++;
+        return level;
+    }
 };
 
 Counted count(const Source &, int64_t index, const Domain &, const std::atomic<int> *stop);
