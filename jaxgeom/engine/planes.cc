@@ -94,7 +94,7 @@ int parting_level(const Network &net, const Domain &domain) {
     return domain.is_plane || units < kInParts ? 0 : units < 256 ? 6 : kSplitLevel;
 }
 CellArrays cells_from_parts(const Network &net, const Domain &domain, const std::atomic<int> *stop, int threads, int level) {
-    Share share(threads, 1);
+    Share share(threads, 1, net.layers[0].out);
     std::vector<Part> parts((size_t(1) << level) + 1);
     Complex whole;
     std::atomic<bool> is_whole{false};
@@ -129,7 +129,7 @@ bool count_together(const Source &source, int64_t index, const Domain &domain, c
     Arena &arena = own_arena();
     const auto mark = arena.mark();
     Network net{};
-    Share share(threads, domain.num_faces);
+    Share share(threads, domain.num_faces, static_cast<int>(source.widths[1]));
     const auto load = [&] {
         net = load_network(source, index, unit_exponent_of(domain), arena);
         return net.is_finite;
