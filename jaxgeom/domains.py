@@ -202,7 +202,7 @@ def domain_numbers(domain: Any) -> tuple[Any, ...] | None:
     kind = type(domain)
     if kind not in _KINDS:
         return None
-    numbers = [kind]
+    numbers: list[Any] = [kind]
     for field in domain:
         if type(field) is not np.ndarray or field.dtype != np.float64 or field.size > _FEW:
             return None

@@ -160,10 +160,12 @@ def one_network(
         cycles: for each face of the domain, the numbers of its corners in order.
     """
     num_corners, *places, is_plane = domain_of(corners.tobytes(), tuple(map(tuple, cycles)))
-    arrays = [(ctypes.c_int64 * len(widths))(*widths), (ctypes.c_double * sum(widths[1:-1]))()]
+    arrays: list[Any] = [(ctypes.c_int64 * len(widths))(*widths), (ctypes.c_double * sum(widths[1:-1]))()]
     arrays += [places[0], *places[2:]]
     depth = len(widths) - 2
-    network = OneNetwork(*map(ctypes.addressof, arrays), depth, is_float32, num_corners, places[1], is_plane)
+    network = OneNetwork(
+        *[ctypes.addressof(array) for array in arrays], depth, is_float32, num_corners, places[1], is_plane
+    )
     network.alive = arrays
     network.address = ctypes.addressof(network)
     return network
