@@ -423,6 +423,17 @@ def _opened_trainer(path: Path) -> ctypes.CDLL:
     library = ctypes.CDLL(str(path))
     library.jaxgeom_machine_operations.restype = library.jaxgeom_machine_shared.restype = ctypes.c_char_p
     library.jaxgeom_machine_apply.argtypes = [ctypes.c_int, ctypes.c_int, *[ctypes.c_void_p] * 3]
+    program = library.jaxgeom_machine_program
+    program.restype = ctypes.c_char_p
+    program.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_int,
+        ctypes.c_int,
+        *[ctypes.c_void_p] * 2,
+        ctypes.c_int,
+        ctypes.c_void_p,
+    ]
+    program.argtypes += [ctypes.c_int]
     return library
 
 
