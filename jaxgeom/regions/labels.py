@@ -13,6 +13,7 @@ maps are close to another one's are looked at so.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
@@ -152,8 +153,15 @@ def residues(array: Float[Array | np.ndarray, "*shape"], prime: int) -> Float[np
     mantissa, exponent = np.frexp(np.asarray(array, np.float64))
     numerator = np.ldexp(mantissa, 53).astype(np.int64) % prime
     exponent = exponent.astype(np.int64) - 53
-    powers = np.array([pow(2, int(e), prime) for e in range(exponent.min(initial=0), exponent.max(initial=0) + 1)])
-    result: Float[np.ndarray, "*shape"] = (numerator * powers[exponent - exponent.min(initial=0)] % prime).astype(
-        np.float64
-    )
+    result: Float[np.ndarray, "*shape"] = (numerator * _powers(prime)[exponent - _LEAST] % prime).astype(np.float64)
     return result
+
+
+_LEAST, _MOST = -1073 - 53, 1024 - 53
+"""Exponents of floats whose mantissas are integers."""
+
+
+@lru_cache(maxsize=16)
+def _powers(prime: int) -> Int[np.ndarray, " exponents"]:
+    """All powers of 2 that floats have, modulo a prime."""
+    return np.array([pow(2, exponent, prime) for exponent in range(_LEAST, _MOST + 1)])

@@ -116,7 +116,7 @@ def run_study(
     Raises:
         ValueError: for descriptions that make no sense, an axis that nothing takes, two measurements that give one
             variable, more than there is memory for, a function that cannot be described (with ``out``), or a directory
-            with another study.
+            with another study or other files.
         TypeError: for measurements that are no functions, and arguments of another kind than described.
         OSError: if the directory cannot be written, or another process works on it.
     """
@@ -150,6 +150,7 @@ def run_study(
             f"{'; '.join(dict.fromkeys(study.unknown))}. Write that another way, or run without out=…."
         )
     directory = Path(out)
+    store.check_is_own(directory)
     number, _ = process()
     with store.locked(directory, shard=part) if number == 0 else nullcontext():
         with nullcontext() if part is None else store.beginning(directory):
