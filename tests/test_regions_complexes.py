@@ -104,3 +104,16 @@ def test_complexes_that_do_not_fit_into_memory_are_refused_with_the_figure(monke
         else:
             with pytest.raises(ValueError, match="memory are free"):
                 enumerate_regions(large, box())
+
+
+def test_arrays_outlive_their_complex_and_the_memory_of_others_is_used_again():
+    def centroids(seed):
+        return enumerate_regions(network(seed, 40, 40, 1), box()).centroid
+
+    kept = [centroids(seed) for seed in range(3)]  # of complexes that are gone
+    first = [centroid.copy() for centroid in kept]
+    for seed in range(3, 30):
+        centroids(seed)
+    for seed, (centroid, before) in enumerate(zip(kept, first, strict=True)):
+        np.testing.assert_array_equal(centroid, before)
+        np.testing.assert_array_equal(centroids(seed), before)
