@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not library.trainers(), reason="the engine is no
 
 KEYS = jax.random.split(jax.random.key(5), 19)
 SQUARED, BINARY, SOFTMAX = jg.losses.squared_error, jg.losses.binary_cross_entropy, jg.losses.softmax_cross_entropy
-CLASSES = jg.Dataset(np.ones((4, 2), np.float32), np.array([0, 1, 2, 0]))
+XOR, CLASSES = jg.parity(2), jg.Dataset(np.ones((4, 2), np.float32), np.array([0, 1, 2, 0]))
 RUNS = {
     # A model, an optimizer, a loss and the number of inputs: two units and more, each known optimizer and others.
     "sgd, two units": (jg.mlp((2, 2, 1)), optax.sgd(0.1), SQUARED, 2),
@@ -62,7 +62,7 @@ def test_steps_do_not_depend_on_how_many_are_taken_at_once():
 # Programs
 
 
-def program_of(optimizer, loss, monkeypatch, widths=(2, 2, 1), data=jg.parity(2)):
+def program_of(optimizer, loss, monkeypatch, widths=(2, 2, 1), data=XOR):
     """The instructions of an optimizer and a loss, and the scalars."""
     runs = []
 
