@@ -13,7 +13,7 @@ def check_complex(complex_: PlanarComplex | SpatialComplex) -> None:
     """A check that a complex hangs together, whose ValueError says where it does not.
 
     In the plane, checked are Euler's V - E + F = 1; that the cycles are closed, and every edge has a face on each side
-    of which it is not on the boundary; that all areas are positive and add up to the domain's; and that the faces on
+    of which it is not on the boundary; that no area is negative (float64 has some for zero) and all add up to the domain's; and that the faces on
     both sides of an edge differ in exactly the unit that made it, or, in degenerate complexes where several units may
     share a line, at least in that one.
 
@@ -59,7 +59,7 @@ def _check_plane(complex_: PlanarComplex) -> None:
     certify(((num == 1) | (num == PAIR)).all(), "an edge does not have one or two faces")
     certify((num == (faces != OUTSIDE).sum(axis=1)).all(), "an edge has a face that does not have it")
     certify(((num == 1) == (complex_.edge_layer == OUTSIDE)).all(), "an edge with one face is not on the boundary")
-    certify((complex_.area > 0).all(), f"the smallest area is {complex_.area.min()}")
+    certify((complex_.area >= 0).all(), f"the smallest area is {complex_.area.min()}")
     if not complex_.is_ideal.any():
         _check_total_area(complex_)
     _check_patterns(complex_)
@@ -74,6 +74,7 @@ def _check_total_area(complex_: PlanarComplex) -> None:
     expected = np.sum(p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]) / 2
     lengths = np.hypot(*np.subtract(*np.moveaxis(complex_.vertices[complex_.edges], 1, 0)).T).sum()
     error = 8 * np.finfo(np.float64).eps * (np.abs(complex_.vertices).max() * lengths + expected)
+    error += len(complex_.face_vertices) * np.finfo(np.float64).smallest_subnormal
     total = complex_.area.sum()
     certify(abs(total - expected) <= error, f"areas add up to {total}, but the domain has {expected}")
 

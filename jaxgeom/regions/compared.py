@@ -33,8 +33,10 @@ class Compared(NamedTuple):
     classes: Int[np.ndarray, "faces 2"]
     """The classes that are the largest on it, the first one smaller; or one class twice."""
     difference: Float[np.ndarray, " corners"]
-    """By how much the first one's output is larger than the second one's, at each corner of each face; zero exactly for
-    ties, 1 on faces of one class."""
+    """By how much the first one's output is larger than the second one's, at each corner of each face, divided by a
+    power of two; zero exactly for ties, 1 on faces of one class."""
+    exponent: Int[np.ndarray, " corners"]
+    """That of this power: differences may be larger or smaller than what float64 holds."""
     tied: Int[np.ndarray, " tied"]
     """Edges along which the largest output is equal to another one."""
     beside: Int[np.ndarray, "tied 2"]
@@ -50,7 +52,8 @@ class _Signs(NamedTuple):
     """The differences of pairs of outputs at the vertices of a complex, and what they tell of its faces."""
 
     pairs: np.ndarray  # (pairs, 2), the first one smaller
-    difference: np.ndarray  # (vertices, pairs)
+    difference: np.ndarray  # (vertices, pairs), divided by powers of two
+    exponent: np.ndarray  # (vertices, pairs), of these powers
     is_left: np.ndarray  # (faces, classes): no other one is as large everywhere on the face, or the first of equal maps
     has_twin: np.ndarray  # (faces, classes)
     is_same: np.ndarray  # (faces, pairs), of one map
@@ -72,14 +75,19 @@ def compare(complex_: PlanarComplex) -> Compared:
 
 def _signs(complex_: PlanarComplex) -> _Signs:
     """Of one output, zero is the first."""
-    if complex_.outputs.shape[1] == 1:
-        pairs, difference = [(0, 1)], -complex_.outputs
-    else:
-        layers, pairs = with_differences(_layers_of(complex_))
-        (same,) = complexes(with_one_axis(layers), _start_of(complex_))
-        if same is None or not np.array_equal(same.face_vertices, complex_.face_vertices):
-            raise ValueError(_ANOTHER)
-        difference = same.outputs
+    is_one = complex_.outputs.shape[1] == 1
+    layers, pairs = (None, [(0, 1)]) if is_one else with_differences(_layers_of(complex_))
+    difference = -complex_.outputs if layers is None else _outputs(layers, complex_)
+    exponent = np.zeros(difference.shape, np.int32)
+    for power in _POWERS:
+        is_lost = (difference != 0) & ~_is_held(difference)
+        if not is_lost.any() or (is_one and complex_.layers is None):
+            break
+        if layers is None:
+            layers = _negated(_layers_of(complex_))
+        again = _outputs(_multiplied(layers, power), complex_)
+        is_found = is_lost & _is_held(again)
+        difference, exponent = np.where(is_found, again, difference), np.where(is_found, -power, exponent)
     starts = complex_.face_offsets[:-1]
     around = np.sign(difference).astype(np.int8)[complex_.face_vertices]
     highest, lowest = (reduce(around, starts, axis=0) for reduce in (np.maximum.reduceat, np.minimum.reduceat))
@@ -90,7 +98,45 @@ def _signs(complex_: PlanarComplex) -> _Signs:
         is_left[:, b] &= low < 0
         has_twin[same_map, a] = has_twin[same_map, b] = True
     ties = (difference[complex_.edges] == 0).all(axis=1)
-    return _Signs(np.array(pairs), difference, is_left, has_twin, is_same, ties)
+    return _Signs(np.array(pairs), difference, exponent, is_left, has_twin, is_same, ties)
+
+
+_LEAST, _MOST = 2.0**-900, 2.0**1000
+"""Differences of a size between these are known to all digits, and none beside them is too small for float64 to matter.
+"""
+_POWERS = (1900, -1900, 3800, -3800)
+"""Of two, that differences are multiplied with where float64 does not hold them."""
+_POWER_OF_A_LAYER = 950
+
+
+def _outputs(layers: Layers, complex_: PlanarComplex) -> Float[np.ndarray, "vertices out"]:
+    """The outputs of a network with the same hidden units that cut, at the vertices of the complex."""
+    (same,) = complexes(with_one_axis(layers), _start_of(complex_))
+    if same is None or not np.array_equal(same.face_vertices, complex_.face_vertices):
+        raise ValueError(_ANOTHER)
+    return same.outputs
+
+
+def _is_held(difference: Float[np.ndarray, "*shape"]) -> Bool[np.ndarray, "*shape"]:
+    """Where float64 holds differences so well that positions follow from them."""
+    size = np.abs(difference)
+    return (size >= _LEAST) & (size <= _MOST)
+
+
+def _multiplied(layers: Layers, power: int) -> Layers:
+    """The network whose outputs are those of the given one times a power of two, by linear layers behind it."""
+    *hidden, last = layers
+    num = last.bias.shape[-1]
+    for _ in range(abs(power) // _POWER_OF_A_LAYER):
+        hidden.append(last._replace(slope=np.ones(num)))
+        last = Dense(np.eye(num) * 2.0 ** (_POWER_OF_A_LAYER if power > 0 else -_POWER_OF_A_LAYER), np.zeros(num))
+    return (*hidden, last)
+
+
+def _negated(layers: Layers) -> Layers:
+    """The network whose outputs have the opposite sign: zero is the first of two classes."""
+    last = layers[-1]
+    return (*layers[:-1], Dense(-np.asarray(last.kernel), -np.asarray(last.bias)))
 
 
 _ANOTHER = (
@@ -143,12 +189,13 @@ def _as_it_is(complex_: PlanarComplex, signs: _Signs) -> Compared | None:
     beside = np.where(at_ends.sum(axis=2) < 0, last[sides], first[sides])
     is_largest = (ties[:, :, None] & (pairs == beside[:, :1, None])).any(axis=(1, 2))
     of_corner = faces_of_corners(complex_.face_offsets)
-    difference = signs.difference[complex_.face_vertices, pair[of_corner]]
+    at_corner = complex_.face_vertices, pair[of_corner]
     return Compared(
         complex_,
         np.arange(complex_.num_faces),
         np.stack([first, last], axis=1),
-        np.where((first != last)[of_corner], difference, 1.0),
+        np.where((first != last)[of_corner], signs.difference[at_corner], 1.0),
+        np.where((first != last)[of_corner], signs.exponent[at_corner], 0),
         tied[is_largest],
         beside[is_largest],
         signs.has_twin,
@@ -183,6 +230,7 @@ def _cut(complex_: PlanarComplex, signs: _Signs) -> Compared:
         face,
         np.stack([top, top], axis=1),
         np.ones(len(parts.face_vertices)),
+        np.zeros(len(parts.face_vertices), np.int32),
         np.flatnonzero(is_tied),
         beside[is_tied],
         signs.has_twin,
