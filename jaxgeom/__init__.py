@@ -71,6 +71,7 @@ _NAMES = {
     "jaxgeom.analysis.slices": ("Slice", "slice_network", "slice_topology"),
     "jaxgeom.analysis.surfaces": ("DecisionSurface", "decision_surface"),
     "jaxgeom.analysis.topology": ("Topology", "topology"),
+    "jaxgeom.data.columns": ("Columns", "columns_of"),
     "jaxgeom.data.datasets": (
         "Dataset",
         "damped_sine",

@@ -50,6 +50,8 @@ from jaxgeom.analysis.topology import Topology as Topology
 from jaxgeom.analysis.topology import topology as topology
 from jaxgeom.data import datasets as datasets
 from jaxgeom.data import losses as losses
+from jaxgeom.data.columns import Columns as Columns
+from jaxgeom.data.columns import columns_of as columns_of
 from jaxgeom.data.datasets import Dataset as Dataset
 from jaxgeom.data.datasets import damped_sine as damped_sine
 from jaxgeom.data.datasets import disk_with_holes as disk_with_holes

@@ -48,8 +48,14 @@ def results():
     return arrays, jg.map_chunks(device, np.arange(50), chunk_size=4)
 
 
+@jax.jit
+def squares(chunk):
+    return {"squares": chunk**2, "sums": jnp.cumsum(chunk[:, None] * jnp.arange(3.0), axis=1)}
+
+
 def as_accelerators(num):
-    """The same on so many CPUs that are taken for accelerators, and how many programs were compiled to train."""
+    """The same on so many CPUs that are taken for accelerators, and how many programs were compiled to train; and for a
+    function that was compiled by ``jax.jit``."""
     compiled = []
 
     def listen(name, _seconds, **_about):
@@ -62,14 +68,17 @@ def as_accelerators(num):
         solved = jg.fit_until_solved(KEYS, trial, chunk_size=6)
         counts = jg.count_grid_regions(jg.layers_of(fitted.params), POINTS)
         places = jg.map_chunks(device, np.arange(50), chunk_size=4)
-    return [np.asarray(leaf) for leaf in jax.tree.leaves((fitted, solved, counts))], places, num_compiled
+        before = len(compiled)
+        squared = jg.map_chunks(squares, np.arange(50.0, dtype=np.float32), chunk_size=4)
+    arrays = [np.asarray(leaf) for leaf in jax.tree.leaves((fitted, solved, counts, squared))]
+    return arrays, places, num_compiled, len(compiled) - before
 
 
 if __name__ == "__main__":
     arrays, places = results()
     found = {"places": places} | {f"cpu_{i}": array for i, array in enumerate(arrays)}
     for num in (1, 8):
-        arrays, places, num_compiled = as_accelerators(num)
+        arrays, places, *compiled = as_accelerators(num)
         found |= {f"gpu_{num}_{i}": array for i, array in enumerate(arrays)}
-        found |= {f"places_{num}": places, f"compiled_{num}": np.array(num_compiled)}
+        found |= {f"places_{num}": places, f"compiled_{num}": np.array(compiled)}
     np.savez(sys.argv[1], **found)

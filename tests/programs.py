@@ -144,6 +144,9 @@ PROGRAMS = {
     "binary_cross_entropy side_is_right": Program(
         lambda z, y: (LOSSES.binary_cross_entropy(z, y), LOSSES.side_is_right(z, y)), (Y, TWO)
     ),
+    "probability_cross_entropy probability_is_right": Program(
+        lambda z, y: (LOSSES.probability_cross_entropy(z, y), LOSSES.probability_is_right(z, y)), (Y, TWO)
+    ),
     "squared_error is_right": Program(
         lambda z, y: (LOSSES.squared_error(z, y), LOSSES.is_right(z, y)), (Y, TWO[:, None])
     ),

@@ -9,6 +9,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 import jaxgeom as jg
 
@@ -45,6 +46,28 @@ def zoo(out: str) -> None:
     jg.zoo(axes, out=out, shard_size=2, progress=False)
 
 
+def population() -> list[np.ndarray]:
+    """Networks trained, tried until they solve a task, of two architectures, and their cells on a grid."""
+    keys, data = jax.random.split(jax.random.key(7), 21), jg.parity(2)
+
+    def trained(key, features=(2, 5, 1), widths=None):
+        model = jg.mlp(features, widths=widths)._replace(is_mlp=False)
+        return jg.fit(key, model, optax.sgd(0.1), jg.losses.squared_error, data, num_epochs=20, record=10)
+
+    def trial(key):
+        found = trained(key)
+        return jg.Trial(found.params, found.initial_params, found.train_loss[-1] < 0.5, found.diverged)
+
+    with jg.on_devices(jax.devices()):
+        fitted = jg.fit_population(keys, trained, chunk_size=4)
+        solved = jg.fit_until_solved(keys, trial, chunk_size=4, max_tries=20)
+        groups = jg.fit_architectures(keys, [(2, 5, 1), (2, 3, 1), (2, 3, 1)] * 7, trained, chunk_size=3)
+        networks, points = jg.layers_of(fitted.params), jg.grid_points(jg.box(-1, 1), 9)
+        counts = [jg.count_grid_regions(networks, points, chunk_size=size) for size in (6, 21)]  # 21: for one of them
+    found = fitted, solved, [group.result for group in groups], counts
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(found)]
+
+
 def main(out: str, process: int = 0, num_processes: int = 1, port: int = 0) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it may be ignored
     if num_processes > 1:
@@ -53,6 +76,7 @@ def main(out: str, process: int = 0, num_processes: int = 1, port: int = 0) -> N
     if num_processes > 1:
         jg.study.save(study, Path(f"{out}-{process}.npz"))
         zoo(f"{out}-zoo")
+        np.savez(f"{out}-{process}-population.npz", *population())
     print(jax.local_device_count(), "devices")
 
 

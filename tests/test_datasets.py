@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxgeom as jg
 from jaxgeom import datasets
 from jaxgeom.data.datasets import Dataset
 
@@ -407,3 +408,50 @@ def test_split_rounds_to_the_nearest(points, fraction, num_train):
     dataset = Dataset(jnp.zeros((points, 1)), jnp.zeros(points, jnp.int32))
     train, test = jax.eval_shape(partial(datasets.split, train_fraction=fraction), KEY, dataset)
     assert (train.x.shape[0], test.x.shape[0]) == (num_train, points - num_train)
+
+
+# Named columns
+
+
+def test_columns_of_segments_say_which_one_and_where_it_starts():
+    sizes = {"num_negative": 5, "num_positive": 5, "length": 0.2}
+    data, segments = datasets.line_segments(KEY, num_per_segment=50, **sizes), datasets.segments_of(KEY, **sizes)
+    table = jg.columns_of(data, segments=segments)
+    assert list(table) == ["segment", "start_x1", "start_x2", "x1", "x2", "label"]
+    assert table.num_rows == 500
+    np.testing.assert_array_equal(table["segment"], np.arange(500) // 50)
+    away = np.hypot(table["x1"] - table["start_x1"], table["x2"] - table["start_x2"])
+    assert 0.19 < away.max() < 0.2001
+    assert "500 rows, 6 columns" in repr(table)
+    assert len(repr(table).splitlines()) == 13
+    assert len(repr(table.head(2)).splitlines()) == 4
+    with pytest.raises(ValueError, match="do not belong"):
+        jg.columns_of(data, segments=datasets.segments_of(jax.random.key(1), **sizes))
+
+
+def test_columns_of_a_disk_have_holes_and_polar_coordinates_about_them():
+    data, centers = datasets.disk_with_holes(KEY, num_negative=60, num_positive=40), datasets.hole_centers()
+    table = jg.columns_of(data, centers=centers)
+    assert list(table) == ["hole", "r", "theta", "x1", "x2", "label"]
+    np.testing.assert_array_equal(table["hole"] >= 0, table["label"] == 1)
+    assert set(np.bincount(table["hole"][table["label"] == 1])) == {4, 5}
+    assert table["r"][table["label"] == 1].max() <= 0.02001
+    about = np.where(table["hole"][:, None] >= 0, np.asarray(centers)[table["hole"]], 0)
+    back = about + table["r"][:, None] * np.stack([np.cos(table["theta"]), np.sin(table["theta"])], axis=1)
+    np.testing.assert_allclose(back, data.x, atol=1e-7)
+
+
+def test_columns_of_numbers_and_of_points_alone():
+    rings = jg.columns_of(datasets.rings(KEY, num_per_class=20), polar=True)
+    np.testing.assert_array_equal(rings["r"] > 2, rings["label"] == 1)
+    assert list(jg.columns_of(datasets.damped_sine())) == ["x1", "y"]
+    assert list(jg.columns_of(datasets.mesh_grid(step=5.0, dim=3))) == ["x1", "x2", "x3"]
+    assert "<th>label</th>" in rings._repr_html_()
+    for wrong, options in (
+        (np.zeros(3), {}),
+        ((np.zeros((3, 2)), [0, 1]), {}),
+        (np.zeros((3, 1)), {"polar": True}),
+        (np.zeros((3, 2)), {"centers": np.zeros((1, 2))}),
+    ):
+        with pytest.raises(ValueError, match="points"):
+            jg.columns_of(wrong, **options)

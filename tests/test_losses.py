@@ -130,6 +130,29 @@ def test_squared_percentage_error(num_outputs):
     np.testing.assert_allclose(losses.squared_percentage_error(outputs, targets), truth, rtol=2e-5)
 
 
+def test_probability_cross_entropy():
+    # As much as that of the logit, in values and, through a sigmoid, in derivatives.
+    logits, labels = RNG.normal(size=(200, 1)) * 3, (LABELS > 0).astype(int)
+
+    def of_logits(outputs, targets):
+        return losses.probability_cross_entropy(jax.nn.sigmoid(outputs), targets)
+
+    check(of_logits, binary_truth, logits, labels, rtol=2e-4, atol=1e-6)
+    wrong, right = jnp.array([[0.0], [1.0]]), jnp.array([1, 0])
+    values, gradient = value_and_gradients(losses.probability_cross_entropy, wrong, right)
+    np.testing.assert_allclose(values, -np.log(np.finfo(np.float32).tiny), rtol=1e-6)
+    np.testing.assert_array_equal(gradient, 0)
+    np.testing.assert_array_equal(losses.probability_cross_entropy(wrong, 1 - right), [0, 0])
+    with pytest.raises(ValueError, match="needs one output"):
+        losses.probability_cross_entropy(jnp.ones((2, 2)), right)
+
+
+def test_probability_is_right():
+    outputs = jnp.array([[0.6], [0.6], [0.4], [0.4], [0.5], [jnp.nan]])
+    right = losses.probability_is_right(outputs, jnp.array([1, 0, 1, 0, 1, 0]))
+    np.testing.assert_array_equal(right, [True, False, False, True, False, False])
+
+
 def test_percentage_error_of_tiny_targets():
     targets = np.array([[0.0], [1e-9], [-1e-9], [1e-8], [-1e-7], [-2.0]])
     outputs = np.array([[1.0], [0.0], [1.0], [2e-8], [1e-7], [-1.0]])

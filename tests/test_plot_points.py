@@ -23,6 +23,8 @@ def test_one_collection_a_class() -> None:
     for label, collection in enumerate(drawn):
         np.testing.assert_array_equal(collection.get_offsets(), X[label == LABELS, :2])
         np.testing.assert_array_equal(collection.get_facecolor()[0, :3], to_rgba(plot.COLORS[label])[:3])
+    shapes = [collection.get_paths()[0].vertices for collection in drawn]
+    assert len({shape.tobytes() for shape in shapes}) == 3  # told apart in greyscale, too
     ax = drawn[0].axes
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b", "c"]
     assert ax.get_aspect() == 1

@@ -116,8 +116,8 @@ def test_what_is_refused():
 
 
 @pytest.mark.usefixtures("sound_pictures")
-@pytest.mark.parametrize(("layout", "inches"), [("constrained", 2.6), ("constrained", 4.0), (None, 3.6)])
-def test_legends_of_small_axes_hide_no_label(layout, inches, tmp_path):
+@pytest.mark.parametrize(("layout", "inches"), [("constrained", 2.6), ("constrained", 5.6), (None, 3.6)])
+def test_legends_hide_no_label_and_are_whole_at_the_first_draw(layout, inches, tmp_path):
     figure, axes = plt.subplots(1, 2, figsize=(2 * inches, inches), layout=layout)
     for ax in axes:
         plot.plot_regions(COMPLEX, ax=ax)

@@ -134,6 +134,7 @@ def test_colours_say_where_points_are() -> None:
     assert (np.diff(blue_against_yellow.mean(axis=0)) < 0).all()  # without red and green, the first
     assert np.ptp(colors[10, 10]) < 0.02  # grey at the origin
     line = plot.position_colors(grid[10, :, :1])  # of one coordinate, both along it
+    assert np.abs(line[9] - line[11]).max() > 0.2  # and its halves have colours of their own at zero
     assert (np.diff(line @ [0.2126, 0.7152, 0.0722]) > 0).all()
     assert (np.diff(line[:, 2] - line[:, :2].mean(axis=-1)) < 0).all()
 

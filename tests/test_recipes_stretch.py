@@ -15,8 +15,8 @@ from jaxgeom.recipes.stretch import experiment as stretch
 KEY = jax.random.key(0)
 NUMPY = {"tanh": np.tanh, "relu": lambda z: np.maximum(z, 0)}
 X = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
-# Sums of a few products of numbers below 100, in float32.
-CLOSE = {"rtol": 1e-5, "atol": 1e-5}
+# Sums of a few products of numbers below 100, in float64.
+CLOSE = {"rtol": 1e-12, "atol": 1e-12}
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,16 @@ def test_six_prefixes_share_their_weights(activation: str, weights: str) -> None
         np.testing.assert_allclose(stage.points, points, **CLOSE)
 
 
+def test_the_mesh_has_its_numbers_in_float64() -> None:
+    mesh = stretch.stretch_inputs(KEY)
+    assert mesh.shape == (10_000, 2)
+    np.testing.assert_allclose(mesh[:, 0], np.repeat(np.arange(-50, 50) / 10, 100), rtol=0, atol=1e-14)
+    np.testing.assert_allclose(mesh[:, 1], np.tile(np.arange(-50, 50) / 10, 100), rtol=0, atol=1e-14)
+
+
 def test_from_the_line_to_the_plane_and_back() -> None:
     x = np.asarray(stretch.stretch_inputs(KEY, "mesh", dim=1))
-    np.testing.assert_allclose(x, np.linspace(-1, 1, 50)[:, None], rtol=1e-6)
+    np.testing.assert_array_equal(x, np.linspace(-1, 1, 50)[:, None])
     network = stretch.stretch_networks(KEY, dim=1, hidden=2, activation="relu", weights="random").short
     first, last = (np.asarray(layer["kernel"], np.float64) for layer in network.values())
     shapes = [stage.points.shape for stage in stretch.stages(network, x)]

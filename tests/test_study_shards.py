@@ -143,7 +143,7 @@ BAD: list[tuple[list[Any], str]] = [
     (["small.toml", "--slurm", "2", "--sbatch=time"], "begin with two strokes"),
     (["small.toml", "--sbatch=--time=1"], "--sbatch is for --slurm N"),
     (["none.toml", "--slurm", "2"], "cannot read 'none.toml'"),
-    (["small.toml", "--compare", "small.toml"], "by directories or results"),
+    (["small.toml", "--compare", "small.toml"], "from directories or results"),
     (["none", "--compare", "none"], "a study is a directory, or a file .npz or .nc"),
     (["none.npz", "--compare", "none.npz"], "No such file"),
     (["none", "--status"], "has no study.json"),
@@ -152,6 +152,10 @@ BAD: list[tuple[list[Any], str]] = [
         ["small.toml", "--out", "foreign"],
         "damaged, or nothing that jaxgeom wrote .it says of no study.. Give",
     ),
+    (["small.toml", "--out", "thesis"], "holds 'thesis.tex' and no study; give the study an empty directory"),
+    (["small.toml", "--merge", "none"], "which --out names, but None"),
+    (["small.toml", "--merge", "none", "--out", "there.npz"], "is there already"),
+    (["none.npz", "--merge", "none.npz", "--out", "new.npz"], "No such file"),
     (["small.toml", "--out", "later"], "was written by another version of jaxgeom, in format 9; this version knows"),
     (["later", "--status"], "in format 9"),
     (["small.toml", "--out", "small.toml"], "cannot write to the directory of the study"),
@@ -171,7 +175,10 @@ def test_what_is_bad_ends_in_one_line(
     ):
         Path(name).mkdir()
         (Path(name) / manifest).write_text(content)
-    before = {path: path.read_bytes() for path in file.parent.rglob("*.json")}
+    Path("there.npz").write_text("mine")
+    Path("thesis").mkdir()
+    Path("thesis/thesis.tex").write_text("mine")
+    before = {path: path.read_bytes() for path in file.parent.rglob("*") if path.is_file()}
     for arguments, message in BAD:
         assert command(*arguments, "--quiet") == 2, arguments
         printed = capsys.readouterr()
@@ -179,6 +186,17 @@ def test_what_is_bad_ends_in_one_line(
         assert printed.err.count("\n") == 1, printed.err
         assert re.search(message, printed.err), (arguments, printed.err)
     assert before == {path: path.read_bytes() for path in before}
+
+
+def test_studies_are_merged_by_the_command(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = file.parent
+    for name, seeds in (("first", range(9)), ("second", range(9, SEEDS))):
+        arguments: dict[str, Any] = {"inputs": 2, "progress": False, "out": folder / name}
+        measure = {"regions": jg.study.exact_regions(jg.box(-1, 1))}
+        jg.run_study({"width": [3], "seed": seeds}, measure, **arguments)
+    assert command(folder / "first", "--merge", folder / "second", "--out", folder / "both.npz") == 0
+    assert "seed 14, step 1: 14 of 14 networks (100 %) are finished" in capsys.readouterr().out
+    np.testing.assert_array_equal(jg.study.load(folder / "both.npz")["regions"], counts()["regions"])
 
 
 def test_a_full_disk_loses_nothing(file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:

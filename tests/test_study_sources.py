@@ -17,6 +17,7 @@ from jaxgeom.recipes.study.file import read, study_arguments
 
 X = np.random.default_rng(0).normal(size=(12, 2)).round(3)
 IS_RIGHT = X[:, 0] * X[:, 1] > 0
+FAR = np.where(IS_RIGHT, -(2**63), 0)
 TABLE = "u,v,side\n" + "\n".join(f"{a}, {b}, {'yes' if k else 'no'}" for (a, b), k in zip(X, IS_RIGHT, strict=True))
 MODULE = """
     import jax, jax.numpy as jnp
@@ -42,6 +43,7 @@ MODULE = """
     def anything(**given): return 0.0
     def weather(params, rain): return 0.0
     def no_data(key): return jnp.zeros(3)
+    def no_points(key): return jnp.zeros((0, 2)), jnp.zeros(0, int)
     def no_pairs(key): return jnp.zeros((3, 2)), jnp.zeros(2, int)
     def fails(params): return params["dense7"]
 """
@@ -72,7 +74,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     name = f"mine_{abs(hash(tmp_path)) % 10**9}"  # one module a folder, since all are imported by one process
     (tmp_path / f"{name}.py").write_text(points + textwrap.dedent(MODULE))
     (tmp_path / "points.csv").write_text(TABLE)
-    np.savez(tmp_path / "points.npz", x=X, y=IS_RIGHT.astype(int), names=np.array(["a"]), bad=X * [1, np.inf])
+    np.savez(tmp_path / "points.npz", x=X, y=IS_RIGHT.astype(int), names=np.array(["a"]), bad=X * [1, np.inf], far=FAR)
     (tmp_path / "study.toml").write_text(textwrap.dedent(STUDY))
     return tmp_path
 
@@ -190,10 +192,11 @@ BAD = [
     (DATA, '[data]\ncsv = "."', "cannot read"),
     (DATA, '[data]\ncsv = "points.npz"', "no CSV file that can be read"),
     (DATA, '[data]\nnpz = "points.csv"', "no npz file of arrays"),
-    (DATA, '[data]\nnpz = "points.npz"\ntarget = "labels"', "has the arrays x, y, names, bad, but"),
+    (DATA, '[data]\nnpz = "points.npz"\ntarget = "labels"', "has the arrays x, y, names, bad, far, but"),
     (DATA, '[data]\nnpz = "points.npz"\ninputs = "names"', "must hold numbers"),
     (DATA, '[data]\nnpz = "points.npz"\ninputs = "bad"', "12 rows with NaN, infinity"),
-    (DATA, '[data]\nnpz = "points.npz"\ntarget = "x"', "must hold classes, one integer a point"),
+    (DATA, '[data]\nnpz = "points.npz"\ntarget = "x"', "must hold classes, one integer of int32 a point"),
+    (DATA, '[data]\nnpz = "points.npz"\ntarget = "far"', "must hold classes, one integer of int32 a point"),
     (DATA, '[data]\nname = "rings"\ncsv = "points.csv"', "but name and csv were given"),
     (DATA, '[data]\ncsv = "points.csv"\ntarget = "color"', "has the columns u, v, side, but 'color' was given"),
     (DATA, '[data]\ncsv = "points.csv"\ntarget = 3', "has the columns u, v, side, but 3 was given"),
@@ -213,6 +216,7 @@ BAD = [
     (DATA, '[data]\nfunction = "json:points"', "is hidden by another module 'json'"),
     (DATA, '[data]\nfunction = "mine:half"\npart = "two"', "needs an integer"),
     (DATA, '[data]\nfunction = "mine:half"\nkey = 1', "unknown key 'key'; allowed are part, spread"),
+    (DATA, '[data]\nfunction = "mine:no_points"', "of one or more inputs x .* but shapes .0, 2. and .0,. were"),
     (DATA, '[data]\nfunction = "mine:no_data"', "must be a jaxgeom.Dataset of x and y, but an array"),
     (DATA, '[data]\nfunction = "mine:no_pairs"', r"but shapes \(3, 2\) and \(2,\) were given"),
     (OPTIMIZER, '[optimizer]\nfunction = "mine:rate"', "the optimizer takes momentum, which the study does not have"),

@@ -233,6 +233,10 @@ def test_two_processes_give_the_same_bits(whole: tuple[Path, jg.Study], tmp_path
     for number in range(2):
         assert_same(jg.study.load(f"{out}-{number}.npz"), whole[1])
     assert_same(jg.study.load(out), whole[1])
+    expected = study_program.population()
+    for number in range(2):
+        with np.load(f"{out}-{number}-population.npz") as found:
+            assert [found[name].tobytes() for name in found] == [array.tobytes() for array in expected]
     study_program.zoo(str(tmp_path / "zoo"))
     shards = sorted(path.name for path in (tmp_path / "zoo").glob("*.safetensors"))
     assert len(shards) == 3

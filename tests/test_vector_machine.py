@@ -354,8 +354,8 @@ def test_populations_of_all_sizes_places_and_nestings_give_the_same_bits():
 def test_instructions_and_threads_give_the_same_bits(monkeypatch):
     every = numpy(jax.jit(jax.vmap(lambda key: population_run(key)))(MANY))
     if "avx512" in NAMES:
-        target = library.train_target(1, 1)
-        monkeypatch.setattr(library, "train_target", lambda num, batch: target)
+        target = library.train_target(1, 1, is_double=False)
+        monkeypatch.setattr(library, "train_target", lambda *_, **__: target)
         assert_same_bits(numpy(jax.jit(jax.vmap(lambda key: population_run(key)))(MANY)), every)
     monkeypatch.setattr(native, "THREADS", 1)
     assert_same_bits(numpy(jax.jit(jax.vmap(lambda key: population_run(key)))(MANY)), every)
@@ -363,8 +363,8 @@ def test_instructions_and_threads_give_the_same_bits(monkeypatch):
 
 def test_without_multiply_adds_it_is_the_same_to_rounding(monkeypatch):
     every = numpy(jax.jit(jax.vmap(lambda key: population_run(key)))(MANY))
-    target = library._registered_trainer("baseline")
-    monkeypatch.setattr(library, "train_target", lambda num, batch: target)
+    target = library._registered_trainer("baseline", False)
+    monkeypatch.setattr(library, "train_target", lambda *_, **__: target)
     plain = numpy(jax.jit(jax.vmap(lambda key: population_run(key)))(MANY))
     np.testing.assert_allclose(plain.batch_losses, every.batch_losses, rtol=1e-3, atol=1e-4)
     assert plain.by_engine.all()

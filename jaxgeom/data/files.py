@@ -151,10 +151,11 @@ def dataset_from_npz(
     x = x.reshape(len(x), -1).astype(np.float32)
     if not classes:
         return _dataset(x, y.reshape(len(y), -1).astype(np.float32))
-    if y.size != len(y) or (y != np.round(y)).any() or np.abs(y).max() >= 2**31:
+    if y.size != len(y) or (y != np.round(y)).any() or not -(2**31) < y.min() <= y.max() < 2**31:
         raise ValueError(
-            f"the array {target!r} of {str(path)!r} must hold classes, one integer a point, but has shape {y.shape} "
-            f"and dtype {y.dtype}. For targets that are numbers, say classes = false, or take a loss for these."
+            f"the array {target!r} of {str(path)!r} must hold classes, one integer of int32 a point, but has shape "
+            f"{y.shape} and dtype {y.dtype}. For targets that are numbers, say classes = false, or take a loss for "
+            "these."
         )
     return _dataset(x, y.reshape(-1).astype(np.int32))
 

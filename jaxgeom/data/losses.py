@@ -26,6 +26,7 @@ PerPoint: TypeAlias = Callable[[Any, Any], Array]
 """A loss or an accuracy: from outputs (points, out) and targets to numbers (points,)."""
 
 _SMALLEST_TARGET = 1e-8
+_HALF = 0.5
 
 
 def softmax_cross_entropy(
@@ -75,6 +76,34 @@ def binary_cross_entropy(
     outputs, is_positive = _sides("binary_cross_entropy", "softmax_cross_entropy", outputs, targets)
     logits = outputs[:, 0]
     return jax.nn.softplus(jnp.where(is_positive, -logits, logits))
+
+
+def probability_cross_entropy(
+    outputs: Float[Array | np.ndarray, "points out"], targets: Shaped[Array | np.ndarray, "..."]
+) -> Float[Array, " points"]:
+    """Cross-entropy of one probability with two classes, for networks that end with a sigmoid:
+    ``mlp(..., output_activation="sigmoid")``.
+
+    Probabilities below the smallest normal number of their dtype are taken as that, so that no loss is above 87.4 in
+    float32, and there its gradient is zero: :func:`binary_cross_entropy` of the logit goes on learning where a sigmoid
+    is rounded to 0 or 1.
+
+    Args:
+        outputs: one probability a point, that of label 1.
+        targets: labels 0 and 1, or signs -1 and 1: bool, integers or floats, (points,) or (points, 1).
+
+    Raises:
+        ValueError: for other shapes, one-hot targets, or other values.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> probabilities = np.array([[0.01], [0.3], [0.5], [1.0]])  # bad, bad, undecided, right
+        >>> [round(float(loss), 4) for loss in jg.losses.probability_cross_entropy(probabilities, [1, 1, 1, 1])]
+        [4.6052, 1.204, 0.6931, 0.0]
+    """
+    outputs, is_positive = _sides("probability_cross_entropy", "softmax_cross_entropy", outputs, targets)
+    of_target = jnp.where(is_positive, outputs[:, 0], 1 - outputs[:, 0])
+    return 0 - jnp.log(jnp.maximum(of_target, jnp.finfo(of_target.dtype).tiny))  # 0 for certainty, not -0
 
 
 def squared_error(
@@ -169,10 +198,28 @@ def side_is_right(
     return jnp.where(is_positive, outputs[:, 0] > 0, outputs[:, 0] <= 0)
 
 
+def probability_is_right(
+    outputs: Float[Array | np.ndarray, "points out"], targets: Shaped[Array | np.ndarray, "..."]
+) -> Bool[Array, " points"]:
+    """Whether one probability is above a half just where the target is positive; never where it is NaN.
+
+    Arguments and errors are those of :func:`probability_cross_entropy`; of logits, see :func:`side_is_right`.
+
+    Example:
+        >>> import numpy as np, jaxgeom as jg
+        >>> jg.losses.probability_is_right(np.array([[0.3], [0.9], [0.6]]), [0, 1, 0]).tolist()
+        [True, True, False]
+    """
+    outputs, is_positive = _sides("probability_is_right", "class_is_right", outputs, targets)
+    return jnp.where(is_positive, outputs[:, 0] > _HALF, outputs[:, 0] <= _HALF)
+
+
 def is_right(
     outputs: Float[Array | np.ndarray, "points out"], targets: Shaped[Array | np.ndarray, "..."]
 ) -> Bool[Array, " points"]:
     """Which points are right: :func:`side_is_right` for one output, :func:`class_is_right` for several.
+
+    One output is taken for a logit; of probabilities, see :func:`probability_is_right`.
 
     Example:
         >>> import numpy as np, jaxgeom as jg
@@ -187,11 +234,13 @@ def is_right(
 OWN: tuple[PerPoint, ...] = (
     softmax_cross_entropy,
     binary_cross_entropy,
+    probability_cross_entropy,
     squared_error,
     percentage_error,
     squared_percentage_error,
     class_is_right,
     side_is_right,
+    probability_is_right,
     is_right,
 )
 """The functions of this file, which check what they are given."""

@@ -29,8 +29,8 @@ class Group final : public Run {
 
   private:
     int32_t *const rows_;
-    std::vector<float> own_rows_[2];
-    const float *bases_[2][LANES] = {};
+    std::vector<real> own_rows_[2];
+    const real *bases_[2][LANES] = {};
     vec sums_[2] = {};
     bool are_targets_there_ = false;
     struct Gradients {
@@ -45,7 +45,7 @@ class Group final : public Run {
             const Split &split = job_.splits[s];
             for (int l = 0; l < LANES && split.num_points; l++) {
                 if (split.is_shared) { bases_[s][l] = split.rows.data(); continue; }
-                float *own = own_rows_[s].data() + size_t(l) * split.num_points * split.num_columns;
+                real *own = own_rows_[s].data() + size_t(l) * split.num_points * split.num_columns;
                 split.pack_rows(network(l), own);
                 bases_[s][l] = own;
             }
@@ -78,7 +78,7 @@ class Group final : public Run {
         }
         for (int p = 0; p < size; p++) {
             const uint32_t position = static_cast<uint32_t>(start + p), base = job_.order.low_base;
-            reinterpret_cast<ivec *>(rows_)[p] = job_.num_rounds ? job_.order.at(epoch_keys_, uvec{} + position / base, uvec{} + position % base) : all_bits(static_cast<int32_t>(position));
+            reinterpret_cast<pvec *>(rows_)[p] = job_.num_rounds ? job_.order.at(epoch_keys_, uvec{} + position / base, uvec{} + position % base) : pvec{} + static_cast<int32_t>(position);
         }
     }
 

@@ -49,15 +49,15 @@ struct Split {
     Argument x, y;
     int num_points = 0, num_inputs = 0, num_targets = 0, num_columns = 0;
     bool is_shared = false;
-    std::vector<float> rows, inputs, targets;
+    std::vector<real> rows, inputs, targets;
     Code value, right;
 
-    void pack_rows(int64_t network, float *to) const {
-        const float *points = reinterpret_cast<const float *>(x.of(network)), *values = reinterpret_cast<const float *>(y.of(network));
+    void pack_rows(int64_t network, real *to) const {
+        const real *points = reinterpret_cast<const real *>(x.of(network)), *values = reinterpret_cast<const real *>(y.of(network));
         for (int p = 0; p < num_points; p++) {
-            float *row = to + size_t(p) * num_columns;
-            std::memcpy(row, points + size_t(p) * num_inputs, num_inputs * sizeof(float));
-            std::memcpy(row + num_inputs, values + size_t(p) * num_targets, num_targets * sizeof(float));
+            real *row = to + size_t(p) * num_columns;
+            std::memcpy(row, points + size_t(p) * num_inputs, num_inputs * sizeof(real));
+            std::memcpy(row + num_inputs, values + size_t(p) * num_targets, num_targets * sizeof(real));
         }
     }
     void prepare(bool chooses) {
@@ -68,8 +68,8 @@ struct Split {
             rows.resize(size_t(num_points) * num_columns);
             pack_rows(0, rows.data());
         }
-        const float *points = reinterpret_cast<const float *>(x.data), *values = reinterpret_cast<const float *>(y.data);
-        inputs.assign(size_t(num_inputs + 1) * num_points, 1.0f);
+        const real *points = reinterpret_cast<const real *>(x.data), *values = reinterpret_cast<const real *>(y.data);
+        inputs.assign(size_t(num_inputs + 1) * num_points, real(1));
         targets.resize(size_t(num_targets) * num_points);
         for (int p = 0; p < num_points; p++) {
             for (int i = 0; i < num_inputs; i++) inputs[size_t(i) * num_points + p] = points[size_t(p) * num_inputs + i];
@@ -103,9 +103,9 @@ struct Steps {
 };
 
 struct Results {
-    std::vector<float *> params, snapshots, masks;
+    std::vector<real *> params, snapshots, masks;
     int32_t *diverged_step = nullptr, *stopped_step = nullptr, *by_engine = nullptr;
-    float *losses[2] = {}, *rights[2] = {}, *batch_losses = nullptr;
+    real *losses[2] = {}, *rights[2] = {}, *batch_losses = nullptr;
 };
 
 struct Job {
@@ -127,9 +127,9 @@ struct Job {
     std::vector<Round> rounds;
     std::vector<int> classes;  // of the leaves
     int num_state = 0, num_classes = 1, num_arrays = 3, num_temporaries = 0, share_at = -1, value_at = -1;
-    xla::Span<int32_t> scalars;
+    xla::Span<word> scalars;
     xla::Span<int64_t> setting_at, shared_at, lane_carry;
-    std::vector<float> schedule;  // (steps, shared scalars)
+    std::vector<real> schedule;  // (steps, shared scalars)
 
     bool walks(int split) const { return splits[split].is_shared && !(split == 0 && chooses); }
 };

@@ -382,10 +382,10 @@ class Machine(NamedTuple):
 
 
 @functools.cache
-def trainers() -> dict[str, ctypes.CDLL]:
-    """The libraries that train on this processor, by their sets of instructions, the widest vectors last; all but the
-    first give the same bits."""
-    return _libraries("training_", _opened_trainer)
+def trainers(is_double: bool = False) -> dict[str, ctypes.CDLL]:
+    """The libraries that train on this processor, in single or in double precision, by their sets of instructions, the
+    widest vectors last; all but the first give the same bits."""
+    return _libraries("training_double_" if is_double else "training_", _opened_trainer)
 
 
 def _opened_trainer(path: Path) -> ctypes.CDLL:
@@ -405,20 +405,20 @@ def machine() -> Machine | None:
     return Machine(*({name: number for number, name in enumerate(text.decode().split())} for text in names))
 
 
-def train_target(num_networks: int, batch_size: int) -> str:
+def train_target(num_networks: int, batch_size: int, *, is_double: bool) -> str:
     """The name by which programs of JAX call the training of so many networks on CPUs, with so many points a step.
 
     Few of both leave most of the widest vectors empty, which are slower then than narrower ones.
     """
     is_wide = max(num_networks, batch_size) > _FEW
-    names = [name for name in trainers() if name != "avx512" or is_wide]
-    return _registered_trainer(names[-1])
+    names = [name for name in trainers(is_double) if name != "avx512" or is_wide]
+    return _registered_trainer(names[-1], is_double)
 
 
 @functools.cache
-def _registered_trainer(name: str) -> str:
-    target = f"jaxgeom_train_{name}"
-    handler = trainers()[name].jaxgeom_train_handler
+def _registered_trainer(name: str, is_double: bool) -> str:
+    target = f"jaxgeom_train_{'double_' * is_double}{name}"
+    handler = trainers(is_double)[name].jaxgeom_train_handler
     jax.ffi.register_ffi_target(target, jax.ffi.pycapsule(handler), platform="cpu")
     return target
 

@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "lanes.h"
+#include "functions.h"
 
 namespace jaxgeom::training {
 
@@ -19,15 +19,16 @@ constexpr int NUMBERS = 6; // of an instruction
 #define JAXGEOM_UNARY(X)                                                                                                                    \
     X(NEG, -x) X(ABS, magnitude(x)) X(SQRT, root(x)) X(EXP, exponential(x)) X(LOG, logarithm(x)) X(LOG1P, logarithm_of_one_plus(x))         \
     X(EXPM1, exponential_minus_one(x)) X(TANH, hyperbolic_tangent(x)) X(LOGISTIC, logistic(x)) X(COPY, x) X(SIGN, sign(x))                   \
-    X(NOT, (vec)~(ivec)x) X(CVT, to_float((ivec)x)) X(CVT_I, (vec)to_int(x)) X(FINITE, (vec)((x - x) == 0.0f)) X(SQUARE, x * x)             \
-    X(SIN, each<std::sin>(x)) X(COS, each<std::cos>(x)) X(ERF, each<std::erf>(x)) X(FLOOR, each<std::floor>(x))
+    X(NOT, (vec)~(ivec)x) X(CVT, to_float((ivec)x)) X(CVT_I, (vec)to_int(x)) X(FINITE, (vec)((x - x) == real(0))) X(SQUARE, x * x)          \
+    X(SIN, each<std::sin>(x)) X(COS, each<std::cos>(x)) X(ERF, each<std::erf>(x)) X(FLOOR, each<std::floor>(x)) \
+    X(SINGLE, to_single(x))
 #define JAXGEOM_BINARY(X)                                                                                                                   \
     X(ADD, x + y) X(SUB, x - y) X(MUL, x * y) X(DIV, x / y) X(MAX, maximum(x, y)) X(MIN, minimum(x, y)) X(POW, power(x, y))                  \
     X(EQ, (vec)(x == y)) X(NE, (vec)(x != y)) X(LT, (vec)(x < y)) X(LE, (vec)(x <= y)) X(GT, (vec)(x > y)) X(GE, (vec)(x >= y))             \
     X(AND, (vec)((ivec)x & (ivec)y)) X(OR, (vec)((ivec)x | (ivec)y)) X(EQ_I, (vec)((ivec)x == (ivec)y)) X(NE_I, (vec)((ivec)x != (ivec)y))  \
     X(LT_I, (vec)((ivec)x < (ivec)y)) X(LE_I, (vec)((ivec)x <= (ivec)y)) X(GT_I, (vec)((ivec)x > (ivec)y))                                  \
-    X(GE_I, (vec)((ivec)x >= (ivec)y)) X(ADD_I, (vec)((ivec)x + (ivec)y)) X(SUB_I, (vec)((ivec)x - (ivec)y))                                \
-    X(MUL_I, (vec)((ivec)x * (ivec)y))                                                                                                     \
+    X(GE_I, (vec)((ivec)x >= (ivec)y)) X(ADD_I, (vec)wrapped((ivec)x + (ivec)y)) X(SUB_I, (vec)wrapped((ivec)x - (ivec)y))                  \
+    X(MUL_I, (vec)wrapped((ivec)x * (ivec)y))                                                                                              \
     X(MAX_I, pick((ivec)x > (ivec)y, x, y)) X(MIN_I, pick((ivec)x < (ivec)y, x, y))
 #define JAXGEOM_TERNARY(X)                                                                                                                  \
     X(FMA, x * y + z) X(FMS, x * y - z) X(FNMA, z - x * y) X(SELECT, pick((ivec)x, y, z)) X(ROOTADD, root(x * y) + z)
@@ -107,17 +108,17 @@ struct Bound {
 
 // What all networks share (counts, schedules): plain numbers, computed for every step before training begins.
 union Number {
-    float f;
-    int32_t i;
+    real f;
+    word i;
 };
 #define JAXGEOM_SHARED(X)                                                                                                                  \
     X(ADD, f, a.f + b.f) X(SUB, f, a.f - b.f) X(MUL, f, a.f * b.f) X(DIV, f, a.f / b.f) X(NEG, f, -a.f) X(ABS, f, std::fabs(a.f))           \
     X(MAX, f, a.f != a.f ? a.f : a.f > b.f ? a.f : b.f) X(MIN, f, a.f != a.f ? a.f : a.f < b.f ? a.f : b.f) X(SQRT, f, std::sqrt(a.f))      \
-    X(POW, f, (float)std::pow((double)a.f, (double)b.f)) X(EXP, f, (float)std::exp((double)a.f)) X(LOG, f, (float)std::log((double)a.f))    \
-    X(LOG1P, f, (float)std::log1p((double)a.f)) X(EXPM1, f, (float)std::expm1((double)a.f)) X(TANH, f, (float)std::tanh((double)a.f))      \
-    X(COS, f, (float)std::cos((double)a.f)) X(SIN, f, (float)std::sin((double)a.f)) X(FLOOR, f, std::floor(a.f)) X(SQUARE, f, a.f * a.f)    \
-    X(SIGN, f, a.f > 0 ? 1.0f : a.f < 0 ? -1.0f : a.f) X(LOGISTIC, f, (float)(1 / (1 + std::exp(-(double)a.f)))) X(CVT, f, (float)a.i)      \
-    X(ERF, f, (float)std::erf((double)a.f)) X(CVT_I, i, (int32_t)a.f) X(COPY, i, a.i) X(SELECT, i, a.i ? b.i : c.i)                         \
+    X(POW, f, (real)std::pow((double)a.f, (double)b.f)) X(EXP, f, (real)std::exp((double)a.f)) X(LOG, f, (real)std::log((double)a.f))    \
+    X(LOG1P, f, (real)std::log1p((double)a.f)) X(EXPM1, f, (real)std::expm1((double)a.f)) X(TANH, f, (real)std::tanh((double)a.f))      \
+    X(COS, f, (real)std::cos((double)a.f)) X(SIN, f, (real)std::sin((double)a.f)) X(FLOOR, f, std::floor(a.f)) X(SQUARE, f, a.f * a.f)    \
+    X(SIGN, f, a.f > 0 ? real(1) : a.f < 0 ? real(-1) : a.f) X(LOGISTIC, f, (real)(1 / (1 + std::exp(-(double)a.f)))) X(CVT, f, (real)a.i)      \
+    X(ERF, f, (real)std::erf((double)a.f)) X(CVT_I, i, (word)(int32_t)a.f) X(COPY, i, a.i) X(SINGLE, f, (real)(float)a.f) X(SELECT, i, a.i ? b.i : c.i)                         \
     X(FINITE, i, a.f - a.f == 0) X(EQ, i, a.f == b.f) X(NE, i, a.f != b.f) X(LT, i, a.f < b.f) X(LE, i, a.f <= b.f) X(GT, i, a.f > b.f)     \
     X(GE, i, a.f >= b.f) X(AND, i, a.i & b.i) X(OR, i, a.i | b.i) X(NOT, i, !a.i) X(ADD_I, i, (int32_t)((uint32_t)a.i + (uint32_t)b.i))     \
     X(SUB_I, i, (int32_t)((uint32_t)a.i - (uint32_t)b.i)) X(MUL_I, i, (int32_t)((uint32_t)a.i * (uint32_t)b.i))                             \

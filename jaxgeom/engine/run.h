@@ -41,7 +41,7 @@ struct Layout {
         for (const Layer &layer : job.layers) total += (&layer == &job.layers[0] ? 1 : 2) * layer.rows * layer.width * columns(job.batch);
         return total + (num_vectors + (shared == SHARED_A ? 2 * job.layers.size() : 0)) * job.batch;
     }
-    size_t bytes() const { return shared == SHARED_A ? sizeof(float) : sizeof(vec); }
+    size_t bytes() const { return shared == SHARED_A ? sizeof(real) : sizeof(vec); }
 };
 
 // Inputs of the first layer: a row for every input, and one of ones.
@@ -155,7 +155,7 @@ class Run {
     bool goes_on_ = true;  // whether any network does
     ivec ended_ = {};  // lanes that train no more
     int32_t diverged_step_[LANES], stopped_step_[LANES];
-    float records_[4][LANES];
+    real records_[4][LANES];
 
   private:
     std::vector<vec *> loss_arrays(int split) const {
@@ -165,15 +165,15 @@ class Run {
         return arrays;
     }
     // The numbers of a network in an array, and of a leaf.
-    float *numbers(vec *array, int lane) const { return reinterpret_cast<float *>(array) + (layout_.shared == SHARED_A ? 0 : lane); }
+    real *numbers(vec *array, int lane) const { return reinterpret_cast<real *>(array) + (layout_.shared == SHARED_A ? 0 : lane); }
     int num_own() const { return layout_.shared == SHARED_A ? 1 : LANES; }
 
-    void write_params(const std::vector<float *> &to, int64_t num, int64_t at) const {
+    void write_params(const std::vector<real *> &to, int64_t num, int64_t at) const {
         for (int l = 0; l < num_; l++) {
-            const float *own = numbers(weights_[now_], l);
+            const real *own = numbers(weights_[now_], l);
             for (size_t leaf = 0; leaf < to.size(); leaf++) {
                 const std::vector<int32_t> &places = layout_.places[leaf];
-                float *row = to[leaf] + ((first_ + l) * num + at) * places.size();
+                real *row = to[leaf] + ((first_ + l) * num + at) * places.size();
                 for (size_t i = 0; i < places.size(); i++) row[i] = own[places[i]];
             }
         }
@@ -190,19 +190,19 @@ class Run {
             for (size_t leaf = 0; leaf < layout_.places.size(); leaf++) {
                 const std::vector<int32_t> &places = layout_.places[leaf];
                 const char *given = job_.params[leaf].of(network(l)), *mask = job_.has_mask ? job_.masks[leaf].of(network(l)) : nullptr;
-                float *own = numbers(weights_[0], l);
-                int32_t *own_mask = reinterpret_cast<int32_t *>(numbers(mask_, l));
-                for (size_t i = 0; i < places.size(); i++) own[places[i]] = reinterpret_cast<const float *>(given)[i];
-                for (size_t i = 0; i < places.size() && mask; i++) own_mask[places[i]] = -int32_t(mask[i] != 0);
+                real *own = numbers(weights_[0], l);
+                word *own_mask = reinterpret_cast<word *>(numbers(mask_, l));
+                for (size_t i = 0; i < places.size(); i++) own[places[i]] = reinterpret_cast<const real *>(given)[i];
+                for (size_t i = 0; i < places.size() && mask; i++) own_mask[places[i]] = -word(mask[i] != 0);
                 for (int c = 1; c < job_.num_classes; c++) {
-                    int32_t *is_of_class = reinterpret_cast<int32_t *>(numbers(arrays_ + size_t(job_.num_state + c - 1) * layout_.num_vectors, l));
-                    for (int32_t place : places) is_of_class[place] = -int32_t(job_.classes[leaf] == c);
+                    word *is_of_class = reinterpret_cast<word *>(numbers(arrays_ + size_t(job_.num_state + c - 1) * layout_.num_vectors, l));
+                    for (int32_t place : places) is_of_class[place] = -word(job_.classes[leaf] == c);
                 }
             }
-        for (int i = 0; i < job_.num_states * row_; i++) states_[i] = all(1.0f);  // among them those that biases are multiplied by
+        for (int i = 0; i < job_.num_states * row_; i++) states_[i] = all(real(1));  // among them those that biases are multiplied by
         for (size_t i = 0; i < job_.scalars.size; i++) scalars_[i] = (vec)all_bits(job_.scalars[i]);
         for (size_t i = 0; i < job_.settings.size(); i++)
-            for (int l = 0; l < LANES; l++) std::memcpy(reinterpret_cast<char *>(scalars_ + job_.setting_at[i]) + 4 * l, job_.settings[i].of(network(l)), 4);
+            for (int l = 0; l < LANES; l++) std::memcpy(reinterpret_cast<real *>(scalars_ + job_.setting_at[i]) + l, job_.settings[i].of(network(l)), sizeof(real));
         begin_points();
         lane_start_.run(1);
         start_.run_all(layout_.num_vectors);
@@ -248,7 +248,7 @@ class Run {
             collect(value_[s], 0, start, size);
             if (job_.has_accuracy) collect(right_[s], 1, start, size);
         }
-        const float num = static_cast<float>(split.num_points);
+        const real num = static_cast<real>(split.num_points);
         const vec value = collected(0, split.num_points), right = job_.has_accuracy ? collected(1, split.num_points) : vec{};
         for (int l = 0; l < LANES; l++) records_[2 * s][l] = value[l] / num, records_[2 * s + 1][l] = right[l] / num;
     }
@@ -271,7 +271,7 @@ class Run {
             for (int s = 0; s < 1 + job_.has_test; s++) evaluate(s);
             write_records(record);
             for (int l = 0; l < LANES; l++)
-                if (!ended_[l] && records_[1][l] >= static_cast<float>(job_.stop_accuracy)) stopped_step_[l] = static_cast<int32_t>(step), ended_[l] = -1;
+                if (!ended_[l] && records_[1][l] >= static_cast<real>(job_.stop_accuracy)) stopped_step_[l] = static_cast<int32_t>(step), ended_[l] = -1;
         }
         if (snapshot >= 0) write_params(job_.results.snapshots, job_.snapshots.num, snapshot);
         goes_on_ = any(ended_ == 0);
@@ -298,7 +298,7 @@ class Run {
         if (job_.chooses) draw(step, batch);
         const size_t num_shared = job_.shared_at.size;
         for (size_t i = 0; i < num_shared; i++) scalars_[job_.shared_at[i]] = all(job_.schedule[step * num_shared + i]);
-        if (job_.share_at >= 0) scalars_[job_.share_at] = all(1.0f / static_cast<float>(batch));
+        if (job_.share_at >= 0) scalars_[job_.share_at] = all(real(1) / static_cast<real>(batch));
         lane_.run(1);
         for (int start = 0; start < batch; start += points_) {
             const int size = std::min(points_, batch - start);
@@ -320,15 +320,15 @@ class Run {
             for (const Job::Sum &own : job_.rounds[k].sums) scalars_[own.place] = sum_of(arrays_ + size_t(own.array - 3) * num, own.leaf);
             rounds_[now_][k].second.run(1);
         }
-        update(step, sum * 0.0f);
+        update(step, sum * real(0));
         for (size_t i = 0; i + 1 < job_.lane_carry.size; i += 2) temporaries_[i / 2] = scalars_[job_.lane_carry[i]];
         for (size_t i = 0; i + 1 < job_.lane_carry.size; i += 2) scalars_[job_.lane_carry[i + 1]] = temporaries_[i / 2];
     }
     vec sum_of(vec *array, int leaf) const {
         vec total = {};
         for (int l = 0; l < num_own(); l++) {
-            const float *own = numbers(array, l);
-            float sum = 0;
+            const real *own = numbers(array, l);
+            real sum = 0;
             for (int32_t place : layout_.places[leaf]) sum += own[place];
             total[l] = sum;
         }
@@ -344,13 +344,13 @@ class Run {
             vec zeros[4] = {};
             int i = at;
             for (; i + 4 <= at + size; i += 4)
-                for (int k = 0; k < 4; k++) zeros[k] += next[i + k] * 0.0f;
-            for (; i < at + size; i++) zeros[0] += next[i] * 0.0f;
+                for (int k = 0; k < 4; k++) zeros[k] += next[i + k] * real(0);
+            for (; i < at + size; i++) zeros[0] += next[i] * real(0);
             finite += (zeros[0] + zeros[1]) + (zeros[2] + zeros[3]);
         }
-        ivec diverges = finite != 0.0f;
+        ivec diverges = finite != real(0);
         if (any(diverges)) {
-            if (layout_.shared == SHARED_A) diverges = all_bits(-int32_t(of_loss[0] != 0.0f || !is_finite(next)));
+            if (layout_.shared == SHARED_A) diverges = all_bits(-word(of_loss[0] != real(0) || !is_finite(next)));
             diverges &= ended_ == 0;
             for (int l = 0; l < LANES; l++)
                 if (diverges[l]) diverged_step_[l] = static_cast<int32_t>(step) + 1;
@@ -365,7 +365,7 @@ class Run {
     bool is_finite(vec *array) const {
         for (const std::vector<int32_t> &places : layout_.places)
             for (int32_t place : places)
-                if (numbers(array, 0)[place] * 0.0f != 0.0f) return false;
+                if (numbers(array, 0)[place] * real(0) != real(0)) return false;
         return true;
     }
 

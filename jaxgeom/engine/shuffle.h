@@ -31,7 +31,7 @@ struct Order {
         };
         const auto add = [](uvec a, uvec b, uint32_t base) {
             const uvec sum = a + b;
-            return (ivec)sum >= static_cast<int32_t>(base) ? sum - base : sum;
+            return (pvec)sum >= static_cast<int32_t>(base) ? sum - base : sum;
         };
         for (int round = 0; round < num_rounds; round += 2) {
             high = add(high, random(low, keys + 2 * round, high_base), high_base);
@@ -39,12 +39,12 @@ struct Order {
         }
     }
     // The points at positions of the order.
-    ivec at(const uvec *keys, uvec high, uvec low) const {
+    pvec at(const uvec *keys, uvec high, uvec low) const {
         permute(keys, high, low);
         for (;;) {  // positions outside of the range walk on
             const uvec place = high * low_base + low;
-            const ivec outside = (ivec)place >= static_cast<int32_t>(num_points);
-            if (!any(outside)) return (ivec)place;
+            const pvec outside = (pvec)place >= static_cast<int32_t>(num_points);
+            if (!any(outside)) return (pvec)place;
             uvec next_high = high, next_low = low;
             permute(keys, next_high, next_low);
             high = outside ? next_high : high, low = outside ? next_low : low;
@@ -53,9 +53,12 @@ struct Order {
 };
 
 // Four columns of a table from number `at` on: one row of it for each lane.
-JAXGEOM_INLINE void four_columns(const float *const *rows, size_t at, vec *column) {
+JAXGEOM_INLINE void four_columns(const real *const *rows, size_t at, vec *column) {
 #define JAXGEOM_PART(l) _mm_loadu_ps(rows[l] + at)
-#if defined(__AVX512F__)
+#if defined(JAXGEOM_DOUBLE)
+    for (int j = 0; j < 4; j++)
+        for (int l = 0; l < LANES; l++) column[j][l] = rows[l][at + j];
+#elif defined(__AVX512F__)
     __m512 part[4];
     for (int j = 0; j < 4; j++) {
         part[j] = _mm512_castps128_ps512(JAXGEOM_PART(j));
@@ -88,8 +91,8 @@ JAXGEOM_INLINE void four_columns(const float *const *rows, size_t at, vec *colum
 }
 
 // Points of a packed split, one row for each lane, as columns of vectors.
-inline void gather(const float *const *bases, const int32_t *chosen, int num_columns, int num_inputs, int num_targets, vec *inputs, vec *targets, int stride) {
-    const float *rows[LANES];
+inline void gather(const real *const *bases, const int32_t *chosen, int num_columns, int num_inputs, int num_targets, vec *inputs, vec *targets, int stride) {
+    const real *rows[LANES];
     for (int l = 0; l < LANES; l++) rows[l] = bases[l] + size_t(chosen[l]) * num_columns;
     for (int c = 0; c < num_columns; c += 4) {
         vec column[4];

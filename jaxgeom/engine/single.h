@@ -11,7 +11,7 @@
 
 namespace jaxgeom::training {
 
-constexpr int MOST_NUMBERS = 6144;  // of states and transposed states: half of the innermost cache
+constexpr int MOST_NUMBERS = 24576 / sizeof(real);  // of states and transposed states: half of the innermost cache
 constexpr int LEAST_ROW = 4;        // vectors of a row, for products in tiles
 
 inline int whole_vectors(int64_t num) { return static_cast<int>((num + LANES - 1) / LANES); }
@@ -46,7 +46,7 @@ class Single final : public Run {
         for (vec *&each : numbers_) each = take(most_points(job));
         for (int s = 0; s < 2; s++) columns_[s] = take(num_columns(job.splits[s]));
         drawn_ = reinterpret_cast<int32_t *>(take(whole_vectors(job.batch)));
-        zeros_ = reinterpret_cast<float *>(take(row_));
+        zeros_ = reinterpret_cast<real *>(take(row_));
         const Split &split = job.splits[0];
         if (job.chooses && !split.is_shared) own_rows_.resize(size_t(split.num_points) * split.num_columns), rows_ = own_rows_.data();
     }
@@ -54,9 +54,9 @@ class Single final : public Run {
   private:
     vec *transposed_, *numbers_[2], *columns_[2];  // what is summed over points; inputs, ones and targets of all points
     int32_t *drawn_;
-    float *zeros_;
-    const float *rows_;
-    std::vector<float> own_rows_;
+    real *zeros_;
+    const real *rows_;
+    std::vector<real> own_rows_;
     bool is_packed_ = false;
     struct Gradients {
         int size, row;
@@ -83,11 +83,11 @@ class Single final : public Run {
             if (s == 0 && !own_rows_.empty()) split.pack_rows(first_, own_rows_.data());
             if (is_packed_ && split.is_shared) continue;
             const size_t row = size_t(whole_vectors(split.num_points)) * LANES;
-            float *to = reinterpret_cast<float *>(columns_[s]);
-            const float *points = reinterpret_cast<const float *>(split.x.of(first_)), *values = reinterpret_cast<const float *>(split.y.of(first_));
+            real *to = reinterpret_cast<real *>(columns_[s]);
+            const real *points = reinterpret_cast<const real *>(split.x.of(first_)), *values = reinterpret_cast<const real *>(split.y.of(first_));
             for (int p = 0; p < split.num_points; p++) {
                 for (int i = 0; i < split.num_inputs; i++) to[i * row + p] = points[size_t(p) * split.num_inputs + i];
-                to[split.num_inputs * row + p] = 1.0f;
+                to[split.num_inputs * row + p] = real(1);
                 for (int j = 0; j < split.num_targets; j++) to[(split.num_inputs + 1 + j) * row + p] = values[size_t(p) * split.num_targets + j];
             }
         }
@@ -97,7 +97,7 @@ class Single final : public Run {
     Inputs load(int s, int start, int size, bool is_drawn) override {
         const Split &split = job_.splits[s];
         if (is_drawn) {
-            const float *bases[LANES];
+            const real *bases[LANES];
             std::fill(bases, bases + LANES, rows_);
             for (int p = 0; p < size; p += LANES)
                 gather(bases, drawn_ + start + p, split.num_columns, split.num_inputs, split.num_targets, states_ + p / LANES, targets_ + p / LANES, row_);
@@ -123,7 +123,7 @@ class Single final : public Run {
                 const uint32_t position = std::min(static_cast<uint32_t>(start + p + l), last);
                 high[l] = position / base, low[l] = position % base;
             }
-            const ivec points = job_.num_rounds ? job_.order.at(epoch_keys_, high, low) : (ivec)(high * base + low);
+            const pvec points = job_.num_rounds ? job_.order.at(epoch_keys_, high, low) : (pvec)(high * base + low);
             std::memcpy(drawn_ + p, &points, sizeof points);
         }
     }
@@ -135,10 +135,10 @@ class Single final : public Run {
     }
     // By the blocks of points that groups of networks take.
     vec collected(int which, int num_points) override {
-        const float *numbers = reinterpret_cast<const float *>(numbers_[which]);
-        float total = 0;
+        const real *numbers = reinterpret_cast<const real *>(numbers_[which]);
+        real total = 0;
         for (int start = 0; start < num_points; start += job_.block) {
-            float sum = 0;
+            real sum = 0;
             for (int p = start; p < std::min(start + job_.block, num_points); p++) sum += numbers[p];
             total += sum;
         }
@@ -158,8 +158,8 @@ class Single final : public Run {
     void transpose(const vec *from, int row, int num_rows, int size) {
         const int num = whole_vectors(num_rows);
         for (int v = 0; v < num; v++) {
-            const float *rows[LANES];
-            for (int l = 0; l < LANES; l++) rows[l] = v * LANES + l < num_rows ? reinterpret_cast<const float *>(from + (v * LANES + l) * row) : zeros_;
+            const real *rows[LANES];
+            for (int l = 0; l < LANES; l++) rows[l] = v * LANES + l < num_rows ? reinterpret_cast<const real *>(from + (v * LANES + l) * row) : zeros_;
             for (int p = 0; p < size; p += 4) {
                 vec column[4];
                 four_columns(rows, p, column);

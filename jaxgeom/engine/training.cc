@@ -21,7 +21,7 @@ namespace jaxgeom::training {
 namespace {
 
 // The numbers that all networks share, for every step.
-void run_schedule(Job &job, xla::Span<int32_t> initial, xla::Span<int64_t> from, xla::Span<int64_t> carry) {
+void run_schedule(Job &job, xla::Span<word> initial, xla::Span<int64_t> from, xla::Span<int64_t> carry) {
     const size_t num_shared = job.shared_at.size;
     if (!num_shared) return;
     std::vector<Number> slots(initial.size), held(carry.size / 2);
@@ -29,7 +29,7 @@ void run_schedule(Job &job, xla::Span<int32_t> initial, xla::Span<int64_t> from,
     job.schedule.resize(size_t(job.num_steps) * num_shared);
     for (int64_t step = 0; step < job.num_steps; step++) {
         run_shared(job.shared, slots);
-        for (size_t i = 0; i < num_shared; i++) std::memcpy(&job.schedule[step * num_shared + i], &slots[from[i]], 4);
+        for (size_t i = 0; i < num_shared; i++) std::memcpy(&job.schedule[step * num_shared + i], &slots[from[i]], sizeof(real));
         for (size_t i = 0; i < held.size(); i++) held[i] = slots[carry[2 * i]];
         for (size_t i = 0; i < held.size(); i++) slots[carry[2 * i + 1]] = held[i];
     }
@@ -38,10 +38,10 @@ void run_schedule(Job &job, xla::Span<int32_t> initial, xla::Span<int64_t> from,
 const char *run(const xla::CallFrame &frame, xla::ErrorCode &code) {
     code = xla::kInvalidArgument;
     const auto integers = [&](const char *name) { return xla::attribute<int64_t>(frame.attributes, name, xla::kInt64); };
-    const auto words = [&](const char *name) { return xla::attribute<int32_t>(frame.attributes, name, xla::kInt32); };
+    const auto words = [&](const char *name) { return xla::attribute<word>(frame.attributes, name, sizeof(word) == 8 ? xla::kInt64 : xla::kInt32); };
     const auto sizes = integers("sizes"), widths = integers("widths"), kinds = integers("kinds"), snapshot_steps = integers("snapshot_steps"), code_sizes = integers("code_sizes");
     const auto stop = xla::attribute<double>(frame.attributes, "stop", xla::kFloat64);
-    const auto numbers = words("code");
+    const auto numbers = xla::attribute<int32_t>(frame.attributes, "code", xla::kInt32);
     if (sizes.size != 22 || widths.size < 2 || kinds.size + 1 != widths.size || stop.size != 1 || code_sizes.size < 11 + kinds.size) return "the sizes of the run do not fit together";
     Job job;
     size_t at = 0;
@@ -76,23 +76,23 @@ const char *run(const xla::CallFrame &frame, xla::ErrorCode &code) {
     if (job.num_rounds) job.keys = argument(4);
     for (int s = 0; s < num_splits; s++) {
         Split &split = job.splits[s];
-        split.x = argument(4), split.y = argument(4);
+        split.x = argument(sizeof(real)), split.y = argument(sizeof(real));
         split.num_inputs = static_cast<int>(widths[0]);
-        split.num_points = static_cast<int>(split.x.bytes / 4 / widths[0]);
-        split.num_targets = static_cast<int>(split.y.bytes / 4 / split.num_points);
+        split.num_points = static_cast<int>(split.x.bytes / int64_t(sizeof(real)) / widths[0]);
+        split.num_targets = static_cast<int>(split.y.bytes / int64_t(sizeof(real)) / split.num_points);
     }
-    for (int k = 0; k < num_leaves; k++) job.params.push_back(argument(4));
+    for (int k = 0; k < num_leaves; k++) job.params.push_back(argument(sizeof(real)));
     for (int k = 0; k < num_leaves * job.has_mask; k++) job.masks.push_back(argument(1));
-    for (int64_t k = 0; k < num_settings; k++) job.settings.push_back(argument(4));
+    for (int64_t k = 0; k < num_settings; k++) job.settings.push_back(argument(sizeof(real)));
     i = 0;
-    for (int k = 0; k < num_leaves; k++) job.results.params.push_back(static_cast<float *>(result(i++).data));
+    for (int k = 0; k < num_leaves; k++) job.results.params.push_back(static_cast<real *>(result(i++).data));
     job.results.diverged_step = static_cast<int32_t *>(result(i++).data), job.results.stopped_step = static_cast<int32_t *>(result(i++).data), job.results.by_engine = static_cast<int32_t *>(result(i++).data);
     for (int s = 0; s < num_splits && job.records.num; s++) {
-        job.results.losses[s] = static_cast<float *>(result(i++).data);
-        if (job.has_accuracy) job.results.rights[s] = static_cast<float *>(result(i++).data);
+        job.results.losses[s] = static_cast<real *>(result(i++).data);
+        if (job.has_accuracy) job.results.rights[s] = static_cast<real *>(result(i++).data);
     }
-    if (keeps_batch_losses) job.results.batch_losses = static_cast<float *>(result(i++).data);
-    for (int k = 0; k < num_leaves && job.snapshots.num; k++) job.results.snapshots.push_back(static_cast<float *>(result(i++).data));
+    if (keeps_batch_losses) job.results.batch_losses = static_cast<real *>(result(i++).data);
+    for (int k = 0; k < num_leaves && job.snapshots.num; k++) job.results.snapshots.push_back(static_cast<real *>(result(i++).data));
     if (job.num == 0) return nullptr;
 
     // Programs.

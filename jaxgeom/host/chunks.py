@@ -2,9 +2,10 @@
 
 This is the one driver of populations. Chunks bound the memory (:mod:`jaxgeom.host.sizes` says how large they are) and
 share one compiled program: the last one is filled up with copies of its last member, which are thrown away. Programs of
-:func:`jaxgeom.host.programs.for_population` are compiled once for all devices, and take a chunk for each of them at
-once; other functions get chunks on one device after the other. On a CPU as many chunks are in flight as there are
-cores, since much of a small program runs on one. Neither the order nor the values of the results depend on that.
+:func:`jaxgeom.host.programs.for_population`, and what ``jax.jit`` gave, are compiled once for all devices, and take a
+chunk for each of them at once; other functions get chunks on one device after the other. On a CPU as many chunks are in
+flight as there are cores, since much of a small program runs on one. Neither the order nor the values of the results
+depend on that.
 
 Compiling and running a program cannot be interrupted. So all of that happens in threads (:mod:`jaxgeom.host.threads`),
 and the calling thread only waits for them: Ctrl-C is answered at once, with an error that holds what was finished.
@@ -12,9 +13,10 @@ and the calling thread only waits for them: Ctrl-C is answered at once, with an 
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -22,10 +24,11 @@ import numpy as np
 from jaxtyping import PyTree
 from tqdm.auto import tqdm
 
-from jaxgeom.host.devices import choice, chosen_as, devices, on_devices, platform, populations_on
+from jaxgeom.host.devices import choice, chosen_as, devices, on_devices, platform, populations_on, sharing
 from jaxgeom.host.forks import check_not_forked
 from jaxgeom.host.given import check_positive
-from jaxgeom.host.programs import Program
+from jaxgeom.host.processes import gathered
+from jaxgeom.host.programs import Program, of_chunks
 from jaxgeom.host.signals import deferred
 from jaxgeom.host.threads import GRACE, Stopped, Threads
 
@@ -52,6 +55,7 @@ def map_chunks(
     compiled: bool = True,
     any_length: bool = False,
     at_once: int | None = None,
+    over_processes: bool = False,
 ) -> PyTree:
     """Results of ``function`` over a population, chunk by chunk, on all local devices.
 
@@ -66,6 +70,8 @@ def map_chunks(
         any_length: compile for ``chunk_size`` whatever the number of networks, so that one program serves populations
             of any length.
         at_once: chunks in flight on each device; by default as many as there are cores, or two on an accelerator.
+        over_processes: share the chunks among all processes where :func:`jaxgeom.on_devices` has devices of all of
+            them. Each gets all results.
 
     Returns:
         The results as NumPy arrays, in the order of the population.
@@ -90,6 +96,11 @@ def map_chunks(
     check_chunk_size(chunk_size)
     num = lengths.pop()
     chunk_size = chunk_size if any_length else min(chunk_size, num)
+    if over_processes and sharing()[1] > 1:
+        share = partial(map_chunks, chunk_size=chunk_size, progress=progress, compiled=compiled, at_once=at_once)
+        return _shared_out(partial(share, function, any_length=compiled), population, num, chunk_size * num_devices())
+    if compiled and isinstance(function, jax.stages.Wrapped) and len(populations_on()) > 1:
+        function = of_chunks(cast(Hashable, function))
     is_spread = isinstance(function, Program)
     places = populations_on() if compiled else devices()[:1]
     if not any_length:
@@ -131,6 +142,18 @@ def map_chunks(
             finished = [np.arange(start, min(start + chunk_size, num)) for start in sorted(results)]
             raise interrupted(finished, num, _joined(results) if results else None) from None
     return _joined(results)
+
+
+def _shared_out(compute: Callable[[PyTree], PyTree], population: PyTree, num: int, size: int) -> PyTree:
+    """Results for a population of which each process computes every n-th piece of this size."""
+    index, num_processes = sharing()
+    of_process = np.arange(num) // size % num_processes
+    members = [np.flatnonzero(of_process == number) for number in range(num_processes)]
+    own = members[index]
+    # a process without any has to know what results look like
+    some = own if len(own) else np.arange(min(size, num))
+    results = compute(jax.tree.map(lambda leaf: leaf[some], population))
+    return gathered(jax.tree.map(lambda array: array[: len(own)], results), members)
 
 
 def _joined(results: dict[int, Any]) -> PyTree:

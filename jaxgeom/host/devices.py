@@ -29,6 +29,8 @@ class _Choice(NamedTuple):
     """Devices that compute; empty where none were chosen."""
     pretended: str | None = None
     """The platform that programs are made for, whatever computes."""
+    is_shared: bool = False
+    """Whether populations are shared out among all processes."""
 
 
 _chosen = jax.make_user_context(_Choice())  # belongs to a thread, and to the key of every program that JAX keeps
@@ -39,11 +41,14 @@ def on_devices(devices: Sequence[jax.Device] | str) -> Iterator[None]:
     """A context in which these devices compute: populations are spread over them, all else is on the first.
 
     Args:
-        devices: some of ``jax.local_devices()``, or the name of a platform such as "cpu" for all that it has.
+        devices: some of ``jax.local_devices()``, the name of a platform such as "cpu" for all that it has, or
+            ``jax.devices()``: then all processes of ``jax.distributed`` share each population, and all of them have to
+            make the same calls.
 
     Raises:
         TypeError: for anything else.
-        ValueError: for no devices, those of several platforms, or a platform that is not there.
+        ValueError: for no devices, those of several platforms or of some other processes, or a platform that is not
+            there.
 
     Example:
         >>> import jax, optax, jaxgeom as jg
@@ -64,8 +69,25 @@ def on_devices(devices: Sequence[jax.Device] | str) -> Iterator[None]:
         raise ValueError(
             f"devices must be of one platform, but those of {platforms} were given. Choose some of jax.local_devices()."
         )
-    with chosen_as(choice()._replace(devices=found)), jax.default_device(found[0]):
+    own = tuple(device for device in found if device.process_index == jax.process_index())
+    owners = {device.process_index for device in found}
+    if not own or len(owners) not in (1, jax.process_count()):
+        raise ValueError(
+            f"devices must be those of this process or of all of them, but those of the processes {sorted(owners)} "
+            "were given. Choose some of jax.local_devices(), or jax.devices()."
+        )
+    with chosen_as(choice()._replace(devices=own, is_shared=len(owners) > 1)), jax.default_device(own[0]):
         yield
+
+
+def alone() -> AbstractContextManager[None]:
+    """A context in which this process computes for itself, whatever others do."""
+    return chosen_as(choice()._replace(is_shared=False))
+
+
+def sharing() -> tuple[int, int]:
+    """Number of this process among those that share populations, and how many these are."""
+    return (jax.process_index(), jax.process_count()) if choice().is_shared else (0, 1)
 
 
 @contextmanager

@@ -68,12 +68,30 @@ def for_population(function: Callable[..., PyTree], *, num_shared: int = 0, fast
             options = options | {"xla_backend_optimization_level": 0}
         if len(devices) == 1:
             return jax.jit(of_many, compiler_options=options)
-        mesh = Mesh(np.array(devices), ("networks",))
-        places = [NamedSharding(mesh, spec) for spec in (PartitionSpec(), PartitionSpec("networks"))]
-        shardings = (*places[:1] * num_shared, places[1])
-        return jax.jit(partial(_in_parts, of_many, mesh), in_shardings=shardings, compiler_options=options)
+        return _spread(of_many, devices, num_shared, options)
 
     return Program(on)
+
+
+@lru_cache(maxsize=32)
+def of_chunks(function: Callable[[PyTree], PyTree]) -> Program:
+    """The program of a function that takes a population already, compiled by ``jax.jit``, for several devices."""
+
+    @lru_cache(maxsize=8)
+    def on(devices: tuple[Any, ...], _platform: str) -> Callable[..., PyTree]:
+        return function if len(devices) == 1 else _spread(function, devices, 0, None)
+
+    return Program(on)
+
+
+def _spread(
+    function: Callable[..., PyTree], devices: tuple[Any, ...], num_shared: int, options: dict[str, Any] | None
+) -> Callable[..., PyTree]:
+    """The function of shared arguments and a population as one program for several devices."""
+    mesh = Mesh(np.array(devices), ("networks",))
+    places = [NamedSharding(mesh, spec) for spec in (PartitionSpec(), PartitionSpec("networks"))]
+    shardings = (*places[:1] * num_shared, places[1])
+    return jax.jit(partial(_in_parts, function, mesh), in_shardings=shardings, compiler_options=options)
 
 
 def _in_parts(of_many: Callable[..., PyTree], mesh: Mesh, *given: Any) -> PyTree:

@@ -211,6 +211,7 @@ def mlp(
     use_bias: bool = True,
     init: str | Initializer = "pytorch",
     widths: Sequence[Any] | None = None,
+    dtype: Any = "float32",
 ) -> Model:
     """A multilayer perceptron.
 
@@ -229,13 +230,15 @@ def mlp(
             traced. The other units are padding: their weights and biases are zero and stay so, and the rest is drawn
             as for ``mlp((in, *widths, out))``, so that one compiled program serves networks of many widths. Traced
             widths out of bounds cannot raise: they give parameters that are NaN, and ``fit`` marks them ``diverged``.
+        dtype: of the parameters, "float32" or "float64". With "float64", ``fit`` trains in double precision, from the
+            same initial parameters as with "float32". JAX needs ``jax.config.update("jax_enable_x64", True)`` for it.
 
     Returns:
-        A model with parameters ``{"dense0_relu": {"kernel": (in, out), "bias": (out,)}, ...}``, float32.
+        A model with parameters ``{"dense0_relu": {"kernel": (in, out), "bias": (out,)}, ...}``.
 
     Raises:
-        ValueError: for fewer than two features, sizes below one, unknown names, a wrong number of activations, or
-            widths out of bounds.
+        ValueError: for fewer than two features, sizes below one, unknown names, a wrong number of activations, widths
+            out of bounds, or another dtype.
 
     Example:
         >>> import jax, jaxgeom as jg
@@ -266,7 +269,9 @@ def mlp(
         init = INITIALIZERS[init]
     if widths is not None:
         widths = _check_widths(widths, features)
-    network = _Network(features, activations, use_bias, init, widths)
+    if dtype not in ("float32", "float64", np.float32, np.float64):
+        raise ValueError(f'dtype must be "float32" or "float64", but {dtype!r} was given.')
+    network = _Network(features, activations, use_bias, init, widths, np.dtype(dtype).name)
     return Model(network.init, network.apply, True, None if widths is None else network.mask())
 
 
@@ -278,10 +283,19 @@ class _Network(NamedTuple):
     use_bias: bool
     initializer: Initializer
     widths: tuple[Int32[Array, ""], ...] | None
+    dtype: str = "float32"
 
     def init(self, key: RandomKey) -> Params:
         draw = _drawn_at_once if self.initializer.draw in _OWN_DRAWS else _drawn
-        return draw(as_key(key), *self)
+        params = draw(as_key(key), *self[:-1])
+        if self.dtype == "float32":
+            return params
+        if jnp.asarray(0.0).dtype != jnp.float64:
+            raise ValueError(
+                'dtype="float64" needs double precision in JAX, which is off: '
+                'jax.config.update("jax_enable_x64", True).'
+            )
+        return jax.tree.map(lambda leaf: leaf.astype(self.dtype), params)
 
     @full_precision()
     def apply(self, params: Params, x: Float[Array | np.ndarray, "points in"]) -> Float[Array, "points out"]:

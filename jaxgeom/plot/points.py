@@ -11,6 +11,9 @@ from matplotlib.collections import PathCollection
 from jaxgeom._typing import MATRIX, SPACE
 from jaxgeom.plot.style import COLORS, equal_scales, new_axes
 
+_MARKERS = ("o", "^", "s", "D", "v", "P", "X")
+"""Of classes, which are told apart in greyscale too: circle, triangle, square, diamond, triangle down, plus, cross."""
+
 
 def plot_points(
     x: Float[Any, "points dim"],
@@ -20,7 +23,7 @@ def plot_points(
     ax: Axes | None = None,
     **style: Any,
 ) -> list[PathCollection]:
-    """Points as dots, with equal scales on all axes.
+    """Points as dots, with equal scales on all axes; classes by colour and by shape.
 
     Args:
         x: points with one coordinate (drawn along a horizontal line), two, or three (on axes of a space).
@@ -67,7 +70,8 @@ def plot_points(
         for label in np.unique(color):
             name = names[label] if names is not None else None
             shown = [column[color == label] for column in columns]
-            drawn.append(ax.scatter(*shown, **{"color": COLORS[int(label) % len(COLORS)], "label": name} | style))
+            look = {"color": COLORS[int(label) % len(COLORS)], "marker": _MARKERS[int(label) % len(_MARKERS)]}
+            drawn.append(ax.scatter(*shown, **look | {"label": name} | style))
         if names is not None:
             legend = ax.legend(loc="best", fontsize="small", framealpha=0.8)
             for handle in legend.legend_handles:

@@ -14,8 +14,10 @@ from jaxgeom.plot.style import new_axes
 from jaxgeom.regions.colors import srgb_of_oklab
 
 _LIGHT = np.array([0.36, -0.48, 0.80])
-_FAST = 0.45
+_FAST = 0.3
 """Power of the distance that saturation goes with."""
+_STEP = 0.35
+"""Share of the full colour that a half line begins with."""
 _BACK = 0.72
 """Brightness of the side that was below."""
 _NEAREST = -60.0
@@ -28,7 +30,8 @@ def position_colors(points: Float[Any, "*batch dim"], *, reach: float | None = N
 
     Blue to yellow goes along the first coordinate and dark to light along the second, so that readers who do not see
     red and green as different, and greyscale, have both as well. Saturation grows fast: what is near the origin can be
-    told apart when a network has spread it out. On a line, light goes along the one coordinate too.
+    told apart when a network has spread it out. On a line, light goes along the one coordinate too, and both halves
+    begin in colours of their own at zero.
 
     Args:
         points: with one coordinate or two.
@@ -40,8 +43,10 @@ def position_colors(points: Float[Any, "*batch dim"], *, reach: float | None = N
     distance = np.abs(places).max(axis=-1, keepdims=True)
     fast = np.clip(places, -1, 1) * np.where(distance > 0, distance, 1.0) ** (_FAST - 1)
     x, y = np.moveaxis(fast, -1, 0)
+    if points.shape[-1] == 1:
+        x = np.sign(x) * (_STEP + (1 - _STEP) * np.abs(x))
     light = x if points.shape[-1] == 1 else y
-    lab = np.stack([0.72 + 0.16 * light, 0.15 * y, 0.16 * x], axis=-1)
+    lab = np.stack([0.7 + 0.2 * light, 0.15 * y, 0.16 * x], axis=-1)
     return srgb_of_oklab(lab)
 
 

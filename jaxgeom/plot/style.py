@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.legend import Legend
 from matplotlib.transforms import ScaledTranslation
 from numpy.lib.stride_tricks import sliding_window_view
@@ -66,10 +67,34 @@ def legend_below(ax: Axes, *handles: Any, ncols: int | None = None, **options: A
     height = _LABEL + _ROW * -(-len(labels) // columns)
     if figure.get_layout_engine() is None and box.y0 * figure.get_figheight() < height:
         return ax.legend(*handles, **{"fontsize": "small", "framealpha": 0.8, **options})
+    _settle(figure)
     below = ax.transAxes + ScaledTranslation(0, -_LABEL, figure.dpi_scale_trans)
     look: dict[str, Any] = {"frameon": False, "fontsize": "small", "borderaxespad": 0, "ncols": columns}
     place = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "bbox_transform": below}
     return ax.legend(*handles, **place | look | options)
+
+
+class _Settled(ConstrainedLayoutEngine):
+    """Constrained layout that runs twice before the first picture. Axes with one scale on both sides move in the first
+    run after room was made for what hangs below them, which left legends of wide axes outside of the picture."""
+
+    is_settled = False
+
+    def execute(self, fig: Figure) -> Any:
+        result = super().execute(fig)
+        if not self.is_settled:
+            result = super().execute(fig)
+        self.is_settled = True
+        return result
+
+
+def _settle(figure: Figure) -> None:
+    """Have the layout of a figure settle before its next picture, if it is constrained."""
+    engine: Any = figure.get_layout_engine()
+    if type(engine) is ConstrainedLayoutEngine:
+        figure.set_layout_engine(engine := _Settled(**engine.get(), compress=getattr(engine, "_compress", False)))
+    if isinstance(engine, _Settled):
+        engine.is_settled = False
 
 
 def set_padding(figure: Figure, inches: float) -> None:

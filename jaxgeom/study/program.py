@@ -332,10 +332,10 @@ def _dataset(found: Any) -> Any:
         kind = "an array" if hasattr(found, "shape") else type(found).__name__
         raise ValueError(f"the data must be a jaxgeom.Dataset of x and y, but {kind} was given.")
     x, y = found
-    if np.ndim(x) != MATRIX or np.ndim(y) not in (1, MATRIX) or len(x) != len(y):
+    if np.ndim(x) != MATRIX or np.ndim(y) not in (1, MATRIX) or len(x) != len(y) or not len(x):
         raise ValueError(
-            "the data must be a jaxgeom.Dataset of inputs x (points, dim) and as many targets y, (points,) for classes "
-            f"or (points, outputs) for numbers, but shapes {np.shape(x)} and {np.shape(y)} were given."
+            "the data must be a jaxgeom.Dataset of one or more inputs x (points, dim) and as many targets y, (points,) "
+            f"for classes or (points, outputs) for numbers, but shapes {np.shape(x)} and {np.shape(y)} were given."
         )
     return found if hasattr(found, "x") else Dataset(jnp.asarray(x), jnp.asarray(y))
 

@@ -20,7 +20,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from jaxgeom.host.chunks import in_background, map_chunks, num_workers
-from jaxgeom.host.devices import platform
+from jaxgeom.host.devices import alone, platform
 from jaxgeom.host.processes import process, wait_for_all
 from jaxgeom.host.sizes import round_up
 from jaxgeom.networks.models import mlp
@@ -116,7 +116,7 @@ def run_study(
     Raises:
         ValueError: for descriptions that make no sense, an axis that nothing takes, two measurements that give one
             variable, more than there is memory for, a function that cannot be described (with ``out``), or a directory
-            with another study.
+            with another study or other files.
         TypeError: for measurements that are no functions, and arguments of another kind than described.
         OSError: if the directory cannot be written, or another process works on it.
     """
@@ -150,6 +150,7 @@ def run_study(
             f"{'; '.join(dict.fromkeys(study.unknown))}. Write that another way, or run without out=…."
         )
     directory = Path(out)
+    store.check_is_own(directory)
     number, _ = process()
     with store.locked(directory, shard=part) if number == 0 else nullcontext():
         with nullcontext() if part is None else store.beginning(directory):
@@ -175,7 +176,8 @@ def run_study(
             manifest = checked(manifest, study, directory, any_versions)
             if number == 0:
                 store.write_manifest(directory, manifest)
-        parts = _parts(study, manifest, directory, progress, part)
+        with alone():  # processes share chunks here, and do not meet within one
+            parts = _parts(study, manifest, directory, progress, part)
         wait_for_all("chunks")
         result = labelled([parts[n] for n in sorted(parts)], manifest)
         if number == 0 and result.is_finished.all():

@@ -32,6 +32,12 @@ CHECKSUM = "sha256"
 _LEFT_OVER = re.compile(r"(chunk-\d+\.npz|shard-\d+\.safetensors|(study|zoo)\.json|result\.(npz|nc))\.\d+\.tmp")
 _OTHERS = {"study": "zoo.json", "zoo": MANIFEST}
 """Manifests that no directory of a study, or of a zoo, has."""
+_OF_BOTH = r"lock.*|.*\.tmp|\..*|__pycache__"
+_OWN = {
+    "study": rf"{_OF_BOTH}|(chunk|result).*\.(npz|nc)|compare\.csv|.*\.(sbatch|toml|py|out|err|log)",
+    "zoo": _OF_BOTH,
+}
+"""Files that may be where a study or a zoo begins: of a study also its description, and what a queue writes."""
 FORMAT = 1
 """Of manifests and chunks; what has a higher number was written by a later version."""
 _TRIES, _PAUSE = 3, 0.1
@@ -58,6 +64,17 @@ class Shard(NamedTuple):
     def has(self, chunk: int) -> bool:
         """Whether a chunk is one of the shard's."""
         return chunk % self.num == self.number
+
+
+def check_is_own(directory: Path, what: str = "study") -> None:
+    """Raise a ValueError for a directory with other files than those of a study or a zoo, and without its manifest."""
+    if not directory.is_dir() or any((directory / name).exists() for name in _OTHERS.values()):
+        return
+    foreign = sorted(path.name for path in directory.iterdir() if not re.fullmatch(_OWN[what], path.name))
+    if foreign:
+        raise ValueError(
+            f"{str(directory)!r} holds {foreign[0]!r} and no {what}; give the {what} an empty directory, or a new one."
+        )
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import class_is_right, softmax_cross_entropy
 from jaxgeom.domains import box
 from jaxgeom.host.chunks import map_chunks
-from jaxgeom.host.devices import platform
+from jaxgeom.host.devices import alone, platform
 from jaxgeom.host.processes import process, wait_for_all
 from jaxgeom.host.programs import Program, for_population
 from jaxgeom.host.sizes import LANES, fitting, round_up
@@ -122,7 +122,7 @@ def zoo(
     if shard_size is not None and (isinstance(shard_size, bool) or not isinstance(shard_size, int) or shard_size < 1):
         raise ValueError(f"shard_size must be a positive integer, but {shard_size!r} was given.")
     data: dict[str, ZooData] = {}
-    _check_directory(directory)
+    store.check_is_own(directory, "zoo")
     is_first = process()[0] == 0
     with store.locked(directory, "zoo") if is_first else nullcontext():
         if not is_first:
@@ -137,7 +137,8 @@ def zoo(
         if is_first:
             store.write_manifest(directory, manifest, MANIFEST)
             wait_for_all("manifest of the zoo")
-        _make(plan, manifest, data, directory, progress)
+        with alone():  # processes share shards here, and do not meet within one
+            _make(plan, manifest, data, directory, progress)
         wait_for_all("shards of the zoo")
     return open_zoo(directory)
 
@@ -190,18 +191,6 @@ def _checked_domain(domain: Any) -> list[float]:
     except (TypeError, ValueError) as error:
         raise ValueError(f"domain must be the low and the high end of a square, but {domain!r} was given.") from error
     return [low, high]
-
-
-def _check_directory(directory: Path) -> None:
-    """Raise a ValueError for a directory with other files than those of a zoo."""
-    if not directory.is_dir() or (directory / MANIFEST).exists():
-        return
-    others = sorted(path.name for path in directory.iterdir() if path.name != store.LOCK)
-    others = [name for name in others if not name.endswith(".tmp")]
-    if others:
-        raise ValueError(
-            f"{str(directory)!r} holds {others[0]!r} and no zoo; give the zoo an empty directory, or a new one."
-        )
 
 
 def _check_format(manifest: Mapping[str, Any] | None, directory: Path) -> None:

@@ -381,6 +381,8 @@ def _native(task: _Task, by: Hoisted, given: _Given, persistent: bool) -> tuple[
         )
         if not persistent:
             return native, None
+        if native.dtype != "float32":
+            raise Unsupported(f"parameters of type {native.dtype}")
         return native, persistent_run(plan, given.params, task.loss, task.accuracy, by, *splits)
     except Unsupported as reason:
         if persistent:

@@ -63,6 +63,8 @@ class NativeRun(NamedTuple):
     layers: tuple[str, ...]
     """Names of the layers among the parameters, from input to output."""
     has_bias: bool
+    dtype: str
+    """Of parameters, points and losses: float32 or float64."""
     keeps_batch_losses: bool
     has_test: bool
     has_accuracy: bool
@@ -126,14 +128,12 @@ def native_run(
         raise Unsupported("too many steps")
     layers = named_layers(params)
     biases = {"bias" in params[name] for name, *_ in layers}
-    if len(biases) > 1 or any(leaf.dtype != jnp.float32 for leaf in jax.tree.leaves(params)):
-        raise Unsupported("parameters that are not float32")
+    real, *others = {leaf.dtype for leaf in jax.tree.leaves(params)}
+    if len(biases) > 1 or others or real not in (jnp.float32, jnp.float64):
+        raise Unsupported("parameters that are neither float32 nor float64")
     splits = [train] if test is None else [train, test]
-    for split in splits:
-        if split.x.dtype != jnp.float32:
-            raise Unsupported(f"points of type {split.x.dtype}")
 
-    graph, scalars = Graph(), Scalars()
+    graph, scalars = Graph(real), Scalars(real)
     optimizer = optimizer_code(graph, machine, scalars, optimizer_graph(graph, by, params))
     names = [activation for _, activation, _ in layers]
     if names[-1] != "maxout":  # what follows the last layer is part of the loss
@@ -200,9 +200,9 @@ def native_run(
         "sums": (sums, np.int64),
         "code": (np.concatenate(codes).ravel(), np.int32),
         "code_sizes": ([len(code) for code in codes], np.int64),
-        "scalars": (scalars.bits, np.int32),
+        "scalars": (scalars.bits, scalars.word),
         "setting_at": ([scalars.place(node) for _, node in optimizer.settings], np.int64),
-        "shared_slots": (schedule.slots, np.int32),
+        "shared_slots": (schedule.slots, scalars.word),
         "shared_at": (schedule.targets, np.int64),
         "shared_from": (schedule.sources, np.int64),
         "shared_carry": (schedule.carry, np.int64),
@@ -217,6 +217,7 @@ def native_run(
         tuple(which for which, _ in optimizer.settings),
         tuple(name for name, *_ in layers),
         biases == {True},
+        real.name,
         plan.keeps_batch_losses,
         test is not None,
         accuracy is not None,
@@ -249,10 +250,11 @@ def result_shapes(run: NativeRun, params: PyTree, leading: tuple[int, ...]) -> l
     """Shapes of what the kernel returns, in its order, for parameters without leading axes."""
     leaves = [leaf.shape for leaf in run.leaves(params)]
     num_recorded = (1 + run.has_test) * (1 + run.has_accuracy) if run.num_records else 0
-    shapes = [(shape, jnp.float32) for shape in leaves] + [((), jnp.int32)] * 3
-    shapes += [((run.num_records,), jnp.float32)] * num_recorded
-    shapes += [((run.num_steps,), jnp.float32)] * run.keeps_batch_losses
-    shapes += [((run.num_snapshots, *shape), jnp.float32) for shape in leaves if run.num_snapshots]
+    real, integer = np.dtype(run.dtype), np.dtype(np.int32)
+    shapes = [(shape, real) for shape in leaves] + [((), integer)] * 3
+    shapes += [((run.num_records,), real)] * num_recorded
+    shapes += [((run.num_steps,), real)] * run.keeps_batch_losses
+    shapes += [((run.num_snapshots, *shape), real) for shape in leaves if run.num_snapshots]
     return [jax.ShapeDtypeStruct((*leading, *shape), dtype) for shape, dtype in shapes]
 
 
@@ -282,16 +284,20 @@ def call_kernel(run: NativeRun, depth: int, given: Any, shapes: Sequence[jax.Sha
         given: initial parameters, keys, data, mask and settings, as in :mod:`jaxgeom.training.fit`.
         shapes: of the results.
     """
+    real = np.dtype(run.dtype)
+
+    def as_wide(array: Array) -> Array:
+        return array.astype(real if jnp.issubdtype(array.dtype, jnp.floating) else f"i{real.itemsize}")
+
     arrays = [given.shuffle_keys] if run.uses_keys else []
     for split in [given.train, given.test] if run.has_test else [given.train]:
-        y = split.y
-        arrays += [split.x, y if y.dtype == jnp.float32 else y.astype(jnp.int32)]
+        arrays += [as_wide(split.x), as_wide(split.y)]
     arrays += run.leaves(given.params)
     arrays += [] if given.mask is None else run.leaves(given.mask)
     settings = (given.init_settings, given.update_settings)
-    arrays += [settings[is_update][place] for is_update, place in run.settings]
+    arrays += [as_wide(settings[is_update][place]) for is_update, place in run.settings]
     num = math.prod(shapes[0].shape[:depth])
     attributes = {name: np.frombuffer(data, dtype) for name, dtype, data in run.attributes}
     sizes = np.array([depth, *run.sizes, THREADS], np.int64)
-    call = jax.ffi.ffi_call(library.train_target(num, run.batch_size), shapes)
+    call = jax.ffi.ffi_call(library.train_target(num, run.batch_size, is_double=real == np.float64), shapes)
     return call(*arrays, sizes=sizes, **attributes)

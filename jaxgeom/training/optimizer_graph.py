@@ -15,8 +15,8 @@ from jaxgeom.training.optimizers import Hoisted
 from jaxgeom.training.scalar_graph import LANE, SHARED, STRIP, Graph, Node, Unsupported
 from jaxgeom.training.trace_graph import cell, dtype_of, interpret
 
-FLOAT32_BYTES = 4
-"""Size of the numbers that networks are trained with."""
+WORD = 4
+"""Bytes of the least that a setting takes."""
 
 VALUE = ("value",)
 """Name of the input that is the loss of a batch."""
@@ -76,9 +76,9 @@ def optimizer_graph(graph: Graph, by: Hoisted, params: Params) -> OptimizerGraph
     kinds = {prefix: max(SHARED, start.kind) for prefix, start in single}
     while True:  # numbers of the state that depend on what differs between networks differ themselves
         state = [
-            graph.input(("number", prefix, kinds[prefix]), kinds[prefix], dtype_of(aval.dtype))
+            graph.input(("number", prefix, kinds[prefix]), kinds[prefix], dtype_of(graph, aval.dtype))
             if leaf is None
-            else graph.input(("state", prefix, leaf), STRIP, dtype_of(aval.dtype))
+            else graph.input(("state", prefix, leaf), STRIP, dtype_of(graph, aval.dtype))
             for (prefix, leaf), (_, aval) in zip(roles, state_paths, strict=True)
         ]
         given = [*gradients, *map(cell, state), *weights, cell(graph.input(VALUE, LANE))]
@@ -122,9 +122,9 @@ def _constants(
         if not isinstance(value, jax.core.Tracer):
             own.append(value)
             continue
-        if value.shape != () or value.dtype.itemsize != FLOAT32_BYTES:
+        if value.shape != () or not WORD <= value.dtype.itemsize <= graph.real.itemsize:
             raise Unsupported(f"a traced setting of shape {value.shape} and type {value.dtype}")
-        node = graph.input(("setting", is_update, place), LANE, dtype_of(value.dtype))
+        node = graph.input(("setting", is_update, place), LANE, dtype_of(graph, value.dtype))
         settings.append(((is_update, place), node))
         own.append(cell(node))
     return own

@@ -46,7 +46,7 @@ def activation_graph(graph: Graph, name: str) -> tuple[Node, Node]:
         h, pull_back = jax.vjp(function, z)
         return h, pull_back(jnp.ones_like(h))[0]
 
-    closed = jax.make_jaxpr(both)(jax.ShapeDtypeStruct((), jnp.float32))
+    closed = jax.make_jaxpr(both)(jax.ShapeDtypeStruct((), graph.real))
     arguments = [cell(graph.input(PRE_ACTIVATION, STRIP))]
     h, slope = interpret(graph, closed.jaxpr, closed.consts, arguments, is_alike=False)
     return h[()], slope[()]
@@ -77,7 +77,7 @@ def point_graph(
     """
     is_condition = y.dtype == bool
     if is_condition or jnp.issubdtype(y.dtype, jnp.floating):
-        dtype, y_dtype = "i" if is_condition else dtype_of(y.dtype), y.dtype
+        dtype, y_dtype = "i" if is_condition else dtype_of(graph, y.dtype), y.dtype
     elif y.dtype == jnp.int32 or function in OWN:  # those do not mind how wide labels are
         dtype, y_dtype = "i", np.dtype(np.int32)
     else:
@@ -102,10 +102,10 @@ def point_graph(
             node = graph.input(("target", dtype, j, p), STRIP, dtype)
             targets[p, j] = converted(graph, node, "b") if is_condition else node
         arrays = [outputs, targets.reshape(num_points, *y.shape[1:])]
-        dtypes = [jnp.float32, y_dtype]
+        dtypes = [graph.real, y_dtype]
         if with_gradient:
             arrays.append(cell(graph.input(SHARE, LANE)))
-            dtypes.append(jnp.float32)
+            dtypes.append(graph.real)
         shapes = [jax.ShapeDtypeStruct(array.shape, dtype) for array, dtype in zip(arrays, dtypes, strict=True)]
         try:
             closed = jax.make_jaxpr(value_and_gradient if with_gradient else value)(*shapes)

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Keys, Params, PyTree, RandomKey
 from jaxgeom.host.chunks import Interrupted, check_chunk_size, in_threads, interrupted, map_chunks, num_devices
-from jaxgeom.host.devices import at_arrays, platform
+from jaxgeom.host.devices import at_arrays, platform, sharing
 from jaxgeom.host.given import check_positive
 from jaxgeom.host.inputs import as_keys
 from jaxgeom.host.programs import Program, for_population
@@ -124,7 +124,14 @@ def fit_population(
                 f"{num:,} networks, {min(chunk_size, num)} at once; results take {megabytes:,.1f} MB", file=sys.stderr
             )
         program = _program(run, fast_compile=fast_compile)
-        return map_chunks(program, population, chunk_size=chunk_size, at_once=demand.at_once, progress=progress)
+        return map_chunks(
+            program,
+            population,
+            chunk_size=chunk_size,
+            at_once=demand.at_once,
+            progress=progress,
+            over_processes=True,
+        )
 
 
 def fit_architectures(
@@ -199,11 +206,14 @@ def fit_architectures(
             members, hidden, result = members[stopped.members], hidden[stopped.members], stopped.results
         return Architectures(members, features, hidden, result)
 
+    groups = [partial(train, members) for members in architecture_groups(architectures)]
+    if sharing()[1] > 1:  # processes have to meet in the same order
+        return [train() for train in groups]
     try:
-        return in_threads([partial(train, members) for members in architecture_groups(architectures)])
+        return in_threads(groups)
     except Interrupted as stopped:
-        groups = stopped.results
-        raise interrupted([group.members for group in groups], len(architectures), groups) from None
+        done = stopped.results
+        raise interrupted([group.members for group in done], len(architectures), done) from None
 
 
 def architecture_groups(architectures: Sequence[Sequence[int]]) -> list[Int[np.ndarray, " members"]]:
@@ -285,6 +295,7 @@ def fit_until_solved(
                 chunk_size=chunk_size,
                 at_once=demand.at_once,
                 progress=progress,
+                over_processes=True,
             )
     except Interrupted as stopped:
         stopped.results = None if stopped.results is None else solved(stopped.results)
@@ -317,6 +328,7 @@ def repeat_until_solved(
     chunk_size: int,
     at_once: int | None = None,
     progress: bool | str = False,
+    over_processes: bool = False,
 ) -> Tried:
     """Networks tried until they solve their task, in rounds of whole chunks, so that one program serves all rounds.
 
@@ -328,6 +340,7 @@ def repeat_until_solved(
         chunk_size: networks computed at once.
         at_once: chunks in flight on each device, as for :func:`jaxgeom.map_chunks`.
         progress: show a progress bar; a string is its title.
+        over_processes: share the chunks of each round among all processes, as for :func:`jaxgeom.map_chunks`.
 
     Raises:
         Interrupted: after Ctrl-C; its ``members`` are the networks that are solved or out of tries, and its ``results``
@@ -358,16 +371,24 @@ def repeat_until_solved(
         rate = np.asarray(np.mean(is_first[tries > 0]))
         return Tried(results, is_solved[done], tries[done], rate, int(np.sum(tries > 0)))
 
+    num_shares = sharing()[1] if over_processes else 1
     title = progress if isinstance(progress, str) else None
     with tqdm(total=num, unit="net", desc=title, disable=not progress) as bar:
         while len(pending):
             # Room that is left in whole chunks of all devices is for the tries after the next one.
-            slots = np.arange(round_up(len(pending), chunk_size * num_devices()))
+            slots = np.arange(round_up(len(pending), chunk_size * num_devices() * num_shares))
             members = pending[slots % len(pending)]
             numbers = tries[members] + slots // len(pending)
             given = (*jax.tree.map(lambda leaf: leaf[members], population), numbers.astype(np.uint32))  # noqa: B023
             try:
-                found = map_chunks(program, given, chunk_size=chunk_size, at_once=at_once, any_length=True)
+                found = map_chunks(
+                    program,
+                    given,
+                    chunk_size=chunk_size,
+                    at_once=at_once,
+                    any_length=True,
+                    over_processes=over_processes,
+                )
             except Interrupted as stopped:
                 if stopped.results is not None:
                     take_round(stopped.members, stopped.results)

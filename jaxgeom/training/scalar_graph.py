@@ -20,7 +20,7 @@ as the number of steps; one number a network; and one a parameter, a point, or w
 
 
 class Unsupported(Exception):
-    """A computation that is no elementwise one on float32 numbers, or has an operation that is not known."""
+    """A computation that is no elementwise one on numbers, or has an operation that is not known."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -40,15 +40,17 @@ class Node:  # no tuple, which NumPy would take apart
 
 
 class Graph:
-    """Nodes, none of them twice."""
+    """Nodes, none of them twice; the floats among them are float32 numbers, or float64 ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, real: Any = np.float32) -> None:
         self.nodes: dict[Any, Node] = {}
+        self.real = np.dtype(real)
+        self._types = {"f": self.real.type, "i": int, "b": bool}
 
     def constant(self, value: Any, dtype: str) -> Node:
         if dtype == "i" and not -(2**31) <= int(value) < 2**31:
             raise Unsupported(f"the integer {value}")
-        own = float(np.float32(value)) if dtype == "f" else int(value) if dtype == "i" else bool(value)
+        own = float(self.real.type(value)) if dtype == "f" else int(value) if dtype == "i" else bool(value)
         return self._node("CONST", (), CONSTANT, dtype, own)
 
     def input(self, name: tuple[Any, ...], kind: int, dtype: str = "f") -> Node:
@@ -68,7 +70,7 @@ class Graph:
         dtype = "b" if op in _CONDITIONS else {"CVT": "f", "CVT_I": "i"}.get(op, args[-1].dtype)
         if all(arg.kind == CONSTANT for arg in args):
             with np.errstate(all="ignore"):
-                return self.constant(_FOLDED[op](*[_numpy(arg) for arg in args]), dtype)
+                return self.constant(_FOLDED[op](*[self._types[arg.dtype](arg.value) for arg in args]), dtype)
         simpler = self._simplified(op, args, is_int)
         if simpler is not None:
             return simpler
@@ -132,6 +134,8 @@ class Graph:
                 return self.apply("MUL", args[0], self.apply("DIV", self.constant(1, "f"), args[1]))
         if op == "NEG" and args[0].op == "NEG":
             return args[0].args[0]
+        if op == "SINGLE" and args[0].op == "SINGLE":
+            return args[0]
         if op == "SELECT":
             if known[0] is not None:
                 return args[1] if known[0] else args[2]
@@ -173,10 +177,6 @@ def _is_negative(graph: "Graph", x: "Node") -> "Node":
 _CONDITIONS = {"EQ", "NE", "LT", "LE", "GT", "GE", "AND", "OR", "NOT", "FINITE"}
 
 
-def _numpy(node: Node) -> Any:
-    return {"f": np.float32, "i": int, "b": bool}[node.dtype](node.value)
-
-
 def _erf(x: Any) -> Any:
     from scipy.special import erf
 
@@ -187,7 +187,7 @@ _FOLDED: dict[str, Callable[..., Any]] = {
     "ADD": operator.add,
     "SUB": operator.sub,
     "MUL": operator.mul,
-    "DIV": lambda x, y: x / y if isinstance(x, np.float32) else int(x / y),
+    "DIV": lambda x, y: x / y if isinstance(x, np.floating) else int(x / y),
     "REM": np.fmod,
     "MAX": np.maximum,
     "MIN": np.minimum,
@@ -220,6 +220,7 @@ _FOLDED: dict[str, Callable[..., Any]] = {
     "CVT": float,
     "CVT_I": int,
     "FINITE": np.isfinite,
+    "SINGLE": np.float32,
 }
 
 

@@ -31,14 +31,14 @@ _REDUCTIONS = {"reduce_sum": "ADD", "reduce_max": "MAX", "reduce_min": "MIN", "r
 _SCALARS_ONLY = {"broadcast_in_dim", "reshape", "squeeze", "expand_dims"}
 
 
-def dtype_of(dtype: Any) -> str:
-    """f, i or b for the dtypes that a graph knows.
+def dtype_of(graph: Graph, dtype: Any) -> str:
+    """f, i or b for the dtypes that a graph knows: floats as wide as its own, or narrower.
 
     Raises:
         Unsupported: for others.
     """
     dtype = np.dtype(dtype)
-    if dtype == np.float32:
+    if dtype in (np.float32, graph.real):
         return "f"
     if dtype == np.bool_:
         return "b"
@@ -78,7 +78,7 @@ def interpret(
         if jnp.issubdtype(getattr(value, "dtype", np.float32), jax.dtypes.prng_key):
             raise Unsupported("random numbers")
         numbers = np.asarray(value)
-        dtype = dtype_of(numbers.dtype)
+        dtype = dtype_of(graph, numbers.dtype)
         if is_alike and numbers.ndim:
             if numbers.size == 0 or not (numbers == numbers.flat[0]).all():
                 raise Unsupported("an array of different constants")
@@ -95,8 +95,19 @@ def interpret(
     known.update(zip(jaxpr.invars, arguments, strict=True))
     for equation in jaxpr.eqns:
         arrays = [read(variable) for variable in equation.invars]
-        known.update(zip(equation.outvars, _results(graph, equation, arrays, is_alike), strict=True))
+        results = _results(graph, equation, arrays, is_alike)
+        if graph.real != np.float32:
+            results = [_rounded(graph, *each) for each in zip(equation.outvars, results, strict=True)]
+        known.update(zip(equation.outvars, results, strict=True))
     return [read(variable) for variable in jaxpr.outvars]
+
+
+def _rounded(graph: Graph, variable: Any, array: np.ndarray) -> np.ndarray:
+    """Results that are float32 numbers among float64 ones: what is rounded to float64 and then to float32, a sum, say,
+    is as if it had been rounded once."""
+    if variable.aval.dtype != np.float32:
+        return array
+    return _each(functools.partial(graph.apply, "SINGLE"), array)
 
 
 def _results(graph: Graph, equation: Any, arrays: list[np.ndarray], is_alike: bool) -> Sequence[np.ndarray]:
@@ -143,7 +154,7 @@ def _elementwise(graph: Graph, name: str, equation: Any) -> Callable[..., Node] 
     """What an operation does to single numbers, if it is not one of the machine's own."""
     apply, params = graph.apply, equation.params
     if name == "convert_element_type":
-        dtype = dtype_of(equation.outvars[0].aval.dtype)
+        dtype = dtype_of(graph, equation.outvars[0].aval.dtype)
         return lambda x: converted(graph, x, dtype)
     if name == "integer_pow":
         return lambda x: _power(graph, x, params["y"])
@@ -201,7 +212,7 @@ def _each(function: Callable[..., Node], *arrays: np.ndarray) -> np.ndarray:
 
 
 def _constants(graph: Graph, numbers: np.ndarray) -> np.ndarray:
-    dtype = dtype_of(numbers.dtype)
+    dtype = dtype_of(graph, numbers.dtype)
     return _each(lambda value: graph.constant(value, dtype), numbers.astype(object))
 
 
@@ -283,7 +294,9 @@ def _gather(graph: Graph, equation: Any, operand: Any, indices: Any) -> np.ndarr
     numbers, sizes = equation.params["dimension_numbers"], equation.params["slice_sizes"]
     if not str(equation.params["mode"]).endswith(("FILL_OR_DROP", "PROMISE_IN_BOUNDS")):
         raise Unsupported("indices that are clipped")
-    nothing = graph.constant(*((np.nan, "f") if equation.outvars[0].aval.dtype == np.float32 else (0, "i")))
+    nothing = graph.constant(
+        *((np.nan, "f") if jnp.issubdtype(equation.outvars[0].aval.dtype, jnp.floating) else (0, "i"))
+    )
     result = np.empty(equation.outvars[0].aval.shape, object)
     batch_axes = [axis for axis in range(result.ndim) if axis not in numbers.offset_dims]
     hidden = (*numbers.collapsed_slice_dims, *numbers.operand_batching_dims)

@@ -19,20 +19,32 @@ Code = Int32[np.ndarray, "_ 6"]
 class Scalars:
     """The scalars of all programs of a run, each one vector: constants, and nodes of the kinds SHARED and LANE."""
 
-    def __init__(self) -> None:
+    def __init__(self, real: Any = np.float32) -> None:
+        self.real = np.dtype(real)
         self.bits: list[int] = []
         self.places: dict[object, int] = {}
         self.nodes: list[Node] = []
 
     def place(self, node: Node) -> int:
         """Where a node's number is."""
-        key: object = (node.dtype, bits(node)) if node.kind == CONSTANT else node.number
+        key: object = (node.dtype, self.bits_of(node)) if node.kind == CONSTANT else node.number
         if key not in self.places:
             self.places[key] = len(self.bits)
-            self.bits.append(bits(node) if node.kind == CONSTANT else 0)
+            self.bits.append(self.bits_of(node) if node.kind == CONSTANT else 0)
             if node.kind != CONSTANT:
                 self.nodes.append(node)
         return self.places[key]
+
+    def bits_of(self, node: Node) -> int:
+        """The bits of a constant as the machine has it: conditions are all ones or zeros."""
+        if node.dtype == "f":
+            return int(np.array(node.value, self.real).view(self.word))
+        return -int(node.value) if node.dtype == "b" else int(node.value)
+
+    @property
+    def word(self) -> np.dtype:
+        """Whole numbers as wide as floats."""
+        return np.dtype(f"i{self.real.itemsize}")
 
     def __contains__(self, node: Node) -> bool:
         return node.number in self.places
@@ -50,13 +62,6 @@ class Schedule(NamedTuple):
     """The slots that they are set from."""
     carry: list[int]
     """Pairs of slots: the new number of a step, and where the next step finds it."""
-
-
-def bits(node: Node) -> int:
-    """The bits of a constant as the machine has it: conditions are all ones or zeros."""
-    if node.dtype == "f":
-        return int(np.array(node.value, np.float32).view(np.int32))
-    return -int(node.value) if node.dtype == "b" else int(node.value)
 
 
 def strip_code(
@@ -176,7 +181,9 @@ def schedule_code(machine: Machine, scalars: Scalars, state: Iterable[tuple[Node
         if node.number not in places:
             args = [slot(arg) for arg in node.args]
             places[node.number] = len(slots)
-            slots.append((int(node.value) if node.dtype == "b" else bits(node)) if node.kind == CONSTANT else 0)
+            slots.append(
+                (int(node.value) if node.dtype == "b" else scalars.bits_of(node)) if node.kind == CONSTANT else 0
+            )
             if node.args:
                 if node.op not in machine.shared:
                     raise Unsupported(f"the operation {node.op.lower()} on what networks share")
@@ -195,7 +202,7 @@ def schedule_code(machine: Machine, scalars: Scalars, state: Iterable[tuple[Node
     carry = []
     for before, after, start in state:
         own = slot(before)
-        slots[own] = bits(start)
+        slots[own] = scalars.bits_of(start)
         carry += [slot(after), own]
     targets = [scalars.place(node) for node in shared]
     return Schedule(np.array(code, np.int32).reshape(-1, _NUMBERS), slots, targets, sources, carry)

@@ -199,7 +199,8 @@ def draw_curves(runs: Mapping[str, Fit]) -> Figure:
 
 
 def draw_sandwich(layers: Mapping[str, Sequence[Any]], order: Sequence[int], *, common_scale: bool) -> Figure:
-    """Rainbow sandwiches, one a row: layers by what they are called, such as "before ReLU", the last after it.
+    """Rainbow sandwiches, one a column, the first layer at the top; columns by what they are called, such as "before
+    ReLU", the last after it.
 
     Args:
         layers: values of six units, for each layer.
@@ -208,7 +209,6 @@ def draw_sandwich(layers: Mapping[str, Sequence[Any]], order: Sequence[int], *, 
             each panel shows values as they are, with limits of its own.
     """
     orders = [living_first(hidden, order) for hidden in list(layers.values())[-1]]
-    columns = len(orders)
     scaled = {
         name: [
             _in_deviations(values, some) if common_scale else values
@@ -221,11 +221,11 @@ def draw_sandwich(layers: Mapping[str, Sequence[Any]], order: Sequence[int], *, 
     ]
     reach = 1.08 * max(float(np.abs(place).max()) for place in places)
     with plot.dark():
-        figure = plt.figure(figsize=(3.1 * columns, 3.0 * len(layers) + 1.2), layout="constrained")
+        figure = plt.figure(figsize=(3.8 * len(layers), 3.7 * len(orders) + 0.9), layout="constrained")
         set_padding(figure, 0.08)
         figure.set_facecolor("black")
-        rows = figure.subplots(len(layers), columns, squeeze=False)
-        for place, (axes, (name, hidden)) in enumerate(zip(rows, scaled.items(), strict=True)):
+        stacks = figure.subplots(len(orders), len(layers), squeeze=False).T
+        for place, (axes, (name, hidden)) in enumerate(zip(stacks, scaled.items(), strict=True)):
             for number, (ax, values, order_here) in enumerate(zip(axes, hidden, orders, strict=True)):
                 shown = _in_deviations(values, order_here) if common_scale else values
                 plot.sandwich([shown], order_here, base=12.0, axes=[ax])
@@ -235,8 +235,8 @@ def draw_sandwich(layers: Mapping[str, Sequence[Any]], order: Sequence[int], *, 
                 if common_scale:
                     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=_TICKS, yticks=_TICKS, aspect="equal")
         title = "Six units of each layer: place, colour and size; dead units last"
-        how = "one scale: standard deviations of each layer" if common_scale else "each panel has its own scale"
-        figure.suptitle(f"{title} ({how})", fontsize=16)
+        how = "One scale: standard deviations of each layer" if common_scale else "Each panel has its own scale"
+        figure.suptitle(f"{title}\n{how}", fontsize=15)
     return figure
 
 
@@ -257,12 +257,13 @@ def _channels(order: Sequence[int]) -> str:
 
 
 def draw_normalizations(hidden: Sequence[Any], order: Sequence[int]) -> Figure:
-    """The rainbow sandwich with each normalisation, one a row; dead units last, places without numbers."""
+    """The rainbow sandwich with each normalisation, one a column; dead units last, places without numbers."""
     with plot.dark():
-        figure = plt.figure(figsize=(2.7 * len(hidden), 2.75 * len(NORMALIZATIONS)), layout="constrained")
+        figure = plt.figure(figsize=(2.7 * len(NORMALIZATIONS), 2.75 * len(hidden)), layout="constrained")
         set_padding(figure, 0.08)
         figure.set_facecolor("black")
-        for axes, how in zip(figure.subplots(len(NORMALIZATIONS), len(hidden)), NORMALIZATIONS, strict=True):
+        stacks = figure.subplots(len(hidden), len(NORMALIZATIONS), squeeze=False).T
+        for axes, how in zip(stacks, NORMALIZATIONS, strict=True):
             for number, (ax, values) in enumerate(zip(axes, hidden, strict=True)):
                 plot.sandwich([values], living_first(values, order), normalization=how, base=10.0, axes=[ax])
                 ax.set_title(f"layer {number + 1}, {how or 'as it is'}", fontsize=13)

@@ -1,9 +1,10 @@
 """[edge] Stretching: where points go, stage by stage, when small networks lift them by a dimension and bring them back.
 
-Two networks without biases, dim-hidden-dim and dim-hidden-hidden-dim, share their first and their last layer, and so
-do all their prefixes: the first layer; with its activation; the whole shorter network; the longer one up to its second
-layer; with its activation; to its end. The first layer is S·[I; 2·1] by hand (the inputs, and twice their sum in every
-further unit, all times S = 3), or random like the others, uniform within ±1/√fan_in.
+Two networks without biases, dim-hidden-dim and dim-hidden-hidden-dim, share their first and their last layer, and so do
+all their prefixes: the first layer; with its activation; the whole shorter network; the longer one up to its second
+layer; with its activation; to its end. Points and what becomes of them are float64, weights float32. The first layer is
+S·[I; 2·1] by hand (the inputs, and twice their sum in every further unit, all times S = 3), or random like the others,
+uniform within ±1/√fan_in.
 
 The notebook behind this can draw hidden layers of three units only, although it has weights for two and four; here
 two are drawn in the plane, and of four or more the first three.
@@ -15,11 +16,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Float64
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import PLANE, Params, RandomKey
-from jaxgeom.data.datasets import gaussian_cloud, line_grid, mesh_grid
+from jaxgeom.data.datasets import gaussian_cloud
+from jaxgeom.data.sampling import half_open
 from jaxgeom.networks.layers import check_one_piece, named_layers
 from jaxgeom.networks.models import activation_function, hidden_states, mlp
 
@@ -64,12 +66,13 @@ class Stage(NamedTuple):
     """The step that led here: "input", "linear" (a product with weights), "bias", or the name of an activation."""
     layer: int
     """The layer it belongs to, from 0; -1 for the input."""
-    points: Float[np.ndarray, "*batch width"]
+    points: Float64[np.ndarray, "*batch width"]
     """Where the points are after the step."""
 
 
-def stretch_inputs(key: RandomKey, kind: str = "mesh", *, dim: int = 2) -> Float[Array, "points dim"]:
-    """The points to be stretched: a mesh, which covers [-5, 5)² by 10,000 points, or a Gaussian cloud of 1,000.
+def stretch_inputs(key: RandomKey, kind: str = "mesh", *, dim: int = 2) -> Float64[np.ndarray, "points dim"]:
+    """The points to be stretched: a mesh, which covers [-5, 5)² by 10,000 points, or a Gaussian cloud of 1,000 (whose
+    random numbers are float32).
 
     In one dimension, 50 points each: evenly spaced on [-1, 1], or Gaussian.
 
@@ -78,9 +81,12 @@ def stretch_inputs(key: RandomKey, kind: str = "mesh", *, dim: int = 2) -> Float
     """
     if kind not in INPUTS or dim not in (1, 2):
         raise ValueError(f"inputs are 'mesh' or 'cloud' in 1 or 2 dimensions, but {kind!r} in {dim} was given.")
-    if kind == "mesh":
-        return mesh_grid() if dim == PLANE else line_grid()
-    return gaussian_cloud(key, num_points=1000 if dim == PLANE else 50, dim=dim)
+    if kind == "cloud":
+        return np.asarray(gaussian_cloud(key, num_points=1000 if dim == PLANE else 50, dim=dim), np.float64)
+    if dim == PLANE:
+        side = half_open(-5.0, 5.0, 0.1)
+        return np.stack(np.meshgrid(side, side, indexing="ij"), axis=-1).reshape(-1, PLANE)
+    return np.linspace(-1.0, 1.0, 50)[:, None]
 
 
 def first_layer(dim: int, hidden: int, *, scale: float = SCALE) -> Float[Array, "dim hidden"]:
@@ -134,7 +140,7 @@ def stretch_networks(
 
 
 def stages(params: Params, x: Float[Array | np.ndarray, "*batch in"]) -> list[Stage]:
-    """Where points are before and after every step of a network: product with weights, bias, activation.
+    """Where points are before and after every step of a network, in float64: product with weights, bias, activation.
 
     Args:
         params: of a :func:`jaxgeom.mlp`, with any activations. Layers without biases have no step for them, and
@@ -145,16 +151,17 @@ def stages(params: Params, x: Float[Array | np.ndarray, "*batch in"]) -> list[St
     Raises:
         ValueError: if the parameters are not those of an MLP.
     """
-    x = np.asarray(x)
+    x = np.asarray(x, np.float64)
     found = [Stage("input", -1, x)]
     layers = named_layers(params)
-    states = hidden_states(params, x.reshape(-1, x.shape[-1]))
+    with jax.enable_x64(True):
+        states = jax.tree.map(np.asarray, hidden_states(params, x.reshape(-1, x.shape[-1])))
     for index, ((name, activation, layer), state) in enumerate(zip(layers, states, strict=True)):
-        steps = {"linear": np.asarray(state.pre_activation)}
+        steps = {"linear": state.pre_activation}
         if "bias" in params[name]:
-            steps = {"linear": steps["linear"] - np.asarray(layer.bias), "bias": steps["linear"]}
+            steps = {"linear": steps["linear"] - np.asarray(layer.bias, np.float64), "bias": steps["linear"]}
         if activation != "linear":
-            steps[activation] = np.asarray(state.activation)
+            steps[activation] = state.activation
         found += [Stage(kind, index, points.reshape(*x.shape[:-1], -1)) for kind, points in steps.items()]
     return found
 
@@ -202,8 +209,9 @@ def step_facts(params: Params, x: Float[Array | np.ndarray, "points in"]) -> lis
         if stage.kind == "linear":
             stretch = np.linalg.svd(np.asarray(layers[stage.layer].kernel, np.float64), compute_uv=False).tolist()
         elif stage.kind not in ("input", "bias"):
-            before = jnp.asarray(found[place - 1].points)
-            slope = jax.jvp(activation_function(stage.kind), (before,), (jnp.ones_like(before),))[1]
-            flat = float(jnp.mean(jnp.abs(slope) < _FLAT))
+            with jax.enable_x64(True):
+                before = jnp.asarray(found[place - 1].points)
+                slope = jax.jvp(activation_function(stage.kind), (before,), (jnp.ones_like(before),))[1]
+            flat = float(np.mean(np.abs(np.asarray(slope)) < _FLAT))
         facts.append(StepFacts(name, float(np.abs(stage.points).max()), stretch, flat))
     return facts

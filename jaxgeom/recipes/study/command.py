@@ -11,7 +11,7 @@ from jaxgeom.recipes.study.file import check_file, run_file
 from jaxgeom.recipes.study.slurm import write_launch_file
 from jaxgeom.recipes.study.tables import text_of, write_csv
 from jaxgeom.study.compare import compare
-from jaxgeom.study.result import Study, load, save
+from jaxgeom.study.result import Study, load, merge, save
 from jaxgeom.study.status import StudyStatus, study_status
 
 SUMMARY = "a study that a TOML file describes: settings times measurements"
@@ -27,7 +27,7 @@ MOST_VALUES = 12
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "file", metavar="FILE", help="the study, in TOML; for --status and --compare, its directory or result"
+        "file", metavar="FILE", help="the study, in TOML; for --status, --compare and --merge, its directory or result"
     )
     parser.add_argument("--out", metavar="DIR", help="directory of the study; default is out/ and the name of the file")
     parser.add_argument("--netcdf", action="store_true", help="write result.nc, too (needs the extra 'labels')")
@@ -40,6 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="OTHER",
         help="compute nothing: differences to another study (directory, .npz or .nc), with confidence intervals; with "
         "--out also as DIR/compare.csv",
+    )
+    instead.add_argument(
+        "--merge",
+        nargs="+",
+        metavar="OTHER",
+        help="compute nothing: one study of this and others (directories, .npz or .nc) that differ along one axis; "
+        "--out names the file to write, .npz or .nc",
     )
     instead.add_argument(
         "--slurm",
@@ -63,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--any-versions", action="store_true", help="go on with a study that was begun with other versions of packages"
     )
+    parser.add_argument("--along", default="seed", metavar="AXIS", help="for --merge: the axis (default: seed)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -71,6 +79,8 @@ def run(options: argparse.Namespace) -> list[Path]:
     file = Path(options.file)
     if options.compare is not None:
         return _compare(file, Path(options.compare), options.out)
+    if options.merge is not None:
+        return _merge([file, *map(Path, options.merge)], options.along, options.out, options.any_versions)
     out = Path(options.out) if options.out else Path("out") / file.stem
     if options.status:
         print(status_text(study_status(file if file.is_dir() else out)))
@@ -138,9 +148,22 @@ def _compare(first: Path, second: Path, out: str | None) -> list[Path]:
     return [Path(out) / "compare.csv"]
 
 
+def _merge(paths: list[Path], along: str, out: str | None, any_versions: bool) -> list[Path]:
+    path = Path(out or "")
+    if path.suffix not in (".npz", ".nc"):
+        raise ValueError(f"--merge writes a file .npz or .nc, which --out names, but {out!r} was given.")
+    if path.exists():
+        raise ValueError(f"{str(path)!r} is there already; name a new file.")
+    found = merge(*map(_read, paths), along=along, any_versions=any_versions)
+    save(found, path)
+    shape = ", ".join(f"{name} {len(values)}" for name, values in found.coords.items())
+    print(f"{shape}: {_share(found.is_finished)} are finished")
+    return [path]
+
+
 def _read(path: Path) -> Study:
     if path.suffix == ".toml":
-        raise ValueError(f"studies are compared by directories or results (.npz, .nc), but {str(path)!r} was given.")
+        raise ValueError(f"studies are taken from directories or results (.npz, .nc), but {str(path)!r} was given.")
     return load(path)
 
 

@@ -26,8 +26,11 @@ from jaxgeom.study.run import num_chunks, run_study
 TABLES = ("axes", "data", "test", "model", "optimizer", "train", "measure")
 TOP_LEVEL = ("key", "static", "chunk_size", "any_versions")
 TRAIN = ("loss", "num_epochs", "batch_size", "at_steps", "inputs", "outputs", "until", "max_tries")
-LOSSES = ("squared_error", "softmax_cross_entropy", "binary_cross_entropy", "percentage_error")
-OF_CLASSES = ("softmax_cross_entropy", "binary_cross_entropy")
+LOSSES = (
+    *("squared_error", "softmax_cross_entropy", "binary_cross_entropy", "probability_cross_entropy"),
+    *("percentage_error", "squared_percentage_error"),
+)
+OF_CLASSES = ("softmax_cross_entropy", "binary_cross_entropy", "probability_cross_entropy")
 """Losses for which the targets in files are classes."""
 ARCHITECTURE = ("width", "depth", "hidden", "seed")
 FULL = "full"

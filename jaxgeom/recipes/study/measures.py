@@ -17,7 +17,7 @@ from jaxgeom.study import measurements
 from jaxgeom.study.demand import check_data
 from jaxgeom.study.networks import parameters
 
-ACCURACIES = ("is_right", "class_is_right", "side_is_right")
+ACCURACIES = ("is_right", "class_is_right", "side_is_right", "probability_is_right")
 
 
 OF_OWN = ("function", "of_population", "dims", "units", "meaning")

@@ -118,11 +118,11 @@ def grid_counts(
         members = jax.tree.map(lambda array, pending=pending: array[pending], layers)
         if by_numpy:
             function = in_float64(_counts_by_numpy, points=points, atol=float(atol), rooms=[0])
-            found, maps = map_chunks(function, members, chunk_size=size, progress=progress)
+            found, maps = map_chunks(function, members, chunk_size=size, progress=progress, over_processes=True)
         else:
             with jax.enable_x64(True):
                 program = _program(capacity).given(points, np.float64(atol))
-                found, maps = map_chunks(program, (members,), chunk_size=size, progress=progress)
+                found, maps = map_chunks(program, (members,), chunk_size=size, progress=progress, over_processes=True)
         is_complete = (found <= capacity) | by_numpy
         counts[:, pending[is_complete]] = found[is_complete], maps[is_complete]
         pending = pending[~is_complete]
