@@ -13,9 +13,9 @@ def check_complex(complex_: PlanarComplex | SpatialComplex) -> None:
     """A check that a complex hangs together, whose ValueError says where it does not.
 
     In the plane, checked are Euler's V - E + F = 1; that the cycles are closed, and every edge has a face on each side
-    of which it is not on the boundary; that no area is negative (float64 has some for zero) and all add up to the domain's; and that the faces on
-    both sides of an edge differ in exactly the unit that made it, or, in degenerate complexes where several units may
-    share a line, at least in that one.
+    of which it is not on the boundary; that no area is negative (some are zero in float64) and that all add up to the
+    domain's; and that the faces on both sides of an edge differ in exactly the unit that made it, or, in degenerate
+    complexes where several units may share a line, at least in that one.
 
     In other dimensions, Euler's relation; that no vertex of a cell contradicts its pattern, and all lie on hyperplanes
     enough to be points; that facets part the two sides of the unit that made them, and those with one cell are on the

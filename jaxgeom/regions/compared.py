@@ -88,6 +88,7 @@ def _signs(complex_: PlanarComplex) -> _Signs:
         again = _outputs(_multiplied(layers, power), complex_)
         is_found = is_lost & _is_held(again)
         difference, exponent = np.where(is_found, again, difference), np.where(is_found, -power, exponent)
+    exponent[difference == 0] = exponent.min(initial=0)  # zeros make no other number small
     starts = complex_.face_offsets[:-1]
     around = np.sign(difference).astype(np.int8)[complex_.face_vertices]
     highest, lowest = (reduce(around, starts, axis=0) for reduce in (np.maximum.reduceat, np.minimum.reduceat))
