@@ -225,6 +225,48 @@ def test_regions_and_units_say_what_they_are(browser: Any, address: str, runs: d
         assert state(page)["time"] == 0
 
 
+def test_diagrams_show_units_and_weights_and_test_data_appear(
+    browser: Any, runs: dict[int, Any], tmp_path: Path
+) -> None:
+    test = jg.datasets.circles(jax.random.key(7), num_points=40, noise=0.1, factor=0.4)
+    jg.explore(runs[4], tmp_path / "test.html", data=DATA, test=test, domain=SQUARE)
+    with Opened(browser, (tmp_path / "test.html").as_uri() + "#step=60&seed=2") as page:
+        layers = network(runs, 4, 2, 3)
+        assert page.evaluate("explorer.population.arrays['test/x'].length") == 80
+        right = np.mean((np.asarray(jg.forward(layers, test[0]).output).ravel() > 0) == (np.ravel(test[1]) > 0))
+        said = page.inner_text("#stage-a .facts").replace("−", "-")
+        assert f"{float(f'{100 * right:.4g}'):g} % of test data" in said
+        for button in ("[data-show=test]", "[data-color=sides]"):
+            changes(page, "#stage-a", lambda button=button: page.click(button), button)
+        page.wait_for_function(
+            "location.hash.includes('color=sides&theme') || location.hash.endsWith('color=sides&test=1')"
+        )
+        note = page.locator("#unit-note")
+
+        def point(x: float, y: float) -> None:
+            page.hover("#network canvas", position={"x": x, "y": y})
+
+        starts, ends = ([page.evaluate(f"explorer.unitPlace({d}, {u})") for u in range(n)] for d, n in ((0, 4), (1, 3)))
+        changes(page, "#stage-a", lambda: point(*starts[1]), "the plane is coloured by the unit")
+        assert note.inner_text() == f"unit 2 of layer 1, bias {digits(layers[0].bias[1])}"
+        assert "2 of layer 1" in page.inner_text("#inspector")
+        strongest = int(np.abs(layers[1].kernel[1]).argmax())
+        middle = (np.array(starts[1]) + ends[strongest]) / 2
+        changes(page, "#network", lambda: point(*middle), "a weight")
+        found = note.inner_text()
+        values = {digits(value) for value in np.asarray(layers[1].kernel).ravel()}
+        assert found.startswith("weight ")
+        assert found.split()[1] in values
+        page.click("#next")
+        assert state(page)["time"] == 3
+        page.click("#previous")
+        assert state(page)["time"] == 2
+
+
+def digits(value: float) -> str:
+    return f"{float(f'{value:.4g}'):g}".replace("-", "−")
+
+
 def test_links_hold_the_state_and_pictures_are_saved(browser: Any, address: str, tmp_path: Path) -> None:
     fragment = "step=40&width=6&seed=3&b.width=4&b.seed=1&color=regions&unit=2.1&through=1.5&theme=light&data=0"
     with Opened(browser, f"{address}#{fragment}", color_scheme="dark") as page:

@@ -1,5 +1,7 @@
 """Decision boundaries: held against complexes that the output cuts as well, and against the network's own values."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import reference
@@ -7,9 +9,10 @@ from complexes import network
 
 from jaxgeom.domains import box, polygon, whole_plane
 from jaxgeom.networks.layers import Dense
+from jaxgeom.regions.boundaries import boundary_sizes
 from jaxgeom.regions.boundary import Boundary, decision_boundary
 from jaxgeom.regions.compared import compare
-from jaxgeom.regions.enumerate import enumerate_regions
+from jaxgeom.regions.enumerate import enumerate_population, enumerate_regions
 
 HALVES = [-1.0, -0.5, 0.0, 0.5, 1.0]
 
@@ -335,3 +338,25 @@ def test_three_classes_that_meet_make_no_ties_of_three_lines():
     assert not compared.complex_.degenerate
     seen = reference.forward(complex_.layers, compared.complex_.centroid)[0].argmax(axis=1)
     np.testing.assert_array_equal(compared.classes, np.stack([seen, seen], axis=1))
+
+
+@pytest.mark.parametrize(("features", "is_integer"), [((2, 6, 1), False), ((2, 5, 3), False), ((2, 4, 4), True)])
+def test_boundaries_of_many_networks_are_those_of_each(features, is_integer):
+    """Integer weights make ties and flat faces; with several classes some networks are cut, and others are not."""
+    rng = np.random.default_rng(3)
+
+    def draw(*shape):
+        return rng.integers(-1, 2, shape).astype(float) if is_integer else rng.normal(size=shape)
+
+    layers = tuple(Dense(draw(40, n, m), draw(40, m)) for n, m in pairwise(features))
+    layers[0].bias[7] = np.nan
+    for domain in (box(-1, 1), polygon([(-2, -1), (2, 0), (0, 1)])):
+        found = boundary_sizes(layers, domain)
+        assert (found.length[7], found.pieces[7]) == (0, 0)
+        for index, complex_ in enumerate(enumerate_population(layers, domain)):
+            if index != 7:
+                expected = decision_boundary(complex_).length
+                assert found.pieces[index] == len(expected), index
+                np.testing.assert_allclose(found.length[index], expected.sum(), rtol=1e-13, atol=1e-13)
+    with pytest.raises(ValueError, match="needs a bounded domain"):
+        boundary_sizes(layers, whole_plane())

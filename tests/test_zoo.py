@@ -265,6 +265,8 @@ def test_refusals(whole: jg.Zoo, tmp_path: Path) -> None:
     assert (foreign / "thesis.tex").read_text() == "mine"
     with pytest.raises(ValueError, match=r"is no zoo: it has no zoo\.json"):
         jg.open_zoo(foreign)
+    with pytest.raises(ValueError, match="format 'jaxgeom zoo 9', but this version of jaxgeom knows 'jaxgeom zoo 1'"):
+        jg.open_zoo(other)
     for wrong, message in (({"number": 80}, "networks 0 to 79"), ({"seed": 3}, "those of 4 networks")):
         with pytest.raises(ValueError, match=message):
             whole.network(**wrong)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 SOURCES = ("spaces.cc", "planes.cc", "lines.cc", "engine.cc", "handlers.cc")  # the slowest first
-TRAINING = ("training.cc",)
+TRAINING = ("training.cc", "random.cc")
 SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
 
 # Error bounds hold for IEEE arithmetic as it is written: nothing that contracts or reorders operations.

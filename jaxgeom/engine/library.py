@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Int64, UInt8
+from jaxtyping import Array, Bool, Float, Int, Int64, UInt8, UInt32
 
 from jaxgeom.engine.arguments import Network, domain_of, place, pointer
 from jaxgeom.host.devices import pretended
@@ -421,6 +421,31 @@ def _registered_trainer(name: str, is_double: bool) -> str:
     handler = trainers(is_double)[name].jaxgeom_train_handler
     jax.ffi.register_ffi_target(target, jax.ffi.pycapsule(handler), platform="cpu")
     return target
+
+
+@functools.cache
+def _registered_words() -> str:
+    libraries = trainers()
+    handler = libraries[list(libraries)[-1]].jaxgeom_words_handler
+    jax.ffi.register_ffi_target("jaxgeom_words", jax.ffi.pycapsule(handler), platform="cpu")
+    return "jaxgeom_words"
+
+
+def words(
+    key: UInt32[Array, " two"], *, shape: tuple[int, ...], is_by_place: bool, is_folded: bool
+) -> UInt32[Array, "..."]:
+    """Random words of JAX's Threefry, inside a program for CPUs.
+
+    Args:
+        key: two words.
+        shape: of the result.
+        is_by_place: whether word number i is made of i alone, or of how many there are, too.
+        is_folded: whether the two words that a count gives are folded to one, or the result has both, along its last
+            axis. Without ``is_by_place``, every count gives one.
+    """
+    call = jax.ffi.ffi_call(_registered_words(), jax.ShapeDtypeStruct(shape, np.uint32), vmap_method="broadcast_all")
+    drawn: Array = call(key, how=np.array([is_by_place, is_folded], np.int64))
+    return drawn
 
 
 def opened(path: Path | str) -> ctypes.CDLL:

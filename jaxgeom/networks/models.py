@@ -325,6 +325,12 @@ class _Network(NamedTuple):
         return mask
 
 
+def has_own_init(model: Model) -> bool:
+    """Whether a model's parameters are drawn as :func:`mlp` does, by operations that do not ask for the kind of key."""
+    network = getattr(model.init, "__self__", None)
+    return isinstance(network, _Network) and network.initializer.draw in _OWN_DRAWS
+
+
 def small_product(x: Float[Array, "points in"], kernel: Float[Array, "in out"]) -> Float[Array, "points out"]:
     """``x @ kernel``; as multiply-adds where one side is tiny, since batches of such products are slow on CPUs."""
     if x.ndim == MATRIX and min(kernel.shape) <= FEW_INPUTS:

@@ -17,8 +17,9 @@ from jaxgeom._typing import PAIR
 from jaxgeom.domains import ProjectiveDomain
 from jaxgeom.networks.layers import Dense, Layers
 from jaxgeom.regions.cells import complexes, with_one_axis
-from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, faces_of_corners
-from jaxgeom.regions.count import with_differences, with_output_cutting
+from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, faces_of_corners, side_by_side
+from jaxgeom.regions.count import with_output_cutting
+from jaxgeom.regions.differences import ANOTHER, Differences, differences_of
 
 
 @readable
@@ -36,7 +37,7 @@ class Compared(NamedTuple):
     """By how much the first one's output is larger than the second one's, at each corner of each face, divided by a
     power of two; zero exactly for ties, 1 on faces of one class."""
     exponent: Int[np.ndarray, " corners"]
-    """That of this power: differences may be larger or smaller than what float64 holds."""
+    """That of this power."""
     tied: Int[np.ndarray, " tied"]
     """Edges along which the largest output is equal to another one."""
     beside: Int[np.ndarray, "tied 2"]
@@ -48,16 +49,25 @@ class Compared(NamedTuple):
     """Whether two outputs are equal at a vertex of the given complex."""
 
 
-class _Signs(NamedTuple):
+@readable
+class Signs(NamedTuple):
     """The differences of pairs of outputs at the vertices of a complex, and what they tell of its faces."""
 
-    pairs: np.ndarray  # (pairs, 2), the first one smaller
-    difference: np.ndarray  # (vertices, pairs), divided by powers of two
-    exponent: np.ndarray  # (vertices, pairs), of these powers
-    is_left: np.ndarray  # (faces, classes): no other one is as large everywhere on the face, or the first of equal maps
-    has_twin: np.ndarray  # (faces, classes)
-    is_same: np.ndarray  # (faces, pairs), of one map
-    ties: np.ndarray  # (edges, pairs), equal along the edge
+    pairs: Int[np.ndarray, "pairs 2"]
+    """The two outputs of each pair, the first one smaller."""
+    difference: Float[np.ndarray, "vertices pairs"]
+    """The first output minus the second one at each vertex, divided by a power of two; zero exactly where they are
+    equal."""
+    exponent: Int[np.ndarray, "vertices pairs"]
+    """That of this power."""
+    is_left: Bool[np.ndarray, "faces classes"]
+    """Classes than which no other one is as large everywhere on the face, or the first of those with equal maps."""
+    has_twin: Bool[np.ndarray, "faces classes"]
+    """Classes that have the map of another one on the face."""
+    is_same: Bool[np.ndarray, "faces pairs"]
+    """Pairs of one map on the face."""
+    ties: Bool[np.ndarray, "edges pairs"]
+    """Pairs that are equal along the edge."""
 
 
 def compare(complex_: PlanarComplex) -> Compared:
@@ -67,28 +77,22 @@ def compare(complex_: PlanarComplex) -> Compared:
         ValueError: if the complex has several outputs and no ``layers``, or is not that of its network.
     """
     signs = _signs(complex_)
-    if (signs.is_left.sum(axis=1) > PAIR).any():
-        return _cut(complex_, signs)
-    compared = _as_it_is(complex_, signs)
-    return _cut(complex_, signs) if compared is None else compared
+    compared, to_cut = as_it_is(complex_, signs)
+    if not len(to_cut):
+        return compared
+    return cut(complex_, signs, with_one_axis(_layers_of(complex_)), _start_of(complex_))
 
 
-def _signs(complex_: PlanarComplex) -> _Signs:
-    """Of one output, zero is the first."""
-    is_one = complex_.outputs.shape[1] == 1
-    layers, pairs = (None, [(0, 1)]) if is_one else with_differences(_layers_of(complex_))
-    difference = -complex_.outputs if layers is None else _outputs(layers, complex_)
-    exponent = np.zeros(difference.shape, np.int32)
-    for power in _POWERS:
-        is_lost = (difference != 0) & ~_is_held(difference)
-        if not is_lost.any() or (is_one and complex_.layers is None):
-            break
-        if layers is None:
-            layers = _negated(_layers_of(complex_))
-        again = _outputs(_multiplied(layers, power), complex_)
-        is_found = is_lost & _is_held(again)
-        difference, exponent = np.where(is_found, again, difference), np.where(is_found, -power, exponent)
-    exponent[difference == 0] = exponent.min(initial=0)  # zeros make no other number small
+def _signs(complex_: PlanarComplex) -> Signs:
+    knows = complex_.layers is not None or complex_.outputs.shape[1] > 1
+    networks, start = (with_one_axis(_layers_of(complex_)), _start_of(complex_)) if knows else (None, None)
+    pairs, found = differences_of(networks, [complex_], start)
+    return signs_of(complex_, pairs, found)
+
+
+def signs_of(complex_: PlanarComplex, pairs: list[tuple[int, int]], differences: list[Differences]) -> Signs:
+    """What differences of pairs of outputs at the vertices tell, of one network or of several side by side."""
+    difference, exponent = map(np.concatenate, zip(*differences, strict=True))
     starts = complex_.face_offsets[:-1]
     around = np.sign(difference).astype(np.int8)[complex_.face_vertices]
     highest, lowest = (reduce(around, starts, axis=0) for reduce in (np.maximum.reduceat, np.minimum.reduceat))
@@ -99,51 +103,7 @@ def _signs(complex_: PlanarComplex) -> _Signs:
         is_left[:, b] &= low < 0
         has_twin[same_map, a] = has_twin[same_map, b] = True
     ties = (difference[complex_.edges] == 0).all(axis=1)
-    return _Signs(np.array(pairs), difference, exponent, is_left, has_twin, is_same, ties)
-
-
-_LEAST, _MOST = 2.0**-900, 2.0**1000
-"""Differences of a size between these are known to all digits, and none beside them is too small for float64 to matter.
-"""
-_POWERS = (1900, -1900, 3800, -3800)
-"""Of two, that differences are multiplied with where float64 does not hold them."""
-_POWER_OF_A_LAYER = 950
-
-
-def _outputs(layers: Layers, complex_: PlanarComplex) -> Float[np.ndarray, "vertices out"]:
-    """The outputs of a network with the same hidden units that cut, at the vertices of the complex."""
-    (same,) = complexes(with_one_axis(layers), _start_of(complex_))
-    if same is None or not np.array_equal(same.face_vertices, complex_.face_vertices):
-        raise ValueError(_ANOTHER)
-    return same.outputs
-
-
-def _is_held(difference: Float[np.ndarray, "*shape"]) -> Bool[np.ndarray, "*shape"]:
-    """Where float64 holds differences so well that positions follow from them."""
-    size = np.abs(difference)
-    return (size >= _LEAST) & (size <= _MOST)
-
-
-def _multiplied(layers: Layers, power: int) -> Layers:
-    """The network whose outputs are those of the given one times a power of two, by linear layers behind it."""
-    *hidden, last = layers
-    num = last.bias.shape[-1]
-    for _ in range(abs(power) // _POWER_OF_A_LAYER):
-        hidden.append(last._replace(slope=np.ones(num)))
-        last = Dense(np.eye(num) * 2.0 ** (_POWER_OF_A_LAYER if power > 0 else -_POWER_OF_A_LAYER), np.zeros(num))
-    return (*hidden, last)
-
-
-def _negated(layers: Layers) -> Layers:
-    """The network whose outputs have the opposite sign: zero is the first of two classes."""
-    last = layers[-1]
-    return (*layers[:-1], Dense(-np.asarray(last.kernel), -np.asarray(last.bias)))
-
-
-_ANOTHER = (
-    "this complex is not the one of its network on its domain, face by face, as this installation finds it. Take it "
-    "from enumerate_regions once more."
-)
+    return Signs(np.array(pairs), difference, exponent, is_left, has_twin, is_same, ties)
 
 
 def _layers_of(complex_: PlanarComplex) -> Layers:
@@ -169,9 +129,9 @@ def _start_of(complex_: PlanarComplex) -> ProjectiveDomain:
     return ProjectiveDomain(points, (tuple(range(num)),))
 
 
-def _as_it_is(complex_: PlanarComplex, signs: _Signs) -> Compared | None:
-    """The faces of the complex, where at most two classes are left on each; None if two of them change places along an
-    edge where others tie."""
+def as_it_is(complex_: PlanarComplex, signs: Signs) -> tuple[Compared, Int[np.ndarray, " faces"]]:
+    """The faces of the complex as they are; and those of them that have to be cut, since more than two classes are left
+    there, or two of them change places along an edge where others tie."""
     is_left, pairs = signs.is_left, signs.pairs
     num_classes = is_left.shape[1]
     first = is_left.argmax(axis=1)
@@ -185,13 +145,13 @@ def _as_it_is(complex_: PlanarComplex, signs: _Signs) -> Compared | None:
     # on each side, that one of two classes which is larger at an end, unless they change places
     at_ends = ends[np.arange(len(tied))[:, None], :, pair[sides]]
     changes = (first != last)[sides] & (at_ends.prod(axis=2) < 0)
-    if (changes & (ties[:, None] & ~signs.is_same[sides]).any(axis=2)).any():
-        return None
+    is_unclear = changes & (ties[:, None] & ~signs.is_same[sides]).any(axis=2)
+    to_cut = np.concatenate([np.flatnonzero(is_left.sum(axis=1) > PAIR), sides[is_unclear]])
     beside = np.where(at_ends.sum(axis=2) < 0, last[sides], first[sides])
     is_largest = (ties[:, :, None] & (pairs == beside[:, :1, None])).any(axis=(1, 2))
     of_corner = faces_of_corners(complex_.face_offsets)
     at_corner = complex_.face_vertices, pair[of_corner]
-    return Compared(
+    compared = Compared(
         complex_,
         np.arange(complex_.num_faces),
         np.stack([first, last], axis=1),
@@ -202,18 +162,27 @@ def _as_it_is(complex_: PlanarComplex, signs: _Signs) -> Compared | None:
         signs.has_twin,
         bool((signs.difference == 0).any()),
     )
+    return compared, to_cut
 
 
-def _cut(complex_: PlanarComplex, signs: _Signs) -> Compared:
-    """The complex, cut where a class becomes larger than those before it, so that each face has one class."""
+def cut(complex_: PlanarComplex, signs: Signs, given: Layers, start: ProjectiveDomain) -> Compared:
+    """The complex, cut where a class becomes larger than those before it, so that each face has one class.
+
+    Args:
+        complex_: that of one network, or of several side by side (:func:`jaxgeom.regions.complex.side_by_side`), of
+            which all have the same classes left somewhere.
+        signs: of their outputs.
+        given: the networks, with one leading axis.
+        start: their domain.
+    """
     classes = np.flatnonzero(signs.is_left.any(axis=0))
-    given = _layers_of(complex_)
-    (parts,) = complexes(with_one_axis(_running_maximum(given, classes)), _start_of(complex_))
-    assert parts is not None
+    found = [each for each in complexes(_running_maximum(given, classes), start) if each is not None]
+    parts = side_by_side(found)
     own = parts.patterns[:, : complex_.patterns.shape[1]]
     is_next = np.concatenate([[True], (own[1:] != own[:-1]).any(axis=1)])
+    is_next[np.cumsum([each.num_faces for each in found[:-1]], dtype=int)] = True
     if not np.array_equal(own[is_next], complex_.patterns):
-        raise ValueError(_ANOTHER)
+        raise ValueError(ANOTHER)
     face = np.cumsum(is_next) - 1
     top = np.full(parts.num_faces, classes[0])
     at = sum(layer.bias.shape[-1] for layer in given)  # behind the outputs
@@ -240,22 +209,27 @@ def _cut(complex_: PlanarComplex, signs: _Signs) -> Compared:
 
 
 def _running_maximum(layers: Layers, classes: Int[np.ndarray, " classes"]) -> Layers:
-    """The network with one more layer for each of these outputs but the first: a unit for what the output is larger by
+    """Networks with one more layer for each of these outputs but the first: a unit for what the output is larger by
     than the largest before it, and linear ones for that largest one and for the outputs that follow."""
     *hidden, last = layers
-    num = last.bias.shape[-1]
-    found = [*hidden, last._replace(slope=np.ones(num))]
+    leading, num = last.bias.shape[:-1], last.bias.shape[-1]
+
+    def of_each(array: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(array, (*leading, *array.shape))
+
+    found = [*hidden, last._replace(slope=of_each(np.ones(num)))]
     largest, rest = np.eye(num)[:, classes[0]], np.eye(num)[:, classes[1:]]  # as sums of the units before
     for _ in classes[1:]:
         weights = np.column_stack([rest[:, 0] - largest, largest, rest[:, 1:]])
         width = weights.shape[1]
-        found.append(Dense(weights, np.zeros(width), np.repeat([0.0, 1.0], [1, width - 1])))
+        slopes = np.repeat([0.0, 1.0], [1, width - 1])
+        found.append(Dense(of_each(weights), of_each(np.zeros(width)), of_each(slopes)))
         largest, rest = np.eye(width)[:, :2].sum(axis=1), np.eye(width)[:, 2:]
-    return (*found, Dense(np.zeros((len(largest), 0)), np.zeros(0)))
+    return (*found, Dense(of_each(np.zeros((len(largest), 0))), of_each(np.zeros(0))))
 
 
 def _ties_along(
-    complex_: PlanarComplex, signs: _Signs, parts: PlanarComplex, face: np.ndarray, top: np.ndarray
+    complex_: PlanarComplex, signs: Signs, parts: PlanarComplex, face: np.ndarray, top: np.ndarray
 ) -> Bool[np.ndarray, " edges"]:
     """Along which edges of the parts this class ties with another one, if these are edges of the given complex too."""
     found = np.zeros(len(parts.edges), bool)

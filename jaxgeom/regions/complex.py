@@ -9,6 +9,7 @@ Points are homogeneous, (x, y, w) with w >= 0: the finite point (x/w, y/w), or f
 direction (x, y), which is how the unbounded faces of the whole plane end.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,6 +72,36 @@ class PlanarComplex(NamedTuple):
     def num_faces(self) -> int:
         """Number of faces, the linear regions."""
         return len(self.face_offsets) - 1
+
+
+def side_by_side(complexes: Sequence[PlanarComplex]) -> PlanarComplex:
+    """One or more complexes as one, whose faces are those of the first, then of the second and so on. It has no
+    ``layers``, unless there is one complex only."""
+    if len(complexes) == 1:
+        return complexes[0]
+
+    def moved(name: str, of: str) -> np.ndarray:
+        """Numbers of vertices, edges or faces, after those of the complexes before."""
+        lengths = [each.num_faces if of == "faces" else len(getattr(each, of)) for each in complexes]
+        befores = np.cumsum([0, *lengths[:-1]])
+        arrays = [getattr(each, name) for each in complexes]
+        return np.concatenate([np.where(a == OUTSIDE, OUTSIDE, a + b) for a, b in zip(arrays, befores, strict=True)])
+
+    def joined(name: str) -> np.ndarray:
+        return np.concatenate([getattr(each, name) for each in complexes])
+
+    corners = np.cumsum([0] + [len(each.face_vertices) for each in complexes])
+    offsets = [each.face_offsets[:-1] + before for each, before in zip(complexes, corners, strict=False)]
+    moves = {"edges": "vertices", "edge_faces": "faces", "face_vertices": "vertices", "face_edges": "edges"}
+    names = ("vertices", "is_ideal", "edge_layer", "edge_unit", "patterns", "gradient", "intercept", "area", "centroid")
+    arrays: dict[str, Any] = {name: joined(name) for name in (*names, "outputs")}
+    arrays |= {name: moved(name, of) for name, of in moves.items()}
+    return PlanarComplex(
+        **arrays,
+        face_offsets=np.concatenate([*offsets, corners[-1:]]),
+        degenerate=any(each.degenerate for each in complexes),
+        complete=all(each.complete for each in complexes),
+    )
 
 
 def check_is_planar(complex_: Any, what: str) -> None:

@@ -136,7 +136,7 @@ def count_regions(
 
 def _check_area(min_area: Any) -> None:
     """Raise unless an area is None or a number of at least 0."""
-    is_number = isinstance(min_area, numbers.Real | np.ndarray) and np.ndim(min_area) == 0
+    is_number = isinstance(min_area, numbers.Real) or (isinstance(min_area, np.ndarray) and min_area.ndim == 0)
     if min_area is not None and not is_number:
         raise TypeError(f"min_area must be a number known before tracing, but {type(min_area).__name__} was given.")
     if min_area is not None and not min_area >= 0:

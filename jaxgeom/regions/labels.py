@@ -13,6 +13,7 @@ maps are close to another one's are looked at so.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
@@ -162,8 +163,15 @@ def residues(array: Float[Array | np.ndarray, "*shape"], prime: int) -> Float[np
     mantissa = bits & ((1 << about.nmant) - 1) | np.where(exponent > 0, 1 << about.nmant, 0)
     numerator = np.where(bits < 0, -mantissa, mantissa) % prime
     exponent = np.maximum(exponent, 1) + about.minexp - 1 - about.nmant
-    powers = np.array([pow(2, int(e), prime) for e in range(exponent.min(initial=0), exponent.max(initial=0) + 1)])
-    result: Float[np.ndarray, "*shape"] = (numerator * powers[exponent - exponent.min(initial=0)] % prime).astype(
-        np.float64
-    )
+    result: Float[np.ndarray, "*shape"] = (numerator * _powers(prime)[exponent - _LEAST] % prime).astype(np.float64)
     return result
+
+
+_LEAST, _MOST = -1073 - 53, 1024 - 53
+"""Exponents of floats whose mantissas are integers."""
+
+
+@lru_cache(maxsize=16)
+def _powers(prime: int) -> Int[np.ndarray, " exponents"]:
+    """All powers of 2 that floats have, modulo a prime."""
+    return np.array([pow(2, exponent, prime) for exponent in range(_LEAST, _MOST + 1)])

@@ -42,12 +42,11 @@ from jaxgeom.study.versions import versions
 from jaxgeom.study.zoo_data import ZooData, zoo_data
 from jaxgeom.study.zoo_labels import LABELS, TRAINED
 from jaxgeom.study.zoo_plan import OF_DATA, Plan, as_json, from_json, plan_of
-from jaxgeom.study.zoo_reader import Zoo, open_zoo, planned
+from jaxgeom.study.zoo_reader import FORMAT, Zoo, check_format, open_zoo, planned
 from jaxgeom.training.fit import fit
 from jaxgeom.training.optimizers import NAMED_OPTIMIZERS
 from jaxgeom.training.population import default_chunk_size
 
-FORMAT = "jaxgeom zoo 1"
 _SHARD_NETWORKS, _SHARD_BYTES, _SHARD_CHUNKS = 8192, 2**26, 64
 """At most so many networks, bytes of weights, and chunks of training, so that a shard takes seconds."""
 _OF_MACHINE = ("shard_size", "chunk", "shards")
@@ -128,7 +127,7 @@ def zoo(
         if not is_first:
             wait_for_all("manifest of the zoo")
         begun = store.read_manifest(directory, MANIFEST)
-        _check_format(begun, directory)
+        check_format(begun, directory)
         manifest = _manifest(plan, given, data, shard_size)
         if begun is not None:
             manifest = _same(begun, manifest, directory, any_versions)
@@ -161,7 +160,7 @@ def shard_again(path: str | os.PathLike[str], number: int) -> dict[str, np.ndarr
     manifest = store.read_manifest(directory, MANIFEST)
     if manifest is None:
         raise ValueError(f"{str(directory)!r} is no zoo: it has no {MANIFEST}.")
-    _check_format(manifest, directory)
+    check_format(manifest, directory)
     if not 0 <= number < manifest["num_shards"]:
         raise ValueError(f"the zoo has shards 0 to {manifest['num_shards'] - 1}, but {number} was given.")
     plan = planned(manifest)
@@ -191,14 +190,6 @@ def _checked_domain(domain: Any) -> list[float]:
     except (TypeError, ValueError) as error:
         raise ValueError(f"domain must be the low and the high end of a square, but {domain!r} was given.") from error
     return [low, high]
-
-
-def _check_format(manifest: Mapping[str, Any] | None, directory: Path) -> None:
-    if manifest is not None and manifest.get("format") != FORMAT:
-        raise ValueError(
-            f"{str(directory)!r} holds a zoo of the format {manifest.get('format')!r}, but this version of jaxgeom "
-            f"knows {FORMAT!r}: take the version that made it, or another directory."
-        )
 
 
 def _data(settings: Mapping[str, Any], key: int, known: dict[str, ZooData]) -> ZooData:

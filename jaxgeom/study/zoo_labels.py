@@ -9,9 +9,8 @@ from jaxgeom._reprs import readable
 from jaxgeom.analysis.topology import topology
 from jaxgeom.domains import Box, Polygon
 from jaxgeom.networks.layers import Layers
-from jaxgeom.regions.boundary import decision_boundary
+from jaxgeom.regions.boundaries import boundary_sizes
 from jaxgeom.regions.count import count_regions
-from jaxgeom.regions.enumerate import enumerate_population
 
 Domain = Polygon | Box
 
@@ -47,12 +46,8 @@ def _linear_regions(layers: Layers, domain: Domain) -> dict[str, np.ndarray]:
 
 
 def _boundary(layers: Layers, domain: Domain) -> dict[str, np.ndarray]:
-    lengths, pieces = [], []
-    for complex_ in enumerate_population(layers, domain):
-        length = np.zeros(0) if complex_ is None else decision_boundary(complex_).length
-        lengths.append(float(length.sum()))
-        pieces.append(len(length))
-    return {"boundary_length": np.array(lengths), "boundary_pieces": np.array(pieces, np.int64)}
+    found = boundary_sizes(layers, domain)
+    return {"boundary_length": found.length, "boundary_pieces": found.pieces}
 
 
 def _topology(layers: Layers, domain: Domain) -> dict[str, np.ndarray]:

@@ -20,6 +20,8 @@ from jaxgeom.study.result import Study, UnknownVariable, assembled, coordinate_p
 from jaxgeom.study.shards import MANIFEST, labels_of, params_of, read_shard, shard_path
 from jaxgeom.study.zoo_plan import Plan, array_of, from_json, grouped
 
+FORMAT = "jaxgeom zoo 1"
+
 
 @readable
 class ZooNetwork(NamedTuple):
@@ -90,7 +92,7 @@ def open_zoo(path: str | os.PathLike[str]) -> Zoo:
     """A zoo read from its directory, finished or not.
 
     Raises:
-        ValueError: for a directory without a zoo, or with a damaged manifest.
+        ValueError: for a directory without a zoo, or with a manifest that is damaged or of another version.
 
     Example:
         >>> import tempfile, jaxgeom as jg
@@ -107,10 +109,20 @@ def open_zoo(path: str | os.PathLike[str]) -> Zoo:
         raise ValueError(f"cannot read the zoo in {str(directory)!r}: {error.strerror}.") from error
     if manifest is None:
         raise ValueError(f"{str(directory)!r} is no zoo: it has no {MANIFEST}.")
+    check_format(manifest, directory)
     plan = planned(manifest)
     there = np.array([shard_path(directory, number).exists() for number in range(manifest["num_shards"])], bool)
     coords = {name: array_of(values) for name, values in plan.values.items()}
     return Zoo(directory, coords, manifest["variables"], there, manifest, plan)
+
+
+def check_format(manifest: dict[str, Any] | None, directory: Path) -> None:
+    """Raise a ValueError for the manifest of a zoo in a format of another version."""
+    if manifest is not None and manifest.get("format") != FORMAT:
+        raise ValueError(
+            f"{str(directory)!r} holds a zoo of the format {manifest.get('format')!r}, but this version of jaxgeom "
+            f"knows {FORMAT!r}: take the version that made it, or another directory."
+        )
 
 
 def planned(manifest: dict[str, Any]) -> Plan:

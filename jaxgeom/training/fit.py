@@ -33,6 +33,7 @@ from jaxgeom.host.precision import full_precision
 from jaxgeom.host.programs import compiled
 from jaxgeom.host.watch import Watch
 from jaxgeom.networks.models import Model
+from jaxgeom.training.keys import engine_key, initial_params
 from jaxgeom.training.lane_kernel import LaneRun
 from jaxgeom.training.loop import NEVER, RunFunctions, RunResult, StepFunctions, TrainState, advance, run
 from jaxgeom.training.native import MOST_SNAPSHOTS, NativeRun, Split, named_results, native_run
@@ -228,7 +229,7 @@ def fit(
     is_shuffled = shuffle and plan.batch_size < num_points
     order_key = None if order_key is None else as_key(order_key)
     init_key, order = _random_start(key, order_key, num_points if is_shuffled else None)
-    params = model.init(init_key)
+    params = initial_params(model, init_key)
     mean_loss = _mean_loss(model, loss)
     with full_precision():
         by = hoisted(optimizer, mean_loss, params, _batch_shapes(plan, train))
@@ -278,8 +279,10 @@ def _random_start(
     key: RandomKey, order_key: RandomKey | None, num_points: int | None
 ) -> tuple[RandomKey, UInt32[Array, "rounds two"] | None]:
     """What decides the initial parameters, and the orders of so many points."""
-    init_key, own_order_key = jax.random.split(key)
-    order_key = own_order_key if order_key is None else order_key
+    impl = jax.random.key_impl(key)
+    keys = jax.random.key_data(jax.random.split(engine_key(key)))
+    init_key, own_order_key = (jax.random.wrap_key_data(each, impl=impl) for each in keys)
+    order_key = engine_key(own_order_key if order_key is None else order_key)
     return init_key, None if num_points is None else shuffle_keys(order_key, num_points)
 
 

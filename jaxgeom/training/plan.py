@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +15,7 @@ from jaxgeom.data.losses import PerPoint, check_per_point
 from jaxgeom.host.given import check_positive
 from jaxgeom.host.inputs import as_array
 from jaxgeom.networks.models import Model
+from jaxgeom.training.keys import initial_params
 
 
 class Plan(NamedTuple):
@@ -122,7 +124,7 @@ def check_data(model: Model, loss: PerPoint, accuracy: PerPoint | None, data: An
         _check_finite(f"{name}.{side}", array)
     if not isinstance(model, Model):
         raise TypeError(f"the model must be a jaxgeom.Model, such as jaxgeom.mlp((2, 20, 1)), but {model!r} was given.")
-    params = jax.eval_shape(model.init, jax.random.key(0))
+    params = jax.eval_shape(partial(initial_params, model), jax.random.key(0))
     if model.is_mlp:
         dtype = jnp.result_type(*jax.tree.leaves(params))
         x = jnp.asarray(x).astype(dtype)

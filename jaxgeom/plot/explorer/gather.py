@@ -30,7 +30,12 @@ NETWORK = "network"
 """Name of an axis that has none."""
 MOST_RECORDS = 240
 """Numbers of a curve that are drawn."""
-_RECORDS = {"loss": "train_loss", "test loss": "test_loss", "accuracy": "train_accuracy"}
+_RECORDS = {
+    "loss": "train_loss",
+    "test loss": "test_loss",
+    "accuracy": "train_accuracy",
+    "test accuracy": "test_accuracy",
+}
 _KINDS = (
     "runs of fit or fit_population, a Study that measured parameters, parameters of mlp, layers, or a dictionary of "
     "these"

@@ -61,6 +61,7 @@ def explore(
     path: str | os.PathLike[str],
     *,
     data: Any = None,
+    test: Any = None,
     domain: Box | None = None,
     axes: Mapping[str, Sequence[Any]] | None = None,
     axis: str = "setting",
@@ -90,6 +91,8 @@ def explore(
         path: the file to write, ``.html``; folders that are missing are made, as everywhere in jaxgeom.
         data: points and labels or targets that are drawn, a :class:`jaxgeom.Dataset` or a pair; or points alone, which
             get the colours of where they are in the input.
+        test: points and labels or targets that the networks were not trained on, like ``data``; a button shows them as
+            rings, and the page says how many of them are right, or their error.
         domain: the box that is shown; default is the data's, or [-1, 1] in each direction.
         axes: for layers, names and values of their leading axes, such as ``{"seed": range(8), "step": steps}``.
         axis: what the values of a dictionary are.
@@ -122,10 +125,10 @@ def explore(
     found = thinned(gather(networks, axes, axis), max_frames)
     if not found.groups:
         raise ValueError("none of the networks is finite. Check the field `diverged` of the training result.")
-    points, about_data = _points(data, found.dim)
-    domain = _domain(domain, points.get("x"), found.dim)
+    points, about_data = _with_test(*_points(data, found.dim), data, test, found.dim)
+    domain = _domain(domain, points.get("data/x"), found.dim)
     found = with_counts(found, domain)
-    arrays = _weights(found) | {f"data/{name}": array for name, array in points.items()}
+    arrays = _weights(found) | points
     code = joined_code()
     left = max_megabytes * MEGABYTE - num_packed(arrays) - len(code) - len(_source("style.css"))
     if left < 0:
@@ -196,6 +199,32 @@ def _points(data: Any, dim: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]
     else:
         return {"x": x, "y": y[:, 0].astype(np.float32)}, {"classes": None}
     return {"x": x, "y": color.astype(np.float32)}, {"classes": _plain(classes.tolist())}
+
+
+def _with_test(
+    points: dict[str, np.ndarray], about: dict[str, Any], data: Any, test: Any, dim: int
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The same with points that were not trained on, and the classes of all."""
+    if test is None:
+        return {f"data/{name}": array for name, array in points.items()}, about
+    if "y" not in points:
+        raise ValueError("test data are shown beside training data with targets, but data has none. Give data=(x, y).")
+    parts = [
+        [np.asarray(part) for part in (each if isinstance(each, tuple | list) else (each,))] for each in (data, test)
+    ]
+    if len(parts[1]) != len(parts[0]) or parts[1][1].shape[1:] != parts[0][1].shape[1:]:
+        raise ValueError(
+            f"test data have targets as those of data, {parts[0][1].shape[1:]} for each point, but "
+            f"{[part.shape for part in parts[1]]} was given."
+        )
+    num = len(points["x"])
+    both, about = _points(tuple(np.concatenate(each) for each in zip(*parts, strict=True)), dim)
+    split = {
+        f"{name}/{part}": array[rows]
+        for part, array in both.items()
+        for name, rows in (("data", slice(num)), ("test", slice(num, None)))
+    }
+    return split, about
 
 
 def _domain(domain: Box | None, x: np.ndarray | None, dim: int) -> Box:

@@ -2,6 +2,7 @@
 
 import { axisSliders, press } from "./controls.mjs";
 import { stageNames } from "./hidden.mjs";
+import { diagramNote, heightOf } from "./diagram.mjs";
 import { aboutPoint, aboutRegion, aboutUnit, show } from "./inspector.mjs";
 import { writeLegend } from "./legend.mjs";
 import { stepAt } from "./population.mjs";
@@ -9,6 +10,7 @@ import { factsOf } from "./scene.mjs";
 import { areAlone } from "./stage.mjs";
 import { wordsOf } from "./words.mjs";
 
+const WIDE = "(min-width: 821px)", TALL = 590; // as in the style sheet
 const find = (name) => document.getElementById(name);
 
 /** A function that writes it all, or, while the page moves, the words only now and then. */
@@ -39,8 +41,19 @@ export function aroundOf(population, state, view, seen, changed) {
     const scene = sceneOf(side >= 0 ? side : 0);
     if (face >= 0) return show(find("inspector"), aboutRegion(scene, face, ...view.hovered[side]));
     if (side >= 0 && scene && !scene.regions) return show(find("inspector"), aboutPoint(scene, view.hovered[side]));
-    if (seen.pickedIn(scene)) return show(find("inspector"), aboutUnit(scene, seen.pickedIn(scene)));
-    find("inspector").textContent = wordsOf(scene.layers).hint;
+    const unit = seen.followedIn(scene), { hint } = wordsOf(scene.layers);
+    if (unit) return show(find("inspector"), aboutUnit(scene, unit));
+    if (find("inspector").textContent !== hint) find("inspector").textContent = hint;
+  }
+
+  /** What is pointed at in the diagram; the picture of the plane is then of that unit. */
+  function writeNote({ layers }) {
+    const over = view.over?.weight ? view.over : view.over && seen.unitIn({ layers }) ? view.over : null;
+    const hint = `${state.compare ? "the first one; " : ""}point at a unit or a line, click to follow a unit`;
+    const text = over ? diagramNote(layers, over) : hint;
+    if (find("unit-note").textContent !== text) find("unit-note").textContent = text;
+    const isTall = state.compare && !state.phase && matchMedia(WIDE).matches; // beside two other panels
+    find("network").querySelector("canvas").style.height = `${isTall ? TALL : heightOf(layers)}px`;
   }
 
   return (isMoving) => {
@@ -61,7 +74,9 @@ export function aroundOf(population, state, view, seen, changed) {
     seen.sides().forEach(writeFacts);
     if (!scene) return;
     writeThrough(scene);
-    writeLegend(scene, seen.look(), areAlone(scene, population));
+    const scale = seen.scaleOf(scene.member), isAlone = areAlone(scene, population);
+    writeLegend(scene, population, { look: seen.look(), color: state.color, show: state.show, isAlone, scale });
+    writeNote(scene);
     writeInspector();
   };
 }

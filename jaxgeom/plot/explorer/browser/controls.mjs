@@ -38,7 +38,7 @@ export const KEYS = [
   ["s", "s v", "save as PNG or SVG"],
   ["l", "l", "copy a link to what is seen"],
   ["Escape", "Esc", "let go of a unit"],
-  ["?", "?", "these keys"],
+  ["?", "?", "this help"],
 ];
 
 /** Calls `act[key]` for a key that is pressed outside of sliders and lists. */

@@ -2,36 +2,52 @@
 
 import { quantiles, stepAt } from "./population.mjs";
 
+const TEST = "test ";
 const BAND = [0.1, 0.5, 0.9];
 const LEFT = 48, BOTTOM = 20, GAP = 14;
+const MOST = 3, NARROW = 420, ROW = 170; // charts, and pixels
+const LEAST_LOSS = 1e-12; // of the largest
+const LETTER = 6; // pixels
+const OUTWARD = 40; // pixels that a title begins to the left of its chart
 
 /** How a chart lies in the picture, and its scales; sizes that span more than a factor of 20 are drawn by logarithms. */
-function chartOf(curve, members, [left, top, width, height], lastStep) {
-  const seen = members.flatMap((m) => Array.from(curve.values.subarray(m * curve.num, (m + 1) * curve.num)));
+function chartOf(curve, test, members, [left, top, width, height], lastStep) {
+  const valuesOf = ({ values, num }) => members.flatMap((m) => Array.from(values.subarray(m * num, (m + 1) * num)));
+  const seen = [curve, ...(test ? [test] : [])].flatMap(valuesOf);
   const finite = seen.filter(Number.isFinite);
   const positive = finite.filter((value) => value > 0);
   let [low, high] = [Math.min(...finite), Math.max(...finite)];
   const isLog = /loss/.test(curve.name) && positive.length === finite.length && high > 20 * low;
-  if (isLog) low = Math.max(low, high * 1e-6);
+  if (isLog) low = Math.max(low, high * LEAST_LOSS);
   const f = isLog ? Math.log10 : (value) => value;
   if (!(high > low)) [low, high] = [low - 0.5, high + 0.5];
   const margin = 0.06 * (f(high) - f(low));
   const [bottom, span] = [f(low) - margin, f(high) - f(low) + 2 * margin];
   return {
-    curve, left, top, width, height, isLog, low, high,
+    curve, test, left, top, width, height, isLog, low, high,
     x: (step) => left + (width * step) / (lastStep || 1),
     y: (value) => top + height - (height * (f(Math.max(value, isLog ? low : -Infinity)) - bottom)) / span,
   };
 }
 
-/** Charts of at most three curves side by side. */
+/** How high a picture of the curves should be. */
+export const curvesHeight = (population, width) => (width > NARROW || numCurves(population) < MOST ? ROW : 2 * ROW);
+
+const numCurves = ({ curves }) => curves.filter(({ name }) => !name.startsWith(TEST)).length;
+
+/** Charts of at most three curves side by side, or in two rows; those of test data are in the chart of the same name. */
 export function chartsOf(population, members, width, height) {
   const wanted = ["loss", "regions", "accuracy"];
-  const order = [...population.curves].sort((a, b) => rank(wanted, a.name) - rank(wanted, b.name));
-  const num = Math.min(order.length, width > 330 ? 3 : 2), each = (width - (num - 1) * GAP) / num;
+  const named = (name) => population.curves.find((curve) => curve.name === name);
+  const own = population.curves.filter(({ name }) => !(name.startsWith(TEST) && named(name.slice(TEST.length))));
+  const order = own.sort((a, b) => rank(wanted, a.name) - rank(wanted, b.name));
+  const num = Math.min(order.length, MOST), across = width > NARROW ? num : Math.min(num, 2);
+  const rows = Math.ceil(num / across);
+  const [each, down] = [(width - (across - 1) * GAP) / across, height / rows];
   return order.slice(0, num).map((curve, place) => {
-    const box = [place * (each + GAP) + LEFT, 20, each - LEFT - 4, height - BOTTOM - 24];
-    return chartOf(curve, members, box, population.steps.at(-1));
+    const top = Math.floor(place / across) * down + 20;
+    const box = [(place % across) * (each + GAP) + LEFT, top, each - LEFT - 4, down - BOTTOM - 24];
+    return chartOf(curve, named(TEST + curve.name), members, box, population.steps.at(-1));
   });
 }
 
@@ -47,7 +63,7 @@ export function drawCurves(context, charts, members, shown, population, time, lo
   context.font = "11px system-ui, sans-serif";
   for (const chart of charts) {
     drawFrame(context, chart, population, look);
-    const { curve } = chart;
+    const { curve, test } = chart;
     if (members.length > 2) {
       const [low, median, high] = quantiles(curve, members, BAND);
       drawBand(context, chart, low, high, look);
@@ -55,6 +71,7 @@ export function drawCurves(context, charts, members, shown, population, time, lo
     }
     shown.forEach(({ member, color }) => {
       line(context, chart, (record) => curve.values[member * curve.num + record], color, 1.8);
+      if (test) line(context, { ...chart, curve: test }, (record) => test.values[member * test.num + record], color, 1.4, [5, 3]);
     });
     drawCursor(context, chart, stepAt(population, time), shown, look);
   }
@@ -64,7 +81,7 @@ function drawFrame(context, { curve, left, top, width, height, isLog, low, high,
   context.fillStyle = look.ink;
   context.textAlign = "left";
   context.textBaseline = "alphabetic";
-  context.fillText(curve.name, left, 11);
+  context.fillText(curve.name, left - OUTWARD, top - 9);
   context.strokeStyle = look.line;
   context.lineWidth = 1;
   context.fillStyle = look.faint;
@@ -97,7 +114,7 @@ export function ticksOf(low, high, isLog, least = 3) {
 
 const tickText = (value) => {
   const size = Math.abs(value);
-  if (size && (size < 0.001 || size >= 1e5)) return value.toExponential(0).replace("e-", "e−").replace("e+", "e");
+  if (size && (size < 0.001 || size >= 1e5)) return value.toExponential().replace("e-", "e−").replace("e+", "e");
   return String(+value.toPrecision(6));
 };
 
@@ -122,7 +139,10 @@ function line(context, { curve, x, y }, value, color, width, dashes = []) {
   context.setLineDash([]);
 }
 
-function drawCursor(context, { curve, x, y, top, height }, step, shown, look) {
+/** A number with three digits, or more if it is whole. */
+const shortText = (value) => tickText(Math.abs(value) >= 100 ? Math.round(value) : +value.toPrecision(3));
+
+function drawCursor(context, { curve, test, x, y, left, top, width, height }, step, shown, look) {
   context.beginPath();
   context.moveTo(x(step), top);
   context.lineTo(x(step), top + height);
@@ -131,9 +151,18 @@ function drawCursor(context, { curve, x, y, top, height }, step, shown, look) {
   context.lineWidth = 1;
   context.stroke();
   context.globalAlpha = 1;
-  for (const { member, color } of shown) {
+  let right = left + width + 4; // of what is written beside the title, as much as fits
+  context.textAlign = "right";
+  for (const { member, color } of [...shown].reverse()) {
     const value = valueAtStep(curve, member, step);
     if (!Number.isFinite(value)) continue;
+    const both = test && shown.length === 1 ? [value, valueAtStep(test, member, step)] : [value];
+    const room = right - left + OUTWARD - LETTER * curve.name.length - 4;
+    const fits = [both.map(shortText).join(", test "), shortText(value)].filter((each) => LETTER * each.length < room);
+    const text = fits[0] ?? "";
+    context.fillStyle = color;
+    context.fillText(text, right, top - 9);
+    right -= LETTER * text.length + 8;
     context.beginPath();
     context.arc(x(step), y(value), 3.5, 0, 2 * Math.PI);
     context.fillStyle = color;

@@ -1,25 +1,32 @@
 // The network as a diagram: inputs, a column of units for each layer, outputs; each unit shows itself over the plane.
 
 import { sideTable, toneOf } from "./colors.mjs";
+import { digits, subscript } from "./inspector.mjs";
 import { forward } from "./network.mjs";
 
 const PIXELS = 20;
 const LARGEST = 48, SMALLEST = 7;
+const HEAD = 20, NAME = 16; // pixels: above the columns, and beneath each input
+const EACH = 14, LEAST_HEIGHT = 290, MOST_HEIGHT = 460; // pixels for every unit of the widest layer
 const LEAST_WEIGHT = 0.06; // of the strongest: weaker ones are not drawn
 const MOST_WEIGHTS = 260; // of a layer: those that are larger than all others
 
+/** How high a diagram should be for its units to be seen. */
+export const heightOf = (layers) =>
+  Math.max(LEAST_HEIGHT, Math.min(MOST_HEIGHT, HEAD + EACH * Math.max(...layers.map(({ outputs }) => outputs))));
+
 /** Boxes of all units {layer, unit, x, y, size}; layer -1 are the inputs. Of too many, those that weigh most are shown. */
 export function diagramOf(layers, width, height) {
-  const most = Math.floor(height / (SMALLEST + 1)), inputs = Array.from({ length: layers[0].inputs }, (_, input) => input);
+  const space = height - HEAD, most = Math.floor(space / (SMALLEST + 1)), inputs = Array.from({ length: layers[0].inputs }, (_, input) => input);
   const columns = [inputs, ...layers.map((_, depth) => shownUnits(layers, depth, most))];
   const boxes = [];
   columns.forEach((units, column) => {
-    const gap = height / units.length;
+    const gap = space / units.length;
     const size = Math.max(SMALLEST, Math.min(LARGEST, gap * 0.86, (width / columns.length) * 0.62));
-    const pitch = Math.min(gap, size * 1.22);
+    const pitch = column ? Math.min(gap, size * 1.22) : size + NAME + 4;
     units.forEach((unit, place) => {
       const x = LARGEST / 2 + 2 + (column * (width - LARGEST - 4)) / (columns.length - 1);
-      const y = height / 2 + (place - (units.length - 1) / 2) * pitch;
+      const y = HEAD + space / 2 + (place - (units.length - 1) / 2) * pitch;
       boxes.push({ layer: column - 1, unit, x, y, size });
     });
   });
@@ -61,8 +68,57 @@ export function unitPictures({ layers }, domain) {
   return [{ a: Float64Array.from(points), width: layers[0].inputs }, ...forward(layers, points)];
 }
 
-export function drawDiagram(context, boxes, scene, population, { look, picked }) {
-  drawWeights(context, boxes, scene.layers, look, picked);
+/** The weight {layer, from, to, value} whose line is nearest to a place between two columns, or null. */
+export function weightAt(boxes, layers, x, y, reach) {
+  let nearest = null, least = reach;
+  layers.forEach((layer, depth) => {
+    const [starts, ends] = [depth - 1, depth].map((each) => boxes.filter((box) => box.layer === each));
+    const left = starts[0].x + starts[0].size / 2, right = ends[0].x - ends[0].size / 2;
+    if (x < left || x > right) return;
+    const share = riseAt((x - left) / (right - left)), smallest = leastDrawn(layer);
+    for (const start of starts) {
+      for (const end of ends) {
+        const value = weightOf(layer, start, end), away = Math.abs(start.y + share * (end.y - start.y) - y);
+        if (Math.abs(value) < smallest || away > least) continue;
+        [nearest, least] = [{ layer: depth, from: start.unit, to: end.unit, value }, away];
+      }
+    }
+  });
+  return nearest;
+}
+
+/** How far a weight's curve has risen, at a share of its way across: both are polynomials of one parameter. */
+function riseAt(across) {
+  let low = 0, high = 1;
+  for (let turn = 0; turn < 20; turn++) {
+    const t = (low + high) / 2;
+    if (1.5 * t * (1 - t) + t ** 3 < across) low = t;
+    else high = t;
+  }
+  return low * low * (3 - 2 * low);
+}
+
+const weightOf = (layer, start, end) => layer.kernel[start.unit * layer.outputs + end.unit];
+
+const nameOf = (layers, layer, unit) => {
+  if (layer < 0) return layers[0].inputs > 1 ? `x${subscript(unit + 1)}` : "x";
+  if (layer < layers.length - 1) return `unit ${unit + 1} of layer ${layer + 1}`;
+  return layers[layer].outputs > 1 ? `output ${unit + 1}` : "the output";
+};
+
+/** What is pointed at in a diagram, a unit or a weight, in words. */
+export function diagramNote(layers, { unit, weight }) {
+  if (weight) {
+    const { layer, from, to, value } = weight;
+    return `weight ${digits(value)} from ${nameOf(layers, layer - 1, from)} to ${nameOf(layers, layer, to)}`;
+  }
+  const name = nameOf(layers, unit.layer, unit.unit);
+  return unit.layer < 0 ? `input ${name}` : `${name}, bias ${digits(layers[unit.layer].bias[unit.unit])}`;
+}
+
+export function drawDiagram(context, boxes, scene, population, { look, picked, weight }) {
+  drawWeights(context, boxes, scene.layers, look, picked, weight);
+  drawNames(context, boxes, scene.layers, look);
   const pictures = unitPictures(scene, population.domain), table = sideTable(look).channels;
   const tile = tileOf(context);
   for (const box of boxes) {
@@ -120,20 +176,44 @@ function paint({ context, image }, values, width, unit, table) {
   context.putImageData(image, 0, 0);
 }
 
+/** What the columns and the inputs are called. */
+function drawNames(context, boxes, layers, look) {
+  context.font = "11px system-ui, sans-serif";
+  context.fillStyle = look.faint;
+  const isTight = boxes.at(-1).x < 90 * layers.length;
+  for (let layer = -1; layer < layers.length; layer++) {
+    const column = boxes.filter((box) => box.layer === layer), isLast = layer === layers.length - 1;
+    const num = column.length, all = layers[layer]?.outputs, { x, size } = column[0];
+    context.textAlign = layer < 0 ? "left" : isLast ? "right" : "center";
+    const units = `${num < all ? `${num} of ${all}` : all} unit${all === 1 ? "" : "s"}`;
+    const text = layer < 0 ? "input" : isLast ? "output" : isTight ? `layer ${layer + 1}` : `layer ${layer + 1}: ${units}`;
+    context.fillText(text, layer < 0 ? x - size / 2 : isLast ? x + size / 2 : x, 11);
+    if (layer >= 0) continue;
+    context.textAlign = "center";
+    for (const box of column) context.fillText(nameOf(layers, -1, box.unit), box.x, box.y + box.size / 2 + 13);
+  }
+}
+
+/** The size of the smallest weight of a layer that is drawn. */
+function leastDrawn(layer) {
+  const sizes = Array.from(layer.kernel, Math.abs).sort((a, b) => b - a);
+  return Math.max(LEAST_WEIGHT * (sizes[0] || 1), sizes[MOST_WEIGHTS] ?? 0);
+}
+
 /** Weights as curves, blue below zero and orange above, as wide as they are large; those of a picked unit alone. */
-function drawWeights(context, boxes, layers, look, picked) {
+function drawWeights(context, boxes, layers, look, picked, pointed) {
   layers.forEach((layer, depth) => {
-    const sizes = Array.from(layer.kernel, Math.abs).sort((a, b) => b - a), largest = sizes[0] || 1;
-    const least = Math.max(LEAST_WEIGHT * largest, sizes[MOST_WEIGHTS] ?? 0);
+    const least = leastDrawn(layer), largest = layer.kernel.reduce((most, each) => Math.max(most, Math.abs(each)), 0) || 1;
     const touches = (box) => picked && box.layer === picked.layer && box.unit === picked.unit;
     for (const start of boxes.filter((box) => box.layer === depth - 1)) {
       for (const end of boxes.filter((box) => box.layer === depth)) {
-        const weight = layer.kernel[start.unit * layer.outputs + end.unit], isOfPicked = touches(start) || touches(end);
+        const weight = weightOf(layer, start, end), isOfPicked = touches(start) || touches(end);
         if (Math.abs(weight) < least && !isOfPicked) continue;
+        const isPointed = pointed && pointed.layer === depth && pointed.from === start.unit && pointed.to === end.unit;
         const share = Math.abs(weight) / largest;
         context.strokeStyle = look.strong[weight < 0 ? 0 : 1];
-        context.globalAlpha = picked ? (isOfPicked ? 0.95 : 0.06) : 0.12 + 0.55 * share;
-        context.lineWidth = 0.4 + 2.2 * share;
+        context.globalAlpha = isPointed ? 1 : picked ? (isOfPicked ? 0.95 : 0.06) : 0.12 + 0.55 * share;
+        context.lineWidth = (isPointed ? 2.5 : 0.4) + 2.2 * share;
         drawCurve(context, start, end);
       }
     }

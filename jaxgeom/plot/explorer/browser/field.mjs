@@ -58,6 +58,15 @@ export function drawField(view, grid, options) {
   drawPicture(view, grid.box, grid.cells * FINER, painter(grid, options));
 }
 
+/** What one unit gives, an input or an output, over the plane, from its largest size below zero to that above. */
+export function drawUnit(view, grid, { layer, unit }, look) {
+  const { a, width } = layer < 0 ? { a: grid.points, width: 2 } : grid.states[layer];
+  const own = Float64Array.from({ length: a.length / width }, (_, point) => a[point * width + unit]);
+  const size = own.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
+  const values = refined(grid, own, 1), table = sideTable(look).channels;
+  drawPicture(view, grid.box, grid.cells * FINER, (pixel) => table[toneOf(values[pixel] / size)]);
+}
+
 const PLACES = 96; // pixels along each side of a picture of the plane's own colours
 
 /** The plane in the colours of its places. */

@@ -11,7 +11,7 @@ import { cellUnder } from "./phase.mjs";
 import { placesOf, timeOf } from "./population.mjs";
 import { frameOf } from "./stage.mjs";
 
-const MOUSE = 8, FINGER = 22; // pixels that a pointer may be beside what it means
+const NEAR = 3, MOUSE = 8, FINGER = 22; // pixels that a pointer may be beside what it means
 const reachOf = ({ pointerType }) => (pointerType === "touch" ? FINGER : MOUSE);
 const sizeOf = ({ clientWidth, clientHeight }) => [clientWidth, clientHeight];
 
@@ -23,13 +23,32 @@ export function putHands(population, state, view, seen, panels, changed, setTime
   onNetwork(panels, state, view, seen, changed);
   onCurves(panels, population, setTime);
   onPhase(panels, population, state, changed);
-  const { canvas } = panels.gallery;
-  canvas.addEventListener("click", (event) => {
+  onGallery(panels.gallery.canvas, population, state, view, seen, changed);
+}
+
+function onGallery(canvas, population, state, view, seen, changed) {
+  const under = (event) => {
     const [x, y] = placeOf(event), { boxes } = galleryOf(seen.members(), canvas.clientWidth);
-    const hit = boxes.find((box) => x >= box.x && x <= box.x + box.size && y >= box.y && y <= box.y + box.size);
-    if (!hit) return;
-    state.places[event.shiftKey && state.compare ? 1 : 0] = placesOf(population, hit.member);
+    return boxes.find((box) => x >= box.x && x <= box.x + box.size && y >= box.y && y <= box.y + box.size)?.member ?? null;
+  };
+  const point = (member) => {
+    if (view.member === member) return;
+    view.member = member;
     changed();
+  };
+  canvas.addEventListener("pointermove", (event) => point(under(event)));
+  canvas.addEventListener("pointerleave", () => point(null));
+  canvas.addEventListener("click", (event) => {
+    const member = under(event);
+    if (member === null) return;
+    state.places[event.shiftKey && state.compare ? 1 : 0] = placesOf(population, member);
+    changed();
+  });
+  onArrows(canvas, (right) => {
+    const members = seen.members(), place = members.indexOf(seen.memberOf(0)) + Math.sign(right);
+    if (right) state.places[0] = placesOf(population, members[(place + members.length) % members.length]);
+    changed();
+    return right !== 0;
   });
 }
 
@@ -49,6 +68,7 @@ function onStage({ domain, inputs }, view, seen, canvas, side, changed) {
     return [chartOf(domain, seen.heightsAt(seen.memberOf(side)), ...sizeOf(canvas)).outward(x)];
   };
   const point = (event) => {
+    view.over = null;
     view.hovered[side] = seen.canTurn() ? null : outward(...placeOf(event));
     view.hovered[1 - side] = null;
     changed();
@@ -87,12 +107,32 @@ function onHidden(canvas, layout, population, state, view, seen, panels, changed
 }
 
 function onNetwork({ network: { canvas }, layout }, state, view, { sceneOf, pickedIn }, changed) {
+  const under = (event, reach) => {
+    if (!sceneOf(0)) return null;
+    const unit = unitAt(layout.boxes(...sizeOf(canvas)), ...placeOf(event), reach);
+    const weight = unit ? null : layout.weight(canvas, ...placeOf(event), reach);
+    return unit ? { unit } : weight ? { weight } : null;
+  };
+  canvas.addEventListener("pointermove", (event) => {
+    if (event.pointerType === "touch") return;
+    const over = under(event, NEAR);
+    if (!over && !view.over) return;
+    view.over = over;
+    changed();
+  });
+  canvas.addEventListener("pointerleave", (event) => {
+    if (event.pointerType === "touch") return;
+    view.over = null;
+    changed();
+  });
   canvas.addEventListener("click", (event) => {
+    if (!sceneOf(0)) return;
     const box = unitAt(layout.boxes(...sizeOf(canvas)), ...placeOf(event), reachOf(event));
     const isUnit = box && box.layer >= 0 && box.layer < sceneOf(0).layers.length - 1;
     const isSame = isUnit && state.picked && state.picked.layer === box.layer && state.picked.unit === box.unit;
     state.picked = isUnit && !isSame ? { layer: box.layer, unit: box.unit } : null;
     view.hovered = [null, null];
+    if (event.pointerType === "touch") view.over = isSame ? null : under(event, reachOf(event)); // as a mouse that stays
     changed();
   });
   canvas.addEventListener("keydown", (event) => {
@@ -103,6 +143,7 @@ function onNetwork({ network: { canvas }, layout }, state, view, { sceneOf, pick
     const from = pickedIn(sceneOf(0)) ?? { layer: 0, unit: -move[1] };
     const layer = Math.min(layers.length - 2, Math.max(0, from.layer + move[0])), num = layers[layer].outputs;
     state.picked = { layer, unit: (Math.min(num - 1, from.unit) + move[1] + num) % num };
+    view.over = { unit: state.picked };
     changed();
   });
 }

@@ -5,17 +5,20 @@ import { CORNER } from "./camera.mjs";
 import { aroundOf } from "./around.mjs";
 import { lookOf } from "./colors.mjs";
 import { KEYS, onKeys } from "./controls.mjs";
+import { curvesHeight, valueAtStep } from "./curves.mjs";
 import { galleryOf } from "./gallery.mjs";
 import { placesIn } from "./hidden.mjs";
 import { putHands } from "./hands.mjs";
+import { digits } from "./inspector.mjs";
 import { panelsOf } from "./panels.mjs";
-import { readPopulation, repeatedAxis } from "./population.mjs";
+import { placesOf, readPopulation, repeatedAxis, stepAt } from "./population.mjs";
 import { seenOf } from "./seen.mjs";
 import { writeSettings } from "./settings.mjs";
 import { addressWriter, copyLink, savePicture } from "./share.mjs";
 import { read, written } from "./state.mjs";
 import { areAlone } from "./stage.mjs";
 import { numFaces } from "./regions.mjs";
+import { termsOf } from "./terms.mjs";
 
 const find = (name) => document.getElementById(name);
 const PLAY_SECONDS = 14; // through all frames
@@ -28,7 +31,8 @@ const population = readPopulation(about, await unpack(about.arrays, find("bytes"
 const state = read(location.hash || about.link, population), { inputs } = population;
 if (population.numFrames === 1) state.playing = false;
 const view = {
-  lift: state.sheet ? 1 : 0, turn: CORNER, hiddenTurn: null, hovered: [null, null], held: 0, turns: 0, flow: 0, isStale: true,
+  lift: state.sheet ? 1 : 0, turn: CORNER, hiddenTurn: null, hovered: [null, null], over: null,
+  member: null, members: "", held: 0, turns: 0, flow: 0, isStale: true,
 };
 if (!location.hash && matchMedia("(prefers-reduced-motion: reduce)").matches) {
   Object.assign(state, { time: population.numFrames - 1, playing: false });
@@ -106,12 +110,14 @@ const toggleColor = () => {
   changed();
 };
 const letGo = () => {
-  state.picked = null;
+  [state.picked, view.over] = [null, null];
   changed();
 };
 
 find("step").max = population.numFrames - 1;
 find("step").addEventListener("input", (event) => setTime(Number(event.target.value)));
+find("previous").addEventListener("click", () => setTime(Math.ceil(state.time) - 1));
+find("next").addEventListener("click", () => setTime(Math.floor(state.time) + 1));
 find("play").addEventListener("click", () => setPlaying(!state.playing));
 find("speed").addEventListener("change", (event) => (state.speed = Number(event.target.value)));
 find("flow").addEventListener("click", () => {
@@ -143,11 +149,13 @@ document.querySelectorAll("[data-show]").forEach((button) =>
     changed();
   }),
 );
+const row = (list, name, text) =>
+  list.append(Object.assign(document.createElement("dt"), { innerHTML: name }), Object.assign(document.createElement("dd"), { textContent: text }));
 for (const [, names, text] of KEYS) {
-  const key = document.createElement("dt");
-  key.innerHTML = names.split(" ").map((name) => `<kbd>${name}</kbd>`).join(" ");
-  find("keys").querySelector("dl").append(key, Object.assign(document.createElement("dd"), { textContent: text }));
+  row(find("keys").querySelector("#terms ~ dl"), names.split(" ").map((name) => `<kbd>${name}</kbd>`).join(" "), text);
 }
+const [anyMember] = population.homes.keys();
+for (const [name, text] of termsOf(seen.lastLayers(anyMember), population)) row(find("terms"), name, text);
 onKeys({
   " ": () => setPlaying(!state.playing),
   ArrowRight: () => setTime(Math.floor(state.time) + 1),
@@ -165,12 +173,23 @@ onKeys({
 function resized() {
   writePhase();
   const section = find("population"), { canvas } = panels.gallery, num = members().length;
+  panels.curves.canvas.style.height = `${curvesHeight(population, panels.curves.canvas.clientWidth)}px`;
   const name = repeatedAxis(population), difference = name === "network" ? "" : ` that differ in their ${name}`;
   section.hidden = num < 2 || areAlone(sceneOf(0) ?? { layers: [{ outputs: 0 }] }, population);
   canvas.style.height = `${galleryOf(members(), canvas.clientWidth).height}px`;
-  section.querySelector("small").textContent = `${num} networks${difference}; click one`;
+  view.members = `${num} networks${difference}; click one`;
   find("band").textContent = num > 2 ? `median and 80 % of ${num} networks; drag to choose a step` : "drag to choose a step";
   changed();
+}
+
+/** Which network of the population is pointed at, and its numbers; or how many there are. */
+function writeMember() {
+  const { member } = view, text = find("population").querySelector("small"), name = repeatedAxis(population);
+  const value = population.axes.find((axis) => axis.name === name)?.values[placesOf(population, member ?? 0)[name]];
+  const step = stepAt(population, state.time), numbers = population.curves.slice(0, 3).map((curve) => [curve.name, valueAtStep(curve, member, step)]);
+  const said = numbers.filter((each) => Number.isFinite(each[1])).map((each) => `${each[0]} ${digits(+each[1].toPrecision(3))}`);
+  const words = member === null ? view.members : [`${name} ${value}`, ...said].join(", ");
+  if (text.textContent !== words) text.textContent = words;
 }
 
 function advance(seconds) {
@@ -203,6 +222,7 @@ function advance(seconds) {
 function paint(isMoving = false) {
   panels.forget();
   writeAround(isMoving);
+  writeMember();
   seen.sides().forEach((side) => panels.stages[side].paint());
   const { network, hidden, layers, curves, phase } = panels;
   const beside = [[network], [hidden, layers], state.phase ? [curves, phase] : [curves]];
@@ -226,6 +246,7 @@ function tick(now) {
 }
 
 find("main").dataset.inputs = inputs;
+if (!state.phase) find("looks").after(find("curves")); // in the place of the settings
 find("curves").hidden = population.curves.every(({ num }) => num < 2);
 find("transport").hidden = population.numFrames === 1;
 setTheme(state.theme ?? systemTheme());

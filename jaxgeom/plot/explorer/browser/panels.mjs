@@ -1,7 +1,7 @@
 // The panels of the page: what each draws, and how it lies in its canvas.
 
 import { chartsOf, drawCurves } from "./curves.mjs";
-import { diagramOf, drawDiagram } from "./diagram.mjs";
+import { diagramOf, drawDiagram, weightAt } from "./diagram.mjs";
 import { drawGallery, galleryOf, galleryPainter } from "./gallery.mjs";
 import { drawHidden, pathsOf } from "./hidden.mjs";
 import { drawLine } from "./line.mjs";
@@ -10,6 +10,7 @@ import { cellsOf, drawPhase, phaseLayout } from "./phase.mjs";
 import { drawSpace } from "./space.mjs";
 import { drawStage, frameOf } from "./stage.mjs";
 
+const NARROW = 90; // pixels, too few for a longer name
 const canvasOf = (name) => document.querySelector(`#${name} canvas`);
 const eased = (share) => share * share * (3 - 2 * share);
 
@@ -21,7 +22,8 @@ export function panelsOf(population, state, view, seen) {
     return panel(canvasOf(`stage-${"ab"[side]}`), (context, width, height) => {
       const scene = sceneOf(side), member = memberOf(side);
       if (!scene) return drawMissing(context, width, look());
-      const options = { look: look(), color: state.color, show: state.show, picked: pickedIn(scene), turn: view.turn };
+      const [picked, unit] = side ? [pickedIn(scene), null] : [seen.followedIn(scene), seen.unitIn(scene)];
+      const options = { look: look(), color: state.color, show: state.show, picked, unit, turn: view.turn };
       if (inputs === 1) {
         const hovered = view.hovered[side]?.[0] ?? null;
         drawLine(context, width, height, scene, population, { ...options, hovered, heights: seen.heightsAt(member) });
@@ -36,8 +38,13 @@ export function panelsOf(population, state, view, seen) {
   const boxes = (width, height) => diagramOf(seen.lastLayers(memberOf(0)), width, height);
   const network = panel(canvasOf("network"), (context, width, height) => {
     const scene = sceneOf(0);
-    if (scene) drawDiagram(context, boxes(width, height), scene, population, { look: look(), picked: pickedIn(scene) });
+    const options = { look: look(), weight: view.over?.weight };
+    if (scene) drawDiagram(context, boxes(width, height), scene, population, { ...options, picked: seen.unitIn(scene) ?? pickedIn(scene) });
   });
+  const weight = ({ clientWidth, clientHeight }, x, y, reach) => {
+    const scene = sceneOf(0);
+    return scene && weightAt(boxes(clientWidth, clientHeight), scene.layers, x, y, reach);
+  };
 
   let known = null; // paths of this frame, for both panels
   function paths() {
@@ -65,7 +72,7 @@ export function panelsOf(population, state, view, seen) {
       drawHidden(context, box, paths(), stage, population, hiddenOptions());
       context.fillStyle = look().faint;
       context.textAlign = "left";
-      const text = `layer ${place + 1}: ${sceneOf(0).layers[place].outputs} units`;
+      const name = `layer ${place + 1}`, text = box[2] < NARROW ? name : `${name}: ${sceneOf(0).layers[place].outputs} units`;
       context.fillText(place === all.length - 1 ? "output" : text, box[0] + 1, 10);
     });
   });
@@ -87,7 +94,7 @@ export function panelsOf(population, state, view, seen) {
   return {
     stages, network, hidden, layers, curves, phase, gallery,
     all: [...stages, network, hidden, layers, curves, phase, gallery],
-    layout: { boxes, whole, small, charts, phase: phaseAt },
+    layout: { boxes, weight, whole, small, charts, phase: phaseAt },
     cells, paths, painter,
     forget: () => (known = null),
   };

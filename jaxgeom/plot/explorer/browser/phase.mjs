@@ -5,7 +5,7 @@ import { valueAtStep } from "./curves.mjs";
 import { memberAt, repeatedAxis, stepAt } from "./population.mjs";
 
 const ROW = 34, NARROW = 16; // pixels of a row; of one without numbers
-const BOTTOM = 34, BAR = 40;
+const BOTTOM = 34, BAR = 48;
 const WIDE = 40; // pixels of a column that holds a number
 const LEAST_LABEL = 30;
 
@@ -46,10 +46,11 @@ export function scaleOfCurve(curve) {
   const finite = Array.from(curve.values).filter(Number.isFinite), positive = finite.every((value) => value > 0);
   let [low, high] = finite.reduce(([a, b], value) => [Math.min(a, value), Math.max(b, value)], [Infinity, -Infinity]);
   const isLog = /loss/.test(curve.name) && positive && high > 20 * low;
-  if (isLog) low = Math.max(low, high * 1e-6);
+  const isCut = isLog && low < high * 1e-6; // all below have the colour of the end
+  if (isCut) low = high * 1e-6;
   const f = isLog ? Math.log : (value) => value;
   const share = (value) => Math.max(0, Math.min(1, (f(Math.max(value, low)) - f(low)) / (f(high) - f(low))));
-  return { low, high, share: high > low ? share : () => 0.5 };
+  return { low, high, isCut, share: high > low ? share : () => 0.5 };
 }
 
 /** From pale yellow to dark blue, each darker than the one before. */
@@ -106,7 +107,7 @@ export function drawPhase(context, layout, cells, places, phase, population, loo
   drawBar(context, layout, scale, phase, look);
 }
 
-function drawBar(context, { left, top, columns, rows, across, down }, { low, high }, { rows: rowName, columns: columnName, measure }, look) {
+function drawBar(context, { left, top, columns, rows, across, down }, { low, high, isCut }, { rows: rowName, columns: columnName, measure }, look) {
   const width = Math.min(150, columns.length * across), steps = 30;
   for (let step = 0; step < steps; step++) {
     context.fillStyle = shareColor(step / (steps - 1));
@@ -114,7 +115,7 @@ function drawBar(context, { left, top, columns, rows, across, down }, { low, hig
   }
   context.fillStyle = look.faint;
   context.textAlign = "left";
-  context.fillText(short(low), left, 24);
+  context.fillText(`${isCut ? "≤ " : ""}${short(low)}`, left, 24);
   context.textAlign = "right";
   context.fillText(short(high), left + width, 24);
   context.textAlign = "left";

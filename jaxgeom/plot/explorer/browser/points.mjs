@@ -2,24 +2,24 @@
 
 import { channels, classPoint, mixed, oklab } from "./colors.mjs";
 
-let known = { look: null, population: null, colors: [] };
+let known = { look: null, population: null, colors: {} };
 
-/** One colour for each point. */
-export function pointColors(population, look) {
-  if (known.look !== look || known.population !== population) known = { look, population, colors: found(population, look) };
-  return known.colors;
+/** One colour for each point of a set, "data" or "test". */
+export function pointColors(population, look, set = "data") {
+  if (known.look !== look || known.population !== population) known = { look, population, colors: {} };
+  return (known.colors[set] ??= found(population, look, set));
 }
 
-function found(population, look) {
-  const { "data/x": x, "data/y": y } = population.arrays, { inputs, classes } = population;
+function found(population, look, set) {
+  const x = population.arrays[`${set}/x`], y = population.arrays[`${set}/y`], { inputs, classes } = population;
   if (!x) return [];
   if (!y) {
     const all = Array.from({ length: x.length / inputs }, (_, point) => x.subarray(point * inputs, (point + 1) * inputs));
     return all.map((place) => placeColor(place, population.domain, look));
   }
   if (!classes) {
-    const [low, high] = extent(y);
-    return Array.from(y, (target) => between(look, (target - low) / (high - low || 1)));
+    const [low, high] = extent(population.arrays["data/y"]), share = (target) => (target - low) / (high - low || 1);
+    return Array.from(y, (target) => targetColor(look, Math.max(0, Math.min(1, share(target)))));
   }
   return Array.from(y, (label) => (classes.length <= 2 ? look.strong[label] : classPoint(look, label)));
 }
@@ -31,7 +31,7 @@ export function extent(values) {
 }
 
 /** From one strong colour to the other, pale in the middle; the same for readers who do not see red and green apart. */
-function between(look, share) {
+export function targetColor(look, share) {
   const middle = mixed(look.paper, look.ink, 0.28);
   const hex = `#${middle.match(/\d+/g).map((value) => Number(value).toString(16).padStart(2, "0")).join("")}`;
   return share < 0.5 ? mixed(look.strong[0], hex, 2 * share) : mixed(hex, look.strong[1], 2 * share - 1);
@@ -44,7 +44,7 @@ export function placeColor(place, domain, look) {
     const [low, high] = [domain[axis], domain[dim + axis]];
     return Math.max(-1, Math.min(1, (2 * (place[axis] - low)) / (high - low) - 1));
   });
-  if (dim === 1) return between(look, (u + 1) / 2);
+  if (dim === 1) return targetColor(look, (u + 1) / 2);
   const far = Math.min(1, Math.hypot(u, v)) ** 0.5, isDark = channels(look.paper)[0] < 128;
   return oklab((isDark ? 0.7 : 0.6) + 0.16 * v, 0.04 + 0.12 * far, Math.atan2(v, u));
 }

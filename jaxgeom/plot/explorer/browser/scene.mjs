@@ -29,6 +29,7 @@ function sceneOf(population, engine, member, time) {
   const { arrays, domain, inputs } = population;
   const scene = { member, time, layers, isEngines: false, regions: null };
   later(scene, "data", () => forward(layers, arrays["data/x"] ?? new Float32Array()));
+  later(scene, "test", () => (arrays["test/x"] ? forward(layers, arrays["test/x"]) : null));
   if (inputs === 1) addLine(scene, domain);
   else if (inputs === 3) addSpace(scene, domain);
   else if (isSmooth(layers)) addField(scene, domain);
@@ -43,6 +44,7 @@ function addRegions(scene, domain, found) {
   const begins = firstUnits(scene.layers);
   scene.isEngines = found !== null;
   later(scene, "regions", () => found ?? cutRegions(scene.layers, domain));
+  later(scene, "grid", () => sampled(scene.layers, domain)); // for pictures of units
   later(scene, "boundary", () => decisionBoundary(scene.regions));
   later(scene, "edges", () => edgesOfLayers(scene.regions, begins));
   scene.edgesOf = (layer, unit) => edgesOf(scene.regions, begins[layer] + unit);
@@ -88,30 +90,34 @@ function later(object, name, compute) {
 
 /** What there is to say of a scene, as HTML. */
 export function factsOf(population, scene) {
-  const right = accuracy(population, scene), wrong = error(population, scene), facts = [];
+  const facts = [];
   const num = scene.regions ? numFaces(scene.regions) : 0;
   if (scene.regions) facts.push(`<b>${num.toLocaleString("en")}</b> linear region${num === 1 ? "" : "s"}`);
   if (scene.thresholds) facts.push(`<b>${scene.thresholds.flat().length}</b> thresholds`);
+  const right = accuracy(population, scene), wrong = error(population, scene);
+  const [testRight, testWrong] = [accuracy(population, scene, "test"), error(population, scene, "test")];
   if (right !== null) facts.push(`<b>${digits(100 * right)} %</b> right`);
+  if (testRight !== null) facts.push(`<b>${digits(100 * testRight)} %</b> of test data`);
   if (wrong !== null) facts.push(`mean squared error <b>${digits(+wrong.toPrecision(3))}</b>`);
+  if (testWrong !== null) facts.push(`<b>${digits(+testWrong.toPrecision(3))}</b> on test data`);
   if (scene.layers[0].inputs === 3) facts.push(`surface from ${(scene.grid.cells + 1) ** 3} points`);
   if (!Number.isInteger(scene.time)) facts.push("weights interpolated between records");
   return facts;
 }
 
 /** The mean squared difference of outputs and targets; null for classes. */
-function error(population, scene) {
-  const y = population.arrays["data/y"];
+function error(population, scene, set = "data") {
+  const y = population.arrays[`${set}/y`];
   if (!y || population.classes || !y.length) return null;
-  const { z, width } = scene.data.at(-1);
+  const { z, width } = scene[set].at(-1);
   return y.reduce((sum, target, point) => sum + (z[point * width] - target) ** 2, 0) / y.length;
 }
 
 /** The fraction of points on the right side; null without classes. */
-function accuracy(population, scene) {
-  const y = population.arrays["data/y"];
+function accuracy(population, scene, set = "data") {
+  const y = population.arrays[`${set}/y`];
   if (!y || !population.classes || !y.length) return null;
-  const { z, width } = scene.data.at(-1), decided = width === 1 ? z.map((value) => (value > 0 ? 1 : 0)) : decisions(z, width);
+  const { z, width } = scene[set].at(-1), decided = width === 1 ? z.map((value) => (value > 0 ? 1 : 0)) : decisions(z, width);
   let right = 0;
   for (let point = 0; point < y.length; point++) right += decided[point] === y[point] ? 1 : 0;
   return right / y.length;

@@ -40,6 +40,16 @@ export function seenOf(population, state, view) {
       const { picked } = state;
       return picked && picked.layer < scene.layers.length - 1 && picked.unit < scene.layers[picked.layer].outputs ? picked : null;
     },
+    /** The unit that is pointed at in the diagram, an input or an output too, if the network has it. */
+    unitIn({ layers }) {
+      const unit = view.over?.unit;
+      return unit && unit.layer < layers.length && unit.unit < (layers[unit.layer]?.outputs ?? inputs) ? unit : null;
+    },
+    /** The same of hidden units alone, or else what is picked. */
+    followedIn(scene) {
+      const unit = this.unitIn(scene);
+      return unit && unit.layer >= 0 && unit.layer < scene.layers.length - 1 ? unit : this.pickedIn(scene);
+    },
     /** The region that is pointed at, or -1. */
     hoveredFace(side) {
       const point = view.hovered[side], scene = sceneOf(side);

@@ -2,12 +2,13 @@
 
 import { ABOVE, between, projection } from "./camera.mjs";
 import { classColor, codeColors, layerColor, mixed } from "./colors.mjs";
-import { drawField, drawPlaces, drawSheet } from "./field.mjs";
+import { drawField, drawPlaces, drawSheet, drawUnit } from "./field.mjs";
 import { sideGradient } from "./fill.mjs";
 import { forward } from "./network.mjs";
 import { partsOf, valueAt } from "./parts.mjs";
 import { fillPlane, placedCorners, placement, traceFace, tracePieces } from "./plane.mjs";
 import { pointColors } from "./points.mjs";
+import { drawTicks } from "./ticks.mjs";
 
 const HEIGHT = 0.62; // of a sheet, in halves of the domain's width
 const FEW = 400; // points that are drawn with a rim
@@ -22,7 +23,9 @@ export function frameOf([x0, y0, x1, y1], size) {
   };
 }
 
-/** Draws a scene; `options` has look, color, show, picked (layer, unit), hovered (a face), lift (0 to 1), turn, scale. */
+const STEEP = 1e-3; // of the scale: where outputs have two colours, and nothing between
+
+/** Draws a scene; `options` has look, color, show, picked and unit (layer, unit), hovered (a face), lift (0 to 1), turn, scale. */
 export function drawStage(context, frame, scene, population, options) {
   const { lift, look, show, scale } = options;
   const radius = (frame.size / 2) * (1 - 0.32 * lift);
@@ -30,9 +33,11 @@ export function drawStage(context, frame, scene, population, options) {
   const height = (value) => lift * HEIGHT * Math.max(-1.25, Math.min(1.25, value / scale));
   const view = { context, look, frame, camera, height };
   context.lineJoin = "round";
-  if (!scene.regions) (lift > 0 ? drawSheet : drawField)(view, scene.grid, options);
-  else if (lift === 0 && (options.color === "regions" || scene.regions.outputs === 1)) fillPlane(view, scene.regions, options);
-  else drawRegions(view, scene.regions, options);
+  const fills = options.color === "sides" ? { ...options, scale: STEEP * scale } : options;
+  if (options.unit && lift === 0) drawUnit(view, scene.grid, options.unit, look);
+  else if (!scene.regions) (lift > 0 ? drawSheet : drawField)(view, scene.grid, fills);
+  else if (lift === 0 && (options.color === "regions" || scene.regions.outputs === 1)) fillPlane(view, scene.regions, fills);
+  else drawRegions(view, scene.regions, fills);
   const isPlaces = lift === 0 && options.color === "output" && areAlone(scene, population);
   if (isPlaces) drawPlaces(view, population.domain, look);
   if (lift === 0 && show.edges) drawEdges(view, scene);
@@ -40,6 +45,8 @@ export function drawStage(context, frame, scene, population, options) {
   if (options.picked) drawPicked(view, scene, options.picked);
   if (show.boundary && !areAlone(scene, population)) drawSegments(view, scene.boundary, lift === 0 || scene.layers.at(-1).outputs === 1, options);
   if (show.data) drawData(view, scene, population);
+  if (show.test && scene.test) drawTest(view, scene, population);
+  if (lift === 0) drawTicks(context, frame, population.domain, look);
 }
 
 /** Whether points have no targets, and outputs are places: there is nothing to decide. */
@@ -187,6 +194,23 @@ function drawData(view, scene, population) {
     context.fill();
     context.stroke();
   }
+}
+
+/** Points that were not trained on: rings. */
+function drawTest({ context, look, frame, camera, height }, scene, population) {
+  const x = population.arrays["test/x"], colors = pointColors(population, look, "test"), { z, width } = scene.test.at(-1);
+  const isLifted = height(1) !== 0, radius = x.length / 2 > FEW ? 2.4 : 3.6;
+  context.lineWidth = 1.6;
+  colors.forEach((color, point) => {
+    const top = isLifted ? Math.max(...z.subarray(point * width, (point + 1) * width)) : 0;
+    const place = camera(...frame.inward(x[2 * point], x[2 * point + 1]), height(top));
+    context.beginPath();
+    context.arc(place[0], place[1], radius, 0, 2 * Math.PI);
+    context.fillStyle = look.paper;
+    context.fill();
+    context.strokeStyle = color;
+    context.stroke();
+  });
 }
 
 /** How large outputs are in a picture: six tenths of them on a grid are smaller. */

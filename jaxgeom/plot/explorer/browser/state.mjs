@@ -3,7 +3,8 @@
 import { firstPhase, phaseAxes } from "./phase.mjs";
 import { placesOf, stepAt, timeOf } from "./population.mjs";
 
-export const SHOWS = ["edges", "boundary", "data"];
+export const SHOWS = ["edges", "boundary", "data"]; // at first; test data when asked for
+const COLORS = ["output", "sides", "regions"];
 
 /** The state that a page begins with. */
 export function firstState(population) {
@@ -11,7 +12,7 @@ export function firstState(population) {
   return {
     time: 0, playing: true, speed: 1, color: "output", compare: false, sheet: false, theme: null, picked: null,
     through: 0, wide: false, phase: firstPhase(population), places: [places, { ...places }],
-    show: Object.fromEntries(SHOWS.map((name) => [name, true])),
+    show: { ...Object.fromEntries(SHOWS.map((name) => [name, true])), test: false },
   };
 }
 
@@ -34,6 +35,7 @@ export function written(state, population) {
   if (phase !== phaseText(firstPhase(population))) parts.set("map", phase);
   if (state.theme) parts.set("theme", state.theme);
   for (const name of SHOWS) if (!state.show[name]) parts.set(name, 0);
+  if (state.show.test) parts.set("test", 1);
   return parts.toString();
 }
 
@@ -56,7 +58,7 @@ export function read(text, population) {
     });
   });
   state.compare = population.axes.some(({ name }) => parts.has(`b.${name}`));
-  if (parts.get("color") === "regions") state.color = "regions";
+  if (COLORS.includes(parts.get("color"))) state.color = parts.get("color");
   state.sheet = parts.get("sheet") === "1";
   if (["light", "dark"].includes(parts.get("theme"))) state.theme = parts.get("theme");
   const unit = /^(\d+)\.(\d+)$/.exec(parts.get("unit") ?? "");
@@ -67,5 +69,6 @@ export function read(text, population) {
   const isMeasure = population.curves.some(({ name }) => name === measure);
   if (isMeasure && rows !== columns && names.includes(rows) && names.includes(columns)) state.phase = { rows, columns, measure };
   for (const name of SHOWS) if (parts.get(name) === "0") state.show[name] = false;
+  state.show.test = parts.get("test") === "1" && Boolean(population.arrays["test/x"]);
   return state;
 }

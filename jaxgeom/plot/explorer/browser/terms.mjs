@@ -1,0 +1,28 @@
+// Words for a reader who sees such a page for the first time.
+
+import { isSmooth } from "./network.mjs";
+import { wordsOf } from "./words.mjs";
+
+const PLANES = {
+  1: "The graph of the network over its one input. Dashed lines are thresholds, where a unit of the layer switches.",
+  2: "All pairs of inputs, each coloured by what the network says of it. Lines are where a unit switches on or off.",
+  3: "The surface between the two decisions, in a box of all triples of inputs.",
+};
+
+/** What is explained, as pairs [name, text]. */
+export function termsOf(layers, population) {
+  const { inputs } = layers[0], { outputs } = layers.at(-1), isOne = outputs === 1, found = [["Input", PLANES[inputs]]];
+  if (inputs === 2 && isOne) found.push(["Colours", "Blue is below zero and orange above, of outputs, units and weights alike; pale is near zero."]);
+  if (inputs === 2 && !isOne) found.push(["Colours", "One for each class, where its output is the largest."]);
+  if (inputs === 2 && !isSmooth(layers)) {
+    found.push(["Regions", "Pieces on which the network is one affine map. They are exact, not drawn from samples."]);
+  }
+  found.push(["Network", "Small pictures show what a unit gives for every input; lines are weights, as wide as they are large. "
+    + "Point at a unit to see it in the large picture, at a line for its weight."]);
+  found.push(["Through it", "Data and a grid as every layer moves them: first its affine map, then its activation."]);
+  if (population.numFrames > 1) found.push(["Training", "All that was recorded; the vertical line is the step that is shown."]);
+  if (population.homes.size > 2) {
+    found.push(["Population", "Networks trained alike. The grey band holds 80 % of them, the dashed line is their median."]);
+  }
+  return [...found, ["Here", wordsOf(layers).hint]];
+}
