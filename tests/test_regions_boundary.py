@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import jax
 import numpy as np
 import pytest
 import reference
@@ -300,6 +301,9 @@ def test_outputs_beyond_what_float64_holds(powers, num_outputs):
     np.testing.assert_allclose(found.segments, expected.segments, atol=1e-13)
     np.testing.assert_array_equal(found.classes, expected.classes)
     np.testing.assert_array_equal(found.is_flat, expected.is_flat)
+    sizes = boundary_sizes(jax.tree.map(lambda *arrays: np.stack(arrays), layers, scaled), box())
+    np.testing.assert_allclose(sizes.length, expected.length.sum(), rtol=1e-12)
+    assert sizes.pieces.tolist() == [len(expected.length)] * 2
 
 
 def test_without_a_boundary():
