@@ -34,8 +34,8 @@ def one(layers, number):
     return jax.tree.map(lambda array: np.asarray(array)[number], layers)
 
 
-figure = plt.figure(figsize=(12, 9.9), layout="constrained")
-captions = []
+figure, captions = plt.figure(figsize=(12, 9.9)), []
+figure.subplots_adjust(left=0.005, right=0.995, bottom=0.005, top=0.965, wspace=0.04, hspace=0.14)
 
 
 def tile(caption, **kind):
@@ -68,7 +68,6 @@ lines = np.asarray(jg.grid_lines(square, 25))
 state = jg.hidden_states(network, lines.reshape(-1, 2))[1].activation
 folded = np.asarray(jg.pca_coordinates(jg.pca(state), state)).reshape(lines.shape)
 plot.plot_warped_grid(folded, lines[..., 0], ax=tile("Space, folded twice"))
-
 points = np.asarray(jg.grid_points(square, 41), np.float64)
 plot.plot_grid_view(regions, points, jg.locate(regions, network, points), ax=tile("What a grid of points misses"), s=3)
 plot.plot_distribution(runs.record_steps[0], runs.train_loss, is_log=True, ax=tile("Losses, step by step"))
@@ -91,9 +90,10 @@ solid = jg.decision_surface(jg.layers_of(deep.init(jax.random.key(5))), jg.box(-
 plot.plot_decision_surface(solid, ax=tile("A decision surface in space", projection="3d"))
 
 for ax, caption in zip([ax for ax in figure.axes if ax.get_subplotspec()], captions, strict=True):
-    ax.set_title(caption, fontsize=14)
+    tile = ax.get_subplotspec().get_position(figure)  # all of a row have captions at one height
+    figure.text((tile.x0 + tile.x1) / 2, tile.y1 + 0.008, caption, fontsize=14, ha="center")
+    ax.set_title("")
     ax.set_axis_off()
-    if ax.get_legend():
-        ax.get_legend().remove()
+    ax.legend_ = None
 figure.savefig(options.out, dpi=90)
 print(f"{options.out}: {len(captions)} tiles")

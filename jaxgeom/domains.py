@@ -192,15 +192,22 @@ def projective_domain(domain: PlanarDomain) -> ProjectiveDomain:
         TypeError: for anything that is not a domain.
         ValueError: if the domain is not two-dimensional.
     """
-    kind: Any = type(domain)
+    numbers = domain_numbers(domain)
+    return _start(domain) if numbers is None else _remembered(*numbers)
+
+
+def domain_numbers(domain: Any) -> tuple[Any, ...] | None:
+    """Kind and numbers of a domain, by which something may be remembered about it; None if its arrays are long, or not
+    of float64."""
+    kind = type(domain)
     if kind not in _KINDS:
-        return _start(domain)
-    numbers = []
+        return None
+    numbers: list[Any] = [kind]
     for field in domain:
         if type(field) is not np.ndarray or field.dtype != np.float64 or field.size > _FEW:
-            return _start(domain)
+            return None
         numbers.append((field.shape, field.tobytes()))
-    return _remembered(kind, *numbers)
+    return tuple(numbers)
 
 
 _KINDS = frozenset([Box, Polygon, WholePlane])

@@ -10,30 +10,37 @@ namespace jaxgeom {
 
 class Arena {
   public:
-    struct Mark { size_t block, at; };
+    struct Mark { size_t block; char *at; };
     Mark mark() const { return {block_, at_}; }
-    void release(Mark mark) { block_ = mark.block, at_ = mark.at; }
-    template <class T> T *take(size_t n) {
+    void release(Mark mark) {
+        if (mark.block != block_) block_ = mark.block, end_ = blocks_[block_].start + blocks_[block_].size;
+        at_ = mark.at;
+    }
+    template <class T> __attribute__((always_inline)) T *take(size_t n) {
         const size_t bytes = (n * sizeof(T) + 63) & ~size_t(63);
-        if (blocks_.empty()) add(bytes);
-        while (at_ + bytes > blocks_[block_].size) {
-            at_ = 0;
-            if (++block_ == blocks_.size()) add(bytes);
-        }
-        char *place = blocks_[block_].start + at_;
+        if (static_cast<size_t>(end_ - at_) < bytes) find(bytes);
+        char *place = at_;
         at_ += bytes;
         return reinterpret_cast<T *>(place);
     }
+    Arena() { add(0), at_ = blocks_[0].start, end_ = at_ + blocks_[0].size; }
 
   private:
     struct Block { std::unique_ptr<char[]> memory; char *start; size_t size; };
     std::vector<Block> blocks_;
-    size_t at_ = 0, block_ = 0;
+    char *at_, *end_;
+    size_t block_ = 0;
     void add(size_t bytes) {
         const size_t size = std::max<size_t>(size_t(1) << 18, 2 * bytes);
         std::unique_ptr<char[]> memory(new char[size + 64]);
         char *start = reinterpret_cast<char *>((reinterpret_cast<uintptr_t>(memory.get()) + 63) & ~uintptr_t(63));
         blocks_.push_back({std::move(memory), start, size});
+    }
+    __attribute__((noinline)) void find(size_t bytes) {  // the next block that is large enough
+        do {
+            if (++block_ == blocks_.size()) add(bytes);
+        } while (blocks_[block_].size < bytes);
+        at_ = blocks_[block_].start, end_ = at_ + blocks_[block_].size;
     }
 };
 

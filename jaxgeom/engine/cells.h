@@ -10,19 +10,28 @@
 // of the kernel and by the rounding of the sums. A unit's own bound t follows by the length of its column. Edges know
 // the unit normal n of their line, computed from such functions: dn bounds its distance from the true one. A computed
 // vertex p has residuals |n . p| against both of its lines, and so lies within e = (sum of residuals) / sine of the true
-// one. The sign of a x + b y + c w at p is certain if it exceeds t + (|a| + |b| + |c|) e.
+// one. The sign of a x + b y + c w at p is certain if it exceeds t + (|a| + |b| + |c|) e; e is at least 8 kEps, which is
+// more than rounding in this sum takes.
 #pragma once
 
 #include <atomic>
 
 #include "builder.h"
 #include "crossings.h"
+#include "sides.h"
 #include "sums.h"
 
 namespace jaxgeom {
 
 // From which share of the gradients on errors are too large.
 constexpr double kBlurred = 0x1p-16, kRounded = 0x1p-36;
+
+struct Next {  // what is known of the next layer on a cell, as the units of this one are decided
+    double *functions;  // sums of what has been added so far; null behind the last layer
+    uint64_t *active;   // the units of this layer that are
+    double delta, squares;
+    bool is_empty;      // nothing has been added, not even biases
+};
 
 template <bool Plane, bool Build>
 struct Cutter {
@@ -54,23 +63,6 @@ struct Cutter {
         if (sign == 0) tally.is_degenerate = true;
         return sign;
     }
-    // Whether some unit's sign at the vertices of a cell is not certain, or changes.
-    bool is_open(const Layer &layer, const double *functions, int nv, const Vertex *v) const {
-        const int p = layer.stride;
-        for (int i = 0; i < layer.num_candidates; i++) {
-            const int unit = layer.candidates[i];
-            const double a = functions[unit], b = functions[p + unit], c = functions[2 * p + unit], t = functions[3 * p + unit];
-            const double size = std::fabs(a) + std::fabs(b) + std::fabs(c);
-            int num_above = 0, num_below = 0;
-            for (int k = 0; k < nv; k++) {
-                const double z = value<Plane>(a, b, c, v[k]), tolerance = t + size * v[k].e;
-                num_above += z > tolerance, num_below += -z > tolerance;
-            }
-            if (num_above < nv && num_below < nv) return true;
-        }
-        return false;
-    }
-
     // ---- the recursion
 
     bool claim() { return !claims || !claims[number++].exchange(1, std::memory_order_relaxed); }
@@ -94,80 +86,107 @@ struct Cutter {
         if (has_center) tally.central_cells++;
     }
 
+    // Takes a cell through layers until units cut it. rows: the functions of the first of these layers.
     int64_t enter(int l, int nv, Vertex *v, double *rows, double delta, double squares, const Entry *before, const uint64_t *active) {
-        if (l == net.num_layers) return leaf(nv, v);
+        const auto mark = arena.mark();
+        const Entry *last = before;
+        int64_t n = -1;
+        for (; n < 0; l++) {
+            if (l == net.num_layers) { n = leaf(nv, v); break; }
+            const Layer &layer = net.layers[l];
+            Entry &entry = *arena.take<Entry>(1);
+            new (&entry) Entry{last, l, rows, active, nullptr, sharp.place_of_rows(layer.stride)};
+            last = &entry;
+            if (Build && l == net.depth) {
+                n = 1;
+                if (!claim()) break;
+                if (claims) builder.begin_part(*parts, number - 1, nv, v);
+                builder.emit(nv, v, entry, delta, squares);
+                if (claims) builder.end_part();
+                break;
+            }
+            const int words = (layer.out + 63) >> 6;
+            const Sides sides = take_sides(words);
+            Units units;
+            Next next{nullptr, arena.take<uint64_t>(words), delta, squares, false};
+            const bool is_open = find_candidates(entry, nv, v, sides, units, next);
+            for (int w = 0; w < words; w++) next.active[w] = 0;
+            begin_sums(entry, next);
+            settle(entry, nv, v, sides, is_open, units, next);
+            if (units.num) n = halves(entry, nv, v, units, next);
+            rows = next.functions, delta = next.delta, squares = next.squares, active = next.active;
+        }
+        for (; last != before; last = last->before) exact.forget(*last);
+        arena.release(mark);
+        return n;
+    }
+    // The units of a layer that may cut, and their sides on a cell; whether any of these is open. delta and squares of
+    // `next` are those of this layer, and become those of the next one.
+    bool find_candidates(const Entry &entry, int nv, Vertex *v, const Sides &sides, Units &units, Next &next) {
+        const int l = entry.layer;
         const Layer &layer = net.layers[l];
         const int p = layer.stride;
-        if (Build && l == net.depth) {
-            auto mark = arena.mark();
-            const Entry last{before, l, rows, active, nullptr, sharp.place_of_rows(p)};
-            if (claim()) {
-                if (claims) builder.begin_part(*parts, number - 1, nv, v);
-                builder.emit(nv, v, last, delta, squares);
-                if (claims) builder.end_part();
-            }
-            exact.forget(last);
-            arena.release(mark);
-            return 1;
-        }
-        auto mark = arena.mark();
-        double *a = rows, *b = rows + p, *c = rows + 2 * p, *t = rows + 3 * p;
+        double *a = const_cast<double *>(entry.rows), *b = a + p, *c = b + p, *t = c + p;
+        const double squares = next.squares, delta = next.delta * (l ? net.layers[l - 1].steepest : 1);
         const double g = (layer.terms + 6) * kEps, h = l ? g * std::sqrt(3 * squares) * 1.0001 + kFloor : 0;
-        delta *= l ? net.layers[l - 1].steepest : 1;
         const bool is_safe = squares < 1e280 && delta < 1e280;
-        const auto rounding = [&](int j) { return 8 * kEps * (magnitude(load(a + j)) + magnitude(load(b + j)) + magnitude(load(c + j))) + kFloor; };
-        for (int j = 0; j < p; j += kLanes) {
-            Vec bound = all(0);
-            if (net.has_runs) bound = 1.0001 * ((l ? load(t + j) : bound) + g * magnitude(load(layer.bias + j)));
-            else if (l) bound = load(layer.column_norm + j) * (delta + h) + g * magnitude(load(layer.bias + j));
-            store(t + j, bound + rounding(j));
+        for (int j = 0; j < p && (layer.num_candidates || net.has_runs); j += kLanes) {
+            if (net.has_runs) store(t + j, 1.0001 * ((l ? load(t + j) : all(0)) + load(layer.bias_error + j)) + kFloor);
+            else store(t + j, load(layer.column_norm + j) * (l ? delta + h : 0) + load(layer.bias_error + j));
         }
         if (!is_safe)
             for (int j = 0; j < p; j++) a[j] = b[j] = c[j] = 0, t[j] = 1e280;
-        const Entry entry{before, l, rows, active, nullptr, sharp.place_of_rows(p)};
-        if (l > 1 && is_safe && entry.sharp && sharp.is_blurred(layer, rows, delta + h, kBlurred, kRounded) && is_open(layer, rows, nv, v)) {
+        bool is_open = find_sides(entry, nv, v, sides, units, next);
+        if (is_open && l > 1 && is_safe && entry.sharp && sharp.is_blurred(layer, a, delta + h, kBlurred, kRounded)) {
             sharp.sharpen(entry);
-            std::memcpy(rows, entry.sharp, sizeof(double) * 3 * p);
+            std::memcpy(a, entry.sharp, sizeof(double) * 3 * p);
             Four size{};
             for (int j = 0; j < p; j += kLanes) {
                 const Vec bound = net.has_runs ? load(entry.sharp + 6 * p + j) : load(layer.column_norm + j) * entry.sharp_input + sharp_rounding(layer.in) * magnitude(load(layer.bias + j));
-                store(t + j, bound + rounding(j));
+                store(t + j, bound + kFloor);
                 add_to(size, load(a + j) * load(a + j) + load(b + j) * load(b + j) + load(c + j) * load(c + j));
             }
-            delta = entry.sharp_delta + 2 * kEps * std::sqrt(total(size)) + kFloor;
+            next.delta = entry.sharp_delta + 2 * kEps * std::sqrt(total(size)) + kFloor;
+            is_open = find_sides(entry, nv, v, sides, units, next);
         } else {
-            delta = l ? layer.spectral * delta + layer.frobenius * h + g * layer.bias_norm + kFloor : kFloor;
+            next.delta = l ? layer.spectral * delta + layer.frobenius * h + g * layer.bias_norm + kFloor : kFloor;
         }
-        if (net.has_runs) delta = kFloor;  // bounds are known unit by unit
-        if (!is_safe) delta = 1e290;  // nothing is known of these functions, nor of those above
-        double *next = nullptr;
-        if (l + 1 < net.num_layers) {
-            const Layer &above = net.layers[l + 1];
-            next = arena.take<double>(4 * above.stride);
-            std::memset(next, 0, sizeof(double) * 2 * above.stride);
-            std::memcpy(next + 2 * above.stride, above.bias, sizeof(double) * above.stride);
-            if (net.has_runs) std::memset(next + 3 * above.stride, 0, sizeof(double) * above.stride);
+        if (net.has_runs) next.delta = kFloor;  // bounds are known unit by unit
+        if (!is_safe) next.delta = 1e290;  // nothing is known of these functions, nor of those above
+        return is_open;
+    }
+    bool find_sides(const Entry &entry, int nv, Vertex *v, const Sides &sides, Units &units, Next &next) {
+        const Layer &layer = net.layers[entry.layer];
+        units = candidates(layer, const_cast<double *>(entry.rows));
+        next.squares = 0;
+        return sides_on<Plane>(nv, v, units, sides, layer.is_plain && entry.layer + 1 < net.num_layers ? &next.squares : nullptr);
+    }
+    void begin_sums(const Entry &entry, Next &next) {
+        if (entry.layer + 1 == net.num_layers) return;
+        const Layer &layer = net.layers[entry.layer], &above = net.layers[entry.layer + 1];
+        next.functions = arena.take<double>(4 * above.stride);
+        next.is_empty = !net.has_runs;
+        if (next.is_empty) return;
+        std::memset(next.functions, 0, sizeof(double) * 2 * above.stride);
+        std::memcpy(next.functions + 2 * above.stride, above.bias, sizeof(double) * above.stride);
+        if (net.has_runs) std::memset(next.functions + 3 * above.stride, 0, sizeof(double) * above.stride);
+        for (int i = 0; i < layer.num_linear; i++) next.squares += contribute(net, entry, layer.linear[i], 1.0, next.functions);
+    }
+    Sides take_sides(int words) {
+        uint64_t *bits = arena.take<uint64_t>(3 * words);
+        return {bits, bits + words, bits + 2 * words};
+    }
+    // The units of a layer that may cut.
+    Units candidates(const Layer &layer, double *rows) {
+        const int p = layer.stride, num = layer.num_candidates, stride = padded(num);
+        int *unit = const_cast<int *>(layer.candidates);
+        if (layer.is_whole) return {num, rows, p, unit};
+        double *some = arena.take<double>(4 * stride);
+        for (int s = 0; s < 4; s++) {
+            for (int i = 0; i < num; i++) some[s * stride + i] = rows[s * p + layer.candidates[i]];
+            for (int i = num; i < stride; i++) some[s * stride + i] = 0;
         }
-        const int words = (layer.out + 63) >> 6;
-        uint64_t *bits = arena.take<uint64_t>(words);
-        std::memset(bits, 0, sizeof(uint64_t) * words);
-        double sum = 0;
-        if (next) for (int i = 0; i < layer.num_linear; i++) sum += contribute(net, entry, layer.linear[i], 1.0, next);
-        const double *candidates = rows;
-        int stride = p;
-        if (!layer.is_whole) {
-            stride = padded(layer.num_candidates);
-            double *some = arena.take<double>(4 * stride);
-            for (int i = 0; i < layer.num_candidates; i++)
-                for (int s = 0; s < 4; s++) some[s * stride + i] = rows[s * p + layer.candidates[i]];
-            for (int i = layer.num_candidates; i < stride; i++)
-                for (int s = 0; s < 4; s++) some[s * stride + i] = 0;
-            candidates = some;
-        }
-        const int64_t n = cut(entry, nv, v, layer.num_candidates, candidates, stride, layer.candidates, next, bits, delta, sum);
-        exact.forget(entry);
-        arena.release(mark);
-        return n;
+        return {num, some, stride, unit};
     }
 
     // One unit and its twins, once its sign on the cell is known.
@@ -214,152 +233,152 @@ struct Cutter {
         return line;
     }
 
-    int64_t cut(const Entry &entry, int nv, Vertex *v, int units, const double *rows, int stride, const int *unit, double *next, uint64_t *bits, double delta, double squares) {
-        if (stop && stop->load(std::memory_order_relaxed)) return 0;
-        const int l = entry.layer;
+    // The cells of half a cell, on which these units may change sign.
+    int64_t cut(const Entry &entry, int nv, Vertex *v, Units units, Next &next) {
+        const auto mark = arena.mark();
+        if (units.num) {
+            const Sides sides = take_sides((units.num + 63) >> 6);
+            const bool is_open = sides_on<Plane>(nv, v, units, sides, next.functions && net.layers[entry.layer].is_plain ? &next.squares : nullptr);
+            settle(entry, nv, v, sides, is_open, units, next);
+        }
+        const int64_t n = units.num ? halves(entry, nv, v, units, next) : enter(entry.layer + 1, nv, v, next.functions, next.delta, next.squares, &entry, next.active);
+        arena.release(mark);
+        return n;
+    }
+    // Units whose sides are known have their share in the next layer's functions; those that cut are left.
+    void settle(const Entry &entry, int nv, Vertex *v, const Sides &sides, bool is_open, Units &units, Next &next) {
+        const int l = entry.layer, words = (units.num + 63) >> 6;
         const Layer &layer = net.layers[l];
-        const bool is_last = !Build && l + 1 == net.num_layers;
-        auto mark = arena.mark();
-        const double *A = rows, *B = rows + stride, *C = rows + 2 * stride, *T = rows + 3 * stride;
-        const int p = padded(units), q = layer.is_whole ? p : layer.stride;
-        double *left = arena.take<double>(4 * p), *on = next ? arena.take<double>(4 * q) : nullptr;
-        int *kept_unit = arena.take<int>(p), *on_unit = next ? arena.take<int>(q) : nullptr;
-        int kept = 0, num_on = 0;
-        double e = 0;
-        for (int i = 0; i < nv; i++) e = std::max(e, v[i].e);
-        const bool is_plain = next && !layer.has_twins && !layer.has_slopes;
-        Four squares_above{};
-        const auto add = [&](int m, double factor) {
-            const double a = factor * entry.rows[m], b = factor * entry.rows[layer.stride + m], c = factor * entry.rows[2 * layer.stride + m];
-            if (net.has_runs) on[3 * q + num_on] = std::fabs(factor) * entry.rows[3 * layer.stride + m];
-            on[num_on] = a, on[q + num_on] = b, on[2 * q + num_on] = c, on_unit[num_on++] = m;
-            squares += a * a + b * b + c * c;
+        const int q = layer.is_whole ? padded(units.num) : layer.stride;
+        int *on_unit = nullptr, num_on = 0;
+        double *on = nullptr;  // where layers are not plain, times factors
+        if (next.functions) {
+            on_unit = arena.take<int>(q + kListed);
+            if (!layer.is_plain) on = arena.take<double>(4 * q);
+        }
+        const auto hand_on = [&](int m, double factor) {
+            const double *row = entry.rows + m;
+            const double a = factor * row[0], b = factor * row[layer.stride], c = factor * row[2 * layer.stride];
+            if (on) on[num_on] = a, on[q + num_on] = b, on[2 * q + num_on] = c;
+            if (net.has_runs) on[3 * q + num_on] = std::fabs(factor) * row[3 * layer.stride];
+            on_unit[num_on++] = m;
+            next.squares += a * a + b * b + c * c;
         };
         const auto settle = [&](int j, bool is_on, bool is_zero = false) {
-            if (!layer.has_twins) {
-                if (is_on) bits[j >> 6] |= uint64_t(1) << (j & 63);
-                if (next && (is_on || layer.slope[j] != 0)) add(j, is_on ? 1 : layer.slope[j]);
-                return;
-            }
-            for (int m = j; m >= 0; m = m == j ? layer.first_twin[j] : layer.next_twin[m]) {
+            for (int m = j; m >= 0; m = !layer.has_twins ? -1 : m == j ? layer.first_twin[j] : layer.next_twin[m]) {
                 const bool with = is_on == (layer.twin_sign[m] == layer.twin_sign[j]) && !is_zero;
-                if (with) bits[m >> 6] |= uint64_t(1) << (m & 63);
-                if (next && (with || layer.slope[m] != 0)) add(m, with ? 1 : layer.slope[m]);
+                if (with) next.active[m >> 6] |= uint64_t(1) << (m & 63);
+                if (next.functions && (with || layer.slope[m] != 0)) hand_on(m, with ? 1 : layer.slope[m]);
             }
         };
-        for (int j = 0; j < p; j += kLanes) {
-            const Vec a = load(A + j), b = load(B + j), c = load(C + j);
-            Vec high, low;
-            if (Plane) high = a * v[0].x + (b * v[0].y + c * v[0].w); else high = a * v[0].x + (b * v[0].y + c);
-            low = high;
-            for (int i = 1; i < nv; i++) {
-                Vec z;
-                if (Plane) z = a * v[i].x + (b * v[i].y + c * v[i].w); else z = a * v[i].x + (b * v[i].y + c);
-                high = larger(z, high), low = smaller(z, low);
-            }
-            const Vec tolerance = load(T + j) + (magnitude(a) + magnitude(b) + magnitude(c)) * e;
-            const unsigned valid = units - j >= kLanes ? kAllLanes : (1u << (units - j)) - 1;
-            const unsigned below = sign_bits(high + tolerance) & valid, above = sign_bits(tolerance - low) & valid & ~below;
-            const unsigned crossing = sign_bits(tolerance - high) & sign_bits(low + tolerance) & valid;
-            for (unsigned m = valid & ~below & ~above; m; m &= m - 1) {
-                const int s = __builtin_ctz(m), i = j + s;
-                if (!(crossing >> s & 1)) {
-                    const int side = side_of_cell(entry, unit[i], A[i], B[i], C[i], T[i], nv, v);
-                    if (side) { settle(unit[i], side > 0, side == -2); continue; }
+        for (int i = 0; i < layer.num_linear && next.is_empty; i++) hand_on(layer.linear[i], 1);
+        if (next.functions && layer.is_plain) {
+            const bool is_all = units.num == layer.out;
+            const int num_linear = num_on;
+            for (int w = 0; w < words; w++) num_on += list_bits(sides.above[w], units.unit + 64 * w, on_unit + num_on);
+            for (int w = 0; w < words && is_all; w++) next.active[w] |= sides.above[w];
+            for (int s = num_linear; s < num_on && !is_all; s++) next.active[on_unit[s] >> 6] |= uint64_t(1) << (on_unit[s] & 63);
+        } else if (next.functions) {
+            for_bits(sides.above, words, [&](int i) { settle(units.unit[i], true); });
+            for (int i = 0; i < units.num && (layer.has_slopes || layer.has_twins); i++)
+                if (!((sides.above[i >> 6] | sides.open[i >> 6]) >> (i & 63) & 1)) settle(units.unit[i], false);
+        }
+        double *rows = nullptr;  // of the units that cut
+        int *kept_unit = nullptr, kept = 0, p = 0;
+        if (is_open) {
+            int num_open = 0;
+            for (int w = 0; w < words; w++) num_open += __builtin_popcountll(sides.open[w]);
+            p = padded(num_open), rows = arena.take<double>(4 * p), kept_unit = arena.take<int>(p);
+            for_bits(sides.open, words, [&](int i) {
+                const double *row = units.rows + i;
+                const int s = units.stride;
+                if (!(sides.crossing[i >> 6] >> (i & 63) & 1)) {
+                    const int side = side_of_cell(entry, units.unit[i], row[0], row[s], row[2 * s], row[3 * s], nv, v);
+                    if (side) return settle(units.unit[i], side > 0, side == -2);
                 }
-                left[kept] = A[i], left[p + kept] = B[i], left[2 * p + kept] = C[i], left[3 * p + kept] = T[i];
-                kept_unit[kept++] = unit[i];
-            }
-            if (is_last) continue;
-            if (is_plain && above) {
-                add_to(squares_above, low > tolerance ? a * a + b * b + c * c : all(0));
-                for (unsigned m = above; m; m &= m - 1) {
-                    const int i = j + __builtin_ctz(m), of = unit[i];
-                    bits[of >> 6] |= uint64_t(1) << (of & 63);
-                    on[num_on] = A[i], on[q + num_on] = B[i], on[2 * q + num_on] = C[i];
-                    if (net.has_runs) on[3 * q + num_on] = T[i];
-                    on_unit[num_on++] = of;
-                }
-            } else if (!is_plain) {
-                for (unsigned m = above; m; m &= m - 1) settle(unit[j + __builtin_ctz(m)], true);
-                if (layer.has_slopes || layer.has_twins)
-                    for (unsigned m = below; m; m &= m - 1) settle(unit[j + __builtin_ctz(m)], false);
-            }
+                for (int k = 0; k < 4; k++) rows[k * p + kept] = row[k * s];
+                kept_unit[kept++] = units.unit[i];
+            });
+            for (int k = 0; k < 4; k++) std::fill(rows + k * p + kept, rows + (k + 1) * p, 0.0);
         }
-        squares += total(squares_above);
-        if (num_on) contribute_all(net, l, num_on, on_unit, on, on + q, on + 2 * q, on + 3 * q, next);
-        int64_t n;
-        if (!kept) {
-            n = enter(l + 1, nv, v, next, delta, squares, &entry, bits);
-            arena.release(mark);
-            return n;
+        if (next.functions && (num_on || next.is_empty)) {
+            const double *functions = entry.rows;
+            const int s = layer.stride;
+            if (layer.is_plain) contribute_rows<true>(net.layers[l + 1], num_on, on_unit, functions, functions + s, functions + 2 * s, next.functions, next.is_empty);
+            else contribute_all(net, l, num_on, on_unit, on, on + q, on + 2 * q, on + 3 * q, next.functions, next.is_empty);
+            next.is_empty = false;
         }
-        for (int i = kept; i < padded(kept); i++)
-            for (int s = 0; s < 4; s++) left[s * p + i] = 0;
-        int cutter = kept - 1;
-        if (is_last) {
-            n = chords(layer, nv, v, e, kept, left, p, kept_unit, cutter);
-            if (n >= 0) { arena.release(mark); return n; }
-            if (cutter != kept - 1) {
-                for (int s = 0; s < 4; s++) std::swap(left[s * p + cutter], left[s * p + kept - 1]);
-                std::swap(kept_unit[cutter], kept_unit[kept - 1]);
-                cutter = kept - 1;
-            }
+        units = {kept, rows, p, kept_unit};
+    }
+    // The cells of a cell that units cut: it is cut by the last one of them.
+    int64_t halves(const Entry &entry, int nv, Vertex *v, const Units &units, Next &below) {
+        if (stop && stop->load(std::memory_order_relaxed)) return 0;
+        const int l = entry.layer, num = units.num, p = units.stride;
+        double *rows = units.rows;
+        int *unit = units.unit;
+        const Layer &layer = net.layers[l];
+        int cutter = num - 1;
+        if (!Build && !below.functions) {
+            const double e = std::max_element(v, v + nv, [](const Vertex &a, const Vertex &b) { return a.e < b.e; })->e;
+            const int64_t n = chords(layer, nv, v, e, num, rows, p, unit, cutter);
+            if (n >= 0) return n;
+            for (int s = 0; s < 4; s++) std::swap(rows[s * p + cutter], rows[s * p + num - 1]);
+            std::swap(unit[cutter], unit[num - 1]);
+            cutter = num - 1;
         }
-        const double a = left[cutter], b = left[p + cutter], c = left[2 * p + cutter], t = left[3 * p + cutter];
-        const int which = kept_unit[cutter];
+        const double a = rows[cutter], b = rows[p + cutter], c = rows[2 * p + cutter], t = rows[3 * p + cutter];
+        const int which = unit[cutter];
         double *z = arena.take<double>(nv);
         int8_t *sign = arena.take<int8_t>(nv);
-        for (int i = 0; i < nv; i++) z[i] = value<Plane>(a, b, c, v[i]), sign[i] = static_cast<int8_t>(sign_at(entry, which, a, b, c, t, v[i]));
+        const double size = std::fabs(a) + std::fabs(b) + std::fabs(c);
+        bool is_certain = true;
+        for (int i = 0; i < nv; i++) {
+            const double tolerance = t + size * v[i].e;
+            z[i] = value<Plane>(a, b, c, v[i]);
+            sign[i] = static_cast<int8_t>((z[i] > tolerance) - (-z[i] > tolerance));
+            is_certain &= sign[i] != 0;
+        }
+        for (int i = 0; i < nv && !is_certain; i++)
+            if (sign[i] == 0) sign[i] = static_cast<int8_t>(undecided_sign(entry, which, v[i].point));
         if (layer.first_twin[which] >= 0) tally.is_degenerate = true;  // its twins are zero on the line
         Line line = line_of(a, b, c, t, &entry, which);
         Point points[2];
         Vertex *negative = arena.take<Vertex>(nv + 2), *positive = arena.take<Vertex>(nv + 2);
         int num_negative, num_positive;
         halve(nv, v, z, sign, line, points, negative, num_negative, positive, num_positive);
-        double *copy = nullptr;
-        if (next) {
-            const int s = net.layers[l + 1].stride;
-            copy = arena.take<double>(4 * s);
-            std::memcpy(copy, next, sizeof(double) * (net.has_runs ? 4 : 3) * s);
-        }
+        Next above = below;
         const int words = (layer.out + 63) >> 6;
-        uint64_t *other_bits = arena.take<uint64_t>(words);
-        std::memcpy(other_bits, bits, sizeof(uint64_t) * words);
-        double below_squares = squares, above_squares = squares;
-        if (!is_last) {
-            below_squares += decide(entry, which, false, copy, other_bits);
-            above_squares += decide(entry, which, true, next, bits);
+        above.active = arena.take<uint64_t>(words);
+        std::memcpy(above.active, below.active, sizeof(uint64_t) * words);
+        if (below.functions) {
+            const int s = net.layers[l + 1].stride, size = (net.has_runs ? 4 : 3) * s;
+            above.functions = arena.take<double>(4 * s);
+            std::memcpy(above.functions, below.functions, sizeof(double) * size);
+            below.squares += decide(entry, which, false, below.functions, below.active);
+            above.squares += decide(entry, which, true, above.functions, above.active);
         }
-        n = half(entry, num_negative, negative, cutter, left, p, kept_unit, copy, other_bits, delta, below_squares);
-        n += half(entry, num_positive, positive, cutter, left, p, kept_unit, next, bits, delta, above_squares);
+        const Units others{cutter, rows, p, unit};
+        const int64_t n = half(entry, num_negative, negative, others, below) + half(entry, num_positive, positive, others, above);
         delete points[0].known;
         delete points[1].known;
-        arena.release(mark);
         return n;
     }
 
-    int64_t half(const Entry &entry, int nv, Vertex *v, int units, const double *rows, int stride, const int *unit, double *next, uint64_t *bits, double delta, double squares) {
-        if (claims && ++level == split_level) {  // threads share the subtrees at this level
-            int64_t n = 0;
-            if (claim()) {
-                auto *all = claims;
-                if (Build) builder.begin_part(*parts, number - 1, nv, v);
-                claims = nullptr;
-                n = below(entry, nv, v, units, rows, stride, unit, next, bits, delta, squares);
-                claims = all;
-                if (Build) builder.end_part();
-            }
-            level--;
-            return n;
+    int64_t half(const Entry &entry, int nv, Vertex *v, const Units &units, Next &next) {
+        if (!claims) return cut(entry, nv, v, units, next);
+        int64_t n = 0;
+        if (++level < split_level) {
+            n = cut(entry, nv, v, units, next);
+        } else if (claim()) {  // threads share the subtrees at this level
+            auto *all = claims;
+            if (Build) builder.begin_part(*parts, number - 1, nv, v);
+            claims = nullptr;
+            n = cut(entry, nv, v, units, next);
+            claims = all;
+            if (Build) builder.end_part();
         }
-        const int64_t n = below(entry, nv, v, units, rows, stride, unit, next, bits, delta, squares);
-        if (claims) level--;
+        level--;
         return n;
-    }
-    int64_t below(const Entry &entry, int nv, Vertex *v, int units, const double *rows, int stride, const int *unit, double *next, uint64_t *bits, double delta, double squares) {
-        if (!units) return enter(entry.layer + 1, nv, v, next, delta, squares, &entry, bits);
-        return cut(entry, nv, v, units, rows, stride, unit, next, bits, delta, squares);
     }
 
     // Both halves of a cell. Vertices where the unit is zero belong to both.
@@ -459,7 +478,7 @@ struct Cutter {
             for (int i = 0; i < nv; i++) {
                 const Corner &c = domain.corners[cycle[i]];
                 const double scale = c.w != 0 ? net.unit : 1;
-                v[i] = Vertex{c.x / scale, c.y / scale, c.w, 0, &lines[i], &points[cycle[i]], cycle[i], -1};
+                v[i] = Vertex{c.x / scale, c.y / scale, c.w, 8 * kEps, &lines[i], &points[cycle[i]], cycle[i], -1};
             }
             for (int i = 0; i < nv; i++) {
                 const int k = i + 1 < nv ? i + 1 : 0;

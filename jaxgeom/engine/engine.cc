@@ -91,21 +91,20 @@ JAXGEOM_EXPORT int jaxgeom_count(
     }
 }
 
-JAXGEOM_EXPORT int64_t jaxgeom_count_one(
-    int depth, const int64_t *widths, const double *slopes, const void *numbers, int is_float32,
-    int num_corners, const double *corners, int num_faces, const int *face_offsets, const int *face_corners, int is_plane) {
+JAXGEOM_EXPORT int64_t jaxgeom_count_one(const jaxgeom_one_network *network, const void *numbers) {
+    const auto &[widths, slopes, corners, face_offsets, face_corners, depth, is_float32, num_corners, num_faces, is_plane] = *network;
     int64_t count = 0;
     uint8_t degenerate = 0;
     try {
-        std::vector<const void *> kernels, biases;
+        std::vector<const void *> places(2 * depth + 2);  // those of kernels, then those of biases
         const std::vector<uint8_t> types(2 * depth + 2, is_float32 != 0);
         const char *place = static_cast<const char *>(numbers);
         for (int l = 0; l <= depth; l++) {
             const int64_t size = is_float32 ? sizeof(float) : sizeof(double);
-            kernels.push_back(place), place += size * widths[l] * widths[l + 1];
-            biases.push_back(place), place += size * widths[l + 1];
+            places[l] = place, place += size * widths[l] * widths[l + 1];
+            places[depth + 1 + l] = place, place += size * widths[l + 1];
         }
-        if (jaxgeom_count(1, depth, widths, kernels.data(), biases.data(), types.data(), slopes, num_corners, corners, num_faces, face_offsets, face_corners, is_plane,
+        if (jaxgeom_count(1, depth, widths, places.data(), places.data() + depth + 1, types.data(), slopes, num_corners, corners, num_faces, face_offsets, face_corners, is_plane,
                           0, &count, &degenerate, nullptr))
             return -4;
     } catch (const std::bad_alloc &) {

@@ -23,12 +23,16 @@ JAXGEOM_EXPORT int jaxgeom_count(
     int num_corners, const double *corners, int num_faces, const int *face_offsets, const int *face_corners, int is_plane,
     int threads, int64_t *counts, uint8_t *degenerate, int *stop);
 
-// The count of one network that ends in ReLU layers and an affine output, its numbers all of one type and one after the
-// other: kernel 0, bias 0, kernel 1, … Twice the count, and one more if an exact zero was met; -2 if the network is not
-// finite, -4 without memory.
-JAXGEOM_EXPORT int64_t jaxgeom_count_one(
-    int depth, const int64_t *widths, const double *slopes, const void *numbers, int is_float32,
-    int num_corners, const double *corners, int num_faces, const int *face_offsets, const int *face_corners, int is_plane);
+// A network that ends in ReLU layers and an affine output, but for its numbers, and a domain.
+struct jaxgeom_one_network {
+    const int64_t *widths;
+    const double *slopes, *corners;
+    const int *face_offsets, *face_corners;
+    int depth, is_float32, num_corners, num_faces, is_plane;
+};
+// The count of such a network, its numbers all of one type and one after the other: kernel 0, bias 0, kernel 1, … Twice the
+// count, and one more if an exact zero was met; -2 if the network is not finite, -4 without memory.
+JAXGEOM_EXPORT int64_t jaxgeom_count_one(const jaxgeom_one_network *network, const void *numbers);
 
 // The complexes of all networks. Null: out of memory, or stopped.
 JAXGEOM_EXPORT void *jaxgeom_cells(

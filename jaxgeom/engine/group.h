@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "run.h"
+#include "shallow.h"
 
 namespace jaxgeom::training {
 
@@ -25,6 +26,14 @@ class Group final : public Run {
             const Split &split = job.splits[s];
             if (split.num_points && !split.is_shared) own_rows_[s].resize(size_t(LANES) * split.num_points * split.num_columns);
         }
+        if (!ShallowSteps::fits(job)) return;
+        const bool is_plain = !job.has_mask && job.rounds.empty() && !job.lane_after.num;  // the update needs but the gradient
+        shallow_steps_ = ShallowSteps(job, loss_, is_plain ? &optimizer_[0] : nullptr);
+        shallow_.width = job.layers[0].out, shallow_.row = job.splits[0].num_points, shallow_.inputs = job.splits[0].inputs.data();
+        shallow_.weights[0] = weights_[0], shallow_.weights[1] = weights_[1], shallow_.gradient = gradient_;
+        shallow_.targets = targets_, shallow_.outputs = states_of(1), shallow_.losses = losses_, shallow_.hidden = states_of(0);
+        shallow_.loss = &loss_, shallow_.optimizer = &optimizer_[0];
+        for (size_t i = 0; i < job.shared_at.size; i++) shallow_.shared.push_back(scalars_ + job.shared_at[i]);
     }
 
   private:
@@ -38,6 +47,8 @@ class Group final : public Run {
         std::vector<Product> layers;
     };
     std::vector<Gradients> gradients_;
+    Shallow shallow_;
+    ShallowSteps shallow_steps_;
 
     void begin_points() override {
         are_targets_there_ = false;
@@ -80,6 +91,15 @@ class Group final : public Run {
             const uint32_t position = static_cast<uint32_t>(start + p), base = job_.order.low_base;
             reinterpret_cast<pvec *>(rows_)[p] = job_.num_rounds ? job_.order.at(epoch_keys_, uvec{} + position / base, uvec{} + position % base) : pvec{} + static_cast<int32_t>(position);
         }
+    }
+
+    Derived derive(int64_t step, int64_t most, int batch) override {
+        if (!shallow_steps_.run) return Run::derive(step, most, batch);
+        load(0, 0, batch, false);
+        shallow_.now = now_, shallow_.schedule = job_.schedule.data() + step * job_.shared_at.size;
+        const int64_t num = shallow_steps_.run(shallow_, most);
+        now_ = shallow_.now;
+        return {shallow_.sum, shallow_.zero, num, shallow_steps_.is_optimized};
     }
 
     void collect(const Bound &program, int which, int, int size) override {

@@ -95,7 +95,24 @@ JAXGEOM_INLINE vec larger(vec x, vec y) { return (vec)JAXGEOM_OF(max_ps)((Single
 JAXGEOM_INLINE vec smaller(vec x, vec y) { return (vec)JAXGEOM_OF(min_ps)((Singles)x, (Singles)y); }
 JAXGEOM_INLINE vec root(vec x) { return (vec)JAXGEOM_OF(sqrt_ps)((Singles)x); }
 #endif
+// x y + z, rounded once where the processor can: asked for, as a compiler fuses only what it sees in one block.
+#if !defined(__FMA__)
+JAXGEOM_INLINE vec multiply_add(vec x, vec y, vec z) { return x * y + z; }
+#elif defined(JAXGEOM_DOUBLE)
+JAXGEOM_INLINE vec multiply_add(vec x, vec y, vec z) { return (vec)JAXGEOM_OF(fmadd_pd)((Doubles)x, (Doubles)y, (Doubles)z); }
+#else
+JAXGEOM_INLINE vec multiply_add(vec x, vec y, vec z) { return (vec)JAXGEOM_OF(fmadd_ps)((Singles)x, (Singles)y, (Singles)z); }
+#endif
 #undef JAXGEOM_OF
+// A product that is rounded before anything is added to it.
+JAXGEOM_INLINE vec rounded(vec x) {
+#if defined(__x86_64__) || defined(_M_X64)
+    asm("" : "+v"(x));
+#elif defined(__aarch64__)
+    asm("" : "+w"(x));
+#endif
+    return x;
+}
 JAXGEOM_INLINE vec maximum(vec x, vec y) { return pick(x != x, x, larger(x, y)); }
 JAXGEOM_INLINE vec minimum(vec x, vec y) { return pick(x != x, x, smaller(x, y)); }
 JAXGEOM_INLINE vec magnitude(vec x) { return (vec)((ivec)x & std::numeric_limits<word>::max()); }

@@ -124,21 +124,59 @@ def count(
     return counts, degenerate
 
 
-def count_one(
-    numbers: bytes,
+class OneNetwork(ctypes.Structure):
+    """What ``jaxgeom_count_one`` of engine.h counts: a network of this shape, on a domain."""
+
+    _fields_ = (
+        ("widths", ctypes.c_void_p),
+        ("slopes", ctypes.c_void_p),
+        ("corners", ctypes.c_void_p),
+        ("face_offsets", ctypes.c_void_p),
+        ("face_corners", ctypes.c_void_p),
+        ("depth", ctypes.c_int),
+        ("is_float32", ctypes.c_int),
+        ("num_corners", ctypes.c_int),
+        ("num_faces", ctypes.c_int),
+        ("is_plane", ctypes.c_int),
+    )
+    alive: Any
+    """The arrays that it points to."""
+    address: int
+    """Where it is."""
+
+
+def one_network(
     widths: tuple[int, ...],
     is_float32: bool,
     corners: Float[np.ndarray, "corners 3"],
     cycles: Sequence[Sequence[int]],
-) -> tuple[int, bool]:
-    """:func:`count` for one ReLU network, in a third of the time if it is tiny.
+) -> OneNetwork:
+    """What :func:`count_one` counts, but for the numbers of the network: ReLU layers and an affine output.
 
     Args:
-        numbers: kernels and biases in turn, one after the other, all of one type.
         widths: 2, then the units of each layer, the outputs last.
         is_float32: the type of the numbers, or else float64.
         corners: homogeneous points (x, y, w) of the domain.
         cycles: for each face of the domain, the numbers of its corners in order.
+    """
+    num_corners, *places, is_plane = domain_of(corners.tobytes(), tuple(map(tuple, cycles)))
+    arrays: list[Any] = [(ctypes.c_int64 * len(widths))(*widths), (ctypes.c_double * sum(widths[1:-1]))()]
+    arrays += [places[0], *places[2:]]
+    depth = len(widths) - 2
+    network = OneNetwork(
+        *[ctypes.addressof(array) for array in arrays], depth, is_float32, num_corners, places[1], is_plane
+    )
+    network.alive = arrays
+    network.address = ctypes.addressof(network)
+    return network
+
+
+def count_one(network: OneNetwork, numbers: bytes) -> tuple[int, bool]:
+    """:func:`count` for one ReLU network, in a third of the time if it is tiny.
+
+    Args:
+        network: its shape, and the domain.
+        numbers: kernels and biases in turn, one after the other.
 
     Raises:
         MemoryError: if there is not enough memory.
@@ -146,17 +184,10 @@ def count_one(
     Returns:
         The count, -1 if weights are NaN or infinite, and the flag.
     """
-    domain = domain_of(corners.tobytes(), cycles)
-    found = loaded().jaxgeom_count_one(*_relu_network(widths), numbers, is_float32, *domain)
+    found = loaded().jaxgeom_count_one(network.address, numbers)
     if found == _NO_MEMORY:
         raise MemoryError("not enough memory to count the regions of this network.")
     return found >> 1, found > 0 and bool(found & 1)
-
-
-@functools.lru_cache(maxsize=1024)
-def _relu_network(widths: tuple[int, ...]) -> tuple[Any, ...]:
-    """Depth, widths and slopes of a ReLU network as the C interface takes them."""
-    return len(widths) - 2, (ctypes.c_int64 * len(widths))(*widths), (ctypes.c_double * sum(widths[1:-1]))()
 
 
 def cells(
@@ -392,6 +423,17 @@ def _opened_trainer(path: Path) -> ctypes.CDLL:
     library = ctypes.CDLL(str(path))
     library.jaxgeom_machine_operations.restype = library.jaxgeom_machine_shared.restype = ctypes.c_char_p
     library.jaxgeom_machine_apply.argtypes = [ctypes.c_int, ctypes.c_int, *[ctypes.c_void_p] * 3]
+    program = library.jaxgeom_machine_program
+    program.restype = ctypes.c_char_p
+    program.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_int,
+        ctypes.c_int,
+        *[ctypes.c_void_p] * 2,
+        ctypes.c_int,
+        ctypes.c_void_p,
+    ]
+    program.argtypes += [ctypes.c_int]
     return library
 
 
@@ -454,7 +496,7 @@ def opened(path: Path | str) -> ctypes.CDLL:
     integer, long, address = ctypes.c_int, ctypes.c_int64, ctypes.c_void_p
     population: list[Any] = [long, integer, *[address] * 5, integer, address, integer, address, address, integer]
     library.jaxgeom_count.argtypes = [*population, integer, address, address, address]
-    library.jaxgeom_count_one.argtypes = [integer, address, address, address, *population[-7:]]
+    library.jaxgeom_count_one.argtypes = [address, address]
     library.jaxgeom_count_one.restype = long
     library.jaxgeom_cells.argtypes, library.jaxgeom_cells.restype = [*population, integer, address], address
     library.jaxgeom_cells_sizes.argtypes = [address, long, address]

@@ -14,23 +14,25 @@ namespace jaxgeom {
 // An upper bound of the largest singular value, the fourth root of |K'K|² (Frobenius), between it and |K|.
 inline double spectral_bound(const Layer &layer, double frobenius) {
     if (layer.in > 1024) return frobenius;
+    const int p = layer.stride;
+    constexpr int kRows = 4;  // of K'K at once, so that those of K are read from memory a quarter as often
     double squares = 0;
-    constexpr int kRows = 4;  // at once, so that each row is read from memory a quarter as often
-    for (int first = 0; first < layer.in; first += kRows) {
-        const double *rows[kRows];
-        for (int r = 0; r < kRows; r++) rows[r] = layer.kernel + static_cast<size_t>(std::min(first + r, layer.in - 1)) * layer.stride;
-        for (int h = 0; h < std::min(first + kRows, layer.in); h++) {
-            const double *other = layer.kernel + static_cast<size_t>(h) * layer.stride;
-            Four sums[kRows] = {};
-            for (int j = 0; j < layer.stride; j += kLanes) {
-                const Vec k = load(other + j);
-                for (int r = 0; r < kRows; r++) add_to(sums[r], load(rows[r] + j) * k);
+    for (int i = 0; i < layer.out; i += kRows) {  // columns of the kernel with those from there on
+        Four twice[kRows] = {};
+        for (int j = i & -kLanes; j < p; j += kLanes) {
+            Vec sums[kRows] = {};
+            for (int k = 0; k < layer.in; k++) {
+                const double *row = layer.kernel + static_cast<size_t>(k) * p;
+                const Vec other = load(row + j);
+                for (int r = 0; r < kRows; r++) sums[r] += other * row[i + r];
             }
-            for (int r = 0; r < kRows && first + r < layer.in; r++) {
-                const double product = total(sums[r]);
-                if (h <= first + r) squares += (h < first + r ? 2 : 1) * product * product;
+            for (int r = 0; r < kRows; r++) {
+                // each pair of columns counts twice, but none with itself
+                for (int lane = 0; lane < kLanes && j < i + kRows; lane++) sums[r][lane] *= j + lane > i + r ? 1 : j + lane == i + r ? std::sqrt(0.5) : 0;
+                add_to(twice[r], sums[r] * sums[r]);
             }
         }
+        for (int r = 0; r < kRows; r++) squares += 2 * total(twice[r]);
     }
     return std::min(frobenius, std::sqrt(std::sqrt(squares)) * (1 + 1e-6) + std::sqrt(kFloor));
 }
@@ -66,11 +68,11 @@ inline Network load_network(const Source &source, int64_t index, int unit_expone
         layer.weights = is_sparse ? sparse->weights : as_double(source.kernels[l], source.is_float32[2 * l], index * num, num, arena);
         layer.offsets = as_double(source.biases[l], source.is_float32[2 * l + 1], static_cast<size_t>(index) * out, out, arena);
         const double growth = 0.5 * std::ceil(std::log2(std::max(in, 1)));
-        const double of_kernel = exponent_of(layer.weights, num) - before, of_bias = exponent_of(layer.offsets, out);
+        const double of_weights = exponent_of(layer.weights, num), of_kernel = of_weights - before, of_bias = exponent_of(layer.offsets, out);
         double shift = -std::max(of_kernel + growth, of_bias);
-        if (exponent_of(layer.weights, num) == -2000 && of_bias == -2000) shift = 0;  // all zero
+        if (of_weights == -2000 && of_bias == -2000) shift = 0;  // all zero
         shift = std::floor(shift);
-        double *kernel = is_sparse ? nullptr : arena.take<double>(static_cast<size_t>(in) * stride), *bias = arena.take<double>(stride), *norm = arena.take<double>(stride);
+        double *kernel = is_sparse ? nullptr : arena.take<double>(static_cast<size_t>(in) * stride), *bias = arena.take<double>(stride), *norm = arena.take<double>(stride), *bias_error = arena.take<double>(stride);
         const int kernel_shift = static_cast<int>(std::clamp(shift - before, -4000.0, 4000.0)), bias_shift = static_cast<int>(std::clamp(shift, -4000.0, 4000.0));
         std::fill(bias, bias + stride, 0.0);
         std::fill(norm, norm + stride, 0.0);
@@ -92,6 +94,9 @@ inline Network load_network(const Source &source, int64_t index, int unit_expone
             bias_norm += bias[j] * bias[j];
             norm[j] = std::sqrt(norm[j]) * (1 + 1e-9) + kFloor;
         }
+        const double rounding = l ? (layer.terms + 6) * kEps : 0;  // weights of the first layer are its functions
+        for (int j = 0; j < stride; j++) bias_error[j] = rounding * std::fabs(bias[j]) + (net.has_runs ? 0 : kFloor);
+        layer.bias_error = bias_error;
         layer.frobenius = std::sqrt(frobenius) * (1 + 1e-9) + kFloor;
         layer.bias_norm = std::sqrt(bias_norm) * (1 + 1e-9) + kFloor;
         const bool needs_spectral = l > 0 && l + 1 < source.num_layers && !net.has_runs;
@@ -107,6 +112,7 @@ inline Network load_network(const Source &source, int64_t index, int unit_expone
             }
         }
         multiples = sort_units(layer, layer.slope, is_output, multiples.of ? &multiples : nullptr, arena);
+        layer.is_plain = !net.has_runs && !layer.has_slopes && !layer.has_twins;
         before = shift;
         net.output_exponent = -static_cast<int>(std::clamp(shift, -4000.0, 4000.0));
     }

@@ -9,67 +9,11 @@
 #include <algorithm>
 #include <vector>
 
-#include "functions.h"
+#include "known.h"
 
 namespace jaxgeom::training {
 
 constexpr int STRIP = 32;  // vectors of a temporary: all of a program's stay in the innermost cache
-constexpr int NUMBERS = 6; // of an instruction
-
-#define JAXGEOM_UNARY(X)                                                                                                                    \
-    X(NEG, -x) X(ABS, magnitude(x)) X(SQRT, root(x)) X(EXP, exponential(x)) X(LOG, logarithm(x)) X(LOG1P, logarithm_of_one_plus(x))         \
-    X(EXPM1, exponential_minus_one(x)) X(TANH, hyperbolic_tangent(x)) X(LOGISTIC, logistic(x)) X(COPY, x) X(SIGN, sign(x))                   \
-    X(NOT, (vec)~(ivec)x) X(CVT, to_float((ivec)x)) X(CVT_I, (vec)to_int(x)) X(FINITE, (vec)((x - x) == real(0))) X(SQUARE, x * x)          \
-    X(SIN, each<std::sin>(x)) X(COS, each<std::cos>(x)) X(ERF, each<std::erf>(x)) X(FLOOR, each<std::floor>(x)) \
-    X(SINGLE, to_single(x))
-#define JAXGEOM_BINARY(X)                                                                                                                   \
-    X(ADD, x + y) X(SUB, x - y) X(MUL, x * y) X(DIV, x / y) X(MAX, maximum(x, y)) X(MIN, minimum(x, y)) X(POW, power(x, y))                  \
-    X(EQ, (vec)(x == y)) X(NE, (vec)(x != y)) X(LT, (vec)(x < y)) X(LE, (vec)(x <= y)) X(GT, (vec)(x > y)) X(GE, (vec)(x >= y))             \
-    X(AND, (vec)((ivec)x & (ivec)y)) X(OR, (vec)((ivec)x | (ivec)y)) X(EQ_I, (vec)((ivec)x == (ivec)y)) X(NE_I, (vec)((ivec)x != (ivec)y))  \
-    X(LT_I, (vec)((ivec)x < (ivec)y)) X(LE_I, (vec)((ivec)x <= (ivec)y)) X(GT_I, (vec)((ivec)x > (ivec)y))                                  \
-    X(GE_I, (vec)((ivec)x >= (ivec)y)) X(ADD_I, (vec)wrapped((ivec)x + (ivec)y)) X(SUB_I, (vec)wrapped((ivec)x - (ivec)y))                  \
-    X(MUL_I, (vec)wrapped((ivec)x * (ivec)y))                                                                                              \
-    X(MAX_I, pick((ivec)x > (ivec)y, x, y)) X(MIN_I, pick((ivec)x < (ivec)y, x, y))
-#define JAXGEOM_TERNARY(X)                                                                                                                  \
-    X(FMA, x * y + z) X(FMS, x * y - z) X(FNMA, z - x * y) X(SELECT, pick((ivec)x, y, z)) X(ROOTADD, root(x * y) + z)
-#define JAXGEOM_QUATERNARY(X) X(EMA, x * y + z * u)
-
-typedef void (*Operation)(int, vec *, const vec *, const vec *, const vec *, const vec *);
-
-// One loop for each choice of which operands are strips (stride 1) and which are scalars (stride 0).
-#define JAXGEOM_LOOP _Pragma("GCC ivdep") for (int i = 0; i < n; i++)
-#define JAXGEOM_DEFINE1(N, E) \
-    template <int A, int B, int C, int D> void op_##N(int n, vec *d, const vec *a, const vec *, const vec *, const vec *) { JAXGEOM_LOOP { const vec x = a[i * A]; d[i] = E; } }
-#define JAXGEOM_DEFINE2(N, E) \
-    template <int A, int B, int C, int D> void op_##N(int n, vec *d, const vec *a, const vec *b, const vec *, const vec *) { JAXGEOM_LOOP { const vec x = a[i * A], y = b[i * B]; d[i] = E; } }
-#define JAXGEOM_DEFINE3(N, E) \
-    template <int A, int B, int C, int D> void op_##N(int n, vec *d, const vec *a, const vec *b, const vec *c, const vec *) { JAXGEOM_LOOP { const vec x = a[i * A], y = b[i * B], z = c[i * C]; d[i] = E; } }
-#define JAXGEOM_DEFINE4(N, E) \
-    template <int A, int B, int C, int D> void op_##N(int n, vec *d, const vec *a, const vec *b, const vec *c, const vec *e) { JAXGEOM_LOOP { const vec x = a[i * A], y = b[i * B], z = c[i * C], u = e[i * D]; d[i] = E; } }
-JAXGEOM_UNARY(JAXGEOM_DEFINE1)
-JAXGEOM_BINARY(JAXGEOM_DEFINE2)
-JAXGEOM_TERNARY(JAXGEOM_DEFINE3)
-JAXGEOM_QUATERNARY(JAXGEOM_DEFINE4)
-
-// By the operands that are strips: bit 0 for the first. What an operation does not read counts as a scalar.
-#define JAXGEOM_ROW1(N, E) {op_##N<0, 0, 0, 0>, op_##N<1, 0, 0, 0>},
-#define JAXGEOM_ROW2(N, E) {op_##N<0, 0, 0, 0>, op_##N<1, 0, 0, 0>, op_##N<0, 1, 0, 0>, op_##N<1, 1, 0, 0>},
-#define JAXGEOM_ROW3(N, E) \
-    {op_##N<0, 0, 0, 0>, op_##N<1, 0, 0, 0>, op_##N<0, 1, 0, 0>, op_##N<1, 1, 0, 0>, op_##N<0, 0, 1, 0>, op_##N<1, 0, 1, 0>, op_##N<0, 1, 1, 0>, op_##N<1, 1, 1, 0>},
-#define JAXGEOM_ROW4(N, E)                                                                                                                      \
-    {op_##N<0, 0, 0, 0>, op_##N<1, 0, 0, 0>, op_##N<0, 1, 0, 0>, op_##N<1, 1, 0, 0>, op_##N<0, 0, 1, 0>, op_##N<1, 0, 1, 0>, op_##N<0, 1, 1, 0>, \
-     op_##N<1, 1, 1, 0>, op_##N<0, 0, 0, 1>, op_##N<1, 0, 0, 1>, op_##N<0, 1, 0, 1>, op_##N<1, 1, 0, 1>, op_##N<0, 0, 1, 1>, op_##N<1, 0, 1, 1>, \
-     op_##N<0, 1, 1, 1>, op_##N<1, 1, 1, 1>},
-static const Operation OPERATIONS[][16] = {
-    JAXGEOM_UNARY(JAXGEOM_ROW1) JAXGEOM_BINARY(JAXGEOM_ROW2) JAXGEOM_TERNARY(JAXGEOM_ROW3) JAXGEOM_QUATERNARY(JAXGEOM_ROW4)};
-#define JAXGEOM_NAME(N, E) #N " "
-static const char *const OPERATION_NAMES =
-    JAXGEOM_UNARY(JAXGEOM_NAME) JAXGEOM_BINARY(JAXGEOM_NAME) JAXGEOM_TERNARY(JAXGEOM_NAME) JAXGEOM_QUATERNARY(JAXGEOM_NAME);
-
-struct Code {
-    int num = 0;
-    const int32_t *numbers = nullptr;
-};
 
 // A program with its places found.
 struct Bound {
@@ -79,9 +23,13 @@ struct Bound {
         int steps[5];
     };
     std::vector<Instruction> instructions;
+    Known known;
+    std::vector<vec *> arrays;
+    std::vector<const vec *> scalars;  // of the known program
 
     Bound() = default;
-    Bound(const Code &code, vec *temporaries, const std::vector<vec *> &arrays, vec *scalars) {
+    Bound(const Code &code, vec *temporaries, const std::vector<vec *> &arrays, vec *scalars) : known(code), arrays(arrays) {
+        for (int place : known.scalars) this->scalars.push_back(scalars + place);
         for (int k = 0; k < code.num; k++) {
             const int32_t *numbers = code.numbers + NUMBERS * k;
             Instruction own;
@@ -98,10 +46,12 @@ struct Bound {
     }
     // On `n` vectors of the arrays from `at` on, at most STRIP.
     void run(int n, int at = 0) const {
+        if (known.run) return known.run(n, at, arrays.data(), scalars.data());
         for (const Instruction &i : instructions)
             i.run(n, i.places[0] + at * i.steps[0], i.places[1] + at * i.steps[1], i.places[2] + at * i.steps[2], i.places[3] + at * i.steps[3], i.places[4] + at * i.steps[4]);
     }
     void run_all(int total) const {
+        if (known.run) return run(total);
         for (int at = 0; at < total; at += STRIP) run(std::min(STRIP, total - at), at);
     }
 };

@@ -90,6 +90,18 @@ inline bool are_multiples(const Column &a, const Column &b) {
     return true;
 }
 
+// The same for multiples, whose quotients are rounded alike.
+inline uint64_t hash_of_quotients(const double *values, int n, double by, double *quotients) {
+    for (int i = 0; i < n; i++) quotients[i] = values[i] / by + 0.0;  // no zero is negative
+    uint64_t hash = 0, factor = 0x9e3779b97f4a7c15ull;
+    for (int i = 0; i < n; i++, factor += 0x3c6ef372fe94f82aull) {  // odd ones
+        uint64_t bits;
+        std::memcpy(&bits, quotients + i, sizeof bits);
+        hash += (bits ^ bits >> 32) * factor;
+    }
+    return (hash ^ hash >> 32) * 0xbf58476d1ce4e5b9ull >> 8;
+}
+
 // Which units are zero, linear, or multiples of a unit before them: none of these is ever cut by.
 inline Multiples sort_units(Layer &layer, const double *slope, bool is_output, const Multiples *inputs, Arena &arena) {
     const int w = layer.out, size = layer.in + 1;
@@ -111,6 +123,7 @@ inline Multiples sort_units(Layer &layer, const double *slope, bool is_output, c
     double *reduced = arena.take<double>(num_values), *free = reduced;
     int *places = is_sparse ? arena.take<int>(num_values) : nullptr;
     Column *columns = arena.take<Column>(w);
+    double *quotients = arena.take<double>(size);
     std::fill(table, table + table_size, -1);
     bool is_plain = true;  // no unit is a multiple of another one
     for (int j = 0; j < w; j++) {
@@ -137,16 +150,8 @@ inline Multiples sort_units(Layer &layer, const double *slope, bool is_output, c
         if (is_linear) linear[layer.num_linear++] = j;
         int twin = -1;
         if (lead < num && !is_output) {
-            // quotients are the same for multiples, and are rounded alike
             sign[j] = own[lead] < 0 ? -1 : 1;
-            uint64_t hash = is_linear ? 1 : 2;
-            for (int i = 0; i < num; i++) {
-                const double quotient = own[i] == 0 ? 0 : own[i] / own[lead];
-                uint64_t bits;
-                std::memcpy(&bits, &quotient, sizeof bits);
-                hash = (hash ^ bits) * 0xbf58476d1ce4e5b9ull;
-                hash ^= hash >> 29;
-            }
+            const uint64_t hash = hash_of_quotients(own, num, own[lead], quotients) + is_linear;
             hashes[j] = hash;
             int slot = static_cast<int>(hash & (table_size - 1));
             while (table[slot] >= 0 && !(hashes[table[slot]] == hash && are_multiples(columns[table[slot]], columns[j])))

@@ -61,9 +61,11 @@ struct Layer {
     const double *kernel, *bias;     // scaled, (in, stride)
     const double *weights, *offsets; // as given, (in, out)
     const double *column_norm;       // upper bounds of the columns' lengths
+    const double *bias_error;        // of what rounding does to units by their biases
     double spectral, frobenius, bias_norm, steepest;  // upper bounds of norms; steepest: of max(1, |slope|)
     const double *slope;
     bool has_slopes;                 // any other than 0 and 1
+    bool is_plain;                   // units are zero or themselves, no two are multiples, and kernels are not sparse
     int num_candidates;              // units that may cut
     const int *candidates;           // ascending
     bool is_whole;                   // candidates are all units

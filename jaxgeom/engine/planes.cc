@@ -14,7 +14,7 @@ template <bool Plane>
 Counted count_in(const Network &net, const Domain &domain, const std::atomic<int> *stop, Share *share) {
     Cutter<Plane, false> cutter{net, domain, own_arena(), stop};
     if (share && share->threads > 1) {
-        cutter.claims = share->claims.get(), cutter.split_level = kSplitLevel;
+        cutter.claims = share->claims.get(), cutter.split_level = share->level;
         cutter.share = net.depth == 1 && domain.num_faces == 1 ? share : nullptr;
     }
     cutter.run();
@@ -94,7 +94,7 @@ int parting_level(const Network &net, const Domain &domain) {
     return domain.is_plane || units < kInParts ? 0 : units < 256 ? 6 : kSplitLevel;
 }
 CellArrays cells_from_parts(const Network &net, const Domain &domain, const std::atomic<int> *stop, int threads, int level) {
-    Share share(threads, 1);
+    Share share(threads, 1, net.layers[0].out);
     std::vector<Part> parts((size_t(1) << level) + 1);
     Complex whole;
     std::atomic<bool> is_whole{false};
@@ -128,10 +128,14 @@ Counted count(const Source &source, int64_t index, const Domain &domain, const s
 bool count_together(const Source &source, int64_t index, const Domain &domain, const std::atomic<int> *stop, int threads, Counted &counted) {
     Arena &arena = own_arena();
     const auto mark = arena.mark();
-    const Network net = load_network(source, index, unit_exponent_of(domain), arena);
-    Share share(threads, domain.num_faces);
+    Network net{};
+    Share share(threads, domain.num_faces, static_cast<int>(source.widths[1]));
+    const auto load = [&] {
+        net = load_network(source, index, unit_exponent_of(domain), arena);
+        return net.is_finite;
+    };
+    const bool is_done = share_among(threads, load, [&] { count_in(net, domain, stop, &share); });
     counted = {-1, false};
-    const bool is_done = !net.is_finite || share_among(threads, [&] { count_in(net, domain, stop, &share); });
     if (net.is_finite) counted = {total(share.cells, share.artificial, share.central_cells, share.central_edges), share.is_degenerate};
     arena.release(mark);
     return is_done;

@@ -1,6 +1,7 @@
 // Counts and complexes of single networks, as engine.cc asks for them.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 
 #include "network.h"
@@ -34,13 +35,22 @@ constexpr int kInParts = 96;  // units; the complexes of networks with more of t
 constexpr int kSplitLevel = 8;
 class Share {  // of one network's count, among threads
   public:
-    Share(int threads, int num_faces) : threads(threads), claims(new std::atomic<uint8_t>[(static_cast<size_t>(num_faces) << kSplitLevel) + 2]()) {}
-    const int threads;
+    Share(int threads, int num_faces, int width) : threads(threads), level(level_for(threads, width)), claims(new std::atomic<uint8_t>[(static_cast<size_t>(num_faces) << kSplitLevel) + 2]()) {}
+    const int threads, level;  // subtrees at this level are shared
     std::unique_ptr<std::atomic<uint8_t>[]> claims;
     std::atomic<int> row{0}, finished{0}, trouble{INT32_MAX};
     std::atomic<int64_t> pairs{0}, ends{0};
     std::atomic<int64_t> cells{0}, artificial{0}, central_cells{0}, central_edges{0};
     std::atomic<bool> is_degenerate{false};
+
+  private:
+    // All threads go down to it: where the first layer is so wide that there are many cells, that takes no time; else it is
+    // for 16 subtrees a thread.
+    static int level_for(int threads, int width) {
+        int level = std::min(kSplitLevel, 4 + width / 256);
+        for (int num = 1; level < kSplitLevel && num < threads; num *= 2) level++;
+        return level;
+    }
 };
 
 Counted count(const Source &, int64_t index, const Domain &, const std::atomic<int> *stop);

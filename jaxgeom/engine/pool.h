@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -21,9 +22,9 @@ namespace jaxgeom {
 
 class Pool {
   public:
-    // Calls job(0), …, job(num - 1) at the same time, each on a thread of the pool, and returns when all are done.
-    // False, without any call, if the pool is at work or cannot start its threads.
-    bool run(int num, const std::function<void(int)> &job) {
+    // Calls job(0), …, job(num - 1) at the same time, each on a thread of the pool, and `meanwhile` on this one; returns
+    // when all are done. False, without any call, if the pool is at work or cannot start its threads.
+    bool run(int num, const std::function<void(int)> &job, const std::function<void()> &meanwhile = [] {}) {
         std::unique_lock<std::mutex> turn(turn_, std::try_to_lock);
         if (!turn.owns_lock()) return false;
         std::unique_lock<std::mutex> lock(mutex_);
@@ -32,6 +33,10 @@ class Pool {
         job_ = &job, wanted_ = num, running_ = num;
         generation_++;
         wake_.notify_all();
+        lock.unlock();
+        meanwhile();
+        wait_briefly([&] { return running_ == 0; });
+        lock.lock();
         done_.wait(lock, [&] { return running_ == 0; });
         job_ = nullptr;
         return true;
@@ -41,8 +46,16 @@ class Pool {
     std::mutex turn_, mutex_;
     std::condition_variable wake_, done_;
     const std::function<void(int)> *job_ = nullptr;
-    int wanted_ = 0, running_ = 0, num_threads_ = 0;
-    uint64_t generation_ = 0;
+    int wanted_ = 0, num_threads_ = 0;
+    std::atomic<int> running_{0};
+    std::atomic<uint64_t> generation_{0};
+
+    // Until something is due, but not for long: to sleep and be woken takes as long as counting a small network, and
+    // whoever counts one often counts another one at once.
+    template <class IsDue> static void wait_briefly(const IsDue &is_due) {
+        const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(50);
+        while (!is_due() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    }
 
     void work(int index) {
         const StandardFloats floats;
@@ -56,6 +69,9 @@ class Pool {
             (*job)(index);
             lock.lock();
             if (--running_ == 0) done_.notify_one();
+            lock.unlock();
+            wait_briefly([&] { return generation_ != seen; });
+            lock.lock();
         }
     }
 #if defined(_WIN32)
@@ -118,19 +134,33 @@ void for_all(int64_t num, int threads, int64_t block, bool needs_stack, const Jo
     if (is_out_of_memory) throw std::bad_alloc();
 }
 
-// job() on so many threads at once; false if the pool cannot.
-template <class Job>
-bool share_among(int threads, const Job &job) {
-    std::atomic<bool> is_out_of_memory{false};
-    const bool ran = pool().run(threads, [&](int) {
-        try {
-            job();
-        } catch (const std::bad_alloc &) {
-            is_out_of_memory = true;
-        }
-    });
+// job() on so many threads at once; false if the pool cannot. What the job needs is prepared while the threads wake up:
+// they begin once prepare() is done, and only if it is true.
+template <class Prepare, class Job>
+bool share_among(int threads, const Prepare &prepare, const Job &job) {
+    std::atomic<bool> is_out_of_memory{false}, is_ready{false}, is_wanted{false};
+    const bool ran = pool().run(
+        threads,
+        [&](int) {
+            try {
+                while (!is_ready) std::this_thread::yield();
+                if (is_wanted) job();
+            } catch (const std::bad_alloc &) {
+                is_out_of_memory = true;
+            }
+        },
+        [&] {
+            try {
+                is_wanted = prepare();
+            } catch (const std::bad_alloc &) {
+                is_out_of_memory = true;
+            }
+            is_ready = true;
+        });
     if (is_out_of_memory) throw std::bad_alloc();
     return ran;
 }
+template <class Job>
+bool share_among(int threads, const Job &job) { return share_among(threads, [] { return true; }, job); }
 
 }  // namespace jaxgeom

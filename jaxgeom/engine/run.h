@@ -61,10 +61,10 @@ class Run {
         first_ = first, num_ = static_cast<int>(std::min<int64_t>(layout_.num_networks, job_.num - first));
         begin();
         int64_t step = 0;
-        for (int64_t due = 0; step < job_.num_steps; step++) {
+        for (int64_t due = 0; step < job_.num_steps;) {
             if (step == due) observe(step), due = next_due(step);
             if (!goes_on_) break;
-            take_step(step);
+            step += take_steps(step, std::min(due, job_.num_steps) - step);
         }
         if (step == job_.num_steps) observe(step);
         else rest(step);
@@ -107,6 +107,20 @@ class Run {
     virtual vec collected(int which, int num_points) = 0;
     // A layer's gradient, from the derivatives by its sums and its inputs, added to what is there from earlier points.
     virtual void differentiate(int layer, const Inputs &inputs, int size, bool is_added) = 0;
+    // Of at most so many steps from one on, as many as are taken at once: all but the last one whole, which leaves the sum of
+    // its losses, its gradient, and perhaps what the optimizer makes of it; then zeros where that is finite.
+    struct Derived { vec sum, zero; int64_t num; bool is_optimized; };
+    virtual Derived derive(int64_t, int64_t, int batch) {
+        for (int start = 0; start < batch; start += points_) {
+            const int size = std::min(points_, batch - start);
+            const Inputs inputs = load(0, start, size, job_.chooses);
+            const Products &products = products_of(layout_.columns(size), inputs);
+            forward(products, inputs);
+            collect(loss_, 0, start, size);
+            backward(products, inputs, size, start > 0);
+        }
+        return {collected(0, batch), vec{}, 1, false};
+    }
     // Whether points are loaded for every network, before it begins.
     virtual void begin_points() = 0;
 
@@ -292,7 +306,12 @@ class Run {
             for (int l = 0; l < num_; l++) std::fill(job_.results.batch_losses + (first_ + l) * job_.num_steps + step, job_.results.batch_losses + (first_ + l + 1) * job_.num_steps, NAN);
     }
 
-    void take_step(int64_t step) {
+    // One step or, where nothing but the parameters and the state of the optimizer goes from one to the next, at most so
+    // many; returns how many.
+    int64_t take_steps(int64_t first, int64_t most) {
+        const bool has_programs = lane_.instructions.size() || lane_after_.instructions.size() || job_.lane_carry.size || job_.value_at >= 0;
+        const bool is_plain = !job_.chooses && !job_.results.batch_losses && !has_programs && !any(ended_);
+        int64_t step = first;
         const int64_t from = job_.chooses ? step % job_.num_batches * job_.batch : 0;
         const int batch = static_cast<int>(std::min<int64_t>(job_.batch, job_.splits[0].num_points - from)), num = layout_.num_vectors;
         if (job_.chooses) draw(step, batch);
@@ -300,15 +319,9 @@ class Run {
         for (size_t i = 0; i < num_shared; i++) scalars_[job_.shared_at[i]] = all(job_.schedule[step * num_shared + i]);
         if (job_.share_at >= 0) scalars_[job_.share_at] = all(real(1) / static_cast<real>(batch));
         lane_.run(1);
-        for (int start = 0; start < batch; start += points_) {
-            const int size = std::min(points_, batch - start);
-            const Inputs inputs = load(0, start, size, job_.chooses);
-            const Products &products = products_of(layout_.columns(size), inputs);
-            forward(products, inputs);
-            collect(loss_, 0, start, size);
-            backward(products, inputs, size, start > 0);
-        }
-        const vec sum = collected(0, batch);
+        const Derived derived = derive(step, is_plain ? most : 1, batch);
+        step += derived.num - 1;
+        const vec sum = derived.sum;
         if (job_.has_mask)
             for (int i = 0; i < num; i++) gradient_[i] = (vec)((ivec)gradient_[i] & (ivec)mask_[i]);
         if (job_.results.batch_losses)
@@ -320,9 +333,10 @@ class Run {
             for (const Job::Sum &own : job_.rounds[k].sums) scalars_[own.place] = sum_of(arrays_ + size_t(own.array - 3) * num, own.leaf);
             rounds_[now_][k].second.run(1);
         }
-        update(step, sum * real(0));
+        update(step, sum * real(0), derived.is_optimized ? derived.zero : optimize());
         for (size_t i = 0; i + 1 < job_.lane_carry.size; i += 2) temporaries_[i / 2] = scalars_[job_.lane_carry[i]];
         for (size_t i = 0; i + 1 < job_.lane_carry.size; i += 2) scalars_[job_.lane_carry[i + 1]] = temporaries_[i / 2];
+        return derived.num;
     }
     vec sum_of(vec *array, int leaf) const {
         vec total = {};
@@ -334,21 +348,23 @@ class Run {
         }
         return num_own() == 1 ? all(total[0]) : total;
     }
-    // The next parameters, unless they or the loss are not finite; `of_loss` is zero where it is.
-    void update(int64_t step, vec of_loss) {
+    // The next parameters and state; zero where the parameters are finite.
+    vec optimize() {
         const int num = layout_.num_vectors;
-        vec *old = weights_[now_], *next = weights_[1 - now_], finite = of_loss;
+        const vec *next = weights_[1 - now_];
+        ivec broken = {};  // bits where a number is not finite
         for (int at = 0; at < num; at += STRIP) {
             const int size = std::min(STRIP, num - at);
             optimizer_[now_].run(size, at);
-            vec zeros[4] = {};
-            int i = at;
-            for (; i + 4 <= at + size; i += 4)
-                for (int k = 0; k < 4; k++) zeros[k] += next[i + k] * real(0);
-            for (; i < at + size; i++) zeros[0] += next[i] * real(0);
-            finite += (zeros[0] + zeros[1]) + (zeros[2] + zeros[3]);
+            for (int i = at; i < at + size; i++) broken |= (ivec)(next[i] - next[i]);
         }
-        ivec diverges = finite != real(0);
+        return (vec)broken;
+    }
+    // Goes on to the next parameters, unless they or the loss, which gave these zeros, are not finite.
+    void update(int64_t step, vec of_loss, vec of_params) {
+        const int num = layout_.num_vectors;
+        vec *old = weights_[now_], *next = weights_[1 - now_];
+        ivec diverges = of_loss + of_params != real(0);
         if (any(diverges)) {
             if (layout_.shared == SHARED_A) diverges = all_bits(-word(of_loss[0] != real(0) || !is_finite(next)));
             diverges &= ended_ == 0;

@@ -4,18 +4,37 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
+#include <limits>
 
 #include "network.h"
 
 namespace jaxgeom {
 
+// The largest in magnitude; infinite or NaN if any is. Bits of numbers are ordered as their magnitudes, and many are
+// compared at once.
+template <class T, class Bits>
+T largest(const T *values, size_t n) {
+    Bits most = 0;
+    for (size_t i = 0; i < n; i++) {
+        Bits bits;
+        std::memcpy(&bits, values + i, sizeof bits);
+        bits &= std::numeric_limits<Bits>::max();
+        most = bits > most ? bits : most;
+    }
+    T found;
+    std::memcpy(&found, &most, sizeof found);
+    return found;
+}
+inline double largest(const double *values, size_t n) { return largest<double, int64_t>(values, n); }
+inline float largest(const float *values, size_t n) { return largest<float, int32_t>(values, n); }
+
 // The exponent of the largest in magnitude, as frexp gives it; -2000 if all are 0.
 inline double exponent_of(const double *values, size_t n) {
-    double largest = 0;
-    for (size_t i = 0; i < n; i++) largest = std::max(largest, std::fabs(values[i]));
-    if (largest == 0) return -2000;
+    const double most = largest(values, n);
+    if (most == 0) return -2000;
     int exponent;
-    std::frexp(largest, &exponent);
+    std::frexp(most, &exponent);
     return exponent;
 }
 
@@ -37,11 +56,7 @@ inline const double *as_double(const void *data, bool is_float32, size_t offset,
 }
 
 template <class T>
-bool all_finite(const T *values, size_t n) {
-    T sum = 0;  // NaN if any number is NaN or infinite
-    for (size_t i = 0; i < n; i++) sum += 0 * values[i];
-    return sum == 0;
-}
+bool all_finite(const T *values, size_t n) { return std::isfinite(largest(values, n)); }
 inline bool all_finite(const void *data, bool is_float32, size_t offset, size_t n) {
     return is_float32 ? all_finite(static_cast<const float *>(data) + offset, n) : all_finite(static_cast<const double *>(data) + offset, n);
 }

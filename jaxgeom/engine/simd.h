@@ -65,6 +65,22 @@ inline unsigned sign_bits(Vec x) {
 #endif
 }
 
+// The numbers of the bits that are set, of up to 64 numbers, and how many. Room for so many more is needed behind them.
+constexpr int kListed = 16;
+inline int list_bits(uint64_t bits, const int *numbers, int *list) {
+    int n = 0;
+#if defined(__AVX512F__)
+    for (; bits; bits >>= 16, numbers += 16) {
+        const __mmask16 own = static_cast<__mmask16>(bits);
+        _mm512_storeu_si512(list + n, _mm512_maskz_compress_epi32(own, _mm512_maskz_loadu_epi32(own, numbers)));
+        n += __builtin_popcount(own);
+    }
+#else
+    for (; bits; bits &= bits - 1) list[n++] = numbers[__builtin_ctzll(bits)];
+#endif
+    return n;
+}
+
 // n bits from the first-th on as bytes of 0 and 1.
 inline void spread_bits(const uint64_t *bits, int first, int n, uint8_t *bytes) {
     for (int i = 0; i < n; i += 8) {

@@ -46,27 +46,42 @@ inline double contribute(const Network &net, const Entry &entry, int unit, doubl
     }
     return a * a + b * b + c * c;
 }
-inline void contribute_rows(const Layer &above, int n, const int *unit, const double *a, const double *b, const double *c, double *next) {
-    const int p = above.stride;
+// Every loop over vectors is unrolled, so that sums stay in registers.
+#define JAXGEOM_UNROLL _Pragma("GCC unroll 4")
+// The sums of V vectors of units of the next layer. is_first: nothing has been added to them before.
+template <int V, bool Listed>
+void contribute_block(const Layer &above, int j, int n, const int *unit, const double *a, const double *b, const double *c, double *next, bool is_first) {
+    const ptrdiff_t p = above.stride;
+    double *to = next + j;
+    Vec x[V], y[V], z[V];
+    if (is_first) {
+        JAXGEOM_UNROLL for (int v = 0; v < V; v++) x[v] = y[v] = all(0), z[v] = load(above.bias + j + v * kLanes);
+    } else {
+        JAXGEOM_UNROLL for (int v = 0; v < V; v++) x[v] = load(to + v * kLanes), y[v] = load(to + p + v * kLanes), z[v] = load(to + 2 * p + v * kLanes);
+    }
+    const double *const kernel = above.kernel + j;
+    for (int s = 0; s < n; s++) {
+        const int of = unit[s], place = Listed ? of : s;
+        const double *row = kernel + of * p;
+        const Vec fa = all(a[place]), fb = all(b[place]), fc = all(c[place]);
+        JAXGEOM_UNROLL for (int v = 0; v < V; v++) {
+            const Vec k = load(row + v * kLanes);
+            x[v] += k * fa, y[v] += k * fb, z[v] += k * fc;
+        }
+    }
+    JAXGEOM_UNROLL for (int v = 0; v < V; v++) store(to + v * kLanes, x[v]), store(to + p + v * kLanes, y[v]), store(to + 2 * p + v * kLanes, z[v]);
+}
+#undef JAXGEOM_UNROLL
+// Adds what units hand on. Listed: a, b and c are those of all units of the layer, or else of these ones.
+template <bool Listed>
+void contribute_rows(const Layer &above, int n, const int *unit, const double *a, const double *b, const double *c, double *next, bool is_first) {
+    constexpr int V = kLanes == 8 ? 4 : 2;  // as registers allow
     int j = 0;
-    for (; kLanes == 4 && j + 2 * kLanes <= p; j += 2 * kLanes) {  // two at once, which is slower with AVX-512
-        double *to = next + j, *beyond = to + kLanes;
-        Vec x = load(to), y = load(to + p), z = load(to + 2 * p), u = load(beyond), v = load(beyond + p), w = load(beyond + 2 * p);
-        for (int s = 0; s < n; s++) {
-            const double *kernel = above.kernel + static_cast<size_t>(unit[s]) * p + j;
-            const Vec k = load(kernel), m = load(kernel + kLanes);
-            x += k * a[s], u += m * a[s], y += k * b[s], v += m * b[s], z += k * c[s], w += m * c[s];
-        }
-        store(to, x), store(to + p, y), store(to + 2 * p, z), store(beyond, u), store(beyond + p, v), store(beyond + 2 * p, w);
-    }
-    for (; j < p; j += kLanes) {
-        Vec x = load(next + j), y = load(next + p + j), z = load(next + 2 * p + j);
-        for (int s = 0; s < n; s++) {
-            const Vec k = load(above.kernel + static_cast<size_t>(unit[s]) * p + j);
-            x += k * a[s], y += k * b[s], z += k * c[s];
-        }
-        store(next + j, x), store(next + p + j, y), store(next + 2 * p + j, z);
-    }
+    for (; j + V * kLanes <= above.stride; j += V * kLanes) contribute_block<V, Listed>(above, j, n, unit, a, b, c, next, is_first);
+    const int rest = (above.stride - j) / kLanes;
+    if (rest == 3) contribute_block<std::min(3, V), Listed>(above, j, n, unit, a, b, c, next, is_first);
+    else if (rest == 2) contribute_block<std::min(2, V), Listed>(above, j, n, unit, a, b, c, next, is_first);
+    else if (rest == 1) contribute_block<1, Listed>(above, j, n, unit, a, b, c, next, is_first);
 }
 // What units with the same weights hand on, added up; how many remain.
 inline int add_alike(const Layer &above, int n, int *unit, double *a, double *b, double *c) {
@@ -86,21 +101,20 @@ inline int add_alike(const Layer &above, int n, int *unit, double *a, double *b,
     arena.release(mark);
     return num;
 }
-// The same for several units at once, so that the sums stay in registers. e: bounds of the errors of a, b and c, which
-// are changed.
-inline void contribute_all(const Network &net, int l, int n, int *unit, double *a, double *b, double *c, const double *e, double *next) {
+// The same for several units at once through the runs of kernels. e: bounds of the errors of a, b and c, which are changed.
+inline void contribute_all(const Network &net, int l, int n, int *unit, double *a, double *b, double *c, const double *e, double *next, bool is_first) {
     const Layer &above = net.layers[l + 1];
-    if (net.has_runs && above.runs->column_offsets) {
+    if (!net.has_runs) return contribute_rows<false>(above, n, unit, a, b, c, next, is_first);
+    if (above.runs->column_offsets) {
         for (int s = 0; s < n; s++) add_runs(above, unit[s], a[s], b[s], c[s], e[s], next);
         return;
     }
-    if (!net.has_runs) return contribute_rows(above, n, unit, a, b, c, next);
     double squares = 0;  // of errors; what they do to a unit follows by the length of its column
     for (int s = 0; s < n; s++) {
         const double own = e[s] + (above.terms + 6) * kEps * (std::fabs(a[s]) + std::fabs(b[s]) + std::fabs(c[s]));
         squares += own * own;
     }
-    contribute_rows(above, above.alike ? add_alike(above, n, unit, a, b, c) : n, unit, a, b, c, next);
+    contribute_rows<false>(above, above.alike ? add_alike(above, n, unit, a, b, c) : n, unit, a, b, c, next, false);
     const double length = 1.0001 * std::sqrt(squares) + kFloor;
     double *errors = next + 3 * above.stride;
     for (int j = 0; j < above.stride; j += kLanes) store(errors + j, load(errors + j) + load(above.column_norm + j) * length);

@@ -137,7 +137,7 @@ const char *run(const xla::CallFrame &frame, xla::ErrorCode &code) {
     const int64_t cores = threads ? threads : std::max(1u, std::thread::hardware_concurrency());
     const auto parts_of = [](int64_t num, int64_t size) { return (num + size - 1) / size; };
     const int64_t alone = parts_of(job.num, cores) * parameters_in_lanes(job).work(job);
-    const bool is_single = alone < parts_of(parts_of(job.num, LANES), cores) * networks_in_lanes(job).work(job);
+    const bool is_single = !ShallowSteps::fits(job) && alone < parts_of(parts_of(job.num, LANES), cores) * networks_in_lanes(job).work(job);
     const int at_once = is_single ? 1 : LANES;
     const int64_t num_sets = parts_of(job.num, at_once);
     std::atomic<int64_t> following{0};
@@ -181,4 +181,14 @@ JAXGEOM_EXPORT void jaxgeom_machine_apply(int operation, int n, void *to, const 
     const Operation run = OPERATIONS[operation][strips];
     run(n, static_cast<vec *>(to), a, b, b, b);
 }
-
+// A program on vectors, for tests: its name if it is a known one, which runs as such or instruction by instruction.
+JAXGEOM_EXPORT const char *jaxgeom_machine_program(const int32_t *numbers, int num, int n, void *temporaries, void *const *arrays, int num_arrays, void *scalars, int is_known) {
+    using namespace jaxgeom::training;
+    std::vector<vec *> places;
+    for (int j = 0; j < num_arrays; j++) places.push_back(static_cast<vec *>(arrays[j]));
+    Bound program({num, numbers}, static_cast<vec *>(temporaries), places, static_cast<vec *>(scalars));
+    const char *name = program.known.name;
+    if (!is_known) program.known = {};
+    program.run_all(n);
+    return name;
+}

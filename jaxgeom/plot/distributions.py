@@ -104,5 +104,8 @@ def plot_distribution(
     if is_log:
         ax.set_yscale("log")
     ax.set(xlim=(steps[0], steps[-1]), ylim=(edges[0], edges[-1]), xlabel="step", ylabel=ylabel)
-    ax.legend(frameon=False, fontsize="small", title=f"{len(values):,} networks", title_fontsize="small")
+    finite = middle[np.isfinite(middle)]  # "best" takes seconds on the outlines of many steps
+    corner = "upper left" if finite.size and finite[-1] > finite[0] else "upper right"
+    look = {"loc": corner, "frameon": False, "fontsize": "small", "title_fontsize": "small"}
+    ax.legend(title=f"{len(values):,} networks", **look)
     return DistributionArtists(ax, mesh, bands, line)

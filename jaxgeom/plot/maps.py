@@ -188,3 +188,4 @@ def _frame(ax: Axes, low: np.ndarray, high: np.ndarray) -> None:
     ax.set_ylim(low[1], high[1])
     ax.set_xlabel("$x$")
     ax.set_ylabel("$y$")
+    ax.locator_params(nbins=5)

@@ -109,12 +109,12 @@ def count_regions(
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, but {kind!r} was given.")
     _check_area(min_area)
     check_chunk_size(chunk_size)
-    start = exact_domain(domain)
     needs_complexes = kind != "activation" or min_area is not None
-    if not (needs_complexes or cut_output or progress or isinstance(start, Box)) and activation is None:
-        small = small_count(layers, start)
+    if not (needs_complexes or cut_output or progress) and activation is None:
+        small = small_count(layers, domain)
         if small is not None:
             return RegionCounts(np.array(small[0]), np.array(small[1]))
+    start = exact_domain(domain)
     network = check_inputs(with_activation(layers, activation, keep_sparse=True), start)
     options: dict[str, Any] = {"kind": kind, "cut_output": cut_output, "min_area": min_area}
     if any(isinstance(array, Tracer) for layer in network for array in layer):
