@@ -102,7 +102,7 @@ export function factsOf(population, scene) {
   if (wrong !== null) facts.push(`mean squared error <b>${digits(+wrong.toPrecision(3))}</b>`);
   if (testWrong !== null) facts.push(`<b>${digits(+testWrong.toPrecision(3))}</b> on test data`);
   if (scene.layers[0].inputs === 3) facts.push(`surface from ${(scene.grid.cells + 1) ** 3} points`);
-  if (!Number.isInteger(scene.time)) facts.push("weights interpolated between records");
+  if (!Number.isInteger(scene.time)) facts.push("interpolated weights");
   return facts;
 }
 
