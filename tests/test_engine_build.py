@@ -171,6 +171,18 @@ def _runnable(paths: list[Path]) -> list[Path]:
     return [path for path in paths if not any(name in path.name for name in ("avx2", "avx512")[level:])]
 
 
+@pytest.mark.skipif(not library.is_available(), reason="the engine is not built")
+def test_the_library_is_that_of_the_processor() -> None:
+    """As the system describes it; whatever compiled the library, it must not think less of it."""
+    cpus = Path("/proc/cpuinfo")
+    flags = cpus.read_text().partition("\nflags")[2].partition("\n")[0].split() if cpus.exists() else []
+    if not flags:
+        pytest.skip("the system does not say what its processors have")
+    sets = [{"avx2", "fma"}, {"avx512f", "avx512dq", "avx512vl"}]
+    has = [wanted <= set(flags) for wanted in sets]
+    assert library.loaded().jaxgeom_instructions() == has[0] * (1 + has[1])
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not library.is_available(), reason="the engine is not built")
 def test_instruction_sets_give_the_same_bits(tmp_path: Path) -> None:
@@ -188,4 +200,5 @@ def test_compilers_give_the_same_bits(tmp_path: Path) -> None:
     assert system is not None
     by_system = build.compile_engine(system, tmp_path / "system")
     by_zig = build.compile_engine([sys.executable, "-m", "ziglang", "c++"], tmp_path / "zig")
+    assert len(_runnable(by_zig)) == len(_runnable(by_system))
     _assert_same_bits(_runnable(by_system) + _runnable(by_zig), tmp_path)

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import jax
 import numpy as np
 import pytest
 import reference
@@ -283,6 +284,26 @@ def test_what_scales_and_what_does_not():
     found = decision_boundary(complex_of(large, box(-(2.0**40), 2.0**40)))
     np.testing.assert_array_equal(found.segments, 2.0**40 * plain.segments)
     np.testing.assert_array_equal(found.face, plain.face)
+
+
+@pytest.mark.parametrize("num_outputs", [1, 3])
+@pytest.mark.parametrize("powers", [(500, 500, 60), (900, 0, 900), (-500, -500, -60), (-500, -500, -73), (-900,) * 3])
+def test_outputs_beyond_what_float64_holds(powers, num_outputs):
+    """Layers without biases times powers of two: the same lines, wherever outputs overflow or are next to zero."""
+    layers = network(3, 6, 5, num_outputs)
+    layers = (layers[0], *(layer._replace(bias=0 * layer.bias) for layer in layers[1:]))
+    scaled = tuple(
+        layer._replace(kernel=layer.kernel * 2.0**power, bias=layer.bias * 2.0**power)
+        for layer, power in zip(layers, powers, strict=True)
+    )
+    expected, found = decision_boundary(complex_of(layers)), decision_boundary(complex_of(scaled))
+    assert len(expected.length) > 2
+    np.testing.assert_allclose(found.segments, expected.segments, atol=1e-13)
+    np.testing.assert_array_equal(found.classes, expected.classes)
+    np.testing.assert_array_equal(found.is_flat, expected.is_flat)
+    sizes = boundary_sizes(jax.tree.map(lambda *arrays: np.stack(arrays), layers, scaled), box())
+    np.testing.assert_allclose(sizes.length, expected.length.sum(), rtol=1e-12)
+    assert sizes.pieces.tolist() == [len(expected.length)] * 2
 
 
 def test_without_a_boundary():

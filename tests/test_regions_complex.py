@@ -12,6 +12,7 @@ from jaxgeom.domains import ProjectiveDomain, WholePlane, box, polygon, polygon_
 from jaxgeom.networks.layers import Dense
 from jaxgeom.regions.certificates import check_complex
 from jaxgeom.regions.complex import ARTIFICIAL, OUTSIDE, complex_of_cycles, without_artificial_edges
+from jaxgeom.regions.enumerate import enumerate_regions
 from jaxgeom.regions.exact_plane import complex_of_cells, exact_cells
 
 PLANE = projective_domain(whole_plane())
@@ -430,6 +431,15 @@ BROKEN = {
         edge_unit=changed(c.edge_unit, np.flatnonzero(c.edge_layer == 1)[0], 1000)
     ),
 }
+
+
+@pytest.mark.parametrize("size", [1e-160, 1e-162, 1e-300])
+def test_certificates_hold_where_areas_underflow(size):
+    rng = np.random.default_rng(7)
+    layers = Dense(rng.normal(size=(2, 6)) / size, rng.normal(size=6)), Dense(np.ones((6, 1)), np.zeros(1))
+    found = enumerate_regions(layers, box(-size, size))
+    assert found.num_faces > 7
+    check_complex(found)
 
 
 @pytest.mark.parametrize("message", BROKEN)

@@ -196,6 +196,7 @@ def test_one_network(twelve):
 def test_empty_population(shape):
     found = count_regions(population(*shape), box())
     assert found.count.shape == found.degenerate.shape == shape
+    assert count_regions(population(*shape), box(), progress=True).count.shape == shape
     found = count_grid_regions(population(*shape), GRID)
     assert found.num_patterns.shape == found.num_maps.shape == shape
 
@@ -327,6 +328,12 @@ def test_tolerance_is_passed_on(twelve):
 # Errors
 
 
+@pytest.mark.parametrize("area", ["0.1", [0.1], np.array([0.1, 0.2]), jax.nn.relu])
+def test_areas_are_numbers(unchecked, area):
+    with pytest.raises(TypeError, match="min_area must be a number known before tracing, but"):
+        count_regions(population(), box(), min_area=area)
+
+
 @pytest.mark.parametrize(
     ("points", "options", "message"),
     [
@@ -357,6 +364,7 @@ def test_bad_arguments_of_the_grid_count(unchecked, points, options, message):
             "kind must be one of activation, linear, map, but 'convex' was given",
         ),
         (population(), box(), {"kind": ""}, "kind must be one of"),
+        (population(), box(), {"min_area": np.nan}, "min_area must be at least 0, but nan was given"),
     ],
 )
 def test_bad_arguments_of_the_exact_count(layers, domain, options, message):

@@ -41,6 +41,20 @@ def test_traced_lines_are_those_of_arrays(kind, x64):
     np.testing.assert_array_equal(one.t, expected.t[0, 0, :2])
 
 
+def test_subnormal_weights_stay_what_they_are():
+    """Programs take them for zero when they convert them to float64."""
+    rng = np.random.default_rng(0)
+    layers = [
+        Dense(*(np.float32(1e-45 * rng.integers(-3, 4, shape)) for shape in ((a, b), b))) for a, b in ((2, 6), (6, 1))
+    ]
+    assert layers[0].kernel.dtype == np.float32
+    points = np.array([-1.0, -0.9]), np.array([1.0, 0.8])
+    expected = breakpoints(layers, *points, capacity=8)
+    assert expected.count > 2
+    found = jax.jit(lambda layers: traced_all(layers, *points, capacity=8))(layers)
+    assert (int(found.count), found.t.tolist()) == (expected.count, expected.t.tolist())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_derivatives_are_those_of_finite_differences(kind):

@@ -211,3 +211,11 @@ def test_maps_of_outputs_that_cut_are_those_of_the_outputs():
     found = np.einsum("foi,fi->fo", complex_.gradient, complex_.centroid) + complex_.intercept
     np.testing.assert_allclose(found, values, rtol=0, atol=1e-13)
     assert (values < 0).any()
+
+
+def test_maps_whose_intercepts_are_nothing_beside_their_gradients():
+    """The engine has zero for an intercept of 1e-150 beside a gradient of 1e200."""
+    first = Dense(np.array([[-4e105], [1.5e200]]), np.array([2e-302]))
+    layers = first, Dense(np.ones((1, 1)), np.array([1.8e-150]))
+    found = enumerate_regions(layers, box())
+    assert (found.num_faces, locate(found, layers, found.centroid).tolist()) == (2, [0, 1])

@@ -161,6 +161,17 @@ def test_precisions(dtype):
         assert_same(jax.jit(jax.vmap(count))(layers), expected)
 
 
+@pytest.mark.parametrize(("dtype", "unit"), [(np.float32, 1e-45), (np.float64, 5e-324)])
+def test_maps_of_subnormal_weights(dtype, unit):
+    """Programs call back from threads that take subnormal numbers for zero."""
+    rng = np.random.default_rng(0)
+    layers = jax.tree.map(lambda array: (rng.integers(-3, 4, array.shape) * dtype(unit)).astype(dtype), LAYERS)
+    expected = jg.count_regions(layers, BOX, kind="map")
+    assert expected.count.max() > 5
+    with jax.enable_x64(dtype == np.float64):
+        assert_same(jax.jit(partial(count, kind="map"))(layers), expected)
+
+
 @pytest.mark.parametrize("widths", [(), (0,), (0, 3)])
 def test_without_hidden_units(widths):
     layers = jax.tree.map(np.zeros_like, population(3, widths))

@@ -93,3 +93,19 @@ def test_populations_can_be_measured_at_some_steps_only() -> None:
     for measure in (count._replace(steps=(3,)), jg.study.parameters()._replace(steps=(2,))):
         with pytest.raises(ValueError, match="the steps of the measurement 'a' must be some of at_steps"):
             jg.run_study(measure={"a": measure}, **given)
+
+
+def test_weights_of_nested_trees_are_variables_by_their_places(tmp_path: Any) -> None:
+    def model() -> Any:
+        inner = jg.mlp((2, 3, 1))
+        return inner._replace(
+            init=lambda key: {"block": {"one": inner.init(key), "scale": [jax.numpy.ones(2), jax.numpy.zeros(1)]}},
+            apply=lambda params, x: inner.apply(params["block"]["one"], x),
+            is_mlp=False,
+        )
+
+    found = study_of({"seed": range(3)}, model=model, out=tmp_path / "out")
+    kernel = jg.study.load(tmp_path / "out")["params_block_one_dense0_relu_kernel"]
+    np.testing.assert_array_equal(kernel[1, 0], drawn(1, 3)["dense0_relu"]["kernel"])
+    assert found["params_block_scale_0"].shape == (3, 1, 2)
+    assert len([name for name in found.variables if name.startswith("params")]) == 6

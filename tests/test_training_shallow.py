@@ -17,7 +17,8 @@ from jaxgeom.training import native
 pytestmark = pytest.mark.skipif(not library.trainers(), reason="the engine is not built")
 
 KEYS = jax.random.split(jax.random.key(5), 19)
-SQUARED, BINARY = jg.losses.squared_error, jg.losses.binary_cross_entropy
+SQUARED, BINARY, SOFTMAX = jg.losses.squared_error, jg.losses.binary_cross_entropy, jg.losses.softmax_cross_entropy
+XOR, CLASSES = jg.parity(2), jg.Dataset(np.ones((4, 2), np.float32), np.array([0, 1, 2, 0]))
 RUNS = {
     # A model, an optimizer, a loss and the number of inputs: two units and more, each known optimizer and others.
     "sgd, two units": (jg.mlp((2, 2, 1)), optax.sgd(0.1), SQUARED, 2),
@@ -61,7 +62,7 @@ def test_steps_do_not_depend_on_how_many_are_taken_at_once():
 # Programs
 
 
-def program_of(optimizer, loss, monkeypatch):
+def program_of(optimizer, loss, monkeypatch, widths=(2, 2, 1), data=XOR):
     """The instructions of an optimizer and a loss, and the scalars."""
     runs = []
 
@@ -71,7 +72,7 @@ def program_of(optimizer, loss, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(fit_module, "native_run", native_run)
-        jax.eval_shape(lambda key: jg.fit(key, jg.mlp((2, 2, 1)), optimizer, loss, jg.parity(2), num_epochs=1), KEYS[0])
+        jax.eval_shape(lambda key: jg.fit(key, jg.mlp(widths), optimizer, loss, data, num_epochs=1), KEYS[0])
     arrays = {name: np.frombuffer(data, dtype) for name, dtype, data in runs[0].attributes}
     code, sizes = arrays["code"].reshape(-1, 6), arrays["code_sizes"]
     start = sizes[:5].sum()
@@ -118,5 +119,7 @@ def test_known_programs_are_found_and_give_the_bits_of_their_instructions(name, 
             assert found == known
             assert_same(at_once, run_program(lib, code, scalars, arrays, 37, False)[0])
             assert np.isfinite(at_once).all()
+        among_others = program_of(optimizer, SOFTMAX, monkeypatch, (2, 3, 3, 3), CLASSES)[0]
+        np.testing.assert_array_equal(among_others, step)
     other = program_of(optax.rmsprop(0.1), BINARY, monkeypatch)[0]
     assert run_program(lib, other, np.ones(32, np.float32), arrays, 3, True)[1] == ""

@@ -1,7 +1,10 @@
 """Trainings that are watched: records as they are made, text, pictures, and what notebooks show."""
 
 import io
+import sys
+import threading
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import jax
@@ -78,6 +81,37 @@ def test_pictures_follow_the_training(tmp_path: Path, monkeypatch: pytest.Monkey
     assert path.read_bytes() == shown[-1]
     with Image.open(io.BytesIO(shown[-1])) as picture:
         assert picture.size == (672, 320)
+
+
+def test_marimo_shows_pictures_in_the_cell_and_the_last_one_as_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    threads: list[threading.Thread] = []
+
+    class Thread(threading.Thread):
+        should_exit = False
+
+        def start(self) -> None:
+            threads.append(self)
+            super().start()
+
+    marimo: Any = ModuleType("marimo")
+    marimo.running_in_notebook, marimo.Thread, marimo.current_thread = (lambda: True), Thread, threading.current_thread
+    marimo.Html, marimo.output = str, SimpleNamespace(replace=shown.append)
+    monkeypatch.setitem(sys.modules, "marimo", marimo)
+    view: Any = jg.plot.live_view(MODEL, DATA, every=4)
+    assert view._repr_html_() == "before the first step"
+    for step in range(3):
+        view.show(jg.Progress(step, 1.0 / (step + 1), None, None, None, np.zeros((96**2, 1)), step == 2))
+    threads[0].join(timeout=10)  # it ends with the last picture
+    assert not threads[0].is_alive()
+    assert len(set(shown)) == 3
+    assert view._mime_() == ("text/html", shown[-1])
+    assert shown[-1].startswith("<img ")
+    unused: Any = jg.plot.live_view(MODEL, DATA)
+    assert unused.every == 10
+    threads[1].should_exit = True  # type: ignore[attr-defined]
+    threads[1].join(timeout=10)
+    assert not threads[1].is_alive()
 
 
 def test_pictures_of_graphs_and_classes() -> None:

@@ -55,8 +55,10 @@ class Columns(dict[str, np.ndarray]):
 
     def _repr_html_(self) -> str:
         names, *rows = self._cells()
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
-        body = "".join(f"<tr><th>{row[0]}</th>{''.join(f'<td>{text}</td>' for text in row[1:])}</tr>" for row in rows)
+        look = 'style="text-align: right; padding: 0 0.6em"'
+        head = "".join(f"<th {look}>{html.escape(name)}</th>" for name in names)
+        lines = ["".join(f"<td {look}>{text}</td>" for text in row[1:]) for row in rows]
+        body = "".join(f"<tr><th {look}>{row[0]}</th>{line}</tr>" for row, line in zip(rows, lines, strict=True))
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{self._size()}</p>"
 
 

@@ -3,6 +3,7 @@
 
 #include "areas.h"
 #include "cell.h"
+#include "floats.h"
 
 namespace jaxgeom {
 
@@ -177,13 +178,15 @@ class Builder {
                 const double a = plain.rows[j], b = plain.rows[stride + j], c = plain.rows[2 * stride + j], size = std::fabs(a) + std::fabs(b) + std::fabs(c);
                 const double z = value<Plane>(a, b, c, v[i]), error = bound_of(plain, j) + size * (v[i].e + 8 * kEps) + kFloor;
                 if (std::fabs(z) > 1e6 * error && size < 1e280) {
-                    values[j] = std::ldexp(z / v[i].w, net.output_exponent);
+                    values[j] = nonzero(std::ldexp(z / v[i].w, net.output_exponent), z);
                 } else if (double sharp; has_sharp && sharp_output(in_twice_the_precision(), j, *v[i].point, sharp)) {
-                    values[j] = std::ldexp(sharp, net.output_exponent);
+                    values[j] = nonzero(std::ldexp(sharp, net.output_exponent), sharp);
                 } else {
                     Knowledge &known = exact.knowledge(v[i].point);
                     const bool by_row = net.is_sparse || net.depth == 0;
-                    values[j] = ratio(by_row ? dot(exact.exact_row(&last, j), known.at) : exact.pre_activation(known, net.depth, j), known.at.w);
+                    const Exact z = by_row ? dot(exact.exact_row(&last, j), known.at) : exact.pre_activation(known, net.depth, j);
+                    values[j] = ratio(z, known.at.w);
+                    if (values[j] == 0) values[j] = z.sign() * known.at.w.sign() * kTiniest;
                 }
             }
         }

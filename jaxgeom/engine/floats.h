@@ -3,8 +3,13 @@
 #pragma once
 
 #include <cfenv>
+#include <cmath>
 
 namespace jaxgeom {
+
+// The least number but zero. A number that has become zero by scaling stays what its sign was.
+constexpr double kTiniest = 5e-324;
+inline double nonzero(double scaled, double number) { return scaled == 0 && number != 0 ? std::copysign(kTiniest, number) : scaled; }
 
 class StandardFloats {
   public:

@@ -25,14 +25,14 @@ struct Momentum {
 };
 #define JAXGEOM_ADAM                                                                                                                     \
     {OP_EMA, A(3), A(3), S(0), A(2), S(1)}, {OP_MUL, T(0), A(3), S(2)}, {OP_SQUARE, T(1), A(2)}, {OP_EMA, A(4), A(4), S(3), T(1), S(4)}, \
-        {OP_ROOTADD, T(1), A(4), S(5), S(6)}, {OP_DIV, T(0), T(0), T(1)}
+        {OP_ROOTADD, T(1), A(4), S(5), S(6)}, {OP_DIV, T(1), T(0), T(1)}
 struct Adam {
     static constexpr const char *NAME = "adam";
-    static constexpr int32_t CODE[][NUMBERS] = {JAXGEOM_ADAM, {OP_FMA, A(0), T(0), S(7), A(1)}};
+    static constexpr int32_t CODE[][NUMBERS] = {JAXGEOM_ADAM, {OP_FMA, A(0), T(1), S(7), A(1)}};
 };
 struct AdamW {
     static constexpr const char *NAME = "adamw";
-    static constexpr int32_t CODE[][NUMBERS] = {JAXGEOM_ADAM, {OP_FMA, T(0), A(1), S(7), T(0)}, {OP_FMA, A(0), T(0), S(8), A(1)}};
+    static constexpr int32_t CODE[][NUMBERS] = {JAXGEOM_ADAM, {OP_FMA, T(1), A(1), S(7), T(1)}, {OP_FMA, A(0), T(1), S(8), A(1)}};
 };
 #undef JAXGEOM_ADAM
 // One output: the value goes to array 0, the derivative to the output's place.

@@ -1,7 +1,7 @@
 """[host] Programs for populations, and the options with which they are compiled."""
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache, partial, wraps
 from typing import Any, NamedTuple, TypeVar, cast
 
 import jax
@@ -23,6 +23,24 @@ def compiled(*static: int) -> Callable[[Function], Function]:
     Operation by operation, its first call would compile each of them by itself, which takes several times as long.
     """
     return cast(Callable[[Function], Function], partial(jax.jit, static_argnums=static))
+
+
+def quickly_compiled(function: Function) -> Function:
+    """The function as a program that is compiled without optimization, for what would run shorter than it compiles."""
+
+    @lru_cache(maxsize=4)
+    def on(_platform: str) -> Callable[..., Any]:
+        options = compiler_options()
+        return jax.jit(function, compiler_options=None if options is None else options | _UNOPTIMIZED)
+
+    @wraps(function)
+    def call(*given: Any) -> Any:
+        return on(platform())(*given)
+
+    return cast(Function, call)
+
+
+_UNOPTIMIZED = {"xla_backend_optimization_level": 0}
 
 
 @readable
@@ -49,7 +67,7 @@ def for_population(function: Callable[..., PyTree], *, num_shared: int = 0, fast
     Each of several devices runs the function on its part (``shard_map``), so that XLA does not look for other ways to
     divide the work, which would add in another order. Its bits are the same for any number of devices from two on. One
     device may round otherwise: there XLA makes one of Adam's two divisions, (m / c) / d to m / (c d), which it does not
-    where it compiles for several. SGD, momentum, RMSprop and Adagrad, without quotients of quotients, had the same bits.
+    where it compiles for several. SGD, RMSprop and Adagrad, without quotients of quotients, had the same bits.
 
     Args:
         function: pure, of arguments that are arrays or pytrees of such.
@@ -66,7 +84,7 @@ def for_population(function: Callable[..., PyTree], *, num_shared: int = 0, fast
     def on(devices: tuple[Any, ...], _platform: str) -> Callable[..., PyTree]:
         options = compiler_options()
         if fast_compile and options is not None:
-            options = options | {"xla_backend_optimization_level": 0}
+            options = options | _UNOPTIMIZED
         if len(devices) == 1:
             return jax.jit(of_many, compiler_options=options)
         return _spread(of_many, devices, num_shared, options)

@@ -1,9 +1,11 @@
 """[edge] A picture of a network that changes while it trains: in a notebook, or as a file that is written again."""
 
+import base64
 import io
 import os
+import queue
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,8 @@ _SIDE = 96
 _SAMPLES = 400
 """Points of a graph."""
 _MARGIN = 0.15
+_PATIENCE = 0.2
+"""Seconds after which a thread that waits for pictures looks whether it is still wanted."""
 
 
 def live_view(
@@ -41,9 +45,10 @@ def live_view(
     """A picture of a network while it trains, for the argument ``watch`` of :func:`jaxgeom.fit`: its output over the
     plane (of one input, its graph) with the data, and its loss so far.
 
-    Notebooks of Jupyter show it in the cell that calls this function, and draw it again there. With a path it is
-    written to that file, again and again, for any viewer that follows files, and for marimo (``mo.image(path)`` in a
-    cell with ``mo.ui.refresh``). The training waits while it is drawn, about a tenth of a second.
+    Notebooks show it in the cell that calls this function, and draw it again there: those of Jupyter, and of marimo if
+    the same cell trains, once; what this function returns, as the last line of that cell, shows the last picture. With
+    a path it is written to that file, again and again, for any viewer that follows files. The training waits while it
+    is drawn, about a tenth of a second.
 
     Args:
         model: the network that trains, of one or two inputs.
@@ -76,6 +81,8 @@ def live_view(
         raise ValueError(f"the points have {x.shape[1]} coordinates, but the domain has {len(domain.low)}.")
     handle, file = _notebook_handle(), None if path is None else Path(path)
     records: list[Progress] = []
+    last: list[bytes] = []
+    show_in_marimo = _marimo_cell()
 
     def show(progress: Progress) -> None:
         if progress.step == 0:
@@ -84,6 +91,8 @@ def live_view(
         picture = _drawn(x, y.reshape(len(x), -1), domain, progress.kept, records)
         if handle is not None:
             handle.update({"image/png": picture, "text/plain": f"step {progress.step}"}, raw=True)
+        last[:] = [picture]
+        show_in_marimo(picture, progress.is_last)
         if file is not None:
             with whole_file(file) as temporary:
                 temporary.write_bytes(picture)
@@ -93,7 +102,52 @@ def live_view(
     def outputs(params: Params) -> Any:
         return model.apply(params, jnp.asarray(grid))
 
-    return Watch(show, every, outputs)
+    return _LiveView(show, every, outputs)._with(last)
+
+
+class _LiveView(Watch):
+    """A watch that notebooks show as its last picture."""
+
+    pictures: Sequence[bytes] = ()
+
+    def _with(self, pictures: Sequence[bytes]) -> "_LiveView":
+        self.pictures = pictures
+        return self
+
+    def _repr_html_(self) -> str:
+        return _as_image(self.pictures[-1]) if self.pictures else "before the first step"
+
+    def _mime_(self) -> tuple[str, str]:
+        """What marimo shows, which takes tuples for data."""
+        return "text/html", self._repr_html_()
+
+
+def _as_image(picture: bytes) -> str:
+    content = base64.b64encode(picture).decode()
+    return f'<img alt="the network while it trains" src="data:image/png;base64,{content}">'
+
+
+def _marimo_cell() -> Callable[[bytes, bool], None]:
+    """What puts pictures into the cell of a marimo notebook that is running; outside of one, nothing does.
+
+    JAX calls from threads of its own, which marimo does not know: one of marimo's shows the pictures. It ends with the
+    last picture of a training, or with its cell."""
+    marimo: Any = sys.modules.get("marimo")
+    if marimo is None or not marimo.running_in_notebook():
+        return lambda picture, is_last: None
+    pictures: queue.SimpleQueue[tuple[bytes, bool]] = queue.SimpleQueue()
+
+    def show_all() -> None:
+        is_last = False
+        while not is_last and not marimo.current_thread().should_exit:
+            try:
+                picture, is_last = pictures.get(timeout=_PATIENCE)
+            except queue.Empty:
+                continue
+            marimo.output.replace(marimo.Html(_as_image(picture)))
+
+    marimo.Thread(target=show_all, daemon=True).start()
+    return lambda picture, is_last: pictures.put((picture, is_last))
 
 
 def _around(x: np.ndarray) -> Box:
@@ -137,6 +191,7 @@ def _drawn(x: np.ndarray, y: np.ndarray, domain: Box, kept: Any, records: Sequen
     if all(record.train_loss > 0 for record in records):
         curve.set_yscale("log")
     curve.set(xlabel="steps", ylabel="loss")
+    curve.locator_params(axis="x", nbins=5)
     memory = io.BytesIO()
     figure.savefig(memory, format="png", dpi=80)
     return memory.getvalue()

@@ -17,7 +17,7 @@ from jaxgeom.regions.boundary import boundary_of, check_bounded
 from jaxgeom.regions.cells import check_inputs, complexes, complexes_at_once, with_one_axis
 from jaxgeom.regions.compared import Compared, as_it_is, cut, signs_of
 from jaxgeom.regions.complex import PlanarComplex, side_by_side
-from jaxgeom.regions.count import with_differences
+from jaxgeom.regions.differences import differences_of
 
 _AT_ONCE = 4
 """Complexes of a network that are held together: as it is, with differences of outputs, cut, and side by side."""
@@ -66,10 +66,7 @@ def _sizes(
     networks: Layers, given: list[PlanarComplex], start: ProjectiveDomain
 ) -> tuple[Float[np.ndarray, " networks"], Int[np.ndarray, " networks"]]:
     """Lengths and pieces of networks that have complexes, which have to be cut along running maxima or not."""
-    pairs, differences = [(0, 1)], [-each.outputs for each in given]
-    if given[0].outputs.shape[1] > 1:
-        more, pairs = with_differences(networks)
-        differences = [each.outputs for each in complexes(more, start) if each is not None]
+    pairs, differences = differences_of(networks, given, start)
     length, pieces = np.zeros(len(given)), np.zeros(len(given), np.int64)
 
     def measure(members: np.ndarray, whole: PlanarComplex, compared: Compared) -> None:
@@ -80,7 +77,7 @@ def _sizes(
 
     everyone = np.arange(len(given))
     whole = side_by_side(given)
-    signs = signs_of(whole, pairs, np.concatenate(differences))
+    signs = signs_of(whole, pairs, differences)
     compared, to_cut = as_it_is(whole, signs)
     if not len(to_cut):
         measure(everyone, whole, compared)
@@ -92,7 +89,7 @@ def _sizes(
     for number, (cuts, *_) in enumerate(kinds):
         members = np.flatnonzero(kind.ravel() == number)
         whole = side_by_side([given[m] for m in members])
-        signs = signs_of(whole, pairs, np.concatenate([differences[m] for m in members]))
+        signs = signs_of(whole, pairs, [differences[m] for m in members])
         own = jax.tree.map(lambda array, members=members: array[members], networks)
         measure(members, whole, cut(whole, signs, own, start) if cuts else as_it_is(whole, signs)[0])
     return length, pieces

@@ -127,7 +127,11 @@ def crossings(compared: Compared, corners: Int[np.ndarray, " corners"]) -> Float
     seen from the faces on both sides."""
     complex_ = compared.complex_
     tail, head = complex_.edges[complex_.face_edges[corners]].T
-    here, there = compared.difference[corners], compared.difference[next_corners(complex_.face_offsets)[corners]]
+    at = corners, next_corners(complex_.face_offsets)[corners]
+    exponents = [compared.exponent[end] for end in at]
+    here, there = (
+        np.ldexp(compared.difference[end], own - np.maximum(*exponents)) for end, own in zip(at, exponents, strict=True)
+    )
     is_along = tail == complex_.face_vertices[corners]
     start, stop = np.where(is_along, here, there), np.where(is_along, there, here)
     fraction = (start / (start - stop))[:, None]

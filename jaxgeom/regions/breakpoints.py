@@ -106,8 +106,15 @@ def _traced(
     num_lines, num_outputs = points[0].shape[-2], np.shape(layers[-1].bias)[-1]
     with jax.enable_x64(True):
         ends = tuple(jnp.broadcast_to(array, (*leading, *array.shape[-2:])) for array in points)
-        arrays, structure = jax.tree.flatten((jax.tree.map(_as_float, layers), ends))
-        bits_of = [jax.lax.bitcast_convert_type(jax.lax.stop_gradient(array), jnp.uint32) for array in arrays]
+        given, structure = jax.tree.flatten((layers, ends))
+        arrays = [_as_float(array) for array in given]
+        # float32 stays what it is for the engine: programs take subnormal numbers for zero when they convert them
+        bits_of = [
+            jnp.asarray(jax.lax.stop_gradient(array))
+            if array.dtype == np.float32
+            else jax.lax.bitcast_convert_type(jax.lax.stop_gradient(as_double), jnp.uint32)
+            for array, as_double in zip(given, arrays, strict=True)
+        ]
         num = math.prod(leading) * num_lines
         lines = jax.ShapeDtypeStruct((*leading, num_lines), np.int32)
         listed = jax.ShapeDtypeStruct((*leading, num_lines, capacity), np.int32)
@@ -116,7 +123,10 @@ def _traced(
         shapes += [jax.ShapeDtypeStruct((*leading, num_lines, *shape, 2), np.uint32) for shape in floats]
 
         def on_host(*arrays: Array) -> tuple[np.ndarray, ...]:
-            values = [np.asarray(array).view(np.float64)[..., 0] for array in arrays]
+            values = [
+                np.asarray(array) if array.dtype == np.float32 else np.asarray(array).view(np.float64)[..., 0]
+                for array in arrays
+            ]
             networks, ends = jax.tree.unflatten(structure, values)
             shape = networks[0].bias.shape[:-1]
             start, stop = (array.reshape(-1, *array.shape[-2:]) for array in ends)

@@ -1,7 +1,7 @@
 """Certificates of complexes: whether vertices, edges, faces and cells hang together, by what they say of each other."""
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from jaxgeom._typing import PAIR, SPACE
 from jaxgeom.networks.layers import slope_of
@@ -13,9 +13,9 @@ def check_complex(complex_: PlanarComplex | SpatialComplex) -> None:
     """A check that a complex hangs together, whose ValueError says where it does not.
 
     In the plane, checked are Euler's V - E + F = 1; that the cycles are closed, and every edge has a face on each side
-    of which it is not on the boundary; that all areas are positive and add up to the domain's; and that the faces on
-    both sides of an edge differ in exactly the unit that made it, or, in degenerate complexes where several units may
-    share a line, at least in that one.
+    of which it is not on the boundary; that all areas are positive (or zero, where float64 does not tell them from
+    zero) and add up to the domain's; and that the faces on both sides of an edge differ in exactly the unit that made
+    it, or, in degenerate complexes where several units may share a line, at least in that one.
 
     In other dimensions, Euler's relation; that no vertex of a cell contradicts its pattern, and all lie on hyperplanes
     enough to be points; that facets part the two sides of the unit that made them, and those with one cell are on the
@@ -59,10 +59,24 @@ def _check_plane(complex_: PlanarComplex) -> None:
     certify(((num == 1) | (num == PAIR)).all(), "an edge does not have one or two faces")
     certify((num == (faces != OUTSIDE).sum(axis=1)).all(), "an edge has a face that does not have it")
     certify(((num == 1) == (complex_.edge_layer == OUTSIDE)).all(), "an edge with one face is not on the boundary")
-    certify((complex_.area > 0).all(), f"the smallest area is {complex_.area.min()}")
+    is_right = (complex_.area > 0) | ((complex_.area == 0) & _are_thin(complex_))
+    certify(is_right.all(), f"the smallest area is {complex_.area.min()}")
     if not complex_.is_ideal.any():
         _check_total_area(complex_)
     _check_patterns(complex_)
+
+
+def _are_thin(complex_: PlanarComplex) -> Bool[np.ndarray, " faces"]:
+    """Faces whose vertices as float64 has them span no area, or one that is below its rounding: some areas are zero."""
+    starts, lengths = complex_.face_offsets[:-1], np.diff(complex_.face_offsets)
+    points = complex_.vertices[complex_.face_vertices]
+    spoke = points - np.repeat(points[starts], lengths, axis=0)
+    following = spoke[next_corners(complex_.face_offsets)]
+    twice = np.add.reduceat(spoke[:, 0] * following[:, 1] - spoke[:, 1] * following[:, 0], starts)
+    lengths_of_sides = np.add.reduceat(np.hypot(*(following - spoke).T), starts)
+    rounding = 8 * np.finfo(np.float64).eps * np.maximum.reduceat(np.abs(points).max(axis=1), starts) * lengths_of_sides
+    thin: Bool[np.ndarray, " faces"] = np.abs(twice) <= rounding + np.finfo(np.float64).tiny
+    return thin
 
 
 def _check_total_area(complex_: PlanarComplex) -> None:
@@ -74,6 +88,7 @@ def _check_total_area(complex_: PlanarComplex) -> None:
     expected = np.sum(p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]) / 2
     lengths = np.hypot(*np.subtract(*np.moveaxis(complex_.vertices[complex_.edges], 1, 0)).T).sum()
     error = 8 * np.finfo(np.float64).eps * (np.abs(complex_.vertices).max() * lengths + expected)
+    error += len(complex_.face_vertices) * np.finfo(np.float64).smallest_subnormal
     total = complex_.area.sum()
     certify(abs(total - expected) <= error, f"areas add up to {total}, but the domain has {expected}")
 

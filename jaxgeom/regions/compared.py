@@ -18,7 +18,8 @@ from jaxgeom.domains import ProjectiveDomain
 from jaxgeom.networks.layers import Dense, Layers
 from jaxgeom.regions.cells import complexes, with_one_axis
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, faces_of_corners, side_by_side
-from jaxgeom.regions.count import with_differences, with_output_cutting
+from jaxgeom.regions.count import with_output_cutting
+from jaxgeom.regions.differences import ANOTHER, Differences, differences_of
 
 
 @readable
@@ -33,8 +34,10 @@ class Compared(NamedTuple):
     classes: Int[np.ndarray, "faces 2"]
     """The classes that are the largest on it, the first one smaller; or one class twice."""
     difference: Float[np.ndarray, " corners"]
-    """By how much the first one's output is larger than the second one's, at each corner of each face; zero exactly for
-    ties, 1 on faces of one class."""
+    """By how much the first one's output is larger than the second one's, at each corner of each face, divided by a
+    power of two; zero exactly for ties, 1 on faces of one class."""
+    exponent: Int[np.ndarray, " corners"]
+    """That of this power."""
     tied: Int[np.ndarray, " tied"]
     """Edges along which the largest output is equal to another one."""
     beside: Int[np.ndarray, "tied 2"]
@@ -53,7 +56,10 @@ class Signs(NamedTuple):
     pairs: Int[np.ndarray, "pairs 2"]
     """The two outputs of each pair, the first one smaller."""
     difference: Float[np.ndarray, "vertices pairs"]
-    """The first output minus the second one at each vertex, zero exactly where they are equal."""
+    """The first output minus the second one at each vertex, divided by a power of two; zero exactly where they are
+    equal."""
+    exponent: Int[np.ndarray, "vertices pairs"]
+    """That of this power."""
     is_left: Bool[np.ndarray, "faces classes"]
     """Classes than which no other one is as large everywhere on the face, or the first of those with equal maps."""
     has_twin: Bool[np.ndarray, "faces classes"]
@@ -78,19 +84,15 @@ def compare(complex_: PlanarComplex) -> Compared:
 
 
 def _signs(complex_: PlanarComplex) -> Signs:
-    if complex_.outputs.shape[1] == 1:
-        return signs_of(complex_, [(0, 1)], -complex_.outputs)
-    layers, pairs = with_differences(_layers_of(complex_))
-    (same,) = complexes(with_one_axis(layers), _start_of(complex_))
-    if same is None or not np.array_equal(same.face_vertices, complex_.face_vertices):
-        raise ValueError(_ANOTHER)
-    return signs_of(complex_, pairs, same.outputs)
+    knows = complex_.layers is not None or complex_.outputs.shape[1] > 1
+    networks, start = (with_one_axis(_layers_of(complex_)), _start_of(complex_)) if knows else (None, None)
+    pairs, found = differences_of(networks, [complex_], start)
+    return signs_of(complex_, pairs, found)
 
 
-def signs_of(
-    complex_: PlanarComplex, pairs: list[tuple[int, int]], difference: Float[np.ndarray, "vertices pairs"]
-) -> Signs:
-    """What differences of pairs of outputs at the vertices tell. Of one output, zero is the first."""
+def signs_of(complex_: PlanarComplex, pairs: list[tuple[int, int]], differences: list[Differences]) -> Signs:
+    """What differences of pairs of outputs at the vertices tell, of one network or of several side by side."""
+    difference, exponent = map(np.concatenate, zip(*differences, strict=True))
     starts = complex_.face_offsets[:-1]
     around = np.sign(difference).astype(np.int8)[complex_.face_vertices]
     highest, lowest = (reduce(around, starts, axis=0) for reduce in (np.maximum.reduceat, np.minimum.reduceat))
@@ -101,13 +103,7 @@ def signs_of(
         is_left[:, b] &= low < 0
         has_twin[same_map, a] = has_twin[same_map, b] = True
     ties = (difference[complex_.edges] == 0).all(axis=1)
-    return Signs(np.array(pairs), difference, is_left, has_twin, is_same, ties)
-
-
-_ANOTHER = (
-    "this complex is not the one of its network on its domain, face by face, as this installation finds it. Take it "
-    "from enumerate_regions once more."
-)
+    return Signs(np.array(pairs), difference, exponent, is_left, has_twin, is_same, ties)
 
 
 def _layers_of(complex_: PlanarComplex) -> Layers:
@@ -154,12 +150,13 @@ def as_it_is(complex_: PlanarComplex, signs: Signs) -> tuple[Compared, Int[np.nd
     beside = np.where(at_ends.sum(axis=2) < 0, last[sides], first[sides])
     is_largest = (ties[:, :, None] & (pairs == beside[:, :1, None])).any(axis=(1, 2))
     of_corner = faces_of_corners(complex_.face_offsets)
-    difference = signs.difference[complex_.face_vertices, pair[of_corner]]
+    at_corner = complex_.face_vertices, pair[of_corner]
     compared = Compared(
         complex_,
         np.arange(complex_.num_faces),
         np.stack([first, last], axis=1),
-        np.where((first != last)[of_corner], difference, 1.0),
+        np.where((first != last)[of_corner], signs.difference[at_corner], 1.0),
+        np.where((first != last)[of_corner], signs.exponent[at_corner], 0),
         tied[is_largest],
         beside[is_largest],
         signs.has_twin,
@@ -185,7 +182,7 @@ def cut(complex_: PlanarComplex, signs: Signs, given: Layers, start: ProjectiveD
     is_next = np.concatenate([[True], (own[1:] != own[:-1]).any(axis=1)])
     is_next[np.cumsum([each.num_faces for each in found[:-1]], dtype=int)] = True
     if not np.array_equal(own[is_next], complex_.patterns):
-        raise ValueError(_ANOTHER)
+        raise ValueError(ANOTHER)
     face = np.cumsum(is_next) - 1
     top = np.full(parts.num_faces, classes[0])
     at = sum(layer.bias.shape[-1] for layer in given)  # behind the outputs
@@ -203,6 +200,7 @@ def cut(complex_: PlanarComplex, signs: Signs, given: Layers, start: ProjectiveD
         face,
         np.stack([top, top], axis=1),
         np.ones(len(parts.face_vertices)),
+        np.zeros(len(parts.face_vertices), np.int32),
         np.flatnonzero(is_tied),
         beside[is_tied],
         signs.has_twin,

@@ -5,6 +5,7 @@ and in exact arithmetic for the single signs that float64 cannot decide.
 """
 
 import itertools
+import numbers
 from typing import Any, NamedTuple
 
 import jax
@@ -106,8 +107,7 @@ def count_regions(
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, but {kind!r} was given.")
-    if min_area is not None and not min_area >= 0:
-        raise ValueError(f"min_area must be at least 0, but {min_area} was given.")
+    _check_area(min_area)
     check_chunk_size(chunk_size)
     needs_complexes = kind != "activation" or min_area is not None
     if not (needs_complexes or cut_output or progress) and activation is None:
@@ -134,6 +134,15 @@ def count_regions(
     return RegionCounts(*(column.reshape(leading) for column in columns))
 
 
+def _check_area(min_area: Any) -> None:
+    """Raise unless an area is None or a number of at least 0."""
+    is_number = isinstance(min_area, numbers.Real) or (isinstance(min_area, np.ndarray) and min_area.ndim == 0)
+    if min_area is not None and not is_number:
+        raise TypeError(f"min_area must be a number known before tracing, but {type(min_area).__name__} was given.")
+    if min_area is not None and not min_area >= 0:
+        raise ValueError(f"min_area must be at least 0, but {min_area} was given.")
+
+
 def _in_chunks(
     networks: Layers, start: ProjectiveDomain | Box, size: int, progress: bool | str, options: dict[str, Any]
 ) -> tuple[np.ndarray, ...]:
@@ -142,7 +151,7 @@ def _in_chunks(
     parts = []
     title = progress if isinstance(progress, str) else None
     with tqdm(total=num, unit="net", desc=title, disable=not progress) as bar:
-        for first in range(0, num, size):
+        for first in range(0, max(num, 1), size):  # of none, too, one chunk has the columns
             chunk = jax.tree.map(lambda array, first=first: array[first : first + size], networks)
             parts.append(_counts_of(chunk, start, **options))
             bar.update(min(size, num - first))

@@ -18,7 +18,7 @@ point of it, and so share whole edges.
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from math import gcd, hypot, inf
+from math import gcd, hypot, inf, ulp
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -251,7 +251,7 @@ def complex_of_cells(cells: list[ExactCell]) -> PlanarComplex:
         for vertex in cell.vertices:
             if vertex[2] > 0:
                 complex_.outputs[number[vertex]] = [
-                    _quotient(dot(row, vertex), cell.denominator * vertex[2]) for row in cell.rows
+                    _output(dot(row, vertex), cell.denominator * vertex[2]) for row in cell.rows
                 ]
     return complex_
 
@@ -287,6 +287,11 @@ def _quotient(numerator: int, denominator: int) -> float:
         return numerator / denominator
     except OverflowError:
         return inf if numerator > 0 else -inf
+
+
+def _output(numerator: int, denominator: int) -> float:
+    """The same, of the right sign where float64 has nothing so small."""
+    return _quotient(numerator, denominator) or ((numerator > 0) - (numerator < 0)) * ulp(0.0)
 
 
 def integers(values: Sequence[float]) -> Vector:

@@ -149,10 +149,20 @@ def _product(a: Float[np.ndarray, "n k"], b: Float[np.ndarray, "k m"], prime: in
 
 
 def residues(array: Float[Array | np.ndarray, "*shape"], prime: int) -> Float[np.ndarray, "*shape"]:
-    """Finite floats modulo an odd prime below 2^26: m 2^e is m times the e-th power of 2, or of the inverse of 2."""
-    mantissa, exponent = np.frexp(np.asarray(array, np.float64))
-    numerator = np.ldexp(mantissa, 53).astype(np.int64) % prime
-    exponent = exponent.astype(np.int64) - 53
+    """Finite floats modulo an odd prime below 2^26: m 2^e is m times the e-th power of 2, or of the inverse of 2.
+
+    Mantissas and exponents are taken from the bits, since programs of JAX call back from threads that take subnormal
+    numbers for zero.
+    """
+    floats = np.asarray(array)
+    if floats.dtype != np.float32:
+        floats = floats.astype(np.float64, copy=False)
+    about = np.finfo(floats.dtype)
+    bits = floats.view(f"i{floats.dtype.itemsize}").astype(np.int64)
+    exponent = (bits >> about.nmant) & ((1 << about.iexp) - 1)
+    mantissa = bits & ((1 << about.nmant) - 1) | np.where(exponent > 0, 1 << about.nmant, 0)
+    numerator = np.where(bits < 0, -mantissa, mantissa) % prime
+    exponent = np.maximum(exponent, 1) + about.minexp - 1 - about.nmant
     result: Float[np.ndarray, "*shape"] = (numerator * _powers(prime)[exponent - _LEAST] % prime).astype(np.float64)
     return result
 

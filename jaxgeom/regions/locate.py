@@ -159,7 +159,11 @@ def _check_is_its_network(complex_: PlanarComplex, network: Layers, whole: Layer
             start += len(slope)
         maps = np.concatenate([complex_.gradient[faces], complex_.intercept[faces, :, None]], axis=2)
         off = np.abs(np.swapaxes(rows, 1, 2) - maps)
-        is_other = off > rounding * np.swapaxes(size, 1, 2) + _TINY
+        # what maps are right to is a part of their values on the domain
+        reach = np.abs(complex_.vertices[~complex_.is_ideal]).max(initial=_TINY)
+        units = np.array([reach, reach, 1.0])
+        of_values = (np.swapaxes(size, 1, 2) * units).max(axis=2, keepdims=True)
+        is_other = off > rounding * of_values / units + _TINY
     if is_other.any():
         raise ValueError(_another(f"on face {faces[is_other.any(axis=(1, 2))][0]}, it has another affine map"))
 

@@ -3,6 +3,7 @@
 from itertools import pairwise
 from typing import Any
 
+import jax
 import numpy as np
 
 from jaxgeom._typing import Params
@@ -12,13 +13,21 @@ from jaxgeom.study.result import Study, select
 
 
 def parameters() -> Measurement:
-    """All weights and biases of networks made by :func:`jaxgeom.mlp`, which :func:`networks` makes networks of again.
+    """All weights and biases of networks of any kind; of those by :func:`jaxgeom.mlp`, :func:`networks` makes networks
+    again.
 
-    Variables: ``name_LAYER_kernel`` and ``name_LAYER_bias``, such as ``name_dense0_relu_kernel``.
+    Variables: the place of each array in the tree of parameters, ``name_LAYER_kernel`` and ``name_LAYER_bias`` such as
+    ``name_dense0_relu_kernel``, or ``name_block_scale_0`` for ``params["block"]["scale"][0]``.
     """
 
     def weights(params: Params) -> dict[str, Any]:
-        return {f"{layer}_{part}": array for layer, parts in params.items() for part, array in parts.items()}
+        found: dict[str, Any] = {}
+        for path, array in jax.tree_util.tree_flatten_with_path(params)[0]:
+            name = "_".join(jax.tree_util.keystr((key,), simple=True) for key in path)
+            if name in found:
+                raise ValueError(f"two arrays of the parameters would have the name {name!r}; rename one of them.")
+            found[name] = array
+        return found
 
     return Measurement(weights, meaning="weights and biases, layer by layer")
 

@@ -117,7 +117,7 @@ def strip_code(
 
     for time, node in enumerate(strips):
         args = operands[node.number]
-        for number in {arg.number for arg in args if arg.kind == STRIP}:
+        for number in dict.fromkeys(arg.number for arg in args if arg.kind == STRIP):  # known.h expects their order
             if last_use[number] == time and places.get(number, ARRAY) < ARRAY:
                 free.append(places[number])
         to = None

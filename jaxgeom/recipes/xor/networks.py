@@ -17,6 +17,7 @@ from jaxgeom.analysis.comparison import AffineFit, affine_triples, fit_affine, p
 from jaxgeom.data.losses import side_is_right
 from jaxgeom.domains import box, corners, grid_points
 from jaxgeom.host.chunks import map_chunks
+from jaxgeom.host.programs import quickly_compiled
 from jaxgeom.host.sizes import size_of_grid_chunks
 from jaxgeom.networks.layers import Dense, Layers, layers_of, slope_of
 from jaxgeom.recipes.xor.experiment import NUM_STEPS, train_xor
@@ -123,7 +124,7 @@ def xor_pair(first: Layers, second: Layers, *, num_grid: int = 101) -> Pair:
     return Pair(points, (x, y), (there[0], back[0]), distinct, scores, complexes, sent)
 
 
-@jax.jit
+@quickly_compiled
 def _image(x: Array | np.ndarray, y: Array | np.ndarray) -> tuple[Array, Array, AffineFit]:
     fit = fit_affine(x, y)
     image = predict_affine(fit, x)
@@ -179,16 +180,27 @@ def _triples(layers: Layers, *, points: Array) -> Array:
     return jax.vmap(affine_triples, in_axes=(0, None))(layers, points)
 
 
-@jax.jit
 def _scores(triples: tuple[Array, Array]) -> tuple[Array, Array]:
     """Apart from the networks, so that pairs of any widths share the program. The last rows are the data points."""
+    x, y = triples
+    at_data = _fits_of_few(x[:, -len(DATA) :], y[:, -len(DATA) :])
+    scores: tuple[Array, Array] = _scores_of_fits(x, y, at_data)
+    return scores
 
-    def one(x: Array, y: Array) -> tuple[Array, Array]:
-        fits = fit_affine(x, y), fit_affine(x[-len(DATA) :], y[-len(DATA) :])
-        over_all, at_data = (r_squared(y, predict_affine(fit, x)) for fit in fits)
-        return over_all, at_data
 
-    return jax.vmap(one)(*triples)
+@quickly_compiled
+def _fits_of_few(x: Array, y: Array) -> AffineFit:
+    return jax.vmap(fit_affine)(x, y)
+
+
+@jax.jit
+def _scores_of_fits(x: Array, y: Array, at_data: AffineFit) -> tuple[Array, Array]:
+    """R² of the fits over all points, and of these."""
+
+    def one(x: Array, y: Array, at_data: AffineFit) -> tuple[Array, Array]:
+        return r_squared(y, predict_affine(fit_affine(x, y), x)), r_squared(y, predict_affine(at_data, x))
+
+    return jax.vmap(one)(x, y, at_data)
 
 
 def xor_pair_scores(

@@ -139,8 +139,14 @@ function line(context, { curve, x, y }, value, color, width, dashes = []) {
   context.setLineDash([]);
 }
 
+/** Whether a value stands between two counts, so that it is none itself. */
+export function isBetweenCounts(curve, value) {
+  curve.isCount ??= curve.values.every((each) => !Number.isFinite(each) || Number.isInteger(each));
+  return curve.isCount && !Number.isInteger(value);
+}
+
 /** A number with three digits, or more if it is whole. */
-const shortText = (value) => tickText(Math.abs(value) >= 100 ? Math.round(value) : +value.toPrecision(3));
+export const shortText = (value) => tickText(Math.abs(value) >= 100 ? Math.round(value) : +value.toPrecision(3));
 
 function drawCursor(context, { curve, test, x, y, left, top, width, height }, step, shown, look) {
   context.beginPath();
@@ -159,7 +165,7 @@ function drawCursor(context, { curve, test, x, y, left, top, width, height }, st
     const both = test && shown.length === 1 ? [value, valueAtStep(test, member, step)] : [value];
     const room = right - left + OUTWARD - LETTER * curve.name.length - 4;
     const fits = [both.map(shortText).join(", test "), shortText(value)].filter((each) => LETTER * each.length < room);
-    const text = fits[0] ?? "";
+    const text = isBetweenCounts(curve, value) ? "" : (fits[0] ?? "");
     context.fillStyle = color;
     context.fillText(text, right, top - 9);
     right -= LETTER * text.length + 8;

@@ -6,6 +6,7 @@ import { forward } from "./network.mjs";
 
 const PIXELS = 20;
 const LARGEST = 48, SMALLEST = 7;
+const WIDE = 110; // pixels between columns that have long names
 const HEAD = 20, NAME = 16; // pixels: above the columns, and beneath each input
 const EACH = 14, LEAST_HEIGHT = 290, MOST_HEIGHT = 460; // pixels for every unit of the widest layer
 const LEAST_WEIGHT = 0.06; // of the strongest: weaker ones are not drawn
@@ -180,7 +181,7 @@ function paint({ context, image }, values, width, unit, table) {
 function drawNames(context, boxes, layers, look) {
   context.font = "11px system-ui, sans-serif";
   context.fillStyle = look.faint;
-  const isTight = boxes.at(-1).x < 90 * layers.length;
+  const isTight = boxes.at(-1).x < WIDE * layers.length;
   for (let layer = -1; layer < layers.length; layer++) {
     const column = boxes.filter((box) => box.layer === layer), isLast = layer === layers.length - 1;
     const num = column.length, all = layers[layer]?.outputs, { x, size } = column[0];

@@ -4,15 +4,16 @@ import { classColor, codeColors, mixed, sideColor, sideTable, toneOf } from "./c
 import { placeColor } from "./points.mjs";
 
 const FINER = 4; // pixels of the picture for each cell of the grid
+const COARSE = 3; // the same of a unit, which has to be there within a frame of the screen
 const QUADRANGLES = 36; // along each side of the sheet
 
 /** Numbers of the grid's points, `width` each, between them: rows from the top to the bottom. */
-function refined(grid, values, width) {
-  const { cells } = grid, side = cells + 1, across = cells * FINER, found = new Float32Array(across * across * width);
+function refined(grid, values, width, finer = FINER) {
+  const { cells } = grid, side = cells + 1, across = cells * finer, found = new Float32Array(across * across * width);
   for (let row = 0; row < across; row++) {
-    const y = cells - (row + 0.5) / FINER, below = Math.min(cells - 1, Math.floor(y)), v = y - below;
+    const y = cells - (row + 0.5) / finer, below = Math.min(cells - 1, Math.floor(y)), v = y - below;
     for (let column = 0; column < across; column++) {
-      const x = (column + 0.5) / FINER, left = Math.min(cells - 1, Math.floor(x)), u = x - left;
+      const x = (column + 0.5) / finer, left = Math.min(cells - 1, Math.floor(x)), u = x - left;
       const a = (below * side + left) * width, b = a + side * width, place = (row * across + column) * width;
       for (let i = 0; i < width; i++) {
         const low = values[a + i] + u * (values[a + width + i] - values[a + i]);
@@ -63,8 +64,8 @@ export function drawUnit(view, grid, { layer, unit }, look) {
   const { a, width } = layer < 0 ? { a: grid.points, width: 2 } : grid.states[layer];
   const own = Float64Array.from({ length: a.length / width }, (_, point) => a[point * width + unit]);
   const size = own.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
-  const values = refined(grid, own, 1), table = sideTable(look).channels;
-  drawPicture(view, grid.box, grid.cells * FINER, (pixel) => table[toneOf(values[pixel] / size)]);
+  const values = refined(grid, own, 1, COARSE), table = sideTable(look).channels;
+  drawPicture(view, grid.box, grid.cells * COARSE, (pixel) => table[toneOf(values[pixel] / size)]);
 }
 
 const PLACES = 96; // pixels along each side of a picture of the plane's own colours

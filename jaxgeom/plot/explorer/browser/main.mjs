@@ -5,11 +5,10 @@ import { CORNER } from "./camera.mjs";
 import { aroundOf } from "./around.mjs";
 import { lookOf } from "./colors.mjs";
 import { KEYS, onKeys } from "./controls.mjs";
-import { curvesHeight, valueAtStep } from "./curves.mjs";
+import { curvesHeight, isBetweenCounts, shortText, valueAtStep } from "./curves.mjs";
 import { galleryOf } from "./gallery.mjs";
 import { placesIn } from "./hidden.mjs";
 import { putHands } from "./hands.mjs";
-import { digits } from "./inspector.mjs";
 import { panelsOf } from "./panels.mjs";
 import { placesOf, readPopulation, repeatedAxis, stepAt } from "./population.mjs";
 import { seenOf } from "./seen.mjs";
@@ -186,8 +185,11 @@ function resized() {
 function writeMember() {
   const { member } = view, text = find("population").querySelector("small"), name = repeatedAxis(population);
   const value = population.axes.find((axis) => axis.name === name)?.values[placesOf(population, member ?? 0)[name]];
-  const step = stepAt(population, state.time), numbers = population.curves.slice(0, 3).map((curve) => [curve.name, valueAtStep(curve, member, step)]);
-  const said = numbers.filter((each) => Number.isFinite(each[1])).map((each) => `${each[0]} ${digits(+each[1].toPrecision(3))}`);
+  const step = stepAt(population, state.time), said = [];
+  for (const curve of member === null ? [] : population.curves.slice(0, 3)) {
+    const number = valueAtStep(curve, member, step), isKnown = Number.isFinite(number) && !isBetweenCounts(curve, number);
+    if (isKnown) said.push(`${curve.name} ${shortText(number)}`);
+  }
   const words = member === null ? view.members : [`${name} ${value}`, ...said].join(", ");
   if (text.textContent !== words) text.textContent = words;
 }

@@ -37,6 +37,7 @@ function sceneOf(population, engine, member, time) {
   return scene;
 }
 
+const UNIT_CELLS = 48; // along each side of pictures of units, which are there within a frame of the screen
 const unitsOf = ({ outputs }) => Array.from({ length: outputs }, (_, unit) => unit);
 
 /** Exact regions, and the pieces x, y, x, y of lines: `edges` of each layer, `edgesOf(layer, unit)`, `boundary`. */
@@ -44,7 +45,7 @@ function addRegions(scene, domain, found) {
   const begins = firstUnits(scene.layers);
   scene.isEngines = found !== null;
   later(scene, "regions", () => found ?? cutRegions(scene.layers, domain));
-  later(scene, "grid", () => sampled(scene.layers, domain)); // for pictures of units
+  later(scene, "grid", () => sampled(scene.layers, domain, UNIT_CELLS));
   later(scene, "boundary", () => decisionBoundary(scene.regions));
   later(scene, "edges", () => edgesOfLayers(scene.regions, begins));
   scene.edgesOf = (layer, unit) => edgesOf(scene.regions, begins[layer] + unit);
@@ -101,7 +102,7 @@ export function factsOf(population, scene) {
   if (wrong !== null) facts.push(`mean squared error <b>${digits(+wrong.toPrecision(3))}</b>`);
   if (testWrong !== null) facts.push(`<b>${digits(+testWrong.toPrecision(3))}</b> on test data`);
   if (scene.layers[0].inputs === 3) facts.push(`surface from ${(scene.grid.cells + 1) ** 3} points`);
-  if (!Number.isInteger(scene.time)) facts.push("weights interpolated between records");
+  if (!Number.isInteger(scene.time)) facts.push("interpolated weights");
   return facts;
 }
 

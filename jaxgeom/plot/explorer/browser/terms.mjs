@@ -17,8 +17,10 @@ export function termsOf(layers, population) {
   if (inputs === 2 && !isSmooth(layers)) {
     found.push(["Regions", "Pieces on which the network is one affine map. They are exact, not drawn from samples."]);
   }
-  found.push(["Network", "Small pictures show what a unit gives for every input; lines are weights, as wide as they are large. "
-    + "Point at a unit to see it in the large picture, at a line for its weight."]);
+  const isBox = inputs === 3, where = isBox ? "on the plane in the middle of the box" : "for every input";
+  const large = isBox ? "its weights alone" : "it in the large picture";
+  found.push(["Network", `Small pictures show what a unit gives ${where}; lines are weights, as wide as they are large. `
+    + `Point at a unit to see ${large}, at a line for its weight.`]);
   found.push(["Through it", "Data and a grid as every layer moves them: first its affine map, then its activation."]);
   if (population.numFrames > 1) found.push(["Training", "All that was recorded; the vertical line is the step that is shown."]);
   if (population.homes.size > 2) {
