@@ -24,7 +24,8 @@ struct Entry {  // a cell on its way into a layer: where the functions of the la
     mutable double sharp_input = 0, sharp_delta = 0;  // bounds of errors: of what the layer gets, and of its rows
 };
 
-enum Sharpness : int8_t { kNotAsked, kNotSharp, kIsSharp };  // of what has been asked for in twice the precision
+// Of what has been asked for in twice the precision: rough where that is not much better than float64.
+enum Sharpness : int8_t { kNotAsked, kNotSharp, kIsRough, kIsSharp };
 
 struct Line {
     double nx, ny, nw, dn, tolerance;  // tolerance: of |n . p| for a point p with entries of at most 1

@@ -166,37 +166,38 @@ class SharpSigns {
         return squares < 1e250;
     }
     // Where a point is, in the units of vertices, kept in the point; false if that is not known much better than in float64.
-    bool sharpen(const Point &point) {
-        if (point.sharpness == kNotAsked) point.sharpness = find_sharp_point(&point, point.sharp[0], point.sharp[1], point.sharp_error) ? kIsSharp : kNotSharp;
-        return point.sharpness == kIsSharp;
+    bool sharpen(const Point &point) { return find(point) == kIsSharp; }
+    Sharpness find(const Point &point) {
+        if (point.sharpness == kNotAsked) point.sharpness = find_sharp_point(&point, point.sharp[0], point.sharp[1], point.sharp_error);
+        return point.sharpness;
     }
-    bool find_sharp_point(const Point *point, Pair &x, Pair &y, double &error) {
+    Sharpness find_sharp_point(const Point *point, Pair &x, Pair &y, double &error) {
         if (point->corner >= 0) {
             double p[3];
             scaled_corner(point->corner, p);
             x = {p[0], 0}, y = {p[1], 0}, error = 0;
-            return p[2] == 1;
+            return p[2] == 1 ? kIsSharp : kNotSharp;
         }
-        if (!sharpen(*point->first) || !sharpen(*point->second)) return false;
+        if (!sharpen(*point->first) || !sharpen(*point->second)) return kNotSharp;
         const Pair *f = point->first->sharp, *g = point->second->sharp;
         const double f_error = point->first->sharp_error, g_error = point->second->sharp_error;
         const double f_size = std::max({std::fabs(f[0].high), std::fabs(f[1].high), std::fabs(f[2].high)});
         const double g_size = std::max({std::fabs(g[0].high), std::fabs(g[1].high), std::fabs(g[2].high)});
-        if (!(f_size < 1e60 && g_size < 1e60 && f_size > 1e-60 && g_size > 1e-60)) return false;
+        if (!(f_size < 1e60 && g_size < 1e60 && f_size > 1e-60 && g_size > 1e-60)) return kNotSharp;
         const Pair across = minus(times(f[1], g[2]), times(f[2], g[1])), up = minus(times(f[2], g[0]), times(f[0], g[2]));
         const Pair w = minus(times(f[0], g[1]), times(f[1], g[0]));
         const double of_products = 3 * (f_size * g_error + g_size * f_error + f_error * g_error) + 4 * kSharp * f_size * g_size;
         const double size_of_w = std::fabs(w.high);
-        if (!(size_of_w > 1e6 * of_products)) return false;
+        if (!(size_of_w > 1e6 * of_products)) return kNotSharp;
         x = quotient(across, w), y = quotient(up, w);
         const double size = std::max({std::fabs(x.high), std::fabs(y.high), 1.0});
         error = 3 * size * (of_products / size_of_w + kSharp);
-        return error < kEps * size && size < 1e60;
+        return !(size < 1e60) ? kNotSharp : error < kEps * size ? kIsSharp : kIsRough;
     }
     // The sign of a unit at a point in twice the precision; 0 where that does not decide.
     int sign(const Entry &entry, int unit, const Point *point) {
         const Line line{0, 0, 0, 0, 0, &entry, unit, 0, 0, false, kNotAsked, 0, {}};
-        if (domain.is_plane || !is_useful || !sharpen(line) || !sharpen(*point)) return 0;
+        if (domain.is_plane || !is_useful || !sharpen(line) || find(*point) == kNotSharp) return 0;
         double bound;
         const double z = sharp_value(line.sharp, line.sharp_error, *point, bound);
         return z > bound ? 1 : -z > bound ? -1 : 0;
