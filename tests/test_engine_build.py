@@ -183,6 +183,16 @@ def test_the_library_is_that_of_the_processor() -> None:
     assert library.loaded().jaxgeom_instructions() == has[0] * (1 + has[1])
 
 
+@pytest.mark.skipif(not library.is_available(), reason="the engine is not built")
+def test_libraries_of_other_sources_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert build.is_up_to_date(build.FOLDER)
+    monkeypatch.setattr(build, "digest", lambda: "0" * 64)
+    assert not build.is_up_to_date(build.FOLDER)
+    monkeypatch.setattr(library, "_digest", build.digest)
+    with pytest.raises(RuntimeError, match="Compile the engine again: pip install -e"):
+        library._libraries("", library.opened)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not library.is_available(), reason="the engine is not built")
 def test_instruction_sets_give_the_same_bits(tmp_path: Path) -> None:

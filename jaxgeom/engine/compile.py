@@ -4,6 +4,7 @@ Installation does this (``hatch_build.py``); ``python jaxgeom/engine/compile.py`
 sources, or once there is a compiler where there was none. Needs nothing but Python and a compiler.
 """
 
+import hashlib
 import os
 import platform
 import shlex
@@ -90,6 +91,10 @@ def compile_engine(
     own += [] if system == "windows" else ["-fPIC", *HIDDEN]
     suffix = {"macos": ".dylib", "windows": ".dll"}.get(system, ".so")
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(os.cpu_count()) as threads:
+        mark = Path(scratch, "sources.cc")
+        mark.write_text(f'extern "C" const char jaxgeom_sources[];\nconst char jaxgeom_sources[] = "{digest()}";\n')
+        visible = () if system == "windows" else ("-fvisibility=default",)
+        _run([*own, *visible, "-c", str(mark), "-o", f"{mark}.o"])
         objects = {
             name: [f"{scratch}/{name}-{source}.o" for source in sources]
             for name, (sources, _) in libraries_of(machine).items()
@@ -105,19 +110,22 @@ def compile_engine(
         libraries = []
         for name, paths in objects.items():
             library = f"libjaxgeom_{name}{suffix}"
-            _link([*own, "-shared", *paths, "-o", f"{scratch}/{library}"], compiler, system, scratch)
+            _link([*own, "-shared", *paths, f"{mark}.o", "-o", f"{scratch}/{library}"], compiler, system, scratch)
             shutil.copy(f"{scratch}/{library}", folder / f"{library}.new")
             libraries.append((folder / f"{library}.new").replace(folder / library))  # processes keep the one they use
     return libraries
 
 
+def digest() -> str:
+    """What the sources beside this file are known by; each library holds that of the sources it was compiled from."""
+    paths = [*sorted(path for path in FOLDER.iterdir() if path.suffix in (".cc", ".h")), Path(__file__)]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
+
+
 def is_up_to_date(folder: Path) -> bool:
-    """Whether the libraries for this machine are in a folder, and newer than their sources."""
+    """Whether the libraries for this machine are in a folder, compiled from the sources as they are."""
     libraries = [folder / f"libjaxgeom_{name}{SUFFIX}" for name in libraries_of(_machine(None))]
-    sources = [*FOLDER.glob("*.cc"), *FOLDER.glob("*.h"), Path(__file__)]
-    if not all(library.exists() for library in libraries):
-        return False
-    return min(path.stat().st_mtime for path in libraries) > max(path.stat().st_mtime for path in sources)
+    return all(path.exists() and digest().encode() in path.read_bytes() for path in libraries)
 
 
 def _link(command: list[str], compiler: Sequence[str], system: str, scratch: str) -> None:

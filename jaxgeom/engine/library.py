@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int64, UInt8, UInt32
 
 from jaxgeom.engine.arguments import Network, domain_of, pointer
+from jaxgeom.engine.compile import digest
 from jaxgeom.host.devices import pretended
 from jaxgeom.host.signals import answer, deferred
 from jaxgeom.host.sparse import SparseKernel
@@ -303,7 +304,26 @@ def _libraries(purpose: str, open_: Callable[[Path], ctypes.CDLL]) -> dict[str, 
         if not path.exists() or (found and found["baseline"].jaxgeom_instructions() < level):
             break
         found[name] = open_(path)
+        if not _is_of_sources(found[name]):
+            raise RuntimeError(
+                f"{path.name} was compiled from other sources than those beside it. Compile the engine again: "
+                f"pip install -e . (or python {path.with_name('compile.py')})."
+            )
     return found
+
+
+def _is_of_sources(library: ctypes.CDLL) -> bool:
+    """Whether a library was compiled from the sources beside it: another one may take its arguments otherwise."""
+    try:
+        mark = (ctypes.c_char * 64).in_dll(library, "jaxgeom_sources").value.decode()
+    except ValueError:  # of a version without
+        return False
+    return mark == _digest()
+
+
+@functools.cache
+def _digest() -> str:
+    return digest()
 
 
 def _path_of(name: str) -> Path:
