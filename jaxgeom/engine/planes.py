@@ -89,14 +89,15 @@ def cells(
 class _Memory:
     """A block of memory of the engine's, which lives as long as arrays in it."""
 
-    __slots__ = ("__array_interface__", "_address")
+    __slots__ = ("__array_interface__", "_address", "_free")
 
     def __init__(self, address: int, num_bytes: int) -> None:
         self._address = address
+        self._free = loaded().jaxgeom_free  # which at exit may be all that is left
         self.__array_interface__ = {"data": (address, False), "shape": (num_bytes,), "typestr": "|u1", "version": 3}
 
     def __del__(self) -> None:
-        loaded().jaxgeom_free(self._address)
+        self._free(self._address)
 
 
 def _cells_in(memory: _Memory, sizes: Sequence[int], num_units: int, num_outputs: int) -> Cells:
