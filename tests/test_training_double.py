@@ -136,3 +136,20 @@ def test_it_starts_from_the_same_parameters():
         jg.mlp((2, 3, 1), dtype="float64").init(KEYS[0])
     with pytest.raises(ValueError, match="float16"):
         jg.mlp((2, 3, 1), dtype="float16")
+
+
+@pytest.mark.parametrize("make", [np.asarray, jnp.asarray])
+def test_parameters_of_ones_own_are_as_precise_as_jax_is(make):
+    wide = jax.tree.map(lambda leaf: make(leaf, np.float64), jg.mlp((2, 5, 1)).init(KEYS[0]))
+    model = jg.mlp((2, 5, 1))._replace(init=lambda _key: wide)
+    run = partial(jg.fit, KEYS[0], optimizer=optax.adam(0.1), loss=jg.losses.squared_error, train=jg.parity(2))
+    assert run(model=model, num_epochs=9).train_loss.dtype == np.float64
+    with jax.enable_x64(False):
+        if make is jnp.asarray:
+            with pytest.raises(ValueError, match="jax_enable_x64"):
+                run(model=model, num_epochs=9)
+        else:
+            mine, general = (numpy(run(model=model._replace(is_mlp=own), num_epochs=9)) for own in (True, False))
+            assert mine.by_engine
+            assert mine.params["dense1_linear"]["bias"].dtype == np.float32
+            np.testing.assert_allclose(mine.train_loss, general.train_loss, rtol=1e-5)

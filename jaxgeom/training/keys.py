@@ -9,6 +9,7 @@ from functools import cache, partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, UInt32
 
 from jaxgeom._typing import Params, RandomKey
@@ -32,8 +33,9 @@ def engine_key(key: RandomKey) -> RandomKey:
 
 
 def initial_params(model: Model, key: RandomKey) -> Params:
-    """What ``model.init`` draws."""
-    return model.init(engine_key(key) if has_own_init(model) else key)
+    """What ``model.init`` draws, as arrays of JAX: a model of one's own may return NumPy's, and wider ones than JAX has."""
+    params: Params = jax.tree.map(jnp.asarray, model.init(engine_key(key) if has_own_init(model) else key))
+    return params
 
 
 @cache

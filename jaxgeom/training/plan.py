@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgeom._typing import MATRIX
+from jaxgeom._typing import MATRIX, Params
 from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import PerPoint, check_per_point
 from jaxgeom.host.given import check_positive
@@ -125,6 +125,7 @@ def check_data(model: Model, loss: PerPoint, accuracy: PerPoint | None, data: An
     if not isinstance(model, Model):
         raise TypeError(f"the model must be a jaxgeom.Model, such as jaxgeom.mlp((2, 20, 1)), but {model!r} was given.")
     params = jax.eval_shape(partial(initial_params, model), jax.random.key(0))
+    _check_precision(params)
     if model.is_mlp:
         dtype = jnp.result_type(*jax.tree.leaves(params))
         x = jnp.asarray(x).astype(dtype)
@@ -142,6 +143,16 @@ def check_data(model: Model, loss: PerPoint, accuracy: PerPoint | None, data: An
             except (TypeError, ValueError) as error:
                 raise type(error)(f"{name}: {error}") from error.__cause__
     return Dataset(jnp.asarray(x), jnp.asarray(y))
+
+
+def _check_precision(params: Params) -> None:
+    """Raise a ValueError for parameters in double precision where JAX has none, so that data cannot have it either."""
+    is_double = any(leaf.dtype == np.float64 for leaf in jax.tree.leaves(params))
+    if is_double and not getattr(jax.config, "jax_enable_x64", False):
+        raise ValueError(
+            "the model draws parameters that are float64, but double precision is off in JAX. Turn it on with "
+            'jax.config.update("jax_enable_x64", True), or let init return them as float32.'
+        )
 
 
 def _check_finite(name: str, array: Any) -> None:
