@@ -33,7 +33,7 @@ def engine_key(key: RandomKey) -> RandomKey:
 
 
 def initial_params(model: Model, key: RandomKey) -> Params:
-    """What ``model.init`` draws, as arrays of JAX: a model of one's own may return NumPy's, and wider ones than JAX has."""
+    """What ``model.init`` draws, as arrays of JAX: models of one's own may return those of NumPy, and wider ones."""
     params: Params = jax.tree.map(jnp.asarray, model.init(engine_key(key) if has_own_init(model) else key))
     return params
 
