@@ -153,3 +153,19 @@ def test_parameters_of_ones_own_are_as_precise_as_jax_is(make):
             assert mine.by_engine
             assert mine.params["dense1_linear"]["bias"].dtype == np.float32
             np.testing.assert_allclose(mine.train_loss, general.train_loss, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", list(library.trainers(True)))
+@pytest.mark.parametrize("num_points", [5, 1030])
+def test_few_networks_of_every_library_are_right(name, num_points, monkeypatch):
+    """Points are transposed four at a time, also where vectors have two lanes."""
+    rng = np.random.default_rng(94)
+    data = jg.Dataset(rng.normal(size=(num_points, 4)), rng.choice([-1.0, 1.0], size=(num_points, 1)))
+    target = library._registered_trainer(name, True)
+    monkeypatch.setattr(library, "train_target", lambda *_, **__: target)
+    run = partial(jg.fit, KEYS[0], optimizer=optax.sgd(0.01), loss=jg.losses.squared_error, train=data, num_epochs=3)
+    model = jg.mlp((4, 31, 1), use_bias=False, dtype="float64")
+    mine, general = (
+        jax.jit(lambda own=own: run(model=model._replace(is_mlp=own)).train_loss)() for own in (True, False)
+    )
+    np.testing.assert_allclose(mine, general, rtol=1e3 * EPS)

@@ -13,6 +13,7 @@ namespace jaxgeom::training {
 
 constexpr int MOST_NUMBERS = 24576 / sizeof(real);  // of states and transposed states: half of the innermost cache
 constexpr int LEAST_ROW = 4;        // vectors of a row, for products in tiles
+constexpr int FOURS = LANES < 4 ? 4 / LANES : 1;  // vectors of the four points that are transposed at once
 
 inline int whole_vectors(int64_t num) { return static_cast<int>((num + LANES - 1) / LANES); }
 
@@ -34,7 +35,8 @@ inline Layout parameters_in_lanes(const Job &job) {
 // Vectors in a row of states.
 inline int row_of_points(const Job &job) {
     const int64_t numbers = job.num_states + LANES * 4, batch = whole_vectors(std::max<int64_t>(job.batch, std::max(job.splits[0].num_points, job.splits[1].num_points)));
-    return static_cast<int>(std::min(batch, std::max<int64_t>(LEAST_ROW, MOST_NUMBERS / LANES / numbers)));
+    const int64_t row = std::min(batch, std::max<int64_t>(LEAST_ROW, MOST_NUMBERS / LANES / numbers));
+    return static_cast<int>((row + FOURS - 1) / FOURS * FOURS);
 }
 
 class Single final : public Run {
