@@ -1,6 +1,5 @@
 """The explorer's page in a headless Chromium: everything that can be moved, pointed at, pressed, linked and saved."""
 
-import shutil
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from itertools import pairwise
@@ -11,15 +10,13 @@ import jax
 import numpy as np
 import optax
 import pytest
+from chromium import Opened, chromium, settled
 
 import jaxgeom as jg
-from jaxgeom.recipes.xor.page import first_tries
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 SQUARE = jg.box(-1.5, 1.5)
 DATA = jg.datasets.circles(jax.random.key(0), num_points=60, noise=0.1, factor=0.4)
 WIDTHS = (4, 6)
-FRAMES_A_SECOND = 60
 WIDE = {"width": 1360, "height": 900}
 
 
@@ -45,46 +42,12 @@ def address(runs: dict[int, Any], tmp_path_factory: pytest.TempPathFactory) -> s
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium")
-    with playwright.sync_playwright() as started:
-        found = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as found:
         yield found
-        found.close()
-
-
-class Opened:
-    """A page that has to say nothing and ask for nothing."""
-
-    def __init__(self, browser: Any, address: str, **options: Any) -> None:
-        self.context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
-        self.page = self.context.new_page()
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(address)
-        self.page.wait_for_function("window.explorer")
-
-    def __enter__(self) -> Any:
-        return self.page
-
-    def __exit__(self, kind: Any, *error: Any) -> None:
-        self.context.close()
-        if kind is None:
-            assert self.complaints == []
-            assert [url for url in self.requests if not url.startswith(("file:", "blob:", "data:"))] == []
 
 
 def state(page: Any) -> Any:
     return page.evaluate("JSON.parse(JSON.stringify(explorer.state))")
-
-
-def settled(page: Any) -> None:
-    """Waits until what changed is drawn."""
-    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def picture(page: Any, name: str = "#stage-a") -> str:
@@ -437,70 +400,3 @@ def test_phones_show_everything_in_both_themes(browser: Any, address: str, theme
             for behind in ("--card", "--paper"):
                 low, high = sorted([luminance(page, text), luminance(page, behind)])
                 assert (high + 0.05) / (low + 0.05) > 4.5, (text, behind)
-
-
-@pytest.mark.slow
-def test_a_thousand_polygons_move_smoothly(browser: Any, tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-
-    def dense(inputs: int, outputs: int) -> jg.Dense:
-        return jg.Dense(
-            rng.normal(size=(1, inputs, outputs)) + 0.2 * rng.normal(size=(60, inputs, outputs)).cumsum(axis=0) / 8,
-            np.repeat(rng.normal(size=(1, outputs)), 60, axis=0),
-        )
-
-    layers = dense(2, 32), dense(32, 32), dense(32, 1)
-    counts = jg.count_regions(layers, SQUARE).count
-    assert counts.min() > 1000
-    page_ = jg.explore(layers, tmp_path / "many.html", domain=SQUARE, axes={"step": range(60)})
-    assert page_.num_exact == 60
-    assert page_.num_bytes < 5e6
-    measure = """(first) => {
-      for (let frame = first; frame < first + 8; frame++) {
-        explorer.state.time = frame + 0.3;
-        explorer.paint(true);
-      }
-    }"""
-    with Opened(browser, page_.path.as_uri() + "#step=0") as page:
-        session = page.context.new_cdp_session(page)
-        session.send("Performance.enable", {"timeDomain": "threadTicks"})  # of its own thread, whatever else runs
-        blocks = []
-        for first in range(2, 58, 8):
-            before = task_seconds(session)
-            page.evaluate(measure, first)
-            blocks.append((task_seconds(session) - before) / 8)
-        print(f"{counts.mean():.0f} polygons: {1000 * min(blocks):.1f} ms a frame")
-        # The fastest block counts: 6 ms where this was written, so a machine may be 2.7 times as slow as that one.
-        assert min(blocks) < 1 / FRAMES_A_SECOND
-
-
-def task_seconds(session: Any) -> float:
-    metrics = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
-    return float(metrics["TaskDuration"])
-
-
-@pytest.mark.slow
-def test_no_region_stays_blank(browser: Any, tmp_path: Path) -> None:
-    """Chromium fills only half of some polygons that have nearly coinciding corners, as trained networks have them."""
-    runs = first_tries(20, 32, jax.random.key(0))
-    path = tmp_path / "blank.html"
-    assert jg.explore(runs, path, domain=jg.box(-1.25, 1.25), max_frames=6).num_frames == 6
-    blank = """() => {
-      const canvas = document.querySelector("#stage-a canvas"), found = [];
-      const copy = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height });
-      const context = copy.getContext("2d", { willReadFrequently: true });
-      for (let seed = 0; seed < 8; seed++) {
-        explorer.state.places[0].seed = seed;
-        explorer.setTime(2);
-        explorer.paint();
-        context.clearRect(0, 0, copy.width, copy.height);
-        context.drawImage(canvas, 0, 0);
-        const { data } = context.getImageData(0, 0, copy.width, copy.height);
-        let num = 0;
-        for (let alpha = 3; alpha < data.length; alpha += 4) num += data[alpha] < 64 ? 1 : 0;
-        if (num) found.push([seed, num]);
-      }
-      return found;
-    }"""
-    with Opened(browser, path.as_uri() + "#step=0&color=regions&edges=0&boundary=0", viewport=WIDE) as page:
-        assert page.evaluate(blank) == []

@@ -95,7 +95,7 @@ def test_status_while_it_runs(file: Path, capsys: pytest.CaptureFixture[str]) ->
             counts(out=out, shard=(1, 4), key=1)
         counts(out=out, shard=(1, 4))
     assert command(out, "--status") == 0
-    assert "at work: nobody\nthe command that began it goes on with it" in capsys.readouterr().out
+    assert "at work: no process\nthe command that began it goes on with it" in capsys.readouterr().out
 
 
 def test_launch_files(file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,14 +146,17 @@ BAD: list[tuple[list[Any], str]] = [
     (["small.toml", "--compare", "small.toml"], "from directories or results"),
     (["none", "--compare", "none"], "a study is a directory, or a file .npz or .nc"),
     (["none.npz", "--compare", "none.npz"], "No such file"),
-    (["none", "--status"], "has no study.json"),
+    (["none.toml", "--status"], "'out.none' is not the directory of a study: it has no study.json"),
+    (["none", "--status"], "--status takes a directory of a study or its .toml file, but 'none' was given"),
+    (["none.npz", "--status"], "--status takes a directory of a study or its .toml file, but 'none.npz'"),
     (["small.toml", "--out", "a zoo"], "is the directory of a zoo. Give the study one of its own"),
     (
         ["small.toml", "--out", "foreign"],
         "damaged, or nothing that jaxgeom wrote .it says of no study.. Give",
     ),
     (["small.toml", "--out", "thesis"], "holds 'thesis.tex' and no study; give the study an empty directory"),
-    (["small.toml", "--merge", "none"], "which --out names, but None"),
+    (["small.toml", "--merge", "none"], "but --out was not given; add --out FILE.npz"),
+    (["small.toml", "--merge", "none", "--out", "both.txt"], "but 'both.txt' was given; add --out FILE.npz"),
     (["small.toml", "--merge", "none", "--out", "there.npz"], "is there already"),
     (["none.npz", "--merge", "none.npz", "--out", "new.npz"], "No such file"),
     (["small.toml", "--out", "later"], "was written by another version of jaxgeom, in format 9; this version knows"),

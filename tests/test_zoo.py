@@ -196,6 +196,7 @@ def test_refusals(whole: jg.Zoo, tmp_path: Path) -> None:
         ({}, {"out": foreign}, "holds 'thesis.tex' and no zoo"),
         ({}, {"out": other}, "format 'jaxgeom zoo 9'"),
         ({}, {"out": tmp_path / "file" / "below"}, "cannot write to the directory of the zoo"),
+        (AXES, {"out": whole.directory, "labels": ["regions"]}, r"differ in:\n  labels: [^\n]*$"),
         (AXES | {"noise": [0.1, 0.2]}, {"out": whole.directory}, r"another zoo.*\n  axes.noise: \[0.1, 0.3\] there"),
         (AXES | {"noise": [0.1, 0.3]}, {"out": whole.directory, "key": 1}, "key: 0 there, 1 here"),
     ):

@@ -280,6 +280,7 @@ def _same(begun: dict[str, Any], manifest: dict[str, Any], directory: Path, any_
         return [{name: item for name, item in group.items() if name not in _OF_MACHINE} for group in of["groups"]]
 
     differ = differences(compared(begun), compared(manifest))
+    differ = [line for line in differ if not line.startswith("variables.")] or differ  # they follow from the labels
     differ = differ or differences(groups(begun), groups(manifest), "groups")
     if differ:
         listed = "\n  ".join(differ)

@@ -83,6 +83,8 @@ def run(options: argparse.Namespace) -> list[Path]:
         return _merge([file, *map(Path, options.merge)], options.along, options.out, options.any_versions)
     out = Path(options.out) if options.out else Path("out") / file.stem
     if options.status:
+        if file.suffix != ".toml" and not file.is_dir():
+            raise ValueError(f"--status takes a directory of a study or its .toml file, but {str(file)!r} was given.")
         print(status_text(study_status(file if file.is_dir() else out)))
         return []
     if options.sbatch and options.slurm is None:
@@ -114,7 +116,7 @@ def status_text(found: StudyStatus) -> str:
     if found.damaged:
         numbers = ", ".join(map(str, found.damaged[:MOST_VALUES])) + (", …" if len(found.damaged) > MOST_VALUES else "")
         lines.append(f"damaged chunks, which the same command computes again: {numbers}")
-    lines.append("at work: " + ("; ".join(found.holders) if found.holders else "nobody"))
+    lines.append("at work: " + ("; ".join(found.holders) if found.holders else "no process"))
     if left and found.holders and math.isfinite(found.rate) and found.rate > 0:
         lines.append(f"about {left / found.rate / 60:,.1f} minutes are left, at {found.rate:,.1f} networks a second")
     if left and not found.holders:
@@ -151,7 +153,8 @@ def _compare(first: Path, second: Path, out: str | None) -> list[Path]:
 def _merge(paths: list[Path], along: str, out: str | None, any_versions: bool) -> list[Path]:
     path = Path(out or "")
     if path.suffix not in (".npz", ".nc"):
-        raise ValueError(f"--merge writes a file .npz or .nc, which --out names, but {out!r} was given.")
+        given = "--out was not given" if out is None else f"{out!r} was given"
+        raise ValueError(f"--merge writes a file .npz or .nc, but {given}; add --out FILE.npz.")
     if path.exists():
         raise ValueError(f"{str(path)!r} is there already; name a new file.")
     found = merge(*map(_read, paths), along=along, any_versions=any_versions)
