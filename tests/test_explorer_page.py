@@ -17,7 +17,6 @@ import jaxgeom as jg
 SQUARE = jg.box(-1.5, 1.5)
 DATA = jg.datasets.circles(jax.random.key(0), num_points=60, noise=0.1, factor=0.4)
 WIDTHS = (4, 6)
-WIDE = {"width": 1360, "height": 900}
 
 
 def runs_of_width(width: int) -> Any:

@@ -129,6 +129,8 @@ def test_pictures_of_graphs_and_classes() -> None:
 def test_what_cannot_be_watched_says_why() -> None:
     with pytest.raises(ValueError, match="record=None makes none"):
         fit(jax.random.key(0), watch=jg.text_log(), record=None)
+    with pytest.raises(ValueError, match=r"ends in \.png, but 'live\.xyz' was given"):
+        jg.plot.live_view(MODEL, DATA, path="live.xyz")
     with pytest.raises(ValueError, match="every"):
         jg.text_log(0)
     with pytest.raises(ValueError, match=r"one or two inputs, but the points have shape \(4, 3\)"):

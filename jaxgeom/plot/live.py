@@ -56,10 +56,11 @@ def live_view(
         every: records from one picture to the next; :func:`jaxgeom.fit` records after each epoch, unless told
             otherwise. The first and the last record are drawn in any case.
         domain: the box that is shown; default is the data's.
-        path: an image to write, such as ``live.png``.
+        path: a PNG to write, such as ``live.png``.
 
     Raises:
-        ValueError: for data or a domain of three or more inputs, or ``every`` below one.
+        ValueError: for data or a domain of three or more inputs, ``every`` below one, or a path that does not end in
+            ``.png``.
 
     Example:
         >>> import jax, optax, tempfile, jaxgeom as jg
@@ -80,6 +81,8 @@ def live_view(
     if len(domain.low) != x.shape[1]:
         raise ValueError(f"the points have {x.shape[1]} coordinates, but the domain has {len(domain.low)}.")
     handle, file = _notebook_handle(), None if path is None else Path(path)
+    if file is not None and file.suffix != ".png":
+        raise ValueError(f"a live view is written as PNG, to a path that ends in .png, but {str(path)!r} was given.")
     records: list[Progress] = []
     last: list[bytes] = []
     show_in_marimo = _marimo_cell()
