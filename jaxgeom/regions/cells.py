@@ -221,7 +221,7 @@ def shared_slopes(networks: Layers) -> Float[np.ndarray, " units"] | None:
     return np.concatenate(shared)
 
 
-def by_slopes(networks: Layers) -> Iterator[tuple[Sequence[int] | np.ndarray, np.ndarray]]:
+def by_slopes(networks: Layers) -> Iterator[tuple[Sequence[int], np.ndarray]]:
     """The networks in groups of the same slopes, which the engine takes for all networks of a call; those with slopes
     that are not finite are left out."""
     num = len(networks[0].bias)
@@ -233,10 +233,10 @@ def by_slopes(networks: Layers) -> Iterator[tuple[Sequence[int] | np.ndarray, np
     finite = np.flatnonzero(np.isfinite(rows).all(axis=1))
     distinct, group = np.unique(rows[finite], axis=0, return_inverse=True)
     for number, slopes in enumerate(distinct):
-        yield finite[group.ravel() == number], slopes
+        yield finite[group.ravel() == number].tolist(), slopes
 
 
-def weights_of(networks: Layers, members: Sequence[int] | np.ndarray | None = None) -> list[Any]:
+def weights_of(networks: Layers, members: Sequence[int] | None = None) -> list[Any]:
     """Kernels and biases in turn; of some members, or of all."""
     arrays = [on_host(array) for kernel, bias, _ in networks for array in (kernel, bias)]
     return arrays if members is None or isinstance(members, range) else [array[members] for array in arrays]
