@@ -20,6 +20,7 @@
 #include "crossings.h"
 #include "sides.h"
 #include "sums.h"
+#include "tails.h"
 
 namespace jaxgeom {
 
@@ -31,6 +32,7 @@ struct Next {  // what is known of the next layer on a cell, as the units of thi
     uint64_t *active;   // the units of this layer that are
     double delta, squares;
     bool is_empty;      // nothing has been added, not even biases
+    int end;            // behind the last layer that may cut the cell
 };
 
 template <bool Plane, bool Build>
@@ -87,12 +89,12 @@ struct Cutter {
     }
 
     // Takes a cell through layers until units cut it. rows: the functions of the first of these layers.
-    int64_t enter(int l, int nv, Vertex *v, double *rows, double delta, double squares, const Entry *before, const uint64_t *active) {
+    int64_t enter(int l, int nv, Vertex *v, double *rows, double delta, double squares, const Entry *before, const uint64_t *active, int end) {
         const auto mark = arena.mark();
         const Entry *last = before;
         int64_t n = -1;
         for (; n < 0; l++) {
-            if (l == net.num_layers) { n = leaf(nv, v); break; }
+            if (l == end) { n = leaf(nv, v); break; }
             const Layer &layer = net.layers[l];
             Entry &entry = *arena.take<Entry>(1);
             new (&entry) Entry{last, l, rows, active, nullptr, sharp.place_of_rows(layer.stride)};
@@ -108,17 +110,24 @@ struct Cutter {
             const int words = (layer.out + 63) >> 6;
             const Sides sides = take_sides(words);
             Units units;
-            Next next{nullptr, arena.take<uint64_t>(words), delta, squares, false};
+            Next next{nullptr, arena.take<uint64_t>(words), delta, squares, false, end};
             const bool is_open = find_candidates(entry, nv, v, sides, units, next);
             for (int w = 0; w < words; w++) next.active[w] = 0;
             begin_sums(entry, next);
             settle(entry, nv, v, sides, is_open, units, next);
+            if (is_worth_asking(l, end, units.num)) next.end = end_on_cell(net, l, end, nv, v, rows, arena);
+            if (next.end == l + 1) next.functions = nullptr;
             if (units.num) n = halves(entry, nv, v, units, next);
             rows = next.functions, delta = next.delta, squares = next.squares, active = next.active;
         }
         for (; last != before; last = last->before) exact.forget(*last);
         arena.release(mark);
         return n;
+    }
+    // Whether to ask how far up units change sign on a cell, which takes about as long as one cell's way up there. How many
+    // cells profit follows from the lines that cut it.
+    bool is_worth_asking(int l, int end, int num_cuts) {
+        return !Plane && !Build && !net.has_runs && end - l >= 3 && num_cuts > net.layers[l].out / 20;
     }
     // The units of a layer that may cut, and their sides on a cell; whether any of these is open. delta and squares of
     // `next` are those of this layer, and become those of the next one.
@@ -159,10 +168,10 @@ struct Cutter {
         const Layer &layer = net.layers[entry.layer];
         units = candidates(layer, const_cast<double *>(entry.rows));
         next.squares = 0;
-        return sides_on<Plane>(nv, v, units, sides, layer.is_plain && entry.layer + 1 < net.num_layers ? &next.squares : nullptr);
+        return sides_on<Plane>(nv, v, units, sides, layer.is_plain && entry.layer + 1 < next.end ? &next.squares : nullptr);
     }
     void begin_sums(const Entry &entry, Next &next) {
-        if (entry.layer + 1 == net.num_layers) return;
+        if (entry.layer + 1 == next.end) return;
         const Layer &layer = net.layers[entry.layer], &above = net.layers[entry.layer + 1];
         next.functions = arena.take<double>(4 * above.stride);
         next.is_empty = !net.has_runs;
@@ -241,7 +250,7 @@ struct Cutter {
             const bool is_open = sides_on<Plane>(nv, v, units, sides, next.functions && net.layers[entry.layer].is_plain ? &next.squares : nullptr);
             settle(entry, nv, v, sides, is_open, units, next);
         }
-        const int64_t n = units.num ? halves(entry, nv, v, units, next) : enter(entry.layer + 1, nv, v, next.functions, next.delta, next.squares, &entry, next.active);
+        const int64_t n = units.num ? halves(entry, nv, v, units, next) : enter(entry.layer + 1, nv, v, next.functions, next.delta, next.squares, &entry, next.active, next.end);
         arena.release(mark);
         return n;
     }
@@ -496,7 +505,7 @@ struct Cutter {
                 std::memcpy(rows, first.kernel, sizeof(double) * 2 * p);
                 std::memcpy(rows + 2 * p, first.bias, sizeof(double) * p);
             }
-            n += enter(0, nv, v, rows, 0, 0, nullptr, nullptr);
+            n += enter(0, nv, v, rows, 0, 0, nullptr, nullptr, net.num_layers);
             arena.release(inner);
         }
         for (int i = 0; i < num_corners; i++) delete points[i].known;
