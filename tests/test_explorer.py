@@ -3,7 +3,6 @@
 import html
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,12 @@ import jax
 import numpy as np
 import optax
 import pytest
+from outside import node
 
 import jaxgeom as jg
 from jaxgeom.plot.explorer.page import SOURCES, joined_code
 from jaxgeom.recipes.output import MOST_EXPLORED, save_explorer
 
-NODE = shutil.which("node")
 DATA = jg.datasets.circles(jax.random.key(0), num_points=60, noise=0.1, factor=0.4)
 SQUARE = jg.box(-1.5, 1.5)
 MODULES = sorted(Path(str(SOURCES)).glob("*.mjs"))
@@ -38,10 +37,8 @@ RUNS = population(4)
 
 
 def in_node(page: Path) -> Any:
-    if NODE is None:
-        pytest.skip("no node")
     program = Path(__file__).with_name("explorer_truth.mjs")
-    done = subprocess.run([NODE, program, page], capture_output=True, text=True, check=False)
+    done = subprocess.run([node(), program, page], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -149,11 +146,9 @@ def test_modules_are_modern_javascript_and_make_one_text(tmp_path: Path) -> None
         assert text.startswith("// "), f"{module.name} does not say what it is"
         assert not re.search(r"https?://(?!www\.w3\.org)|console\.log|\bvar \b|debugger", text), module.name
         assert max(map(len, text.splitlines())) <= 150, module.name
-    if NODE is None:
-        pytest.skip("no node")
     joined = tmp_path / "joined.mjs"
     joined.write_text(joined_code())
-    subprocess.run([NODE, "--check", joined], check=True)
+    subprocess.run([node(), "--check", joined], check=True)
 
 
 def test_recipes_write_a_page_of_as_many_networks_as_fit(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import optax
 import pytest
-from chromium import Opened, chromium, settled
+from outside import Opened, chromium, settled
 
 import jaxgeom as jg
 
