@@ -213,6 +213,8 @@ def fit(
     num_points = train.x.shape[0]
     if stop_accuracy is not None and (accuracy is None or record is None):
         raise ValueError("stop_accuracy needs an accuracy, and records to find it in.")
+    if keep is not None and not callable(keep):
+        raise TypeError(f"keep must be a function of the parameters, such as jaxgeom.layers_of, but it is {keep!r}.")
     if watch is not None and record is None:
         raise ValueError("watch is called with records, but record=None makes none. Leave it out, or give a number.")
     plan = plan_run(
