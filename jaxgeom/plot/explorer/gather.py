@@ -334,8 +334,8 @@ def with_curves(found: Gathered, curves: Mapping[str, tuple[Any, Any]]) -> Gathe
         records, numbers = np.asarray(steps), np.asarray(values, float)
         if records.ndim != 1 or not len(records) or numbers.shape != (*sizes, len(records)):
             raise ValueError(
-                f"the curve {name!r} takes steps (records,) and numbers {(*sizes, 'records')}, one for each network, but "
-                f"shapes {records.shape} and {numbers.shape} were given."
+                f"the curve {name!r} takes steps (records,) and numbers {(*sizes, 'records')}, one for each "
+                f"network, but shapes {records.shape} and {numbers.shape} were given."
             )
         more[name] = _curve(records, numbers.reshape(found.num_networks, -1))
     return found._replace(curves=found.curves | more)
