@@ -1,4 +1,4 @@
-"""Colours of signs in pictures, as readers see them who do not tell red and green apart, and in print without colours."""
+"""Colours of signs in pictures, as the colour-blind see them, and in print without colours."""
 
 import matplotlib.pyplot as plt
 import numpy as np
