@@ -86,7 +86,7 @@ function drawFrame(context, { curve, left, top, width, height, isLog, low, high,
   context.lineWidth = 1;
   context.fillStyle = look.faint;
   context.textAlign = "right";
-  for (const value of ticksOf(low, high, isLog)) {
+  for (const value of ticksOf(low, high, isLog).filter((each) => !isBetweenCounts(curve, each))) {
     context.beginPath();
     context.moveTo(left, y(value));
     context.lineTo(left + width, y(value));
@@ -99,17 +99,24 @@ function drawFrame(context, { curve, left, top, width, height, isLog, low, high,
   context.fillText(population.steps.at(-1).toLocaleString("en"), left + width, top + height + 15);
 }
 
+/** Round numbers from one to another, about as many as asked for, or more where there would be one alone. */
 export function ticksOf(low, high, isLog, least = 3) {
   if (isLog) {
-    const [first, last] = [Math.ceil(Math.log10(low)), Math.floor(Math.log10(high))];
-    const every = Math.ceil((last - first + 1) / 4);
-    return Array.from({ length: last - first + 1 }, (_, i) => first + i).filter((_, i) => i % every === 0).map((e) => 10 ** e);
+    const [first, last] = [Math.floor(Math.log10(low)), Math.floor(Math.log10(high))];
+    const every = Math.ceil((last - first + 1) / 4), powers = Array.from({ length: last - first + 1 }, (_, i) => first + i);
+    const within = (values) => values.filter((value) => value >= low * (1 - 1e-9) && value <= high * (1 + 1e-9));
+    const tens = within(powers.map((power) => 10 ** power));
+    return tens.length < 3 ? within(powers.flatMap((power) => [10 ** power, 3 * 10 ** power])) : tens.filter((_, i) => i % every === 0);
   }
   const rough = (high - low) / least, unit = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((n) => n * unit).find((size) => size >= rough);
-  const found = [];
-  for (let value = Math.ceil(low / step - 1e-9) * step; value <= high + 1e-9 * step; value += step) found.push(value);
-  return found;
+  const sizes = [0.5, 1, 2, 5, 10].map((n) => n * unit), coarse = sizes.findIndex((size) => size >= rough);
+  const found = multiplesOf(sizes[coarse], low, high);
+  return found.length > 1 || coarse === 0 ? found : multiplesOf(sizes[coarse - 1], low, high);
+}
+
+function multiplesOf(step, low, high) {
+  const first = Math.ceil(low / step - 1e-9), last = Math.floor(high / step + 1e-9);
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => (first + i) * step);
 }
 
 const tickText = (value) => {
