@@ -196,9 +196,9 @@ def fit(
 
     Raises:
         ValueError: for sizes below one, data of different lengths, a batch larger than the data, labels outside the
-            classes, NaN or infinity in the data, an unknown ``record``, snapshots at steps that do not occur, an
-            optimizer that padding would disturb, a ``watch`` without records, or what the persistent kernel cannot
-            do, if it is asked for.
+            classes, NaN, infinity or what the parameters' dtype does not hold in the data, a loss that gives truth
+            values or integers, an unknown ``record``, snapshots at steps that do not occur, an optimizer that padding
+            would disturb, a ``watch`` without records, or what the persistent kernel cannot do, if it is asked for.
 
     Example:
         >>> import jax, optax, jaxgeom as jg
