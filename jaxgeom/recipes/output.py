@@ -155,7 +155,7 @@ def rate_of(num_frames: int, usual: float) -> float:
 
 MOST_EXPLORED = 64
 """Networks of a page."""
-_WEIGHT_BYTES = 3.2e6
+_WEIGHT_BYTES = 2.4e6
 """Weights of a page: of its five megabytes what leaves room for regions."""
 _FRAMES = 60
 

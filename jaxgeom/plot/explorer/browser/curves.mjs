@@ -15,10 +15,7 @@ function chartOf(curve, test, members, [left, top, width, height], lastStep) {
   const valuesOf = ({ values, num }) => members.flatMap((m) => Array.from(values.subarray(m * num, (m + 1) * num)));
   const seen = [curve, ...(test ? [test] : [])].flatMap(valuesOf);
   const finite = seen.filter(Number.isFinite);
-  const positive = finite.filter((value) => value > 0);
-  let [low, high] = [Math.min(...finite), Math.max(...finite)];
-  const isLog = /loss/.test(curve.name) && positive.length === finite.length && high > 20 * low;
-  if (isLog) low = Math.max(low, high * LEAST_LOSS);
+  let { low, high, isLog } = spanOf(curve.name, finite, LEAST_LOSS);
   const f = isLog ? Math.log10 : (value) => value;
   if (!(high > low)) [low, high] = [low - 0.5, high + 0.5];
   const margin = 0.06 * (f(high) - f(low));
@@ -28,6 +25,19 @@ function chartOf(curve, test, members, [left, top, width, height], lastStep) {
     x: (step) => left + (width * step) / (lastStep || 1),
     y: (value) => top + height - (height * (f(Math.max(value, isLog ? low : -Infinity)) - bottom)) / span,
   };
+}
+
+/** From where to where numbers go, and whether by logarithms: losses that span much, zeros among them standing at the low
+ * end, which is the smallest positive number or, if that is smaller than a share of the largest, this share. */
+export function spanOf(name, finite, least) {
+  let [low, high, positive] = [Infinity, -Infinity, Infinity];
+  for (const value of finite) {
+    [low, high] = [Math.min(low, value), Math.max(high, value)];
+    if (value > 0) positive = Math.min(positive, value);
+  }
+  const isLog = /loss/.test(name) && low >= 0 && high > 20 * (low || positive);
+  const end = Math.max(positive, high * least);
+  return { low: isLog ? end : low, high, isLog, isCut: isLog && low < end };
 }
 
 /** How high a picture of the curves should be. */
