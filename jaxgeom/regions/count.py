@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 from jaxgeom._reprs import readable
 from jaxgeom.domains import Box, PlanarDomain, ProjectiveDomain, exact_domain
 from jaxgeom.host.chunks import check_chunk_size
+from jaxgeom.host.names import check_name
 from jaxgeom.host.sizes import fitting
 from jaxgeom.networks.layers import Activation, Dense, Layers, as_arrays, check_finite, is_rewriting, with_activation
 from jaxgeom.regions.cells import (
@@ -105,8 +106,7 @@ def count_regions(
         >>> jg.count_regions(networks, jg.box(-1, 1)).count.shape
         (100,)
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}, but {kind!r} was given.")
+    check_name("kind", kind, KINDS)
     _check_area(min_area)
     check_chunk_size(chunk_size)
     needs_complexes = kind != "activation" or min_area is not None
@@ -136,8 +136,9 @@ def count_regions(
 
 def _check_area(min_area: Any) -> None:
     """Raise unless an area is None or a number of at least 0."""
-    is_number = isinstance(min_area, numbers.Real) or (isinstance(min_area, np.ndarray) and min_area.ndim == 0)
-    if min_area is not None and not is_number:
+    is_array = isinstance(min_area, np.ndarray | jax.Array) and min_area.ndim == 0
+    is_number = is_array or isinstance(min_area, numbers.Real)
+    if isinstance(min_area, bool | Tracer) or (min_area is not None and not is_number):
         raise TypeError(f"min_area must be a number known before tracing, but {type(min_area).__name__} was given.")
     if min_area is not None and not min_area >= 0:
         raise ValueError(f"min_area must be at least 0, but {min_area} was given.")
