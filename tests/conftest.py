@@ -22,6 +22,7 @@ os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")  # where operatio
 import jaxtyping  # noqa: E402
 import matplotlib  # noqa: E402
 import pytest  # noqa: E402
+from outside import pytest_terminal_summary  # noqa: E402, F401
 
 # What is imported stays, and JAX makes objects by the million: looking through all of them as often as Python does by
 # default takes a tenth of the time of the tests.

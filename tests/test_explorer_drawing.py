@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from chromium import Opened, chromium
+from outside import Opened, chromium
 
 import jaxgeom as jg
 from jaxgeom.recipes.xor.page import first_tries

@@ -1,7 +1,6 @@
 """The explorer's page of networks without regions of the plane: smooth ones, and those of one and three inputs."""
 
 import json
-import shutil
 import subprocess
 from itertools import chain
 from pathlib import Path
@@ -11,19 +10,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from outside import node
 
 import jaxgeom as jg
 from jaxgeom.networks.models import ACTIVATIONS
 from jaxgeom.plot.explorer.page import SOURCES
 
-NODE = shutil.which("node")
 SMOOTH = [name for name in ACTIVATIONS if name not in ("maxout", "linear")]
 
 
 def in_node(program: str, page: Path | None = None) -> Any:
     """What a program prints as JSON; it has the page's modules, and, of a page, its ``population``."""
-    if NODE is None:
-        pytest.skip("no node")
     start = f"const load = (name) => import({json.dumps(Path(str(SOURCES)).as_uri() + '/')} + name + '.mjs');\n"
     if page is not None:
         start += f"""import {{ readFileSync }} from "node:fs";
@@ -33,7 +30,7 @@ def in_node(program: str, page: Path | None = None) -> Any:
           const {{ unpack }} = await load("bytes"), {{ readPopulation, layersAt }} = await load("population");
           const population = readPopulation(about, await unpack(about.arrays, script("bytes")));\n"""
     done = subprocess.run(
-        [NODE, "--input-type=module", "-e", start + program], capture_output=True, text=True, check=False
+        [node(), "--input-type=module", "-e", start + program], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -180,12 +177,17 @@ def test_tables_of_settings_open_the_median_network(tmp_path: Path) -> None:
       const { firstState, read, written } = await load("state"), { placesOf } = await load("population");
       const phase = firstPhase(population), cells = cellsOf(population, placesOf(population, 0), phase, 1);
       const scale = scaleOfCurve({ name: "loss", values: [1e-3, 1, 0.1, NaN] });
+      const withZeros = scaleOfCurve({ name: "loss", values: [0, 1e-3, 1, 0.1, NaN] });
       const other = { rows: "seed", columns: "width", measure: "regions" };
       const link = written({ ...firstState(population), phase: other }, population);
       console.log(JSON.stringify({ phase, cells, shares: [1e-3, 1e-2, 0.1, 1].map(scale.share), link,
+        zero: [0, 1e-3, 1e-2, 0.1, 1].map(withZeros.share),
+        isCut: [scale.isCut, withZeros.isCut],
         read: read(link, population).phase, wrong: read("map=a~b~c", population).phase,
         seeds: cellsOf(population, { width: 0 }, { ...phase, columns: "seed" }, 0).map(({ member }) => member) }));"""
     found = in_node(program, page.path)
+    np.testing.assert_allclose(found["zero"], [0, 0, 1 / 3, 2 / 3, 1], atol=1e-12)
+    assert found["isCut"] == [False, True]
     assert found["phase"] == found["wrong"] == {"rows": "width", "columns": "rate", "measure": "regions"}
     counts = np.asarray(jg.count_regions(layers, jg.box(-1, 1)).count)[..., -1]
     for cell in found["cells"]:

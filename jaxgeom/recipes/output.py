@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from jaxgeom.host.files import whole_file
+from jaxgeom.host.names import did_you_mean
 
 FORMATS = ("png", "svg", "gif", "mp4", "html")
 """What pictures can be written as: figures as png and svg, animations as the others."""
@@ -30,7 +31,8 @@ def check_formats(formats: str | Sequence[str]) -> tuple[str, ...]:
     formats = [formats] if isinstance(formats, str) else formats
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
-        raise ValueError(f"formats must be some of {', '.join(FORMATS)}, but {list(formats)} was given.")
+        near = did_you_mean(unknown[0], FORMATS) if unknown else ""
+        raise ValueError(f"formats must be some of {', '.join(FORMATS)}, but {list(formats)} was given.{near}")
     check_movies(movie_paths(Path("movie"), formats))
     return tuple(dict.fromkeys(formats))
 
@@ -153,13 +155,19 @@ def rate_of(num_frames: int, usual: float) -> float:
 
 MOST_EXPLORED = 64
 """Networks of a page."""
-_WEIGHT_BYTES = 3.2e6
+_WEIGHT_BYTES = 2.4e6
 """Weights of a page: of its five megabytes what leaves room for regions."""
 _FRAMES = 60
 
 
 def save_explorer(
-    networks: Any, path: Path, formats: Sequence[str], *, steps: Sequence[int] | None = None, **options: Any
+    networks: Any,
+    path: Path,
+    formats: Sequence[str],
+    *,
+    steps: Sequence[int] | None = None,
+    curves: Mapping[str, tuple[Any, Any]] | None = None,
+    **options: Any,
 ) -> list[Path]:
     """Write the page of :func:`jaxgeom.explore`, under a path without ending, if "html" is among the formats.
 
@@ -168,6 +176,7 @@ def save_explorer(
         path: without ending.
         formats: those of all pictures.
         steps: those of the frames, for layers.
+        curves: of all networks, as ``explore`` takes them.
         options: of ``explore``.
     """
     if "html" not in formats:
@@ -185,6 +194,7 @@ def save_explorer(
     few = jax.tree.map(lambda array: array[:some], networks)
     axes = None if steps is None else {"network": range(some), "step": steps}
     page = path.with_name(f"{path.name}.html")
+    options["curves"] = {name: (records, values[:some]) for name, (records, values) in (curves or {}).items()}
     return [explore(few, page, axes=axes, max_frames=frames, max_megabytes=most, **options).path]
 
 
