@@ -1,6 +1,7 @@
-// Programs that are met so often that the compiler has them: those of optax's commonest optimizers, of the squared
-// error and of the cross-entropy of three classes. The machine takes one of these where the numbers of a program are the same, and then keeps what lies between two
-// instructions in registers. Operations and their order are those of the program: so bits are the same.
+// Programs that are met so often that the compiler has them: those of optax's commonest optimizers, of the squared error
+// and of the cross-entropy of three classes. The machine takes one of these where the numbers of a program are the same,
+// and then keeps what lies between two instructions in registers. Operations and their order are those of the program: so
+// bits are the same.
 #pragma once
 
 #include <utility>
