@@ -1,4 +1,4 @@
-"""Calls of the engine's training, as they are made for a family of runs, and files of them for ``training_driver.cc``."""
+"""Calls of the engine's training, as a family of runs makes them, and files of them for ``training_driver.cc``."""
 
 import struct
 from collections.abc import Iterator
@@ -93,7 +93,14 @@ RUNS: dict[str, tuple[Any, ...]] = {
         points(31, None),
         RIGHT | {"batch_size": 7, "stop_accuracy": 0.42},
     ),
-    "padded": ((1, 18), ((2, 6, 6, 1), {"activation": "gelu", "widths": (3, 5)}), SQUARED, optax.adam(0.01), points(20, 1), {}),
+    "padded": (
+        (1, 18),
+        ((2, 6, 6, 1), {"activation": "gelu", "widths": (3, 5)}),
+        SQUARED,
+        optax.adam(0.01),
+        points(20, 1),
+        {},
+    ),
     "single numbers": ((1, 2), ((1, 1), {}), SQUARED, optax.sgd(0.1), points(16, 1, 1), {}),
     "no hidden layer": ((1, 16), ((20, 2), {}), SQUARED, optax.lamb(0.01), points(50, 2, 20), {}),
     "divergence": ((1, 17), ((2, 12, 12, 1), {}), SQUARED, optax.sgd(30.0), points(100, 1), {"snapshot_every": 1}),
@@ -114,7 +121,7 @@ def calls(dtype: str, num_epochs: int = 3) -> list[Call]:
     for number, (populations, (features, more), loss, optimizer, data, options) in enumerate(RUNS.values()):
         model = jg.mlp(features, dtype=dtype, **more)
 
-        def run(key: Any, model=model, loss=loss, optimizer=optimizer, data=data, options=options) -> jg.Fit:  # noqa: ANN001
+        def run(key: Any, model=model, loss=loss, optimizer=optimizer, data=data, options=options) -> jg.Fit:
             return jg.fit(key, model, optimizer, loss, data, num_epochs=num_epochs, **options)
 
         for num in populations:
@@ -135,7 +142,7 @@ def word_calls() -> list[Call]:
         for shape in ((1,), (2,), (15,), (16,), (33,), (5, 2)):
             for is_by_place in (False, True):
                 for is_folded in (False, True):
-                    if shape[-1] != 2 and is_by_place and not is_folded:  # noqa: PLR2004
+                    if shape[-1] != 2 and is_by_place and not is_folded:
                         continue
                     library.words(jnp.asarray(keys[0]), shape=shape, is_by_place=is_by_place, is_folded=is_folded)
     return found
