@@ -10,8 +10,8 @@ A model-step is one step of the optimizer for one network. The workloads, each f
 
 The rivals are described in ``_rivals.py``: PyTorch in a loop and by ``torch.func``, with one thread and with all; Flax
 and Optax in a loop, as ``vmap`` of a ``scan`` and as a plain ``scan`` of one network; and a C program for the sizes at
-hand, the limit. All get the initial parameters and the order of the minibatches for nothing; jaxgeom draws both within its time. PyTorch is left out where
-it is not installed, and the C program where there is no compiler.
+hand, the limit. All get the initial parameters and the order of the minibatches for nothing; jaxgeom draws both within
+its time. PyTorch is left out where it is not installed, and the C program where there is no compiler.
 
 How it measures: for each workload and population, one process, all candidates in turns; the fastest of several calls
 counts, but long calls are not repeated. What JAX spends on tracing and compiling is measured apart, through its own
