@@ -37,7 +37,8 @@ def check_mask(mask: Any, params: Params) -> None:
         ValueError: for another structure or other shapes than those of the parameters.
         TypeError: for arrays that are not bool: numbers could mean weights.
     """
-    own, wanted = jax.tree.structure(mask), jax.tree.structure(params)
+    own: Any = jax.tree.structure(mask)
+    wanted: Any = jax.tree.structure(params)
     if own != wanted:
         raise ValueError(f"the mask of a model must have the structure of its parameters, {wanted}, but has {own}.")
     for (path, leaf), parameter in zip(jax.tree_util.tree_leaves_with_path(mask), jax.tree.leaves(params), strict=True):

@@ -172,4 +172,5 @@ def _in_general(*arrays: Array, work: Work, depth: int, one_by_one: bool = False
     def member(index: Array) -> list[Array]:
         return inner(*[array[index] if batched else array for array, batched in zip(own, is_batched, strict=True)])
 
-    return jax.lax.map(member, jnp.arange(size))
+    results: list[Array] = jax.lax.map(member, jnp.arange(size))
+    return results
