@@ -61,8 +61,7 @@ def test_sanitizers_find_nothing_in_training(name: str, tmp_path: Path) -> None:
     program, double = tmp_path / "driver", build.DOUBLE if dtype == "float64" else ()
     sources = [Path(__file__).with_name("training_driver.cc"), *(build.FOLDER / name for name in build.TRAINING)]
     flags = ["-std=c++17", "-O1", "-g", "-pthread", "-Wno-psabi", "-Wno-ignored-attributes", f"-I{build.FOLDER}"]
-    # Checks between operations keep compilers from fusing them alike everywhere, on which the same bits depend.
-    flags += ["-ffp-contract=off", *double, *instructions, *CHECKS[check]]
+    flags += [*build.TRAINING_FLAGS, *double, *instructions, *CHECKS[check]]
     subprocess.run([*COMPILER, *flags, *map(str, sources), "-o", str(program)], check=True, timeout=1200)
     command = [str(program), str(tmp_path / "calls"), str(tmp_path / "results")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=1200)

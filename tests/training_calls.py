@@ -198,7 +198,9 @@ def write(calls: list[Call], path: Path) -> None:
 
         put(len(calls))
         for call in calls:
-            put(call.is_training, len(call.attributes))
+            # Steps of divergence and of stopping, and then by which layout of vectors.
+            whole = [number for number, array in enumerate(call.results) if array.dtype == np.int32]
+            put(call.is_training, whole[2] if call.is_training else -1, len(call.attributes))
             for name, array in call.attributes.items():
                 put(len(name))
                 file.write(name.encode())
