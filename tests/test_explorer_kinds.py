@@ -231,14 +231,15 @@ def test_pieces_of_a_sheet_are_painted_after_those_behind_them(tmp_path: Path) -
       const pairs = neighboursOf(parts), wrong = [], byMiddles = [];
       for (let turn = 0; turn < 7; turn++) {
         const away = [Math.cos(turn), Math.sin(turn)], far = ([x, y]) => x * away[0] + y * away[1];
-        const pieces = parts.map(({ corners }) => ({ depth: corners.reduce((sum, each) => sum + far(each), 0) / corners.length }));
+        const middle = (corners) => corners.reduce((sum, each) => sum + far(each), 0) / corners.length;
+        const pieces = parts.map(({ corners }) => ({ depth: middle(corners) }));
         const ranks = (order) => order.reduce((all, piece, rank) => ((all[piece] = rank), all), []);
         const middles = pieces.map((_, piece) => piece).sort((a, b) => pieces[b].depth - pieces[a].depth);
         const own = ranks(paintOrder(pieces, pairs, away)), other = ranks(middles);
         let [bad, worse] = [0, 0];
         for (let place = 0; place < 2000; place++) {  // two points of which one is behind the other
           const [u, v, t] = [0.618034, 0.754878, 0.5698403].map((step) => 2 * ((step * (place + 1)) % 1) - 1);
-          const front = faceAt(regions, u, v), back = faceAt(regions, u + (t + 1) * away[0] / 2, v + (t + 1) * away[1] / 2);
+          const [front, back] = [0, (t + 1) / 2].map((by) => faceAt(regions, u + by * away[0], v + by * away[1]));
           if (front < 0 || back < 0 || front === back) continue;
           bad += own[back] > own[front];
           worse += other[back] > other[front];
@@ -259,7 +260,8 @@ def test_pieces_of_a_sheet_are_painted_after_those_behind_them(tmp_path: Path) -
 def test_pieces_of_a_sheet_have_the_colours_of_their_values() -> None:
     """A fill begins where the function is -size and ends where it is size, wherever the corners are in space."""
     found = in_node("""const { sideGradient } = await load("fill"), { lookOf } = await load("colors");
-      const context = { createLinearGradient: (...ends) => ({ ends, stops: [], addColorStop(...stop) { this.stops.push(stop); } }) };
+      const addColorStop = function (...stop) { this.stops.push(stop); };
+      const context = { createLinearGradient: (...ends) => ({ ends, stops: [], addColorStop }) };
       const flat = [[10, 20], [60, 30], [40, 90]], f = ([x, y]) => 0.05 * x - 0.04 * y - 0.2, values = flat.map(f);
       const lifted = flat.map(([x, y], corner) => [x, y, 17 - 5 * corner]), look = lookOf("light");
       const fills = [flat, lifted].map((places) => sideGradient(context, look, places, values, 3));
