@@ -84,7 +84,8 @@ def run(options: argparse.Namespace) -> list[Path]:
     out = Path(options.out) if options.out else Path("out") / file.stem
     if options.status:
         if file.suffix != ".toml" and not file.is_dir():
-            raise ValueError(f"--status takes a directory of a study or its .toml file, but {str(file)!r} was given.")
+            what = "was given" if file.exists() else "is not there"
+            raise ValueError(f"--status takes a directory of a study or its .toml file, but {str(file)!r} {what}.")
         print(status_text(study_status(file if file.is_dir() else out)))
         return []
     if options.sbatch and options.slurm is None:
