@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--any-versions", action="store_true", help="go on with a study that was begun with other versions of packages"
     )
-    parser.add_argument("--along", default="seed", metavar="AXIS", help="for --merge: the axis (default: seed)")
+    parser.add_argument("--along", default="seed", metavar="AXIS", help="for --merge: the axis")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
