@@ -509,3 +509,15 @@ def test_whole_numbers_to_approximate_are_taken_as_they_are(dtype, is_traced):
     expected = np.mean(np.square(y.astype(np.float64)))
     np.testing.assert_allclose(result.train_loss[:, 0], expected, rtol=0.2 if dtype == np.uint8 else 1e-6)
     assert np.asarray(result.by_engine).all() == (dtype == np.uint8)
+
+
+def test_programs_that_jax_does_not_compile_are_trained_as_well():
+    data = Dataset(TRAIN.x, POINTS[:, :1])
+
+    def run():
+        return fit(KEYS[0], mlp((2, 3, 1)), optax.sgd(0.1), squared_error, data, num_epochs=2)
+
+    with jax.disable_jit():
+        result = run()
+    assert_same(result, run())
+    assert result.by_engine

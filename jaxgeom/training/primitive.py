@@ -104,7 +104,11 @@ def _primitive() -> Any:
         results = primitive.bind(*moved, work=work, depth=depth + 1)
         return results, [0] * len(results)
 
-    primitive.def_impl(lambda *arrays, work, depth: _compiled(work, depth)(*arrays))
+    def evaluated(*arrays: Array, work: Work, depth: int) -> list[Array]:
+        with jax.disable_jit(False):  # outside of a program, it would be evaluated for evermore
+            return _compiled(work, depth)(*arrays)
+
+    primitive.def_impl(evaluated)
     primitive.def_abstract_eval(_abstract)
     batching.primitive_batchers[primitive] = batched
     mlir.register_lowering(primitive, mlir.lower_fun(_in_general, multiple_results=True))
