@@ -2,11 +2,12 @@
 
 import argparse
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 # Of each program from the cache XLA says in 2,000 characters that the processor may be another one, which the cache's
 # directory rules out. It reads this once, when JAX is imported; 1 is what a parent leaves that has imported JAX.
@@ -16,6 +17,7 @@ import jax
 import matplotlib
 
 import jaxgeom
+from jaxgeom.host.names import did_you_mean
 from jaxgeom.recipes.cache import VARIABLE, use_cache
 from jaxgeom.recipes.detangle import command as detangle
 from jaxgeom.recipes.interrupts import interruptible, listing, status_of, undisturbed, what_is_saved
@@ -52,11 +54,22 @@ FORESEEABLE = (ValueError, TypeError, OverflowError, OSError, ImportError, Memor
 
 
 class Parser(argparse.ArgumentParser):
-    """Errors in one line."""
+    """Errors in one line, which say what is nearest to a misspelt name."""
 
     def error(self, message: str) -> NoReturn:
-        print(f"error: {message} (see {self.prog} --help)", file=sys.stderr)
+        choice = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        near = did_you_mean(choice[1], re.findall(r"[\w-]+", choice[2])) if choice else ""
+        print(f"error: {message}{'.' * bool(near)}{near} (see {self.prog} --help)", file=sys.stderr)
         sys.exit(2)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            message, command = f"unrecognized arguments: {' '.join(unknown)}", options.parser
+            name = unknown[0].partition("=")[0]
+            near = did_you_mean(name, re.findall(r"--[\w-]+", command.format_help())) if name[:2] == "--" else ""
+            command.error(f"{message}{'.' * bool(near)}{near}")
+        return options
 
 
 def main(arguments: Sequence[str] | None = None, *, owns_process: bool = False) -> int:
@@ -110,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
             action="store_true",
             help=f"keep no compiled programs for later ({VARIABLE}=off is the same)",
         )
-        command.set_defaults(run=module.run, when_interrupted=getattr(module, "WHEN_INTERRUPTED", None))
+        command.set_defaults(run=module.run, parser=command, when_interrupted=getattr(module, "WHEN_INTERRUPTED", None))
     return parser
 
 

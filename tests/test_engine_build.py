@@ -189,7 +189,7 @@ def test_libraries_of_other_sources_are_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(build, "digest", lambda: "0" * 64)
     assert not build.is_up_to_date(build.FOLDER)
     monkeypatch.setattr(library, "_digest", build.digest)
-    with pytest.raises(RuntimeError, match="Compile the engine again: pip install -e"):
+    with pytest.raises(ImportError, match="Compile the engine again: pip install -e"):
         library._libraries("", library.opened)
 
 

@@ -242,6 +242,12 @@ def test_bad_descriptions_are_refused(changes: dict[str, Any], message: str) -> 
         run(**changes)
 
 
+def test_a_refused_study_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at_steps go up to 9"):
+        run(at_steps=[0, 9], out=tmp_path / "new")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_what_is_no_function_is_no_measurement() -> None:
     with pytest.raises(TypeError, match="a measurement is a function"):
@@ -382,3 +388,23 @@ def test_topology_and_surfaces_are_measurements() -> None:
     *_, surface = measure.values()
     exact = jg.decision_surface(jax.tree.map(lambda array: array[2], broken), domain)
     assert surface.function(broken)["volume"][2] == exact.volume
+
+
+def test_own_measurements_say_what_they_are() -> None:
+    def size(params: Any) -> Any:
+        """The largest bias.
+
+        And more."""
+        return params["dense0_relu"]["bias"].max()
+
+    def plain(params: Any, twice: int = 1) -> Any:
+        return twice * params["dense0_relu"]["bias"].max()
+
+    measure = {"size": size, "plain": partial(partial(plain), twice=2), "bare": lambda params: plain(params)}
+    found = jg.run_study({"width": [3]}, measure, inputs=2, progress=False)
+    said = {name: found.attrs[name]["meaning"] for name in measure}
+    assert said == {
+        "size": "The largest bias.",
+        "plain": "what plain returns",
+        "bare": "a function without a name or docstring",
+    }

@@ -133,6 +133,10 @@ def test_comparisons_of_the_command_line(file: Path, capsys: pytest.CaptureFixtu
     means = [study["regions"].mean() for study in (a, b)]
     np.testing.assert_allclose([float(item) for item in row[3:6]], [*means, means[1] - means[0]])
     assert f"{means[0]:>10.4g} {means[1]:>10.4g}" in text
+    assert "\ndiverged_step\n" not in text  # no table of a variable that is the same everywhere, but a line
+    assert re.search(r"^the same in both: .*\bdiverged_step\b", text, re.M)
+    assert command(first, "--compare", first) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("the same in both: ")
 
 
 BAD: list[tuple[list[Any], str]] = [

@@ -175,6 +175,26 @@ def test_a_full_disk_spoils_nothing(whole: jg.Zoo, tmp_path: Path, monkeypatch: 
     assert saved.items() <= files(whole.directory).items()
 
 
+def test_a_shard_that_was_written_anew_is_read_anew(whole: jg.Zoo, tmp_path: Path) -> None:
+    shutil.copytree(whole.directory, tmp_path / "zoo")
+    found = jg.open_zoo(tmp_path / "zoo")
+    path = shards.shard_path(found.directory, 0)
+    before = dict(found.shard(0))
+    assert found.shard(0) is found.shard(0)
+    changed = {name: np.array(array) for name, array in before.items()}
+    changed["label.regions"] += 1
+    shards.write_shard(found.directory, 0, found.manifest["digest"], changed)
+    np.testing.assert_array_equal(found.shard(0)["label.regions"], whole.shard(0)["label.regions"] + 1)
+    np.testing.assert_array_equal(before["label.regions"], whole.shard(0)["label.regions"])  # is still mapped
+    assert found.network(0).labels["regions"] == whole.network(0).labels["regions"] + 1
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match=r"header is longer than the file\. The zoo command, or jaxgeom\.zoo, makes"):
+        found.network(0)
+    path.unlink()
+    with pytest.raises(ValueError, match=r"shard 0 of the zoo .* cannot be read: No such file"):
+        found.network(0)
+
+
 def test_refusals(whole: jg.Zoo, tmp_path: Path) -> None:
     foreign = tmp_path / "foreign"
     foreign.mkdir()
@@ -182,16 +202,16 @@ def test_refusals(whole: jg.Zoo, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     manifest = whole.manifest | {"format": "jaxgeom zoo 9"}
-    store.write_manifest(other, manifest | {"digest": store.manifest_digest(manifest)}, shards.MANIFEST)
+    store.write_manifest(other, manifest, shards.MANIFEST)  # whatever a later version takes for its digest
     (tmp_path / "file").write_text("in the way")
     for axes, options, message in (
-        ({"widht": [3]}, {}, "a zoo has the axes data, noise, .* but 'widht' was given"),
+        ({"widht": [3]}, {}, "an axis of a zoo must be one of data, noise, .* but 'widht' was given"),
         ({"data": ["spirals", "swirls"]}, {}, "data of a zoo must be one of spirals, .* but 'swirls'"),
         ({"width": [0, 3]}, {}, "width of a zoo must be a positive integer, but 0"),
         ({"seed": [-1, 2]}, {}, "seeds are integers from 0"),
         (AXES | {"batch_size": 5000}, {}, "larger than the 48 points"),
         (AXES | {"activation": "sin"}, {}, "piecewise linear"),
-        ({}, {"labels": ["volume"]}, "labels of a zoo are some of regions, .* but 'volume'"),
+        ({}, {"labels": ["volume"]}, "a label of a zoo must be one of regions, .* but 'volume'"),
         ({}, {"domain": (1, -1)}, "domain must be the low and the high end"),
         ({}, {"out": foreign}, "holds 'thesis.tex' and no zoo"),
         ({}, {"out": other}, "format 'jaxgeom zoo 9'"),
@@ -203,9 +223,10 @@ def test_refusals(whole: jg.Zoo, tmp_path: Path) -> None:
         with pytest.raises((ValueError, OSError), match=message):
             jg.zoo(axes, **{"out": tmp_path / "new", **OPTIONS, **options})
     assert (foreign / "thesis.tex").read_text() == "mine"
+    assert not (tmp_path / "new").exists()
     with pytest.raises(ValueError, match=r"is no zoo: it has no zoo\.json"):
         jg.open_zoo(foreign)
-    with pytest.raises(ValueError, match="format 'jaxgeom zoo 9', but this version of jaxgeom knows 'jaxgeom zoo 1'"):
+    with pytest.raises(ValueError, match="format 'jaxgeom zoo 9'; this version knows format 'jaxgeom zoo 1'"):
         jg.open_zoo(other)
     for wrong, message in (({"number": 80}, "networks 0 to 79"), ({"seed": 3}, "those of 4 networks")):
         with pytest.raises(ValueError, match=message):

@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxgeom._typing import MATRIX
 from jaxgeom.data.datasets import Dataset
+from jaxgeom.host.names import did_you_mean
 
 MOST_BAD = 5
 """Lines that a message names."""
@@ -130,6 +131,7 @@ def dataset_from_npz(
     if missing:
         raise ValueError(
             f"{str(path)!r} has the arrays {', '.join(there) or 'none'}, but {missing[0]!r} was asked for."
+            f"{did_you_mean(missing[0], there)}"
         )
     for name, array in arrays.items():
         if array.dtype.kind not in "biuf" or array.ndim not in (1, MATRIX) or not len(array):
@@ -194,7 +196,7 @@ def _column(path: Any, name: str | int, names: list[str] | None, width: int) -> 
     columns = (
         f"has the columns {', '.join(names)}" if names else f"has no names of columns, but numbers 0 to {width - 1}"
     )
-    raise ValueError(f"{str(path)!r} {columns}, but {name!r} was given.")
+    raise ValueError(f"{str(path)!r} {columns}, but {name!r} was given.{did_you_mean(name, names or ())}")
 
 
 def _numbers(path: Any, rows: list[_Row], places: list[int], titles: list[str]) -> np.ndarray:

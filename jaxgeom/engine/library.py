@@ -305,7 +305,7 @@ def _libraries(purpose: str, open_: Callable[[Path], ctypes.CDLL]) -> dict[str, 
             break
         found[name] = open_(path)
         if not _is_of_sources(found[name]):
-            raise RuntimeError(
+            raise ImportError(
                 f"{path.name} was compiled from other sources than those beside it. Compile the engine again: "
                 f"pip install -e . (or python {path.with_name('compile.py')})."
             )

@@ -18,6 +18,8 @@ from typing import Any, NamedTuple, cast
 
 import jax
 
+from jaxgeom.host.names import check_name
+
 _PLATFORMS = {"cpu": "cpu", "gpu": "gpu", "cuda": "gpu", "rocm": "gpu", "tpu": "tpu"}
 """Names of platforms, and what JAX calls their devices."""
 
@@ -100,8 +102,7 @@ def as_platform(name: str) -> Iterator[None]:
     Args:
         name: "cpu", "cuda", "rocm", "gpu" (either of these two) or "tpu".
     """
-    if name not in _PLATFORMS:
-        raise ValueError(f"a platform is one of {', '.join(_PLATFORMS)}, but {name!r} was given.")
+    check_name("a platform", name, _PLATFORMS)
     with chosen_as(choice()._replace(pretended=_PLATFORMS[name])):
         yield
 

@@ -22,6 +22,7 @@ from jaxgeom._reprs import readable
 from jaxgeom._typing import MATRIX, Params
 from jaxgeom.host.contract import times
 from jaxgeom.host.given import as_array, as_float64, is_plain
+from jaxgeom.host.names import did_you_mean
 from jaxgeom.host.sparse import SparseKernel, as_sparse, is_sparse, stored
 from jaxgeom.networks.same_network import check_computes
 
@@ -303,8 +304,8 @@ def _slope(activation: Any) -> float:
             return _SLOPES[activation]
         raise ValueError(
             f"the activation must be one of {', '.join((*_SLOPES, *_REWRITTEN))} or a slope, but {activation!r} was "
-            "given. Other functions have no linear regions: count_grid_regions and grid_regions count the affine maps "
-            "that any function shows on a grid."
+            f"given.{did_you_mean(activation, (*_SLOPES, *_REWRITTEN))} Other functions have no linear regions: "
+            "count_grid_regions and grid_regions count the affine maps that any function shows on a grid."
         )
     if isinstance(activation, bool) or not isinstance(activation, int | float | np.floating | np.integer):
         raise TypeError(f"an activation is a name or a number, but {type(activation).__name__} was given.")

@@ -24,6 +24,7 @@ from jaxgeom._reprs import readable
 from jaxgeom._typing import MATRIX, Apply, Params, RandomKey
 from jaxgeom.host.contract import times
 from jaxgeom.host.inputs import as_array, as_key
+from jaxgeom.host.names import check_name
 from jaxgeom.host.precision import full_precision
 from jaxgeom.host.programs import compiled
 from jaxgeom.networks.affine import FEW_INPUTS
@@ -128,7 +129,7 @@ def activation_function(name: str) -> Callable[[Array], Array]:
     slope = slope_in_name(name) if isinstance(name, str) else None
     if slope is not None:
         return lambda z: jnp.where(z > 0, z, slope * z)
-    _check_name("activation", name, ACTIVATIONS)
+    check_name("activation", name, ACTIVATIONS)
     return ACTIVATIONS[name]
 
 
@@ -265,7 +266,7 @@ def mlp(
     for name in activations:
         activation_function(name)
     if isinstance(init, str):
-        _check_name("init", init, INITIALIZERS)
+        check_name("init", init, INITIALIZERS)
         init = INITIALIZERS[init]
     if widths is not None:
         widths = _check_widths(widths, features)
@@ -434,8 +435,3 @@ def _check_widths(widths: Sequence[int | Array], features: tuple[int, ...]) -> t
             f"{widths} was given."
         )
     return tuple(jnp.asarray(width, jnp.int32) for width in widths)
-
-
-def _check_name(kind: str, name: Any, known: dict[str, Any]) -> None:
-    if name not in known:
-        raise ValueError(f"{kind} must be one of {', '.join(known)}, but {name!r} was given.")

@@ -12,6 +12,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.text import Text
 
 from jaxgeom._reprs import readable
+from jaxgeom.host.names import did_you_mean
 
 MOST_TEXTS = 120
 """Cells that numbers are written into."""
@@ -79,7 +80,10 @@ def plot_phases(
         [[3, 3], [3, 3]]
     """
     if variable not in study.variables:
-        raise ValueError(f"the study measured {', '.join(study.variables)}, but {variable!r} was given.")
+        raise ValueError(
+            f"the study measured {', '.join(study.variables)}, but {variable!r} was given."
+            f"{did_you_mean(variable, study.variables)}"
+        )
     dims, values = study.dims[variable], np.asarray(study.variables[variable], np.float64)
     if x == y or x not in dims or y not in dims:
         raise ValueError(

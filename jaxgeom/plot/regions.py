@@ -12,6 +12,7 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm
 
 from jaxgeom._reprs import readable
+from jaxgeom.host.names import did_you_mean
 from jaxgeom.plot.style import legend_below
 from jaxgeom.regions.boundary import Boundary, check_bounded
 from jaxgeom.regions.colors import LAYER_COLORS, face_colors
@@ -135,8 +136,11 @@ def _look(complex_: PlanarComplex, color_by: str | np.ndarray) -> tuple[dict[str
     if color_by == "random":
         return {"facecolors": face_colors(complex_)}, None
     if color_by not in _VALUES:
-        names = ", ".join(["random", *_VALUES])
-        raise ValueError(f"color_by must be one of {names} or an array, but {color_by!r} was given.")
+        names = ["random", *_VALUES]
+        raise ValueError(
+            f"color_by must be one of {', '.join(names)} or an array, but {color_by!r} was given."
+            f"{did_you_mean(color_by, names)}"
+        )
     if color_by in ("output", "slope") and not complex_.complete:
         raise ValueError("this complex is not complete, so that its faces have no affine maps. Raise max_regions.")
     look: dict[str, Any] = {"cmap": _light("YlGnBu", 0.0, 0.6)}

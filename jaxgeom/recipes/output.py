@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from jaxgeom.host.files import whole_file
+from jaxgeom.host.names import did_you_mean
 
 FORMATS = ("png", "svg", "gif", "mp4", "html")
 """What pictures can be written as: figures as png and svg, animations as the others."""
@@ -30,7 +31,8 @@ def check_formats(formats: str | Sequence[str]) -> tuple[str, ...]:
     formats = [formats] if isinstance(formats, str) else formats
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
-        raise ValueError(f"formats must be some of {', '.join(FORMATS)}, but {list(formats)} was given.")
+        near = did_you_mean(unknown[0], FORMATS) if unknown else ""
+        raise ValueError(f"formats must be some of {', '.join(FORMATS)}, but {list(formats)} was given.{near}")
     check_movies(movie_paths(Path("movie"), formats))
     return tuple(dict.fromkeys(formats))
 

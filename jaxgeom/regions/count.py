@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 from jaxgeom._reprs import readable
 from jaxgeom.domains import Box, PlanarDomain, ProjectiveDomain, exact_domain
 from jaxgeom.host.chunks import check_chunk_size
+from jaxgeom.host.names import check_name
 from jaxgeom.host.sizes import fitting
 from jaxgeom.networks.layers import Activation, Dense, Layers, as_arrays, check_finite, is_rewriting, with_activation
 from jaxgeom.regions.cells import (
@@ -105,8 +106,7 @@ def count_regions(
         >>> jg.count_regions(networks, jg.box(-1, 1)).count.shape
         (100,)
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}, but {kind!r} was given.")
+    check_name("kind", kind, KINDS)
     _check_area(min_area)
     check_chunk_size(chunk_size)
     needs_complexes = kind != "activation" or min_area is not None

@@ -18,6 +18,7 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxgeom.host.names import check_name
 from jaxgeom.networks.layers import Layers
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, connected
 from jaxgeom.regions.space import SpatialComplex
@@ -49,8 +50,7 @@ def region_labels(complex_: PlanarComplex | SpatialComplex, kind: str = "linear"
         >>> complex_.num_faces, jg.region_labels(complex_).tolist()
         (2, [0, 0])
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}, but {kind!r} was given.")
+    check_name("kind", kind, KINDS)
     if not isinstance(complex_, PlanarComplex | SpatialComplex):
         raise TypeError(
             "region_labels takes what enumerate_regions gives, a PlanarComplex or a SpatialComplex, but "

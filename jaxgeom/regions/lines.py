@@ -17,6 +17,7 @@ from jaxgeom._reprs import readable
 from jaxgeom._typing import MATRIX
 from jaxgeom.engine import library
 from jaxgeom.host.given import check_finite_points, float64_of
+from jaxgeom.host.names import check_name
 from jaxgeom.host.sizes import fitting
 from jaxgeom.networks.layers import Layers
 from jaxgeom.regions.cells import NOT_COUNTED, by_slopes, finite_member, warn_once, weights_of
@@ -98,8 +99,7 @@ def checked_points(
 
 def check_kind(kind: str) -> None:
     """Raise a ValueError unless there is this kind of line."""
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}, but {kind!r} was given.")
+    check_name("kind", kind, KINDS)
 
 
 def in_chunks(

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
+from jaxgeom.host.names import did_you_mean
 from jaxgeom.study.demand import MEMBER_BYTES, check_layers, check_size
 from jaxgeom.training.population import architecture_groups
 
@@ -104,7 +105,9 @@ def layout_of(
     values = {name: _listed(name, given) for name, given in many.items()}
     unknown = sorted(set(static) - set(values))
     if unknown:
-        raise ValueError(f"static names {unknown}, which are no axes; the axes are {list(values)}.")
+        raise ValueError(
+            f"static names {unknown}, which are no axes; the axes are {list(values)}.{did_you_mean(unknown[0], values)}"
+        )
     every = values | {name: [item] for name, item in fixed.items()}
     if has_architecture:
         _check_architecture(every)

@@ -13,6 +13,7 @@ could be averaged unseen.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -360,5 +361,10 @@ def _on(split: str, function: Callable[..., Array], takes_loss: bool) -> Callabl
     }[split]
 
 
-def _first_line(function: Callable[..., Any]) -> str:
-    return (getattr(function, "__doc__", None) or "").strip().split("\n")[0]
+def _first_line(function: Any) -> str:
+    """What a function says of itself, or else its name."""
+    while isinstance(function, partial):
+        function = function.func
+    said = (getattr(function, "__doc__", None) or "").strip().split("\n")[0]
+    name = getattr(function, "__name__", type(function).__name__)
+    return said or ("a function without a name or docstring" if name == "<lambda>" else f"what {name} returns")

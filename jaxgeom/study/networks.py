@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from jaxgeom._typing import Params
+from jaxgeom.host.names import did_you_mean
 from jaxgeom.networks.layers import named_layers, num_pieces
 from jaxgeom.study.measurements import Measurement
 from jaxgeom.study.result import Study, select
@@ -65,7 +66,7 @@ def networks(study: Study, *, name: str = "params", **values: Any) -> Params:
     if not found:
         raise ValueError(
             f"networks are made of the measurement jaxgeom.study.parameters(), but {name!r} is none, or not finished: "
-            f"the study has the variables {', '.join(study.variables)}."
+            f"the study has the variables {', '.join(study.variables)}.{did_you_mean(name, study.variables)}"
         )
     layers = named_layers(found)
     sizes: list[int | None] = [None] * (len(layers) + 1)

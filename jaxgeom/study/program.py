@@ -16,9 +16,10 @@ from jaxtyping import Array
 from jaxgeom._typing import MATRIX, PAIR, Params, PyTree
 from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import binary_cross_entropy
+from jaxgeom.host.names import did_you_mean
 from jaxgeom.networks.layers import layers_of
 from jaxgeom.networks.models import Model
-from jaxgeom.study.layout import PARTS, SEED, Group, Layout, Splits
+from jaxgeom.study.layout import ARCHITECTURE, PARTS, SEED, Group, Layout, Splits
 from jaxgeom.study.measurements import Measurement
 from jaxgeom.study.missing import filled, or_nan
 from jaxgeom.training.fit import fit, trainer
@@ -129,6 +130,7 @@ def _lacks(what: str, missing: Sequence[str], available: Sequence[str]) -> str:
     return (
         f"the {what} takes {', '.join(missing)}, which the study does not have. It has "
         f"{', '.join(available) or 'none'}: add an axis or a setting of that name, or fix it with functools.partial."
+        f"{did_you_mean(missing[0], available)}"
     )
 
 
@@ -143,6 +145,7 @@ def check_axes_are_used(recipes: Sequence[Recipe], names: Sequence[str]) -> None
             f"no part of the study takes {', '.join(map(repr, unused))}: the model, the data, the optimizer and the "
             f"measurements take {', '.join(sorted(taken - {*SPECIAL, 'params', 'apply', 'layers'}))}, and the "
             "architecture is given by width and depth or by hidden."
+            f"{did_you_mean(unused[0], (*sorted(taken), *ARCHITECTURE, SEED))}"
         )
 
 

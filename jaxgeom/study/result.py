@@ -13,6 +13,7 @@ from jaxtyping import Bool
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Record
+from jaxgeom.host.names import did_you_mean
 from jaxgeom.study.describe import differences
 from jaxgeom.study.missing import filled
 from jaxgeom.study.store import RESULT, load_chunk, read_manifest, write_atomically
@@ -57,7 +58,7 @@ class Study(Record):
             return self.variables[name] if name in self.variables else self.coords[name]
         raise UnknownVariable(
             f"the study has the variables {', '.join(self.variables)} and the axes {', '.join(self.coords) or 'none'}, "
-            f"but {name!r} was given."
+            f"but {name!r} was given.{did_you_mean(name, (*self.variables, *self.coords))}"
         )
 
     def __contains__(self, name: object) -> bool:
@@ -121,7 +122,9 @@ def select(study: Study, **values: Any) -> Study:
     axes, is_finished = list(study.axes), study.is_finished
     for name, wanted in values.items():
         if name not in coords:
-            raise ValueError(f"the study has the axes {', '.join(coords)}, but {name!r} was given.")
+            raise ValueError(
+                f"the study has the axes {', '.join(coords)}, but {name!r} was given.{did_you_mean(name, coords)}"
+            )
         index = coordinate_places(name, coords[name], wanted)
         coords[name] = coords[name][index]
         if np.ndim(index) == 0:

@@ -152,6 +152,7 @@ def run_study(
     directory = Path(out)
     store.check_is_own(directory)
     number, _ = process()
+    fresh = None if store.has_chunks(directory) else new_manifest(study)  # before anything is written: it may refuse
     with store.locked(directory, shard=part) if number == 0 else nullcontext():
         with nullcontext() if part is None else store.beginning(directory):
             manifest = store.read_manifest(directory) if number == 0 else None
@@ -163,7 +164,7 @@ def run_study(
                         f"{str(directory)!r} has chunks of a study, but no {store.MANIFEST} that says of which. Give "
                         "this study another directory, or remove the chunks."
                     )
-                manifest = new_manifest(study)
+                manifest = fresh or new_manifest(study)
                 store.put_aside(directory, manifest["digest"])
                 store.write_manifest(directory, manifest)
             wait_for_all("manifest")

@@ -14,9 +14,9 @@ import numpy as np
 from jaxgeom._typing import Params
 from jaxgeom.networks.readers.safetensors_files import read_arrays
 from jaxgeom.networks.writers.safetensors_files import header_of
-from jaxgeom.study.store import CHECKSUM, checksum, write_atomically
+from jaxgeom.study.store import CHECKSUM, ZOO_MANIFEST, checksum, write_atomically
 
-MANIFEST = "zoo.json"
+MANIFEST = ZOO_MANIFEST
 NOTE = "jaxgeom.zoo"
 """Under this name a shard says, as JSON, the digest of its zoo, its number and its checksum."""
 LABEL = "label."
@@ -48,9 +48,13 @@ def read_shard(directory: Path, number: int, zoo: str) -> dict[str, np.ndarray]:
     Raises:
         ValueError: for a file that is none, or of another zoo.
     """
-    arrays, note = _read(directory, number)
+    again = "The zoo command, or jaxgeom.zoo, makes the shard again."
+    try:
+        arrays, note = _read(directory, number)
+    except ValueError as error:
+        raise ValueError(f"{error} {again}") from error
     if note.get("zoo") != zoo or note.get("shard") != number:
-        raise ValueError(f"{shard_path(directory, number).name} is not shard {number} of this zoo. Make the zoo again.")
+        raise ValueError(f"{shard_path(directory, number).name} is not shard {number} of this zoo. {again}")
     return arrays
 
 

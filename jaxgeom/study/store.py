@@ -30,7 +30,8 @@ LOCK = "lock"
 RESULT = "result.npz"
 CHECKSUM = "sha256"
 _LEFT_OVER = re.compile(r"(chunk-\d+\.npz|shard-\d+\.safetensors|(study|zoo)\.json|result\.(npz|nc))\.\d+\.tmp")
-_OTHERS = {"study": "zoo.json", "zoo": MANIFEST}
+ZOO_MANIFEST = "zoo.json"
+_OTHERS = {"study": ZOO_MANIFEST, "zoo": MANIFEST}
 """Manifests that no directory of a study, or of a zoo, has."""
 _OF_BOTH = r"lock.*|.*\.tmp|\..*|__pycache__"
 _OWN = {
@@ -38,8 +39,9 @@ _OWN = {
     "zoo": _OF_BOTH,
 }
 """Files that may be where a study or a zoo begins: of a study also its description, and what a queue writes."""
-FORMAT = 1
-"""Of manifests and chunks; what has a higher number was written by a later version."""
+FORMAT, ZOO_FORMAT = 1, "jaxgeom zoo 1"
+"""Of manifests and chunks; what has another one was written by another version."""
+_FORMATS = {MANIFEST: FORMAT, ZOO_MANIFEST: ZOO_FORMAT}
 _TRIES, _PAUSE = 3, 0.1
 """Attempts at a lock, which whoever asks for the status holds for a moment, and seconds between them."""
 _NOT_DIGESTED = ("digest", "created", "other_versions")
@@ -212,7 +214,7 @@ def read_manifest(directory: Path, name: str = MANIFEST) -> dict[str, Any] | Non
     """The manifest, or None if there is none.
 
     Raises:
-        ValueError: if it is damaged.
+        ValueError: if it is damaged, or in a format of another version.
     """
     try:
         content = (directory / name).read_bytes()
@@ -223,18 +225,19 @@ def read_manifest(directory: Path, name: str = MANIFEST) -> dict[str, Any] | Non
         manifest = json.loads(content)
         if not isinstance(manifest, dict) or "digest" not in manifest:
             raise ValueError("it says of no study")
-        later = manifest.get("format", FORMAT) if name == MANIFEST else FORMAT
-        if later == FORMAT and manifest["digest"] != manifest_digest(manifest):
+        known = _FORMATS[name]
+        given = manifest.get("format", known)
+        if given == known and manifest["digest"] != manifest_digest(manifest):
             raise ValueError("it is not as it was written")
     except (ValueError, RecursionError) as error:
         raise ValueError(
             f"{path!r} is damaged, or nothing that jaxgeom wrote ({error}). Give another directory; to start anew "
             "here, move its files away."
         ) from error
-    if later != FORMAT:
+    if given != known:
         raise ValueError(
-            f"{path!r} was written by another version of jaxgeom, in format {later!r}; this version knows format "
-            f"{FORMAT}. Use that version, or give another directory."
+            f"{path!r} was written by another version of jaxgeom, in format {given!r}; this version knows format "
+            f"{known!r}. Use that version, or give another directory."
         )
     return manifest
 

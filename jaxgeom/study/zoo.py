@@ -27,6 +27,7 @@ from jaxgeom.data.losses import class_is_right, softmax_cross_entropy
 from jaxgeom.domains import box
 from jaxgeom.host.chunks import map_chunks
 from jaxgeom.host.devices import alone, platform
+from jaxgeom.host.names import check_name
 from jaxgeom.host.processes import process, wait_for_all
 from jaxgeom.host.programs import Program, for_population
 from jaxgeom.host.sizes import LANES, fitting, round_up
@@ -42,7 +43,7 @@ from jaxgeom.study.versions import versions
 from jaxgeom.study.zoo_data import ZooData, zoo_data
 from jaxgeom.study.zoo_labels import LABELS, TRAINED
 from jaxgeom.study.zoo_plan import OF_DATA, Plan, as_json, from_json, plan_of
-from jaxgeom.study.zoo_reader import FORMAT, Zoo, check_format, open_zoo, planned
+from jaxgeom.study.zoo_reader import Zoo, open_zoo, planned
 from jaxgeom.training.fit import fit
 from jaxgeom.training.optimizers import NAMED_OPTIMIZERS
 from jaxgeom.training.population import default_chunk_size
@@ -122,16 +123,14 @@ def zoo(
         raise ValueError(f"shard_size must be a positive integer, but {shard_size!r} was given.")
     data: dict[str, ZooData] = {}
     store.check_is_own(directory, "zoo")
+    wanted = _manifest(plan, given, data, shard_size)  # before anything is written: it refuses what cannot be
     is_first = process()[0] == 0
     with store.locked(directory, "zoo") if is_first else nullcontext():
         if not is_first:
             wait_for_all("manifest of the zoo")
         begun = store.read_manifest(directory, MANIFEST)
-        check_format(begun, directory)
-        manifest = _manifest(plan, given, data, shard_size)
-        if begun is not None:
-            manifest = _same(begun, manifest, directory, any_versions)
-        elif not is_first:
+        manifest = wanted if begun is None else _same(begun, wanted, directory, any_versions)
+        if begun is None and not is_first:
             raise ValueError(f"all processes need the same directory, but {str(directory)!r} has no {MANIFEST}.")
         if is_first:
             store.write_manifest(directory, manifest, MANIFEST)
@@ -160,7 +159,6 @@ def shard_again(path: str | os.PathLike[str], number: int) -> dict[str, np.ndarr
     manifest = store.read_manifest(directory, MANIFEST)
     if manifest is None:
         raise ValueError(f"{str(directory)!r} is no zoo: it has no {MANIFEST}.")
-    check_format(manifest, directory)
     if not 0 <= number < manifest["num_shards"]:
         raise ValueError(f"the zoo has shards 0 to {manifest['num_shards'] - 1}, but {number} was given.")
     plan = planned(manifest)
@@ -177,9 +175,8 @@ def shard_again(path: str | os.PathLike[str], number: int) -> dict[str, np.ndarr
 
 def _checked_labels(labels: Sequence[str]) -> list[str]:
     found = [labels] if isinstance(labels, str) else list(labels)
-    unknown = [name for name in found if name not in LABELS]
-    if unknown:
-        raise ValueError(f"labels of a zoo are some of {', '.join(LABELS)}, but {unknown[0]!r} was given.")
+    for name in found:
+        check_name("a label of a zoo", name, LABELS)
     return [name for name in LABELS if name in found]
 
 
@@ -240,7 +237,7 @@ def _manifest(
         num_shards += count
     meanings = TRAINED | {name: text for label in given["labels"] for name, text in LABELS[label].meaning.items()}
     found: dict[str, Any] = {
-        "format": FORMAT,
+        "format": store.ZOO_FORMAT,
         **given,
         "axes": {name: as_json(values) for name, values in plan.values.items()},
         "settings": plan.fixed,

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Int
 
 from jaxgeom._reprs import readable
+from jaxgeom.host.names import check_name, did_you_mean
 from jaxgeom.networks.models import ACTIVATIONS, INITIALIZERS
 from jaxgeom.study.layout import layout_of
 from jaxgeom.study.zoo_data import LEAST_POINTS, SOURCES, TARGETS
@@ -104,9 +105,8 @@ def plan_of(axes: Mapping[str, Any]) -> Plan:
     """
     if not isinstance(axes, Mapping) or not all(isinstance(name, str) for name in axes):
         raise TypeError(f"axes must be a dictionary of values by name, such as {{'width': [8, 10]}}, but got {axes!r}.")
-    unknown = [name for name in axes if name not in SETTINGS]
-    if unknown:
-        raise ValueError(f"a zoo has the axes {', '.join(SETTINGS)}, but {unknown[0]!r} was given.")
+    for name in axes:
+        check_name("an axis of a zoo", name, SETTINGS)
     many = [name for name, given in axes.items() if not isinstance(given, str) and np.iterable(given)]
     static = [name for name in many if name not in OF_NETWORK]
     layout = layout_of(axes, static, has_architecture=False, member_bytes=_MEMBER_BYTES)
@@ -150,7 +150,8 @@ def _check_value(name: str, value: Any) -> None:
     else:
         wanted, is_right = "a positive integer", is_integer and value >= 1
     if not is_right:
-        raise ValueError(f"{name} of a zoo must be {wanted}, but {value!r} was given.")
+        near = did_you_mean(value, _NAMES.get(name, ()))
+        raise ValueError(f"{name} of a zoo must be {wanted}, but {value!r} was given.{near}")
 
 
 def array_of(values: Sequence[Any]) -> np.ndarray:

@@ -13,14 +13,13 @@ from jaxtyping import Bool, Float, Int
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Params
 from jaxgeom.host.given import check_positive
+from jaxgeom.host.names import did_you_mean
 from jaxgeom.networks.canonical import canonical_form
 from jaxgeom.networks.layers import named_layers
 from jaxgeom.study import store
 from jaxgeom.study.result import Study, UnknownVariable, assembled, coordinate_places
 from jaxgeom.study.shards import MANIFEST, labels_of, params_of, read_shard, shard_path
 from jaxgeom.study.zoo_plan import Plan, array_of, from_json, grouped
-
-FORMAT = "jaxgeom zoo 1"
 
 
 @readable
@@ -76,9 +75,17 @@ class Zoo(NamedTuple):
         """The arrays of a shard by name, memory-mapped: weights as ``dense0_relu.kernel``, labels as ``label.NAME``.
 
         Raises:
-            ValueError: for a shard that is not there, or is none of this zoo.
+            ValueError: for a shard that is not there, is damaged, or is none of this zoo.
         """
-        return _shard(self.directory, number, self.manifest["digest"])
+        try:
+            found = shard_path(self.directory, number).stat()
+        except OSError as error:
+            raise ValueError(
+                f"shard {number} of the zoo in {str(self.directory)!r} cannot be read: {error.strerror}. The zoo "
+                "command, or jaxgeom.zoo, makes it again."
+            ) from error
+        stamp = found.st_ino, found.st_mtime_ns, found.st_size
+        return _shard(self.directory, number, self.manifest["digest"], stamp)
 
     def _note(self) -> str:
         if not isinstance(self.is_finished, np.ndarray) or not isinstance(self.manifest, dict):
@@ -109,20 +116,10 @@ def open_zoo(path: str | os.PathLike[str]) -> Zoo:
         raise ValueError(f"cannot read the zoo in {str(directory)!r}: {error.strerror}.") from error
     if manifest is None:
         raise ValueError(f"{str(directory)!r} is no zoo: it has no {MANIFEST}.")
-    check_format(manifest, directory)
     plan = planned(manifest)
     there = np.array([shard_path(directory, number).exists() for number in range(manifest["num_shards"])], bool)
     coords = {name: array_of(values) for name, values in plan.values.items()}
     return Zoo(directory, coords, manifest["variables"], there, manifest, plan)
-
-
-def check_format(manifest: dict[str, Any] | None, directory: Path) -> None:
-    """Raise a ValueError for the manifest of a zoo in a format of another version."""
-    if manifest is not None and manifest.get("format") != FORMAT:
-        raise ValueError(
-            f"{str(directory)!r} holds a zoo of the format {manifest.get('format')!r}, but this version of jaxgeom "
-            f"knows {FORMAT!r}: take the version that made it, or another directory."
-        )
 
 
 def planned(manifest: dict[str, Any]) -> Plan:
@@ -153,7 +150,7 @@ def zoo_labels(zoo: Zoo, names: Sequence[str] | None = None) -> Study:
     if unknown:
         raise UnknownVariable(
             f"the zoo has the labels {', '.join(zoo.meanings)} and the axes {', '.join(zoo.coords) or 'none'}, but "
-            f"{unknown[0]!r} was given."
+            f"{unknown[0]!r} was given.{did_you_mean(unknown[0], (*zoo.meanings, *zoo.coords))}"
         )
     wanted = list(zoo.meanings if names is None else names)
     parts = []
@@ -193,7 +190,10 @@ class ZooExamples:
 
     def __init__(self, zoo: Zoo, label: str, *, canonical: bool = False, **values: Any):
         if label not in zoo.meanings:
-            raise UnknownVariable(f"the zoo has the labels {', '.join(zoo.meanings)}, but {label!r} was given.")
+            raise UnknownVariable(
+                f"the zoo has the labels {', '.join(zoo.meanings)}, but {label!r} was given."
+                f"{did_you_mean(label, zoo.meanings)}"
+            )
         members = _chosen(zoo, values)
         group, row = zoo.plan.places_of(members)
         is_there = zoo.is_finished[_shard_numbers(zoo)[group] + row // _shard_sizes(zoo)[group]]
@@ -283,7 +283,8 @@ _canonical = jax.jit(canonical_form)
 
 
 @lru_cache(maxsize=1024)
-def _shard(directory: Path, number: int, digest: str) -> dict[str, np.ndarray]:
+def _shard(directory: Path, number: int, digest: str, _stamp: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """A shard as it is in the file of that time."""
     return read_shard(directory, number, digest)
 
 
@@ -303,7 +304,10 @@ def _chosen(zoo: Zoo, values: dict[str, Any]) -> Int[np.ndarray, " networks"]:
     """Numbers of the networks with these values on their axes."""
     unknown = [name for name in values if name not in zoo.coords]
     if unknown:
-        raise ValueError(f"the zoo has the axes {', '.join(zoo.coords) or 'none'}, but {unknown[0]!r} was given.")
+        raise ValueError(
+            f"the zoo has the axes {', '.join(zoo.coords) or 'none'}, but {unknown[0]!r} was given."
+            f"{did_you_mean(unknown[0], zoo.coords)}"
+        )
     numbers = np.arange(zoo.num_networks).reshape(zoo.plan.shape)
     for axis, name in enumerate(zoo.coords):
         if name in values:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgeom._typing import Params
+from jaxgeom.host.names import did_you_mean
 from jaxgeom.networks.layers import Dense, named_layers, slope_in_name
 from jaxgeom.networks.models import ACTIVATIONS
 
@@ -56,7 +57,10 @@ def _step(layer: Dense, activation: str, dtype: Any) -> Step:
     if activation not in ("slope", *ACTIVATIONS):
         slope = slope_in_name(activation)
         if slope is None:
-            raise ValueError(f"the activation {activation!r} is none of {', '.join(ACTIVATIONS)}, and no slope.")
+            raise ValueError(
+                f"the activation {activation!r} is none of {', '.join(ACTIVATIONS)}, and no slope."
+                f"{did_you_mean(activation, ACTIVATIONS)}"
+            )
         return Step(kernel, bias, *_with_name(slope))
     if activation == "leaky_relu":
         return Step(kernel, bias, "slope", _SLOPES_OF_NAMES["leaky_relu"])

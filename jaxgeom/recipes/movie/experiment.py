@@ -19,6 +19,7 @@ from jaxgeom._typing import RandomKey
 from jaxgeom.data.datasets import Dataset, checkerboard, circles, moons
 from jaxgeom.data.losses import binary_cross_entropy, side_is_right
 from jaxgeom.domains import Box, box, grid_points
+from jaxgeom.host.names import check_name
 from jaxgeom.host.programs import compiler_options
 from jaxgeom.networks.layers import Layers, forward, layers_of
 from jaxgeom.networks.models import mlp
@@ -182,8 +183,7 @@ def region_movie(
     Raises:
         ValueError: for unknown data, or sizes that are too small.
     """
-    if data not in MOVIE_DATA:
-        raise ValueError(f"data must be one of {', '.join(MOVIE_DATA)}, but {data!r} was given.")
+    check_name("data", data, MOVIE_DATA)
     if not widths:
         raise ValueError("at least one hidden layer is needed; give its number of units.")
     for name, value, least in (

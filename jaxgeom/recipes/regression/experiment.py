@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from jaxgeom._typing import Params
 from jaxgeom.data.datasets import Dataset, damped_sine
 from jaxgeom.data.losses import percentage_error, squared_error
+from jaxgeom.host.names import check_name
 from jaxgeom.networks.models import hidden_states
 from jaxgeom.recipes.sweep import train_widths
 from jaxgeom.study.networks import networks
@@ -36,8 +37,7 @@ def regression_data(experiment: str = "as it is") -> Dataset:
     Raises:
         ValueError: for an unknown experiment.
     """
-    if experiment not in EXPERIMENTS:
-        raise ValueError(f"experiment must be one of {', '.join(EXPERIMENTS)}, but {experiment!r} was given.")
+    check_name("experiment", experiment, EXPERIMENTS)
     data = damped_sine(reverse=experiment == "reversed")
     if experiment == "loss in percent":
         is_kept = np.abs(np.asarray(data.y)[:, 0]) > _NEAR_ZERO

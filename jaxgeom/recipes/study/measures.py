@@ -11,6 +11,7 @@ import numpy as np
 from jaxgeom._typing import PAIR
 from jaxgeom.data import losses
 from jaxgeom.domains import box, grid_points, polygon, whole_plane
+from jaxgeom.host.names import did_you_mean
 from jaxgeom.recipes.study.own import is_own, own_function, with_own_settings
 from jaxgeom.recipes.study.values import check_keys, check_setting, is_integer, is_list, is_real, named, shown
 from jaxgeom.study import measurements
@@ -47,7 +48,10 @@ def measurement(name: str, table: Any, folder: Path) -> measurements.Measurement
     }
     if not isinstance(table.get("what"), str) or table["what"] not in kinds:
         given = f"{shown(table['what'])} was given" if "what" in table else "it is missing"
-        raise ValueError(f"`what` in {where} must be one of {', '.join(kinds)}, but {given}; or give a `function`.")
+        near = did_you_mean(table.get("what"), kinds)
+        raise ValueError(
+            f"`what` in {where} must be one of {', '.join(kinds)}, but {given}; or give a `function`.{near}"
+        )
     function = kinds[table["what"]]
     settings = {key: value for key, value in table.items() if key != "what"}
     arguments = inspect.signature(function).parameters

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from jaxgeom.host.names import did_you_mean
 from jaxgeom.recipes.study.values import check_keys, check_setting, is_list, shown
 from jaxgeom.study.measurements import Measurement
 from jaxgeom.study.program import named_arguments
@@ -42,7 +43,7 @@ def own_function(where: str, text: Any, folder: Path) -> Any:
         kind = "no" if found is None else f"{name!r}, which is a {type(found).__name__} and no"
         raise ValueError(
             f"{where}: the module {module_name!r} has {kind} function {name!r}; its functions are "
-            f"{', '.join(functions) or 'none'}."
+            f"{', '.join(functions) or 'none'}.{did_you_mean(name, functions)}"
         )
     if not isinstance(found, Measurement):
         _check_signature(where, text, found)

@@ -15,6 +15,7 @@ import optax
 
 from jaxgeom.data import datasets
 from jaxgeom.data.files import dataset_from_csv, dataset_from_npz, labels_of_csv
+from jaxgeom.host.names import did_you_mean
 from jaxgeom.networks.models import mlp
 from jaxgeom.recipes.study.own import own_function, with_own_settings
 from jaxgeom.recipes.study.values import check_keys, check_setting, is_integer, is_list, named, shown
@@ -60,7 +61,10 @@ def several(kind: str, file: Mapping[str, Any], make: Callable[[str, Mapping[str
         )
     unused = [name for name in table if name not in names]
     if unused:
-        raise ValueError(f"[{kind}.{unused[0]}] is not among the values of the axis {kind!r}, {', '.join(names)}.")
+        raise ValueError(
+            f"[{kind}.{unused[0]}] is not among the values of the axis {kind!r}, {', '.join(names)}."
+            f"{did_you_mean(unused[0], names)}"
+        )
     found = {}
     for name in names:
         inner = table.get(name, {})

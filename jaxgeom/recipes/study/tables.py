@@ -22,11 +22,16 @@ def text_of(found: StudyComparison) -> str:
     last = found.coords["step"][-1] if "step" in found.coords and len(found.coords["step"]) else None
     at = "" if last is None else f"step {last}: "
     lines.append(f"{at}means, and the second minus the first with {found.level:.0%} intervals, over {kind}")
+    equal = []
     for name, dims in found.dims.items():
         if set(dims) <= set(found.coords):
             rows = [row for row in rows_of(found, name) if row[0].get("step", last) == last]
+            if all(numbers[2:5] == [0, 0, 0] for _, numbers in rows):
+                equal.append(name)
+                continue
             lines += ["", name, *(_line(place, numbers) for place, numbers in rows[:MOST_LINES])]
             lines += [f"  … and {len(rows) - MOST_LINES} more"] if len(rows) > MOST_LINES else []
+    lines += ["", f"the same in both: {', '.join(equal)}"] if equal else []
     return "\n".join(lines)
 
 

@@ -5,6 +5,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
+from jaxgeom.host.names import did_you_mean
+
 LINE = 80
 """Characters of a value that a message shows."""
 DTYPES = ("float32", "bfloat16", "float16", "float64")
@@ -44,7 +46,8 @@ def check_setting(where: str, value: Any, parameter: inspect.Parameter) -> None:
 
 def named(where: str, name: Any, names: Sequence[str], room: Any) -> Any:
     if not isinstance(name, str) or name not in names:
-        raise ValueError(f"{where} must be one of {', '.join(names)}, but {shown(name)} was given.")
+        near = did_you_mean(name, names)
+        raise ValueError(f"{where} must be one of {', '.join(names)}, but {shown(name)} was given.{near}")
     return getattr(room, name)
 
 
@@ -53,7 +56,10 @@ def check_keys(where: str, table: Any, allowed: Sequence[str], needed: Sequence[
         raise ValueError(f"{where} must be a table, but {shown(table)} was given.")
     unknown = [name for name in table if name not in allowed]
     if unknown:
-        raise ValueError(f"{where} has the unknown key {unknown[0]!r}; allowed are {', '.join(allowed) or 'none'}.")
+        near = did_you_mean(unknown[0], allowed)
+        raise ValueError(
+            f"{where} has the unknown key {unknown[0]!r}; allowed are {', '.join(allowed) or 'none'}.{near}"
+        )
     missing = [name for name in needed if name not in table]
     if missing:
         raise ValueError(f"{where} needs {', '.join(missing)}; allowed are {', '.join(allowed)}.")

@@ -61,7 +61,11 @@ def run(options: argparse.Namespace) -> list[Path]:
         axes, there = zoo_arguments(open_zoo(out))
         given = there | given
     elif not axes:
-        raise ValueError("a zoo needs axes, such as width=8,10 seed=0:1000, or --out with a zoo to go on with.")
+        what = f"has no {MANIFEST}" if out.exists() else "is not there"
+        raise ValueError(
+            f"a zoo needs axes, such as width=8,10 seed=0:1000, or --out with a zoo to go on with, but {str(out)!r} "
+            f"{what}."
+        )
     if "domain" in given:
         given["domain"] = tuple(given["domain"])
     found = zoo(axes, out=out, any_versions=options.any_versions, progress=not options.quiet, **given)
