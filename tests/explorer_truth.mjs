@@ -78,7 +78,9 @@ console.log(
     again: written(read(`#${written(state, population)}`, population), population),
     nonsense: read("#step=x&seed=99&unit=a&theme=pink", population),
     corner: camera(1, 1, 0.3),
-    ticks: [ticksOf(0, 10, false), ticksOf(1e-4, 1, true)],
+    ticks: [
+      ticksOf(0, 10, false), ticksOf(1e-4, 1, true), ticksOf(11, 29, false), ticksOf(0.011, 0.9, true), ticksOf(4, 5, false),
+    ],
     axis: Array.from(viewOf(rows, 4).axes[0]),
     along: coordinates(Float64Array.of(1, 2, 3, 4), 2, { center: [1, 1], axes: [[0, 1]] }).length,
   }),

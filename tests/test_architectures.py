@@ -65,6 +65,13 @@ def test_each_network_needs_an_architecture():
             fit_architectures(KEYS[:2], [(2, 3, 1), wrong], run, RATES[:2])
 
 
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("sizes", [(2,), (2, 0, 1), (2, 3.5, 1), (2, True, 1)])
+def test_architectures_are_positive_integers(sizes):
+    with pytest.raises(ValueError, match="an architecture has at least two positive sizes"):
+        fit_architectures(jax.random.split(KEY, 1), [sizes], run)
+
+
 def test_settings_are_arrays_or_trees_of_arrays():
     def scaled(key, rate, shift):
         return rate * jax.random.normal(key) + shift["of"]
@@ -73,7 +80,7 @@ def test_settings_are_arrays_or_trees_of_arrays():
     result = fit_population(KEYS, scaled, RATES, shifts, chunk_size=3)
     draws = np.array([float(jax.random.normal(key)) for key in KEYS])
     np.testing.assert_allclose(result, RATES * draws + shifts["of"], rtol=4 * EPS)
-    with pytest.raises(ValueError, match="one and the same, positive, length"):
+    with pytest.raises(ValueError, match=r"each of the 8 networks .* settings\[0\] has shape \(3,\)"):
         fit_population(KEYS, scaled, RATES[:3], shifts)
 
 

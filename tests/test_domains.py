@@ -3,6 +3,7 @@
 import itertools
 from fractions import Fraction
 
+import jax
 import numpy as np
 import pytest
 import reference
@@ -134,3 +135,8 @@ def test_grid_lines_are_subdivided_lines_of_the_grid():
     for wrong in ((1, 5), (5, 1)):
         with pytest.raises(ValueError, match="at least 2 lines and 2 points"):
             grid_lines(box(), wrong[0], num_points=wrong[1])
+
+
+def test_traced_bounds_are_refused(unchecked):
+    with pytest.raises(TypeError, match="the bounds of a box must be known before tracing"):
+        jax.jit(lambda high: box(0, high))(1.0)

@@ -126,6 +126,8 @@ def test_the_page_computes_what_numpy_and_the_engine_do(tmp_path: Path) -> None:
     np.testing.assert_allclose(found["corner"][:2], [150, 50])
     assert found["ticks"][0] == [0, 5, 10]
     np.testing.assert_allclose(found["ticks"][1], [1e-4, 1e-2, 1], rtol=1e-9)
+    for ticks, expected in zip(found["ticks"][2:], ([15, 20, 25], [0.03, 0.1, 0.3], [4, 4.5, 5]), strict=True):
+        np.testing.assert_allclose(ticks, expected, rtol=1e-9)  # never one alone
     assert np.argmax(np.abs(found["axis"])) == 2
 
 
@@ -222,3 +224,16 @@ def test_studies_are_read_with_all_their_axes(tmp_path: Path) -> None:
         kernel, bias = (study[f"params_{name}_{part}"][1, 1, 1, -1] for part in ("kernel", "bias"))
         layers.append(jg.Dense(kernel[: sizes[depth], : sizes[depth + 1]], bias[: sizes[depth + 1]]))
     agree(last, member(tuple(layers)))
+
+
+def test_curves_of_ones_own_are_in_the_page(tmp_path: Path) -> None:
+    layers = jg.layers_of(RUNS.snapshots)
+    steps, loss = np.arange(6), np.arange(24.0).reshape(4, 6) ** 2
+    axes = {"seed": range(4), "step": RUNS.snapshot_steps[0].tolist()}
+    own = jg.explore(layers, tmp_path / "own.html", axes=axes, curves={"loss": (steps, loss)})
+    text = own.path.read_text()
+    assert '"curves": ["regions", "loss"]' in text
+    assert '"start": 1,' in text, "the network with the median of the losses is shown first"
+    for wrong in ((steps, loss[:3]), (steps[:5], loss), (steps, loss[0]), (loss, loss)):
+        with pytest.raises(ValueError, match=r"'loss' takes steps \(records,\) and numbers \(4, 'records'\)"):
+            jg.explore(layers, tmp_path / "wrong.html", axes=axes, curves={"loss": wrong})

@@ -177,12 +177,17 @@ def test_tables_of_settings_open_the_median_network(tmp_path: Path) -> None:
       const { firstState, read, written } = await load("state"), { placesOf } = await load("population");
       const phase = firstPhase(population), cells = cellsOf(population, placesOf(population, 0), phase, 1);
       const scale = scaleOfCurve({ name: "loss", values: [1e-3, 1, 0.1, NaN] });
+      const withZeros = scaleOfCurve({ name: "loss", values: [0, 1e-3, 1, 0.1, NaN] });
       const other = { rows: "seed", columns: "width", measure: "regions" };
       const link = written({ ...firstState(population), phase: other }, population);
       console.log(JSON.stringify({ phase, cells, shares: [1e-3, 1e-2, 0.1, 1].map(scale.share), link,
+        zero: [0, 1e-3, 1e-2, 0.1, 1].map(withZeros.share),
+        isCut: [scale.isCut, withZeros.isCut],
         read: read(link, population).phase, wrong: read("map=a~b~c", population).phase,
         seeds: cellsOf(population, { width: 0 }, { ...phase, columns: "seed" }, 0).map(({ member }) => member) }));"""
     found = in_node(program, page.path)
+    np.testing.assert_allclose(found["zero"], [0, 0, 1 / 3, 2 / 3, 1], atol=1e-12)
+    assert found["isCut"] == [False, True]
     assert found["phase"] == found["wrong"] == {"rows": "width", "columns": "rate", "measure": "regions"}
     counts = np.asarray(jg.count_regions(layers, jg.box(-1, 1)).count)[..., -1]
     for cell in found["cells"]:

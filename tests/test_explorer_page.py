@@ -353,6 +353,18 @@ def test_lines_and_tables_of_settings(browser: Any, tmp_path: Path) -> None:
         assert "switches" in page.inner_text("#inspector")
 
 
+@pytest.mark.parametrize("dim", [1, 3])
+def test_test_data_of_one_and_three_inputs_are_rings(browser: Any, tmp_path: Path, dim: int) -> None:
+    x, more = (np.random.default_rng(seed).uniform(-1, 1, size=(20, dim)) for seed in (0, 1))
+    data, test = ((each, np.sin(3 * each[:, :1])) for each in (x, more))
+    jg.explore(random_layers((dim, 4, 1), 2), tmp_path / "page.html", data=data, test=test)
+    with Opened(browser, (tmp_path / "page.html").as_uri()) as page:
+        assert page.locator("[data-show=test]").is_visible()
+        changes(page, "#stage-a", lambda: page.click("[data-show=test]"), "rings appear")
+        assert state(page)["show"]["test"]
+        assert "test data" in page.inner_text("#legend")
+
+
 def luminance(page: Any, name: str) -> float:
     text = page.evaluate(f"getComputedStyle(document.documentElement).getPropertyValue('{name}').trim()")
     linear = [

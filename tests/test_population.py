@@ -14,7 +14,7 @@ import optax
 import pytest
 
 import jaxgeom as jg
-from jaxgeom import fit, fit_population, fit_until_solved, mlp, train_xor, xor_statistics, xor_study
+from jaxgeom import fit, fit_population, fit_until_solved, mlp, parity, train_xor, xor_statistics, xor_study
 from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import binary_cross_entropy, squared_error
 from jaxgeom.training.population import Trial
@@ -430,3 +430,27 @@ def test_all_devices_share_the_work_and_give_the_same_bits(tmp_path):
         # one program trains on all of them, beside a few of one operation, as one squares
         assert there["compiled_8"][0] <= there["compiled_1"][0] + 2 < 8
         assert there["compiled_8"][1] <= there["compiled_1"][1] + 1 < 4
+
+
+@pytest.mark.parametrize(
+    ("give", "message"),
+    [
+        (lambda run: run, "must return a jaxgeom.Trial"),
+        (lambda run: Trial(run.params, run.initial_params, run.train_loss < 1, run.diverged), "single truth values"),
+        (lambda run: Trial(run.params, run.initial_params, run.train_loss[-1], run.diverged), "single truth values"),
+    ],
+    ids=["a fit", "many truths", "a loss"],
+)
+def test_trials_say_whether_they_solve_their_task(give, message):
+    def trial(key):
+        return give(fit(key, mlp((2, 2, 1)), optax.sgd(0.1), squared_error, parity(2), num_epochs=1))
+
+    with pytest.raises(TypeError, match=message):
+        fit_until_solved(jax.random.split(jax.random.key(0), 8), trial)
+
+
+@pytest.mark.parametrize("setting", [0.1, [0.1] * 8, {"rate": np.full(7, 0.1)}, np.float32(0.1)])
+def test_settings_have_an_axis_of_networks(setting):
+    keys = jax.random.split(jax.random.key(0), 8)
+    with pytest.raises(ValueError, match="each of the 8 networks needs settings of its own"):
+        fit_population(keys, lambda key, setting: jax.random.uniform(key), setting)

@@ -328,10 +328,15 @@ def test_tolerance_is_passed_on(twelve):
 # Errors
 
 
-@pytest.mark.parametrize("area", ["0.1", [0.1], np.array([0.1, 0.2]), jax.nn.relu])
+@pytest.mark.parametrize("area", ["0.1", [0.1], np.array([0.1, 0.2]), jax.nn.relu, True])
 def test_areas_are_numbers(unchecked, area):
     with pytest.raises(TypeError, match="min_area must be a number known before tracing, but"):
         count_regions(population(), box(), min_area=area)
+
+
+def test_an_area_may_be_an_array_of_jax(unchecked):
+    found = (count_regions(population(), box(), min_area=area) for area in (jnp.float32(0.25), 0.25))
+    jax.tree.map(np.testing.assert_array_equal, *found)
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,12 @@ def test_the_picture_shows_what_was_given():
     texts = [text.get_text() for text in artists.axes.get_legend().get_texts()]
     assert texts == ["distance from the plane", "0", f"{seen.distance.max() / 2:.3g}", f"{seen.distance.max():.3g}"]
     assert [text.get_text() for text in artists.anchors] == ["a", "b", "c"]
+    wide = jg.plot.plot_slice(found, anchors=POINTS[:3], anchor_names=["row 0", "row 12,345", "a long name of a row"])
+    wide.axes.figure.canvas.draw()
+    for text, place in zip(wide.anchors, jg.project(found.plane, POINTS[:3]).coordinates, strict=True):
+        box = text.get_bbox_patch().get_window_extent()
+        assert not box.padded(2).contains(*wide.axes.transData.transform(place)), text.get_text()
+        assert wide.axes.get_window_extent().padded(40).contains(*box.min)
     written = {text.get_text() for text in artists.axes.texts}
     assert {name for name, area in zip("wxyz", found.regions.class_area, strict=True) if area > 1} <= written
     few = jg.plot.plot_slice(found, POINTS, max_distance=0.5, edges=False)

@@ -170,6 +170,7 @@ def test_another_library_agrees(tmp_path):
 def test_the_picture():
     surface = jg.decision_surface(square_torus(), BOX)
     pieces = plot.plot_decision_surface(surface)
+    assert [getattr(pieces.axes, f"get_{axis}label")() for axis in "xyz"] == ["$x_1$", "$x_2$", "$x_3$"]
     pieces.axes.figure.canvas.draw()
     assert len(pieces.get_facecolor()) == len(surface.patterns)
     assert pieces.axes.get_zlim()[0] < -0.5 < 0.5 < pieces.axes.get_zlim()[1]

@@ -479,3 +479,24 @@ def test_derivatives_in_the_learning_rate():
         np.testing.assert_allclose(
             derivatives, expected, rtol=0, atol=5 * 100 * EPS * np.abs(expected).max(), err_msg=name
         )
+
+
+@pytest.mark.parametrize("dtype", [np.uint32, np.int64, np.uint8])
+@pytest.mark.parametrize("is_traced", [False, True])
+def test_whole_numbers_to_approximate_are_taken_as_they_are(dtype, is_traced):
+    """The engine has 32 bits for them and a sign; what is wider takes the general path."""
+    y = np.array([0, 200, 7, np.iinfo(np.uint32).max if dtype != np.uint8 else 255]).astype(dtype)
+    x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
+
+    def run(key, y):
+        return fit(key, mlp((2, 3, 1)), optax.sgd(1e-9), squared_error, Dataset(x, y), num_epochs=1)
+
+    with jax.enable_x64(dtype == np.int64):
+        if is_traced:
+            result = jax.jit(jax.vmap(run, in_axes=(0, None)))(KEYS, y)
+        else:
+            result = fit_population(KEYS, partial(run, y=y))
+    # The outputs are between -10 and 10, so that they are lost against the largest target.
+    expected = np.mean(np.square(y.astype(np.float64)))
+    np.testing.assert_allclose(result.train_loss[:, 0], expected, rtol=0.2 if dtype == np.uint8 else 1e-6)
+    assert np.asarray(result.by_engine).all() == (dtype == np.uint8)

@@ -282,6 +282,20 @@ def test_canonical_form(whole: jg.Zoo) -> None:
     np.testing.assert_array_equal(sorted_only, np.sort(params["dense0_relu"]["bias"]))
 
 
+@pytest.mark.parametrize("exponent", [-100, -66, 66, 100])
+def test_canonical_form_of_weights_whose_squares_are_no_floats(exponent: int) -> None:
+    params = jg.mlp((2, 5, 1), activation="relu").init(jax.random.key(0))
+    scale = np.float32(2.0) ** exponent
+    moved = {
+        "dense0_relu": {part: array * scale for part, array in params["dense0_relu"].items()},
+        "dense1_linear": params["dense1_linear"] | {"kernel": params["dense1_linear"]["kernel"] / scale},
+    }
+    for a, b in zip(*(jax.tree.leaves(jg.canonical_form(p)) for p in (params, moved)), strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(TypeError, match="by the names of its layers, but tuple was given"):
+        jg.canonical_form(jg.layers_of(params))
+
+
 def test_command(whole: jg.Zoo, capsys: pytest.CaptureFixture[str]) -> None:
     assert axes_of(["width=8,10", "seed=0:3", "data=spirals", "noise=0.1"]) == {
         "width": [8, 10],

@@ -246,6 +246,10 @@ OWN: tuple[PerPoint, ...] = (
 """The functions of this file, which check what they are given."""
 
 
+OF_NUMBERS: tuple[PerPoint, ...] = (squared_error, percentage_error, squared_percentage_error)
+"""Those whose targets are numbers of any size, and not labels."""
+
+
 def check_per_point(
     kind: str, function: Any, outputs: jax.ShapeDtypeStruct, targets: Shaped[Array | np.ndarray, "..."]
 ) -> None:
@@ -268,7 +272,8 @@ def check_per_point(
         )
     if function in OWN:
         # Called with the targets themselves, whose values it checks, within a trace that computes nothing.
-        jax.eval_shape(lambda outputs: function(outputs, targets), outputs)
+        per_point = jax.eval_shape(lambda outputs: function(outputs, targets), outputs)
+        _check_dtype(kind, per_point.dtype)
         return
     _check_classes_of(outputs, targets)
     if not jnp.issubdtype(targets.dtype, jnp.integer) and targets.dtype != bool and targets.shape != outputs.shape:
@@ -288,7 +293,19 @@ def check_per_point(
             f"the {kind} must give one number a point, shape {outputs.shape[:1]}, but gives shape "
             f"{getattr(per_point, 'shape', per_point)}. Average over the outputs, not over the points."
         )
+    _check_dtype(kind, per_point.dtype)
     _check_no_pairs(kind, function, outputs, targets)
+
+
+def _check_dtype(kind: str, dtype: Any) -> None:
+    """Raise unless a loss gives real floats, and an accuracy these, integers or truth values."""
+    if kind == "loss" and (jnp.issubdtype(dtype, jnp.bool_) or jnp.issubdtype(dtype, jnp.integer)):
+        raise ValueError(
+            f"the loss must give floats, but it gives {dtype}, whose gradient is zero: it may be an accuracy. Use "
+            "jaxgeom.losses.squared_error or the like as the loss, and give this function as accuracy=…."
+        )
+    if jnp.issubdtype(dtype, jnp.complexfloating):
+        raise ValueError(f"the {kind} must give real numbers, but it gives {dtype}. Take jnp.real or jnp.abs of it.")
 
 
 _UNUSUAL = 9973
@@ -391,6 +408,8 @@ def _numbers(name: str, outputs: Any, targets: Any) -> tuple[Array, Array]:
             f"{name} needs targets of the shape of the outputs, {outputs.shape}, but they have shape {targets.shape}. "
             f"{remedy}"
         )
+    if isinstance(targets, np.ndarray):  # of whose integers JAX would take 32 bits
+        targets = targets.astype(outputs.dtype)
     return outputs, jnp.asarray(targets).astype(outputs.dtype)
 
 

@@ -23,13 +23,17 @@ _MOST = 2**53
 _PLAIN = np.dtype(np.float32), np.dtype(np.float64)
 
 
+def is_positive(value: Any) -> bool:
+    """Whether the value is an integer of at least 1. Truth values, and floats like 3.0, are none."""
+    try:
+        return not isinstance(value, bool | np.bool_) and operator.index(value) >= 1
+    except TypeError:
+        return False
+
+
 def check_positive(name: str, value: Any, remedy: str = "") -> None:
     """Raise a ValueError unless the value is an integer of at least 1. Truth values, and floats like 3.0, are none."""
-    try:
-        integer = 0 if isinstance(value, bool | np.bool_) else operator.index(value)
-    except TypeError:
-        integer = 0
-    if integer < 1:
+    if not is_positive(value):
         raise ValueError(f"{name} must be a positive integer, but {value!r} was given.{' ' * bool(remedy)}{remedy}")
 
 

@@ -5,6 +5,7 @@ value) may be multiplied by any positive number, if those out of it are divided 
 the weights, and whatever is learned from them has to learn that first, unless they are brought to one form.
 """
 
+from collections.abc import Mapping
 from itertools import pairwise
 
 import jax
@@ -35,6 +36,7 @@ def canonical_form(params: Params) -> Params:
         Parameters of the same shapes, JAX arrays.
 
     Raises:
+        TypeError: for layers without names.
         ValueError: for parameters of other networks, and maxout units.
 
     Example:
@@ -47,6 +49,11 @@ def canonical_form(params: Params) -> Params:
         >>> all(bool((a == b).all()) for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other)))
         True
     """
+    if not isinstance(params, Mapping):
+        raise TypeError(
+            f"canonical_form takes the parameters of a jaxgeom.mlp, by the names of its layers, but "
+            f"{type(params).__name__} was given. Layers without names do not say what follows the last of them."
+        )
     layers = named_layers(params)
     found = {name: dict(params[name]) for name, _, _ in layers}
     for (name, activation, _), (following, _, _) in pairwise(layers):
@@ -55,10 +62,11 @@ def canonical_form(params: Params) -> Params:
         kernel, bias = jnp.asarray(found[name]["kernel"]), found[name].get("bias")
         bias = jnp.zeros_like(kernel[..., 0, :]) if bias is None else jnp.asarray(bias)
         outgoing = jnp.asarray(found[following]["kernel"])
-        norm = _norm(kernel, bias)
+        power = _power_of_two(kernel, bias)
+        norm = _norm(kernel / power[..., None, :], bias / power)
         if activation in _HOMOGENEOUS or slope_in_name(activation) is not None:
-            scale = jnp.where(norm > 0, norm, 1)
-            kernel, bias, outgoing = kernel / scale[..., None, :], bias / scale, outgoing * scale[..., :, None]
+            for scale in (power, jnp.where(norm > 0, norm, 1)):
+                kernel, bias, outgoing = kernel / scale[..., None, :], bias / scale, outgoing * scale[..., :, None]
         columns = jnp.moveaxis(kernel, -2, 0)[::-1]
         order = jnp.lexsort((*columns, bias, norm == 0), axis=-1)
         found[name]["kernel"] = jnp.take_along_axis(kernel, order[..., None, :], axis=-1)
@@ -66,6 +74,16 @@ def canonical_form(params: Params) -> Params:
             found[name]["bias"] = jnp.take_along_axis(bias, order, axis=-1)
         found[following]["kernel"] = jnp.take_along_axis(outgoing, order[..., :, None], axis=-2)
     return {name: {kind: jnp.asarray(array) for kind, array in parts.items()} for name, parts in found.items()}
+
+
+def _power_of_two(
+    kernel: Float[Array, "*networks in out"], bias: Float[Array, "*networks out"]
+) -> Float[Array, "*networks out"]:
+    """The largest power of two up to the largest weight into each unit; division by it is exact, and squares of what
+    it gives neither overflow nor vanish."""
+    largest = jnp.maximum(jnp.abs(kernel).max(axis=-2, initial=0), jnp.abs(bias))
+    _, exponent = jnp.frexp(largest)
+    return jnp.where(largest > 0, jnp.ldexp(jnp.ones_like(largest), exponent - 1), 1)
 
 
 def _norm(

@@ -12,8 +12,8 @@ from jaxgeom.plot.pieces import cut_at_zero
 from jaxgeom.regions.boundary import check_bounded
 from jaxgeom.regions.complex import PlanarComplex
 
-_SIDES = np.array([[0.07, 0.40, 0.72], [0.86, 0.38, 0.05]])
-"""Blue and orange of middle brightness, for dark and light pictures."""
+_SIDES = np.array([[0.06, 0.37, 0.69], [0.97, 0.60, 0.16]])
+"""Blue and orange, for dark and light pictures: all shades of the one are darker than those of the other."""
 _SHADES = (1.0, 0.76)
 """Of faces with an even and an odd number of active units: neighbours differ."""
 

@@ -7,13 +7,13 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection, PolyCollection
-from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.image import AxesImage
 from matplotlib.text import Text
 
 from jaxgeom._reprs import readable
 from jaxgeom.analysis.formula import affine_text
 from jaxgeom.domains import Box
+from jaxgeom.plot.colormaps import side_colormap
 from jaxgeom.plot.regions import plot_regions
 from jaxgeom.plot.style import COLORS, legend_below, new_axes
 from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, check_is_planar
@@ -23,12 +23,6 @@ FLAT = 1e-9
 
 SIDES = COLORS[:2]
 """Colours of the two decisions: negative (class 0) and positive (class 1)."""
-
-
-def side_colormap() -> Colormap:
-    """Blue below the middle and orange above it, stronger further out, with a jump where the decision changes."""
-    stops = [(0.0, "#2b83b8"), (0.5, "#c3dff0"), (0.5, "#f8d9c2"), (1.0, "#dd7430")]
-    return LinearSegmentedColormap.from_list("sides", stops, N=512)
 
 
 @readable

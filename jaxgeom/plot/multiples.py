@@ -11,7 +11,7 @@ from matplotlib.image import AxesImage
 
 from jaxgeom._reprs import readable
 from jaxgeom.domains import Box
-from jaxgeom.plot.maps import side_colormap
+from jaxgeom.plot.colormaps import side_colormap
 from jaxgeom.plot.style import new_axes
 from jaxgeom.regions.boundary import Boundary
 

@@ -14,6 +14,7 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm
 from jaxgeom._reprs import readable
 from jaxgeom.host.given import check_flags
 from jaxgeom.host.names import did_you_mean
+from jaxgeom.plot.colormaps import value_colormap
 from jaxgeom.plot.style import legend_below
 from jaxgeom.regions.boundary import Boundary, check_bounded
 from jaxgeom.regions.colors import LAYER_COLORS, face_colors
@@ -153,7 +154,7 @@ def _look(complex_: PlanarComplex, color_by: str | np.ndarray) -> tuple[dict[str
     elif color_by == "output":
         values = np.sum(complex_.gradient[:, 0] * complex_.centroid, axis=1) + complex_.intercept[:, 0]
         largest = np.abs(values).max() or 1.0
-        look = {"array": values, "cmap": _light("RdBu_r", 0.15, 0.85), "clim": (-largest, largest)}
+        look = {"array": values, "cmap": value_colormap(0.9), "clim": (-largest, largest)}
     elif color_by == "slope":
         look["array"] = np.hypot(*complex_.gradient[:, 0].T)
     else:

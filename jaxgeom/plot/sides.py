@@ -12,7 +12,7 @@ from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
 from jaxgeom._reprs import readable
 from jaxgeom.domains import Box
-from jaxgeom.plot.maps import side_colormap
+from jaxgeom.plot.colormaps import side_colormap
 from jaxgeom.plot.pieces import cut_at_zero
 from jaxgeom.plot.style import new_axes
 from jaxgeom.plot.surfaces import room

@@ -33,6 +33,8 @@ _THUMBNAIL = 32.0
 """Longer side of a thumbnail, in points."""
 _ASIDE = 30.0
 """How far its middle is from the point, in points."""
+_BESIDE = 11.0
+"""How far the near side of a name is from its point, in points."""
 _AROUND = 0.9
 """Inches that labels and the legend take."""
 _DISTANCES = 3
@@ -128,7 +130,8 @@ def plot_slice(
     room = 4.0
     if anchors is not None:
         placed = _draw_anchors(slice_, anchors, anchor_names, image_shape, ax)
-        room = 30.0 if image_shape is None else _ASIDE + 0.6 * _THUMBNAIL
+        longest = max(map(len, anchor_names or [""]))
+        room = max(30.0, _BESIDE + 6.0 * longest + 8.0) if image_shape is None else _ASIDE + 0.6 * _THUMBNAIL
     part = min(0.3, room / (72 * float(_size_of(ax).min())))  # so many points on each side
     margin = part / (1 - 2 * part) * float((high - low).max())
     ax.set_aspect("equal")
@@ -293,7 +296,7 @@ def _draw_anchors(
             look: dict[str, Any] = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": "0.3"}
             placed.append(
                 ax.annotate(
-                    name, place, 14 * away, textcoords="offset points", ha="center", va="center", bbox=look, zorder=7
+                    name, place, _BESIDE * away, textcoords="offset points", **_beside(away), bbox=look, zorder=7
                 )
             )
             continue
@@ -313,3 +316,11 @@ def _draw_anchors(
         ax.add_artist(framed)
         placed.append(framed)
     return placed
+
+
+def _beside(direction: np.ndarray) -> dict[str, Any]:
+    """How a text lies that begins where one gets by going from a point in a direction, and covers the point in none."""
+    x, y = direction.tolist()
+    if abs(x) >= abs(y):
+        return {"ha": "left" if x > 0 else "right", "va": "center"}
+    return {"ha": "center", "va": "bottom" if y > 0 else "top"}

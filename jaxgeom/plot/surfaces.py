@@ -11,7 +11,7 @@ from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
 from jaxgeom._typing import MATRIX
 from jaxgeom.analysis.surfaces import DecisionSurface
 from jaxgeom.domains import Box
-from jaxgeom.plot.maps import side_colormap
+from jaxgeom.plot.colormaps import side_colormap
 from jaxgeom.plot.style import new_axes
 from jaxgeom.regions.boundary import check_bounded
 from jaxgeom.regions.complex import PlanarComplex
@@ -106,6 +106,9 @@ def plot_decision_surface(
     extent = (high - low) / (high - low).max()
     for axis, share in zip((ax.xaxis, ax.yaxis, ax.zaxis), extent.tolist(), strict=True):
         axis.set_major_locator(MaxNLocator(max(1, round(6 * share))))  # labels of a short axis do not collide
+    for name in "xyz":
+        if not getattr(ax, f"get_{name}label")():
+            getattr(ax, f"set_{name}label")(f"$x_{'xyz'.index(name) + 1}$")
     return pieces
 
 

@@ -11,7 +11,7 @@ from matplotlib.image import AxesImage
 
 from jaxgeom._reprs import readable
 from jaxgeom.domains import Box
-from jaxgeom.plot.regions import _light
+from jaxgeom.plot.colormaps import value_colormap
 from jaxgeom.plot.style import new_axes
 from jaxgeom.regions.complex import PlanarComplex, check_is_planar
 
@@ -69,7 +69,7 @@ def plot_units(
             left = (unit % num_columns) * (1 + _GAP)
             below = -(row + unit // num_columns + 1) * (aspect + 2 * _GAP)
             largest = float(np.abs(picture).max()) or 1.0
-            look: dict[str, Any] = {"cmap": _light("RdBu_r", 0.1, 0.9), "vmin": -largest, "vmax": largest}
+            look: dict[str, Any] = {"cmap": value_colormap(), "vmin": -largest, "vmax": largest}
             extent = (left, left + 1, below, below + aspect)
             images.append(ax.imshow(picture, origin="lower", extent=extent, aspect="equal", **look | style))
             frames.append(_CORNERS * (1, aspect) + (left, below))

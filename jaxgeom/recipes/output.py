@@ -155,13 +155,19 @@ def rate_of(num_frames: int, usual: float) -> float:
 
 MOST_EXPLORED = 64
 """Networks of a page."""
-_WEIGHT_BYTES = 3.2e6
+_WEIGHT_BYTES = 2.4e6
 """Weights of a page: of its five megabytes what leaves room for regions."""
 _FRAMES = 60
 
 
 def save_explorer(
-    networks: Any, path: Path, formats: Sequence[str], *, steps: Sequence[int] | None = None, **options: Any
+    networks: Any,
+    path: Path,
+    formats: Sequence[str],
+    *,
+    steps: Sequence[int] | None = None,
+    curves: Mapping[str, tuple[Any, Any]] | None = None,
+    **options: Any,
 ) -> list[Path]:
     """Write the page of :func:`jaxgeom.explore`, under a path without ending, if "html" is among the formats.
 
@@ -170,6 +176,7 @@ def save_explorer(
         path: without ending.
         formats: those of all pictures.
         steps: those of the frames, for layers.
+        curves: of all networks, as ``explore`` takes them.
         options: of ``explore``.
     """
     if "html" not in formats:
@@ -187,6 +194,7 @@ def save_explorer(
     few = jax.tree.map(lambda array: array[:some], networks)
     axes = None if steps is None else {"network": range(some), "step": steps}
     page = path.with_name(f"{path.name}.html")
+    options["curves"] = {name: (records, values[:some]) for name, (records, values) in (curves or {}).items()}
     return [explore(few, page, axes=axes, max_frames=frames, max_megabytes=most, **options).path]
 
 

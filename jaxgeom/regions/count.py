@@ -139,8 +139,9 @@ def count_regions(
 
 def _check_area(min_area: Any) -> None:
     """Raise unless an area is None or a number of at least 0."""
-    is_number = isinstance(min_area, numbers.Real) or (isinstance(min_area, np.ndarray) and min_area.ndim == 0)
-    if min_area is not None and not is_number:
+    is_array = isinstance(min_area, np.ndarray | jax.Array) and min_area.ndim == 0
+    is_number = is_array or isinstance(min_area, numbers.Real)
+    if isinstance(min_area, bool | Tracer) or (min_area is not None and not is_number):
         raise TypeError(f"min_area must be a number known before tracing, but {type(min_area).__name__} was given.")
     if min_area is not None and not min_area >= 0:
         raise ValueError(f"min_area must be at least 0, but {min_area} was given.")

@@ -197,9 +197,9 @@ def fit(
 
     Raises:
         ValueError: for sizes below one, data of different lengths, a batch larger than the data, labels outside the
-            classes, NaN or infinity in the data, an unknown ``record``, snapshots at steps that do not occur, an
-            optimizer that padding would disturb, a ``watch`` without records, or what the persistent kernel cannot
-            do, if it is asked for.
+            classes, NaN, infinity or what the parameters' dtype does not hold in the data, a loss that gives truth
+            values or integers, an unknown ``record``, snapshots at steps that do not occur, an optimizer that padding
+            would disturb, a ``watch`` without records, or what the persistent kernel cannot do, if it is asked for.
 
     Example:
         >>> import jax, optax, jaxgeom as jg
@@ -215,6 +215,8 @@ def fit(
     num_points = train.x.shape[0]
     if stop_accuracy is not None and (accuracy is None or record is None):
         raise ValueError("stop_accuracy needs an accuracy, and records to find it in.")
+    if keep is not None and not callable(keep):
+        raise TypeError(f"keep must be a function of the parameters, such as jaxgeom.layers_of, but it is {keep!r}.")
     if watch is not None and record is None:
         raise ValueError("watch is called with records, but record=None makes none. Leave it out, or give a number.")
     plan = plan_run(

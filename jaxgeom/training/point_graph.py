@@ -9,13 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from jaxgeom.data.losses import OWN, PerPoint
+from jaxgeom.data.losses import OF_NUMBERS, OWN, PerPoint
 from jaxgeom.networks.models import activation_function
 from jaxgeom.training.scalar_graph import LANE, STRIP, Graph, Node, Unsupported
 from jaxgeom.training.trace_graph import cell, converted, dtype_of, interpret
 
 SHARE = ("share",)
 """Name of the input that is the share of a point in the mean over its batch."""
+WORD = 4
+"""Bytes of the integers that the kernel takes."""
 PRE_ACTIVATION = ("pre-activation", 0)
 """Name of the input of activations."""
 
@@ -78,7 +80,8 @@ def point_graph(
     is_condition = y.dtype == bool
     if is_condition or jnp.issubdtype(y.dtype, jnp.floating):
         dtype, y_dtype = "i" if is_condition else dtype_of(graph, y.dtype), y.dtype
-    elif y.dtype == jnp.int32 or function in OWN:  # those do not mind how wide labels are
+    elif y.dtype == jnp.int32 or (function in OWN and (function not in OF_NUMBERS or y.dtype.itemsize < WORD)):
+        # labels may be as wide as they like
         dtype, y_dtype = "i", np.dtype(np.int32)
     else:
         raise Unsupported(f"targets of type {y.dtype}")

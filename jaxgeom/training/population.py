@@ -21,7 +21,7 @@ from jaxgeom._reprs import readable
 from jaxgeom._typing import Keys, Params, PyTree, RandomKey
 from jaxgeom.host.chunks import Interrupted, check_chunk_size, in_threads, interrupted, map_chunks, num_devices
 from jaxgeom.host.devices import at_arrays, platform, sharing
-from jaxgeom.host.given import check_flags, check_positive
+from jaxgeom.host.given import check_flags, check_positive, is_positive
 from jaxgeom.host.inputs import as_keys
 from jaxgeom.host.programs import Program, for_population
 from jaxgeom.host.sizes import power_of_two, round_up, size_of_chunks
@@ -115,6 +115,7 @@ def fit_population(
     keys = as_keys(keys)
     population = (keys, *jax.tree.map(jnp.asarray, settings))
     num = keys.shape[0]
+    _check_settings(num, settings)
     check_chunk_size(chunk_size)
     with at_arrays(population):
         demand = _demand(run, *population)
@@ -133,6 +134,18 @@ def fit_population(
             progress=progress,
             over_processes=True,
         )
+
+
+def _check_settings(num: int, settings: PyTree) -> None:
+    """Raise a ValueError for settings that are not one for each network."""
+    for path, leaf in jax.tree_util.tree_flatten_with_path(settings)[0]:
+        if np.shape(leaf)[:1] != (num,):
+            place = jax.tree_util.keystr(path)
+            raise ValueError(
+                f"each of the {num} networks needs settings of its own, along a leading axis of arrays, but "
+                f"settings{place} has shape {np.shape(leaf)}. Use jnp.full({num}, value) for one number that all "
+                "share, or let run close over it, and jnp.array(numbers) for a list."
+            )
 
 
 def fit_architectures(
@@ -184,7 +197,7 @@ def fit_architectures(
             f"{len(architectures)} architectures."
         )
     for features in architectures:
-        if len(features) < LEAST_FEATURES or min(features) < 1:
+        if len(features) < LEAST_FEATURES or not all(is_positive(size) for size in features):
             raise ValueError(f"an architecture has at least two positive sizes, but {tuple(features)} was given.")
 
     def train(members: np.ndarray) -> Architectures:
@@ -286,6 +299,7 @@ def fit_until_solved(
     try:
         with at_arrays(keys):
             demand = _demand(trial, keys)
+            _check_trial(demand.results)
             # A quarter of the networks, since each round takes whole chunks, and the last rounds have few networks.
             chunk_size = min(chunk_size or demand.chunk_size(round_up(num, 4) // 4), num)
             tried = repeat_until_solved(
@@ -420,6 +434,8 @@ def result_bytes(run: Callable[..., PyTree], *member: PyTree) -> int:
 class _Demand(NamedTuple):
     """What one network asks for, known without training it."""
 
+    results: PyTree
+    """Shapes and types of the results of one network."""
     result_bytes: int
     engine_work: int
     """Multiply-adds that the compiled engine does for it; 0 for the general path, and for other devices than CPUs."""
@@ -447,7 +463,18 @@ def _demand_of(run: Callable[..., PyTree], computed_by: str, structure: Any, *sh
     closed, results = jax.make_jaxpr(run, return_shape=True)(*jax.tree.unflatten(structure, shapes))
     num_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(results))
     amount = amount_of_work(closed.jaxpr)
-    return _Demand(num_bytes, amount.total if computed_by == "cpu" else 0, amount.of_step)
+    return _Demand(results, num_bytes, amount.total if computed_by == "cpu" else 0, amount.of_step)
+
+
+def _check_trial(result: Any) -> None:
+    """Raise a TypeError unless a trial gives what says of one network whether it is solved, and whether it diverged."""
+    truths: list[Any] = [getattr(result, "is_solved", None), getattr(result, "diverged", None)]
+    is_trial = all(hasattr(result, name) for name in Trial._fields)
+    if not is_trial or not all(getattr(truth, "shape", None) == () and truth.dtype == bool for truth in truths):
+        raise TypeError(
+            "the trial must return a jaxgeom.Trial, whose is_solved and diverged are single truth values such as "
+            f"run.train_accuracy[-1] == 1, but it gives {result}."
+        )
 
 
 _program = lru_cache(maxsize=32)(for_population)

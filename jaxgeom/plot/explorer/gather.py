@@ -322,6 +322,25 @@ def thinned(found: Gathered, max_frames: int) -> Gathered:
     return found._replace(steps=found.steps[chosen], groups=groups)
 
 
+def with_curves(found: Gathered, curves: Mapping[str, tuple[Any, Any]]) -> Gathered:
+    """The same with more numbers of every network.
+
+    Raises:
+        ValueError: unless there is one number for each network and step.
+    """
+    sizes = tuple(len(values) for values in found.axes.values())
+    more = {}
+    for name, (steps, values) in curves.items():
+        records, numbers = np.asarray(steps), np.asarray(values, float)
+        if records.ndim != 1 or not len(records) or numbers.shape != (*sizes, len(records)):
+            raise ValueError(
+                f"the curve {name!r} takes steps (records,) and numbers {(*sizes, 'records')}, one for each "
+                f"network, but shapes {records.shape} and {numbers.shape} were given."
+            )
+        more[name] = _curve(records, numbers.reshape(found.num_networks, -1))
+    return found._replace(curves=found.curves | more)
+
+
 def first_units(layers: Layers) -> list[int]:
     """The number of the first unit of each hidden layer, counted through the network; last, how many there are."""
     return list(accumulate((layer.bias.shape[-1] for layer in layers[:-1]), initial=0))

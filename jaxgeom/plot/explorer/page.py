@@ -17,7 +17,7 @@ from jaxgeom.domains import Box, box, checked_box
 from jaxgeom.host.files import whole_file
 from jaxgeom.host.given import check_positive
 from jaxgeom.plot.explorer.exact import polygons, with_counts
-from jaxgeom.plot.explorer.gather import Gathered, gather, thinned
+from jaxgeom.plot.explorer.gather import Gathered, gather, thinned, with_curves
 from jaxgeom.plot.explorer.pack import num_packed, pack
 
 SOURCES = files("jaxgeom.plot.explorer") / "browser"
@@ -65,6 +65,7 @@ def explore(
     domain: Box | None = None,
     axes: Mapping[str, Sequence[Any]] | None = None,
     axis: str = "setting",
+    curves: Mapping[str, tuple[Any, Any]] | None = None,
     title: str = "Linear regions while they train",
     link: str = "",
     max_frames: int = 60,
@@ -96,6 +97,9 @@ def explore(
         domain: the box that is shown; default is the data's, or [-1, 1] in each direction.
         axes: for layers, names and values of their leading axes, such as ``{"seed": range(8), "step": steps}``.
         axis: what the values of a dictionary are.
+        curves: more numbers to draw against the step, such as ``{"loss": (steps, losses)}`` of layers from a training
+            loop of one's own: steps (records,), and numbers with the leading axes of the networks but for the step,
+            then (records,).
         title: heading of the page.
         link: what the page shows first, as the text behind the # in one of its links, such as ``"wide=1&step=100"``.
         max_frames: frames of each network at most; of more, some evenly spaced ones are taken.
@@ -122,7 +126,7 @@ def explore(
     check_positive("max_frames", max_frames)
     if not max_megabytes > 0:
         raise ValueError(f"max_megabytes must be positive, but {max_megabytes} was given.")
-    found = thinned(gather(networks, axes, axis), max_frames)
+    found = with_curves(thinned(gather(networks, axes, axis), max_frames), curves or {})
     if not found.groups:
         raise ValueError("none of the networks is finite. Check the field `diverged` of the training result.")
     points, about_data = _with_test(*_points(data, found.dim), data, test, found.dim)

@@ -178,7 +178,12 @@ def _explorer(found: detangle.Detangled, data: Dataset, path: Path, formats: Seq
     title = (
         f"Detangling {path.name.removeprefix('detangle_')}: {np.mean(found.is_dead):.0%} of {len(layers[0].bias)} die"
     )
-    return save_explorer(layers, path, formats, steps=found.steps.tolist(), data=few, title=title)
+    batches = -(-len(data.x) // detangle.BATCH_SIZE)
+    loss = found.loss[order].reshape(len(order), -1, batches).mean(axis=2)  # of each epoch
+    curves = {"loss": ((np.arange(loss.shape[1]) + 0.5) * batches, loss)}
+    return save_explorer(
+        layers, path, formats, steps=found.steps.tolist(), curves=curves, data=few, title=title, link="network=0"
+    )
 
 
 def _statistics(name: str, hidden: tuple[int, ...], found: detangle.Detangled) -> dict[str, Any]:

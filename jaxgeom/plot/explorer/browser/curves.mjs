@@ -15,10 +15,7 @@ function chartOf(curve, test, members, [left, top, width, height], lastStep) {
   const valuesOf = ({ values, num }) => members.flatMap((m) => Array.from(values.subarray(m * num, (m + 1) * num)));
   const seen = [curve, ...(test ? [test] : [])].flatMap(valuesOf);
   const finite = seen.filter(Number.isFinite);
-  const positive = finite.filter((value) => value > 0);
-  let [low, high] = [Math.min(...finite), Math.max(...finite)];
-  const isLog = /loss/.test(curve.name) && positive.length === finite.length && high > 20 * low;
-  if (isLog) low = Math.max(low, high * LEAST_LOSS);
+  let { low, high, isLog } = spanOf(curve.name, finite, LEAST_LOSS);
   const f = isLog ? Math.log10 : (value) => value;
   if (!(high > low)) [low, high] = [low - 0.5, high + 0.5];
   const margin = 0.06 * (f(high) - f(low));
@@ -28,6 +25,19 @@ function chartOf(curve, test, members, [left, top, width, height], lastStep) {
     x: (step) => left + (width * step) / (lastStep || 1),
     y: (value) => top + height - (height * (f(Math.max(value, isLog ? low : -Infinity)) - bottom)) / span,
   };
+}
+
+/** From where to where numbers go, and whether by logarithms: losses that span much, zeros among them standing at the low
+ * end, which is the smallest positive number or, if that is smaller than a share of the largest, this share. */
+export function spanOf(name, finite, least) {
+  let [low, high, positive] = [Infinity, -Infinity, Infinity];
+  for (const value of finite) {
+    [low, high] = [Math.min(low, value), Math.max(high, value)];
+    if (value > 0) positive = Math.min(positive, value);
+  }
+  const isLog = /loss/.test(name) && low >= 0 && high > 20 * (low || positive);
+  const end = Math.max(positive, high * least);
+  return { low: isLog ? end : low, high, isLog, isCut: isLog && low < end };
 }
 
 /** How high a picture of the curves should be. */
@@ -86,7 +96,7 @@ function drawFrame(context, { curve, left, top, width, height, isLog, low, high,
   context.lineWidth = 1;
   context.fillStyle = look.faint;
   context.textAlign = "right";
-  for (const value of ticksOf(low, high, isLog)) {
+  for (const value of ticksOf(low, high, isLog).filter((each) => !isBetweenCounts(curve, each))) {
     context.beginPath();
     context.moveTo(left, y(value));
     context.lineTo(left + width, y(value));
@@ -99,17 +109,24 @@ function drawFrame(context, { curve, left, top, width, height, isLog, low, high,
   context.fillText(population.steps.at(-1).toLocaleString("en"), left + width, top + height + 15);
 }
 
+/** Round numbers from one to another, about as many as asked for, or more where there would be one alone. */
 export function ticksOf(low, high, isLog, least = 3) {
   if (isLog) {
-    const [first, last] = [Math.ceil(Math.log10(low)), Math.floor(Math.log10(high))];
-    const every = Math.ceil((last - first + 1) / 4);
-    return Array.from({ length: last - first + 1 }, (_, i) => first + i).filter((_, i) => i % every === 0).map((e) => 10 ** e);
+    const [first, last] = [Math.floor(Math.log10(low)), Math.floor(Math.log10(high))];
+    const every = Math.ceil((last - first + 1) / 4), powers = Array.from({ length: last - first + 1 }, (_, i) => first + i);
+    const within = (values) => values.filter((value) => value >= low * (1 - 1e-9) && value <= high * (1 + 1e-9));
+    const tens = within(powers.map((power) => 10 ** power));
+    return tens.length < 3 ? within(powers.flatMap((power) => [10 ** power, 3 * 10 ** power])) : tens.filter((_, i) => i % every === 0);
   }
   const rough = (high - low) / least, unit = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((n) => n * unit).find((size) => size >= rough);
-  const found = [];
-  for (let value = Math.ceil(low / step - 1e-9) * step; value <= high + 1e-9 * step; value += step) found.push(value);
-  return found;
+  const sizes = [0.5, 1, 2, 5, 10].map((n) => n * unit), coarse = sizes.findIndex((size) => size >= rough);
+  const found = multiplesOf(sizes[coarse], low, high);
+  return found.length > 1 || coarse === 0 ? found : multiplesOf(sizes[coarse - 1], low, high);
+}
+
+function multiplesOf(step, low, high) {
+  const first = Math.ceil(low / step - 1e-9), last = Math.floor(high / step + 1e-9);
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => (first + i) * step);
 }
 
 const tickText = (value) => {

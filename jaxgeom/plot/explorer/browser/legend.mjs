@@ -24,7 +24,7 @@ export function writeLegend({ layers }, population, { look, color, show, isAlone
   document.querySelector('[data-show="boundary"]').hidden = isAlone;
   document.querySelector('[data-color="sides"]').hidden = inputs !== 2 || outputs > 1;
   document.querySelector('[data-color="regions"]').hidden = !words.regions;
-  document.querySelector('[data-show="test"]').hidden = !population.arrays["test/x"] || inputs === 3;
+  document.querySelector('[data-show="test"]').hidden = !population.arrays["test/x"];
   find("color").hidden = !words.regions;
   find("sheet").hidden = inputs !== 2 || isAlone;
   const mark = (color, text) => `<span><i style="background:${color}"></i>${text}</span>`;
@@ -48,7 +48,7 @@ function colorBar(look, color, scale) {
 function aboutData({ arrays, classes }, layers, look, show) {
   if (!arrays["data/y"] || (!show.data && !show.test)) return [];
   const dot = (color, text) => `<span><i class="dot" style="background:${color}"></i>${text}</span>`;
-  const rings = show.test ? [`<span><i class="dot ring"></i>test data</span>`] : [];
+  const rings = show.test && arrays["test/x"] ? [`<span><i class="dot ring"></i>test data</span>`] : [];
   if (!classes) {
     const [low, high] = extent(arrays["data/y"]);
     const ends = [low, high].map((target, end) => dot(targetColor(look, end), `target ${digits(target)}`));

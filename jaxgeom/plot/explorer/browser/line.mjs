@@ -69,7 +69,8 @@ export function drawLine(context, width, height, scene, population, options) {
   context.clip();
   if (show.edges) drawThresholds(context, chart, scene, look);
   if (show.boundary) drawLevel(context, chart, look);
-  if (show.data) drawPoints(context, chart, scene, population, look);
+  if (show.data) drawPoints(context, chart, scene.data, population, look, "data");
+  if (show.test && scene.test) drawPoints(context, chart, scene.test, population, look, "test");
   const { states, points } = scene.line, { z, width: outputs } = states.at(-1);
   if (options.color === "regions" && hasSteps(scene.layers)) {
     drawCurve(context, chart, points, stepOutputs(scene.layers, points), outputs, 0, { color: look.strong[1], width: 1.6 });
@@ -164,16 +165,20 @@ function drawHovered(context, chart, { layers }, x, look) {
   }
 }
 
-/** Points at their targets, or, without targets, on the graph. */
-function drawPoints(context, chart, scene, population, look) {
-  const { "data/x": x, "data/y": y } = population.arrays;
+/** Points at their targets, or, without targets, on the graph: dots, and rings of those that were not trained on. */
+function drawPoints(context, chart, states, population, look, set) {
+  const { [`${set}/x`]: x, [`${set}/y`]: y } = population.arrays;
   if (!x) return;
-  const colors = pointColors(population, look), { z, width } = scene.data.at(-1);
+  const colors = pointColors(population, look, set), { z, width } = states.at(-1);
   for (let point = 0; point < x.length; point++) {
     const value = population.classes === null ? y[point] : z[point * width];
     context.beginPath();
     context.arc(chart.x(x[point]), chart.y(value), x.length > 120 ? 2.4 : 3.6, 0, 2 * Math.PI);
-    context.fillStyle = colors[point];
+    context.fillStyle = set === "test" ? look.paper : colors[point];
     context.fill();
+    if (set !== "test") continue;
+    context.strokeStyle = colors[point];
+    context.lineWidth = 1.4;
+    context.stroke();
   }
 }

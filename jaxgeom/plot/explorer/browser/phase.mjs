@@ -1,7 +1,7 @@
 // A phase diagram: one number of all networks over two axes, at the step that is shown; a cell opens its network.
 
 import { oklab } from "./colors.mjs";
-import { valueAtStep } from "./curves.mjs";
+import { spanOf, valueAtStep } from "./curves.mjs";
 import { memberAt, repeatedAxis, stepAt } from "./population.mjs";
 
 const ROW = 34, NARROW = 16; // pixels of a row; of one without numbers
@@ -43,11 +43,7 @@ export function cellsOf(population, places, phase, time) {
 
 /** The scale of a number: from its lowest to its highest value at all steps, by logarithms where these span much. */
 export function scaleOfCurve(curve) {
-  const finite = Array.from(curve.values).filter(Number.isFinite), positive = finite.every((value) => value > 0);
-  let [low, high] = finite.reduce(([a, b], value) => [Math.min(a, value), Math.max(b, value)], [Infinity, -Infinity]);
-  const isLog = /loss/.test(curve.name) && positive && high > 20 * low;
-  const isCut = isLog && low < high * 1e-6; // all below have the colour of the end
-  if (isCut) low = high * 1e-6;
+  const { low, high, isLog, isCut } = spanOf(curve.name, curve.values.filter(Number.isFinite), 1e-6); // below, the end's colour
   const f = isLog ? Math.log : (value) => value;
   const share = (value) => Math.max(0, Math.min(1, (f(Math.max(value, low)) - f(low)) / (f(high) - f(low))));
   return { low, high, isCut, share: high > low ? share : () => 0.5 };

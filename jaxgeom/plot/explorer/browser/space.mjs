@@ -86,7 +86,8 @@ export function drawSpace(context, size, scene, population, { look, turn, show }
   const items = [];
   const isTwo = scene.layers.at(-1).outputs === 1, view = { camera, inward, look, turn, isTwo };
   if (show.boundary) for (const surface of scene.surface) addTriangles(items, scene.grid, surface, population.domain, view);
-  if (show.data) addPoints(items, population, camera, inward, look);
+  if (show.data) addPoints(items, population, camera, inward, look, "data");
+  if (show.test) addPoints(items, population, camera, inward, look, "test");
   drawBox(context, camera, domain, inward, look);
   items.sort((a, b) => b.depth - a.depth);
   for (const item of items) {
@@ -94,11 +95,11 @@ export function drawSpace(context, size, scene, population, { look, turn, show }
     if (item.places) item.places.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)));
     else context.arc(item.x, item.y, 3, 0, 2 * Math.PI);
     context.closePath();
-    context.fillStyle = item.color;
+    context.fillStyle = item.isRing ? look.paper : item.color;
     context.globalAlpha = item.places ? OPAQUE : 1;
     context.fill();
-    context.strokeStyle = item.places ? (show.edges ? look.faint : item.color) : look.paper;
-    context.lineWidth = item.places ? (show.edges ? 0.3 : 0.6) : 0.8;
+    context.strokeStyle = item.places ? (show.edges ? look.faint : item.color) : item.isRing ? item.color : look.paper;
+    context.lineWidth = item.places ? (show.edges ? 0.3 : 0.6) : item.isRing ? 1.4 : 0.8;
     context.stroke();
   }
   context.globalAlpha = 1;
@@ -131,11 +132,11 @@ function addTriangles(items, grid, { values, triangles, side }, domain, { camera
   }
 }
 
-function addPoints(items, population, camera, inward, look) {
-  const x = population.arrays["data/x"];
-  pointColors(population, look).forEach((color, point) => {
+function addPoints(items, population, camera, inward, look, set) {
+  const x = population.arrays[`${set}/x`];
+  pointColors(population, look, set).forEach((color, point) => {
     const [right, down, depth] = camera(...inward(x.subarray(3 * point, 3 * point + 3)));
-    items.push({ x: right, y: down, depth, color });
+    items.push({ x: right, y: down, depth, color, isRing: set === "test" });
   });
 }
 

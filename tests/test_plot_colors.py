@@ -1,0 +1,55 @@
+"""Colours of signs in pictures, as the colour-blind see them, and in print without colours."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from complexes import complex_of
+from test_explorer_colors import SEEN, lab, linear
+
+from jaxgeom import plot
+from jaxgeom.networks.layers import Dense
+from jaxgeom.plot.colormaps import side_colormap, value_colormap
+
+MAPS = {"sides": side_colormap(), "values": value_colormap(), "pale values": value_colormap(0.9)}
+
+
+def seen(colors: np.ndarray, kind: str) -> np.ndarray:
+    return np.array([lab(SEEN[kind] @ linear(255 * color[:3])) for color in colors])
+
+
+@pytest.mark.parametrize("kind", SEEN)
+@pytest.mark.parametrize("name", MAPS)
+def test_signs_are_told_apart_by_all_readers_and_without_colours(name: str, kind: str) -> None:
+    far = seen(MAPS[name](np.array([0.0, 1.0])), kind)
+    assert np.linalg.norm(far[0] - far[1]) > 50
+    share = np.linspace(0, 0.5, 20)
+    below, above = (seen(MAPS[name](values), kind)[:, 0] for values in (0.5 - share[1:], 0.5 + share[1:]))
+    assert np.all(above > below), "at equal distance from zero, orange is lighter"
+    assert above[-1] - below[-1] > 18
+    assert np.all(np.diff(below) < 0.1)
+    assert np.all(np.diff(above) < 0.1)
+
+
+def test_maps_of_values_have_no_jump_and_are_weaker_if_asked_for() -> None:
+    steps = np.linalg.norm(np.diff(seen(MAPS["values"](np.linspace(0, 1, 256)), "all cones"), axis=0), axis=1)
+    assert steps.max() < 3
+    ends = [seen(MAPS[name](np.array([0.0])), "all cones")[0, 0] for name in ("values", "pale values")]
+    assert ends[1] > ends[0] + 5
+
+
+@pytest.mark.parametrize("is_dark", [False, True])
+def test_every_shade_of_one_decision_is_darker_than_all_of_the_other(is_dark: bool) -> None:
+    rng = np.random.default_rng(0)
+    kernel = rng.normal(size=(2, 12))
+    layers = Dense(kernel, np.zeros(12)), Dense(1e4 * np.sign(kernel[:1]).T, np.zeros(1))  # certain everywhere
+    complex_ = complex_of(layers)
+    with plot.dark():
+        ax = plt.figure().subplots()
+    if not is_dark:
+        ax.set_facecolor("white")
+    drawn = plot.plot_decision(complex_, ax=ax)
+    lightness = seen(drawn.get_facecolor(), "all cones")[:, 0]
+    is_blue = drawn.get_facecolor()[:, 2] > drawn.get_facecolor()[:, 0]
+    assert 3 < is_blue.sum() < len(is_blue) - 3
+    assert lightness[is_blue].max() + 5 < lightness[~is_blue].min()
+    plt.close("all")
