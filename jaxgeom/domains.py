@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
 
-import jax
 import numpy as np
 from jaxtyping import Float
 
@@ -56,8 +55,6 @@ def box(
     """
     if dim is not None:
         check_positive("dim", dim)
-    if any(isinstance(bound, jax.core.Tracer) for bound in (low, high)):
-        raise TypeError("the bounds of a box must be known before tracing, but a traced array was given.")
     try:
         given = [float64_of(bound, "the bounds of a box") for bound in known((low, high), "the bounds of a box")]
         lengths = {bound.shape[0] for bound in given if bound.ndim}

@@ -193,5 +193,5 @@ def test_other_domains():
 )
 def test_domains_that_are_traced_are_refused(domain):
     layers = (Dense(np.eye(2), np.zeros(2)), Dense(np.ones((2, 1)), np.zeros(1)))
-    with pytest.raises(TypeError, match="must be numbers known before tracing, but some are traced"):
+    with pytest.raises(TypeError, match="must be known before tracing, but a traced array was given"):
         jax.jit(lambda size: count_regions(layers, domain(size)).count)(2.0)

@@ -101,8 +101,8 @@ def known(value: Any, what: str) -> Any:
     """
     if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value)):
         raise TypeError(
-            f"{what} must be numbers known before tracing, but some are traced. Make the domain outside of the program "
-            "(for jit, an argument named in static_argnames), or keep it and transform the first layer instead."
+            f"{what} must be known before tracing, but a traced array was given. Make the domain outside of the "
+            "program (for jit, an argument named in static_argnames), or keep it and transform the first layer."
         )
     return value
 
