@@ -72,6 +72,18 @@ class Parser(argparse.ArgumentParser):
         return options
 
 
+class Help(argparse.HelpFormatter):
+    """Help that names defaults as they would be typed, where there is one to name."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        default, text = action.default, action.help
+        is_named = default is not None and default is not False and default not in (argparse.SUPPRESS, [])
+        if text is None or not is_named or "(default" in text:
+            return text
+        typed = " ".join(map(str, default)) if isinstance(default, list | tuple) else default
+        return f"{text} (default: {typed})"
+
+
 def main(arguments: Sequence[str] | None = None, *, owns_process: bool = False) -> int:
     """Run a command.
 
@@ -113,7 +125,7 @@ def _parser() -> argparse.ArgumentParser:
             name,
             help=module.SUMMARY,
             description=module.DESCRIPTION,
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=Help,
         )
         module.add_arguments(command)
         if name not in ("study", "zoo"):

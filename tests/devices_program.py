@@ -14,6 +14,7 @@ from jaxgeom.training.population import Trial
 KEYS = jax.random.split(jax.random.key(7), 50)
 POINTS = jg.grid_points(jg.box(-1, 1), 9)
 DATA = jg.parity(2)
+CLASSES = jg.spirals(jax.random.key(3), num_per_class=20)
 
 
 def training(key):
@@ -25,6 +26,16 @@ def training(key):
 def by_engine(key):
     """What the engine does on CPUs."""
     return jg.fit(key, jg.mlp((2, 5, 1)), optax.sgd(0.1), jg.losses.squared_error, DATA, num_epochs=30, record=10)
+
+
+def by_quotients(key, rate):
+    """Optimizers that divide quotients, which XLA simplifies in one of two ways where it may choose."""
+    model, loss = jg.mlp((2, 6, 5, 3)), jg.losses.softmax_cross_entropy
+    makers = (optax.adam, lambda rate: optax.adamw(optax.cosine_decay_schedule(rate, 50)), optax.nadam, optax.lamb)
+    return [
+        jg.fit(key, model, make(rate), loss, CLASSES, num_epochs=15, batch_size=16, record=None).params
+        for make in makers
+    ]
 
 
 def trial(key):
@@ -70,8 +81,11 @@ def as_accelerators(num):
         places = jg.map_chunks(device, np.arange(50), chunk_size=4)
         before = len(compiled)
         squared = jg.map_chunks(squares, np.arange(50.0, dtype=np.float32), chunk_size=4)
-    arrays = [np.asarray(leaf) for leaf in jax.tree.leaves((fitted, solved, counts, squared))]
-    return arrays, places, num_compiled, len(compiled) - before
+        num_of_jit = len(compiled) - before
+        rates = np.linspace(0.002, 0.02, 16, dtype=np.float32)
+        divided = jg.fit_population(KEYS[:16], by_quotients, rates, chunk_size=2)
+    arrays = [np.asarray(leaf) for leaf in jax.tree.leaves((fitted, solved, counts, squared, divided))]
+    return arrays, places, num_compiled, num_of_jit
 
 
 if __name__ == "__main__":

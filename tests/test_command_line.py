@@ -102,6 +102,10 @@ def test_help_explains_and_unknown_recipes_are_listed(capsys: pytest.CaptureFixt
     assert stop.value.code == 0
     text = capsys.readouterr().out
     assert all(option in text for option in ("--widths", "--seeds", "--out", "--grid", "--key", "--max-tries"))
+    words = " ".join(text.split())  # defaults as they would be typed, and none where nothing would be
+    assert all(default in words for default in ("units (default: 2 20 100)", "same results (default: 0)"))
+    assert "png gif)" in words
+    assert not any(none in words for none in ("None", "False", "[]"))
     with pytest.raises(SystemExit) as stop:
         main(["xnor"])
     assert stop.value.code == 2

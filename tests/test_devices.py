@@ -61,7 +61,7 @@ def test_devices_that_are_not_there_are_refused():
     for wrong in (jax.devices()[0], None, ["cpu"]):
         with pytest.raises(TypeError, match="must be some of jax"), jg.on_devices(wrong):
             pass
-    with pytest.raises(ValueError, match="a platform is one of cpu, gpu, cuda"), as_platform("cude"):
+    with pytest.raises(ValueError, match="a platform must be one of cpu, gpu, cuda"), as_platform("cude"):
         pass
 
 

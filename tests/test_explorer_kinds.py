@@ -217,3 +217,58 @@ def test_maxout_beside_smooth_units_is_refused(tmp_path: Path) -> None:
     params = jg.mlp((2, 4, 4, 1), activation=("maxout", "tanh")).init(jax.random.key(0))
     with pytest.raises(ValueError, match="maxout among piecewise linear layers only"):
         jg.explore(params, tmp_path / "page.html")
+
+
+def test_pieces_of_a_sheet_are_painted_after_those_behind_them(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    layers = tuple(
+        jg.Dense(rng.normal(size=(1, a, b)), rng.normal(size=(1, b)) / 3) for a, b in ((2, 40), (40, 6), (6, 1))
+    )
+    page = jg.explore(layers, tmp_path / "page.html", axes={"network": [0]})
+    program = """const { neighboursOf, paintOrder } = await load("order"), { partsOf } = await load("parts");
+      const { cutRegions } = await load("cut"), { faceAt } = await load("regions");
+      const regions = cutRegions(layersAt(population, 0, 0), [-1, -1, 1, 1]), parts = partsOf(regions);
+      const pairs = neighboursOf(parts), wrong = [], byMiddles = [];
+      for (let turn = 0; turn < 7; turn++) {
+        const away = [Math.cos(turn), Math.sin(turn)], far = ([x, y]) => x * away[0] + y * away[1];
+        const middle = (corners) => corners.reduce((sum, each) => sum + far(each), 0) / corners.length;
+        const pieces = parts.map(({ corners }) => ({ depth: middle(corners) }));
+        const ranks = (order) => order.reduce((all, piece, rank) => ((all[piece] = rank), all), []);
+        const middles = pieces.map((_, piece) => piece).sort((a, b) => pieces[b].depth - pieces[a].depth);
+        const own = ranks(paintOrder(pieces, pairs, away)), other = ranks(middles);
+        let [bad, worse] = [0, 0];
+        for (let place = 0; place < 2000; place++) {  // two points of which one is behind the other
+          const [u, v, t] = [0.618034, 0.754878, 0.5698403].map((step) => 2 * ((step * (place + 1)) % 1) - 1);
+          const [front, back] = [0, (t + 1) / 2].map((by) => faceAt(regions, u + by * away[0], v + by * away[1]));
+          if (front < 0 || back < 0 || front === back) continue;
+          bad += own[back] > own[front];
+          worse += other[back] > other[front];
+        }
+        wrong.push(bad);
+        byMiddles.push(worse);
+      }
+      console.log(JSON.stringify({ num: parts.length, pairs: pairs.length, wrong, byMiddles }));"""
+    found = in_node(program, page.path)
+    complex_ = jg.enumerate_regions(jax.tree.map(lambda array: array[0], layers), jg.box(-1, 1))
+    inner = int((complex_.edge_faces >= 0).all(axis=1).sum())
+    assert found["num"] == complex_.num_faces > 300
+    assert abs(found["pairs"] - inner) <= 0.02 * inner
+    assert sum(found["byMiddles"]) > 50, "middles alone do not order them"
+    assert sum(found["wrong"]) < 0.02 * sum(found["byMiddles"])
+
+
+def test_pieces_of_a_sheet_have_the_colours_of_their_values() -> None:
+    """A fill begins where the function is -size and ends where it is size, wherever the corners are in space."""
+    found = in_node("""const { sideGradient } = await load("fill"), { lookOf } = await load("colors");
+      const addColorStop = function (...stop) { this.stops.push(stop); };
+      const context = { createLinearGradient: (...ends) => ({ ends, stops: [], addColorStop }) };
+      const flat = [[10, 20], [60, 30], [40, 90]], f = ([x, y]) => 0.05 * x - 0.04 * y - 0.2, values = flat.map(f);
+      const lifted = flat.map(([x, y], corner) => [x, y, 17 - 5 * corner]), look = lookOf("light");
+      const fills = [flat, lifted].map((places) => sideGradient(context, look, places, values, 3));
+      console.log(JSON.stringify({ look, values, fills: fills.map(({ ends, stops }) => ({ ends, stops,
+        values: [f(ends.slice(0, 2)), f(ends.slice(2))] })) }));""")
+    assert min(found["values"]) < 0 < max(found["values"])
+    (below, above), (just_below, just_above) = found["look"]["side"], found["look"]["weak"]
+    for fill in found["fills"]:
+        np.testing.assert_allclose(fill["values"], [-3, 3], atol=1e-9)
+        assert fill["stops"] == [[0, below], [0.5, just_below], [0.5, just_above], [1, above]]

@@ -5,11 +5,13 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 import reference
 from flax import linen, nnx
 
 import jaxgeom
+import jaxgeom as jg
 from jaxgeom import Dense, forward, layers_of
 from jaxgeom.networks.layers import check_finite, check_layers, first_nonfinite_layer, pad_widths
 from jaxgeom.networks.models import ACTIVATIONS
@@ -310,6 +312,25 @@ def test_zero_units_change_no_output(leading):
 def test_networks_are_tuples(layers):
     with pytest.raises(TypeError, match=r"a network is a tuple of jaxgeom.Dense.*layers_of\(params\)"):
         check_layers(layers)
+
+
+def test_what_has_layers_is_answered_with_where_they_are():
+    model = jg.mlp((2, 3, 1))
+    run = jg.fit(jax.random.key(0), model, optax.sgd(0.1), jg.losses.squared_error, jg.parity(2), num_epochs=1)
+    layers = jg.layers_of(run.params)
+    complex_ = jg.enumerate_regions(layers, jg.box(-1, 1))
+    for given, remedy in [
+        (run, r"A Fit has parameters: give jaxgeom\.layers_of\(….params\)"),
+        (complex_, r"A PlanarComplex has them: give its \.layers"),
+        (layers[0], r"one layer; .* \(layer,\)"),
+    ]:
+        with pytest.raises(TypeError, match=remedy):
+            check_layers(given)
+        with pytest.raises(TypeError, match=remedy):
+            jg.layers_of(given)
+    check_layers(jg.layers_of(run.params))  # the remedies work
+    check_layers(complex_.layers)
+    check_layers((jg.Dense(np.ones((2, 2)), np.ones(2)),))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from training_truth import EPS
 
 import jaxgeom as jg
 from jaxgeom.data.losses import squared_error
+from jaxgeom.training.traced import evaluated, with_reciprocals
 
 KEY = jax.random.key(31)
 RNG = np.random.default_rng(31)
@@ -268,3 +269,23 @@ def test_every_optimizer_of_optax_is_tried():
             returned = str(getattr(getattr(room, name), "__annotations__", {}).get("return", ""))
             if not name.startswith("_") and not isinstance(getattr(room, name), type) and "Gradient" in returned:
                 assert name in tried | composed, f"{room.__name__}.{name}"
+
+
+def test_arrays_are_multiplied_by_reciprocals():
+    """What XLA makes of a quotient by a number is written out, so that it cannot make something else of it; quotients
+    of arrays, of numbers and of integers stay."""
+
+    def function(x, y, n):
+        return x / y / (x + 2), y / 3.0, n // 2, x / jnp.sum(x)
+
+    arguments = np.float32([0.1, 0.7, 3.3]), np.float32(0.3), np.int32([5, 7])
+    closed = jax.make_jaxpr(function)(*arguments)
+    changed = with_reciprocals(closed)
+    by_number = [e for e in changed.jaxpr.eqns if e.primitive.name == "div" and e.invars[1].aval.shape == ()]
+    assert all(equation.invars[0].aval.shape == () for equation in by_number)
+    assert any(e.primitive.name == "div" and e.invars[1].aval.shape == (3,) for e in changed.jaxpr.eqns)
+    x, y, n = arguments
+    one = np.float32(1)
+    expected = [x * (one / y) / (x + 2), y / 3, n // 2, x * (one / x.sum())]
+    for found, wanted in zip(evaluated(changed, changed.consts, arguments), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted.astype(found.dtype))

@@ -11,6 +11,7 @@ import pytest
 from read_truth import dense, gradients, outputs
 
 import jaxgeom as jg
+from jaxgeom.networks.layers import check_layers
 
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)  # as fast for small networks, and no waiting for cores that others use
@@ -337,6 +338,17 @@ def test_state_dicts(tmp_path: Path) -> None:
         jg.from_torch({"a.weight": torch.full((2, 2), torch.nan)}, order=("a",))
 
 
+def test_modules_in_place_of_layers_are_answered_with_their_reader() -> None:
+    module = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    for refused in (lambda: check_layers(module), lambda: jg.layers_of(module)):
+        with pytest.raises((TypeError, ValueError), match=r"jaxgeom\.from_torch\(module, example\)\.layers"):
+            refused()
+    read = jg.from_torch(module, torch.zeros(1, 2))
+    with pytest.raises(TypeError, match=r"An? Imported has them: give its \.layers"):
+        check_layers(read)
+    assert len(check_layers(read.layers)) == 2
+
+
 class Trap:
     def __reduce__(self) -> Any:
         return (Path.touch, (Path("trapped"),))
@@ -361,7 +373,9 @@ def test_hostile_files_end_in_one_line(tmp_path: Path, monkeypatch: pytest.Monke
     for name in names:
         with pytest.raises(ValueError, match=r".") as caught:
             jg.from_torch(tmp_path / f"{name}.pt", order=("a",))
-        assert "\n" not in str(caught.value), name
+        assert not set("\n\x1b") & set(str(caught.value)), name
+    with pytest.raises(ValueError, match=r"holds a torch\.nn\.modules\.linear\.Linear, .* save module\.state_dict\(\)"):
+        jg.from_torch(tmp_path / "module.pt")
     assert not (tmp_path / "trapped").exists()
 
 

@@ -151,7 +151,7 @@ BAD: list[tuple[list[Any], str]] = [
     (["none", "--compare", "none"], "a study is a directory, or a file .npz or .nc"),
     (["none.npz", "--compare", "none.npz"], "No such file"),
     (["none.toml", "--status"], "'out.none' is not the directory of a study: it has no study.json"),
-    (["none", "--status"], "--status takes a directory of a study or its .toml file, but 'none' was given"),
+    (["none", "--status"], "--status takes a directory of a study or its .toml file, but 'none' is not there"),
     (["none.npz", "--status"], "--status takes a directory of a study or its .toml file, but 'none.npz'"),
     (["small.toml", "--out", "a zoo"], "is the directory of a zoo. Give the study one of its own"),
     (

@@ -62,7 +62,7 @@ def network_kinds(
 
     Raises:
         ValueError: for no points or such that are not finite, another number of inputs or outputs, more than 5,040
-            orders of the hidden units, or symmetries that do not permute the points.
+            orders of the hidden units (those of seven in one layer), or symmetries that do not permute the points.
 
     Example:
         >>> import numpy as np, jaxgeom as jg
@@ -89,7 +89,10 @@ def network_kinds(
     of_layers = [(*range(width),) for width in widths]
     bends = [bool(np.any(np.asarray(slope_of(layer)) != 1)) for layer in layers[:-1]]  # linear units have no order
     if prod(factorial(width) for width, can_bend in zip(widths, bends, strict=True) if can_bend) > _MOST_ORDERS:
-        raise ValueError(f"layers of {widths} units have more than {_MOST_ORDERS:,} orders; take smaller networks.")
+        raise ValueError(
+            f"layers of {widths} units have more than {_MOST_ORDERS:,} orders, those of seven units in one layer; take "
+            "smaller networks."
+        )
     moved = [_permutation(points, matrix) for matrix in symmetries]
     starts = np.cumsum([0, *widths])
     orders = [

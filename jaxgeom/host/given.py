@@ -44,6 +44,21 @@ def check_flags(**values: Any) -> None:
             raise TypeError(f"{name} must be True or False, but {value!r} was given.")
 
 
+def where_layers_are(given: Any, remedy: str = "") -> str:
+    """What to give in place of something that has a network's layers but is not them: a sentence after a space."""
+    kind = type(given).__name__
+    article = "An" if kind[0] in "AEIOU" else "A"
+    if hasattr(given, "_fields") and "kernel" in given._fields:
+        return " This is one layer; a network of it alone is (layer,)."
+    if "layers" in getattr(given, "_fields", ()):
+        return f" {article} {kind} has them: give its .layers."
+    if "params" in getattr(given, "_fields", ()):
+        return f" {article} {kind} has parameters: give jaxgeom.layers_of(….params)."
+    if hasattr(given, "named_parameters") and hasattr(given, "state_dict"):
+        return " Of a PyTorch module, they are jaxgeom.from_torch(module, example).layers."
+    return f" {remedy}" if remedy else ""
+
+
 def is_plain(value: Any) -> bool:
     """Whether the value is what most are, a NumPy array of float32 or float64, which is right whatever its numbers."""
     return type(value) is np.ndarray and value.dtype in _PLAIN

@@ -65,9 +65,9 @@ def for_population(function: Callable[..., PyTree], *, num_shared: int = 0, fast
     """The program that computes ``function`` of one network for many.
 
     Each of several devices runs the function on its part (``shard_map``), so that XLA does not look for other ways to
-    divide the work, which would add in another order. Its bits are the same for any number of devices from two on. One
-    device may round otherwise: there XLA makes one of Adam's two divisions, (m / c) / d to m / (c d), which it does not
-    where it compiles for several. SGD, RMSprop and Adagrad, without quotients of quotients, had the same bits.
+    divide the work, which would add in another order. Its bits are the same for any number of devices, as far as XLA
+    simplifies the same program alike where it compiles for one device and for several: quotients of quotients, which it
+    does not, are avoided in training (:func:`jaxgeom.training.traced.with_reciprocals`).
 
     Args:
         function: pure, of arguments that are arrays or pytrees of such.

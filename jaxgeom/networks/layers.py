@@ -21,7 +21,7 @@ from jaxtyping import Array, Float
 from jaxgeom._reprs import readable
 from jaxgeom._typing import MATRIX, Params
 from jaxgeom.host.contract import times
-from jaxgeom.host.given import as_array, as_float64, is_plain
+from jaxgeom.host.given import as_array, as_float64, is_plain, where_layers_are
 from jaxgeom.host.names import did_you_mean
 from jaxgeom.host.sparse import SparseKernel, as_sparse, is_sparse, stored
 from jaxgeom.networks.same_network import check_computes
@@ -331,8 +331,8 @@ def check_layers(layers: Any, *, dim: int | None = None, keep_sparse: bool = Fal
     """
     if isinstance(layers, Mapping) or not isinstance(layers, tuple | list) or not layers:
         raise TypeError(
-            f"a network is a tuple of jaxgeom.Dense(kernel, bias), but {type(layers).__name__} was given. "
-            "Use jaxgeom.layers_of(params)."
+            f"a network is a tuple of jaxgeom.Dense(kernel, bias), but {type(layers).__name__} was given."
+            + where_layers_are(layers, "Use jaxgeom.layers_of(params).")
         )
     checked = as_arrays(layers, keep_sparse=keep_sparse)
     width = dim
@@ -361,7 +361,8 @@ def as_arrays(layers: Any, *, keep_sparse: bool = False) -> Layers:
     """The layers with arrays of real numbers for whatever was given; see :func:`jaxgeom.host.given.as_array`, and
     :func:`check_layers` for sparse kernels."""
     if any(not isinstance(layer, tuple | list) or len(layer) not in (2, 3) for layer in layers):
-        raise TypeError("every layer must be a jaxgeom.Dense(kernel, bias), or a Dense(kernel, bias, slope).")
+        needed = "every layer must be a jaxgeom.Dense(kernel, bias), or a Dense(kernel, bias, slope)."
+        raise TypeError(needed + where_layers_are(layers))
     found = []
     for index, layer in enumerate(layers):
         if type(layer) is Dense and layer.slope is None and is_plain(layer.kernel) and is_plain(layer.bias):
@@ -444,7 +445,7 @@ def named_layers(params: Params, order: Sequence[str] | None = None) -> list[tup
     Of layers with slopes of their own, these are the activation, and it is named "slope".
     """
     if isinstance(params, tuple | list):
-        layers = check_layers(tuple(params))
+        layers = check_layers(params)
         names = ["relu" if layer.slope is None else "slope" for layer in layers[:-1]]
         return [
             (f"layer {i}", name, layer) for i, (name, layer) in enumerate(zip([*names, "linear"], layers, strict=True))
@@ -452,7 +453,9 @@ def named_layers(params: Params, order: Sequence[str] | None = None) -> list[tup
     if isinstance(params, Mapping) and set(params) == {"params"}:
         params = params["params"]
     if not isinstance(params, Mapping) or not params:
-        raise ValueError(_not_an_mlp(f"a {type(params).__name__} was given"))
+        found = f"a {type(params).__name__} was given"
+        elsewhere = where_layers_are(params)
+        raise ValueError(f"these are not parameters: {found}.{elsewhere}" if elsewhere else _not_an_mlp(found))
     if order is not None:
         if sorted(order) != sorted(params):
             raise ValueError(f"order must name each of the layers {sorted(params)} once, but {list(order)} was given.")

@@ -263,7 +263,8 @@ def load(path: str | os.PathLike[str]) -> Study:
     if path.is_dir():
         return _load_directory(path)
     if path.suffix not in (".npz", ".nc"):
-        raise ValueError(f"a study is a directory, or a file .npz or .nc, but {str(path)!r} was given.")
+        what = "was given" if path.exists() else "is not there"
+        raise ValueError(f"a study is a directory, or a file .npz or .nc, but {str(path)!r} {what}.")
     if path.suffix == ".nc":
         from jaxgeom.study.labels import from_netcdf
 

@@ -16,7 +16,7 @@ import optax
 from jaxtyping import Array
 
 from jaxgeom._typing import Params, PyTree
-from jaxgeom.training.traced import evaluated
+from jaxgeom.training.traced import evaluated, with_reciprocals
 
 Optimizer: TypeAlias = Any
 """What optax calls a gradient transformation: an object with the functions ``init`` and ``update``."""
@@ -192,7 +192,7 @@ def hoisted(optimizer: Any, mean_loss: Callable[..., Array], params: Params, bat
 def _hoisted(function: Callable[..., Any], *examples: PyTree) -> tuple[Callable[..., Any], Any]:
     """``function(constants, *arguments)``, and its trace, whose constants are the settings traced by the caller."""
     closed, shape = jax.make_jaxpr(function, return_shape=True)(*examples)
-    structure = jax.tree.structure(shape)
+    structure, computed = jax.tree.structure(shape), with_reciprocals(closed)
     dtypes = [jnp.result_type(leaf) for leaf in jax.tree.leaves(examples)]
 
     def call(constants: list[Any], *arguments: PyTree) -> PyTree:
@@ -200,7 +200,7 @@ def _hoisted(function: Callable[..., Any], *examples: PyTree) -> tuple[Callable[
             leaf if leaf.dtype == dtype else leaf.astype(dtype)
             for leaf, dtype in zip(jax.tree.leaves(arguments), dtypes, strict=True)
         ]
-        flat = evaluated(closed, constants, leaves)
+        flat = evaluated(computed, constants, leaves)
         return jax.tree.unflatten(structure, flat)
 
     return call, closed

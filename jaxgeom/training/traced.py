@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+
 
 def evaluated(closed: Any, constants: Sequence[Any], arguments: Sequence[Any]) -> list[Any]:
     """The flat results of what ``jax.make_jaxpr`` has traced.
@@ -17,3 +20,24 @@ def evaluated(closed: Any, constants: Sequence[Any], arguments: Sequence[Any]) -
 
     result: list[Any] = jaxpr_as_fun(type(closed)(closed.jaxpr, list(constants)))(*arguments)
     return result
+
+
+def with_reciprocals(closed: Any) -> Any:
+    """A trace in which arrays are multiplied by the reciprocal of a number instead of divided by it.
+
+    XLA does that anyway, unless it finds a quotient of quotients first: Adam's (m / c) / d becomes (m · (1 / c)) / d
+    where it compiles for one device, and m / (c · d) where it compiles for several. With the product written out, bits
+    are the same for any number of devices, and those of one device stay what they were.
+    """
+    equations = []
+    for equation in closed.jaxpr.eqns:
+        shapes = [operand.aval.shape for operand in equation.invars]
+        dtype = equation.outvars[0].aval.dtype
+        if equation.primitive.name == "div" and shapes[0] != () == shapes[1] and jnp.issubdtype(dtype, jnp.floating):
+            array, number = equation.invars
+            inverse, product = jax.make_jaxpr(lambda x, y: x * (1 / y))(array.aval, number.aval).jaxpr.eqns
+            equations.append(inverse.replace(invars=[inverse.invars[0], number]))
+            equations.append(product.replace(invars=[array, inverse.outvars[0]], outvars=equation.outvars))
+        else:
+            equations.append(equation)
+    return type(closed)(closed.jaxpr.replace(eqns=equations), closed.consts)

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import io
 import logging
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -233,8 +234,10 @@ def _loaded(path: Path) -> Mapping[str, Any]:
                     raise ValueError("it is a compressed archive, which PyTorch does not write")
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
+        objects = re.search(r"GLOBAL (\S+) was not an allowed", str(error))  # PyTorch's remedy is to run what is in it
+        reason = f"it holds a {objects[1]}, for which code in it would be run" if objects else _first_line(error)
         raise ValueError(
-            f"{path.name} cannot be read as a state dict: {_first_line(error)}. Only tensors are loaded; save "
+            f"{path.name} cannot be read as a state dict: {reason}. Only tensors are loaded; save "
             "module.state_dict(), or pass the module itself."
         ) from error
     if not isinstance(found, Mapping):

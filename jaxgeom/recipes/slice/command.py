@@ -38,13 +38,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         nargs=2,
         metavar=("LOW", "HIGH"),
-        help="of all inputs; without, of each what the points have",
+        help="bounds of all inputs; by default those of the points, input by input",
     )
-    parser.add_argument("--planes", type=int, default=20, help=f"planes in all; at most {QUICK_PLANES} with --quick")
-    parser.add_argument("--radius", type=float, help="of local complexity; without, 2 %% of the size of a plane's part")
-    parser.add_argument("--order", nargs="+", metavar="NAME", help="of layers, for files that hold weights alone")
-    parser.add_argument("--activation", help="between layers, for files of weights alone; without, theirs or relu")
-    parser.add_argument("--names", nargs="+", metavar="NAME", help="of the classes")
+    parser.add_argument(
+        "--planes", type=int, default=20, help=f"planes to measure; at most {QUICK_PLANES} with --quick"
+    )
+    parser.add_argument(
+        "--radius", type=float, help="radius of local complexity; by default 2 %% of the size of a plane's part"
+    )
+    parser.add_argument(
+        "--order",
+        nargs="+",
+        metavar="NAME",
+        help="names of the layers in their order, for files that hold weights alone",
+    )
+    parser.add_argument(
+        "--activation",
+        help="what follows hidden layers, for files that hold weights alone; by default what the file says, or relu",
+    )
+    parser.add_argument("--names", nargs="+", metavar="NAME", help="names of the classes")
     parser.add_argument("--image-shape", type=int, nargs="+", metavar="N", help="height, width, channels of inputs")
     parser.add_argument("--geojson", action="store_true", help="write GeoJSON, too (needs the extra 'interop')")
 

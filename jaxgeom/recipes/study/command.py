@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--any-versions", action="store_true", help="go on with a study that was begun with other versions of packages"
     )
-    parser.add_argument("--along", default="seed", metavar="AXIS", help="for --merge: the axis (default: seed)")
+    parser.add_argument("--along", default="seed", metavar="AXIS", help="for --merge: the axis")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -84,7 +84,8 @@ def run(options: argparse.Namespace) -> list[Path]:
     out = Path(options.out) if options.out else Path("out") / file.stem
     if options.status:
         if file.suffix != ".toml" and not file.is_dir():
-            raise ValueError(f"--status takes a directory of a study or its .toml file, but {str(file)!r} was given.")
+            what = "was given" if file.exists() else "is not there"
+            raise ValueError(f"--status takes a directory of a study or its .toml file, but {str(file)!r} {what}.")
         print(status_text(study_status(file if file.is_dir() else out)))
         return []
     if options.sbatch and options.slurm is None:

@@ -34,7 +34,8 @@ export function sideGradient(context, look, places, values, size) {
   if (steep < (FLAT * size) / 100) return sideColor(look, values[0] / size);
   const low = Math.min(...values), high = Math.max(...values);
   if (low >= size || high <= -size) return sideColor(look, low >= size ? 1 : -1);
-  return gradient(context, look, ...places[0], values[0], ...slope, low, high, size);
+  const [[x, y]] = places; // a third number is the depth
+  return gradient(context, look, x, y, values[0], ...slope, low, high, size);
 }
 
 /** From -size to size, with as many stops as there are between `low` and `high`. */

@@ -5,6 +5,7 @@ import { classColor, codeColors, layerColor, mixed } from "./colors.mjs";
 import { drawField, drawPlaces, drawSheet, drawUnit } from "./field.mjs";
 import { sideGradient } from "./fill.mjs";
 import { forward } from "./network.mjs";
+import { neighboursOf, paintOrder } from "./order.mjs";
 import { partsOf, valueAt } from "./parts.mjs";
 import { fillPlane, placedCorners, placement, traceFace, tracePieces } from "./plane.mjs";
 import { pointColors } from "./points.mjs";
@@ -57,15 +58,21 @@ export function areAlone({ layers }, { arrays }) {
 /** Exact pieces of the plane, parted by what is decided, or of the sheet. */
 function drawRegions(view, regions, options) {
   const { context } = view, { lift, show } = options;
-  const pieces = partsOf(regions).map((part) => projected(view, regions, part));
-  if (lift > 0) pieces.sort((a, b) => b.depth - a.depth);
-  const colors = fills(view, regions, options);
+  const parts = partsOf(regions), all = parts.map((part) => projected(view, regions, part));
+  const pieces = lift > 0 ? inOrder(view, regions, parts, all) : all, colors = fills(view, regions, options);
   for (const piece of pieces) {
     trace(context, piece.places);
     context.fillStyle = colors(piece);
     context.fill();
     if (lift > 0) strokePiece(view, regions, piece, show.edges);
   }
+}
+
+/** Pieces of a sheet, those behind first. */
+function inOrder({ camera }, regions, parts, pieces) {
+  const [from, right, up] = [[0, 0], [1, 0], [0, 1]].map(([x, y]) => camera(x, y, 0)[2]);
+  regions.neighbours ??= neighboursOf(parts);
+  return paintOrder(pieces, regions.neighbours, [right - from, up - from]).map((piece) => pieces[piece]);
 }
 
 function projected(view, regions, { face, output, corners }) {
