@@ -6,6 +6,8 @@
 - ``flax_loop``: Flax and Optax, one network after another, a jitted step called in a Python loop.
 - ``vmap_of_scan``: Flax and Optax, ``jit(vmap(one network's lax.scan over its minibatches))``, all networks in one
   call.
+- ``scan_loop``: the same scan without ``vmap``, one network after another, whose products XLA computes
+  otherwise.
 - ``c_program``: the C program of ``_limit.py``, if there is one and a compiler for it.
 
 A rival takes a :class:`Job` and returns a function that trains when called. It gets the initial parameters and the rows
@@ -18,6 +20,7 @@ import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -301,8 +304,8 @@ def flax_loop(job: Job) -> Callable[[], Trained]:
     return train
 
 
-def vmap_of_scan(job: Job) -> Callable[[], Trained]:
-    """All networks in one program."""
+def scan_of_one(job: Job) -> Callable[[Any, Any], Any]:
+    """From the parameters of one network and the rows of its minibatches to the parameters after training."""
     problem = job.problem
     init, step = flax_step(problem.widths, problem.loss, problem.optimizer)
     x, y = jnp.asarray(problem.x), jnp.asarray(problem.y)
@@ -316,9 +319,28 @@ def vmap_of_scan(job: Job) -> Callable[[], Trained]:
         (params, _), _ = lax.scan(body, (params, init(params)), rows, length=job.num_steps)
         return params
 
-    program = jax.jit(jax.vmap(train_one))
+    return train_one
+
+
+def vmap_of_scan(job: Job) -> Callable[[], Trained]:
+    """All networks in one program."""
+    program = jax.jit(jax.vmap(scan_of_one(job)))
     params, rows = flax_params(job.params), None if job.rows is None else jnp.asarray(job.rows)
     return lambda: (flax_stack(program(params, rows)), None)
+
+
+def scan_loop(job: Job) -> Callable[[], Trained]:
+    """One network after another, each by one call of a program without ``vmap``."""
+    program = jax.jit(scan_of_one(job))
+    params = flax_params(job.params)
+    members = [jax.tree.map(itemgetter(i), params) for i in range(len(job.params[0][0]))]
+    rows = [None if job.rows is None else jnp.asarray(job.rows[i]) for i in range(len(members))]
+
+    def train() -> Trained:
+        trained = [program(*each) for each in zip(members, rows, strict=True)]
+        return flax_stack(jax.tree.map(lambda *leaves: np.stack(leaves), *trained)), None
+
+    return train
 
 
 # C
@@ -339,14 +361,14 @@ def c_program(job: Job) -> Callable[[], Trained]:
 def rivals(num_cores: int) -> tuple[dict[str, Rival], frozenset[str]]:
     """All rivals that this machine has, by name, and the names of those that take one network after another."""
     found: dict[str, Rival] = {}
-    loops = {"Flax loop"}
+    loops = {"Flax loop", "scan loop"}
     if torch is not None:
         for threads in sorted({1, num_cores}):
             suffix = f", {threads} thread{'s' * (threads > 1)}"
             found["PyTorch loop" + suffix] = partial(torch_loop, threads=threads)
             found["torch.func" + suffix] = partial(torch_ensemble, threads=threads)
             loops.add("PyTorch loop" + suffix)
-    found |= {"Flax loop": flax_loop, "vmap of scan": vmap_of_scan}
+    found |= {"Flax loop": flax_loop, "vmap of scan": vmap_of_scan, "scan loop": scan_loop}
     if _limit is not None and _limit.is_available():
         found["C"] = c_program
     return found, frozenset(loops)

@@ -5,11 +5,13 @@ A model-step is one step of the optimizer for one network. The workloads, each f
 - A: three spirals, 2-10-10-3, minibatches of 32 in a new order every epoch, AdamW, softmax cross-entropy.
 - B: XOR, 2-W-1 with W = 2, 20 and 100, full batches of 4 points, SGD, squared error.
 - C: two rings, 2-W-1 for all W from 1 to 16, full batches of 2,000 points, Adam, binary cross-entropy.
+- D: single networks with wide layers, SGD: XOR by 2-W-1 and 2-W-W-1, minibatches of 32 by 10-W-W-10 and 2-V-V-1, for
+  W = 512 and V = 256.
 
 The rivals are described in ``_rivals.py``: PyTorch in a loop and by ``torch.func``, with one thread and with all; Flax
-and Optax in a loop and as ``vmap`` of a ``scan``; and a C program for the sizes at hand, the limit. All get the initial
-parameters and the order of the minibatches for nothing; jaxgeom draws both within its time. PyTorch is left out where
-it is not installed, and the C program where there is no compiler.
+and Optax in a loop, as ``vmap`` of a ``scan`` and as a plain ``scan`` of one network; and a C program for the sizes at
+hand, the limit. All get the initial parameters and the order of the minibatches for nothing; jaxgeom draws both within
+its time. PyTorch is left out where it is not installed, and the C program where there is no compiler.
 
 How it measures: for each workload and population, one process, all candidates in turns; the fastest of several calls
 counts, but long calls are not repeated. What JAX spends on tracing and compiling is measured apart, through its own
@@ -52,7 +54,7 @@ RECORD_TOLERANCE = 1e-5
 MAX_SECONDS = 5.0
 MAX_NUMBERS = 2**25
 MAX_STEPS = 1_000_000
-SECTIONS = ("A", "B", "C", "recording", "compile")
+SECTIONS = ("A", "B", "C", "D", "recording", "compile")
 LOSSES = {
     "softmax": jg.losses.softmax_cross_entropy,
     "binary": jg.losses.binary_cross_entropy,
@@ -62,9 +64,9 @@ FULL = {
     "spirals": {"num_per_class": 1000, "hidden": [10, 10]},
     "seconds": 1.0,
     "repeats": 3,
-    "populations": {"A": [1, 16, 256, 4096], "B": [1, 256, 10_000], "C": [1, 16]},
-    "widths": {"B": [2, 20, 100], "C": list(range(1, 17))},
-    "loop_members": {"A": 4, "B": 4, "C": 1},
+    "populations": {"A": [1, 16, 256, 4096], "B": [1, 256, 10_000], "C": [1, 16], "D": [1]},
+    "widths": {"B": [2, 20, 100], "C": list(range(1, 17)), "D": [512]},
+    "loop_members": {"A": 4, "B": 4, "C": 1, "D": 1},
     "recording": {"members": 256, "steps": 1500},
     "compile": {"depths": [1, 2, 4, 8], "members": [16, 256, 4096], "steps": [75, 7500]},
 }
@@ -72,9 +74,9 @@ TINY = {
     "spirals": {"num_per_class": 50, "hidden": [4]},
     "seconds": 0.0,
     "repeats": 1,
-    "populations": {"A": [5], "B": [], "C": [2]},
-    "widths": {"B": [2], "C": [2]},
-    "loop_members": {"A": 1, "B": 2, "C": 1},
+    "populations": {"A": [5], "B": [], "C": [2], "D": [1]},
+    "widths": {"B": [2], "C": [2], "D": [24]},
+    "loop_members": {"A": 1, "B": 2, "C": 1, "D": 1},
     "recording": {"members": 4, "steps": 150},
     "compile": {"depths": [2], "members": [4], "steps": [75]},
 }
@@ -128,6 +130,19 @@ def rings(width: int) -> Problem:
     return Problem((2, width, 1), *map(np.asarray, data), "binary", ("adam", 1e-3))
 
 
+def wide(width: int) -> list[Problem]:
+    """Single networks of which a step is enough work for all cores, or has few points for many units."""
+    draw = np.random.default_rng(0)
+    x, y = draw.normal(size=(256, 10)).astype(np.float32), draw.integers(0, 10, 256).astype(np.int32)
+    corners = tuple(map(np.asarray, jg.parity(2)))
+    return [
+        xor(width),
+        Problem((2, width, width, 1), *corners, "squared", ("sgd", 0.01)),
+        Problem((10, width, width, 10), x, y, "softmax", ("sgd", 0.01), batch=32),
+        Problem((2, width // 2, width // 2, 1), x[:, :2], x[:, 2:3], "squared", ("sgd", 0.01), batch=32),
+    ]
+
+
 def make_cases(workload: str, settings: dict[str, Any]) -> list[Case]:
     populations, widths = settings["populations"][workload], settings["widths"].get(workload)
     few = settings["loop_members"][workload]
@@ -135,6 +150,10 @@ def make_cases(workload: str, settings: dict[str, Any]) -> list[Case]:
         return [Case("A", "spirals", (spirals(settings),), num, 75, few) for num in populations]
     if workload == "B":
         return [Case("B", f"XOR, width {w}", (xor(w),), num, 50, few) for w in widths for num in populations]
+    if workload == "D":
+        problems = [problem for w in widths for problem in wide(w)]
+        titled = [("-".join(map(str, problem.widths)), problem) for problem in problems]
+        return [Case("D", title, (problem,), num, 16, few) for title, problem in titled for num in populations]
     return [Case("C", "rings, all widths", tuple(map(rings, widths)), num, 25, few) for num in populations]
 
 
@@ -216,6 +235,8 @@ def rival_candidate(rival: Rival, jobs: Sequence[Job]) -> Candidate:
 def measure(case: Case, settings: dict[str, Any]) -> dict[str, Any]:
     """Check all candidates on a few steps, then time them on as many as fill the time."""
     found, loops = _rivals.rivals(num_cores())
+    if case.workload == "D":
+        found.pop("C", None)  # its layers are on the stack, which does not hold these
     names = [OURS, *found]
     keys = [
         jax.random.split(jax.random.fold_in(jax.random.key(2), index), case.population)
@@ -437,7 +458,7 @@ def main() -> None:
     settings: dict[str, Any] = dict(TINY if given.tiny else FULL)
     settings |= {name: value for name in ("seconds", "repeats") if (value := getattr(given, name)) is not None}
     if given.populations is not None:
-        settings["populations"] = dict.fromkeys(("A", "B", "C"), given.populations)
+        settings["populations"] = dict.fromkeys(("A", "B", "C"), given.populations) | {"D": [1]}
     jax.config.update("jax_enable_compilation_cache", False)
     found, _ = _rivals.rivals(num_cores())
     print(f"rivals: {', '.join(found)}", file=sys.stderr)
@@ -451,7 +472,7 @@ def main() -> None:
     }
     if "C" in found:
         record["peak_gflops"] = {str(n): _rivals._limit.peak_gflops(n) for n in sorted({1, num_cores()})}
-    for case in (case for name in ("A", "B", "C") if name in given.only for case in make_cases(name, settings)):
+    for case in (case for name in ("A", "B", "C", "D") if name in given.only for case in make_cases(name, settings)):
         print(f"measuring {case.workload} {case.title}, {case.population} networks", file=sys.stderr, flush=True)
         record["cases"].append(measure(case, settings))
         write_json(given.out, record)

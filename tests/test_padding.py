@@ -10,7 +10,7 @@ import optax
 import pytest
 from training_truth import EPS, OPTIMIZERS, assert_close, assert_same, double, member, numpy, stacked
 
-from jaxgeom import fit, mlp
+from jaxgeom import fit, mlp, trainer
 from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import squared_error
 from jaxgeom.networks.models import INITIALIZERS
@@ -197,3 +197,18 @@ def test_a_traced_learning_rate_does_not_disturb_the_check():
         jax.eval_shape(lambda rate: run_with(optax.adam(rate, eps=0.0)), rate)
     with pytest.raises(ValueError, match="treats every parameter by itself"):
         jax.eval_shape(lambda rate: run_with(optax.lamb(rate)), rate)
+
+
+@pytest.mark.parametrize("kind", ["numbers", "shape", "structure"])
+def test_masks_that_are_none_are_refused(kind):
+    model = mlp((2, 3, 1), widths=(2,))
+    change = {
+        "numbers": lambda mask: jax.tree.map(lambda leaf: leaf.astype(np.float32), mask),
+        "shape": lambda mask: jax.tree.map(lambda leaf: leaf[..., :1], mask),
+        "structure": jax.tree.leaves,
+    }[kind]
+    error = TypeError if kind == "numbers" else ValueError
+    with pytest.raises(error, match="must be bool" if kind == "numbers" else kind):
+        fit(KEYS[0], model._replace(mask=change(model.mask)), optax.sgd(0.1), squared_error, DATA, num_epochs=1)
+    with pytest.raises(error):
+        trainer(model._replace(mask=change(model.mask)), optax.sgd(0.1), squared_error)

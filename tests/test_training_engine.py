@@ -388,12 +388,21 @@ def small_population():
 
 
 @pytest.mark.slow
-def test_eight_networks_are_trained_by_the_engine_and_seven_unless_they_take_much_work(monkeypatch):
+def test_the_engine_trains_networks_that_are_not_too_large_however_many_there_are(monkeypatch):
     larger = partial(small_run, features=(2, 50, 50, 1))
-    monkeypatch.setattr("jaxgeom.training.primitive.MOST_WORK", 2**13)
-    for run, num, expected in ((larger, 7, False), (larger, 8, True), (small_run, 7, True), (small_run, 1, True)):
-        assert (numpy(jax.jit(jax.vmap(run))(MANY_KEYS[:num])).by_engine == expected).all()
-    assert numpy(jax.jit(small_run)(MANY_KEYS[0])).by_engine
+    by_engine = numpy(jax.jit(jax.vmap(larger))(MANY_KEYS))
+    assert by_engine.by_engine.all()
+    monkeypatch.setattr("jaxgeom.training.primitive.MOST_PARAMETERS", 2700)
+    for num in (1, 2, 16):
+        general = numpy(jax.jit(jax.vmap(larger))(MANY_KEYS[:num]))
+        assert not general.by_engine.any()
+        assert_close(general._replace(by_engine=by_engine.by_engine[:num]), member(by_engine, slice(num)), SMALL_ATOL)
+        assert numpy(jax.jit(jax.vmap(small_run))(MANY_KEYS[:num])).by_engine.all()
+    # A network of its own is a loop of length 1 neither more nor less than one among others.
+    nested = jax.jit(jax.vmap(jax.vmap(larger)))(MANY_KEYS[:4].reshape(2, 2))
+    assert_close(
+        jax.tree.map(lambda leaf: leaf.reshape(4, *leaf.shape[2:]), nested), member(general, slice(4)), SMALL_ATOL
+    )
 
 
 @pytest.mark.slow
@@ -500,3 +509,15 @@ def test_whole_numbers_to_approximate_are_taken_as_they_are(dtype, is_traced):
     expected = np.mean(np.square(y.astype(np.float64)))
     np.testing.assert_allclose(result.train_loss[:, 0], expected, rtol=0.2 if dtype == np.uint8 else 1e-6)
     assert np.asarray(result.by_engine).all() == (dtype == np.uint8)
+
+
+def test_programs_that_jax_does_not_compile_are_trained_as_well():
+    data = Dataset(TRAIN.x, POINTS[:, :1])
+
+    def run():
+        return fit(KEYS[0], mlp((2, 3, 1)), optax.sgd(0.1), squared_error, data, num_epochs=2)
+
+    with jax.disable_jit():
+        result = run()
+    assert_same(result, run())
+    assert result.by_engine

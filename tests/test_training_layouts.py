@@ -62,6 +62,9 @@ RUNS = {
     "padded": (jg.mlp((2, 6, 6, 1), activation="tanh", widths=(3, 5)), SQUARED, optax.adam(0.01), data(64, 1), {}),
     "single numbers": (jg.mlp((1, 1)), SQUARED, optax.sgd(0.1), data(16, 1, 1), {}),
     "no hidden layer": (jg.mlp((20, 2)), SQUARED, optax.lamb(0.01), data(50, 2, 20), {}),
+    # Wide enough for one network to have its units in lanes, and for threads to share it.
+    "wide and shallow": (jg.mlp((2, 130, 1)), SQUARED, optax.adam(0.01), jg.parity(2), {}),
+    "wide and shallow, in space": (jg.mlp((3, 93, 1)), SQUARED, optax.sgd(0.01), jg.parity(3), {}),
     "divergence": (jg.mlp((2, 12, 12, 1)), SQUARED, optax.sgd(30.0), data(100, 1), {"snapshot_every": 1}),
 }
 
@@ -98,6 +101,23 @@ def test_few_networks_have_the_bits_that_they_have_among_many(name, monkeypatch)
         assert few.diverged.any()
     if name.endswith("stopping"):
         assert (few.stopped_step >= 0).any()
+
+
+def test_threads_that_share_a_network_give_its_bits(monkeypatch):
+    model, points = jg.mlp((3, 210, 200, 2), activation=("tanh", "relu")), data(140, 2, 3)
+    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(0.001))
+
+    def trained(threads, num):
+        monkeypatch.setattr(native, "THREADS", threads)
+        run = partial(jg.fit, model=model, optimizer=optimizer, loss=SQUARED, train=points, num_epochs=4, batch_size=90)
+        return numpy(jax.jit(jax.vmap(partial(run, drop_last=False, test=points)))(KEYS[:num]))
+
+    alone = trained(1, 1)
+    assert alone.by_engine.all()
+    assert alone.train_loss[0, -1] < alone.train_loss[0, 0]
+    for threads in (2, 3, 5):
+        assert_same(trained(threads, 1), alone)
+    assert_same(jax.tree.map(lambda leaf: leaf[:1], trained(4, 2)), alone)
 
 
 def test_networks_with_points_of_their_own_have_the_same_bits(monkeypatch):

@@ -121,5 +121,11 @@ def test_known_programs_are_found_and_give_the_bits_of_their_instructions(name, 
             assert np.isfinite(at_once).all()
         among_others = program_of(optimizer, SOFTMAX, monkeypatch, (2, 3, 3, 3), CLASSES)[0]
         np.testing.assert_array_equal(among_others, step)
+    _, loss, scalars = program_of(optax.sgd(0.1), SOFTMAX, monkeypatch, (2, 3, 3), CLASSES)
+    labels = np.asarray(np.arange(16 * 40) % 3, np.int32).view(np.float32)
+    at_once, found = run_program(lib, loss, scalars, [arrays[0], labels, *arrays[1:4]], 37, True)
+    assert found == "softmax_cross_entropy"
+    assert_same(at_once, run_program(lib, loss, scalars, [arrays[0], labels, *arrays[1:4]], 37, False)[0])
+    assert np.isfinite(np.concatenate(at_once[2:])).all()
     other = program_of(optax.rmsprop(0.1), BINARY, monkeypatch)[0]
     assert run_program(lib, other, np.ones(32, np.float32), arrays, 3, True)[1] == ""

@@ -399,8 +399,7 @@ def test_programs_for_accelerators_take_the_general_path(platform):
 def test_a_program_for_accelerators_is_the_same_to_rounding(monkeypatch):
     every = numpy(jax.jit(jax.vmap(population_run))(MANY[:10]))
     with monkeypatch.context() as patch:
-        patch.setattr("jaxgeom.training.primitive.MIN_POPULATION", 1000)
-        patch.setattr("jaxgeom.training.primitive.MOST_WORK", 0)
+        patch.setattr("jaxgeom.training.primitive.MOST_PARAMETERS", 0)
         general = numpy(jax.jit(jax.vmap(lambda key: population_run(key)))(MANY[:10]))
     assert not general.by_engine.any()
     for field in every._fields:

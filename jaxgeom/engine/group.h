@@ -21,18 +21,18 @@ inline Layout networks_in_lanes(const Job &job) {
 
 class Group final : public Run {
   public:
-    explicit Group(const Job &job) : Run(job, networks_in_lanes(job), job.block, job.block, job.chooses ? job.batch : 0), rows_(reinterpret_cast<int32_t *>(more_)) {
+    Group(const Job &job, Team &team) : Run(job, team, networks_in_lanes(job), job.block, job.block, job.chooses ? job.batch : 0), rows_(reinterpret_cast<int32_t *>(more_)) {
         for (int s = 0; s < 2; s++) {
             const Split &split = job.splits[s];
             if (split.num_points && !split.is_shared) own_rows_[s].resize(size_t(LANES) * split.num_points * split.num_columns);
         }
         if (!ShallowSteps::fits(job)) return;
         const bool is_plain = !job.has_mask && job.rounds.empty() && !job.lane_after.num;  // the update needs but the gradient
-        shallow_steps_ = ShallowSteps(job, loss_, is_plain ? &optimizer_[0] : nullptr);
+        shallow_steps_ = ShallowSteps(job, loss_, is_plain ? &optimizer_[0][0] : nullptr);
         shallow_.width = job.layers[0].out, shallow_.row = job.splits[0].num_points, shallow_.inputs = job.splits[0].inputs.data();
         shallow_.weights[0] = weights_[0], shallow_.weights[1] = weights_[1], shallow_.gradient = gradient_;
         shallow_.targets = targets_, shallow_.outputs = states_of(1), shallow_.losses = losses_, shallow_.hidden = states_of(0);
-        shallow_.loss = &loss_, shallow_.optimizer = &optimizer_[0];
+        shallow_.loss = &loss_, shallow_.optimizer = &optimizer_[0][0];
         for (size_t i = 0; i < job.shared_at.size; i++) shallow_.shared.push_back(scalars_ + job.shared_at[i]);
     }
 

@@ -1,6 +1,7 @@
-// Programs that are met so often that the compiler has them: those of optax's commonest optimizers and of the squared
-// error. The machine takes one of these where the numbers of a program are the same, and then keeps what lies between two
-// instructions in registers. Operations and their order are those of the program: so bits are the same.
+// Programs that are met so often that the compiler has them: those of optax's commonest optimizers, of the squared error
+// and of the cross-entropy of three classes. The machine takes one of these where the numbers of a program are the same,
+// and then keeps what lies between two instructions in registers. Operations and their order are those of the program: so
+// bits are the same.
 #pragma once
 
 #include <utility>
@@ -40,6 +41,19 @@ struct SquaredError {
     static constexpr const char *NAME = "squared_error";
     static constexpr int32_t CODE[][NUMBERS] = {
         {OP_SUB, T(0), A(2), A(1)}, {OP_SQUARE, T(1), T(0)}, {OP_MUL, A(0), S(0), T(1)}, {OP_MUL, T(0), T(0), S(1)}, {OP_MUL, A(2), S(0), T(0)}};
+};
+
+// Three outputs, of which a whole number says which should be the largest.
+struct SoftmaxCrossEntropy {
+    static constexpr const char *NAME = "softmax_cross_entropy";
+    static constexpr int32_t CODE[][NUMBERS] = {
+        {OP_EQ_I, T(0), A(1), S(0)}, {OP_MAX, T(1), A(2), A(3)}, {OP_MAX, T(1), T(1), A(4)}, {OP_SUB, T(2), A(4), T(1)}, {OP_EXP, T(3), T(2)}, {OP_SUB, T(4), A(2), T(1)},
+        {OP_EXP, T(5), T(4)}, {OP_SUB, T(1), A(3), T(1)}, {OP_EXP, T(6), T(1)}, {OP_ADD, T(7), T(5), T(6)}, {OP_ADD, T(7), T(3), T(7)}, {OP_LOG, T(8), T(7)},
+        {OP_SUB, T(2), T(2), T(8)}, {OP_SELECT, T(2), T(0), T(2), S(1)}, {OP_EQ_I, T(9), A(1), S(2)}, {OP_SUB, T(4), T(4), T(8)}, {OP_SELECT, T(4), T(9), T(4), S(1)},
+        {OP_EQ_I, T(10), A(1), S(3)}, {OP_SUB, T(8), T(1), T(8)}, {OP_SELECT, T(8), T(10), T(8), S(1)}, {OP_ADD, T(8), T(4), T(8)}, {OP_ADD, T(8), T(2), T(8)},
+        {OP_NEG, T(8), T(8)}, {OP_MUL, A(0), S(4), T(8)}, {OP_SELECT, T(9), T(9), S(5), S(1)}, {OP_SELECT, T(0), T(0), S(5), S(1)}, {OP_NEG, T(8), T(0)},
+        {OP_NEG, T(2), T(9)}, {OP_SELECT, T(10), T(10), S(5), S(1)}, {OP_NEG, T(4), T(10)}, {OP_ADD, T(4), T(2), T(4)}, {OP_ADD, T(4), T(8), T(4)}, {OP_DIV, T(7), T(4), T(7)},
+        {OP_FMA, A(2), T(5), T(7), T(9)}, {OP_FMA, A(3), T(6), T(7), T(10)}, {OP_FMA, A(4), T(3), T(7), T(0)}};
 };
 
 template <class P>
@@ -162,7 +176,7 @@ struct Known {
     const char *name = "";
 
     Known() = default;
-    explicit Known(const Code &code) { (is<Sgd>(code) || is<Momentum>(code) || is<Adam>(code) || is<AdamW>(code) || is<SquaredError>(code)); }
+    explicit Known(const Code &code) { (is<Sgd>(code) || is<Momentum>(code) || is<Adam>(code) || is<AdamW>(code) || is<SquaredError>(code) || is<SoftmaxCrossEntropy>(code)); }
 
   private:
     template <class P>

@@ -104,6 +104,13 @@ JAXGEOM_INLINE vec multiply_add(vec x, vec y, vec z) { return (vec)JAXGEOM_OF(fm
 JAXGEOM_INLINE vec multiply_add(vec x, vec y, vec z) { return (vec)JAXGEOM_OF(fmadd_ps)((Singles)x, (Singles)y, (Singles)z); }
 #endif
 #undef JAXGEOM_OF
+JAXGEOM_INLINE real multiply_add(real x, real y, real z) {
+#if defined(__FMA__)
+    return std::fma(x, y, z);
+#else
+    return x * y + z;
+#endif
+}
 // A product that is rounded before anything is added to it.
 JAXGEOM_INLINE vec rounded(vec x) {
 #if defined(__x86_64__) || defined(_M_X64)

@@ -110,19 +110,25 @@ class Product {
         };
         full_ = found(step_i_, step_j_), right_ = found(step_i_, rest_j_), below_ = found(rest_i_, step_j_), corner_ = found(rest_i_, rest_j_);
     }
-    void run(const void *a, const void *b, vec *c, bool is_added = false) const {
-        const char *start_a = static_cast<const char *>(a), *b_at = static_cast<const char *>(b);
+    // Of so many parts, each some rows of tiles, one.
+    void run(const void *a, const void *b, vec *c, bool is_added = false, int part = 0, int num_parts = 1) const {
+        const int64_t num_rows = (count_i_ + step_i_ - 1) / step_i_;
+        const int begin = static_cast<int>(num_rows * part / num_parts) * step_i_, end = std::min(count_i_, static_cast<int>(num_rows * (part + 1) / num_parts) * step_i_);
+        const char *start_a = static_cast<const char *>(a) + size_t(strides_.a_i) * begin * size_a_, *b_at = static_cast<const char *>(b);
+        c += size_t(strides_.c_i) * begin;
         const size_t step_a = size_t(strides_.a_i) * step_i_ * size_a_, step_b = size_t(strides_.b_j) * step_j_ * size_b_, step_c = size_t(strides_.c_i) * step_i_;
         for (int j = 0; j < count_j_; j += step_j_, b_at += step_b) {
             const bool is_rest = j + step_j_ > count_j_;
             const Tile full = is_rest ? right_ : full_;
             const char *a_at = start_a;
             vec *to = c + j;
-            int i = 0;
-            for (; i + step_i_ <= count_i_; i += step_i_, a_at += step_a, to += step_c) full(strides_, a_at, b_at, to, is_added);
-            if (rest_i_) (is_rest ? corner_ : below_)(strides_, a_at, b_at, to, is_added);
+            int i = begin;
+            for (; i + step_i_ <= end; i += step_i_, a_at += step_a, to += step_c) full(strides_, a_at, b_at, to, is_added);
+            if (i < end) (is_rest ? corner_ : below_)(strides_, a_at, b_at, to, is_added);
         }
     }
+
+    int64_t work() const { return int64_t(count_i_) * count_j_ * strides_.count_k; }
 
   private:
     int count_i_ = 0, count_j_ = 0, step_i_ = 0, step_j_ = 0, rest_i_ = 0, rest_j_ = 0;

@@ -9,8 +9,11 @@
 #include <vector>
 
 #include "job.h"
+#include "team.h"
 
 namespace jaxgeom::training {
+
+constexpr int64_t LEAST_SHARED = 8192;  // multiply-adds of vectors that are worth a thread: some microseconds
 
 // Where the parameters of so many networks lie in arrays of vectors.
 struct Layout {
@@ -73,29 +76,32 @@ class Run {
 
   protected:
     // row: vectors of a row of states; points: as many as they hold; more: vectors of what derives from this.
-    Run(const Job &job, Layout layout, int row, int points, size_t more) : job_(job), layout_(std::move(layout)), num_layers_(static_cast<int>(job.layers.size())), row_(row), points_(points) {
+    Run(const Job &job, Team &team, Layout layout, int row, int points, size_t more) : job_(job), team_(team), layout_(std::move(layout)), num_layers_(static_cast<int>(job.layers.size())), row_(row), points_(points) {
         const size_t num = layout_.num_vectors, num_targets = std::max(job.splits[0].num_targets, job.splits[1].num_targets);
-        const size_t total = num * (1 + job.num_arrays) + size_t(job.num_states + num_targets + 1) * row + job.scalars.size + size_t(job.num_temporaries) * STRIP + 4 * job.num_rounds + more + 8;
+        const size_t total = num * (1 + job.num_arrays) + size_t(job.num_states + num_targets + 1) * row + job.scalars.size + size_t(team.size) * job.num_temporaries * STRIP + 4 * job.num_rounds + more + 8;
         memory_.reset(static_cast<vec *>(::operator new(total * sizeof(vec), std::align_val_t(64))));
         std::memset(static_cast<void *>(memory_.get()), 0, total * sizeof(vec));
         vec *at = memory_.get();
         const auto take = [&](size_t size) { vec *start = at; at += size; return start; };
         weights_[0] = take(num), weights_[1] = take(num), gradient_ = take(num), mask_ = take(num);
         arrays_ = take(num * (job.num_arrays - 3)), states_ = take(size_t(job.num_states) * row), targets_ = take(num_targets * row), losses_ = take(row);
-        scalars_ = take(job.scalars.size), temporaries_ = take(size_t(job.num_temporaries) * STRIP);
+        scalars_ = take(job.scalars.size), temporaries_ = take(size_t(team.size) * job.num_temporaries * STRIP);
         keys_ = reinterpret_cast<uvec *>(take(2 * job.num_rounds)), epoch_keys_ = reinterpret_cast<uvec *>(take(2 * job.num_rounds));
         more_ = take(more);
         for (int t = 0; t < 2; t++) {
             std::vector<vec *> arrays{weights_[1 - t], weights_[t], gradient_};
             for (int k = 0; k < job.num_arrays - 3; k++) arrays.push_back(arrays_ + k * num);
             for (const Job::Round &round : job.rounds) rounds_[t].push_back({Bound(round.summed, temporaries_, arrays, scalars_), Bound(round.lane, temporaries_, {}, scalars_)});
-            optimizer_[t] = Bound(job.optimizer, temporaries_, arrays, scalars_);
+            for (int number = 0; number < team.size; number++) optimizer_[t].emplace_back(job.optimizer, temporaries_of(number), arrays, scalars_);
             if (t == 0) start_ = Bound(job.start, temporaries_, arrays, scalars_);
         }
         lane_ = Bound(job.lane, temporaries_, {}, scalars_), lane_after_ = Bound(job.lane_after, temporaries_, {}, scalars_), lane_start_ = Bound(job.lane_start, temporaries_, {}, scalars_);
         loss_ = Bound(job.loss, temporaries_, loss_arrays(0), scalars_);
         for (int s = 0; s < 2; s++) value_[s] = Bound(job.splits[s].value, temporaries_, loss_arrays(s), scalars_), right_[s] = Bound(job.splits[s].right, temporaries_, loss_arrays(s), scalars_);
-        for (const Layer &layer : job.layers) activations_.emplace_back(layer.program, temporaries_, std::vector<vec *>{states_ + layer.states * row, states_ + layer.slopes * row}, scalars_);
+        for (const Layer &layer : job.layers) {
+            activations_.emplace_back();
+            for (int number = 0; number < team.size; number++) activations_.back().emplace_back(layer.program, temporaries_of(number), std::vector<vec *>{states_ + layer.states * row, states_ + layer.slopes * row}, scalars_);
+        }
     }
 
     // The points that a split's batch holds from `start` on, as inputs and in targets_; those drawn last, or in turn.
@@ -154,14 +160,27 @@ class Run {
     int64_t network(int lane) const { return first_ + std::min(lane, num_ - 1); }
 
     struct Free { void operator()(vec *p) const { ::operator delete(static_cast<void *>(p), std::align_val_t(64)); } };
+    // part(number, how many there are), for all parts of so much work, which the team shares if it is worth it.
+    template <class Part>
+    void in_parts(int64_t work, const Part &part) {
+        const int num = static_cast<int>(std::min<int64_t>(team_.size, work / LEAST_SHARED));
+        if (num < 2) return part(0, 1);
+        team_.share(num, [&](int number) { part(number, num); });
+    }
+    void multiply(const Product &product, const void *a, const void *b, vec *c, bool is_added = false) {
+        in_parts(product.work(), [&](int number, int num) { product.run(a, b, c, is_added, number, num); });
+    }
+
     const Job &job_;
+    Team &team_;
     const Layout layout_;
     const int num_layers_, row_, points_;
     std::unique_ptr<vec, Free> memory_;
     vec *weights_[2], *gradient_, *mask_, *arrays_, *states_, *targets_, *losses_, *scalars_, *temporaries_, *more_;
     uvec *keys_, *epoch_keys_;
-    Bound optimizer_[2], lane_, lane_after_, start_, lane_start_, loss_, value_[2], right_[2];
-    std::vector<Bound> activations_;
+    Bound lane_, lane_after_, start_, lane_start_, loss_, value_[2], right_[2];
+    std::vector<Bound> optimizer_[2];               // of each thread, with temporaries of its own
+    std::vector<std::vector<Bound>> activations_;  // of each layer, likewise
     std::vector<std::pair<Bound, Bound>> rounds_[2];
     std::vector<std::unique_ptr<Products>> products_;
     int64_t first_ = 0, epoch_ = -1;
@@ -170,8 +189,10 @@ class Run {
     ivec ended_ = {};  // lanes that train no more
     int32_t diverged_step_[LANES], stopped_step_[LANES];
     real records_[4][LANES];
+    std::vector<ivec> broken_ = std::vector<ivec>(team_.size);  // of each thread's parameters: bits where one is not finite
 
   private:
+    vec *temporaries_of(int number) const { return temporaries_ + size_t(number) * job_.num_temporaries * STRIP; }
     std::vector<vec *> loss_arrays(int split) const {
         std::vector<vec *> arrays{losses_};
         for (int j = 0; j < job_.splits[split].num_targets; j++) arrays.push_back(targets_ + j * row_);
@@ -226,8 +247,8 @@ class Run {
     void forward(const Products &products, const Inputs &inputs) {
         for (int l = 0; l < num_layers_; l++) {
             const Layer &layer = job_.layers[l];
-            products.forward[l].run(weights_of(l), l ? states_of(l - 1) : inputs.start, states_ + layer.sums * row_);
-            if (layer.activation == PROGRAM) activations_[l].run_all(layer.out * row_);
+            multiply(products.forward[l], weights_of(l), l ? states_of(l - 1) : inputs.start, states_ + layer.sums * row_);
+            if (layer.activation == PROGRAM) run_in_parts(activations_[l], layer.out * row_);
             if (layer.activation == MAXOUT) {
                 vec *h = states_of(l);
                 const vec *first = states_ + layer.sums * row_, *second = first + layer.out * row_;
@@ -249,7 +270,7 @@ class Run {
                 }
             }
             differentiate(l, inputs, size, is_added);
-            if (l) products.back[l].run(weights_of(l), delta, states_of(l - 1));
+            if (l) multiply(products.back[l], weights_of(l), delta, states_of(l - 1));
         }
     }
 
@@ -350,16 +371,31 @@ class Run {
     }
     // The next parameters and state; zero where the parameters are finite.
     vec optimize() {
-        const int num = layout_.num_vectors;
+        const int num_strips = (layout_.num_vectors + STRIP - 1) / STRIP;
         const vec *next = weights_[1 - now_];
-        ivec broken = {};  // bits where a number is not finite
-        for (int at = 0; at < num; at += STRIP) {
-            const int size = std::min(STRIP, num - at);
-            optimizer_[now_].run(size, at);
-            for (int i = at; i < at + size; i++) broken |= (ivec)(next[i] - next[i]);
-        }
-        return (vec)broken;
+        for (int number = 0; number < team_.size; number++) broken_[number] = ivec{};
+        in_parts(work_of(job_.optimizer, layout_.num_vectors), [&](int number, int num) {
+            const int end = std::min<int64_t>(layout_.num_vectors, int64_t(num_strips) * (number + 1) / num * STRIP);
+            ivec broken = {};
+            for (int at = static_cast<int>(int64_t(num_strips) * number / num * STRIP); at < end; at += STRIP) {
+                const int size = std::min(STRIP, end - at);
+                optimizer_[now_][number].run(size, at);
+                for (int i = at; i < at + size; i++) broken |= (ivec)(next[i] - next[i]);
+            }
+            broken_[number] = broken;
+        });
+        for (int number = 1; number < team_.size; number++) broken_[0] |= broken_[number];
+        return (vec)broken_[0];
     }
+    // A program on so many vectors; about as much work as so many multiply-adds.
+    void run_in_parts(const std::vector<Bound> &program, int total) {
+        const int num_strips = (total + STRIP - 1) / STRIP;
+        in_parts(int64_t(program[0].instructions.size()) * total, [&](int number, int num) {
+            const int end = std::min(total, static_cast<int>(int64_t(num_strips) * (number + 1) / num) * STRIP);
+            for (int at = static_cast<int>(int64_t(num_strips) * number / num) * STRIP; at < end; at += STRIP) program[number].run(std::min(STRIP, end - at), at);
+        });
+    }
+    static int64_t work_of(const Code &program, int64_t total) { return (program.num + 2) * total; }
     // Goes on to the next parameters, unless they or the loss, which gave these zeros, are not finite.
     void update(int64_t step, vec of_loss, vec of_params) {
         const int num = layout_.num_vectors;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "run.h"
+#include "shallow.h"
 
 namespace jaxgeom::training {
 
@@ -41,7 +42,7 @@ inline int row_of_points(const Job &job) {
 
 class Single final : public Run {
   public:
-    explicit Single(const Job &job) : Run(job, parameters_in_lanes(job), row_of_points(job), row_of_points(job) * LANES, num_vectors(job)), rows_(job.splits[0].rows.data()) {
+    Single(const Job &job, Team &team) : Run(job, team, parameters_in_lanes(job), row_of_points(job), row_of_points(job) * LANES, num_vectors(job)), rows_(job.splits[0].rows.data()) {
         vec *at = more_;
         const auto take = [&](size_t size) { vec *start = at; at += size; return start; };
         transposed_ = take(size_t(row_) * LANES * most_across(job));
@@ -49,12 +50,15 @@ class Single final : public Run {
         for (int s = 0; s < 2; s++) columns_[s] = take(num_columns(job.splits[s]));
         drawn_ = reinterpret_cast<int32_t *>(take(whole_vectors(job.batch)));
         zeros_ = reinterpret_cast<real *>(take(row_));
+        hidden_ = take(num_hidden(job));
         const Split &split = job.splits[0];
         if (job.chooses && !split.is_shared) own_rows_.resize(size_t(split.num_points) * split.num_columns), rows_ = own_rows_.data();
     }
 
   private:
     vec *transposed_, *numbers_[2], *columns_[2];  // what is summed over points; inputs, ones and targets of all points
+    const bool is_shallow_ = ShallowSteps::fits(job_) && layout_.kernels[0].unit == 1 && layout_.kernels[1].input == 1;
+    vec *hidden_;  // of a shallow network, units in lanes, of each point
     int32_t *drawn_;
     real *zeros_;
     const real *rows_;
@@ -75,8 +79,10 @@ class Single final : public Run {
     static size_t most_points(const Job &job) { return whole_vectors(std::max(job.splits[0].num_points, job.splits[1].num_points)); }
     static size_t num_columns(const Split &split) { return size_t(split.num_inputs + 1 + split.num_targets) * whole_vectors(split.num_points); }
     static size_t num_vectors(const Job &job) {
-        return row_of_points(job) * (LANES * most_across(job) + 1) + 2 * most_points(job) + num_columns(job.splits[0]) + num_columns(job.splits[1]) + whole_vectors(job.batch);
+        return row_of_points(job) * (LANES * most_across(job) + 1) + 2 * most_points(job) + num_columns(job.splits[0]) + num_columns(job.splits[1]) + whole_vectors(job.batch) + num_hidden(job);
     }
+
+    static size_t num_hidden(const Job &job) { return ShallowSteps::fits(job) ? job.batch * whole_vectors(job.layers[0].width) : 0; }
 
     void begin_points() override {
         for (int s = 0; s < 2; s++) {
@@ -147,6 +153,52 @@ class Single final : public Run {
         return all(total);
     }
 
+    Derived derive(int64_t step, int64_t most, int batch) override {
+        if (!is_shallow_) return Run::derive(step, most, batch);
+        return job_.layers[0].in == 2 ? derive_shallow<2, 4>() : derive_shallow<3, 8>();
+    }
+    // A step of a network that ShallowSteps fits: units in lanes, where products of so few points would leave most lanes
+    // empty. Sums have the order that they have there.
+    template <int INPUTS, int POINTS>
+    Derived derive_shallow() {
+        const int width = job_.layers[0].width, num = whole_vectors(width), of_output = layout_.kernels[1].start / LANES;
+        const vec *weights = weights_[now_], *above = weights + of_output;
+        const real *of_unit = reinterpret_cast<const real *>(above), *inputs = static_cast<const real *>(load(0, 0, POINTS, false).start);
+        const int row = whole_vectors(POINTS) * LANES, of_input = layout_.kernels[0].input / LANES;
+        vec x[INPUTS][POINTS];
+        for (int i = 0; i < INPUTS; i++)
+            for (int p = 0; p < POINTS; p++) x[i][p] = all(inputs[i * row + p]);
+        for (int v = 0; v < num; v++)
+            for (int p = 0; p < POINTS; p++) {
+                vec h = weights[INPUTS * of_input + v];
+                for (int i = 0; i < INPUTS; i++) h = multiply_add(weights[i * of_input + v], x[i][p], h);
+                hidden_[p * num + v] = larger(vec{}, h);
+            }
+        real sums[POINTS];
+        for (real &sum : sums) sum = of_unit[width];
+        for (int j = 0; j < width; j++)
+            for (int p = 0; p < POINTS; p++) sums[p] = multiply_add(of_unit[j], reinterpret_cast<const real *>(hidden_ + p * num)[j], sums[p]);
+        real *outputs = reinterpret_cast<real *>(states_of(1));
+        for (int p = 0; p < POINTS; p++) outputs[p] = sums[p];
+        collect(loss_, 0, 0, POINTS);
+        vec deltas[POINTS];
+        real of_bias = 0;
+        for (int p = 0; p < POINTS; p++) deltas[p] = all(outputs[p]), of_bias += outputs[p];
+        for (int v = 0; v < num; v++) {
+            vec gradients[INPUTS + 1] = {}, of_above = {};
+            for (int p = 0; p < POINTS; p++) {
+                const vec h = hidden_[p * num + v], delta = pick(h > real(0), multiply_add(above[v], deltas[p], vec{}), vec{});
+                of_above = multiply_add(deltas[p], h, of_above);
+                for (int i = 0; i < INPUTS; i++) gradients[i] = multiply_add(delta, x[i][p], gradients[i]);
+                gradients[INPUTS] += delta;
+            }
+            for (int i = 0; i <= INPUTS; i++) gradient_[i * of_input + v] = gradients[i];
+            gradient_[of_output + v] = of_above;
+        }
+        reinterpret_cast<real *>(gradient_ + of_output)[width] = of_bias;
+        return {collected(0, POINTS), vec{}, 1, false};
+    }
+
     void differentiate(int layer, const Inputs &inputs, int size, bool is_added) override {
         const Layer &own = job_.layers[layer];
         const bool has_units = layout_.kernels[layer].unit == 1;
@@ -154,7 +206,7 @@ class Single final : public Run {
         const int row = layer ? row_ : inputs.row;
         if (has_units) transpose(delta, row_, own.width, size);
         else transpose(h, row, own.rows, size);
-        gradients_of(size, inputs)[layer].run(has_units ? h : delta, transposed_, gradient_ + layout_.kernels[layer].start / LANES, is_added);
+        multiply(gradients_of(size, inputs)[layer], has_units ? h : delta, transposed_, gradient_ + layout_.kernels[layer].start / LANES, is_added);
     }
     // Rows of points, as rows for every point.
     void transpose(const vec *from, int row, int num_rows, int size) {

@@ -133,30 +133,44 @@ const char *run(const xla::CallFrame &frame, xla::ErrorCode &code) {
     for (size_t k = 0; k < job.rounds.size(); k++) job.rounds[k].summed = program(11 + num_layers + 2 * k), job.rounds[k].lane = program(12 + num_layers + 2 * k);
     for (int s = 0; s < num_splits; s++) job.splits[s].prepare(s == 0 && job.chooses);
 
-    // One set of networks after the other on every core.
+    // One set of networks after the other on every core, or one network after the other by a team of all cores.
     const int64_t cores = threads ? threads : std::max(1u, std::thread::hardware_concurrency());
     const auto parts_of = [](int64_t num, int64_t size) { return (num + size - 1) / size; };
-    const int64_t alone = parts_of(job.num, cores) * parameters_in_lanes(job).work(job);
-    const bool is_single = !ShallowSteps::fits(job) && alone < parts_of(parts_of(job.num, LANES), cores) * networks_in_lanes(job).work(job);
+    const int64_t alone = parameters_in_lanes(job).work(job), in_group = networks_in_lanes(job).work(job) / (ShallowSteps::fits(job) ? 3 : 1);
+    const bool is_single = parts_of(job.num, cores) * alone < parts_of(parts_of(job.num, LANES), cores) * in_group;
     const int at_once = is_single ? 1 : LANES;
-    const int64_t num_sets = parts_of(job.num, at_once);
+    const int64_t num_sets = parts_of(job.num, at_once), most = std::clamp<int64_t>(alone / LEAST_SHARED, 1, std::min<int64_t>(cores, Team::MOST - 1));
+    Team team(is_single && most >= 2 * job.num ? static_cast<int>(most) : 1);
     std::atomic<int64_t> following{0};
     std::atomic<bool> is_out_of_memory{false};
-    const auto work = [&](int) {
+    const auto work = [&](Team &team) {
         const NoSubnormals floats;
         try {
             std::unique_ptr<Run> run;
             for (int64_t set; (set = following++) < num_sets;) {
-                if (!run && is_single) run = std::make_unique<Single>(job);
-                if (!run) run = std::make_unique<Group>(job);
+                if (!run && is_single) run = std::make_unique<Single>(job, team);
+                if (!run) run = std::make_unique<Group>(job, team);
                 run->train(set * at_once);
             }
         } catch (const std::bad_alloc &) {
             is_out_of_memory = true;
         }
     };
+    const auto work_alone = [&](int) {
+        Team alone(1);
+        work(alone);
+    };
+    const auto follow = [&](int number) {
+        const NoSubnormals floats;
+        team.work(number + 1);
+    };
+    const auto lead = [&] {
+        work(team);
+        team.dismiss();
+    };
     const int num_threads = static_cast<int>(std::min<int64_t>(cores, num_sets));
-    if (num_threads < 2 || !pool().run(num_threads, work)) work(0);
+    const bool is_done = team.size > 1 ? pool().run(team.size - 1, follow, lead) : num_threads > 1 && pool().run(num_threads, work_alone);
+    if (!is_done) work_alone(0);
     code = xla::kResourceExhausted;
     return is_out_of_memory ? "out of memory while training" : nullptr;
 }

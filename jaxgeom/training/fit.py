@@ -38,7 +38,7 @@ from jaxgeom.training.lane_kernel import LaneRun
 from jaxgeom.training.loop import NEVER, RunFunctions, RunResult, StepFunctions, TrainState, advance, run
 from jaxgeom.training.native import MOST_SNAPSHOTS, NativeRun, Split, named_results, native_run
 from jaxgeom.training.optimizers import Hoisted, Optimizer, check_optimizer, hoisted, initial_state, masked, update_by
-from jaxgeom.training.padding import check_padding
+from jaxgeom.training.padding import check_mask, check_padding
 from jaxgeom.training.persistent import MOST_PARAMETERS, call_lane_kernel, persistent_run
 from jaxgeom.training.plan import Plan, check_data, plan_run
 from jaxgeom.training.primitive import Work, bind
@@ -109,7 +109,8 @@ def trainer(model: Model, optimizer: Optimizer, loss: Loss) -> Trainer:
         loss: one number a point; see :mod:`jaxgeom.losses`.
 
     Raises:
-        TypeError: for what is no optimizer.
+        TypeError: for what is no optimizer, and for a mask that is not bool.
+        ValueError: for a mask of other shapes than the parameters.
 
     Example:
         >>> import jax, optax, jaxgeom as jg
@@ -120,6 +121,8 @@ def trainer(model: Model, optimizer: Optimizer, loss: Loss) -> Trainer:
         (1, ())
     """
     optimizer, mean_loss = check_optimizer(optimizer), _mean_loss(model, loss)
+    if model.mask is not None:
+        check_mask(model.mask, jax.eval_shape(partial(initial_params, model), jax.random.key(0)))
     functions = _functions_of_one(mean_loss, masked(update_by(optimizer, mean_loss), model.mask))
 
     def init(key: RandomKey) -> TrainState:
@@ -198,7 +201,13 @@ def fit(
         ValueError: for sizes below one, data of different lengths, a batch larger than the data, labels outside the
             classes, NaN, infinity or what the parameters' dtype does not hold in the data, a loss that gives truth
             values or integers, an unknown ``record``, snapshots at steps that do not occur, an optimizer that padding
-            would disturb, a ``watch`` without records, or what the persistent kernel cannot do, if it is asked for.
+            would disturb, a mask of other shapes than the parameters, a ``watch`` without records, or what the
+            persistent kernel cannot do, if it is asked for.
+        TypeError: for what is no optimizer or no function, and for a mask that is not bool.
+
+    Programs for CPUs that are exported (``jax.export``) call the engine, which JAX has to be told is meant:
+    ``disabled_checks=[jax.export.DisabledSafetyCheck.custom_call(name)]`` for each name that its error lists, such as
+    ``jaxgeom_words``. They run in processes in which jaxgeom has trained.
 
     Example:
         >>> import jax, optax, jaxgeom as jg
@@ -236,6 +245,7 @@ def fit(
     with full_precision():
         by = hoisted(optimizer, mean_loss, params, _batch_shapes(plan, train))
     if model.mask is not None:
+        check_mask(model.mask, params)
         check_padding(by, params)
     given = _Given(
         params,

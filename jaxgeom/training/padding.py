@@ -26,6 +26,35 @@ _ELEMENTWISE = re.compile(
 _NUM_STEPS = 3
 
 
+def check_mask(mask: Any, params: Params) -> None:
+    """Raise unless a mask says of every parameter whether it is real.
+
+    Args:
+        mask: what :class:`jaxgeom.Model` has as its mask.
+        params: parameters of the model, of which only structure and shapes matter.
+
+    Raises:
+        ValueError: for another structure or other shapes than those of the parameters.
+        TypeError: for arrays that are not bool: numbers could mean weights.
+    """
+    own: Any = jax.tree.structure(mask)
+    wanted: Any = jax.tree.structure(params)
+    if own != wanted:
+        raise ValueError(f"the mask of a model must have the structure of its parameters, {wanted}, but has {own}.")
+    for (path, leaf), parameter in zip(jax.tree_util.tree_leaves_with_path(mask), jax.tree.leaves(params), strict=True):
+        name = f"mask{jax.tree_util.keystr(path)}"
+        if np.shape(leaf) != parameter.shape:
+            raise ValueError(
+                f"{name} has shape {np.shape(leaf)}, but the parameters there have shape {parameter.shape}. Give one "
+                "truth value for each parameter."
+            )
+        if jnp.result_type(leaf) != jnp.bool_:
+            raise TypeError(
+                f"{name} must be bool, True for parameters that are real and False for padding, but its dtype is "
+                f"{jnp.result_type(leaf)}. Use array != 0."
+            )
+
+
 def check_padding(by: Hoisted, params: Params) -> None:
     """Raise unless padding with zeros changes nothing for the other parameters, and stays zero.
 
