@@ -69,7 +69,9 @@ def test_sanitizers_find_nothing_in_training(name: str, tmp_path: Path) -> None:
     # What was checked is what the library does: other instructions round otherwise, and divergence ends at numbers that
     # depend on it.
     for call, results in zip(calls, training_calls.read(calls, tmp_path / "results"), strict=True):
-        for found, wanted in zip(results, call.results, strict=True):
+        for number, (found, wanted) in enumerate(zip(results, call.results, strict=True)):
+            if number == call.layout:
+                continue
             if wanted.dtype == np.uint32:
                 np.testing.assert_array_equal(found, wanted)
             elif np.abs(wanted[np.isfinite(wanted)]).max(initial=0) < 1e3:

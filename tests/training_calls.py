@@ -28,6 +28,12 @@ class Call(NamedTuple):
     results: list[np.ndarray]
     """What the library returned."""
 
+    @property
+    def layout(self) -> int:
+        """Which of the results says how vectors were filled, which depends on the threads; -1 for none."""
+        whole = [number for number, array in enumerate(self.results) if array.dtype == np.int32]
+        return whole[2] if self.is_training else -1  # after the steps of divergence and of stopping
+
 
 def points(num: int, num_outputs: int | None, num_inputs: int = 2) -> jg.Dataset:
     """Points with targets that are numbers, or for None, three classes."""
@@ -198,9 +204,7 @@ def write(calls: list[Call], path: Path) -> None:
 
         put(len(calls))
         for call in calls:
-            # Steps of divergence and of stopping, and then by which layout of vectors.
-            whole = [number for number, array in enumerate(call.results) if array.dtype == np.int32]
-            put(call.is_training, whole[2] if call.is_training else -1, len(call.attributes))
+            put(call.is_training, call.layout, len(call.attributes))
             for name, array in call.attributes.items():
                 put(len(name))
                 file.write(name.encode())
