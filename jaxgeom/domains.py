@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
 
-import jax
 import numpy as np
 from jaxtyping import Float
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import MATRIX, PLANE
-from jaxgeom.host.given import check_positive, float64_of
+from jaxgeom.host.given import check_flags, check_positive, float64_of, known
 
 LEAST_VERTICES = 3
 """Vertices of a triangle."""
@@ -46,7 +45,8 @@ def box(
         dim: number of coordinates; None for as many as there are bounds, or 2 if there is one for all.
 
     Raises:
-        ValueError: if the bounds are not finite, not in order, or not ``dim`` many.
+        TypeError: if the bounds are no real numbers, or are traced.
+        ValueError: if they are not finite, not in order, or not ``dim`` many.
 
     Example:
         >>> import jaxgeom as jg
@@ -55,10 +55,8 @@ def box(
     """
     if dim is not None:
         check_positive("dim", dim)
-    if any(isinstance(bound, jax.core.Tracer) for bound in (low, high)):
-        raise TypeError("the bounds of a box must be known before tracing, but a traced array was given.")
     try:
-        given = [float64_of(bound, "the bounds of a box") for bound in (low, high)]
+        given = [float64_of(bound, "the bounds of a box") for bound in known((low, high), "the bounds of a box")]
         lengths = {bound.shape[0] for bound in given if bound.ndim}
         dim = dim or max(lengths - {1}, default=min(lengths, default=2))
         if not dim:
@@ -104,7 +102,8 @@ def polygon(vertices: Sequence[Sequence[float]] | np.ndarray) -> Polygon:
         vertices: shape (vertices, 2), at least three of them, neighbours not repeated; straight angles are allowed.
 
     Raises:
-        ValueError: if the vertices are not finite, not convex, or span no area.
+        TypeError: if the vertices are no real numbers, or are traced.
+        ValueError: if they are not finite, not convex, or span no area.
 
     Example:
         >>> import numpy as np, jaxgeom as jg
@@ -113,7 +112,8 @@ def polygon(vertices: Sequence[Sequence[float]] | np.ndarray) -> Polygon:
         >>> int(jg.count_regions(network, triangle).count)
         4
     """
-    points = np.array(float64_of(vertices, "the vertices of a polygon"))
+    what = "the vertices of a polygon"
+    points = np.array(float64_of(known(vertices, what), what))
     if points.ndim != MATRIX or points.shape[0] < LEAST_VERTICES or points.shape[1] != PLANE:
         raise ValueError(f"a polygon needs an array (vertices, 2) of at least 3 vertices, but got {points.shape}.")
     if not np.isfinite(points).all():
@@ -227,7 +227,8 @@ def _remembered(kind: Any, *fields: tuple[tuple[int, ...], bytes]) -> Projective
 
 def _start(domain: PlanarDomain) -> ProjectiveDomain:
     if isinstance(domain, WholePlane):
-        center = float64_of(domain.center, "the centre of the whole plane")
+        what = "the centre of the whole plane"
+        center = float64_of(known(domain.center, what), what)
         if np.shape(center) != (2,) or not np.isfinite(center).all():
             raise ValueError(f"the centre of the whole plane must be a finite point, but {center} was given.")
         finite = np.append(center, 1.0)
@@ -312,6 +313,7 @@ def grid_points(domain: Box, num: int = 101, *, with_corners: bool = False) -> F
         >>> jg.grid_points(jg.box(0, 1), 2).tolist()
         [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]
     """
+    check_flags(with_corners=with_corners)
     if num < LEAST_OF_LINE:
         raise ValueError(f"a grid needs at least 2 points along each axis, but num = {num} was given.")
     domain = checked_box(domain)

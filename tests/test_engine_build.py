@@ -41,6 +41,7 @@ LAYOUTS = [
 NUMBERS = {
     "XLA_FFI_Extension_Metadata": "kMetadataExtension",
     "XLA_FFI_AttrType_ARRAY": "kArrayAttribute",
+    "XLA_FFI_Error_Code_CANCELLED": "kCancelled",
     "XLA_FFI_Error_Code_INVALID_ARGUMENT": "kInvalidArgument",
     "XLA_FFI_Error_Code_RESOURCE_EXHAUSTED": "kResourceExhausted",
     "XLA_FFI_DataType_S32": "kInt32",

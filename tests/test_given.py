@@ -178,3 +178,20 @@ def test_other_domains():
     assert count_regions(ONE, Box([0, 0], [1, 1])).count == 4
     with pytest.raises(ValueError, match="centre of the whole plane"):
         count_regions(ONE, WholePlane(np.array([np.nan, 0.0])))
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        lambda size: box(-size, size),
+        lambda size: box(-1, [1, size], dim=2),
+        lambda size: Box(-size * jnp.ones(2), size * jnp.ones(2)),
+        lambda size: jaxgeom.polygon([(0, 0), (size, 0), (0, size)]),
+        lambda size: Polygon(size * jnp.array([[0, 0], [1, 0], [0, 1]])),
+        lambda size: WholePlane(size * jnp.ones(2)),
+    ],
+)
+def test_domains_that_are_traced_are_refused(domain):
+    layers = (Dense(np.eye(2), np.zeros(2)), Dense(np.ones((2, 1)), np.zeros(1)))
+    with pytest.raises(TypeError, match="must be known before tracing, but a traced array was given"):
+        jax.jit(lambda size: count_regions(layers, domain(size)).count)(2.0)

@@ -276,3 +276,75 @@ def test_the_exit_status_is_that_of_the_interpreter(
 ) -> None:
     monkeypatch.setattr(sys, "last_value", error, raising=False)
     assert _exit_status() == status
+
+
+COUNTING = """
+import os, signal, sys, threading, time
+import jax, numpy as np
+import jaxgeom as jg
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+rng, width, num = np.random.default_rng(0), 800, int(sys.argv[2])
+layers = tuple(
+    jg.Dense(rng.normal(size=(a, b)).astype("float32"), rng.normal(size=b).astype("float32"))
+    for a, b in ((2, width), (width, width), (width, 1))
+)
+
+def one(layers, shift):
+    (kernel, bias, _), *others = layers
+    return jg.count_regions((jg.Dense(kernel, bias + shift), *others), jg.box()).count
+
+shifts = np.linspace(0, 1, num).astype("float32")
+count = jax.jit(lambda layers: jax.lax.map(lambda shift: one(layers, shift), shifts)).lower(layers).compile()
+ways = {"wait": jax.block_until_ready, "copy": np.asarray}
+pressed, heard = [], []
+
+def press():
+    time.sleep(0.3)
+    pressed.append(time.monotonic())
+    os.kill(os.getpid(), signal.SIGINT)
+
+def main(way):
+    if way == "own":
+        signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    threading.Thread(target=press).start()
+    if way == "own":
+        assert count(layers).tolist() == [one(layers, shift) for shift in shifts]
+        assert heard == [signal.SIGINT]
+        return
+    try:
+        ways[way](count(layers))
+        raise AssertionError("not interrupted")
+    except KeyboardInterrupt:
+        pass
+    assert int(jax.numpy.arange(3).sum()) == 3  # waits for the count
+    print(time.monotonic() - pressed[0])
+    before = time.monotonic()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(9)
+    except KeyboardInterrupt:
+        assert time.monotonic() - before < 9
+
+main(sys.argv[1])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["wait", "copy"])
+@fastest_counts
+def test_control_c_ends_counts_inside_programs(way: str) -> None:
+    done = subprocess.run(  # some hundred million regions, which take many seconds
+        [sys.executable, "-c", COUNTING, way, "200"], check=False, timeout=60, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    in_time(time.monotonic() - float(done.stdout), 1)
+
+
+@pytest.mark.slow
+def test_counts_inside_programs_go_on_where_control_c_means_something_else() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", COUNTING, "own", "3"], check=False, timeout=60, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

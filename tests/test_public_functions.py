@@ -56,6 +56,27 @@ def test_arguments_come_in_one_order(room: Any, name: str) -> None:
             assert is_named, f"{parameter.name} is given by name"
 
 
+def flags_of(function: Callable[..., Any]) -> list[str]:
+    """Names of the parameters that are true or false."""
+    kinds = (bool, "bool", "bool | None", bool | None)
+    return [name for name, parameter in inspect.signature(function).parameters.items() if parameter.annotation in kinds]
+
+
+FLAGS = [(getattr(room, name), flag) for room, name in FUNCTIONS for flag in flags_of(getattr(room, name))]
+
+
+@pytest.mark.parametrize(("function", "flag"), FLAGS, ids=[f"{f.__name__}-{flag}" for f, flag in FLAGS])
+@pytest.mark.parametrize("value", ["no", 1, None, np.zeros(1, bool)], ids=repr)
+def test_flags_are_true_or_false(function: Callable[..., Any], flag: str, value: Any, unchecked: None) -> None:
+    if value is None and inspect.signature(function).parameters[flag].default is None:
+        return
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    parameters = [p for p in inspect.signature(function).parameters.values() if p.kind not in several]
+    needed = {parameter.name: None for parameter in parameters if parameter.default is inspect.Parameter.empty}
+    with pytest.raises(TypeError, match=f"^{flag} must be True or False, but "):
+        function(**needed, **{flag: value})
+
+
 def arrays_in(value: Any) -> Iterator[Any]:
     if isinstance(value, jax.Array | np.ndarray):
         yield value

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from jaxgeom._reprs import readable
 from jaxgeom.analysis.topology import Topology, topology
 from jaxgeom.domains import Box, Polygon, polygon, polygon_vertices
+from jaxgeom.host.given import check_flags
 from jaxgeom.networks.layers import Activation, Dense, Layers, with_activation
 from jaxgeom.networks.slices import Plane, on_plane
 from jaxgeom.regions.boundary import Boundary, boundary_of, check_decides
@@ -67,6 +68,7 @@ def slice_network(
         >>> bool(abs(found.regions.area.sum() - found.complex_.area.sum()) < 1e-9)
         True
     """
+    check_flags(exact=exact)
     corners = polygon_vertices(domain)
     network = on_plane(with_activation(layers, activation, keep_sparse=True), plane, exact=exact)
     complex_ = enumerate_regions(network, polygon(corners))

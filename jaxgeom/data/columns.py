@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from jaxgeom._typing import MATRIX, PLANE
-from jaxgeom.host.given import check_positive
+from jaxgeom.host.given import check_flags, check_positive
 
 MOST_ROWS = 10
 """Rows of a table that is printed; of longer ones the first and the last half of so many."""
@@ -97,6 +97,7 @@ def columns_of(
         >>> list(jg.columns_of(jg.rings(jax.random.key(0)), polar=True).head(2))
         ['r', 'theta', 'x1', 'x2', 'label']
     """
+    check_flags(polar=polar)
     points, targets = data if isinstance(data, tuple) else (data, None)
     x = np.asarray(points)
     if x.ndim != MATRIX:

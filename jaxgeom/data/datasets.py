@@ -23,6 +23,7 @@ from jaxgeom._reprs import readable
 from jaxgeom._typing import RandomKey
 from jaxgeom.data.arguments import check_limits, disk_radii, known, radius_range, require, scalar, size
 from jaxgeom.data.sampling import half_open, polar, uniform, uniform_in_disk, uniform_outside_holes, unit_circle
+from jaxgeom.host.given import check_flags
 from jaxgeom.host.inputs import as_array, as_key
 from jaxgeom.host.programs import compiled
 
@@ -141,6 +142,7 @@ def disk_with_holes(
         >>> x.shape, int(y.sum())
         ((100, 2), 40)
     """
+    check_flags(center=center)
     key = as_key(key)
     num_negative = size("num_negative", num_negative)
     num_positive = size("num_positive", num_positive)
@@ -183,6 +185,7 @@ def hole_centers(*, num_holes: int = 9, radius: ScalarLike = 1.0, center: bool =
         >>> jg.datasets.hole_centers(num_holes=2, radius=3).tolist()
         [[1.5, 0.0], [0.0, 0.0]]
     """
+    check_flags(center=center)
     num_holes = size("num_holes", num_holes)
     return _hole_centers(num_holes, num_holes - bool(center), scalar("radius", radius))
 
@@ -306,6 +309,7 @@ def damped_sine(*, low: float = -10.0, high: float = 10.0, step: float = 0.1, re
         >>> x[:, 0].tolist(), y.shape
         ([0.0, 0.5, 1.0, 1.5], (4, 1))
     """
+    check_flags(reverse=reverse)
     x = half_open(low, high, step)[:, None]
     y = np.sin(3 * x) * np.exp(-x / 8)
     return Dataset(jnp.asarray(x, jnp.float32), jnp.asarray(y[::-1] if reverse else y, jnp.float32))

@@ -16,7 +16,7 @@ class Blocks {
         {
             std::unique_lock<std::mutex> lock(one().mutex_, std::try_to_lock);  // which a fork may have left locked
             std::vector<char *> &held = one().held_;
-            for (size_t i = held.size(); lock.owns_lock() && i-- > 0;) {
+            for (size_t i = lock.owns_lock() ? held.size() : 0; i-- > 0;) {
                 char *block = held[i];
                 if (capacity(block) < bytes || capacity(block) > 2 * bytes) continue;
                 held[i] = held.back(), held.pop_back();

@@ -78,3 +78,6 @@ JAXGEOM_EXPORT void jaxgeom_lines_free(void *handle);
 
 // Which of the libraries this processor runs, instructions.h.
 JAXGEOM_EXPORT int jaxgeom_instructions();
+
+// The question of interrupts.h, for counts in programs of JAX: handlers.cc.
+JAXGEOM_EXPORT void jaxgeom_asks(int (*question)());

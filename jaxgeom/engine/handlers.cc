@@ -2,11 +2,17 @@
 //
 // The arguments are the kernels and biases, float32 or float64 as they come, all with the same leading axes; the
 // results are counts (int32 or int64) and whether exact ties were met.
+#include <optional>
+
 #include "engine.h"
+#include "interrupts.h"
 #include "xla.h"
 
 namespace jaxgeom {
 namespace {
+
+// Networks x units², about 30 ms: work that Ctrl-C should be able to end, as LONG of library.py.
+constexpr int64_t kLong = 2000000;
 
 // Null, or what is wrong with the call.
 const char *count(const xla::CallFrame &frame, xla::ErrorCode &code) {
@@ -36,10 +42,16 @@ const char *count(const xla::CallFrame &frame, xla::ErrorCode &code) {
     const std::vector<int> cycles(face_corners.start, face_corners.start + face_corners.size);
     bool is_plane = false;
     for (size_t i = 2; i < corners.size; i += 3) is_plane |= corners.start[i] == 0;
+    int64_t units = 0;
+    for (size_t l = 1; l + 1 < widths.size; l++) units += widths[l];
+    std::optional<Watch> watch;
+    if (num * units * units > kLong) watch.emplace();
     const int status = jaxgeom_count(
         num, static_cast<int>(num_arrays / 2) - 1, widths.start, kernels.data(), biases.data(), is_float32.data(), slopes.start,
         static_cast<int>(corners.size / 3), corners.start, static_cast<int>(offsets.size()) - 1, offsets.data(), cycles.data(), is_plane,
-        0, found.data(), degenerate.data(), nullptr);
+        0, found.data(), degenerate.data(), watch ? watch->stop() : nullptr);
+    code = xla::kCancelled;
+    if (status == 2) return "counting regions was interrupted";
     code = xla::kResourceExhausted;
     if (status) return "out of memory while counting regions";
     for (int64_t i = 0; i < num; i++) {
@@ -56,3 +68,4 @@ const char *count(const xla::CallFrame &frame, xla::ErrorCode &code) {
 JAXGEOM_EXPORT void *jaxgeom_count_handler(void *call) {
     return jaxgeom::xla::respond(call, jaxgeom::count, "out of memory while counting regions");
 }
+JAXGEOM_EXPORT void jaxgeom_asks(int (*question)()) { jaxgeom::question() = question; }

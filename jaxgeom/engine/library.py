@@ -4,6 +4,7 @@ The only module that knows the library's C interface (``engine.h``) and register
 layers as float32 or float64 arrays with one leading axis; nothing is copied on the way but what is not contiguous.
 """
 
+import atexit
 import ctypes
 import functools
 import sys
@@ -20,7 +21,7 @@ from jaxtyping import Array, Bool, Float, Int, Int64, UInt8, UInt32
 from jaxgeom.engine.arguments import Network, domain_of, pointer
 from jaxgeom.engine.compile import digest
 from jaxgeom.host.devices import pretended
-from jaxgeom.host.signals import answer, deferred
+from jaxgeom.host.signals import answer, deferred, meaning_of_interrupt
 from jaxgeom.host.sparse import SparseKernel
 
 _NO_MEMORY = -4
@@ -29,6 +30,8 @@ _FEW = 8
 """So many networks or fewer leave most of the widest vectors empty."""
 
 _HANDLER = "jaxgeom_count"
+_QUESTION = ctypes.CFUNCTYPE(ctypes.c_int)(meaning_of_interrupt)
+"""What long counts in programs of JAX ask when Ctrl-C was pressed (``interrupts.h``)."""
 LONG = 2_000_000  # networks x units², about 30 ms: work that Ctrl-C should be able to end
 
 
@@ -456,4 +459,7 @@ def _is_registered() -> bool:
     if library is None or not hasattr(library, "jaxgeom_count_handler"):
         return False
     jax.ffi.register_ffi_target(_HANDLER, jax.ffi.pycapsule(library.jaxgeom_count_handler), platform="cpu")
+    library.jaxgeom_asks.argtypes, library.jaxgeom_asks.restype = [ctypes.c_void_p], None
+    library.jaxgeom_asks(_QUESTION)
+    atexit.register(library.jaxgeom_asks, None)  # before Python cannot be asked any more
     return True

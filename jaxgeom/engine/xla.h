@@ -37,7 +37,7 @@ struct MetadataExtension {
     Metadata *metadata;
 };
 
-enum ErrorCode : int { kInvalidArgument = 3, kResourceExhausted = 8 };
+enum ErrorCode : int { kCancelled = 1, kInvalidArgument = 3, kResourceExhausted = 8 };
 struct Error;
 struct NewError {
     size_t struct_size;

@@ -37,6 +37,13 @@ def check_positive(name: str, value: Any, remedy: str = "") -> None:
         raise ValueError(f"{name} must be a positive integer, but {value!r} was given.{' ' * bool(remedy)}{remedy}")
 
 
+def check_flags(**values: Any) -> None:
+    """Raise a TypeError unless all values are True or False: words like "no", and arrays, have truth values, too."""
+    for name, value in values.items():
+        if not isinstance(value, bool | np.bool_):
+            raise TypeError(f"{name} must be True or False, but {value!r} was given.")
+
+
 def where_layers_are(given: Any, remedy: str = "") -> str:
     """What to give in place of something that has a network's layers but is not them: a sentence after a space."""
     kind = type(given).__name__
@@ -99,6 +106,20 @@ def as_array(value: Any, what: str) -> Array | np.ndarray:
     if isinstance(value, list | tuple) and array.dtype == np.float64 and (np.abs(array) >= _MOST).any():
         array = np.asarray(value, object)  # NumPy rounds integers that come with other numbers
     return _exact(array, what)
+
+
+def known(value: Any, what: str) -> Any:
+    """The value, if no part of it is traced.
+
+    Raises:
+        TypeError: if some is, which says what to do.
+    """
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value)):
+        raise TypeError(
+            f"{what} must be known before tracing, but a traced array was given. Make the domain outside of the "
+            "program (for jit, an argument named in static_argnames), or keep it and transform the first layer."
+        )
+    return value
 
 
 def as_float64(value: Array | np.ndarray) -> Array | np.ndarray:

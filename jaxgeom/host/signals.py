@@ -17,6 +17,9 @@ from typing import Any
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Signals that ask a program to end: Ctrl-C, ``kill``, and a terminal that is closed (not on Windows)."""
 
+GO_ON, END, ASK_AGAIN = range(3)
+"""What Ctrl-C means for work that goes on beside the main thread, as ``interrupts.h`` of the engine has it."""
+
 _pending: list[Callable[[], Any]] = []
 _is_deferring = False
 
@@ -60,3 +63,11 @@ def answer() -> None:
     """Call the handler that was put off, if there is one, which may raise KeyboardInterrupt."""
     if _pending and threading.current_thread() is threading.main_thread():
         _pending.pop()()
+
+
+def meaning_of_interrupt() -> int:
+    """Whether Ctrl-C, which has just been pressed, ends the program or command: it does not where a handler of the
+    caller's own does something else with it; and who keeps what was finished first is waited for."""
+    if _is_deferring:
+        return ASK_AGAIN
+    return END if signal.getsignal(signal.SIGINT) is signal.default_int_handler else GO_ON

@@ -23,6 +23,7 @@ from jaxtyping import Array, Float, Int32
 from jaxgeom._reprs import readable
 from jaxgeom._typing import MATRIX, Apply, Params, RandomKey
 from jaxgeom.host.contract import times
+from jaxgeom.host.given import check_flags
 from jaxgeom.host.inputs import as_array, as_key
 from jaxgeom.host.names import check_name
 from jaxgeom.host.precision import full_precision
@@ -248,6 +249,7 @@ def mlp(
         >>> {name: layer["kernel"].shape for name, layer in params.items()}
         {'dense0_relu': (2, 10), 'dense1_linear': (10, 1)}
     """
+    check_flags(use_bias=use_bias)
     features = tuple(int(n) if isinstance(n, np.integer) else n for n in features)
     if len(features) < LEAST_FEATURES or any(not isinstance(n, int) or isinstance(n, bool) or n < 1 for n in features):
         raise ValueError(

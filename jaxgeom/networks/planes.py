@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import PLANE, SPACE, RandomKey
-from jaxgeom.host.given import check_positive, float64_of, points_of
+from jaxgeom.host.given import check_flags, check_positive, float64_of, points_of
 from jaxgeom.host.inputs import as_key
 from jaxgeom.networks.slices import Plane, orthonormal, plane_through
 
@@ -156,6 +156,7 @@ def planes_through_data(
         >>> jg.project(found.planes[1], jax.numpy.eye(5)[found.rows[1]]).distance.round(12).tolist()
         [0.0, 0.0, 0.0]
     """
+    check_flags(one_class=one_class)
     check_positive("num_planes", num_planes)
     points, random = np.asarray(points_of(x)), _generator(key)
     groups = [np.arange(len(points))]

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import PLANE
-from jaxgeom.host.given import as_float64, float64_of, points_of
+from jaxgeom.host.given import as_float64, check_flags, float64_of, points_of
 from jaxgeom.host.sparse import SparseKernel
 from jaxgeom.networks.exact_products import exact_product
 from jaxgeom.networks.layers import Dense, Layers, check_layers
@@ -124,6 +124,7 @@ def on_plane(layers: Layers, plane: Plane | Sequence[Plane], *, exact: bool = Fa
         >>> part[0].kernel.shape, bool(jg.count_regions(part, jg.whole_plane()).count <= jg.zaslavsky(8, 2))
         ((2, 8), True)
     """
+    check_flags(exact=exact)
     planes = [plane] if isinstance(plane, Plane) else list(plane)
     if not planes or not all(isinstance(each, Plane) for each in planes):
         raise ValueError("a jaxgeom.Plane or a list of them is needed, but got something else, or none.")

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import MATRIX
+from jaxgeom.host.given import check_flags
 from jaxgeom.plot.style import COLORS, new_axes
 
 _DASHES: tuple[Any, ...] = ((0, (1, 2)), (0, (4, 2)), "-")
@@ -69,6 +70,7 @@ def plot_distribution(
         >>> drawn.density.get_array().shape, len(drawn.bands)
         ((20, 8), 2)
     """
+    check_flags(is_log=is_log)
     steps, values = np.asarray(steps, np.float64), np.asarray(values, np.float64)
     if values.ndim != MATRIX or values.shape[1:] != steps.shape or len(steps) < 2:  # noqa: PLR2004
         raise ValueError(

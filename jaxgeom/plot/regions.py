@@ -12,6 +12,7 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm
 
 from jaxgeom._reprs import readable
+from jaxgeom.host.given import check_flags
 from jaxgeom.host.names import did_you_mean
 from jaxgeom.plot.colormaps import value_colormap
 from jaxgeom.plot.style import legend_below
@@ -66,6 +67,7 @@ def plot_regions(
         >>> len(artists.faces.get_paths())
         4
     """
+    check_flags(edges=edges)
     check_bounded(complex_, "a picture of regions")
     look, label = _look(complex_, color_by)
     if ax is None:
@@ -108,6 +110,7 @@ def plot_boundary(boundary: Boundary, *, legend: bool = True, ax: Axes | None = 
         >>> len(line.get_segments())
         3
     """
+    check_flags(legend=legend)
     is_new = ax is None
     if ax is None:
         ax = plt.figure(figsize=(5.2, 5.2), layout="constrained").subplots()

@@ -29,6 +29,7 @@ from matplotlib.collections import PathCollection
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import MATRIX, RandomKey
+from jaxgeom.host.given import check_flags
 from jaxgeom.host.inputs import as_key
 from jaxgeom.plot.style import dark
 
@@ -153,6 +154,7 @@ def sandwich(
     Raises:
         ValueError: as :func:`dots_of`, or for other numbers of axes or names than of layers.
     """
+    check_flags(common_scale=common_scale)
     looks = [dots_of(layer, order, normalization=normalization, base=base) for layer in layers]
     for what, given in (("names", names), ("axes", axes)):
         if given is not None and len(given) != len(looks):

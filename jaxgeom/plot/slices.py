@@ -19,6 +19,7 @@ from jaxgeom._reprs import readable
 from jaxgeom._typing import MATRIX
 from jaxgeom.analysis.measures import nearest_on_segments
 from jaxgeom.analysis.slices import Slice
+from jaxgeom.host.given import check_flags
 from jaxgeom.networks.slices import project
 from jaxgeom.plot.style import legend_below
 from jaxgeom.regions.colors import class_colors, lighter
@@ -104,6 +105,7 @@ def plot_slice(
         >>> [text.get_text() for text in artists.anchors]
         ['0', '1', '2']
     """
+    check_flags(edges=edges)
     num_classes = slice_.regions.num_classes
     names = [str(index) for index in range(num_classes)] if names is None else list(names)
     if len(names) < num_classes:

@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 from jaxgeom._reprs import readable
 from jaxgeom.domains import Box, PlanarDomain, ProjectiveDomain, exact_domain
 from jaxgeom.host.chunks import check_chunk_size
+from jaxgeom.host.given import check_flags
 from jaxgeom.host.names import check_name
 from jaxgeom.host.sizes import fitting
 from jaxgeom.networks.layers import Activation, Dense, Layers, as_arrays, check_finite, is_rewriting, with_activation
@@ -94,7 +95,8 @@ def count_regions(
         Counts and flags, NumPy arrays, or JAX arrays where the layers are traced.
 
     Raises:
-        TypeError: for anything that is not a network or a domain.
+        TypeError: for anything that is not a network or a domain, a domain whose numbers are traced, and a
+            ``cut_output`` that is not True or False.
         ValueError: for inputs of another dimension than the domain, or more than 10, an unknown kind, activations
             without linear regions, a negative area, or NaN or infinite weights in a single network. In a population,
             and under tracing, such networks get the count -1.
@@ -106,6 +108,7 @@ def count_regions(
         >>> jg.count_regions(networks, jg.box(-1, 1)).count.shape
         (100,)
     """
+    check_flags(cut_output=cut_output)
     check_name("kind", kind, KINDS)
     _check_area(min_area)
     check_chunk_size(chunk_size)

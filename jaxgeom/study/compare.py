@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgeom._reprs import readable
+from jaxgeom.host.given import check_flags
 from jaxgeom.study.describe import differences
 from jaxgeom.study.layout import SEED
 from jaxgeom.study.result import Study, check_studies, select
@@ -84,6 +85,8 @@ def compare(
         >>> bool(found.low["regions"][0] > 0)
         True
     """
+    if is_paired is not None:
+        check_flags(is_paired=is_paired)
     check_studies("compared", (first, second))
     if not 0 < level < 1:
         raise ValueError(f"the level of confidence is between 0 and 1, such as 0.95, but {level!r} was given.")

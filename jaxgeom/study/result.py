@@ -13,6 +13,7 @@ from jaxtyping import Bool
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Record
+from jaxgeom.host.given import check_flags
 from jaxgeom.host.names import did_you_mean
 from jaxgeom.study.describe import differences
 from jaxgeom.study.missing import filled
@@ -155,6 +156,7 @@ def merge(*studies: Study, along: str = "seed", any_versions: bool = False) -> S
             axis.
         TypeError: for anything but studies.
     """
+    check_flags(any_versions=any_versions)
     if not studies:
         raise ValueError("there is nothing to merge: pass one study or more, as in merge(first, second).")
     check_studies("merged", studies)

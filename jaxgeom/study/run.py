@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 
 from jaxgeom.host.chunks import in_background, map_chunks, num_workers
 from jaxgeom.host.devices import alone, platform
+from jaxgeom.host.given import check_flags
 from jaxgeom.host.processes import process, wait_for_all
 from jaxgeom.host.sizes import round_up
 from jaxgeom.networks.models import mlp
@@ -120,6 +121,7 @@ def run_study(
         TypeError: for measurements that are no functions, and arguments of another kind than described.
         OSError: if the directory cannot be written, or another process works on it.
     """
+    check_flags(any_versions=any_versions)
     study = prepared(
         axes,
         measure,

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Params
-from jaxgeom.host.given import check_positive
+from jaxgeom.host.given import check_flags, check_positive
 from jaxgeom.host.names import did_you_mean
 from jaxgeom.networks.canonical import canonical_form
 from jaxgeom.networks.layers import named_layers
@@ -189,6 +189,7 @@ class ZooExamples:
     """
 
     def __init__(self, zoo: Zoo, label: str, *, canonical: bool = False, **values: Any):
+        check_flags(canonical=canonical)
         if label not in zoo.meanings:
             raise UnknownVariable(
                 f"the zoo has the labels {', '.join(zoo.meanings)}, but {label!r} was given."
@@ -254,6 +255,7 @@ def zoo_batches(
     Raises:
         ValueError: for sizes below one, and fewer networks than a batch has.
     """
+    check_flags(drop_last=drop_last)
     check_positive("batch_size", batch_size)
     check_positive("num_epochs", num_epochs)
     if drop_last and batch_size > len(examples):

@@ -28,6 +28,7 @@ from jaxgeom._reprs import readable
 from jaxgeom._typing import Params, PyTree, RandomKey
 from jaxgeom.data.datasets import Dataset
 from jaxgeom.data.losses import PerPoint
+from jaxgeom.host.given import check_flags
 from jaxgeom.host.inputs import as_array, as_key
 from jaxgeom.host.precision import full_precision
 from jaxgeom.host.programs import compiled
@@ -216,6 +217,7 @@ def fit(
         >>> run.train_loss.shape, bool(run.train_loss[-1] < run.train_loss[0])
         ((201,), True)
     """
+    check_flags(drop_last=drop_last, shuffle=shuffle, batch_losses=batch_losses, persistent=persistent)
     key, optimizer = as_key(key), check_optimizer(optimizer)
     train = check_data(model, loss, accuracy, train, "train")
     test = None if test is None else check_data(model, loss, accuracy, test, "test")

@@ -21,7 +21,7 @@ from jaxgeom._reprs import readable
 from jaxgeom._typing import Keys, Params, PyTree, RandomKey
 from jaxgeom.host.chunks import Interrupted, check_chunk_size, in_threads, interrupted, map_chunks, num_devices
 from jaxgeom.host.devices import at_arrays, platform, sharing
-from jaxgeom.host.given import check_positive, is_positive
+from jaxgeom.host.given import check_flags, check_positive, is_positive
 from jaxgeom.host.inputs import as_keys
 from jaxgeom.host.programs import Program, for_population
 from jaxgeom.host.sizes import power_of_two, round_up, size_of_chunks
@@ -111,6 +111,7 @@ def fit_population(
         >>> runs.train_loss.shape  # networks, records
         (3, 11)
     """
+    check_flags(fast_compile=fast_compile)
     keys = as_keys(keys)
     population = (keys, *jax.tree.map(jnp.asarray, settings))
     num = keys.shape[0]

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxgeom.host.given import check_flags
 from jaxgeom.networks.readers import operations as ops
 from jaxgeom.networks.readers.expressions import new_input
 from jaxgeom.networks.readers.imported import Imported, finished
@@ -48,6 +49,7 @@ def from_function(
         >>> [layer.kernel.shape for layer in network.layers]
         [(2, 3), (3, 1)]
     """
+    check_flags(takes_batch=takes_batch)
     if not callable(function):
         raise TypeError(f"a function of one array is needed, but {type(function).__name__} was given.")
     return read_function(function, example, takes_batch=takes_batch, what="the function")

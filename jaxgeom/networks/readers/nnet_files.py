@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxgeom.host.given import check_flags
 from jaxgeom.networks.layers import Dense
 from jaxgeom.networks.readers.check import check_agrees
 from jaxgeom.networks.readers.expressions import MOST_NUMBERS
@@ -50,6 +51,7 @@ def from_nnet(path: str | Path, *, normalised: bool = False) -> Imported:
         >>> jg.from_nnet(path).layers[0].kernel.tolist()
         [[1.0, -1.0]]
     """
+    check_flags(normalised=normalised)
     path = file_at(path)
     try:
         with path.open(encoding="utf-8") as lines:

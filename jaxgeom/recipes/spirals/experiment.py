@@ -17,7 +17,7 @@ from jaxgeom._typing import RandomKey
 from jaxgeom.data.datasets import Dataset, spirals, split
 from jaxgeom.data.losses import class_is_right, softmax_cross_entropy
 from jaxgeom.host.chunks import in_threads
-from jaxgeom.host.given import check_positive
+from jaxgeom.host.given import check_flags, check_positive
 from jaxgeom.networks.models import Model, mlp
 from jaxgeom.training.fit import Fit, fit
 from jaxgeom.training.population import fit_population
@@ -71,6 +71,7 @@ def train_spirals(
     Raises:
         ValueError: for numbers below one.
     """
+    check_flags(progress=progress)
     for name, value in (("num_seeds", num_seeds), ("num_epochs", num_epochs)):
         check_positive(name, value)
     keys = jax.random.split(jax.random.fold_in(key, 1), num_seeds)
