@@ -289,3 +289,17 @@ def test_arrays_are_multiplied_by_reciprocals():
     expected = [x * (one / y) / (x + 2), y / 3, n // 2, x * (one / x.sum())]
     for found, wanted in zip(evaluated(changed, changed.consts, arguments), expected, strict=True):
         np.testing.assert_array_equal(found, wanted.astype(found.dtype))
+
+
+def test_arrays_are_multiplied_by_reciprocals_where_devices_differ():
+    """Inside ``shard_map`` JAX writes more into a trace: which operands differ between devices."""
+    three = jnp.float32(3)
+
+    def quotient(x):
+        closed = jax.make_jaxpr(lambda x, y: x / y)(x, three)
+        return evaluated(with_reciprocals(closed), closed.consts, (x, three))[0]
+
+    x = np.float32([0.1, 0.7, 3.3])
+    spec, mesh = jax.sharding.PartitionSpec("n"), jax.make_mesh((1,), ("n",), axis_types=(jax.sharding.AxisType.Auto,))
+    found = jax.jit(jax.shard_map(quotient, mesh=mesh, in_specs=spec, out_specs=spec))(x)
+    np.testing.assert_array_equal(found, x * (np.float32(1) / np.float32(3)))

@@ -34,10 +34,18 @@ def with_reciprocals(closed: Any) -> Any:
         shapes = [operand.aval.shape for operand in equation.invars]
         dtype = equation.outvars[0].aval.dtype
         if equation.primitive.name == "div" and shapes[0] != () == shapes[1] and jnp.issubdtype(dtype, jnp.floating):
-            array, number = equation.invars
-            inverse, product = jax.make_jaxpr(lambda x, y: x * (1 / y))(array.aval, number.aval).jaxpr.eqns
-            equations.append(inverse.replace(invars=[inverse.invars[0], number]))
-            equations.append(product.replace(invars=[array, inverse.outvars[0]], outvars=equation.outvars))
+            written = jax.make_jaxpr(lambda x, y: x * (1 / y))(*[operand.aval for operand in equation.invars]).jaxpr
+            equations += _inlined(written, equation)
         else:
             equations.append(equation)
     return type(closed)(closed.jaxpr.replace(eqns=equations), closed.consts)
+
+
+def _inlined(jaxpr: Any, equation: Any) -> list[Any]:
+    """The equations of a trace with the operands and results of the equation that it stands for."""
+    variables = dict(zip([*jaxpr.invars, *jaxpr.outvars], [*equation.invars, *equation.outvars], strict=True))
+
+    def renamed(atoms: Sequence[Any]) -> list[Any]:
+        return [atom if hasattr(atom, "val") else variables.get(atom, atom) for atom in atoms]  # literals have a value
+
+    return [each.replace(invars=renamed(each.invars), outvars=renamed(each.outvars)) for each in jaxpr.eqns]
