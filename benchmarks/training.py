@@ -423,7 +423,7 @@ def table(cases: list[dict[str, Any]]) -> str:
         for name, row in case["candidates"].items():
             rates[name.split(",")[0]] = max(rates[name.split(",")[0]], row["model_steps_per_second"])
         ours = rates.pop(OURS)
-        cells = [short(ours)] + [f"{short(rate)} ({short(ours / rate)}x)" for rate in rates.values()]
+        cells = [short(ours)] + [f"{short(rate)} ({short(ours / rate)}x)" if rate else "" for rate in rates.values()]
         line = f"{case['workload'] + ' ' + case['title']:<22}{case['population'] * len(case['widths']):>9,}"
         lines.append(line + "".join(f"{cell:>17}" for cell in cells))
     return "\n".join(lines)
