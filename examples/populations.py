@@ -73,7 +73,7 @@ kinds = jg.network_kinds(pairs, points, jg.box(-1, 1))
 regions = jg.enumerate_population(kinds.layers, jg.box(-1, 1))
 shown = range(min(8, len(kinds.num_networks)))
 members = [[regions[i] for i in np.flatnonzero(kinds.kind == kind)[:100]] for kind in shown]
-names = [f"{kinds.num_regions[k]} regions; units on at {' and '.join(map(str, kinds.num_active[k]))}" for k in shown]
+names = [f"{kinds.num_regions[k]} regions,\nunits on at {' and '.join(map(str, kinds.num_active[k]))}" for k in shown]
 axes = jg.plot.plot_kinds([each[0] for each in members], kinds.num_networks[: len(shown)], num_all=len(solved),
                           members=members, points=points, names=names)  # fmt: skip
 axes[0].figure.suptitle(

@@ -283,7 +283,8 @@ def test_a_sheet_hides_the_points_and_lines_behind_it(tmp_path: Path, outputs: i
         let path = [], dot = null;
         const context = {{
           beginPath: () => ([path, dot] = [[], null]),
-          moveTo: (x, y) => path.push([x, y]), lineTo: (x, y) => path.push([x, y]), closePath() {{}}, arc: (x, y) => (dot = [x, y]), createLinearGradient: () => ({{ addColorStop() {{}} }}),
+          moveTo: (x, y) => path.push([x, y]), lineTo: (x, y) => path.push([x, y]),
+          closePath() {{}}, arc: (x, y) => (dot = [x, y]), createLinearGradient: () => ({{ addColorStop() {{}} }}),
           fill: () => events.push(dot ? {{ dot }} : {{ path: convex(path) }}),
           stroke: () => context.strokeStyle === look.boundary && events.push({{ line: path }}),
         }};

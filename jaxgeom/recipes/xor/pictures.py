@@ -258,7 +258,7 @@ def kinds_figure(layers: Layers, *, title: str) -> tuple[Figure, Kinds]:
     found = iter(enumerate_population(chosen, DOMAIN))
     members = [[next(found) for _ in each] for each in numbers]
     names = [
-        f"{kinds.num_regions[kind]} regions, units on at {' and '.join(map(str, kinds.num_active[kind]))}"
+        f"{kinds.num_regions[kind]} regions,\nunits on at {' and '.join(map(str, kinds.num_active[kind]))}"
         for kind in shown
     ]
     axes = plot.plot_kinds(
