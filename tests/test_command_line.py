@@ -55,6 +55,16 @@ def test_same_key_same_arrays(finished: Path, tmp_path: Path) -> None:
     assert any((first[name] != other[name]).any() for name in FIELDS)
 
 
+@pytest.mark.slow
+def test_rings_write_their_settings_and_nothing_of_the_command_itself(tmp_path: Path) -> None:
+    sizes = ["--seeds", "2", "--epochs", "20", "--regression-seeds", "2", "--regression-epochs", "20"]
+    command = ["rings", "--widths", "1", "3", "--regression-widths", "2", *sizes, "--formats", "svg", "--quiet"]
+    assert main([*command, "--out", str(tmp_path)]) == 0
+    expected = {"widths": [1, 3], "regression_widths": [2], "seeds": 2, "epochs": 20}
+    expected |= {"regression_seeds": 2, "regression_epochs": 20, "key": 0, "formats": ["svg"], "quick": False}
+    assert json.loads((tmp_path / "rings.json").read_text())["settings"] == expected
+
+
 def test_unsolved_networks_are_marked_and_the_table_still_prints(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
