@@ -9,9 +9,13 @@ import argparse
 import jax
 import numpy as np
 import optax
-from sklearn.datasets import load_digits
 
 import jaxgeom as jg
+
+try:
+    from sklearn.datasets import load_digits
+except ModuleNotFoundError:
+    raise SystemExit("This example needs scikit-learn: pip install scikit-learn") from None
 
 NEAR = 2.1  # images nearer to the plane are shown
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

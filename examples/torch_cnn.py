@@ -7,11 +7,15 @@ python examples/torch_cnn.py --epochs 2   trains for a shorter time
 import argparse
 
 import numpy as np
-import torch
-from sklearn.datasets import load_digits
-from torch import nn
 
 import jaxgeom as jg
+
+try:
+    import torch
+    from sklearn.datasets import load_digits
+    from torch import nn
+except ModuleNotFoundError:
+    raise SystemExit("This example needs torch and scikit-learn: pip install torch scikit-learn") from None
 
 NEAR = 1.8  # images nearer to the plane are shown
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

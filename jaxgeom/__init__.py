@@ -50,6 +50,7 @@ _NAMES = {
     ),
     "jaxgeom.analysis.estimate": ("RegionEstimate", "estimate_regions"),
     "jaxgeom.analysis.formula": ("latex_formula",),
+    "jaxgeom.analysis.fractions": ("FractionInterval", "fraction_interval"),
     "jaxgeom.analysis.functional_dimension": (
         "FunctionalDimension",
         "batch_functional_dimension",

@@ -26,6 +26,8 @@ from jaxgeom.analysis.embeddings import thresholds as thresholds
 from jaxgeom.analysis.estimate import RegionEstimate as RegionEstimate
 from jaxgeom.analysis.estimate import estimate_regions as estimate_regions
 from jaxgeom.analysis.formula import latex_formula as latex_formula
+from jaxgeom.analysis.fractions import FractionInterval as FractionInterval
+from jaxgeom.analysis.fractions import fraction_interval as fraction_interval
 from jaxgeom.analysis.functional_dimension import FunctionalDimension as FunctionalDimension
 from jaxgeom.analysis.functional_dimension import batch_functional_dimension as batch_functional_dimension
 from jaxgeom.analysis.functional_dimension import functional_dimension as functional_dimension

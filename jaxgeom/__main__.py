@@ -23,7 +23,7 @@ from jaxgeom.recipes.detangle import command as detangle
 from jaxgeom.recipes.interrupts import interruptible, listing, status_of, undisturbed, what_is_saved
 from jaxgeom.recipes.limits import MOST_KEY, check_numbers
 from jaxgeom.recipes.movie import command as movie
-from jaxgeom.recipes.output import FORMATS, check_formats
+from jaxgeom.recipes.output import FORMATS, check_formats, what_is_written
 from jaxgeom.recipes.reproduce import command as reproduce
 from jaxgeom.recipes.rings import command as rings
 from jaxgeom.recipes.slice import command as slice_
@@ -164,7 +164,7 @@ def _run(options: argparse.Namespace, owns_process: bool) -> int:
                 matplotlib.use("agg")  # which draws in any thread, and opens no windows
             written = options.run(options)
             if written:
-                print(f"\n{', '.join(map(str, written))} written after {time.perf_counter() - start:.0f} s")
+                print(f"\n{what_is_written(written)} written after {time.perf_counter() - start:.0f} s")
             return 0
     except KeyboardInterrupt as error:
         with undisturbed():

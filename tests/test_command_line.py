@@ -12,6 +12,7 @@ import pytest
 
 import jaxgeom as jg
 from jaxgeom.__main__ import main
+from jaxgeom.recipes.output import what_is_written
 from jaxgeom.recipes.xor import experiment
 
 SMALL = ["xor", "--widths", "2", "3", "--seeds", "12", "--grid", "11", "--quiet", "--table-only"]
@@ -54,6 +55,16 @@ def test_same_key_same_arrays(finished: Path, tmp_path: Path) -> None:
     assert any((first[name] != other[name]).any() for name in FIELDS)
 
 
+@pytest.mark.slow
+def test_rings_write_their_settings_and_nothing_of_the_command_itself(tmp_path: Path) -> None:
+    sizes = ["--seeds", "2", "--epochs", "20", "--regression-seeds", "2", "--regression-epochs", "20"]
+    command = ["rings", "--widths", "1", "3", "--regression-widths", "2", *sizes, "--formats", "svg", "--quiet"]
+    assert main([*command, "--out", str(tmp_path)]) == 0
+    expected = {"widths": [1, 3], "regression_widths": [2], "seeds": 2, "epochs": 20}
+    expected |= {"regression_seeds": 2, "regression_epochs": 20, "key": 0, "formats": ["svg"], "quick": False}
+    assert json.loads((tmp_path / "rings.json").read_text())["settings"] == expected
+
+
 def test_unsolved_networks_are_marked_and_the_table_still_prints(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -64,7 +75,7 @@ def test_unsolved_networks_are_marked_and_the_table_still_prints(
     assert not found["is_solved"].any()
     assert (found["tries"] == 2).all()
     assert (found["regions"] >= 1).all()
-    assert "0.000 ± 0.000" in capsys.readouterr().out
+    assert "0.000 (0.000–0.561)" in capsys.readouterr().out
     assert json.loads((tmp_path / "xor.json").read_text())["statistics"][0]["grid_count"]["mean"] is None
 
 
@@ -138,3 +149,13 @@ def test_progress_goes_to_stderr_and_interrupt_is_clean(tmp_path: Path) -> None:
     assert "interrupted" in err
     assert "Traceback" not in err
     assert out == ""
+
+
+def test_a_few_files_are_named_and_many_are_counted(tmp_path: Path) -> None:
+    few = [tmp_path / name for name in ("a.json", "b.png")]
+    assert what_is_written(few) == f"{few[0]}, {few[1]}"
+    below = tmp_path / "below"
+    many = [tmp_path / f"{name}.png" for name in range(12)] + [tmp_path / "x.json", below / "y.gif", below / "README"]
+    assert what_is_written([*many, many[0]]) == (
+        f"{tmp_path}{os.sep}: 1 json, 12 png; {below}{os.sep}: 1 README, 1 gif"
+    )

@@ -3,6 +3,7 @@
 import runpy
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import matplotlib.pyplot as plt
 import pytest
@@ -34,6 +35,18 @@ def test_examples_run(
     runpy.run_path(str(path), run_name="__main__")
     plt.close("all")
     assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("name", "missing"), [(name, each) for name, needed in NEEDED.items() for each in needed])
+def test_examples_say_what_to_install(name: str, missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for library in NEEDED[name]:  # one of them is not there, whatever is installed; others need not be either
+        monkeypatch.setitem(sys.modules, library, None if library == missing else ModuleType(library))
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    monkeypatch.setattr(sys, "argv", [name])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(EXAMPLES[0].with_name(name)), run_name="__main__")
+    packages = [{"sklearn": "scikit-learn"}.get(library, library) for library in NEEDED[name]]
+    assert stop.value.code == f"This example needs {' and '.join(packages)}: pip install {' '.join(packages)}"
 
 
 def test_there_are_examples() -> None:

@@ -176,7 +176,9 @@ def test_what_cannot_be_explored_says_why(tmp_path: Path) -> None:
         jg.explore(layers, page, axes={"seed": range(3)})
     with pytest.raises(ValueError, match="data are points"):
         jg.explore(RUNS, page, data=(np.ones((3, 2)), np.ones(4)))
-    with pytest.raises(ValueError, match=r"MB are allowed\. Give fewer networks"):
+    with pytest.raises(
+        ValueError, match=r"MB are allowed\. Give fewer networks \(.*lambda array: array\[:2\], networks"
+    ):
         jg.explore(RUNS, page, max_megabytes=0.01)
     with pytest.raises(ValueError, match="max_megabytes must be positive"):
         jg.explore(RUNS, page, max_megabytes=0)
@@ -209,6 +211,10 @@ def test_studies_are_read_with_all_their_axes(tmp_path: Path) -> None:
         at_steps=[0, 4],
         progress=False,
     )
+    with pytest.raises(ValueError, match="Give fewer networks") as error:
+        jg.explore(study, tmp_path / "large.html", max_megabytes=0.01)
+    (call,) = re.findall(r"\((jaxgeom\.study\.select\(.*?\))\)", str(error.value))
+    assert eval(call, {"jaxgeom": jg, "study": study}).is_finished.shape == (2, 2, 1)
     page = jg.explore(study, tmp_path / "study.html", data=DATA, domain=SQUARE)
     found = in_node(page.path)
     assert [each["places"] for each in found["networks"][:2]] == [

@@ -118,10 +118,26 @@ def test_sheets_are_bent_in_colours_of_their_places() -> None:
     )
     moving.draw(moving.num_frames - 1)
     (sheet,) = moving.figure.axes[0].collections
-    np.testing.assert_allclose(sheet._faces[0, 0], [-1, -1, 0.5])
+    np.testing.assert_allclose(sheet._faces[0, 0], [-1, -1, 0.65])  # heights of 0 to 1 are drawn a little larger,
+    labels = [label.get_text() for label in moving.figure.axes[0].get_zticklabels()]
+    assert labels == ["-0.27", "0.5", "1.3"]  # 0.5 ± 0.5 / 0.65, as the numbers say
     mirrored = plot.plot_sheet(np.concatenate([flat, flat[2:3]]), np.ones((5, 5, 3)) * 0.8)
     shade = mirrored.get_facecolor()[:, 0]
     np.testing.assert_allclose(shade, [0.8] * 12 + [0.8 * 0.72] * 4)  # the last row lies on its back
+
+
+def test_thin_spaces_are_drawn_larger_at_most_threefold_and_flat_ones_are_not() -> None:
+    sides = {(4, 4, 4): (4, 4, 4), (4, 8, 8): (5.2, 8, 8), (1, 1, 6): (3, 3, 6), (0, 6, 6): (2.7, 6, 6)}
+    for given, drawn in sides.items():
+        corners = np.array(list(np.ndindex(2, 2, 2))) * np.array(given, float)
+        ax = plt.figure().add_subplot(projection="3d")
+        plot.plot_stages([corners], np.zeros(8), ["a"], axes=[ax])
+        box = ax._box_aspect
+        np.testing.assert_allclose(box / box.max(), np.divide(drawn, max(drawn)), err_msg=str(given))
+        for side, axis in zip(given, "xyz", strict=True):
+            low, high = getattr(ax, f"get_{axis}lim")()
+            assert (low + high) / 2 == pytest.approx(side / 2)
+            assert high - low == pytest.approx(1.08 * (side or 2.7))
 
 
 def test_colours_say_where_points_are() -> None:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from functools import cache, partial
+from statistics import NormalDist
 
 import chex
 import devices_program
@@ -387,7 +388,10 @@ def test_xor_statistics_are_numpys():
     first, second = xor_statistics(table)
     assert (first.width, first.num_networks, first.num_solved) == (2, 3, 2)
     assert first.p_solved == pytest.approx(1 / 3)
-    assert first.p_solved_error == pytest.approx(np.sqrt(1 / 3 * 2 / 3 / 3))
+    z = NormalDist().inv_cdf(0.975)
+    for end in (first.p_solved_low, first.p_solved_high):  # z standard errors away from the fraction
+        assert (1 / 3 - end) ** 2 == pytest.approx(z**2 * end * (1 - end) / 3)
+    assert first.p_solved_low < 1 / 3 < first.p_solved_high
     assert first.grid_count == pytest.approx({"mean": 4, "sd": np.sqrt(2), "min": 3, "max": 5})
     assert first.exact_count == pytest.approx({"mean": 5.5, "sd": np.sqrt(4.5), "min": 4, "max": 7})
     assert first.exact_count_init == pytest.approx({"mean": 3, "sd": np.sqrt(7), "min": 1, "max": 6})

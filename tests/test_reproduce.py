@@ -11,7 +11,7 @@ from jaxgeom import Dense, box, forward, whole_plane
 from jaxgeom.__main__ import main
 from jaxgeom.networks.layers import with_activation
 from jaxgeom.recipes import reproduce
-from jaxgeom.recipes.reproduce.claims import Claim, at_most, exact, mean, table, within
+from jaxgeom.recipes.reproduce.claims import Claim, at_most, exact, fraction, mean, table, within
 from jaxgeom.recipes.reproduce.curves import tent
 from jaxgeom.recipes.reproduce.degrees import SHALLOW, num_and_degree
 from jaxgeom.recipes.reproduce.enclosures import num_bounded as bounded_of_classes
@@ -32,6 +32,12 @@ def test_agreement() -> None:
     assert row.agrees
     assert not mean("mean", 2.5, samples).agrees
     assert mean("mean", 2.5, samples, published_error=0.2).agrees
+    all_right = fraction("P", 0.9, np.ones(99, bool))  # Wilson's interval of one error begins at n / (n + 1)
+    assert all_right.measured == 1
+    assert all_right.error == pytest.approx(0.01)
+    assert not all_right.agrees
+    assert fraction("P", 0.97, np.ones(99, bool)).agrees
+    assert not fraction("P", 0.95, np.arange(99) < 0).agrees
     assert within("about", 10, 9, 1).agrees
     assert not within("about", 10, 8.9, 1).agrees
     assert at_most("bound", 10, 10).agrees

@@ -71,7 +71,7 @@ def test_the_study_is_saved_whatever_becomes_of_the_table(
     assert ("all is saved" in errors) == (status == 1)
     if isinstance(stream, io.TextIOWrapper):
         shown = stream.buffer.getvalue().decode("ascii")  # type: ignore[attr-defined]
-        assert re.search(r"\d \+- 0\.\d", shown)
+        assert re.search(r"\d\.\d{3} \(0\.\d{3}-[01]\.\d{3}\)", shown)
         assert str(tmp_path / "xor.npz") in shown
 
 

@@ -29,6 +29,8 @@ SIGNED = LinearSegmentedColormap.from_list("signed", ["#2b8cff", "#7cc0ff", "#f4
 
 _MARGIN = 1.08
 _THINNEST = 0.45
+_THIN, _MOST_STRETCH = 0.65, 3.0
+"""In space, coordinates of smaller extent than this share of the largest are drawn larger, at most so many times."""
 _ZOOM = 0.95
 
 
@@ -63,9 +65,11 @@ def plot_stages(
     axes: Sequence[Axes] | None = None,
     **style: Any,
 ) -> list[PathCollection]:
-    """The same points at every stage, each on axes of its own, which have one scale and hold just the points.
+    """The same points at every stage, each on axes of its own, which hold just the points.
 
-    Spaces are seen from where points are spread out widest.
+    Planes have one scale. So have spaces, unless points reach much less far along one axis than along another: such an
+    axis is drawn up to three times as large, as its numbers say. Spaces are seen from where points are spread out
+    widest.
 
     Args:
         stages: the points at each stage.
@@ -119,7 +123,7 @@ def plot_stages(
             ax.set_yticks([])
         if isinstance(ax, Axes3D):
             everything = points if sheet is None else sheet
-            elevation, azimuth = fitted_camera(everything)
+            elevation, azimuth = fitted_camera(frame.fit(everything))
             ax.view_init(elev=elevation, azim=azimuth)
     return drawn
 
@@ -202,11 +206,11 @@ def morph_stages(
         if folded is None:
             points = _between(shown[step], shown[after], share)
             last.extend(plot_points(points, color, ax=ax, **{"s": 7.0, "zorder": 2} | look | style))
-        _Frame(np.zeros(dim), 1.0, np.ones(dim)).limit(ax)
+        _Frame(np.zeros(dim), np.ones(dim), np.ones(dim)).limit(ax)
         scale = frames[step].scale ** (1 - share) * frames[after].scale ** share
         middle = _between(frames[step].middle, frames[after].middle, share)
-        for axis, center in zip(("x", "y", "z"), middle, strict=False):
-            getattr(ax, f"set_{axis}ticks")([-1, 0, 1], [f"{center + way * scale:.2g}" for way in (-1, 0, 1)])
+        for axis, center, size in zip("xyz", middle, scale, strict=False):
+            getattr(ax, f"set_{axis}ticks")([-1, 0, 1], [_label(center + way * size, size) for way in (-1, 0, 1)])
         arrived = after if share > 0 else step
         ax.set_title(f"{names[arrived]}   ({arrived} of {len(shown) - 1})", fontsize="x-large")
         if dim == SPACE:
@@ -221,8 +225,9 @@ class _Frame(NamedTuple):
 
     middle: np.ndarray
     """Of what is drawn, in each coordinate."""
-    scale: float
-    """Half of the largest extent; 1 if there are only equal points."""
+    scale: np.ndarray
+    """What is one unit in the picture, in each coordinate: half of the largest extent, or less where little is drawn; 1
+    if there are only equal points."""
     half: np.ndarray
     """Half of the extent in each coordinate."""
 
@@ -231,24 +236,34 @@ class _Frame(NamedTuple):
         flat = np.concatenate([array.reshape(-1, array.shape[-1]) for array in arrays]).astype(np.float64)
         low, high = flat.min(axis=0), flat.max(axis=0)
         half = (high - low) / 2
-        return cls((low + high) / 2, float(half.max()) or 1.0, half)
+        largest = float(half.max()) or 1.0
+        stretch = np.ones(len(half))
+        if len(half) == SPACE:
+            is_drawn = half > 0
+            stretch[is_drawn] = np.clip(_THIN * largest / half[is_drawn], 1.0, _MOST_STRETCH)
+        return cls((low + high) / 2, largest / stretch, half)
 
     def fit(self, array: np.ndarray) -> np.ndarray:
         result: np.ndarray = (array - self.middle) / self.scale
         return result
 
     def limit(self, ax: Any) -> None:
-        """The same scale on all axes; in space, sides of the box are as long as what is drawn, unless that is thin."""
+        """In space, sides of the box are as long as what is drawn, unless that is thin; planes are square."""
         dim = len(self.middle)
-        half = np.maximum(self.half, _THINNEST * self.scale) if dim == SPACE else np.full(dim, self.scale)
-        for axis, middle, reach in zip("xyz", self.middle, _MARGIN * half, strict=False):
+        side = np.maximum(self.half / self.scale, _THINNEST) if dim == SPACE else np.ones(dim)
+        for axis, middle, reach in zip("xyz", self.middle, _MARGIN * side * self.scale, strict=False):
             getattr(ax, f"set_{axis}lim")(middle - reach, middle + reach)
         if dim == 1:
             ax.set_ylim(-1, 1)
         elif dim == PLANE:
             ax.set_aspect("equal", adjustable="box")
         else:
-            ax.set_box_aspect(half / self.scale, zoom=_ZOOM)
+            ax.set_box_aspect(side, zoom=_ZOOM)
+
+
+def _label(value: float, size: float) -> str:
+    """A number in two digits, or 0 if it is nothing against a size."""
+    return f"{round(value, 2 - int(np.floor(np.log10(size)))) + 0.0:.2g}"
 
 
 def _look(color: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import platform
 import tempfile
 import threading
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +19,8 @@ from jaxgeom.host.names import did_you_mean
 
 FORMATS = ("png", "svg", "gif", "mp4", "html")
 """What pictures can be written as: figures as png and svg, animations as the others."""
+MOST_NAMED = 4
+"""Files that a command names when it is done; of more it says how many there are of each kind."""
 
 
 def check_formats(formats: str | Sequence[str]) -> tuple[str, ...]:
@@ -57,6 +60,19 @@ def check_writable(directory: str | os.PathLike[str]) -> Path:
     except OSError as error:
         raise ValueError(f"cannot write to the directory {str(directory)!r}: {error.strerror}.") from error
     return path
+
+
+def what_is_written(paths: Sequence[Path]) -> str:
+    """Files in words: paths of a few, or the directories of many with the number of files of each kind."""
+    if len(paths) <= MOST_NAMED:
+        return ", ".join(map(str, paths))
+    kinds: dict[Path, Counter[str]] = {}
+    for path in dict.fromkeys(paths):
+        kinds.setdefault(path.parent, Counter())[path.suffix.removeprefix(".") or path.name] += 1
+    return "; ".join(
+        f"{folder}{os.sep}: {', '.join(f'{num} {kind}' for kind, num in sorted(of_folder.items()))}"
+        for folder, of_folder in kinds.items()
+    )
 
 
 def save_report(path: Path, settings: Mapping[str, Any], statistics: Any) -> Path:

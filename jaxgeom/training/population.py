@@ -46,7 +46,8 @@ class Solved(NamedTuple):
     first_try_rate: Float[np.ndarray, ""]
     """Fraction of networks solved by their first try: an unbiased estimate of the probability of success."""
     first_try_error: Float[np.ndarray, ""]
-    """Standard error of that fraction (binomial)."""
+    """Standard error of that fraction (binomial), 0 where all networks or none were solved by their first try;
+    :func:`jaxgeom.fraction_interval` has an interval that says something there, too."""
 
 
 @readable

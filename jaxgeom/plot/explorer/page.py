@@ -108,7 +108,7 @@ def explore(
     Raises:
         TypeError: for anything that holds no networks, or a domain that is no box.
         ValueError: for another ending, networks with more than three inputs, data of other shapes, or weights that
-            take more than ``max_megabytes``.
+            take more than ``max_megabytes``: :func:`jaxgeom.study.select` takes some networks of a study.
 
     Example:
         >>> import jax, optax, tempfile, jaxgeom as jg
@@ -138,8 +138,8 @@ def explore(
     if left < 0:
         raise ValueError(
             f"{found.num_networks} networks at {len(found.steps)} frames take "
-            f"{max_megabytes - left / MEGABYTE:.1f} MB, but {max_megabytes} MB are allowed. Give fewer networks, fewer "
-            "frames (max_frames) or a larger max_megabytes."
+            f"{max_megabytes - left / MEGABYTE:.1f} MB, but {max_megabytes} MB are allowed. Give fewer networks "
+            f"({_fewer(networks, found)}), fewer frames (max_frames) or a larger max_megabytes."
         )
     start = _first_shown(found)
     exact = polygons(found, domain, start, left)
@@ -248,6 +248,15 @@ def _domain(domain: Box | None, x: np.ndarray | None, dim: int) -> Box:
     half = (0.5 + MARGIN) * ((high - low).max() or 2.0)
     center = (low + high) / 2
     return box(center - half, center + half)
+
+
+def _fewer(networks: Any, found: Gathered) -> str:
+    """How to take some of the networks, as it would be typed."""
+    if not all(hasattr(networks, name) for name in ("variables", "dims", "coords")):
+        return "of arrays with a leading axis: jax.tree.map(lambda array: array[:2], networks)"
+    name = max(found.axes, key=lambda name: (len(found.axes[name]), name == "seed"))
+    some = max(1, min(2, len(found.axes[name]) // 2))
+    return f"jaxgeom.study.select(study, {name}={_plain(found.axes[name][:some])!r})"
 
 
 def _first_shown(found: Gathered) -> int:

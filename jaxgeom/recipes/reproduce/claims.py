@@ -5,12 +5,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from jaxgeom._reprs import readable
+from jaxgeom.analysis.fractions import fraction_interval
 
 AGREEMENT = 3.5
 """Standard errors of the difference within which a measured mean counts as the published one."""
+_ONE_ERROR = math.erf(math.sqrt(0.5))
+"""Probability with which an interval of one standard error on each side covers."""
 
 
 @readable
@@ -55,6 +58,18 @@ def mean(quantity: str, published: float, samples: Float[np.ndarray, " samples"]
     samples = np.asarray(samples, np.float64)
     error = math.hypot(float(samples.std(ddof=1)) / math.sqrt(len(samples)), published_error)
     measured = float(samples.mean())
+    return Row(quantity, published, measured, error, abs(measured - published) <= AGREEMENT * error)
+
+
+def fraction(
+    quantity: str, published: float, samples: Bool[np.ndarray, " samples"], published_error: float = 0.0
+) -> Row:
+    """A fraction of independent samples. Its error is that of Wilson's interval of one standard error on the side of
+    the published figure, which is not zero where all samples are alike."""
+    found = fraction_interval(int(np.sum(samples)), len(samples), confidence=_ONE_ERROR)
+    measured = float(found.fraction)
+    end = found.low if published < measured else found.high
+    error = math.hypot(abs(float(end) - measured), published_error)
     return Row(quantity, published, measured, error, abs(measured - published) <= AGREEMENT * error)
 
 

@@ -10,7 +10,7 @@ from jaxgeom._typing import RandomKey
 from jaxgeom.data.datasets import parity
 from jaxgeom.data.losses import squared_error
 from jaxgeom.networks.models import mlp
-from jaxgeom.recipes.reproduce.claims import Claim, mean
+from jaxgeom.recipes.reproduce.claims import Claim, fraction
 from jaxgeom.recipes.xor.experiment import LEARNING_RATE, train_xor
 from jaxgeom.training.fit import Fit, fit
 from jaxgeom.training.population import fit_population
@@ -30,11 +30,11 @@ def xor_minima(key: int, quick: bool) -> Claim:
     rows = []
     trained = train_xor(tuple(_SOLVED), range(seeds), key=key, max_tries=1).variables["is_solved"]
     for (width, published), solved in zip(_SOLVED.items(), trained, strict=True):
-        rows.append(mean(f"P(solved), width {width}", published, solved, _SOLVED_ERROR))
+        rows.append(fraction(f"P(solved), width {width}", published, solved, _SOLVED_ERROR))
     loss = _final_losses(key, seeds)
     near = np.abs(loss[:, None] - np.array(list(_MINIMA))) < _NEAR
     for (value, published), is_there in zip(_MINIMA.items(), near.T, strict=True):
-        rows.append(mean(f"P(loss {value:.3g}), width 2, {_STEPS} steps", published, is_there, _MINIMA_ERROR))
+        rows.append(fraction(f"P(loss {value:.3g}), width 2, {_STEPS} steps", published, is_there, _MINIMA_ERROR))
 
     def draw(ax: Axes) -> None:
         ax.hist(loss, bins=np.linspace(-0.05, 1.15, 61).tolist())

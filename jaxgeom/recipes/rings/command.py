@@ -120,7 +120,7 @@ def run(options: argparse.Namespace) -> list[Path]:
     settings = {
         name: value
         for name, value in vars(options).items()
-        if name not in ("run", "out", "quiet", "command", "when_interrupted", "no_cache")
+        if name not in ("out", "quiet", "command", "no_cache") and isinstance(value, bool | int | float | str | list)
     }
     statistics = {
         "rings": [row._asdict() for row in of_rings],

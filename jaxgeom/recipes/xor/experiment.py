@@ -16,6 +16,7 @@ import optax
 from jaxtyping import Real
 
 from jaxgeom._reprs import readable
+from jaxgeom.analysis.fractions import fraction_interval
 from jaxgeom.data.datasets import parity
 from jaxgeom.data.losses import side_is_right, squared_error
 from jaxgeom.domains import box, grid_points
@@ -47,8 +48,10 @@ class XorStatistics(NamedTuple):
     """Number of those whose last try has all four points right."""
     p_solved: float
     """Fraction solved by their first try."""
-    p_solved_error: float
-    """Its standard error (binomial)."""
+    p_solved_low: float
+    """Lower end of its 95 % interval, that of :func:`jaxgeom.fraction_interval`."""
+    p_solved_high: float
+    """Upper end of that interval."""
     grid_count: dict[str, float]
     """mean, sd, min and max of the grid counts."""
     exact_count: dict[str, float]
@@ -153,14 +156,15 @@ def xor_statistics(study: Study) -> list[XorStatistics]:
     for place, width in enumerate(study.coords["width"].tolist()):
         is_solved, tries = study.variables["is_solved"][place], study.variables["tries"][place]
         maps, regions = study.variables["maps"][place, :, -1], study.variables["regions"][place]
-        rate, num = float(np.mean((tries == 1) & is_solved)), len(tries)
+        at_first = fraction_interval(int(((tries == 1) & is_solved).sum()), len(tries))
         rows.append(
             XorStatistics(
                 width=width,
-                num_networks=num,
+                num_networks=len(tries),
                 num_solved=int(is_solved.sum()),
-                p_solved=rate,
-                p_solved_error=float(np.sqrt(rate * (1 - rate) / num)),
+                p_solved=float(at_first.fraction),
+                p_solved_low=float(at_first.low),
+                p_solved_high=float(at_first.high),
                 grid_count=moments(maps[is_solved]),
                 exact_count=moments(regions[is_solved, -1]),
                 exact_count_init=moments(regions[:, 0]),
@@ -171,7 +175,8 @@ def xor_statistics(study: Study) -> list[XorStatistics]:
 
 
 def xor_table(study: Study) -> str:
-    """The study as a table in plain text: the probability to solve XOR, and both counts of the solved networks."""
+    """The study as a table in plain text: the probability to solve XOR with its 95 % interval, and both counts of the
+    solved networks."""
 
     def cells(counts: dict[str, float]) -> str:
         if np.isnan(counts["mean"]):
@@ -180,12 +185,12 @@ def xor_table(study: Study) -> str:
 
     head = f"{'mean':>9} {'sd':>7} {'min':>6} {'max':>6}"
     lines = [
-        f"{'':>6} {'':>15}   {'maps on the grid':^31}   {'regions, exact':^31}",
-        f"{'width':>6} {'P(solved)':>15}   {head}   {head}",
+        f"{'':>6} {'':>19}   {'maps on the grid':^31}   {'regions, exact':^31}",
+        f"{'width':>6} {'P(solved), 95 %':>19}   {head}   {head}",
     ]
     for row in xor_statistics(study):
-        solved = f"{row.p_solved:.3f} ± {row.p_solved_error:.3f}"
-        lines.append(f"{row.width:>6} {solved:>15}   {cells(row.grid_count)}   {cells(row.exact_count)}")
+        solved = f"{row.p_solved:.3f} ({row.p_solved_low:.3f}–{row.p_solved_high:.3f})"
+        lines.append(f"{row.width:>6} {solved:>19}   {cells(row.grid_count)}   {cells(row.exact_count)}")
     return "\n".join(lines)
 
 

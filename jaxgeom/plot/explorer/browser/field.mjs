@@ -93,31 +93,22 @@ function drawPicture({ context, frame, camera }, [x0, y0, x1, y1], across, color
   context.drawImage(canvas, left, top, right - left, bottom - top);
 }
 
-/** The graph of the largest output. */
-export function drawSheet({ context, frame, camera, height }, grid, { look, scale, show }) {
+/** Quadrangles {corners, places, color, depth} of the graph of the largest output. */
+export function quadrangles({ frame, camera, height }, grid, { look, scale }) {
   const { cells, points, states } = grid, side = cells + 1, step = cells / QUADRANGLES;
   const { z, width } = states.at(-1), pieces = [];
   const top = (point) => Math.max(...z.subarray(point * width, (point + 1) * width));
   const tint = Array.from({ length: width }, (_, output) => mixed(look.paper, classColor(output), 0.4));
   for (let row = 0; row < cells; row += step) {
     for (let column = 0; column < cells; column += step) {
-      const a = row * side + column, corners = [a, a + step, a + step * (side + 1), a + step * side];
-      const values = corners.map(top), middle = values.reduce((sum, value) => sum + value, 0) / 4;
-      const places = corners.map((point, i) => camera(...frame.inward(points[2 * point], points[2 * point + 1]), height(values[i])));
+      const a = row * side + column, around = [a, a + step, a + step * (side + 1), a + step * side];
+      const values = around.map(top), middle = values.reduce((sum, value) => sum + value, 0) / 4;
+      const corners = around.map((point) => [points[2 * point], points[2 * point + 1]]);
+      const places = corners.map(([x, y], i) => camera(...frame.inward(x, y), height(values[i])));
       const best = width > 1 ? z.subarray(a * width, (a + 1) * width).indexOf(values[0]) : 0;
       const color = width > 1 ? tint[best] : sideColor(look, middle / scale);
-      pieces.push({ places, color, depth: places.reduce((sum, place) => sum + place[2], 0) });
+      pieces.push({ corners, places, color, depth: places.reduce((sum, place) => sum + place[2], 0) });
     }
   }
-  pieces.sort((a, b) => b.depth - a.depth);
-  context.lineWidth = 0.5;
-  for (const { places, color } of pieces) {
-    context.beginPath();
-    places.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)));
-    context.closePath();
-    context.fillStyle = color;
-    context.fill();
-    context.strokeStyle = show.edges ? look.faint : color;
-    context.stroke();
-  }
+  return pieces;
 }

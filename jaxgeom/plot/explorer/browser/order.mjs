@@ -4,17 +4,31 @@ const FINE = 1e6; // parts of a unit by which midpoints of edges are told apart
 
 /** Pairs of pieces with an edge in common: [first, second, normal x, normal y], the normal pointing to the second. */
 export function neighboursOf(pieces) {
-  const open = new Map(), pairs = [];
+  const open = new Map(), pairs = [], nameOf = (u, v) => `${u},${v}`;
+  const join = (other, piece, i) => {
+    const { corners } = pieces[piece], [x0, y0] = corners[i], [x1, y1] = corners[(i + 1) % corners.length];
+    const [x, y] = middleOf(corners), side = (y0 - y1) * (x - x0) + (x1 - x0) * (y - y0) > 0 ? 1 : -1;
+    pairs.push([other, piece, side * (y0 - y1), side * (x1 - x0)]);
+  };
   pieces.forEach(({ corners }, piece) => {
     corners.forEach(([x0, y0], i) => {
-      const [x1, y1] = corners[(i + 1) % corners.length];
-      const name = `${Math.round(FINE * (x0 + x1))},${Math.round(FINE * (y0 + y1))}`, other = open.get(name);
-      if (other === undefined) return open.set(name, piece);
+      const [x1, y1] = corners[(i + 1) % corners.length], u = Math.round(FINE * (x0 + x1)), v = Math.round(FINE * (y0 + y1));
+      const name = nameOf(u, v), other = open.get(name);
+      if (other === undefined) return open.set(name, { piece, i, u, v });
       open.delete(name);
-      const [x, y] = middleOf(corners), side = (y0 - y1) * (x - x0) + (x1 - x0) * (y - y0) > 0 ? 1 : -1;
-      pairs.push([other, piece, side * (y0 - y1), side * (x1 - x0)]);
+      join(other.piece, piece, i);
     });
   });
+  for (const [name, { piece, i, u, v }] of open) { // rounded apart, or on the border
+    for (let near = 0; near < 9; near++) {
+      const beside = nameOf(u - 1 + (near % 3), v - 1 + Math.floor(near / 3)), other = open.get(beside);
+      if (other === undefined || other.piece === piece) continue;
+      open.delete(beside);
+      open.delete(name);
+      join(other.piece, piece, i);
+      break;
+    }
+  }
   return pairs;
 }
 

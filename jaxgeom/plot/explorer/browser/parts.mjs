@@ -21,6 +21,17 @@ export function partsOf(regions) {
   return found;
 }
 
+/** Pieces cut further where their values pass -most and most: on each, values held between these are affine. */
+export function heldParts(regions, most) {
+  return partsOf(regions).flatMap(({ face, output, corners }) => {
+    const row = 3 * (face * regions.outputs + output), [a, b, c] = regions.maps.subarray(row, row + 3);
+    const within = positivePart(positivePart(corners, [a, b, c + most]), [-a, -b, most - c]);
+    return [within, positivePart(corners, [a, b, c - most]), positivePart(corners, [-a, -b, -most - c])]
+      .filter((piece) => piece.length > 2)
+      .map((piece) => ({ face, output, corners: piece }));
+  });
+}
+
 function difference(maps, row, output, other) {
   return [0, 1, 2].map((place) => maps[3 * (row + output) + place] - maps[3 * (row + other) + place]);
 }

@@ -2,17 +2,21 @@
 
 import { ABOVE, between, projection } from "./camera.mjs";
 import { classColor, codeColors, layerColor, mixed } from "./colors.mjs";
-import { drawField, drawPlaces, drawSheet, drawUnit } from "./field.mjs";
+import { drawField, drawPlaces, drawUnit, quadrangles } from "./field.mjs";
 import { sideGradient } from "./fill.mjs";
 import { forward } from "./network.mjs";
 import { neighboursOf, paintOrder } from "./order.mjs";
-import { partsOf, valueAt } from "./parts.mjs";
+import { heldParts, partsOf, valueAt } from "./parts.mjs";
 import { fillPlane, placedCorners, placement, traceFace, tracePieces } from "./plane.mjs";
 import { pointColors } from "./points.mjs";
+import { paintSheet } from "./sheet.mjs";
 import { drawTicks } from "./ticks.mjs";
 
 const HEIGHT = 0.62; // of a sheet, in halves of the domain's width
+const HIGHEST = 1.25; // times the scale: larger outputs are drawn as high
 const FEW = 400; // points that are drawn with a rim
+const SLANT = 2; // how much smaller a sheet may look than it is: pieces under points are looked for as far
+const ON_LINE = 1e-6; // halves of the domain's width: a line between two pieces lies on both
 
 /** How the domain lies in a picture: to the camera's coordinates, and back from a picture of the plane. */
 export function frameOf([x0, y0, x1, y1], size) {
@@ -31,23 +35,25 @@ export function drawStage(context, frame, scene, population, options) {
   const { lift, look, show, scale } = options;
   const radius = (frame.size / 2) * (1 - 0.32 * lift);
   const camera = projection(between(ABOVE, options.turn, lift), [frame.size / 2, frame.size / 2], radius);
-  const height = (value) => lift * HEIGHT * Math.max(-1.25, Math.min(1.25, value / scale));
-  const view = { context, look, frame, camera, height };
-  context.lineJoin = "round";
+  const height = (value) => lift * HEIGHT * Math.max(-HIGHEST, Math.min(HIGHEST, value / scale));
+  const view = { context, look, frame, camera, height, pixels: radius * (frame.inward(1, 0)[0] - frame.inward(0, 0)[0]) };
+  context.lineJoin = context.lineCap = "round";
   const fills = options.color === "sides" ? { ...options, scale: STEEP * scale } : options;
-  if (options.unit && lift === 0) drawUnit(view, scene.grid, options.unit, look);
-  else if (!scene.regions) (lift > 0 ? drawSheet : drawField)(view, scene.grid, fills);
-  else if (lift === 0 && (options.color === "regions" || scene.regions.outputs === 1)) fillPlane(view, scene.regions, fills);
+  const isAlone = areAlone(scene, population), items = [];
+  if (options.picked) addPicked(items, view, scene, options.picked);
+  if (show.boundary && !isAlone) addBoundary(items, view, scene, 2.6 - 0.6 * lift);
+  if (show.data) addData(items, view, scene, population);
+  if (show.test && scene.test) addTest(items, view, scene, population);
+  if (lift > 0) return drawLifted(view, scene, { ...fills, most: HIGHEST * scale }, items, population.domain);
+  if (options.unit) drawUnit(view, scene.grid, options.unit, look);
+  else if (!scene.regions) drawField(view, scene.grid, fills);
+  else if (options.color === "regions" || scene.regions.outputs === 1) fillPlane(view, scene.regions, fills);
   else drawRegions(view, scene.regions, fills);
-  const isPlaces = lift === 0 && options.color === "output" && areAlone(scene, population);
-  if (isPlaces) drawPlaces(view, population.domain, look);
-  if (lift === 0 && show.edges) drawEdges(view, scene);
+  if (options.color === "output" && isAlone) drawPlaces(view, population.domain, look);
+  if (show.edges) drawEdges(view, scene);
   if (options.hovered >= 0) drawHovered(view, scene.regions, options.hovered);
-  if (options.picked) drawPicked(view, scene, options.picked);
-  if (show.boundary && !areAlone(scene, population)) drawSegments(view, scene.boundary, lift === 0 || scene.layers.at(-1).outputs === 1, options);
-  if (show.data) drawData(view, scene, population);
-  if (show.test && scene.test) drawTest(view, scene, population);
-  if (lift === 0) drawTicks(context, frame, population.domain, look);
+  for (const { paint } of items) paint();
+  drawTicks(context, frame, population.domain, look);
 }
 
 /** Whether points have no targets, and outputs are places: there is nothing to decide. */
@@ -55,24 +61,42 @@ export function areAlone({ layers }, { arrays }) {
   return Boolean(arrays["data/x"] && !arrays["data/y"] && layers.at(-1).outputs > 1);
 }
 
-/** Exact pieces of the plane, parted by what is decided, or of the sheet. */
+/** Exact pieces of the plane, parted by what is decided. */
 function drawRegions(view, regions, options) {
-  const { context } = view, { lift, show } = options;
-  const parts = partsOf(regions), all = parts.map((part) => projected(view, regions, part));
-  const pieces = lift > 0 ? inOrder(view, regions, parts, all) : all, colors = fills(view, regions, options);
-  for (const piece of pieces) {
-    trace(context, piece.places);
-    context.fillStyle = colors(piece);
-    context.fill();
-    if (lift > 0) strokePiece(view, regions, piece, show.edges);
-  }
+  const colors = fills(view, regions, options);
+  for (const part of partsOf(regions)) fillPiece(view, projected(view, regions, part), colors);
 }
 
-/** Pieces of a sheet, those behind first. */
-function inOrder({ camera }, regions, parts, pieces) {
-  const [from, right, up] = [[0, 0], [1, 0], [0, 1]].map(([x, y]) => camera(x, y, 0)[2]);
-  regions.neighbours ??= neighboursOf(parts);
-  return paintOrder(pieces, regions.neighbours, [right - from, up - from]).map((piece) => pieces[piece]);
+function fillPiece({ context }, piece, colors) {
+  trace(context, piece.places);
+  context.fillStyle = colors(piece);
+  context.fill();
+}
+
+/** The sheet with what lies on it: exact pieces, or quadrangles of a smooth network. */
+function drawLifted(view, { regions, grid }, options, items, box) {
+  const [from, right, up] = [[0, 0], [1, 0], [0, 1]].map(([x, y]) => view.camera(x, y, 0)[2]);
+  const where = { box, away: [right - from, up - from], pixels: view.pixels }, hasEdges = options.show.edges;
+  if (!regions) {
+    const pieces = quadrangles(view, grid, options);
+    const order = pieces.map((_, piece) => piece).sort((a, b) => pieces[b].depth - pieces[a].depth);
+    const paint = (piece) => {
+      fillPiece(view, pieces[piece], ({ color }) => color);
+      strokePiece(view, hasEdges, 0.5);
+    };
+    return paintSheet(pieces, order, paint, items, where);
+  }
+  if (regions.held?.most !== options.most) {
+    const parts = heldParts(regions, options.most);
+    regions.held = { most: options.most, parts, neighbours: neighboursOf(parts) };
+  }
+  const { parts, neighbours } = regions.held, pieces = parts.map((part) => projected(view, regions, part));
+  const colors = fills(view, regions, options);
+  const paint = (piece) => {
+    fillPiece(view, pieces[piece], colors);
+    strokePiece(view, hasEdges, 0.6);
+  };
+  paintSheet(pieces, paintOrder(pieces, neighbours, where.away), paint, items, where);
 }
 
 function projected(view, regions, { face, output, corners }) {
@@ -83,7 +107,7 @@ function projected(view, regions, { face, output, corners }) {
     depth += place[2] / corners.length;
     return place;
   });
-  return { face, output, places, values, depth };
+  return { face, output, corners, places, values, depth };
 }
 
 function fills({ context, look }, regions, { color, scale }) {
@@ -106,10 +130,10 @@ function trace(context, places) {
   traceFace(context, Float64Array.from(places.flatMap(([x, y]) => [x, y])), 0, places.length);
 }
 
-function strokePiece({ context, look }, regions, piece, hasEdges) {
+function strokePiece({ context, look }, hasEdges, width) {
   context.strokeStyle = hasEdges ? look.ink : context.fillStyle;
   context.globalAlpha = hasEdges ? 0.35 : 1;
-  context.lineWidth = 0.6;
+  context.lineWidth = width;
   context.stroke();
   context.globalAlpha = 1;
 }
@@ -141,81 +165,87 @@ function drawHovered({ context, look, frame, camera }, regions, face) {
 }
 
 /** The line on which a unit switches: its bent hyperplane. */
-function drawPicked(view, scene, { layer, unit }) {
-  const { context, look } = view;
-  context.strokeStyle = look.picked;
-  context.lineWidth = 3.5;
-  context.lineCap = "round";
-  context.beginPath();
-  const edges = scene.edgesOf(layer, unit);
-  for (let i = 0; i < edges.length; i += 4) moveAlong(view, scene, edges.slice(i, i + 4));
-  context.stroke();
+function addPicked(items, view, scene, { layer, unit }) {
+  const segments = scene.edgesOf(layer, unit);
+  addLines(items, view, segments, heightsOf(view, scene, segments), { color: view.look.picked, width: 3.5 });
 }
 
-function moveAlong(view, scene, [x0, y0, x1, y1]) {
-  const { context, frame, camera, height } = view;
-  const values = view.height(1) === 0 ? [0, 0] : topOutputs(scene, [x0, y0, x1, y1]);
-  const from = camera(...frame.inward(x0, y0), height(values[0]));
-  const to = camera(...frame.inward(x1, y1), height(values[1]));
-  context.moveTo(from[0], from[1]);
-  context.lineTo(to[0], to[1]);
+function addBoundary(items, view, scene, width) {
+  const { boundary } = scene, isZero = scene.layers.at(-1).outputs === 1;
+  const heights = isZero ? new Float64Array(boundary.length / 2) : heightsOf(view, scene, boundary);
+  addLines(items, view, boundary, heights, { color: view.look.boundary, width });
 }
 
-/** The largest output at each point. */
-function topOutputs({ layers }, points) {
-  const { z, width } = forward(layers, points).at(-1);
-  return Array.from({ length: points.length / 2 }, (_, point) =>
-    Math.max(...z.subarray(point * width, (point + 1) * width)),
-  );
-}
-
-function drawSegments({ context, look, frame, camera }, segments, isFlat, { lift }) {
-  if (!isFlat) return;
-  context.beginPath();
-  for (let i = 0; i < segments.length; i += 4) {
-    const from = camera(...frame.inward(segments[i], segments[i + 1]), 0);
-    const to = camera(...frame.inward(segments[i + 2], segments[i + 3]), 0);
-    context.moveTo(from[0], from[1]);
-    context.lineTo(to[0], to[1]);
+/** Straight pieces x, y, x, y: one path on the plane, each by itself on a sheet. */
+function addLines(items, view, segments, heights, { color, width }) {
+  const { context, frame, camera } = view, half = 1 / (frame.inward(1, 0)[0] - frame.inward(0, 0)[0]);
+  const place = (end) => camera(...frame.inward(segments[2 * end], segments[2 * end + 1]), heights[end]);
+  const paintAll = (first, last) => () => {
+    context.beginPath();
+    for (let end = first; end < last; end += 2) {
+      const [from, to] = [place(end), place(end + 1)];
+      context.moveTo(from[0], from[1]);
+      context.lineTo(to[0], to[1]);
+    }
+    context.strokeStyle = color;
+    context.lineWidth = width;
+    context.stroke();
+  };
+  const num = segments.length / 2;
+  if (view.height(1) === 0) return void items.push({ paint: paintAll(0, num) });
+  for (let end = 0; end < num; end += 2) {
+    const at = [0, 1].map((axis) => (segments[2 * end + axis] + segments[2 * end + 2 + axis]) / 2);
+    items.push({ at, reach: ON_LINE * half, paint: paintAll(end, end + 2) });
   }
-  context.lineCap = "round";
-  context.strokeStyle = look.boundary;
-  context.lineWidth = 2.6 - 0.6 * lift;
-  context.stroke();
 }
 
-function drawData(view, scene, population) {
+/** The heights of points on the sheet. */
+function heightsOf({ height }, { layers }, points) {
+  return height(1) === 0 ? new Float64Array(points.length / 2) : topOutputs(forward(layers, points).at(-1)).map(height);
+}
+
+/** The largest output of each point. */
+function topOutputs({ z, width }) {
+  return Float64Array.from({ length: z.length / width }, (_, point) => Math.max(...z.subarray(point * width, (point + 1) * width)));
+}
+
+/** Points, each drawn by `paint(number)` after its disk has been traced. */
+function addPoints(items, { context, frame, camera, height, pixels }, x, states, size, paint) {
+  const reach = (SLANT * size) / pixels;
+  topOutputs(states.at(-1)).forEach((top, point) => {
+    const at = [x[2 * point], x[2 * point + 1]];
+    const paintOne = () => {
+      const [right, down] = camera(...frame.inward(...at), height(top));
+      context.beginPath();
+      context.arc(right, down, size, 0, 2 * Math.PI);
+      paint(point);
+    };
+    items.push({ at, reach, paint: paintOne });
+  });
+}
+
+function addData(items, view, scene, population) {
   const x = population.arrays["data/x"];
   if (!x) return;
-  const { context, look, frame, camera, height } = view, colors = pointColors(population, look);
-  const num = x.length / 2, { z, width } = scene.data.at(-1);
-  const isLifted = height(1) !== 0, radius = num > FEW ? 2.2 : num > 40 ? 3.2 : 6;
-  context.lineWidth = num > FEW ? 0.6 : 1.1;
-  context.strokeStyle = look.paper;
-  for (let point = 0; point < num; point++) {
-    const top = isLifted ? Math.max(...z.subarray(point * width, (point + 1) * width)) : 0;
-    const place = camera(...frame.inward(x[2 * point], x[2 * point + 1]), height(top));
-    context.beginPath();
-    context.arc(place[0], place[1], radius, 0, 2 * Math.PI);
+  const { context, look } = view, colors = pointColors(population, look), num = x.length / 2;
+  const size = num > FEW ? 2.2 : num > 40 ? 3.2 : 6;
+  addPoints(items, view, x, scene.data, size, (point) => {
     context.fillStyle = colors[point];
     context.fill();
+    context.lineWidth = num > FEW ? 0.6 : 1.1;
+    context.strokeStyle = look.paper;
     context.stroke();
-  }
+  });
 }
 
 /** Points that were not trained on: rings. */
-function drawTest({ context, look, frame, camera, height }, scene, population) {
-  const x = population.arrays["test/x"], colors = pointColors(population, look, "test"), { z, width } = scene.test.at(-1);
-  const isLifted = height(1) !== 0, radius = x.length / 2 > FEW ? 2.4 : 3.6;
-  context.lineWidth = 1.6;
-  colors.forEach((color, point) => {
-    const top = isLifted ? Math.max(...z.subarray(point * width, (point + 1) * width)) : 0;
-    const place = camera(...frame.inward(x[2 * point], x[2 * point + 1]), height(top));
-    context.beginPath();
-    context.arc(place[0], place[1], radius, 0, 2 * Math.PI);
+function addTest(items, view, scene, population) {
+  const x = population.arrays["test/x"], { context, look } = view, colors = pointColors(population, look, "test");
+  addPoints(items, view, x, scene.test, x.length / 2 > FEW ? 2.4 : 3.6, (point) => {
     context.fillStyle = look.paper;
     context.fill();
-    context.strokeStyle = color;
+    context.lineWidth = 1.6;
+    context.strokeStyle = colors[point];
     context.stroke();
   });
 }
