@@ -11,13 +11,14 @@ A model-step is one step of the optimizer for one network. The workloads, each f
 The rivals are described in ``_rivals.py``: PyTorch in a loop and by ``torch.func``, with one thread and with all; Flax
 and Optax in a loop, as ``vmap`` of a ``scan`` and as a plain ``scan`` of one network; and a C program for the sizes at
 hand, the limit. All get the initial parameters and the order of the minibatches for nothing; jaxgeom draws both within
-its time. PyTorch is left out where it is not installed, and the C program where there is no compiler.
+its time, with all cores and, beside that, with one thread on one core. PyTorch is left out where it is not installed,
+and the C program where there is no compiler.
 
 How it measures: for each workload and population, one process, all candidates in turns; the fastest of several calls
 counts, but long calls are not repeated. What JAX spends on tracing and compiling is measured apart, through its own
 events; the C program has a clock of its own, which leaves out compiling and packing. Members are all of the population,
-or a few for the rivals that take one network after another; the steps are chosen so that a call takes about a second.
-Both stand in the JSON file, with all raw timings; nothing is extrapolated.
+or a few for the rivals that take one network after another; the steps are chosen so that a call takes about a third of
+a second. Both stand in the JSON file, with all raw timings; nothing is extrapolated.
 
 How it checks: in the same process, all candidates first train a few steps from the same parameters on the same
 minibatches. Each rival's networks are compared with jaxgeom's: the worst loss over the training set must be within
@@ -38,6 +39,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any, NamedTuple, TypeAlias
+from unittest import mock
 
 import _rivals
 import jax
@@ -46,8 +48,10 @@ from _record import Timing, environment, interleaved, write_json
 from _rivals import Job, Problem, Rival, Stack
 
 import jaxgeom as jg
+from jaxgeom.training import native
 
 OURS = "jaxgeom"
+ALONE = "jaxgeom, 1 thread"
 LOSS_TOLERANCE = 1e-3
 PARAM_TOLERANCE = 1e-4
 RECORD_TOLERANCE = 1e-5
@@ -60,11 +64,12 @@ LOSSES = {
     "binary": jg.losses.binary_cross_entropy,
     "squared": jg.losses.squared_error,
 }
+SIZES = [1, 16, 256, 4096, 10_000]
 FULL = {
     "spirals": {"num_per_class": 1000, "hidden": [10, 10]},
-    "seconds": 1.0,
-    "repeats": 3,
-    "populations": {"A": [1, 16, 256, 4096], "B": [1, 256, 10_000], "C": [1, 16], "D": [1]},
+    "seconds": 0.3,
+    "repeats": 2,
+    "populations": {"A": SIZES, "B": SIZES, "C": [1, 16, 256, 625], "D": [1]},
     "widths": {"B": [2, 20, 100], "C": list(range(1, 17)), "D": [512]},
     "loop_members": {"A": 4, "B": 4, "C": 1, "D": 1},
     "recording": {"members": 256, "steps": 1500},
@@ -154,7 +159,8 @@ def make_cases(workload: str, settings: dict[str, Any]) -> list[Case]:
         problems = [problem for w in widths for problem in wide(w)]
         titled = [("-".join(map(str, problem.widths)), problem) for problem in problems]
         return [Case("D", title, (problem,), num, 16, few) for title, problem in titled for num in populations]
-    return [Case("C", "rings, all widths", tuple(map(rings, widths)), num, 25, few) for num in populations]
+    problems = tuple(map(rings, widths))
+    return [Case("C", "rings, all widths", problems, num, 25 if num <= 16 else 5, few) for num in populations]
 
 
 # jaxgeom
@@ -218,6 +224,30 @@ def our_candidate(train: Callable[[], list[jg.Fit]]) -> Candidate:
     return Candidate(lambda: ([_rivals.as_stack(fit.params) for fit in train()], None))
 
 
+def our_candidates(case: Case, keys: Sequence[jax.Array], steps: dict[str, int]) -> dict[str, Candidate]:
+    """jaxgeom with all cores, and with one."""
+    found = {}
+    for name in steps:
+        train = jaxgeom_widths(case.problems, keys, steps[name])
+        found[name] = our_candidate(one_core(train) if name == ALONE else train)
+    return found
+
+
+def one_core(train: Callable[[], list[jg.Fit]]) -> Callable[[], list[jg.Fit]]:
+    """The same, with one thread on one core; it must not have been called before."""
+
+    def alone() -> list[jg.Fit]:
+        cores = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {max(cores)})
+        try:
+            with mock.patch.object(native, "THREADS", 1):
+                return train()
+        finally:
+            os.sched_setaffinity(0, cores)
+
+    return alone
+
+
 def rival_candidate(rival: Rival, jobs: Sequence[Job]) -> Candidate:
     calls = [rival(job) for job in jobs]
 
@@ -237,7 +267,8 @@ def measure(case: Case, settings: dict[str, Any]) -> dict[str, Any]:
     found, loops = _rivals.rivals(num_cores())
     if case.workload == "D":
         found.pop("C", None)  # its layers are on the stack, which does not hold these
-    names = [OURS, *found]
+    ours = (OURS, ALONE) if num_cores() > 1 and hasattr(os, "sched_setaffinity") else (OURS,)
+    names = [*ours, *found]
     keys = [
         jax.random.split(jax.random.fold_in(jax.random.key(2), index), case.population)
         for index, _ in enumerate(case.problems)
@@ -255,29 +286,28 @@ def measure(case: Case, settings: dict[str, Any]) -> dict[str, Any]:
             for name, steps in num_steps.items()
         }
 
-    candidates = {OURS: our_candidate(train)} | make_rivals(dict.fromkeys(found, case.check_steps))
+    candidates = our_candidates(case, keys, dict.fromkeys(ours, case.check_steps))
+    candidates |= make_rivals(dict.fromkeys(found, case.check_steps))
     timings = interleaved(candidates, repeats=2 if settings["seconds"] else 1, max_seconds=1.0)
-    checks = {name: compare(case, timings[OURS].result, timings[name].result) for name in found}
+    checks = {name: compare(case, timings[OURS].result, timings[name].result) for name in names if name != OURS}
     compiling = {name: timing.compile_seconds[0] for name, timing in timings.items()}
     compiling[OURS] = fits.compile_seconds[0]
     steps = dict.fromkeys(names, case.check_steps)
     for _ in range(2):  # a short call is mostly what calls take anyway, so that the first guess may be too low
         longer = {}
-        for name in names:
-            best = candidates[name].best(timings[name])
+        for name, timing in timings.items():
+            best = candidates[name].best(timing)
             if (
                 best < settings["seconds"] / 2
                 and (number := choose_steps(case, steps[name], best, settings["seconds"])) > steps[name]
             ):
                 longer[name] = steps[name] = number
-            candidates[name].own_seconds.clear()
         if not longer:
             break
-        rivals = {name: number for name, number in longer.items() if name != OURS}
-        candidates |= make_rivals(rivals) if rivals else {}
-        if OURS in longer:
-            candidates[OURS] = our_candidate(jaxgeom_widths(case.problems, keys, steps[OURS]))
-        timings = interleaved(candidates, repeats=1, max_seconds=MAX_SECONDS)
+        of_rivals = {name: number for name, number in longer.items() if name not in ours}
+        candidates |= our_candidates(case, keys, {name: longer[name] for name in ours if name in longer})
+        candidates |= make_rivals(of_rivals) if of_rivals else {}
+        timings = interleaved({name: candidates[name] for name in longer}, repeats=1, max_seconds=MAX_SECONDS)
     del fits
     for candidate in candidates.values():
         candidate.own_seconds.clear()
@@ -297,9 +327,9 @@ def measure(case: Case, settings: dict[str, Any]) -> dict[str, Any]:
         }
         if name in checks:
             rows[name]["check"] = checks[name]
-    ours = rows[OURS]["model_steps_per_second"]
+    rate = rows[OURS]["model_steps_per_second"]
     for row in rows.values():
-        row["jaxgeom_is_faster_by"] = ours / row["model_steps_per_second"]
+        row["jaxgeom_is_faster_by"] = rate / row["model_steps_per_second"]
         if flops := flops_per_step(case):
             row["gflops"] = flops * row["model_steps_per_second"] / 1e9
     first = case.problems[0]
@@ -415,17 +445,22 @@ def measure_compile(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def table(cases: list[dict[str, Any]]) -> str:
-    """Model-steps a second, and in brackets how many times jaxgeom's are more; the better number of threads."""
-    titles = list(dict.fromkeys(name.split(",")[0] for case in cases for name in case["candidates"]))
-    lines = [f"{'model-steps a second':<22}{'networks':>9}" + "".join(f"{title:>17}" for title in titles)]
+    """Model-steps a second, and in brackets how many times jaxgeom's are more; of rivals the better number of
+    threads."""
+
+    def title_of(name: str) -> str:
+        return name if name == ALONE else name.split(",")[0]
+
+    titles = list(dict.fromkeys(title_of(name) for case in cases for name in case["candidates"]))
+    lines = [f"{'model-steps a second':<22}{'networks':>9}" + "".join(f"{title:>18}" for title in titles)]
     for case in cases:
         rates = dict.fromkeys(titles, 0.0)
         for name, row in case["candidates"].items():
-            rates[name.split(",")[0]] = max(rates[name.split(",")[0]], row["model_steps_per_second"])
+            rates[title_of(name)] = max(rates[title_of(name)], row["model_steps_per_second"])
         ours = rates.pop(OURS)
         cells = [short(ours)] + [f"{short(rate)} ({short(ours / rate)}x)" if rate else "" for rate in rates.values()]
         line = f"{case['workload'] + ' ' + case['title']:<22}{case['population'] * len(case['widths']):>9,}"
-        lines.append(line + "".join(f"{cell:>17}" for cell in cells))
+        lines.append(line + "".join(f"{cell:>18}" for cell in cells))
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Random calls of the exact engine, and by how many bytes the process grows meanwhile: ``python memory_program.py CALLS``.
+"""Random calls of the exact engine, and by how many bytes the process grows: ``python memory_program.py CALLS``.
 
 A fifth of the calls comes first, so that what is allocated once is there. Every thirtieth call is not the count of one
 network, but of the other functions, in turn.

@@ -1,4 +1,4 @@
-"""Calls of the engine give back the memory that they take (``python tests/memory_program.py 10000000`` for many more)."""
+"""Calls of the engine give back the memory they take (``python tests/memory_program.py 10000000`` for many more)."""
 
 import subprocess
 import sys

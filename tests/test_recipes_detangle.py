@@ -95,6 +95,12 @@ def test_a_recording_is_the_network_of_the_population(found: Detangled, recordin
         detangle.train_detangle(KEY, DATA, 1, num_frames=1)
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_solving_is_true_or_false() -> None:
+    with pytest.raises(TypeError, match=r"^solving must be True or False, but 'no' was given"):
+        detangle.train_detangle(KEY, DATA, 1, solving="no")  # type: ignore[arg-type]
+
+
 def test_the_median_of_the_living_is_shown() -> None:
     living = np.array([[2, 2], [0, 2], [2, 2], [1, 2], [2, 2], [2, 0]])
     loss = np.array([0.3, 0.1, 0.2, 0.25, 0.5, 0.0])

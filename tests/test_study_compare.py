@@ -74,6 +74,57 @@ def test_intervals_cover_as_often_as_they_say(is_paired: bool) -> None:
     assert abs(covers.mean() - level) < 4 * np.sqrt(level * (1 - level) / covers.size) + (0 if is_paired else 0.015)
 
 
+def test_truth_values_have_newcombes_intervals() -> None:
+    def of(first: Any, second: Any, is_paired: bool) -> list[float]:
+        sides = (np.repeat(np.reshape(each, (1, -1, 1)), 2, axis=2).astype(bool) for each in (first, second))
+        studies = [made(side, range(side.shape[1])) for side in sides]
+        found = jg.study.compare(*studies, is_paired=is_paired)
+        return [getattr(found, name)["x"][0, 1].item() for name in ("difference", "low", "high")]
+
+    # Published: 56 of 70 and 48 of 80, 0.0524 to 0.3339 (Newcombe 1998, page 873, table II, method 10)
+    some, others = np.arange(80) < 48, np.arange(70) < 56
+    np.testing.assert_allclose(of(some, others, False), [0.2, 0.0524, 0.3339], atol=5e-5)
+    # Published: 36 pairs yes and yes, 12 yes and no, 2 no and yes: 0.0569 to 0.3404 (ibid., page 2635, method 10)
+    yes, pairs = np.repeat([1, 1, 0], [36, 12, 2]), np.repeat([1, 0, 1], [36, 12, 2])
+    np.testing.assert_allclose(of(pairs, yes, True), [0.2, 0.0569, 0.3404], atol=5e-5)
+    # All of 100 in both, whose intervals begin at n / (n + z²): as far as one of them is from its end
+    z2 = 3.8414588
+    half = z2 / (100 + z2)
+    for is_paired in (False, True):
+        np.testing.assert_allclose(of(np.ones(100), np.ones(100), is_paired), [0, -half, half], atol=1e-8)
+    # The same in each pair, of 50 in 100: the correlation by hand, with its correction for continuity
+    half_ones = np.arange(100) < 50
+    side = np.sqrt(z2 / 4 / (100 + z2))  # of half the samples, the ends are this far away
+    correlation = (50 * 50 - 100 / 2) / 50**2
+    half = side * np.sqrt(2 - 2 * correlation)
+    np.testing.assert_allclose(of(half_ones, half_ones, True), [0, -half, half], atol=1e-8)
+
+
+@pytest.mark.parametrize("is_paired", [True, False])
+def test_intervals_of_truth_values_cover_as_often_as_they_say(is_paired: bool) -> None:
+    num, seeds, level = 1000, 1600, 0.9
+    rng = np.random.default_rng(3)
+    one, another = rng.uniform(size=(2, num, seeds, 2))
+    other = np.where(rng.uniform(size=one.shape) < 0.5, one, another) if is_paired else another
+    first, second = (made(each, range(seeds), width=range(1, num + 1)) for each in (one < 0.9, other < 0.75))
+    found = jg.study.compare(first, second, level=level, is_paired=is_paired)
+    difference = 0.75 - 0.9  # second minus first
+    covers = (found.low["x"] <= difference) & (difference <= found.high["x"])
+    # The correction for continuity lowers the correlation of pairs by about 0.5 / (1600 · 0.3 · 0.43) < 0.003.
+    assert abs(covers.mean() - level) < 4 * np.sqrt(level * (1 - level) / covers.size) + 0.003
+
+
+def test_truth_values_of_unfinished_studies() -> None:
+    whole = np.ones((1, 9, 2), bool)
+    part = np.where(np.arange(9)[:, None] < 4, 1.0, np.nan) * np.ones((1, 9, 2))
+    found = jg.study.compare(made(whole, range(9)), made(part, range(9)))
+    assert (found.num["x"] == 4).all()
+    z2 = 3.8414588
+    np.testing.assert_allclose(found.high["x"], z2 / (4 + z2), rtol=1e-7)
+    one = jg.study.compare(made(whole[:, :1], range(1)), made(whole, range(9)), is_paired=False)
+    assert np.isnan(one.low["x"]).all()
+
+
 def test_axes_are_matched_and_settings_named() -> None:
     first = made(np.zeros((3, 4, 2)), range(4), width=(2, 4, 8), rate=0.1)
     second = made(np.ones((2, 4, 2)), range(4), width=(8, 2), rate=0.2)

@@ -28,6 +28,7 @@ from jaxgeom._typing import Params, PyTree, RandomKey
 from jaxgeom.analysis.embeddings import PrincipalAxes, pca, pca_coordinates
 from jaxgeom.data.datasets import Dataset, disk_with_holes, line_segments
 from jaxgeom.data.losses import class_is_right, softmax_cross_entropy
+from jaxgeom.host.given import check_flags
 from jaxgeom.host.programs import compiler_options
 from jaxgeom.networks.layers import Dense, Layers, layers_of
 from jaxgeom.networks.models import Model, hidden_states, mlp
@@ -127,7 +128,9 @@ def train_detangle(
 
     Raises:
         ValueError: for numbers below one, or fewer than two frames.
+        TypeError: if ``solving`` is neither True nor False.
     """
+    check_flags(solving=solving)
     for name, value, least in (
         ("num_seeds", num_seeds, 1),
         ("num_epochs", num_epochs, 1),
