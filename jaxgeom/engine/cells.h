@@ -49,6 +49,7 @@ struct Cutter {
     std::atomic<uint8_t> *claims = nullptr;  // subtrees that threads share
     Share *share = nullptr;  // where threads share the lines of the one cell of a single layer
     int split_level = 0, level = 0, number = 0;
+    int64_t num_asked_about = 0, num_left_out = 0, num_waived = 0;  // layers above cells; and questions not asked
 
     int sign_at(const Entry &entry, int unit, double a, double b, double c, double t, const Vertex &v) {
         const double z = value<Plane>(a, b, c, v), tolerance = t + (std::fabs(a) + std::fabs(b) + std::fabs(c)) * v.e;
@@ -115,7 +116,7 @@ struct Cutter {
             for (int w = 0; w < words; w++) next.active[w] = 0;
             begin_sums(entry, next);
             settle(entry, nv, v, sides, is_open, units, next);
-            if (is_worth_asking(l, end, units.num)) next.end = end_on_cell(net, l, end, nv, v, rows, arena);
+            if (is_worth_asking(l, end, units.num)) next.end = end_above(l, end, nv, v, rows);
             if (next.end == l + 1) next.functions = nullptr;
             if (units.num) n = halves(entry, nv, v, units, next);
             rows = next.functions, delta = next.delta, squares = next.squares, active = next.active;
@@ -125,9 +126,16 @@ struct Cutter {
         return n;
     }
     // Whether to ask how far up units change sign on a cell, which takes about as long as one cell's way up there. How many
-    // cells profit follows from the lines that cut it.
+    // cells profit follows from the lines that cut it. Where less than half of these layers could be left out so far, only
+    // every eighth time; but above the subtrees that threads share by the cell alone, so that all number these alike.
     bool is_worth_asking(int l, int end, int num_cuts) {
-        return !Plane && !Build && !net.has_runs && end - l >= 3 && num_cuts > net.layers[l].out / 20;
+        if (Plane || Build || net.has_runs || end - l < 3 || num_cuts <= net.layers[l].out / 20) return false;
+        return claims || 2 * num_left_out >= num_asked_about - 64 || num_waived++ % 8 == 7;
+    }
+    int end_above(int l, int end, int nv, const Vertex *v, const double *rows) {
+        const int found = end_on_cell(net, l, end, nv, v, rows, arena);
+        num_asked_about += end - l - 1, num_left_out += end - found;
+        return found;
     }
     // The units of a layer that may cut, and their sides on a cell; whether any of these is open. delta and squares of
     // `next` are those of this layer, and become those of the next one.
