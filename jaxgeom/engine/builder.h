@@ -9,6 +9,8 @@
 
 namespace jaxgeom {
 
+constexpr double kImprecise = 5e-13;  // of the domain's size: an uncertainty from which on vertices are put to where they are
+
 template <bool Plane>
 class Builder {
   public:
@@ -82,7 +84,7 @@ class Builder {
     bool is_placed(const Vertex &u) const { return complex->edges[u.edge].middle >= 0; }
     // A new vertex on an edge that no cell has split yet. `on` gets the piece behind it, `first` is the piece before it.
     void place(const Vertex &u, const Line &line, Vertex &on, int &first) {
-        if (on.e > 1e-13) refine(on);
+        if (on.e > kImprecise) refine(on);
         const int id = static_cast<int>(complex->places.size()), pieces = static_cast<int>(complex->edges.size());
         complex->places.push({on.x, on.y, on.w, on.e});
         Edge *added = complex->edges.add(2), &edge = complex->edges[u.edge];

@@ -25,7 +25,8 @@
 namespace jaxgeom {
 
 // From which share of the gradients on errors are too large.
-constexpr double kBlurred = 0x1p-16, kRounded = 0x1p-36;
+constexpr double kBlurred = 0x1p-8, kRounded = 0x1p-36;
+constexpr int kLookedUp = 4;  // undecided units, from which on looking up what is known of vertices pays
 
 struct Next {  // what is known of the next layer on a cell, as the units of this one are decided
     double *functions;  // sums of what has been added so far; null behind the last layer
@@ -137,6 +138,17 @@ struct Cutter {
         num_asked_about += end - l - 1, num_left_out += end - found;
         return found;
     }
+    // What rounding does to a unit's function at most, relative to the sizes of the products in it. Of n products added to
+    // a bias one after the other, in any order, each is rounded once and added to at most n times, by kEps / 2 each: less
+    // than (n + 1) kEps / 2 (1 + n kEps) in all. As many as units below hand something on; the rest is for the rounding
+    // in bounds.
+    double rounding_of_sums(const Entry &entry) const {
+        const Layer &layer = net.layers[entry.layer];
+        if (entry.layer == 0 || !net.layers[entry.layer - 1].is_plain) return (layer.terms + 6) * kEps;
+        int n = net.layers[entry.layer - 1].num_linear;
+        for (int w = 0; w < (layer.in + 63) >> 6; w++) n += __builtin_popcountll(entry.active[w]);
+        return (n + 8) * (0.5 * kEps);
+    }
     // The units of a layer that may cut, and their sides on a cell; whether any of these is open. delta and squares of
     // `next` are those of this layer, and become those of the next one.
     bool find_candidates(const Entry &entry, int nv, Vertex *v, const Sides &sides, Units &units, Next &next) {
@@ -145,11 +157,11 @@ struct Cutter {
         const int p = layer.stride;
         double *a = const_cast<double *>(entry.rows), *b = a + p, *c = b + p, *t = c + p;
         const double squares = next.squares, delta = next.delta * (l ? net.layers[l - 1].steepest : 1);
-        const double g = (layer.terms + 6) * kEps, h = l ? g * std::sqrt(3 * squares) * 1.0001 + kFloor : 0;
+        const double g = rounding_of_sums(entry), of_biases = g / ((layer.terms + 6) * kEps), h = l ? g * std::sqrt(3 * squares) * 1.0001 + kFloor : 0;
         const bool is_safe = squares < 1e280 && delta < 1e280;
         for (int j = 0; j < p && (layer.num_candidates || net.has_runs); j += kLanes) {
             if (net.has_runs) store(t + j, 1.0001 * ((l ? load(t + j) : all(0)) + load(layer.bias_error + j)) + kFloor);
-            else store(t + j, load(layer.column_norm + j) * (l ? delta + h : 0) + load(layer.bias_error + j));
+            else store(t + j, load(layer.column_norm + j) * (l ? delta + h : 0) + load(layer.bias_error + j) * of_biases + kFloor);
         }
         if (!is_safe)
             for (int j = 0; j < p; j++) a[j] = b[j] = c[j] = 0, t[j] = 1e280;
@@ -242,6 +254,28 @@ struct Cutter {
         }
         return high > 0 ? 1 : low < 0 ? -1 : -2;
     }
+    // The sides of units at the vertices of which exact arithmetic knows nothing, if many are undecided at the others, as
+    // at a point that all lines run through; else null.
+    Sides sides_elsewhere(int nv, const Vertex *v, const Units &units, const Sides &sides) {
+        int num_undecided = 0, num = 0;
+        for (int w = 0; w < (units.num + 63) >> 6; w++) num_undecided += __builtin_popcountll(sides.open[w] & ~sides.crossing[w]);
+        if (Plane || num_undecided < kLookedUp) return {nullptr, nullptr, nullptr};
+        Vertex *others = arena.take<Vertex>(nv);
+        for (int i = 0; i < nv; i++)
+            if (!v[i].point->known) others[num++] = v[i];
+        if (num == 0 || num == nv) return {nullptr, nullptr, nullptr};
+        const Sides found = take_sides((units.num + 63) >> 6);
+        sides_on<Plane>(num, others, units, found, nullptr);
+        return found;
+    }
+    // The side of a cell that a unit is on which is certain of it at these vertices.
+    int looked_up(const Entry &entry, int unit, bool is_above, double a, double b, double c, double t, int nv, const Vertex *v) {
+        const int side = is_above ? 1 : -1;
+        bool crosses = false;
+        for (int i = 0; i < nv; i++)
+            if (v[i].point->known && sign_at(entry, unit, a, b, c, t, v[i]) == -side) crosses = true;
+        return crosses ? 0 : side;
+    }
     const Line *relabelled(const Vertex &vertex, int l, int unit) {
         Line *line = arena.take<Line>(1);  // released with the frame that looks at the cell
         *line = *vertex.line;
@@ -306,11 +340,14 @@ struct Cutter {
             int num_open = 0;
             for (int w = 0; w < words; w++) num_open += __builtin_popcountll(sides.open[w]);
             p = padded(num_open), rows = arena.take<double>(4 * p), kept_unit = arena.take<int>(p);
+            const Sides elsewhere = sides_elsewhere(nv, v, units, sides);
             for_bits(sides.open, words, [&](int i) {
                 const double *row = units.rows + i;
                 const int s = units.stride;
                 if (!(sides.crossing[i >> 6] >> (i & 63) & 1)) {
-                    const int side = side_of_cell(entry, units.unit[i], row[0], row[s], row[2 * s], row[3 * s], nv, v);
+                    const bool looks_up = elsewhere.open && !(elsewhere.open[i >> 6] >> (i & 63) & 1);
+                    const int side = looks_up ? looked_up(entry, units.unit[i], elsewhere.above[i >> 6] >> (i & 63) & 1, row[0], row[s], row[2 * s], row[3 * s], nv, v)
+                                              : side_of_cell(entry, units.unit[i], row[0], row[s], row[2 * s], row[3 * s], nv, v);
                     if (side) return settle(units.unit[i], side > 0, side == -2);
                 }
                 for (int k = 0; k < 4; k++) rows[k * p + kept] = row[k * s];
