@@ -21,6 +21,7 @@ from jaxgeom.analysis.measures import nearest_on_segments
 from jaxgeom.analysis.slices import Slice
 from jaxgeom.host.given import check_flags
 from jaxgeom.networks.slices import project
+from jaxgeom.plot.regions import set_rim
 from jaxgeom.plot.style import legend_below
 from jaxgeom.regions.colors import class_colors, lighter
 from jaxgeom.regions.decision_regions import DecisionRegions
@@ -190,6 +191,7 @@ def _draw_boundary(slice_: Slice, names: Sequence[str], ax: Axes) -> dict[tuple[
         own = slice_.boundary.segments[(pairs == [one, other]).all(axis=1)]
         lines = LineCollection(list(own), colors="0.05", linewidths=2.0, capstyle="round", zorder=3.0)
         lines.set_label(f"{names[one]} | {names[other]}")
+        set_rim(lines)
         ax.add_collection(lines, autolim=False)
         drawn[one, other] = lines
     return drawn

@@ -174,6 +174,8 @@ MOST_EXPLORED = 64
 _WEIGHT_BYTES = 2.4e6
 """Weights of a page: of its five megabytes what leaves room for regions."""
 _FRAMES = 60
+_ENOUGH_FRAMES = 30
+"""Of each network of a page, before there are fewer networks."""
 
 
 def save_explorer(
@@ -181,16 +183,20 @@ def save_explorer(
     path: Path,
     formats: Sequence[str],
     *,
+    title: str,
     steps: Sequence[int] | None = None,
     curves: Mapping[str, tuple[Any, Any]] | None = None,
     **options: Any,
 ) -> list[Path]:
     """Write the page of :func:`jaxgeom.explore`, under a path without ending, if "html" is among the formats.
 
+    Frames give way before networks do, as long as each has thirty.
+
     Args:
         networks: layers or runs, with a leading axis (networks), then (frames); of more than fit, the first ones.
         path: without ending.
         formats: those of all pictures.
+        title: heading; of networks that are left out, it says how many are there.
         steps: those of the frames, for layers.
         curves: of all networks, as ``explore`` takes them.
         options: of ``explore``.
@@ -204,17 +210,27 @@ def save_explorer(
     weights = jax.tree.leaves(getattr(networks, "snapshots", networks))
     num, num_frames = weights[0].shape[:2]
     size = sum(array.nbytes for array in weights) / num / num_frames
-    frames = int(np.clip(_WEIGHT_BYTES / size, 2, min(_FRAMES, num_frames)))
-    some = int(np.clip(_WEIGHT_BYTES / size / frames, 1, min(MOST_EXPLORED, num)))
+    frames, some = _frames_and_networks(size, num_frames, num)
     most = max(5.0, 2e-6 * size * frames * some)  # single networks may be larger
     few = jax.tree.map(lambda array: array[:some], networks)
     axes = None if steps is None else {"network": range(some), "step": steps}
     page = path.with_name(f"{path.name}.html")
     options["curves"] = {name: (records, values[:some]) for name, (records, values) in (curves or {}).items()}
-    return [explore(few, page, axes=axes, max_frames=frames, max_megabytes=most, **options).path]
+    title = title if some == num else f"{title} ({some} of {num:,} networks here)"
+    return [explore(few, page, axes=axes, title=title, max_frames=frames, max_megabytes=most, **options).path]
 
 
-def save_study_explorer(study: Any, path: Path, formats: Sequence[str], **options: Any) -> list[Path]:
+def _frames_and_networks(size: float, num_frames: int, num: int) -> tuple[int, int]:
+    """How many of each fit, if each takes so many bytes: all networks, as long as there are enough frames."""
+    wanted, all_frames = min(MOST_EXPLORED, num), min(_FRAMES, num_frames)
+    fewest = float(np.clip(_WEIGHT_BYTES / size, min(2, all_frames), min(_ENOUGH_FRAMES, all_frames)))
+    frames = int(np.clip(_WEIGHT_BYTES / size / wanted, fewest, all_frames))
+    return frames, int(np.clip(_WEIGHT_BYTES / size / frames, 1, wanted))
+
+
+def save_study_explorer(
+    study: Any, path: Path, formats: Sequence[str], *, title: str, **options: Any
+) -> list[Path]:
     """Write the page of a study that measured its networks, under a path without ending, if "html" is among the
     formats; of more seeds than fit, the first ones.
 
@@ -222,6 +238,7 @@ def save_study_explorer(study: Any, path: Path, formats: Sequence[str], **option
         study: with an axis "seed".
         path: without ending.
         formats: those of all pictures.
+        title: heading; of seeds that are left out, it says how many are there.
         options: of ``explore``.
     """
     if "html" not in formats:
@@ -232,12 +249,12 @@ def save_study_explorer(study: Any, path: Path, formats: Sequence[str], **option
     seeds, steps = study.coords["seed"], study.coords["step"]
     weights = [array.size for name, array in study.variables.items() if name.endswith(("_kernel", "_bias"))]
     size = 4 * sum(weights) / len(seeds) / len(steps)
-    frames = int(np.clip(_WEIGHT_BYTES / size, 2, min(_FRAMES, len(steps))))
-    some = int(np.clip(_WEIGHT_BYTES / size / frames, 1, min(MOST_EXPLORED, len(seeds))))
+    frames, some = _frames_and_networks(size, len(steps), len(seeds))
     most = max(5.0, 2e-6 * size * frames * some)
     page = path.with_name(f"{path.name}.html")
     few = select(study, seed=seeds[:some].tolist())
-    return [explore(few, page, max_frames=frames, max_megabytes=most, **options).path]
+    title = title if some == len(seeds) else f"{title} ({some} of {len(seeds)} seeds here)"
+    return [explore(few, page, title=title, max_frames=frames, max_megabytes=most, **options).path]
 
 
 def _plain(value: Any) -> Any:
