@@ -57,7 +57,12 @@ def test_the_network_in_the_middle_and_what_is_said_of_it():
         *("Regions are born: 60 → 90", "Settled, and all points are right", "Settled, and all points are right"),
     ]
     same = phases(np.array([73, 75, 74, 73, 66, 66]), np.full(6, 0.5))
-    assert same[1:5] == ["Regions move: 73 → 75", "Regions move: 73 → 74", "Regions move: 73 → 73", "Regions die: 73 → 66"]
+    assert same[1:5] == [
+        "Regions move: 73 → 75",
+        "Regions move: 73 → 74",
+        "Regions move: 73 → 73",
+        "Regions die: 73 → 66",
+    ]
     assert phases(np.array([10, 10, 10]), np.full(3, 0.5))[1:] == ["The regions have settled"] * 2
 
 

@@ -98,8 +98,8 @@ def plot_regions(
 def plot_boundary(boundary: Boundary, *, legend: bool = True, ax: Axes | None = None, **style: Any) -> LineCollection:
     """The decision boundary as a thick line with a rim, over whatever is there.
 
-    The rim is white, around light lines black: edges of regions, which are thin and have none, end at it, so that nobody
-    has to tell the two apart by colour. Lines that one looks through (``alpha``) have none.
+    The rim is white, around light lines black: edges of regions, which are thin and have none, end at it, so that
+    nobody has to tell the two apart by colour. Lines that one looks through (``alpha``) have none.
 
     Args:
         boundary: as :func:`jaxgeom.decision_boundary` gives it.

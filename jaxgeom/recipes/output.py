@@ -137,8 +137,8 @@ def save_figure(figure: Any, path: Path, formats: Sequence[str], *, dpi: float =
 
 _PADDING = 0.09
 """Inches between what is drawn and the edges of a picture, at least."""
-_MANY = 800
-"""Dots, lines or polygons of one kind that are pixels in an SVG."""
+_MANY, _FEWER, _MANY_IN_ALL = 800, 150, 6000
+"""Dots, lines or polygons of one kind that are pixels in an SVG; the same if there are many kinds; when that is."""
 
 
 def _rasterize_many(figure: Any) -> None:
@@ -146,9 +146,13 @@ def _rasterize_many(figure: Any) -> None:
     from matplotlib.collections import Collection
 
     figure.draw_without_rendering()  # only then are there paths of what is in a space
+    sizes = {}
     for artist in figure.findobj(Collection):
         corners = sum(len(outline.vertices) for outline in artist.get_paths())
-        if max(len(artist.get_offsets()), len(artist.get_paths()), corners / 2) > _MANY:
+        sizes[artist] = max(len(artist.get_offsets()), len(artist.get_paths()), corners / 2)
+    most = _MANY if sum(sizes.values()) < _MANY_IN_ALL else _FEWER
+    for artist, size in sizes.items():
+        if size > most:
             with warnings.catch_warnings():  # of dots in space matplotlib says that it will not, and does
                 warnings.simplefilter("ignore", UserWarning)
                 artist.set_rasterized(True)
@@ -228,9 +232,7 @@ def _frames_and_networks(size: float, num_frames: int, num: int) -> tuple[int, i
     return frames, int(np.clip(_WEIGHT_BYTES / size / frames, 1, wanted))
 
 
-def save_study_explorer(
-    study: Any, path: Path, formats: Sequence[str], *, title: str, **options: Any
-) -> list[Path]:
+def save_study_explorer(study: Any, path: Path, formats: Sequence[str], *, title: str, **options: Any) -> list[Path]:
     """Write the page of a study that measured its networks, under a path without ending, if "html" is among the
     formats; of more seeds than fit, the first ones.
 

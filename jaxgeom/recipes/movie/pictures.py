@@ -114,7 +114,9 @@ def colors_figure(movie: RegionMovie) -> Figure:
     corners = regions.vertices[regions.face_vertices]
     face = np.repeat(np.arange(regions.num_faces), np.diff(regions.face_offsets))
     values = np.sum(regions.gradient[face, 0] * corners, axis=1) + regions.intercept[face, 0]
-    mesh = plot.plot_decision_map(regions, limit=float(np.quantile(np.abs(values), 0.9)) or 1.0, ax=ax, linewidths=0).mesh
+    mesh = plot.plot_decision_map(
+        regions, limit=float(np.quantile(np.abs(values), 0.9)) or 1.0, ax=ax, linewidths=0
+    ).mesh
     figure.colorbar(mesh, ax=ax, label="output", fraction=0.05, pad=0.02, extend="both")
     plot.plot_edges(regions, ax=ax)
     plot.plot_boundary(boundary, legend=False, ax=ax)
