@@ -137,16 +137,16 @@ def draw_deaths(rows: Sequence[tuple[str, Sequence[int], Detangled]]) -> Figure:
         has_learned = gain > _LEAST_GAIN
         ax.axhspan(_BOTTOM, _LEAST_GAIN, color="0.93", zorder=0)
         ax.text(0.03, 0.03, "not below ln 2: guesses", transform=ax.transAxes, fontsize="small", color="0.35")
-        for row, (is_shown, look, label) in enumerate(
-            (
-                (~dead, {"color": plot.COLORS[0], "marker": "o"}, "alive"),
-                (dead & ~found.was_dead[order], {"color": plot.COLORS[1], "marker": "^"}, "died in training"),
-                (dead & found.was_dead[order], {"color": "black", "marker": "|"}, "born dead"),
-            )
-        ):
+        was_dead = found.was_dead[order]
+        kinds = (
+            (~dead, plot.COLORS[0], "o", "alive"),
+            (dead & ~was_dead, plot.COLORS[1], "^", "died in training"),
+            (dead & was_dead, "black", "|", "born dead"),
+        )
+        for row, (is_shown, color, marker, label) in enumerate(kinds):
             named = f"{label}, {100 * np.mean(is_shown):.0f} %"
             height = np.where(has_learned, gain, _NO_GAIN * _APART**-row)[is_shown]
-            ax.plot(rank[is_shown], height, linestyle="", markersize=4, label=named, **look)
+            ax.plot(rank[is_shown], height, linestyle="", color=color, marker=marker, markersize=4, label=named)
         ax.set_title(f"{name}, {'-'.join(map(str, (2, *hidden, 2)))}")
         ax.set_xlabel("network, best first")
         if place == 0:
@@ -193,7 +193,8 @@ def fates_movie(columns: Sequence[Column], data: Dataset) -> Morph:
         Line2D([], [], linestyle="", marker=marker, color=color, label=name)
         for marker, color, name in zip("os", _NIGHT_SIDES, _CLASSES, strict=True)
     ]
-    figure.legend(handles=marks_of_classes, loc="upper right", fontsize=11, frameon=False, labelcolor="white")
+    look: Any = {"fontsize": 11, "frameon": False, "labelcolor": "white", "ncols": 1 + (num > 2)}  # noqa: PLR2004
+    figure.legend(handles=marks_of_classes, loc="upper right", **look)
     for row, name in enumerate(("input", "last hidden layer", "outputs")):
         axes[row, 0].set_ylabel(name, fontsize=12)
     for ax in axes.flat:
