@@ -75,7 +75,7 @@ def decisions(layers: Layers, domain: PlanarDomain) -> Decisions:
         parts = complexes(cut, start)
         plain = np.array([i for i, each in enumerate(parts) if each is not None and not each.degenerate], np.int64)
         if len(plain):
-            measured, is_certain = _measured([parts[i] for i in plain.tolist()], some, classes)  # type: ignore[misc]
+            measured, is_certain = _measured([parts[i] for i in plain.tolist()], some, classes)
             plain = plain[is_certain]
             for column, values in zip(found, measured, strict=True):
                 column[first + plain] = values[is_certain]
@@ -110,7 +110,8 @@ def _with_sign(networks: Layers) -> Layers:
     """Networks with one output, which becomes a unit."""
     *hidden, last = networks
     leading = last.bias.shape[:-1]
-    return (*hidden, last._replace(slope=np.zeros((*leading, 1))), Dense(np.zeros((*leading, 1, 0)), np.zeros((*leading, 0))))
+    nothing = Dense(np.zeros((*leading, 1, 0)), np.zeros((*leading, 0)))
+    return (*hidden, last._replace(slope=np.zeros((*leading, 1))), nothing)
 
 
 def _measured(
@@ -173,7 +174,8 @@ def _measured(
         of_networks(network),
         of_networks(network[~is_open]),
     )
-    is_odd = np.append(whole.edge_layer[differs] < num_hidden, meeting[met] > np.where(is_border[met], 1, _MOST_MEETING))
+    most = np.where(is_border[met], 1, _MOST_MEETING)
+    is_odd = np.append(whole.edge_layer[differs] < num_hidden, meeting[met] > most)
     is_certain = np.ones(num, bool)
     is_certain[np.append(own_network, network[label])[is_odd]] = False
     return found, is_certain

@@ -45,9 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--any-versions", action="store_true", help="go on with a zoo that was begun with other versions of packages"
     )
     instead = parser.add_mutually_exclusive_group()
-    instead.add_argument(
-        "--status", action="store_true", help="make nothing: say what is finished, and who is at work"
-    )
+    instead.add_argument("--status", action="store_true", help="make nothing: say what is finished, and who is at work")
     instead.add_argument(
         "--check", action="store_true", help="make nothing: check every shard, and make the first one anew to compare"
     )
