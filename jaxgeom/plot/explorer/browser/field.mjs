@@ -93,7 +93,7 @@ function drawPicture({ context, frame, camera }, [x0, y0, x1, y1], across, color
   context.drawImage(canvas, left, top, right - left, bottom - top);
 }
 
-/** Quadrangles {corners, places, color, depth} of the graph of the largest output. */
+/** Quadrangles {corners, places, color} of the graph of the largest output. */
 export function quadrangles({ frame, camera, height }, grid, { look, scale }) {
   const { cells, points, states } = grid, side = cells + 1, step = cells / QUADRANGLES;
   const { z, width } = states.at(-1), pieces = [];
@@ -107,7 +107,7 @@ export function quadrangles({ frame, camera, height }, grid, { look, scale }) {
       const places = corners.map(([x, y], i) => camera(...frame.inward(x, y), height(values[i])));
       const best = width > 1 ? z.subarray(a * width, (a + 1) * width).indexOf(values[0]) : 0;
       const color = width > 1 ? tint[best] : sideColor(look, middle / scale);
-      pieces.push({ corners, places, color, depth: places.reduce((sum, place) => sum + place[2], 0) });
+      pieces.push({ corners, places, color });
     }
   }
   return pieces;

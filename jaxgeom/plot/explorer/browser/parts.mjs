@@ -1,5 +1,7 @@
 // Regions parted further by the class that is decided: convex pieces on each of which one output is the largest.
 
+const ZERO = 1e-6; // of the height of a sheet: along a decision boundary two outputs are equal up to rounding
+
 /** Pieces {face, output, corners: [[x, y], …]}; of a single output, the regions themselves. */
 export function partsOf(regions) {
   const { offsets, corners, maps, outputs } = regions, found = [];
@@ -30,6 +32,31 @@ export function heldParts(regions, most) {
       .filter((piece) => piece.length > 2)
       .map((piece) => ({ face, output, corners: piece }));
   });
+}
+
+/** Straight pieces x, y, x, y cut where the largest output changes or passes -most and most, given the `width` outputs `z` of
+ * their ends, between which they are affine: {corners, values} of the ends of all parts. */
+export function heldPieces(pieces, { z, width }, most) {
+  const corners = [], values = [];
+  for (let end = 0; end < pieces.length / 2; end += 2) {
+    const [from, to] = [z.subarray(end * width, (end + 1) * width), z.subarray((end + 1) * width, (end + 2) * width)];
+    const shares = [0, ...changesOf(from, to, most), 1].flatMap((share, i, all) => (i && i < all.length - 1 ? [share, share] : [share]));
+    for (const share of shares) {
+      corners.push(...[0, 1].map((axis) => pieces[2 * end + axis] + share * (pieces[2 * end + 2 + axis] - pieces[2 * end + axis])));
+      values.push(Math.max(...from.map((value, output) => value + share * (to[output] - value))));
+    }
+  }
+  return { corners, values };
+}
+
+/** Where on the way between two rows of outputs two of them are equal, or one is as large as -most or most. */
+function changesOf(from, to, most) {
+  const found = [], zero = ZERO * most, cross = (a, b) => a * b < 0 && Math.min(Math.abs(a), Math.abs(b)) > zero && found.push(a / (a - b));
+  from.forEach((value, output) => {
+    for (const level of [-most, most]) cross(value - level, to[output] - level);
+    for (let other = 0; other < output; other++) cross(value - from[other], to[output] - to[other]);
+  });
+  return found.sort((a, b) => a - b);
 }
 
 function difference(maps, row, output, other) {
