@@ -165,6 +165,32 @@ def test_of_three_inputs_the_decision_surface(tmp_path: Path) -> None:
     np.testing.assert_allclose(volume, 4 / 3, rtol=0.02)
 
 
+def test_surfaces_between_three_decisions_are_drawn_once(tmp_path: Path) -> None:
+    """Of the outputs x, y, z, in the cube: half of a diagonal plane between each two, of area 2√2."""
+    layers = jg.Dense(np.eye(3), np.full(3, 9.0)), jg.Dense(np.eye(3), np.zeros(3))
+    page = jg.explore(layers, tmp_path / "page.html", domain=jg.box(-1, 1, dim=3))
+    program = """const { scenes } = await load("scene"), { engineRegions } = await load("regions");
+      console.log(JSON.stringify(scenes(population, engineRegions(population.arrays))(0, 0).surface));"""
+    area = {}
+    for surface in in_node(program, page.path):
+        corners, others = np.reshape(surface["triangles"], (-1, 3, 3)), np.array(surface["others"])
+        sides = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
+        for other in np.unique(others).tolist():
+            pair = [surface["side"], other]
+            area[tuple(pair)] = sides[others == other].sum()
+            middles = np.sort(corners[others == other].mean(axis=1), axis=1)
+            np.testing.assert_allclose(middles[:, 2], middles[:, 1], atol=0.07)
+    assert set(area) == {(0, 1), (0, 2), (1, 2)}
+    np.testing.assert_allclose(list(area.values()), 2 * np.sqrt(2), rtol=0.05)
+
+
+def test_of_many_networks_those_around_the_one_that_is_seen_have_pictures() -> None:
+    found = in_node("""const { galleryOf, roomOf } = await load("gallery");
+      const members = Array.from({ length: 150 }, (_, place) => 3 * place), rooms = [0, 300, 447, 1].map((each) => roomOf(members, each));
+      console.log(JSON.stringify(rooms.map(({ first, shown }) => [first, shown.length, shown[0], galleryOf(shown, 700).boxes.length])));""")
+    assert found == [[0, 64, 0, 64], [64, 64, 192, 64], [128, 22, 384, 22], [0, 64, 0, 64]]
+
+
 def test_tables_of_settings_open_the_median_network(tmp_path: Path) -> None:
     rng, leading = np.random.default_rng(0), (3, 2, 3, 2)
     layers = tuple(

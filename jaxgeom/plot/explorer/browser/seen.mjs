@@ -2,6 +2,7 @@
 
 import { ABOVE, CORNER } from "./camera.mjs";
 import { lookOf } from "./colors.mjs";
+import { roomOf } from "./gallery.mjs";
 import { viewsOf } from "./hidden.mjs";
 import { heightsOf } from "./line.mjs";
 import { layersAt, memberAt, siblings } from "./population.mjs";
@@ -29,6 +30,7 @@ export function seenOf(population, state, view) {
     heightsAt: remembered((member) => heightsOf(population, lastLayers(member))),
     viewsAt: remembered((member) => viewsOf(population, member)),
     members: () => siblings(population, state.places[0]),
+    room: () => roomOf(siblings(population, state.places[0]), memberOf(0)),
     sides: () => (state.compare ? [0, 1] : [0]),
     /** The networks that are shown, with the colours of their curves. */
     shown() {
