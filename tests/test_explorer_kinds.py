@@ -292,9 +292,9 @@ def marks_on_sheet(page: Path) -> Any:
     """Of the sheet from each azimuth: places of points, and of middles of lines with whether a later piece covers them."""
     return in_node(
         f"""const {{ scenes }} = await load("scene"), {{ engineRegions }} = await load("regions");
-      const {{ lookOf }} = await load("colors"), {{ drawStage, frameOf, outputScale }} = await load("stage");
+      const {{ lookOf }} = await load("colors"), {{ drawStage, frameOf, outputRange }} = await load("stage");
       const look = lookOf("light"), scene = scenes(population, engineRegions(population.arrays))(0, 0);
-      const scale = outputScale(scene.layers, population.domain);
+      const range = outputRange(scene.layers, population.domain);
       const inside = (path, x, y) => path.every(([ax, ay], i) => {{
         const [bx, by] = path[(i + 1) % path.length];
         return (bx - ax) * (y - ay) - (by - ay) * (x - ax) < 1e-9;
@@ -315,7 +315,7 @@ def marks_on_sheet(page: Path) -> Any:
         }};
         const show = {{ boundary: true, data: true, test: false, edges: false }};
         drawStage(context, frameOf(population.domain, {SIZE}), scene, population,
-          {{ look, color: "output", show, picked: null, unit: null, hovered: -1, lift: 1, scale,
+          {{ look, color: "output", show, picked: null, unit: null, hovered: -1, lift: 1, ...range,
             turn: {{ azimuth, elevation: {ELEVATION} }} }});
         const isHidden = ([x, y], start) => events.slice(start + 1).some(({{ path }}) => path?.length > 2 && inside(path, x, y));
         return {{
@@ -327,7 +327,7 @@ def marks_on_sheet(page: Path) -> Any:
           }}),
         }};
       }});
-      console.log(JSON.stringify({{ scale, drawn, boundary: Array.from(scene.boundary) }}));""",
+      console.log(JSON.stringify({{ range, drawn, boundary: Array.from(scene.boundary) }}));""",
         page,
     )
 
@@ -361,27 +361,30 @@ def is_hidden(steps: np.ndarray, heights: np.ndarray) -> bool | None:
     return None if over.max() > 1e-12 and over.min() < -1e-12 else False
 
 
-def held(one: Any, scale: float, points: np.ndarray) -> np.ndarray:
+def held(one: Any, view: dict[str, float], points: np.ndarray) -> np.ndarray:
     """Heights of the sheet of exact pieces."""
     top = pre_activations(one, points)[-1].max(axis=1)
-    return 0.62 * np.clip(top / scale, -1.25, 1.25)
+    return 0.62 * np.clip((top - view["middle"]) / view["scale"], -1.25, 1.25)
 
 
-def changes_of_outputs(one: Any, scale: float, steps: np.ndarray, start: np.ndarray, along: np.ndarray) -> np.ndarray:
+def changes_of_outputs(
+    one: Any, view: dict[str, float], steps: np.ndarray, start: np.ndarray, along: np.ndarray
+) -> np.ndarray:
     """The same with places where two outputs are equal, or one is as large as the sheet is high."""
     outputs = pre_activations(one, start + steps[:, None] * along)[-1]
     pairs = [outputs[:, i] - outputs[:, j] for i in range(outputs.shape[1]) for j in range(i)]
-    levels = [outputs[:, i] + sign * 1.25 * scale for i in range(outputs.shape[1]) for sign in (-1, 1)]
+    ends = [view["middle"] + sign * 1.25 * view["scale"] for sign in (-1, 1)]
+    levels = [outputs[:, i] - end for i in range(outputs.shape[1]) for end in ends]
     changes = np.stack([*pairs, *levels], axis=1)
-    return with_zeros(steps, np.where(np.abs(changes) > 1e-6 * scale, changes, 0))  # equal on a boundary, up to rounding
+    return with_zeros(steps, np.where(np.abs(changes) > 1e-6 * view["scale"], changes, 0))  # equal on a boundary, up to rounding
 
 
-def is_hidden_on_exact_sheet(one: Any, scale: float, start: np.ndarray, azimuth: float) -> bool | None:
+def is_hidden_on_exact_sheet(one: Any, view: dict[str, float], start: np.ndarray, azimuth: float) -> bool | None:
     toward, steps = ray_to_reader(start, azimuth)
     for depth in range(len(one) - 1):
         steps = with_zeros(steps, pre_activations(one, start + steps[:, None] * toward)[depth])
-    steps = changes_of_outputs(one, scale, steps, start, toward)
-    return is_hidden(steps, held(one, scale, start + steps[:, None] * toward))
+    steps = changes_of_outputs(one, view, steps, start, toward)
+    return is_hidden(steps, held(one, view, start + steps[:, None] * toward))
 
 
 @pytest.mark.parametrize("outputs", [1, 3])
@@ -393,18 +396,18 @@ def test_a_sheet_hides_the_points_and_lines_behind_it(tmp_path: Path, outputs: i
     data = jg.Dataset(x, np.zeros(150, np.int32))
     page = jg.explore(params, tmp_path / "page.html", data=data, domain=jg.box(-1, 1))
     found = marks_on_sheet(page.path)
-    one, scale = jax.tree.map(lambda array: array[0], params), found["scale"]
+    one, view = jax.tree.map(lambda array: array[0], params), found["range"]
     parts = []
     for start, end in np.reshape(found["boundary"], (-1, 2, 2)):
-        shares = changes_of_outputs(one, scale, np.array([0.0, 1.0]), start, end - start)
+        shares = changes_of_outputs(one, view, np.array([0.0, 1.0]), start, end - start)
         parts += [start + np.stack([share]).T * (end - start) for share in zip(shares[:-1], shares[1:], strict=True)]
     ends = np.array(parts)
-    middles, heights = ends.mean(axis=1), held(one, scale, ends.reshape(-1, 2)).reshape(-1, 2).mean(axis=1)
-    np.testing.assert_allclose(held(one, scale, middles), heights, atol=1e-6)  # a part of a line lies on the sheet
+    middles, heights = ends.mean(axis=1), held(one, view, ends.reshape(-1, 2)).reshape(-1, 2).mean(axis=1)
+    np.testing.assert_allclose(held(one, view, middles), heights, atol=1e-6)  # a part of a line lies on the sheet
     said: list[tuple[bool | None, bool]] = []
     for azimuth, drawn in zip(AZIMUTHS, found["drawn"], strict=True):
         dots, lines = np.reshape(drawn["dots"], (-1, 2)), np.array(drawn["lines"])
-        places = on_picture(x.astype(np.float64), held(one, scale, x), azimuth)
+        places = on_picture(x.astype(np.float64), held(one, view, x), azimuth)
         is_drawn = np.abs(places[:, None] - dots).max(axis=2).min(axis=1) < 1e-3
         assert is_drawn.sum() == len(dots)
         apart = np.abs(on_picture(middles, heights, azimuth)[:, None] - lines[None, :, :2]).max(axis=2)
@@ -412,7 +415,7 @@ def test_a_sheet_hides_the_points_and_lines_behind_it(tmp_path: Path, outputs: i
         assert apart.min(axis=1).max() < 1e-3
         is_covered = lines[apart.argmin(axis=1), 2] > 0
         for starts, hidden in ((x.astype(np.float64), ~is_drawn), (middles, is_covered)):
-            truth = [is_hidden_on_exact_sheet(one, scale, start, azimuth) for start in starts]
+            truth = [is_hidden_on_exact_sheet(one, view, start, azimuth) for start in starts]
             said += zip(truth, hidden.tolist(), strict=True)
     clear = [pair for pair in said if pair[0] is not None]
     assert len(clear) > 0.99 * len(said)
@@ -432,7 +435,7 @@ def test_a_smooth_sheet_hides_the_points_behind_it(tmp_path: Path) -> None:
     page = jg.explore(params, tmp_path / "page.html", data=(x, np.zeros(len(x), int)), domain=jg.box(-1, 1))
     found = marks_on_sheet(page.path)
     top = pre_activations(params, np.stack([corners, corners], axis=1))[-1][:, 0]
-    height = 0.62 * np.clip(top / found["scale"], -1.25, 1.25)
+    height = 0.62 * np.clip(top / found["range"]["scale"], -1.25, 1.25)
     said = []
     for azimuth, drawn in zip(AZIMUTHS, found["drawn"], strict=True):
         places = on_picture(x, np.interp(x[:, 0], corners, height), azimuth)

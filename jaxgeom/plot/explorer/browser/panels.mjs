@@ -29,7 +29,7 @@ export function panelsOf(population, state, view, seen) {
         drawLine(context, width, height, scene, population, { ...options, hovered, heights: seen.heightsAt(member) });
       } else if (inputs === 3) drawSpace(context, width, scene, population, options);
       else {
-        const more = { lift: eased(view.lift), scale: seen.scaleOf(member), hovered: seen.hoveredFace(side) };
+        const more = { lift: eased(view.lift), ...seen.rangeOf(member), hovered: seen.hoveredFace(side) };
         drawStage(context, frameOf(population.domain, width), scene, population, { ...options, ...more });
       }
     });

@@ -8,7 +8,7 @@ import { heightsOf } from "./line.mjs";
 import { layersAt, memberAt, siblings } from "./population.mjs";
 import { engineRegions, faceAt } from "./regions.mjs";
 import { scenes } from "./scene.mjs";
-import { outputScale } from "./stage.mjs";
+import { outputRange } from "./stage.mjs";
 
 const SCENES = 6; // that are remembered
 
@@ -24,9 +24,10 @@ export function seenOf(population, state, view) {
   const look = () => lookOf(document.documentElement.dataset.theme);
   const memberOf = (side) => memberAt(population, state.places[side]);
   const sceneOf = (side) => sceneAt(memberOf(side), state.time);
+  const rangeOf = remembered((member) => outputRange(lastLayers(member), population.domain));
   return {
-    look, memberOf, sceneOf, lastLayers,
-    scaleOf: remembered((member) => outputScale(lastLayers(member), population.domain)),
+    rangeOf, look, memberOf, sceneOf, lastLayers,
+    scaleOf: (member) => rangeOf(member).scale,
     heightsAt: remembered((member) => heightsOf(population, lastLayers(member))),
     viewsAt: remembered((member) => viewsOf(population, member)),
     members: () => siblings(population, state.places[0]),

@@ -28,13 +28,14 @@ export function frameOf([x0, y0, x1, y1], size) {
 
 const STEEP = 1e-3; // of the scale: where outputs have two colours, and nothing between
 
-/** Draws a scene; `options` has look, color, show, picked and unit (layer, unit), hovered (a face), lift (0 to 1), turn, scale. */
+/** Draws a scene; `options` has look, color, show, picked and unit (layer, unit), hovered (a face), lift (0 to 1), turn, and what
+ * `outputRange` gives: scale and middle. */
 export function drawStage(context, frame, scene, population, options) {
-  const { lift, look, show, scale } = options;
+  const { lift, look, show, scale, middle } = options;
   const radius = (frame.size / 2) * (1 - 0.32 * lift);
   const camera = projection(between(ABOVE, options.turn, lift), [frame.size / 2, frame.size / 2], radius);
-  const height = (value) => lift * HEIGHT * Math.max(-HIGHEST, Math.min(HIGHEST, value / scale));
-  const view = { context, look, frame, camera, height, most: lift > 0 ? HIGHEST * scale : null };
+  const height = (value) => lift * HEIGHT * Math.max(-HIGHEST, Math.min(HIGHEST, (value - middle) / scale));
+  const view = { context, look, frame, camera, height, ends: lift > 0 ? [-1, 1].map((end) => middle + end * HIGHEST * scale) : null };
   context.lineJoin = context.lineCap = "round";
   const fills = options.color === "sides" ? { ...options, scale: STEEP * scale } : options;
   const isAlone = areAlone(scene, population), marks = { lines: [], points: [] };
@@ -76,17 +77,17 @@ function drawLifted(view, { regions, grid }, options, marks, box) {
   const [from, right, up] = [[0, 0], [1, 0], [0, 1]].map(([x, y]) => view.camera(x, y, 0)[2]);
   const where = { box, away: [right - from, up - from], size: view.frame.size }, hasEdges = options.show.edges;
   if (!regions) {
-    const pieces = quadrangles(view, grid, options), far = ({ corners: [[x, y]] }) => x * where.away[0] + y * where.away[1];
-    const order = pieces.map((_, piece) => piece).sort((a, b) => far(pieces[b]) - far(pieces[a])); // exact, as all are alike
+    const pieces = quadrangles(view, grid, options, where.away);
     const paint = (piece) => {
       fillPiece(view, pieces[piece], ({ color }) => color);
       strokePiece(view, hasEdges, 0.5);
     };
-    return paintSheet(pieces, order, paint, marks, where);
+    return paintSheet(pieces, pieces.map((_, piece) => piece), paint, marks, where);
   }
-  if (regions.held?.most !== view.most) {
-    const parts = heldParts(regions, view.most);
-    regions.held = { most: view.most, parts, neighbours: neighboursOf(parts) };
+  const name = view.ends.join();
+  if (regions.held?.name !== name) {
+    const parts = heldParts(regions, view.ends);
+    regions.held = { name, parts, neighbours: neighboursOf(parts) };
   }
   const { parts, neighbours } = regions.held, pieces = parts.map((part) => projected(view, regions, part));
   const colors = fills(view, regions, options);
@@ -173,9 +174,9 @@ function addBoundary(lines, view, scene, width) {
 
 /** Straight pieces x, y, x, y: one path on the plane, each by itself on a sheet. */
 function addLines(lines, view, { layers }, segments, { color, width }) {
-  const { context, frame, camera, height, most } = view, { values, corners } = most === null
+  const { context, frame, camera, height, ends } = view, { values, corners } = ends === null
     ? { values: new Float64Array(segments.length / 2), corners: segments }
-    : heldPieces(segments, forward(layers, segments).at(-1), most);
+    : heldPieces(segments, forward(layers, segments).at(-1), ends);
   const place = (end) => camera(...frame.inward(corners[2 * end], corners[2 * end + 1]), height(values[end]));
   const paintAll = (first, last) => () => {
     context.beginPath();
@@ -188,7 +189,7 @@ function addLines(lines, view, { layers }, segments, { color, width }) {
     context.lineWidth = width;
     context.stroke();
   };
-  if (most === null) return void lines.push({ paint: paintAll(0, values.length) });
+  if (ends === null) return void lines.push({ paint: paintAll(0, values.length) });
   for (let end = 0; end < values.length; end += 2) {
     const at = [0, 1].map((axis) => (corners[2 * end + axis] + corners[2 * end + 2 + axis]) / 2);
     lines.push({ at, paint: paintAll(end, end + 2) });
@@ -239,13 +240,16 @@ function addTest(points, view, scene, population) {
   });
 }
 
-/** How large outputs are in a picture: six tenths of them on a grid are smaller. */
-export function outputScale(layers, domain, num = 24) {
+/** How large outputs are in a picture: `scale`, which six tenths of them on a grid do not exceed, around zero; of several
+ * outputs, of which the largest is seen, the `middle` of these and half of how far nine tenths of them spread. */
+export function outputRange(layers, domain, num = 24) {
   const dim = domain.length / 2, points = [];
   for (let place = 0; place < num ** Math.min(dim, 2); place++) {
     const along = [place % num, Math.floor(place / num), (num - 1) / 2];
     for (let axis = 0; axis < dim; axis++) points.push(domain[axis] + ((domain[dim + axis] - domain[axis]) * along[axis]) / (num - 1));
   }
-  const sizes = Array.from(forward(layers, points).at(-1).z, Math.abs).sort((a, b) => a - b);
-  return sizes[Math.floor(0.6 * (sizes.length - 1))] || 1;
+  const outputs = forward(layers, points).at(-1), isOne = outputs.width === 1;
+  const sorted = (isOne ? outputs.z.map(Math.abs) : topOutputs(outputs)).sort(), at = (share) => sorted[Math.floor(share * (sorted.length - 1))];
+  if (isOne) return { middle: 0, scale: at(0.6) || 1 };
+  return { middle: (at(0.05) + at(0.95)) / 2, scale: (at(0.95) - at(0.05)) / 2 || 1 };
 }
