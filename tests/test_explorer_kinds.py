@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -186,8 +186,10 @@ def test_surfaces_between_three_decisions_are_drawn_once(tmp_path: Path) -> None
 
 def test_of_many_networks_those_around_the_one_that_is_seen_have_pictures() -> None:
     found = in_node("""const { galleryOf, roomOf } = await load("gallery");
-      const members = Array.from({ length: 150 }, (_, place) => 3 * place), rooms = [0, 300, 447, 1].map((each) => roomOf(members, each));
-      console.log(JSON.stringify(rooms.map(({ first, shown }) => [first, shown.length, shown[0], galleryOf(shown, 700).boxes.length])));""")
+      const members = Array.from({ length: 150 }, (_, place) => 3 * place);
+      const found = [0, 300, 447, 1].map((member) => roomOf(members, member)).map(({ first, shown }) =>
+        [first, shown.length, shown[0], galleryOf(shown, 700).boxes.length]);
+      console.log(JSON.stringify(found));""")
     assert found == [[0, 64, 0, 64], [64, 64, 192, 64], [128, 22, 384, 22], [0, 64, 0, 64]]
 
 
@@ -289,7 +291,7 @@ GRAZING = 1e-5
 
 
 def marks_on_sheet(page: Path) -> Any:
-    """Of the sheet from each azimuth: places of points, and of middles of lines with whether a later piece covers them."""
+    """Of the sheet from each azimuth: places of points, and of lines' middles with whether later pieces cover them."""
     return in_node(
         f"""const {{ scenes }} = await load("scene"), {{ engineRegions }} = await load("regions");
       const {{ lookOf }} = await load("colors"), {{ drawStage, frameOf, outputRange }} = await load("stage");
@@ -317,7 +319,8 @@ def marks_on_sheet(page: Path) -> Any:
         drawStage(context, frameOf(population.domain, {SIZE}), scene, population,
           {{ look, color: "output", show, picked: null, unit: null, hovered: -1, lift: 1, ...range,
             turn: {{ azimuth, elevation: {ELEVATION} }} }});
-        const isHidden = ([x, y], start) => events.slice(start + 1).some(({{ path }}) => path?.length > 2 && inside(path, x, y));
+        const isHidden = ([x, y], start) =>
+          events.slice(start + 1).some(({{ path }}) => path?.length > 2 && inside(path, x, y));
         return {{
           dots: events.flatMap(({{ dot }}) => (dot ? [dot] : [])),
           lines: events.flatMap(({{ line }}, start) => {{
@@ -376,7 +379,8 @@ def changes_of_outputs(
     ends = [view["middle"] + sign * 1.25 * view["scale"] for sign in (-1, 1)]
     levels = [outputs[:, i] - end for i in range(outputs.shape[1]) for end in ends]
     changes = np.stack([*pairs, *levels], axis=1)
-    return with_zeros(steps, np.where(np.abs(changes) > 1e-6 * view["scale"], changes, 0))  # equal on a boundary, up to rounding
+    is_clear = np.abs(changes) > 1e-6 * view["scale"]  # on a boundary two outputs are equal, up to rounding
+    return with_zeros(steps, np.where(is_clear, changes, 0))
 
 
 def is_hidden_on_exact_sheet(one: Any, view: dict[str, float], start: np.ndarray, azimuth: float) -> bool | None:
@@ -400,7 +404,7 @@ def test_a_sheet_hides_the_points_and_lines_behind_it(tmp_path: Path, outputs: i
     parts = []
     for start, end in np.reshape(found["boundary"], (-1, 2, 2)):
         shares = changes_of_outputs(one, view, np.array([0.0, 1.0]), start, end - start)
-        parts += [start + np.stack([share]).T * (end - start) for share in zip(shares[:-1], shares[1:], strict=True)]
+        parts += [start + np.stack([share]).T * (end - start) for share in pairwise(shares)]
     ends = np.array(parts)
     middles, heights = ends.mean(axis=1), held(one, view, ends.reshape(-1, 2)).reshape(-1, 2).mean(axis=1)
     np.testing.assert_allclose(held(one, view, middles), heights, atol=1e-6)  # a part of a line lies on the sheet

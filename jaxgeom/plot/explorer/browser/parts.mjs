@@ -51,7 +51,8 @@ export function heldPieces(pieces, { z, width }, levels) {
 
 /** Where on the way between two rows of outputs two of them are equal, or one passes a level. */
 function changesOf(from, to, levels) {
-  const found = [], zero = ZERO * (levels[1] - levels[0]), cross = (a, b) => a * b < 0 && Math.min(Math.abs(a), Math.abs(b)) > zero && found.push(a / (a - b));
+  const found = [], zero = ZERO * (levels[1] - levels[0]);
+  const cross = (a, b) => a * b < 0 && Math.min(Math.abs(a), Math.abs(b)) > zero && found.push(a / (a - b));
   from.forEach((value, output) => {
     for (const level of levels) cross(value - level, to[output] - level);
     for (let other = 0; other < output; other++) cross(value - from[other], to[output] - to[other]);

@@ -66,7 +66,7 @@ function isBefore(at, box, away) {
 export function paintSheet(pieces, order, paintPiece, { lines, points }, { box, away, size }) {
   const rank = new Int32Array(pieces.length), after = pieces.map(() => []), first = [], last = [];
   order.forEach((piece, place) => (rank[piece] = place));
-  const ranks = ranksOf(lines.map(({ at }) => at), pieces, rank, box, away);
+  const ranks = ranksOf([...lines, ...points].map(({ at }) => at), pieces, rank, box, away);
   lines.forEach((line, i) => (ranks[i] === Infinity ? last : (after[ranks[i]] ?? first)).push(line));
   first.forEach(({ paint }) => paint());
   order.forEach((piece, place) => {
@@ -74,12 +74,11 @@ export function paintSheet(pieces, order, paintPiece, { lines, points }, { box, 
     after[place].forEach(({ paint }) => paint());
   });
   last.forEach(({ paint }) => paint());
-  seenOf(points, pieces, rank, box, away, size).forEach(({ paint }) => paint());
+  seenOf(points, ranks.slice(lines.length), pieces, rank, size).forEach(({ paint }) => paint());
 }
 
-/** The points that no piece hides, those behind first. */
-function seenOf(points, pieces, rank, box, away, size) {
-  const ranks = ranksOf(points.map(({ at }) => at), pieces, rank, box, away);
+/** The points that no piece after those under them hides, those behind first. */
+function seenOf(points, ranks, pieces, rank, size) {
   const near = index(pieces.map(({ places }) => places), [0, 0, size, size], 0);
   const isHidden = ({ place }, i) => near(place).some((piece) => rank[piece] > ranks[i] && covers(pieces[piece].places, place));
   return points.filter((point, i) => !isHidden(point, i)).sort((a, b) => b.place[2] - a.place[2]);
