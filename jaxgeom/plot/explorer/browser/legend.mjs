@@ -31,7 +31,7 @@ export function writeLegend({ layers }, population, { look, color, show, isAlone
   const edges = layers.slice(0, -1).map(({ slope }, layer) =>
     slope?.every((each) => each === 1) || !words.edge ? "" : mark(colorOf(look, layer), `${words.edge} of layer ${layer + 1}`),
   );
-  const others = words.marks.map(([kind, text]) => mark(kind === "steps" ? look.strong[1] : look[kind], text, kind === "boundary" ? "bold" : ""));
+  const others = words.marks.map(([kind, text]) => mark(kind === "steps" ? look.strong[1] : look[kind], text, kind));
   const bar = inputs === 2 && outputs === 1 && color !== "regions" ? [colorBar(look, color, scale)] : [];
   find("legend").innerHTML = [...bar, ...edges, ...(isAlone ? [] : others), ...aboutData(population, layers, look, show)].join("");
 }

@@ -15,6 +15,7 @@ import { drawTicks } from "./ticks.mjs";
 const HEIGHT = 0.62; // of a sheet, in halves of the domain's width
 const HIGHEST = 1.25; // times the scale: larger outputs are drawn as high
 const FEW = 400; // points that are drawn with a rim
+const RIM = 2.6; // both sides of it, in pixels
 
 /** How the domain lies in a picture: to the camera's coordinates, and back from a picture of the plane. */
 export function frameOf([x0, y0, x1, y1], size) {
@@ -169,6 +170,8 @@ function addPicked(lines, view, scene, { layer, unit }) {
 }
 
 function addBoundary(lines, view, scene, width) {
+  // with a rim, at which edges end, so that it is told apart from them by more than its colour
+  if (view.ends === null) addLines(lines, view, scene, scene.boundary, { color: view.look.paper, width: width + RIM });
   addLines(lines, view, scene, scene.boundary, { color: view.look.boundary, width });
 }
 
