@@ -80,7 +80,8 @@ def plot_cube_plane(weight: Float[Any, " 3"], bias: float, *, ax: Axes, **style:
         style: passed on to ``Poly3DCollection``.
     """
     drawn = Poly3DCollection(
-        cube_section(weight, bias), **{"facecolors": "0.4", "alpha": 0.25, "linewidths": 0} | style
+        cube_section(weight, bias),
+        **{"facecolors": (0.4, 0.4, 0.4, 0.25), "edgecolors": "0.3", "linewidths": 1.0} | style,
     )
     cube: Any = ax
     cube.add_collection(drawn, autolim=False)  # add_collection3d takes no autolim before Matplotlib 3.10
