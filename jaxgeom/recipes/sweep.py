@@ -146,7 +146,8 @@ def loss_table(rows: Sequence[LossStatistics]) -> str:
         numbers: list[Any] = [row.median, row.low, row.high, row.min, row.max]
         line = f"{row.width:>6} " + " ".join(f"{number:8.4f}" for number in numbers)
         if row.published is not None and row.rank is not None:
-            rank = f"{100 * row.rank:.0f} % ({100 * row.rank_low:.0f}–{100 * row.rank_high:.0f})"
+            ends = "–".join(f"{100 * end:.0f}" for end in (row.rank_low, row.rank_high) if end is not None)
+            rank = f"{100 * row.rank:.0f} % ({ends})"
             line += f" {row.published:9.3f} {rank:>16}"
         lines.append(line)
     return "\n".join(lines)

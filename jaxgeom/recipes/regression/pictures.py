@@ -72,7 +72,12 @@ def draw_halves(studies: Mapping[str, Study], width: int) -> Figure:
             color = plot.COLORS[(0, 1)[half]]
             label = ("left half, x < 0", "right half")[half] if place == 0 else None
             values = 100 * found[:, half]
-            look = {"color": color, "alpha": 0.6, "markersize": dot_size(len(found)), "markeredgewidth": 0}
+            look: dict[str, Any] = {
+                "color": color,
+                "alpha": 0.6,
+                "markersize": dot_size(len(found)),
+                "markeredgewidth": 0,
+            }
             shares.plot(place + shift + spread, values, ".", label=label, **look)
             shares.plot([place + shift - 0.17, place + shift + 0.17], [np.median(values)] * 2, color="black")
     shares.set_xticks(range(len(studies)), list(studies))

@@ -111,7 +111,7 @@ def dot_size(num: int) -> float:
 def plain_ticks(ax: Axes, *, few: bool) -> None:
     """Numbers such as 0.2 along a logarithmic axis, not powers of ten; if there are few decades, at 2 and 5 as well."""
 
-    def of_minor(value: float, _: int) -> str:
+    def of_minor(value: float, _: float) -> str:
         digit = value / 10 ** np.floor(np.log10(value) + 1e-9)
         return f"{value:g}" if few and round(digit, 6) in (2, 5) else ""
 

@@ -35,6 +35,7 @@ X, Y = (np.asarray(array) for array in parity(2))
 _MOST_FRAMES = 32
 _LEAST_KINDS_WIDTH = 9.4
 """Inches that the lines below the kinds take."""
+_LEAST_UNITS_WIDTH = 4.2
 _MOST_KINDS = 8
 _MOST_MEMBERS = 60
 """Of a kind whose decisions are drawn."""
@@ -308,8 +309,8 @@ def units_figure(layers: Layers, *, title: str) -> Figure:
     ax: Any = plot.plot_units(pictures, DOMAIN, complex_=enumerate_regions(layers, DOMAIN)).axes
     ax.set_title(title)
     result: Figure = ax.figure
-    result.set_size_inches(result.get_figwidth(), result.get_figheight() + 0.6)
-    bends = "Line: where a unit bends. Orange: where it is on, each in a scale of its own."
+    result.set_size_inches(max(result.get_figwidth(), _LEAST_UNITS_WIDTH), result.get_figheight() + 0.7)
+    bends = "Line: where a unit bends.\nOrange: where it is on, each in a scale of its own."
     off = [unit for unit, picture in enumerate(pictures[0]) if not picture.any()]
     off_text = f"\nOff on the whole square: {', '.join(map(str, off))}." if off else ""
     result.supxlabel(bends + off_text, fontsize="small", color="0.3")
