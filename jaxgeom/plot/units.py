@@ -43,6 +43,8 @@ def plot_units(
 ) -> UnitArtists:
     """Every hidden unit as a small picture: its activation over the input plane, and the line where it bends.
 
+    Units that are zero on the whole grid are called "off".
+
     Args:
         values: for each layer, the activations of its units on a grid over the domain (see :func:`plot_map`).
         domain: what the grid spans.
@@ -73,7 +75,8 @@ def plot_units(
             extent = (left, left + 1, below, below + aspect)
             images.append(ax.imshow(picture, origin="lower", extent=extent, aspect="equal", **look | style))
             frames.append(_CORNERS * (1, aspect) + (left, below))
-            ax.text(left + 0.5, below + aspect + 0.02, f"{unit}", ha="center", va="bottom", fontsize="x-small")
+            label = f"{unit}" if picture.any() else f"{unit}, off"
+            ax.text(left + 0.5, below + aspect + 0.02, label, ha="center", va="bottom", fontsize="x-small")
             if complex_ is not None:
                 chosen = (complex_.edge_layer == layer) & (complex_.edge_unit == unit)
                 share = (complex_.vertices[complex_.edges[chosen]] - domain.low) / (domain.high - domain.low)

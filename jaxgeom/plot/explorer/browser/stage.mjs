@@ -16,6 +16,7 @@ const HEIGHT = 0.62; // of a sheet, in halves of the domain's width
 const HIGHEST = 1.25; // times the scale: larger outputs are drawn as high
 const FEW = 400; // points that are drawn with a rim
 const SLANT = 2; // how much smaller a sheet may look than it is: pieces under points are looked for as far
+const RIM = 2.6; // both sides of it, in pixels
 const ON_LINE = 1e-6; // halves of the domain's width: a line between two pieces lies on both
 
 /** How the domain lies in a picture: to the camera's coordinates, and back from a picture of the plane. */
@@ -173,6 +174,8 @@ function addPicked(items, view, scene, { layer, unit }) {
 function addBoundary(items, view, scene, width) {
   const { boundary } = scene, isZero = scene.layers.at(-1).outputs === 1;
   const heights = isZero ? new Float64Array(boundary.length / 2) : heightsOf(view, scene, boundary);
+  // with a rim, at which edges end, so that it is told apart from them by more than its colour
+  if (view.height(1) === 0) addLines(items, view, boundary, heights, { color: view.look.paper, width: width + RIM });
   addLines(items, view, boundary, heights, { color: view.look.boundary, width });
 }
 
