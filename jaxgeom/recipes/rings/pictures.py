@@ -176,7 +176,7 @@ def draw_codes(params: Params, data: Dataset) -> tuple[Figure, RegionTable]:
     handles = [Line2D([], [], color=color, linestyle=dashes, linewidth=2.4) for color, dashes in looks]
     ax.legend(
         handles,
-        [f"unit {u}" for u in range(units)],
+        [f"unit {unit + 1}" for unit in range(units)],
         loc="upper center",
         bbox_to_anchor=(0.5, -0.1),
         ncols=units,

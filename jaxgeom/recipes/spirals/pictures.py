@@ -259,7 +259,7 @@ def _in_deviations(values: Any, order: Sequence[int]) -> np.ndarray:
 
 
 def _channels(order: Sequence[int]) -> str:
-    return "  ".join(f"{what} {unit}" for what, unit in zip(ATTRIBUTES[2:], order[2:], strict=True))
+    return "  ".join(f"{what} {unit + 1}" for what, unit in zip(ATTRIBUTES[2:], order[2:], strict=True))
 
 
 def draw_normalizations(hidden: Sequence[Any], order: Sequence[int]) -> Figure:
