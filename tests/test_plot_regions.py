@@ -37,7 +37,7 @@ def test_faces_and_edges_are_those_of_the_complex():
     assert drawn.axes.get_xlabel()
     assert drawn.axes.get_ylabel()
     texts = [text.get_text() for text in drawn.axes.get_legend().get_texts()]
-    assert texts == ["edges of layer 0", "edges of layer 1"]
+    assert texts == ["edges of layer 1", "edges of layer 2"]
     assert drawn.colorbar is None
 
 

@@ -210,7 +210,7 @@ def plot_edges(
             color = colors[layer % len(colors)]
             look: dict[str, Any] = {"colors": color, "linewidths": width, "zorder": 2.0 - 0.01 * layer}
             lines = LineCollection(list(segments), **{"capstyle": "round"} | look | style)
-            lines.set_label(f"edges of layer {layer}")
+            lines.set_label(f"edges of layer {layer + 1}")
             ax.add_collection(lines, autolim=is_new)
             drawn.append(lines)
     if is_new:

@@ -173,7 +173,7 @@ def _legend(figure: Any, movie: RegionMovie, *, is_dark: bool = False) -> None:
     """The same for all frames, whatever layers make edges in them."""
     edges, boundary, sides = (NIGHT_EDGES, "white", _NIGHT_SIDES) if is_dark else (LAYER_COLORS, "black", SIDES)
     handles = [
-        Line2D([], [], color=edges[layer % len(edges)], linewidth=1.3, label=f"edges of layer {layer}")
+        Line2D([], [], color=edges[layer % len(edges)], linewidth=1.3, label=f"edges of layer {layer + 1}")
         for layer in range(len(movie.layers) - 1)
     ]
     handles.append(Line2D([], [], color=boundary, linewidth=3.2, label="decision boundary"))
