@@ -207,13 +207,14 @@ def domain_numbers(domain: Any) -> tuple[Any, ...] | None:
         return None
     numbers: list[Any] = [kind]
     for field in domain:
-        if type(field) is not np.ndarray or field.dtype != np.float64 or field.size > _FEW:
+        if type(field) is not np.ndarray or field.dtype is not _FLOAT64 or field.size > _FEW:
             return None
         numbers.append((field.shape, field.tobytes()))
     return tuple(numbers)
 
 
 _KINDS = frozenset([Box, Polygon, WholePlane])
+_FLOAT64 = np.dtype(np.float64)  # this very object is the type of nearly all such arrays
 _FEW = 256  # numbers, of which domains are short enough to be remembered
 
 

@@ -116,6 +116,8 @@ class OneNetwork(ctypes.Structure):
     """The arrays that it points to."""
     address: int
     """Where it is."""
+    count: Callable[[int, bytes], int]
+    """The function of the library that counts it."""
 
 
 def one_network(
@@ -140,7 +142,7 @@ def one_network(
         *[ctypes.addressof(array) for array in arrays], depth, is_float32, num_corners, places[1], is_plane
     )
     network.alive = arrays
-    network.address = ctypes.addressof(network)
+    network.address, network.count = ctypes.addressof(network), loaded().jaxgeom_count_one
     return network
 
 
@@ -157,7 +159,7 @@ def count_one(network: OneNetwork, numbers: bytes) -> tuple[int, bool]:
     Returns:
         The count, -1 if weights are NaN or infinite, and the flag.
     """
-    found = loaded().jaxgeom_count_one(network.address, numbers)
+    found = network.count(network.address, numbers)
     if found == _NO_MEMORY:
         raise MemoryError("not enough memory to count the regions of this network.")
     return found >> 1, found > 0 and bool(found & 1)

@@ -43,6 +43,8 @@ def small_count(layers: Any, domain: Any) -> tuple[int, bool] | None:
         arrays += (kernel, bias)
     shapes = []
     dtype = getattr(arrays[0], "dtype", None) if arrays else None
+    if not (dtype is _FLOAT32 or dtype is _FLOAT64):
+        return None
     for index, array in enumerate(arrays):
         if type(array) is not np.ndarray:
             if not isinstance(array, jax.Array) or not is_plain(array := _on_host(array)):
@@ -52,7 +54,7 @@ def small_count(layers: Any, domain: Any) -> tuple[int, bool] | None:
             return None
         shapes.append(array.shape)
     numbers_of_domain = domain_numbers(domain)
-    if numbers_of_domain is None or not (dtype is _FLOAT32 or dtype is _FLOAT64):
+    if numbers_of_domain is None:
         return None
     problem = _problem(dtype is _FLOAT32, numbers_of_domain, *shapes)
     if problem is None:
