@@ -310,7 +310,9 @@ def units_figure(layers: Layers, *, title: str) -> Figure:
     ax.set_title(title)
     result: Figure = ax.figure
     result.set_size_inches(max(result.get_figwidth(), _LEAST_UNITS_WIDTH), result.get_figheight() + 0.7)
-    text = "Line: where a unit bends. Off: on the whole square.\nOrange: where it is on, each in a scale of its own."
+    text = (
+        "Line: where a unit bends. Off: zero on the whole square.\nOrange: where it is on, each in a scale of its own."
+    )
     result.supxlabel(text, fontsize="small", color="0.3")
     return result
 
