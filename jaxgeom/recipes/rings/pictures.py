@@ -84,7 +84,8 @@ def draw_sweep(
     spread = "median" if has_many else "median and 10–90 %"
     curves.set(yscale="log", ylabel=f"{what}, {spread} of {num} seeds")
     look = {"fontsize": "small", "title_fontsize": "small", "handlelength": 3.5}
-    curves.legend(title="hidden units", loc="lower left", ncols=2 if has_many else 1, **look)
+    corner, columns = ("upper right", FEW_WIDTHS) if has_many else ("lower left", 1)  # where there are no curves
+    curves.legend(title="hidden units", loc=corner, ncols=columns, columnspacing=1.0, handletextpad=0.5, **look)
     shown = min(step, last)
     dots.set(yscale="log", xlabel="hidden units", ylabel=f"{what} after {shown:,} steps")
     low, high = zip(curves.get_ylim(), dots.get_ylim(), strict=True)

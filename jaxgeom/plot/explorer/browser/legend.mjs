@@ -17,7 +17,7 @@ export function writeLegend({ layers }, population, { look, color, show, isAlone
   const name = [layers.length, isSmooth(layers), look.ink, color, outputs, scale, show.data, show.test].join("/");
   if (name === written) return;
   written = name;
-  const words = wordsOf(layers), colorOf = inputs === 1 ? thresholdColor : layerColor;
+  const words = wordsOf(layers, population), colorOf = inputs === 1 ? thresholdColor : layerColor;
   document.querySelector('[data-color="regions"]').textContent = words.regions;
   document.querySelector('[data-show="edges"]').textContent = words.edges;
   document.querySelector('[data-show="boundary"]').textContent = words.boundary;
