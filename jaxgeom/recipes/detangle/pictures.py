@@ -279,6 +279,7 @@ def _square(points: Float[np.ndarray, "points 2"]) -> tuple[np.ndarray, np.ndarr
 
 def _prepare(ax: Axes, layer: int, axes: PrincipalAxes | None) -> None:
     ax.set_title(f"layer {layer}" if layer else "input")
+    ax.locator_params(nbins=5)
     if axes is None:
         name = "unit" if layer else "$x_1$"
         ax.set(xlabel=f"{name} 0" if layer else name, ylabel=f"{name} 1" if layer else "$x_2$")

@@ -49,7 +49,8 @@ def movie_figure(movie: RegionMovie) -> tuple[Figure, Callable[[int], None], int
         _draw_curves(count, movie, counts, "regions, exact", is_dark=True)
         count.set_xlabel("step")
         loss.legend(loc="lower left", fontsize="medium", frameon=False)
-        marks = [axes.plot([], [], "o", color="white", markersize=9, zorder=5)[0] for axes in (loss, count)]
+        dot: Any = {"color": "white", "markersize": 9, "zorder": 5, "clip_on": False}
+        marks = [axes.plot([], [], "o", **dot)[0] for axes in (loss, count)]
         title = right.suptitle("step", x=0.03, ha="left", fontsize=16)
         words = loss.set_title(" ", loc="left", fontsize=12, color=_WORDS)
         _legend(left, movie, is_dark=True)
