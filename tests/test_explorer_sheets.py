@@ -1,4 +1,4 @@
-"""Sheets of the explorer's page in space: they hide what lies behind them, as rays to the reader say, and nothing else."""
+"""Sheets of the explorer's page in space hide what lies behind them, as rays to the reader say, and nothing else."""
 
 import json
 from itertools import pairwise
