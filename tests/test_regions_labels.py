@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import jaxgeom as jg
+from jaxgeom.regions import labels
 from jaxgeom.regions.labels import _PRIMES, residues
 
 SQUARE = jg.box()
@@ -75,6 +76,35 @@ def test_labels_are_those_of_exact_maps(factor: float, activation: str, cut_outp
             same = right[inner[:, 0]] == right[inner[:, 1]]
             np.testing.assert_array_equal(linear[inner[:, 0]] == linear[inner[:, 1]], same)
             assert jg.count_regions(layers, SQUARE, kind="linear", **options).count == linear.max() + 1
+
+
+def exact_linear_count(layers: jg.Layers, found: jg.PlanarComplex) -> int:
+    """Faces joined one by one across edges where their maps in fractions are equal."""
+    maps, group = exact_maps(layers, found.patterns), list(range(found.num_faces))
+    for a, b in found.edge_faces.tolist():
+        if a >= 0 and b >= 0 and maps[a] == maps[b]:
+            group = [group[a] if g == group[b] else g for g in group]
+    return len(set(group))
+
+
+@pytest.mark.parametrize("slope", [0.0, -1.0, 0.25])
+def test_counts_of_populations(slope: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks with few weights that are not zero, some of them dead further on; one is not finite."""
+    networks = [
+        network(seed, (5, 4), [-1.0, 0.0, 0.0, 0.5, 1.0] if seed % 3 else None, [0.0, 1e-14, 1.0][seed % 2])
+        for seed in range(14)
+    ]
+    population = jax.tree.map(lambda *arrays: np.stack(arrays), *networks)
+    population = jg.networks.layers.with_activation(population, slope)
+    alone = [jax.tree.map(lambda array: array[i], population) for i in range(14)]  # noqa: B023
+    expected = [exact_linear_count(one, jg.enumerate_regions(one, SQUARE)) for one in alone]
+    population[0].kernel[3] = np.nan
+    expected[3] = -1
+    for at_once in (2**15, 7, 1):
+        monkeypatch.setattr(labels, "_FACES_AT_ONCE", at_once)
+        found = jg.count_regions(population, SQUARE, kind="linear")
+        assert found.count.tolist() == expected
+    assert (found.count < jg.count_regions(population, SQUARE).count).sum() > 3
 
 
 def test_tiny_weights_make_maps_differ() -> None:

@@ -98,6 +98,33 @@ def test_status_while_it_runs(file: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "at work: no process\nthe command that began it goes on with it" in capsys.readouterr().out
 
 
+def test_a_finished_study_on_a_disk_that_cannot_be_written(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, real = file.parent / "out", os.open
+    expected = counts(out=out)
+
+    def refuse(path: Any, flags: int, *more: Any, **named: Any) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+        return real(path, flags, *more, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", refuse)
+        patched.setattr(os, "access", lambda _path, mode: mode != os.W_OK)
+        np.testing.assert_array_equal(counts(out=out)["regions"], expected["regions"])
+        assert command(file, "--out", out, "--quiet") == 0
+        said = capsys.readouterr().out
+        assert "exact number of linear regions" in said
+        assert "written" not in said
+        with pytest.raises(ValueError, match="holds another study"):
+            counts(out=out, key=1)
+        (out / "chunk-00001.npz").write_bytes(b"damaged")
+        with pytest.raises(OSError, match="cannot write to the directory of the study: Read-only file system"):
+            counts(out=out)
+    np.testing.assert_array_equal(counts(out=out)["regions"], expected["regions"])
+
+
 def test_launch_files(file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     out = file.parent / "an out"
     monkeypatch.chdir(file.parent)

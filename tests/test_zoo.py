@@ -175,6 +175,66 @@ def test_a_full_disk_spoils_nothing(whole: jg.Zoo, tmp_path: Path, monkeypatch: 
     assert saved.items() <= files(whole.directory).items()
 
 
+def test_a_finished_zoo_on_a_disk_that_cannot_be_written(
+    whole: jg.Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(whole.directory, copy)
+    listed = sorted(path.name for path in copy.iterdir())
+    real = os.open
+
+    def refuse(path: Any, flags: int, *more: Any, **named: Any) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+        return real(path, flags, *more, **named)
+
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(os, "access", lambda _path, mode: mode != os.W_OK)
+    assert jg.zoo(AXES, out=copy, **OPTIONS).is_finished.all()
+    assert main(["zoo", "--out", str(copy), "--quiet"]) == 0
+    said = capsys.readouterr().out
+    assert "80 networks in 10 shards" in said
+    assert "written" not in said
+    assert main(["zoo", "--out", str(copy), "--status"]) == 0
+    assert "80 of 80 networks (100 %) are finished" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="holds another zoo"):
+        jg.zoo(AXES | {"noise": 0.2}, out=copy, **OPTIONS)
+    for content in (b"", None):  # what is not finished cannot be gone on with
+        path = shards.shard_path(copy, 4)
+        path.unlink() if content is None else path.write_bytes(content)
+        with pytest.raises(OSError, match="cannot write to the directory of the zoo: Read-only file system"):
+            jg.zoo(AXES, out=copy, **OPTIONS)
+    assert sorted([*(path.name for path in copy.iterdir()), path.name]) == listed
+
+
+def test_status(whole: jg.Zoo, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Shards hold eight of the forty networks of each noise: rates and seeds, rates first."""
+    copy = tmp_path / "copy"
+    shutil.copytree(whole.directory, copy)
+    for number in range(6, 10):
+        shards.shard_path(copy, number).unlink()
+    shards.shard_path(copy, 1).write_bytes(shards.shard_path(copy, 0).read_bytes())
+    for number in (0, 2, 3, 4, 5):
+        os.utime(shards.shard_path(copy, number), (1000.0 + number, 1000.0 + number))
+    found = jg.study.zoo_status(copy)
+    assert (found.num_networks, found.num_shards, found.missing, found.damaged) == (80, 10, (6, 7, 8, 9), (1,))
+    assert found.holders == ()
+    assert found.rate == 4 * 8 / 5  # networks of all but the first, in five seconds
+    expected = np.zeros((2, 2, 20), bool)
+    expected[0, 0, :8] = expected[0, 0, 16:] = expected[0, 1] = expected[1, 0, :8] = True
+    np.testing.assert_array_equal(found.is_finished, expected)
+    assert "40 of 80 networks finished (50 %)" in repr(found)
+    with store.locked(copy, "zoo"):
+        assert main(["zoo", "--out", str(copy), "--status"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("40 of 80 networks (50 %) are finished, in 5 of 10 shards\ndamaged shards, which")
+    assert f"at work: process {os.getpid()} on" in said
+    assert "about 0.1 minutes are left, at 6.4 networks a second" in said
+    assert "noise: 0.1 80%, 0.3 20%" in said
+    assert main(["zoo", "--out", str(tmp_path), "--status"]) == 2
+    assert capsys.readouterr().err == f"error: {str(tmp_path)!r} is no zoo: it has no zoo.json.\n"
+
+
 def test_a_shard_that_was_written_anew_is_read_anew(whole: jg.Zoo, tmp_path: Path) -> None:
     shutil.copytree(whole.directory, tmp_path / "zoo")
     found = jg.open_zoo(tmp_path / "zoo")

@@ -176,7 +176,7 @@ def cut(complex_: PlanarComplex, signs: Signs, given: Layers, start: ProjectiveD
         start: their domain.
     """
     classes = np.flatnonzero(signs.is_left.any(axis=0))
-    found = [each for each in complexes(_running_maximum(given, classes), start) if each is not None]
+    found = [each for each in complexes(with_running_maximum(given, classes), start) if each is not None]
     parts = side_by_side(found)
     own = parts.patterns[:, : complex_.patterns.shape[1]]
     is_next = np.concatenate([[True], (own[1:] != own[:-1]).any(axis=1)])
@@ -184,11 +184,7 @@ def cut(complex_: PlanarComplex, signs: Signs, given: Layers, start: ProjectiveD
     if not np.array_equal(own[is_next], complex_.patterns):
         raise ValueError(ANOTHER)
     face = np.cumsum(is_next) - 1
-    top = np.full(parts.num_faces, classes[0])
-    at = sum(layer.bias.shape[-1] for layer in given)  # behind the outputs
-    for index in range(1, len(classes)):
-        top[parts.patterns[:, at]] = classes[index]
-        at += len(classes) - index + 1
+    top = largest_classes(parts.patterns, given, classes)
     sides = np.where(parts.edge_faces == OUTSIDE, parts.edge_faces[:, ::-1], parts.edge_faces)
     beside = top[sides]
     # Within a face, two classes tie above the others where the class changes. On its sides others may tie, too.
@@ -208,7 +204,7 @@ def cut(complex_: PlanarComplex, signs: Signs, given: Layers, start: ProjectiveD
     )
 
 
-def _running_maximum(layers: Layers, classes: Int[np.ndarray, " classes"]) -> Layers:
+def with_running_maximum(layers: Layers, classes: Int[np.ndarray, " classes"]) -> Layers:
     """Networks with one more layer for each of these outputs but the first: a unit for what the output is larger by
     than the largest before it, and linear ones for that largest one and for the outputs that follow."""
     *hidden, last = layers
@@ -226,6 +222,24 @@ def _running_maximum(layers: Layers, classes: Int[np.ndarray, " classes"]) -> La
         found.append(Dense(of_each(weights), of_each(np.zeros(width)), of_each(slopes)))
         largest, rest = np.eye(width)[:, :2].sum(axis=1), np.eye(width)[:, 2:]
     return (*found, Dense(of_each(np.zeros((len(largest), 0))), of_each(np.zeros(0))))
+
+
+def largest_classes(
+    patterns: Bool[np.ndarray, "faces units"], given: Layers, classes: Int[np.ndarray, " classes"]
+) -> Int[np.ndarray, " faces"]:
+    """Which of these outputs is the largest on each face of a complex of :func:`with_running_maximum`.
+
+    Args:
+        patterns: of its faces.
+        given: the networks whose outputs these are.
+        classes: as they were given to that function.
+    """
+    top = np.full(len(patterns), classes[0])
+    at = sum(layer.bias.shape[-1] for layer in given)  # behind the outputs
+    for index in range(1, len(classes)):
+        top[patterns[:, at]] = classes[index]
+        at += len(classes) - index + 1
+    return top
 
 
 def _ties_along(

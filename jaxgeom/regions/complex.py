@@ -316,13 +316,19 @@ def _labels(complex_: PlanarComplex) -> np.ndarray:
 
 def connected(num: int, pairs: np.ndarray) -> np.ndarray:
     """For each of ``num`` things, the first of those that it is connected with through the pairs."""
+    _, label = numbered_components(num, pairs)
+    result: np.ndarray = np.unique(label, return_index=True)[1][label]
+    return result
+
+
+def numbered_components(num: int, pairs: np.ndarray) -> tuple[int, np.ndarray]:
+    """How many components ``num`` things have through the pairs, and the number of that of each."""
     from scipy.sparse import coo_array  # importing scipy.sparse takes longer than all of jaxgeom
     from scipy.sparse.csgraph import connected_components
 
     links = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(num, num))
-    _, label = connected_components(links, directed=False)
-    result: np.ndarray = np.unique(label, return_index=True)[1][label]
-    return result
+    count, label = connected_components(links, directed=False)
+    return int(count), label
 
 
 @np.errstate(over="ignore", invalid="ignore")

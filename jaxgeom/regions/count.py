@@ -32,8 +32,9 @@ from jaxgeom.regions.cells import (
     traced_cell_counts,
     with_one_axis,
 )
+from jaxgeom.regions.complex import PlanarComplex
 from jaxgeom.regions.count_small import small_count
-from jaxgeom.regions.labels import KINDS, region_labels
+from jaxgeom.regions.labels import KINDS, linear_counts, region_labels
 from jaxgeom.regions.space import SpatialComplex
 from jaxgeom.regions.space_cells import space_complexes
 
@@ -182,6 +183,8 @@ def _counts_of(
         networks = with_output_cutting(networks)
     if kind == "activation" and min_area is None:
         return cell_counts(networks, start)
+    if kind == "linear" and min_area is None and not isinstance(start, Box):
+        return _linear_counts_of(complexes(networks, start))
     rows: list[tuple[int, bool, int, float]] = []
     for complex_ in space_complexes(networks, start) if isinstance(start, Box) else complexes(networks, start):
         if complex_ is None:
@@ -194,6 +197,16 @@ def _counts_of(
     dtypes = (np.int64, bool, np.int64, np.float64)
     found = tuple(np.array(column, dtype) for column, dtype in zip(columns, dtypes, strict=True))
     return found[:2] if min_area is None else found
+
+
+def _linear_counts_of(found: list[PlanarComplex | None]) -> tuple[np.ndarray, np.ndarray]:
+    """Counts and flags of connected sets with one map."""
+    counts, degenerate = np.full(len(found), NOT_COUNTED, np.int64), np.zeros(len(found), bool)
+    own = [index for index, each in enumerate(found) if each is not None]
+    if own:
+        there = [each for each in found if each is not None]
+        counts[own], degenerate[own] = linear_counts(there), [each.degenerate for each in there]
+    return counts, degenerate
 
 
 def with_output_cutting(networks: Layers) -> Layers:

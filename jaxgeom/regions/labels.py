@@ -12,15 +12,18 @@ unless p divides their difference; with four primes near 2^21 that is less than 
 maps are close to another one's are looked at so.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxgeom._typing import PAIR
 from jaxgeom.host.names import check_name
 from jaxgeom.networks.layers import Layers
-from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, connected
+from jaxgeom.regions.complex import OUTSIDE, PlanarComplex, connected, numbered_components
 from jaxgeom.regions.space import SpatialComplex
 
 KINDS = ("activation", "linear", "map")
@@ -29,6 +32,8 @@ _PRIMES = (2097143, 2097133, 2097131, 2097097)
 """The largest below 2^21: products of two residues are exact in float64, and so are sums of ``_TERMS`` of them."""
 
 _TERMS = 2048
+_FACES_AT_ONCE = 2**15
+"""Of several networks, faces that are evaluated together."""
 
 
 def region_labels(complex_: PlanarComplex | SpatialComplex, kind: str = "linear") -> Int[np.ndarray, " faces"]:
@@ -76,6 +81,46 @@ def region_labels(complex_: PlanarComplex | SpatialComplex, kind: str = "linear"
     return _in_order(label)
 
 
+def linear_counts(complexes: Sequence[PlanarComplex]) -> Int[np.ndarray, " networks"]:
+    """Numbers of connected sets with one affine map, of networks of one shape: the largest labels of
+    :func:`region_labels` plus one, found for all of them at once. Each complex has ``layers``, and one has to be there.
+    """
+    sizes = np.array([each.num_faces for each in complexes])
+    network = np.repeat(np.arange(len(complexes)), sizes)
+    walls = np.concatenate([each.edge_faces for each in complexes])
+    walls = walls + np.repeat(np.cumsum(sizes) - sizes, [len(each.edge_faces) for each in complexes])[:, None]
+    walls = walls[np.concatenate([(each.edge_faces != OUTSIDE).all(axis=1) for each in complexes])]
+    maps = _maps(*(np.concatenate([getattr(each, name) for each in complexes]) for name in ("gradient", "intercept")))
+    reach = _reach(maps)[:, None]
+    one, other = walls.T
+    with np.errstate(all="ignore"):
+        is_far = (np.abs(maps[one] - maps[other]).reshape(len(walls), -1) > reach[one] + reach[other]).any(axis=1)
+    walls = walls[~is_far]
+    faces, place = np.unique(walls, return_inverse=True)
+    place = place.reshape(walls.shape)
+    values = np.zeros((len(_PRIMES), len(faces)))
+    edges = np.searchsorted(network[faces], np.arange(len(complexes) + 1))
+    start = 0
+    while start < len(complexes):
+        stop = max(start + 1, int(np.searchsorted(edges, edges[start] + _FACES_AT_ONCE)) - 1)
+        some = [index for index in range(start, stop) if edges[index] < edges[index + 1]]
+        if some:
+            chosen = faces[edges[start] : edges[stop]]
+            patterns = np.concatenate([each.patterns for each in complexes[start:stop]])
+            layers = [complexes[index].layers for index in some]
+            values[:, edges[start] : edges[stop]] = _values(
+                layers,  # type: ignore[arg-type]
+                patterns[chosen - sizes[:start].sum()],
+                np.append(edges[some], edges[stop]) - edges[start],
+            )
+        start = stop
+    is_same = (values[:, place[:, 0]] == values[:, place[:, 1]]).all(axis=0)
+    count, label = numbered_components(len(network), walls[is_same])
+    of_component = np.zeros(count, np.int64)
+    of_component[label] = network
+    return np.bincount(of_component, minlength=len(complexes))
+
+
 def map_labels(layers: Layers, patterns: Bool[np.ndarray, "faces units"]) -> Int[np.ndarray, " faces"]:
     """A number for each face that is the same for two faces where their affine maps are equal.
 
@@ -84,7 +129,7 @@ def map_labels(layers: Layers, patterns: Bool[np.ndarray, "faces units"]) -> Int
         patterns: the hidden units that are active on each face, first layer first; units after the last hidden layer
             do not matter.
     """
-    values = np.stack([_values(layers, patterns, prime) for prime in _PRIMES], axis=1)
+    values = _values([layers], patterns, np.array([0, len(patterns)])).T
     order = np.lexsort(values.T)
     is_new = np.append(False, (values[order[1:]] != values[order[:-1]]).any(axis=1))
     label = np.empty(len(values), np.int64)
@@ -97,16 +142,30 @@ def _close_to_others(
 ) -> Int[np.ndarray, " close"]:
     """The faces whose maps may be equal to another one's, as far as their coefficients tell: these are right to 1e-8
     of the gradient, or to rounding. Neighbours in the order of a random projection are compared."""
-    maps = np.concatenate([gradient, intercept[..., None]], axis=-1).reshape(len(gradient), -1)
-    direction = np.random.default_rng(0).normal(size=maps.shape[1])
+    maps = _maps(gradient, intercept)
+    flat = maps.reshape(len(maps), -1)
+    direction = np.random.default_rng(0).normal(size=flat.shape[1])
     with np.errstate(all="ignore"):
-        shadow = maps @ direction
-        error = 1e-7 * np.abs(gradient).max(axis=(1, 2), initial=0.0) + 1e-13 * np.abs(maps).max(axis=1, initial=0.0)
-        reach = (error + np.finfo(float).tiny) * np.abs(direction).sum()
+        shadow = flat @ direction
+        reach = _reach(maps) * np.abs(direction).sum()
         order = np.argsort(shadow)
         is_far = np.diff(shadow[order]) > reach[order[1:]] + reach[order[:-1]]
     is_alone = np.append(True, is_far) & np.append(is_far, True)
     return np.sort(order[~is_alone])
+
+
+def _maps(gradient: np.ndarray, intercept: np.ndarray) -> Float[np.ndarray, "faces out coefficients"]:
+    """The affine maps of faces."""
+    return np.concatenate([gradient, intercept[..., None]], axis=-1)
+
+
+@np.errstate(all="ignore")
+def _reach(maps: Float[np.ndarray, "faces out coefficients"]) -> Float[np.ndarray, " faces"]:
+    """How far each coefficient of a map may be off."""
+    size = np.abs(maps)
+    error = 1e-7 * size[..., :-1].max(axis=(1, 2), initial=0.0) + 1e-13 * size.max(axis=(1, 2), initial=0.0)
+    reach: Float[np.ndarray, " faces"] = error + np.finfo(float).tiny
+    return reach
 
 
 def _in_order(label: Int[np.ndarray, " faces"]) -> Int[np.ndarray, " faces"]:
@@ -117,22 +176,52 @@ def _in_order(label: Int[np.ndarray, " faces"]) -> Int[np.ndarray, " faces"]:
     return rank[label]
 
 
-def _values(layers: Layers, patterns: Bool[np.ndarray, "faces units"], prime: int) -> Float[np.ndarray, " faces"]:
-    """A random combination of the outputs at a random point, modulo a prime, of the affine map of each face."""
-    random = np.random.default_rng(prime)
-    point = _random(random, layers[0].kernel.shape[-2], prime)
-    values = np.broadcast_to(point, (len(patterns), len(point)))
+def _values(
+    networks: Sequence[Layers], patterns: Bool[np.ndarray, "faces units"], offsets: Int[np.ndarray, " offsets"]
+) -> Float[np.ndarray, "primes faces"]:
+    """A random combination of the outputs at a random point, modulo each prime, of the affine map of each face.
+
+    Args:
+        networks: of one shape.
+        patterns: of the faces of the first network, then of the second and so on.
+        offsets: where those of each begin; the last entry is their number.
+    """
+    primes, sizes = np.array(_PRIMES, float)[:, None, None], np.diff(offsets)
+
+    def of_networks(arrays: list[Any]) -> Float[np.ndarray, "primes networks *shape"]:
+        together = np.stack(list(map(np.asarray, arrays)))
+        return np.stack([residues(together, prime) for prime in _PRIMES])
+
+    def products(values: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+        """Of the values at each face, and the kernel of its network."""
+        found = np.empty((*values.shape[:2], kernel.shape[-1]))
+        for index, (start, stop) in enumerate(pairwise(offsets.tolist())):
+            found[:, start:stop] = _product(values[:, start:stop], kernel[:, index], primes)
+        return found
+
+    inputs, outputs = networks[0][0].kernel.shape[-2], networks[0][-1].bias.shape[-1]
+    random = [np.random.default_rng(prime) for prime in _PRIMES]
+    point, weights = (
+        np.stack([_random(each, num, prime) for each, prime in zip(random, _PRIMES, strict=True)])
+        for num in (inputs, outputs)
+    )
+    values = np.broadcast_to(point[:, None], (len(primes), len(patterns), inputs))
     before = 0
-    for layer in layers[:-1]:
-        width = layer.bias.shape[-1]
-        values = np.fmod(_product(values, residues(layer.kernel, prime), prime) + residues(layer.bias, prime), prime)
-        slope = 0.0 if layer.slope is None else residues(layer.slope, prime)
-        values = np.where(patterns[:, before : before + width], values, np.fmod(values * slope, prime))
+    for layers in list(zip(*networks, strict=True))[:-1]:
+        kernel, bias = (of_networks([layer[part] for layer in layers]) for part in range(PAIR))
+        values = np.fmod(products(values, kernel) + np.repeat(bias, sizes, axis=1), primes)
+        width = bias.shape[-1]
+        otherwise: Any = 0.0
+        if any(layer.slope is not None for layer in layers):
+            slopes = [np.zeros(width) if layer.slope is None else layer.slope for layer in layers]
+            otherwise = np.fmod(values * np.repeat(of_networks(slopes), sizes, axis=1), primes)
+        values = np.where(patterns[:, before : before + width], values, otherwise)
         before += width
-    weights = _random(random, layers[-1].bias.shape[-1], prime)
-    last = _product(residues(layers[-1].kernel, prime), weights[:, None], prime)
-    offset = _product(residues(layers[-1].bias, prime)[None], weights[:, None], prime)
-    result: Float[np.ndarray, " faces"] = np.fmod(_product(values, last, prime) + offset, prime)[:, 0]
+    last = [network[-1] for network in networks]
+    column = _product(of_networks([layer.kernel for layer in last]), weights[:, None, :, None], primes[..., None])
+    offset = _product(of_networks([layer.bias for layer in last]), weights[:, :, None], primes)
+    found = products(values, column) + np.repeat(offset, sizes, axis=1)
+    result: Float[np.ndarray, "primes faces"] = np.fmod(found, primes)[..., 0]
     return result
 
 
@@ -140,12 +229,14 @@ def _random(random: np.random.Generator, num: int, prime: int) -> Float[np.ndarr
     return random.integers(0, prime, num).astype(np.float64)
 
 
-def _product(a: Float[np.ndarray, "n k"], b: Float[np.ndarray, "k m"], prime: int) -> Float[np.ndarray, "n m"]:
-    """The product of matrices of residues, modulo the prime."""
+def _product(a: np.ndarray, b: np.ndarray, prime: np.ndarray) -> Float[np.ndarray, "*stack n m"]:
+    """The products of matrices of residues, (*stack, n, k) and (*stack, k, m), modulo primes, (*stack, 1, 1)."""
     parts: Iterator[np.ndarray] = (
-        np.fmod(a[:, i : i + _TERMS] @ b[i : i + _TERMS], prime) for i in range(0, max(1, a.shape[1]), _TERMS)
+        np.fmod(a[..., i : i + _TERMS] @ b[..., i : i + _TERMS, :], prime)
+        for i in range(0, max(1, a.shape[-1]), _TERMS)
     )
-    return np.fmod(sum(parts), prime)
+    found: np.ndarray = np.fmod(sum(parts), prime)
+    return found
 
 
 def residues(array: Float[Array | np.ndarray, "*shape"], prime: int) -> Float[np.ndarray, "*shape"]:

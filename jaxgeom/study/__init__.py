@@ -27,6 +27,7 @@ from jaxgeom.study.slices import slice_study
 from jaxgeom.study.status import StudyStatus, study_status
 from jaxgeom.study.zoo import shard_again
 from jaxgeom.study.zoo_reader import ZooExamples, ZooNetwork, zoo_batches, zoo_labels
+from jaxgeom.study.zoo_status import ZooStatus, zoo_status
 
 __all__ = [
     "Measurement",
@@ -35,6 +36,7 @@ __all__ = [
     "StudyStatus",
     "ZooExamples",
     "ZooNetwork",
+    "ZooStatus",
     "accuracy_on",
     "all_right",
     "boundary_lengths",
@@ -65,4 +67,5 @@ __all__ = [
     "topology",
     "zoo_batches",
     "zoo_labels",
+    "zoo_status",
 ]

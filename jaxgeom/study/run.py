@@ -154,6 +154,8 @@ def run_study(
         )
     directory = Path(out)
     store.check_is_own(directory)
+    if not store.is_writable(directory) and (finished := _finished(study, directory, any_versions)) is not None:
+        return finished
     number, _ = process()
     fresh = None if store.has_chunks(directory) else new_manifest(study)  # before anything is written: it may refuse
     with store.locked(directory, shard=part) if number == 0 else nullcontext():
@@ -202,6 +204,17 @@ def num_chunks(**arguments: Any) -> int:
     study = prepared(**{name: value for name, value in given.arguments.items() if name in names})
     count: int = new_manifest(study)["num_chunks"]
     return count
+
+
+def _finished(study: Prepared, directory: Path, any_versions: bool) -> Study | None:
+    """The study, if all of it is in a directory, as it was saved."""
+    manifest = store.read_manifest(directory)
+    if manifest is None:
+        return None
+    manifest = checked(manifest, study, directory, any_versions)
+    parts = [read_part(directory, number, manifest["digest"]) for number in range(manifest["num_chunks"])]
+    there = [part for part in parts if part is not None]
+    return labelled(there, manifest) if len(there) == len(parts) else None
 
 
 def _parts(

@@ -92,13 +92,13 @@ def study_status(directory: str | os.PathLike[str]) -> StudyStatus:
         tuple(missing),
         tuple(damaged),
         tuple(holders(directory)),
-        _rate(np.array(sizes, float), np.array(times)),
+        rate(np.array(sizes, float), np.array(times)),
         _has_result(directory, manifest),
     )
 
 
-def _rate(sizes: np.ndarray, times: np.ndarray) -> float:
-    """All that was finished after the first chunk, in the time since then."""
+def rate(sizes: np.ndarray, times: np.ndarray) -> float:
+    """Networks a second: all that was finished after the first file, in the time since then; NaN for fewer than two."""
     if len(times) < _FEWEST or np.ptp(times) <= 0:
         return float("nan")
     return float((sizes.sum() - sizes[times.argmin()]) / np.ptp(times))

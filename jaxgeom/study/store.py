@@ -79,6 +79,11 @@ def check_is_own(directory: Path, what: str = "study") -> None:
         )
 
 
+def is_writable(directory: Path) -> bool:
+    """Whether a study or a zoo can be begun or gone on with there. What is finished can be read all the same."""
+    return not directory.is_dir() or os.access(directory, os.W_OK)
+
+
 @contextmanager
 def locked(directory: Path, what: str = "study", shard: Shard | None = None) -> Iterator[None]:
     """Hold the directory of a study or a zoo, or a shard of it beside others, creating it if need be.

@@ -42,7 +42,7 @@ from jaxgeom.study.plan import JAX_SETTINGS
 from jaxgeom.study.shards import MANIFEST, check_shard, params_of, write_shard
 from jaxgeom.study.versions import versions
 from jaxgeom.study.zoo_data import ZooData, zoo_data
-from jaxgeom.study.zoo_labels import LABELS, TRAINED
+from jaxgeom.study.zoo_labels import LABELS, TRAINED, labelled
 from jaxgeom.study.zoo_plan import OF_DATA, Plan, as_json, from_json, plan_of
 from jaxgeom.study.zoo_reader import Zoo, open_zoo, planned
 from jaxgeom.training.fit import fit
@@ -127,6 +127,10 @@ def zoo(
     data: dict[str, ZooData] = {}
     store.check_is_own(directory, "zoo")
     wanted = _manifest(plan, given, data, shard_size)  # before anything is written: it refuses what cannot be
+    if not store.is_writable(directory) and _is_finished(directory):
+        found = open_zoo(directory)
+        _same(found.manifest, wanted, directory, any_versions)
+        return found
     is_first = process()[0] == 0
     with store.locked(directory, "zoo") if is_first else nullcontext():
         if not is_first:
@@ -174,6 +178,14 @@ def shard_again(path: str | os.PathLike[str], number: int) -> dict[str, np.ndarr
         )
     trained = _trained(plan, manifest, index, number, data)
     return _labelled(manifest, trained)
+
+
+def _is_finished(directory: Path) -> bool:
+    """Whether a directory has a zoo, of which every shard is as it was saved."""
+    manifest = store.read_manifest(directory, MANIFEST)
+    return manifest is not None and all(
+        check_shard(directory, number, manifest["digest"]) for number in range(manifest["num_shards"])
+    )
 
 
 def _checked_labels(labels: Sequence[str]) -> list[str]:
@@ -428,7 +440,6 @@ def _labelled(manifest: Mapping[str, Any], trained: dict[str, np.ndarray]) -> di
     found = dict(trained)
     if manifest["labels"]:
         layers, domain = layers_of(params_of(trained)), box(*manifest["domain"])
-        for name in manifest["labels"]:
-            for label, values in LABELS[name].function(layers, domain).items():
-                found[f"label.{label}"] = np.asarray(values)
+        for name, values in labelled(manifest["labels"], layers, domain).items():
+            found[f"label.{name}"] = np.asarray(values)
     return found

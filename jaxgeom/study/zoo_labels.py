@@ -1,15 +1,14 @@
 """[host] What is known of each network of a zoo: by the names of labels, and what their values are."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxgeom._reprs import readable
-from jaxgeom.analysis.topology import topology
+from jaxgeom.analysis.decisions import decisions
 from jaxgeom.domains import Box, Polygon
 from jaxgeom.networks.layers import Layers
-from jaxgeom.regions.boundaries import boundary_sizes
 from jaxgeom.regions.count import count_regions
 
 Domain = Polygon | Box
@@ -20,9 +19,9 @@ class Label(NamedTuple):
     """A function of many networks at once, and its values."""
 
     function: Callable[[Layers, Any], dict[str, np.ndarray]]
-    """``function(layers, domain)`` gives arrays with a leading axis (networks) by name."""
+    """``function(layers, domain)`` gives arrays with a leading axis (networks) by name, for one label or several."""
     meaning: dict[str, str]
-    """What each array holds."""
+    """Which of them are this label's, and what they hold."""
 
 
 TRAINED = {
@@ -45,14 +44,11 @@ def _linear_regions(layers: Layers, domain: Domain) -> dict[str, np.ndarray]:
     return {"linear_regions": count_regions(layers, domain, kind="linear").count}
 
 
-def _boundary(layers: Layers, domain: Domain) -> dict[str, np.ndarray]:
-    found = boundary_sizes(layers, domain)
-    return {"boundary_length": found.length, "boundary_pieces": found.pieces}
-
-
-def _topology(layers: Layers, domain: Domain) -> dict[str, np.ndarray]:
-    found = topology(layers, domain)
+def _decisions(layers: Layers, domain: Domain) -> dict[str, np.ndarray]:
+    found = decisions(layers, domain)
     return {
+        "boundary_length": found.boundary_length,
+        "boundary_pieces": found.boundary_pieces,
         "components": found.num_components,
         "holes": found.num_holes,
         "boundaries": found.num_boundaries,
@@ -70,14 +66,14 @@ LABELS: dict[str, Label] = {
     ),
     "linear_regions": Label(_linear_regions, {"linear_regions": "exact number of linear regions on the domain"}),
     "boundary": Label(
-        _boundary,
+        _decisions,
         {
             "boundary_length": "length of the decision boundary in the domain",
             "boundary_pieces": "straight pieces of the decision boundary",
         },
     ),
     "topology": Label(
-        _topology,
+        _decisions,
         {
             "components": "components of the region of each class",
             "holes": "holes of the region of each class",
@@ -87,3 +83,10 @@ LABELS: dict[str, Label] = {
     ),
 }
 """Labels that geometry gives, by the names under which they are asked for."""
+
+
+def labelled(names: Sequence[str], layers: Layers, domain: Domain) -> dict[str, np.ndarray]:
+    """The arrays of these labels of a population, by their own names."""
+    functions = dict.fromkeys(LABELS[name].function for name in names)
+    found = {function: function(layers, domain) for function in functions}
+    return {own: found[LABELS[name].function][own] for name in names for own in LABELS[name].meaning}

@@ -1,18 +1,18 @@
 """[edge] ``python -m jaxgeom study``."""
 
 import argparse
-import math
 from pathlib import Path
 
 import jax
-import numpy as np
 
+from jaxgeom.recipes.status import share, status_of_study
 from jaxgeom.recipes.study.file import check_file, run_file
 from jaxgeom.recipes.study.slurm import write_launch_file
 from jaxgeom.recipes.study.tables import text_of, write_csv
 from jaxgeom.study.compare import compare
 from jaxgeom.study.result import Study, load, merge, save
-from jaxgeom.study.status import StudyStatus, study_status
+from jaxgeom.study.status import study_status
+from jaxgeom.study.store import is_writable
 
 SUMMARY = "a study that a TOML file describes: settings times measurements"
 DESCRIPTION = (
@@ -21,8 +21,6 @@ DESCRIPTION = (
 )
 WHEN_INTERRUPTED = "the same command goes on from the last finished chunk"
 MOST_SHARDS = 100_000
-MOST_VALUES = 12
-"""Values of an axis of which the status says how far they are."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,7 +84,7 @@ def run(options: argparse.Namespace) -> list[Path]:
         if file.suffix != ".toml" and not file.is_dir():
             what = "was given" if file.exists() else "is not there"
             raise ValueError(f"--status takes a directory of a study or its .toml file, but {str(file)!r} {what}.")
-        print(status_text(study_status(file if file.is_dir() else out)))
+        print(status_of_study(study_status(file if file.is_dir() else out)))
         return []
     if options.sbatch and options.slurm is None:
         raise ValueError("--sbatch is for --slurm N, which writes a launch file.")
@@ -97,9 +95,9 @@ def run(options: argparse.Namespace) -> list[Path]:
     shard = None if options.shard is None else _shard(options.shard)
     study = run_file(file, out=out, any_versions=options.any_versions, progress=not options.quiet, shard=shard)
     if not study.is_finished.all():
-        print(f"{_share(study.is_finished)} of the study are finished; other shards compute the others")
+        print(f"{share(study.is_finished)} of the study are finished; other shards compute the others")
         return []
-    written = [out / "result.npz"]
+    written = [out / "result.npz"] if is_writable(out) else []
     if options.netcdf:
         save(study, out / "result.nc")
         written.append(out / "result.nc")
@@ -109,40 +107,11 @@ def run(options: argparse.Namespace) -> list[Path]:
     return written
 
 
-def status_text(found: StudyStatus) -> str:
-    """How far a study is, in lines."""
-    left = found.num_networks - int(found.is_finished.sum())
-    num_there = found.num_chunks - len(found.missing) - len(found.damaged)
-    lines = [f"{_share(found.is_finished)} are finished, in {num_there:,} of {found.num_chunks:,} chunks"]
-    if found.damaged:
-        numbers = ", ".join(map(str, found.damaged[:MOST_VALUES])) + (", …" if len(found.damaged) > MOST_VALUES else "")
-        lines.append(f"damaged chunks, which the same command computes again: {numbers}")
-    lines.append("at work: " + ("; ".join(found.holders) if found.holders else "no process"))
-    if left and found.holders and math.isfinite(found.rate) and found.rate > 0:
-        lines.append(f"about {left / found.rate / 60:,.1f} minutes are left, at {found.rate:,.1f} networks a second")
-    if left and not found.holders:
-        lines.append("the command that began it goes on with it")
-    if not left and not found.has_result:
-        lines.append("the result is not written yet: the command that began it does that")
-    for axis, (name, values) in enumerate(found.coords.items()):
-        others = tuple(place for place in range(found.is_finished.ndim) if place != axis)
-        shares = np.atleast_1d(found.is_finished.mean(axis=others))
-        if 1 < len(values) <= MOST_VALUES and left:
-            lines.append(f"  {name}: " + ", ".join(f"{v} {s:.0%}" for v, s in zip(values, shares, strict=True)))
-    lines += [] if not left else ["what is missing is NaN in jaxgeom.study.load(directory), and False in is_finished"]
-    return "\n".join(lines)
-
-
-def _share(is_finished: np.ndarray) -> str:
-    num = int(is_finished.sum())
-    return f"{num:,} of {is_finished.size:,} networks ({num * 100 // is_finished.size} %)"
-
-
 def _compare(first: Path, second: Path, out: str | None) -> list[Path]:
     studies = [_read(path) for path in (first, second)]
     found = compare(*studies)
     for path, study in zip((first, second), studies, strict=True):
-        finished = "" if study.is_finished.all() else f", {_share(study.is_finished)} finished"
+        finished = "" if study.is_finished.all() else f", {share(study.is_finished)} finished"
         print(f"{path}{finished}")
     print(text_of(found))
     if out is None:
@@ -161,7 +130,7 @@ def _merge(paths: list[Path], along: str, out: str | None, any_versions: bool) -
     found = merge(*map(_read, paths), along=along, any_versions=any_versions)
     save(found, path)
     shape = ", ".join(f"{name} {len(values)}" for name, values in found.coords.items())
-    print(f"{shape}: {_share(found.is_finished)} are finished")
+    print(f"{shape}: {share(found.is_finished)} are finished")
     return [path]
 
 

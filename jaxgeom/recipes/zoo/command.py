@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 
 from jaxgeom.recipes.limits import MOST_KEY, check_numbers
+from jaxgeom.recipes.status import status_of_zoo
 from jaxgeom.study.describe import differences
 from jaxgeom.study.shards import MANIFEST, check_shard
+from jaxgeom.study.store import is_writable
 from jaxgeom.study.versions import versions
 from jaxgeom.study.zoo import shard_again, zoo
 from jaxgeom.study.zoo_agreement import END, SHARE, START, agreement
 from jaxgeom.study.zoo_labels import LABELS
 from jaxgeom.study.zoo_plan import SETTINGS
 from jaxgeom.study.zoo_reader import Zoo, open_zoo, zoo_arguments, zoo_labels
+from jaxgeom.study.zoo_status import zoo_status
 
 SUMMARY = "a zoo: trained networks with labels, shard by shard on disk"
 DESCRIPTION = (
@@ -41,16 +44,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--any-versions", action="store_true", help="go on with a zoo that was begun with other versions of packages"
     )
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--status", action="store_true", help="make nothing: say what is finished, and who is at work")
+    instead.add_argument(
         "--check", action="store_true", help="make nothing: check every shard, and make the first one anew to compare"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def run(options: argparse.Namespace) -> list[Path]:
-    """Make, resume or check the zoo, and print what it holds."""
+    """Make or resume the zoo and print what it holds, or do what is asked for instead."""
     check_numbers(options, key=(0, MOST_KEY))
     out = Path(options.out)
+    if options.status:
+        print(status_of_zoo(zoo_status(out)))
+        return []
     if options.check:
         check(open_zoo(out))
         return []
@@ -72,7 +80,7 @@ def run(options: argparse.Namespace) -> list[Path]:
     print(f"{found.num_networks:,} networks in {len(found.is_finished)} shards")
     for name, array in zoo_labels(found).variables.items():
         print(f"{name:<20} mean {np.nanmean(array):<10.4g} {found.meanings[name]}")
-    return [out / MANIFEST]
+    return [out / MANIFEST] if is_writable(out) else []
 
 
 def check(found: Zoo) -> None:
