@@ -101,7 +101,7 @@ class Group final : public Run {
     vec collected(int which, int) override { return std::exchange(sums_[which], vec{}); }
 
     void differentiate(int layer, const Product &product, const Inputs &inputs, int, bool is_added) override {
-        accumulate(layer, product, states_ + job_.layers[layer].sums * row_, layer ? states_of(layer - 1) : inputs.start, is_added);
+        multiply(product, states_ + job_.layers[layer].sums * row_, layer ? states_of(layer - 1) : inputs.start, gradient_ + layout_.kernels[layer].start, is_added);
     }
     Product gradient_of(int l, const Inputs &inputs, int size) const override {
         const Layer &layer = job_.layers[l];

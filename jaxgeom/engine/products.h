@@ -112,7 +112,8 @@ class Product {
     }
     // Of so many parts, each some rows of tiles, one.
     void run(const void *a, const void *b, vec *c, bool is_added = false, int part = 0, int num_parts = 1) const {
-        const int begin = first_row(part, num_parts), end = first_row(part + 1, num_parts);
+        const int64_t num_rows = (count_i_ + step_i_ - 1) / step_i_;
+        const int begin = static_cast<int>(num_rows * part / num_parts) * step_i_, end = std::min(count_i_, static_cast<int>(num_rows * (part + 1) / num_parts) * step_i_);
         const char *start_a = static_cast<const char *>(a) + size_t(strides_.a_i) * begin * size_a_, *b_at = static_cast<const char *>(b);
         c += size_t(strides_.c_i) * begin;
         const size_t step_a = size_t(strides_.a_i) * step_i_ * size_a_, step_b = size_t(strides_.b_j) * step_j_ * size_b_, step_c = size_t(strides_.c_i) * step_i_;
@@ -127,14 +128,7 @@ class Product {
         }
     }
 
-    // Where a part begins; the last one ends where one more would begin.
-    int first_row(int part, int num_parts) const {
-        const int64_t num_rows = (count_i_ + step_i_ - 1) / step_i_;
-        return std::min(count_i_, static_cast<int>(num_rows * part / num_parts) * step_i_);
-    }
-    int row() const { return count_j_; }
-    int64_t num_results() const { return int64_t(count_i_) * count_j_; }
-    int64_t work() const { return num_results() * strides_.count_k; }
+    int64_t work() const { return int64_t(count_i_) * count_j_ * strides_.count_k; }
 
   private:
     int count_i_ = 0, count_j_ = 0, step_i_ = 0, step_j_ = 0, rest_i_ = 0, rest_j_ = 0;

@@ -14,8 +14,6 @@
 namespace jaxgeom::training {
 
 constexpr int PADDING = -1;  // the place of a parameter that is left out (narrowed.h)
-constexpr int PIECE = 128;  // vectors of a gradient that go on to the optimizer together
-constexpr int LEAST_FUSED = 1024;  // vectors of a network from which on a gradient does not wait for the other layers
 constexpr int64_t LEAST_SHARED = 8192;  // multiply-adds of vectors that are worth a thread: some microseconds
 
 // Where the parameters of so many networks lie in arrays of vectors.
@@ -117,8 +115,7 @@ class Run {
     // The program's number of every point of those loaded, and the sums of all that were collected since the last asking.
     virtual void collect(const Bound &program, int which, int start, int size) = 0;
     virtual vec collected(int which, int num_points) = 0;
-    // A layer's gradient by `accumulate`, from the derivatives by its sums and its inputs, added to what is there from
-    // earlier points.
+    // A layer's gradient, from the derivatives by its sums and its inputs, added to what is there from earlier points.
     virtual void differentiate(int layer, const Product &product, const Inputs &inputs, int size, bool is_added) = 0;
     // The product that does it.
     virtual Product gradient_of(int layer, const Inputs &inputs, int size) const = 0;
@@ -132,11 +129,9 @@ class Run {
             const Products &products = products_of(size, inputs);
             forward(products, inputs);
             collect(loss_, 0, start, size);
-            is_fused_ = can_fuse_ && start + size == batch;
-            if (is_fused_) std::fill(broken_.begin(), broken_.end(), ivec{});
             backward(products, inputs, size, start > 0);
         }
-        return {collected(0, batch), is_fused_ ? all_broken() : vec{}, 1, is_fused_};
+        return {collected(0, batch), vec{}, 1, false};
     }
     // Whether points are loaded for every network, before it begins.
     virtual void begin_points() = 0;
@@ -183,18 +178,6 @@ class Run {
     void multiply(const Product &product, const void *a, const void *b, vec *c, bool is_added = false) {
         in_parts(product.work(), [&](int number, int num) { product.run(a, b, c, is_added, number, num); });
     }
-    // A layer's gradient; if it is to be, piece by piece and each with what the optimizer makes of it, while it is in cache.
-    void accumulate(int layer, const Product &product, const void *a, const void *b, bool is_added) {
-        const int start = layout_.kernels[layer].start / (layout_.shared == SHARED_A ? LANES : 1), row = product.row();
-        if (!is_fused_) return multiply(product, a, b, gradient_ + start, is_added);
-        in_parts(product.work() + work_of(job_.optimizer, product.num_results()), [&](int number, int num) {
-            const int own = static_cast<int>((product.num_results() / num + PIECE - 1) / PIECE), num_pieces = own * num;
-            for (int piece = number * own; piece < (number + 1) * own; piece++) {
-                product.run(a, b, gradient_ + start, is_added, piece, num_pieces);
-                optimize(number, start + product.first_row(piece, num_pieces) * row, start + product.first_row(piece + 1, num_pieces) * row);
-            }
-        });
-    }
     // The batch of a step: where it begins in its epoch, whose keys are drawn.
     int64_t begin_batch(int64_t step) {
         const int64_t epoch = step / job_.num_batches;
@@ -210,8 +193,6 @@ class Run {
     const Layout layout_;
     const int num_layers_, row_, points_;
     const bool is_plain_ = !job_.has_mask && job_.rounds.empty() && !job_.lane_after.num && job_.value_at < 0;  // the update needs but the gradient
-    const bool can_fuse_ = is_plain_ && layout_.num_vectors >= LEAST_FUSED;
-    bool is_fused_ = false;  // whether the gradient of now is complete, and goes on to the optimizer
     std::unique_ptr<vec, Free> memory_;
     vec *weights_[2], *gradient_, *mask_, *arrays_, *states_, *targets_, *losses_, *scalars_, *temporaries_, *more_;
     uvec *keys_, *epoch_keys_;
@@ -414,28 +395,20 @@ class Run {
     // The next parameters and state; zero where the parameters are finite.
     vec optimize() {
         const int num_strips = (layout_.num_vectors + STRIP - 1) / STRIP;
-        std::fill(broken_.begin(), broken_.end(), ivec{});
-        in_parts(work_of(job_.optimizer, layout_.num_vectors), [&](int number, int num) {
-            const int64_t begin = int64_t(num_strips) * number / num * STRIP, end = int64_t(num_strips) * (number + 1) / num * STRIP;
-            optimize(number, static_cast<int>(begin), static_cast<int>(std::min<int64_t>(layout_.num_vectors, end)));
-        });
-        return all_broken();
-    }
-    // Those from `at` to `end`, by one thread.
-    void optimize(int number, int at, int end) {
         const vec *next = weights_[1 - now_];
-        ivec broken = broken_[number];
-        for (; at < end; at += STRIP) {
-            const int size = std::min(STRIP, end - at);
-            optimizer_[now_][number].run(size, at);
-            for (int i = at; i < at + size; i++) broken |= (ivec)(next[i] - next[i]);
-        }
-        broken_[number] = broken;
-    }
-    vec all_broken() const {
-        ivec all = {};
-        for (const ivec &broken : broken_) all |= broken;
-        return (vec)all;
+        for (int number = 0; number < team_.size; number++) broken_[number] = ivec{};
+        in_parts(work_of(job_.optimizer, layout_.num_vectors), [&](int number, int num) {
+            const int end = std::min<int64_t>(layout_.num_vectors, int64_t(num_strips) * (number + 1) / num * STRIP);
+            ivec broken = {};
+            for (int at = static_cast<int>(int64_t(num_strips) * number / num * STRIP); at < end; at += STRIP) {
+                const int size = std::min(STRIP, end - at);
+                optimizer_[now_][number].run(size, at);
+                for (int i = at; i < at + size; i++) broken |= (ivec)(next[i] - next[i]);
+            }
+            broken_[number] = broken;
+        });
+        for (int number = 1; number < team_.size; number++) broken_[0] |= broken_[number];
+        return (vec)broken_[0];
     }
     // A program on so many vectors; about as much work as so many multiply-adds.
     void run_in_parts(const std::vector<Bound> &program, int total) {

@@ -197,7 +197,7 @@ class Single final : public Run {
         const int row = layer ? row_ : inputs.row;
         if (has_units) transpose(delta, row_, own.width, size);
         else transpose(h, row, own.rows, size);
-        accumulate(layer, product, has_units ? h : delta, transposed_, is_added);
+        multiply(product, has_units ? h : delta, transposed_, gradient_ + layout_.kernels[layer].start / LANES, is_added);
     }
     // Rows of points, as rows for every point.
     void transpose(const vec *from, int row, int num_rows, int size) {
