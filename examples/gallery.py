@@ -50,10 +50,9 @@ network = one(population, order[0])
 regions = jg.enumerate_regions(network, square)
 plot.plot_regions(regions, ax=tile("Linear regions, exactly"))
 
-ax = tile("Two spirals, parted")
-plot.plot_decision(regions, ax=ax)
+plot.plot_decision(regions, ax=(ax := tile("Two spirals, parted")))
 plot.plot_boundary(jg.decision_boundary(regions), ax=ax, colors="white")
-plot.plot_points(data.x, np.asarray(data.y), ax=ax, s=9, edgecolors="white", linewidths=0.4)
+plot.mark_classes(*data, ax=ax, s=16, colors=("#9fd8ff", "#ffe1ac"), edgecolors="#14171c", linewidths=0.6)
 
 grid = jg.grid_points(square, 60)
 values = np.stack([np.asarray(jg.forward(one(population, n), grid).output)[:, 0] for n in order[:36]])
@@ -87,7 +86,8 @@ plot.plot_hidden(np.asarray(states[0].activation), np.asarray(rings.y), ax=tile(
 
 deep = jg.mlp((3, width + 4, width + 4, 1), activation="abs", init="pytorch")
 solid = jg.decision_surface(jg.layers_of(deep.init(jax.random.key(5))), jg.box(-3, 3, dim=3))
-plot.plot_decision_surface(solid, ax=tile("A decision surface in space", projection="3d"))
+ax = tile("A decision surface in space", projection="3d")
+plot.plot_decision_surface(solid, colors=np.full((len(solid.patterns), 3), (0.45, 0.75, 0.95)), ax=ax)
 
 for ax, caption in zip([ax for ax in figure.axes if ax.get_subplotspec()], captions, strict=True):
     tile = ax.get_subplotspec().get_position(figure)  # all of a row have captions at one height

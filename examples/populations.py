@@ -56,7 +56,7 @@ def draw(frame):
     ax.set_title(f"{options.seeds} networks after {steps[frame]:,} steps, the best one first")
 
 
-jg.plot.save_animation(figure, draw, len(steps), options.out.with_suffix(".gif"), frames_per_second=10)
+jg.plot.save_animation(figure, draw, len(steps), options.out.with_suffix(".gif"), frames_per_second=10, hold=2)
 draw(len(steps) - 1)
 save(figure, "maps")
 
@@ -68,14 +68,14 @@ save(drawn.axes.figure, "losses")
 study = jg.xor_study([2], 16 * options.seeds)
 solved = np.flatnonzero(study["is_solved"][0])
 pairs = jax.tree.map(lambda array: np.asarray(array)[solved], jg.layers_of(jg.study.networks(study, width=2, step=100)))
-points = np.asarray(jg.parity(2).x)
+points, targets = (np.asarray(array) for array in jg.parity(2))
 kinds = jg.network_kinds(pairs, points, jg.box(-1, 1))
 regions = jg.enumerate_population(kinds.layers, jg.box(-1, 1))
 shown = range(min(8, len(kinds.num_networks)))
 members = [[regions[i] for i in np.flatnonzero(kinds.kind == kind)[:100]] for kind in shown]
 names = [f"{kinds.num_regions[k]} regions,\nunits on at {' and '.join(map(str, kinds.num_active[k]))}" for k in shown]
 axes = jg.plot.plot_kinds([each[0] for each in members], kinds.num_networks[: len(shown)], num_all=len(solved),
-                          members=members, points=points, names=names)  # fmt: skip
+                          members=members, points=points, labels=targets[:, 0], names=names)  # fmt: skip
 axes[0].figure.suptitle(
     f"{len(solved):,} networks 2-2-1 that solve XOR, of {len(kinds.num_networks)} kinds: "
     "regions, and how many of the four points each unit is on at"
@@ -85,9 +85,14 @@ print(f"shares of the kinds: {', '.join(f'{num / len(solved):.1%}' for num in ki
 
 # A phase diagram: which widths and learning rates solve XOR
 rates, widths = ([0.1], [2, 4]) if is_small else ([0.01, 0.03, 0.1, 0.3, 1.0], [2, 3, 4, 6, 10, 20])
+is_solved = jg.study.all_right(is_right=jg.losses.side_is_right)
 study = jg.run_study(
     {"width": widths, "learning_rate": rates, "seed": range(options.seeds)},
-    {"accuracy": jg.study.accuracy_on(), "regions": jg.study.exact_regions(jg.box(-1, 1))},
+    {"solved": jg.study.Measurement(is_solved, meaning="whether all four points are right"),
+     "regions": jg.study.exact_regions(jg.box(-1, 1))},
     data=jg.parity(2), optimizer=optax.sgd, loss=jg.losses.squared_error, num_epochs=100, at_steps=(0, 100),
 )  # fmt: skip
-save(jg.plot.plot_phases(study, "regions", x="width", y="learning_rate").axes.figure, "phases")
+figure = plt.figure(figsize=(14, 5), layout="constrained")
+for variable, ax in zip(("solved", "regions"), figure.subplots(1, 2), strict=True):
+    jg.plot.plot_phases(study, variable, x="width", y="learning_rate", ax=ax)
+save(figure, "phases")

@@ -30,17 +30,36 @@ def ink_on_border(pixels: np.ndarray, background: np.ndarray) -> list[str]:
 
 
 def overlapping_texts(figure: Figure) -> list[str]:
-    """Pairs of upright texts that overlap, tick labels among them, after the figure was drawn."""
-    texts = [text for text in _texts(figure) if text.get_text().strip() and text.get_rotation() % 90 == 0]
-    boxes = [text.get_window_extent() for text in texts]
+    """Pairs of texts that overlap, tick labels among them, slanted ones too, after the figure was drawn."""
+    texts = [text for text in _texts(figure) if text.get_text().strip()]
+    boxes = [_slanted_box(text) for text in texts]
     found = []
     for (text, box), (other, other_box) in combinations(zip(texts, boxes, strict=True), 2):
-        width = min(box.x1, other_box.x1) - max(box.x0, other_box.x0)
-        height = min(box.y1, other_box.y1) - max(box.y0, other_box.y0)
-        smaller = min(box.width * box.height, other_box.width * other_box.height)
-        if width > 0 and height > 0 and width * height > _SHARED * smaller:
+        shares = _share_inside(box, other_box), _share_inside(other_box, box)
+        if max(shares) > _SHARED:
             found.append(f"{text.get_text()!r} and {other.get_text()!r} overlap")
     return found
+
+
+def _slanted_box(text: Text) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The middle of the box around a text, half its length and height, and both of its directions."""
+    around, angle = text.get_window_extent(), text.get_rotation()
+    text.set_rotation(0)
+    upright = text.get_window_extent()
+    text.set_rotation(angle)
+    along = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))])
+    middle = np.array([around.x0 + around.x1, around.y0 + around.y1]) / 2
+    return middle, np.array([upright.width, upright.height]) / 2, np.array([along, [-along[1], along[0]]])
+
+
+def _share_inside(box: tuple[np.ndarray, ...], other: tuple[np.ndarray, ...]) -> float:
+    """The part of a box that is inside of another, by evenly spaced points."""
+    (middle, half, directions), (other_middle, other_half, other_directions) = box, other
+    if np.hypot(*(middle - other_middle)) > np.hypot(*half) + np.hypot(*other_half):
+        return 0.0
+    places = (np.stack(np.meshgrid(np.arange(24), np.arange(12)), axis=-1).reshape(-1, 2) + 0.5) / (12, 6) - 1
+    points = middle + (places * half) @ directions
+    return float(np.mean((np.abs((points - other_middle) @ other_directions.T) < other_half).all(axis=1)))
 
 
 def _texts(figure: Figure) -> list[Text]:

@@ -156,11 +156,23 @@ def test_modules_are_modern_javascript_and_make_one_text(tmp_path: Path) -> None
 def test_recipes_write_a_page_of_as_many_networks_as_fit(tmp_path: Path) -> None:
     model = jg.mlp((2, 3, 1), activation="relu")
     layers = jg.layers_of(jax.vmap(jax.vmap(model.init))(jax.random.split(jax.random.key(3), (70, 2))))
-    assert save_explorer(layers, tmp_path / "page", ("png", "gif")) == []
-    (path,) = save_explorer(layers, tmp_path / "page", ("html",), steps=[0, 9], data=DATA)
+    assert save_explorer(layers, tmp_path / "page", ("png", "gif"), title="Seventy") == []
+    (path,) = save_explorer(layers, tmp_path / "page", ("html",), title="Seventy", steps=[0, 9], data=DATA)
     about = json.loads(re.search(r'id="about">([^<]*)<', path.read_text())[1])
     assert about["axes"] == [{"name": "network", "values": list(range(MOST_EXPLORED))}]
     assert about["steps"] == [0, 9]
+    assert about["title"] == "Seventy (64 of 70 networks here)"
+
+
+def test_recipes_leave_out_frames_before_networks(tmp_path: Path) -> None:
+    model = jg.mlp((2, 16, 16, 1), activation="relu")
+    layers = jg.layers_of(jax.vmap(jax.vmap(model.init))(jax.random.split(jax.random.key(3), (32, 60))))
+    (path,) = save_explorer(layers, tmp_path / "page", ("html",), title="All 32", steps=range(60), data=DATA)
+    about = json.loads(re.search(r'id="about">([^<]*)<', path.read_text())[1])
+    assert about["title"] == "All 32"
+    assert about["axes"] == [{"name": "network", "values": list(range(32))}]
+    assert 30 <= len(about["steps"]) < 60
+    assert path.stat().st_size < 5e6
 
 
 @pytest.mark.usefixtures("unchecked")

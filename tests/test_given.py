@@ -195,3 +195,20 @@ def test_domains_that_are_traced_are_refused(domain):
     layers = (Dense(np.eye(2), np.zeros(2)), Dense(np.ones((2, 1)), np.zeros(1)))
     with pytest.raises(TypeError, match="must be known before tracing, but a traced array was given"):
         jax.jit(lambda size: count_regions(layers, domain(size)).count)(2.0)
+
+
+def test_a_box_is_not_two_points():
+    network, square = (Dense(np.eye(2), np.zeros(2)), Dense(np.ones((2, 1)), np.zeros(1))), box(-1, 1)
+    model = jaxgeom.mlp((2, 3, 1))
+    params = model.init(jax.random.key(0))
+    for call in (
+        lambda: jaxgeom.count_grid_regions(network, square),
+        lambda: jaxgeom.forward(network, square),
+        lambda: jaxgeom.codes(jaxgeom.hyperplanes(params), square),
+        lambda: model.apply(params, square),
+        lambda: jaxgeom.affine_triples(network, square),
+    ):
+        with pytest.raises(TypeError, match=r"a Box was given, .* low, high\. Give .* or jaxgeom\.grid_points"):
+            call()
+    with pytest.raises(TypeError, match=r"points must be one array, but a Dataset was given, .* fields x, y"):
+        jaxgeom.forward(network, jaxgeom.parity(2))

@@ -1,14 +1,19 @@
 """Colours of signs in pictures, as the colour-blind see them, and in print without colours."""
 
+from itertools import combinations
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from complexes import complex_of
+from matplotlib.colors import to_rgb
 from test_explorer_colors import SEEN, lab, linear
 
 from jaxgeom import plot
 from jaxgeom.networks.layers import Dense
 from jaxgeom.plot.colormaps import side_colormap, value_colormap
+from jaxgeom.recipes.movie.pictures import NIGHT_EDGES
+from jaxgeom.regions.colors import LAYER_COLORS
 
 MAPS = {"sides": side_colormap(), "values": value_colormap(), "pale values": value_colormap(0.9)}
 
@@ -35,6 +40,15 @@ def test_maps_of_values_have_no_jump_and_are_weaker_if_asked_for() -> None:
     assert steps.max() < 3
     ends = [seen(MAPS[name](np.array([0.0])), "all cones")[0, 0] for name in ("values", "pale values")]
     assert ends[1] > ends[0] + 5
+
+
+@pytest.mark.parametrize("kind", SEEN)
+def test_edges_of_layers_and_the_boundary_are_told_apart_by_all_readers(kind: str) -> None:
+    for colors, boundary in ((LAYER_COLORS, "black"), (NIGHT_EDGES, "white")):
+        apart = seen(np.array([to_rgb(color) for color in (*colors, boundary)]), kind)
+        assert min(float(np.linalg.norm(a - b)) for a, b in combinations(apart, 2)) > 15
+    grey = seen(np.array([to_rgb(color) for color in ("black", *LAYER_COLORS[:3])]), "all cones")[:, 0]
+    assert np.all(np.diff(grey) > 5)  # of networks with up to three hidden layers, without colours too
 
 
 @pytest.mark.parametrize("is_dark", [False, True])

@@ -65,10 +65,10 @@ def test_hidden_space_is_the_unit_cube() -> None:
         np.testing.assert_array_equal(np.array(cloud._offsets3d), hidden[labels == label][:, [3, 0, 2]].T)
     ax = drawn[0].axes
     assert ax.get_xlim() == ax.get_ylim() == ax.get_zlim() == (0, 1)
-    assert [ax.get_xlabel(), ax.get_ylabel(), ax.get_zlabel()] == ["unit 3", "unit 0", "unit 2"]
+    assert [ax.get_xlabel(), ax.get_ylabel(), ax.get_zlabel()] == ["unit 4", "unit 1", "unit 3"]
     axes = plot.plot_hidden_triples(hidden, labels, num_columns=2)
     labelled = [(ax.get_xlabel(), ax.get_ylabel(), ax.get_zlabel()) for ax in axes]
-    assert labelled == [tuple(f"unit {unit}" for unit in triple) for triple in combinations(range(4), 3)]
+    assert labelled == [tuple(f"unit {unit + 1}" for unit in triple) for triple in combinations(range(4), 3)]
     with pytest.raises(ValueError, match="three units"):
         plot.plot_hidden(hidden, units=(0, 1, 4))
     with pytest.raises(ValueError, match="3 to 10"):

@@ -143,6 +143,8 @@ def test_units_have_a_picture_each_and_their_own_lines():
         left, _, below, _ = extents[COMPLEX.edge_layer[edge] * 6 + COMPLEX.edge_unit[edge]]
         np.testing.assert_allclose((segment - (left, below)) * 2 - 1, COMPLEX.vertices[COMPLEX.edges[edge]], atol=1e-12)
     assert len({tuple(extent) for extent in extents}) == 11
+    off = plot.plot_units([np.stack([values[0][0], np.zeros((4, 4))])], box())
+    assert [text.get_text() for text in off.axes.texts] == ["1", "2, off", "layer 1"]
 
 
 def test_classes_are_told_apart_by_shape_and_colour():

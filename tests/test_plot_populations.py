@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from complexes import complex_of, network
+from matplotlib.collections import LineCollection, PathCollection
 
 import jaxgeom as jg
 from jaxgeom import plot
@@ -42,13 +43,47 @@ def test_maps_stand_side_by_side_with_their_boundaries() -> None:
         plot.plot_multiples(values[:0].reshape(0, 9, 9))
 
 
+def wilson(num: int, num_all: int) -> np.ndarray:
+    """The two probabilities from which an observed fraction is 1.96 standard errors away."""
+    squared = 1.959963984540054**2
+    # (num/num_all - p)² = squared · p (1 - p) / num_all, as a polynomial in p
+    roots = np.roots([1 + squared / num_all, -(2 * num + squared) / num_all, (num / num_all) ** 2])
+    ends: np.ndarray = np.sort(roots.real)
+    return ends
+
+
+def test_each_unit_of_a_kind_has_dashes_of_its_own_and_points_their_classes() -> None:
+    layers = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # bends at x = 0 and y = 0
+    (ax,) = plot.plot_kinds(
+        [complex_of(layers, jg.box(-1, 1))], np.array([1]), points=np.eye(2), labels=np.array([-1, 1])
+    )
+    bends = next(each for each in ax.collections if isinstance(each, LineCollection) and len(each.get_linestyle()) > 1)
+    looks: dict[bool, set[str]] = {True: set(), False: set()}
+    for segment, dashes in zip(bends.get_segments(), bends.get_linestyle(), strict=True):
+        looks[bool(np.ptp(segment[:, 0]) < 1e-9)].add(str(dashes))
+    assert [len(each) for each in looks.values()] == [1, 1]
+    assert looks[True] != looks[False]
+    marks = [each for each in ax.collections if isinstance(each, PathCollection)]
+    assert [np.asarray(each.get_offsets()).tolist() for each in marks] == [[[1, 0]], [[0, 1]]]
+
+
 def test_kinds_have_their_shares() -> None:
     complexes = [complex_of(network(seed, 3, 1), jg.box(-1, 1)) for seed in range(3)]
     members = [[each] * 4 for each in complexes]
     axes = plot.plot_kinds(complexes, np.array([600, 30, 2]), num_all=700, members=members, points=np.eye(2))
-    assert [ax.get_title().splitlines()[0] for ax in axes] == ["86 %", "4 %", "2 of 700"]
+    titles = [ax.get_title().splitlines()[0] for ax in axes]
+    assert [title.split(" (")[0] for title in titles] == ["86 %", "4 %", "2 of 700"]
+    ends = [tuple(map(float, title.split("(")[1].removesuffix(" %)").split("–"))) for title in titles]
+    for (low, high), num in zip(ends, (600, 30, 2), strict=True):
+        expected = 100 * wilson(num, 700)
+        digits = np.where(np.minimum(expected, 100 - expected) < 1, 0.05, 0.5)  # a digit more below 1 %
+        assert np.all(np.abs(np.array([low, high]) - expected) <= digits)
+    assert axes[0].figure.get_supxlabel() == "In brackets: 95 % intervals"
+    bare = plot.plot_kinds(complexes, np.array([600, 30, 2]), num_all=700, confidence=None)
+    assert [ax.get_title().splitlines()[0] for ax in bare] == ["86 %", "4 %", "2 of 700"]
+    assert bare[0].figure.get_supxlabel() == ""
     assert [ax.get_title().splitlines()[1] for ax in axes] == [f"{each.num_faces} regions" for each in complexes]
-    assert plot.plot_kinds(complexes[:1], np.array([3]), names=["a"])[0].get_title() == "100 %\na"
+    assert plot.plot_kinds(complexes[:1], np.array([3]), names=["a"])[0].get_title() == "100 % (44–100 %)\na"
     with pytest.raises(ValueError, match="as many numbers"):
         plot.plot_kinds(complexes, np.array([1, 2]))
 
@@ -114,3 +149,44 @@ def test_phase_diagrams_are_medians_of_a_study() -> None:
     ):
         with pytest.raises(ValueError, match=match):
             plot.plot_phases(found, **wrong)
+
+
+@pytest.mark.parametrize("is_unfinished", [False, True])
+def test_phase_diagrams_of_truth_values_are_fractions_with_intervals(is_unfinished: bool) -> None:
+    rng = np.random.default_rng(1)
+    truth: np.ndarray = rng.random((3, 20, 2)) < 0.7
+    truth[2] = True
+    if is_unfinished:  # a float with NaN then
+        truth = truth.astype(np.float64)
+        truth[0, :6] = np.nan
+    dims, coords = (
+        ("width", "seed", "learning_rate"),
+        {n: study().coords[n] for n in ("width", "seed", "learning_rate")},
+    )
+    found = jg.Study({"is_solved": truth}, {"is_solved": dims}, coords, {}, {}, np.ones((3, 20, 2), bool))
+    drawn = plot.plot_phases(found, "is_solved", x="learning_rate", y="width")
+    np.testing.assert_allclose(drawn.median, np.nanmean(truth.astype(float), axis=1), rtol=1e-14)
+    assert drawn.num_networks[0].tolist() == [14 if is_unfinished else 20] * 2
+    assert drawn.colorbar.ax.get_ylabel() == "is solved, fraction of networks"
+    assert drawn.axes.get_title().endswith("below the fraction: its 95 % interval")
+    assert (drawn.mesh.norm.vmin, drawn.mesh.norm.vmax) == (0, 1)
+    for text in drawn.texts:
+        column, row = text.get_position()
+        share, interval = text.get_text().splitlines()
+        num = int(drawn.num_networks[row, column])
+        ends = 100 * wilson(int(np.nansum(truth[row, :, column])), num)
+        assert abs(float(share.split()[0]) - 100 * drawn.median[row, column]) <= 0.5
+        np.testing.assert_allclose([float(end) for end in interval.removesuffix(" %").split("–")], ends, atol=0.5)
+
+
+def test_phase_diagrams_of_counts_that_are_0_or_1_are_medians() -> None:
+    counts = np.zeros((3, 20, 2), int)
+    counts[:, :8] = 1
+    dims, coords = (
+        ("width", "seed", "learning_rate"),
+        {n: study().coords[n] for n in ("width", "seed", "learning_rate")},
+    )
+    found = jg.Study({"holes": counts}, {"holes": dims}, coords, {}, {}, np.ones((3, 20, 2), bool))
+    drawn = plot.plot_phases(found, "holes", x="learning_rate", y="width")
+    assert (drawn.median == 0).all()
+    assert drawn.colorbar.ax.get_ylabel() == "holes, median"

@@ -37,7 +37,7 @@ def test_faces_and_edges_are_those_of_the_complex():
     assert drawn.axes.get_xlabel()
     assert drawn.axes.get_ylabel()
     texts = [text.get_text() for text in drawn.axes.get_legend().get_texts()]
-    assert texts == ["edges of layer 0", "edges of layer 1"]
+    assert texts == ["edges of layer 1", "edges of layer 2"]
     assert drawn.colorbar is None
 
 
@@ -80,6 +80,26 @@ def test_the_boundary_is_drawn_over_the_regions():
     alone = plot.plot_boundary(boundary)
     low, high = alone.axes.dataLim.min, alone.axes.dataLim.max
     np.testing.assert_allclose([low, high], [boundary.segments.min(axis=(0, 1)), boundary.segments.max(axis=(0, 1))])
+
+
+def test_the_boundary_is_told_apart_from_edges_by_more_than_its_colour():
+    drawn = plot.plot_regions(COMPLEX)
+    lines = plot.plot_boundary(decision_boundary(COMPLEX), ax=drawn.axes)
+    widest = max(float(edge.get_linewidth()[0]) for edge in drawn.edges)
+    assert lines.get_linewidth()[0] >= 2 * widest
+    assert not any(edge.get_path_effects() for edge in drawn.edges)
+    for color, rim in (("black", 1.0), ("white", 0.0)):
+        figure = plt.figure(figsize=(1, 1), facecolor="0.5")
+        ax = figure.add_axes((0, 0, 1, 1))
+        ax.set_axis_off()
+        level = decision_boundary(COMPLEX)._replace(segments=np.array([[[0.0, 0.5], [1.0, 0.5]]]))
+        plot.plot_boundary(level, legend=False, ax=ax, colors=color, linewidths=10)
+        figure.canvas.draw()
+        column = np.asarray(figure.canvas.buffer_rgba())[:, 50, 0] / 255  # across a level line
+        places = np.flatnonzero(np.abs(column - (1 - rim)) < 0.1)
+        beside = column[[places[0] - 3, places[-1] + 3]]
+        np.testing.assert_allclose(beside, rim, atol=0.15)
+    assert not plot.plot_boundary(decision_boundary(COMPLEX), alpha=0.3).get_path_effects()
 
 
 def test_complexes_with_one_face_or_no_boundary():

@@ -74,7 +74,7 @@ def test_a_panel_a_layer_and_the_same_every_time() -> None:
         np.testing.assert_array_equal(drawn.get_sizes(), dots.size[below])
         np.testing.assert_array_equal(drawn.get_offsets(), again.get_offsets())
         assert drawn.axes.get_facecolor() == (0, 0, 0, 1)
-        assert (drawn.axes.get_xlabel(), drawn.axes.get_ylabel()) == ("unit 5", "unit 4")
+        assert (drawn.axes.get_xlabel(), drawn.axes.get_ylabel()) == ("unit 6", "unit 5")
         (low, high), (bottom, top) = drawn.axes.get_xlim(), drawn.axes.get_ylim()
         assert low < dots.place[:, 0].min() < dots.place[:, 0].max() < high
         assert bottom < dots.place[:, 1].min() < dots.place[:, 1].max() < top

@@ -66,6 +66,18 @@ def test_a_sheet_is_seen_along_its_valley():
         azimuth = np.radians(plot.azimuth_of(valley(*along)))
         assert abs(np.dot([np.cos(azimuth), np.sin(azimuth)], along)) > 1  # of at most the root of 2
 
+    # of graphs that are compared, the flat one does not mind; so it is the direction of the other, in either order
+    flat = complex_of((Dense(np.eye(2), np.zeros(2)), Dense(np.zeros((2, 1)), np.ones(1))))
+    for along in ((1, 1), (1, -1)):
+        alone = plot.azimuth_of(valley(*along), (-1, 1))
+        assert (
+            plot.azimuth_of([valley(*along), flat], (-1, 1))
+            == plot.azimuth_of([flat, valley(*along)], (-1, 1))
+            == alone
+        )
+    with pytest.raises(ValueError, match="at least one network"):
+        plot.azimuth_of([])
+
 
 def test_densities_are_where_the_gradients_are():
     rows = np.zeros((100, 3))

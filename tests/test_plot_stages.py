@@ -76,7 +76,7 @@ def test_points_move_from_stage_to_stage() -> None:
         for frame in (5 * stage, 5 * stage + 1):
             np.testing.assert_allclose(shown(frame), expected, rtol=1e-12)
         assert NAMES[stage] in ax.get_title()
-        shown_ends = [float(label.get_text()) for label in ax.get_xticklabels()]
+        shown_ends = [float(label.get_text().replace("−", "-")) for label in ax.get_xticklabels()]
         middle = (low[0] + high[0]) / 2
         assert shown_ends == pytest.approx([middle - extent, middle, middle + extent], rel=0.06)
     # A quarter, half and three quarters of the time on the way from the first stage to the second.
@@ -120,7 +120,7 @@ def test_sheets_are_bent_in_colours_of_their_places() -> None:
     (sheet,) = moving.figure.axes[0].collections
     np.testing.assert_allclose(sheet._faces[0, 0], [-1, -1, 0.65])  # heights of 0 to 1 are drawn a little larger,
     labels = [label.get_text() for label in moving.figure.axes[0].get_zticklabels()]
-    assert labels == ["-0.27", "0.5", "1.3"]  # 0.5 ± 0.5 / 0.65, as the numbers say
+    assert labels == ["−0.27", "0.5", "1.3"]  # 0.5 ± 0.5 / 0.65, as the numbers say
     mirrored = plot.plot_sheet(np.concatenate([flat, flat[2:3]]), np.ones((5, 5, 3)) * 0.8)
     shade = mirrored.get_facecolor()[:, 0]
     np.testing.assert_allclose(shade, [0.8] * 12 + [0.8 * 0.72] * 4)  # the last row lies on its back

@@ -56,6 +56,13 @@ def test_the_network_in_the_middle_and_what_is_said_of_it():
         *("Before training: lines at random", "Regions die: 100 → 80", "Regions die: 100 → 60"),
         *("Regions are born: 60 → 90", "Settled, and all points are right", "Settled, and all points are right"),
     ]
+    same = phases(np.array([73, 75, 74, 73, 66, 66]), np.full(6, 0.5))
+    assert same[1:5] == [
+        "Regions move: 73 → 75",
+        "Regions move: 73 → 74",
+        "Regions move: 73 → 73",
+        "Regions die: 73 → 66",
+    ]
     assert phases(np.array([10, 10, 10]), np.full(3, 0.5))[1:] == ["The regions have settled"] * 2
 
 
@@ -111,6 +118,8 @@ def test_the_other_pictures(movie, sound_pictures, tmp_path):
     figure, facts = movie_pictures.grid_view_figure(movie, num_grid=5)
     assert facts["exact_regions"] == movie.counts[movie.member, -1]
     assert facts["regions_seen"] <= 25
+    legend = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert legend[1] == "grid points (25)"  # those on the border, 2.2 in single precision, are inside
     band = movie_pictures.counts_figure(movie).axes[1]
     shown = next(line for line in band.lines if line.get_label() == "the network shown")
     np.testing.assert_array_equal(shown.get_ydata(), movie.counts[movie.member])

@@ -84,7 +84,10 @@ def test_statistics_are_those_of_the_losses() -> None:
     assert (rows[0].min, rows[0].max) == (loss[0, :, 1].min(), loss[0, :, 1].max())
     assert (rows[0].published, rows[0].rank) == (None, None)
     assert rows[1].rank == pytest.approx(2 / 3)
-    assert "67 %" in loss_table(rows)
+    assert (rows[0].rank_low, rows[0].rank_high) == (None, None)
+    for end in (rows[1].rank_low, rows[1].rank_high):  # each is 1.96 of its own standard errors away
+        assert abs(end - 2 / 3) == pytest.approx(1.959964 * np.sqrt(end * (1 - end) / 3), rel=1e-5)
+    assert f"67 % ({100 * rows[1].rank_low:.0f}–{100 * rows[1].rank_high:.0f})" in loss_table(rows)
     assert loss_statistics(study, 21, {7: 0.5})[1].published is None  # trained for less than that
     for row, width in enumerate((2, 7, 3)):
         assert median_seed(study, width) == np.argsort(loss[row, :, -1])[1]

@@ -70,6 +70,17 @@ def is_plain(value: Any) -> bool:
     return type(value) is np.ndarray and value.dtype in _PLAIN
 
 
+def check_one_array(value: Any, what: str) -> None:
+    """Raises TypeError for a named tuple: NumPy would stack the ends of a box, say, as two points."""
+    fields = getattr(value, "_fields", None)
+    if isinstance(value, tuple) and fields:
+        remedy = ", or jaxgeom.grid_points(domain) for points in a box" if fields == ("low", "high") else ""
+        raise TypeError(
+            f"{what} must be one array, but a {type(value).__name__} was given, which has the fields "
+            f"{', '.join(fields)}. Give one of these{remedy}."
+        )
+
+
 def as_array(value: Any, what: str) -> Array | np.ndarray:
     """The value as an array of real numbers: JAX arrays and tracers as they are, everything else as NumPy.
 
@@ -103,6 +114,7 @@ def as_array(value: Any, what: str) -> Array | np.ndarray:
     if callable(getattr(value, "detach", None)) and callable(getattr(value, "cpu", None)):  # a tensor of PyTorch's
         value = value.detach().cpu()
         value = (value.float() if "bfloat16" in str(value.dtype) else value).numpy()
+    check_one_array(value, what)
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ValueError(f"{what} must be numbers, but some are masked. Leave these out, or fill them.")
     try:

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Key, PRNGKeyArray
 
 from jaxgeom.host.forks import check_not_forked
+from jaxgeom.host.given import check_one_array
 
 
 def as_key(key: Any) -> PRNGKeyArray:
@@ -79,6 +80,7 @@ def as_array(name: str, values: Any) -> Array | np.ndarray:
     """
     if hasattr(values, "detach") and hasattr(values, "cpu"):  # PyTorch, on whatever device and with gradients
         values = values.detach().cpu().numpy()
+    check_one_array(values, name)
     if not isinstance(values, jax.Array):
         try:
             values = np.asarray(values)

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogFormatter
 
 from jaxgeom._reprs import readable
-from jaxgeom.plot.style import COLORS
+from jaxgeom.plot.style import COLORS, show_dots
 
 _GOLDEN = (5**0.5 - 1) / 2
 
@@ -123,7 +123,5 @@ def region_counts(
     legend = ax.legend(
         loc="lower left", bbox_to_anchor=(0, 1.01), ncols=2, frameon=False, fontsize="small", borderaxespad=0
     )
-    for handle in legend.legend_handles:
-        if handle is not None:
-            handle.set_alpha(1.0)
+    show_dots(legend)
     return CountArtists(ax, points, medians, expected, marks)

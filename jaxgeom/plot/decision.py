@@ -19,7 +19,7 @@ _SHADES = (1.0, 0.76)
 
 
 def plot_decision(
-    complex_: PlanarComplex, *, strength: float = 1.0, ax: Axes | None = None, **style: Any
+    complex_: PlanarComplex, *, strength: float = 1.0, least: float = 0.0, ax: Axes | None = None, **style: Any
 ) -> PolyCollection:
     """The regions of a network with one output, cut once more by its decision boundary, in the colours of the classes.
 
@@ -30,6 +30,8 @@ def plot_decision(
     Args:
         complex_: regions on a bounded domain, as :func:`jaxgeom.enumerate_regions` gives them.
         strength: the share of the colour where the network is certain; less lets data stand out.
+        least: the share of that where the network is hardly certain, but the output is not zero; more shows sides early
+            in training.
         ax: where to draw; default is a new figure.
         style: passed on to ``matplotlib.collections.PolyCollection``.
 
@@ -50,7 +52,8 @@ def plot_decision(
     face = pieces.face
     middle = np.array([corners[:, :2].mean(axis=0) for corners in pieces.corners])
     output = np.sum(complex_.gradient[face, 0] * middle, axis=1) + complex_.intercept[face, 0]
-    certainty = strength * np.tanh(np.abs(output) / 2)[:, None]  # |2 sigmoid(output) - 1|
+    certainty = np.tanh(np.abs(output) / 2)  # |2 sigmoid(output) - 1|
+    certainty = strength * np.maximum(certainty, np.where(output != 0, least, 0.0))[:, None]
     turns = np.random.default_rng(0).uniform(0.2, 0.8, complex_.patterns.shape[1])
     shade = np.take(_SHADES, complex_.patterns.sum(axis=1) % 2) + 0.08 * np.cos(2 * np.pi * complex_.patterns @ turns)
     paper = np.array(to_rgb(ax.get_facecolor()))

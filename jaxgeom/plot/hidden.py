@@ -37,7 +37,7 @@ def plot_hidden(
     Args:
         hidden: activations between 0 and 1, as sigmoid units have them.
         labels: classes.
-        units: which three.
+        units: which three, from 0; axes are labelled "unit 1", …
         names: of the classes, for a legend.
         ax: 3-D axes; default is a new figure.
         style: passed on to ``scatter``.
@@ -57,7 +57,7 @@ def plot_hidden(
     cube: Any = ax
     cube.add_collection(Line3DCollection(_CUBE_EDGES, colors="0.6", linewidths=0.8, zorder=0.5), autolim=False)
     cube.set(xlim=(0, 1), ylim=(0, 1), zlim=(0, 1), xticks=(0, 1), yticks=(0, 1), zticks=(0, 1))
-    cube.set(**{f"{axis}label": f"unit {unit}" for axis, unit in zip("xyz", units, strict=True)})
+    cube.set(**{f"{axis}label": f"unit {unit + 1}" for axis, unit in zip("xyz", units, strict=True)})
     for axis in (cube.xaxis, cube.yaxis, cube.zaxis):
         axis.labelpad = -6
         axis.set_tick_params(pad=-2)
@@ -80,7 +80,8 @@ def plot_cube_plane(weight: Float[Any, " 3"], bias: float, *, ax: Axes, **style:
         style: passed on to ``Poly3DCollection``.
     """
     drawn = Poly3DCollection(
-        cube_section(weight, bias), **{"facecolors": "0.4", "alpha": 0.25, "linewidths": 0} | style
+        cube_section(weight, bias),
+        **{"facecolors": (0.4, 0.4, 0.4, 0.25), "edgecolors": "0.3", "linewidths": 1.0} | style,
     )
     cube: Any = ax
     cube.add_collection(drawn, autolim=False)  # add_collection3d takes no autolim before Matplotlib 3.10

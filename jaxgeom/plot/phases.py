@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, Num
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colorbar import Colorbar
@@ -13,6 +13,7 @@ from matplotlib.text import Text
 
 from jaxgeom._reprs import readable
 from jaxgeom.host.names import did_you_mean
+from jaxgeom.plot.style import percent, percent_interval
 
 MOST_TEXTS = 120
 """Cells that numbers are written into."""
@@ -30,13 +31,13 @@ class PhaseArtists(NamedTuple):
     axes: Axes
     """Where it was drawn."""
     mesh: QuadMesh
-    """The cells, coloured by the median."""
+    """The cells, coloured by the median, or the fraction of networks for which a truth value is true."""
     colorbar: Colorbar | None
     """Beside the axes."""
     texts: list[Text]
-    """Median and spread in each cell; none if there are many cells."""
+    """Median and spread in each cell, or fraction and confidence interval; none if there are many cells."""
     median: Float[np.ndarray, "rows columns"]
-    """What the colours say; NaN where no network was measured."""
+    """What the colours say, medians or fractions; NaN where no network was measured."""
     num_networks: Int[np.ndarray, "rows columns"]
     """Networks of each cell."""
 
@@ -52,7 +53,9 @@ def plot_phases(
     ax: Axes | None = None,
     **style: Any,
 ) -> PhaseArtists:
-    """A measurement of a study over two of its axes: the median over all other axes as colour, the spread as text.
+    """A measurement of a study over two of its axes: the median over all other axes as colour, the spread as text. Of
+    truth values, such as ``is_solved``, the fraction of networks for which they are true, with its 95 % interval
+    (:func:`jaxgeom.fraction_interval`).
 
     Args:
         study: a :class:`jaxgeom.Study`, or anything with its ``variables``, ``dims``, ``coords`` and ``attrs``.
@@ -60,7 +63,7 @@ def plot_phases(
         x: the axis from left to right, each of its values a column.
         y: the axis from below, each of its values a row.
         step: after which training step, one of those measured; default is the last.
-        quantiles: of the spread that is written below the median.
+        quantiles: of the spread that is written below the median; of no use to truth values.
         ax: where to draw; default is a new figure.
         style: passed on to ``Axes.pcolormesh``, for instance ``cmap`` and ``norm``.
 
@@ -84,7 +87,9 @@ def plot_phases(
             f"the study measured {', '.join(study.variables)}, but {variable!r} was given."
             f"{did_you_mean(variable, study.variables)}"
         )
-    dims, values = study.dims[variable], np.asarray(study.variables[variable], np.float64)
+    dims, values = study.dims[variable], np.asarray(study.variables[variable])
+    is_truth = _is_truth(values)
+    values = values.astype(np.float64)
     if x == y or x not in dims or y not in dims:
         raise ValueError(
             f"two different axes of {variable!r} are needed, not {x!r} and {y!r}; it has {', '.join(dims)}."
@@ -110,36 +115,55 @@ def plot_phases(
     is_known = num > 0
     if is_known.any():
         some = np.where(np.isfinite(cells[is_known]), cells[is_known], np.nan)
-        median[is_known] = np.nanmedian(some, axis=1)
+        middle = np.nanmean if is_truth else np.nanmedian
+        median[is_known] = middle(some, axis=1)
         # values that networks have: counts stay whole
         low[is_known], high[is_known] = np.nanquantile(some, quantiles, axis=1, method="closest_observation")
     if ax is None:
         size = (max(5.2, 1.6 + 1.05 * num.shape[1]), max(3.6, 1.4 + 0.75 * num.shape[0]))
         ax = plt.figure(figsize=size, layout="constrained").subplots()
-    look: dict[str, Any] = {"cmap": "viridis", "norm": _scale(median), "edgecolors": "white", "linewidth": 1}
+    norm = Normalize(0, 1) if is_truth else _scale(median)
+    look: dict[str, Any] = {"cmap": "viridis", "norm": norm, "edgecolors": "white", "linewidth": 1}
     columns, rows = np.arange(num.shape[1] + 1) - 0.5, np.arange(num.shape[0] + 1) - 0.5
     mesh: QuadMesh = ax.pcolormesh(columns, rows, np.ma.masked_invalid(median), **look | style)
     attrs = study.attrs.get(variable, {})
     label = attrs.get("meaning", "")
     label = label if 0 < len(label) <= _LONG else variable.replace("_", " ")
-    colorbar = ax.figure.colorbar(mesh, ax=ax, label=f"{label}, median", fraction=0.06, pad=0.03)
+    label += ", fraction of networks" if is_truth else ", median"
+    colorbar = ax.figure.colorbar(mesh, ax=ax, label=label, fraction=0.06, pad=0.03)
     texts = []
     if num.size <= MOST_TEXTS:
         colors = np.asarray(mesh.cmap(mesh.norm(median)))[..., :3] @ np.array([0.299, 0.587, 0.114])
         for row, column in zip(*np.nonzero(is_known), strict=True):
-            middle, bottom, top = (_short(each[row, column]) for each in (median, low, high))
-            spread = f"\n{bottom}–{top}" if num[row, column] > 1 else ""
+            if is_truth:
+                text = f"{percent(median[row, column])}\n{_interval(median[row, column], int(num[row, column]))}"
+            else:
+                text, bottom, top = (_short(each[row, column]) for each in (median, low, high))
+                text += f"\n{bottom}–{top}" if num[row, column] > 1 else ""
             ink = "white" if colors[row, column] < _DARK else "black"
-            texts.append(ax.text(column, row, middle + spread, ha="center", va="center", color=ink, fontsize="small"))
+            texts.append(ax.text(column, row, text, ha="center", va="center", color=ink, fontsize="small"))
     for name, set_ticks, set_label in ((x, ax.set_xticks, ax.set_xlabel), (y, ax.set_yticks, ax.set_ylabel)):
         ticks = np.asarray(study.coords[name]).tolist()
         set_ticks(range(len(ticks)), [f"{each:g}" if isinstance(each, float) else str(each) for each in ticks])
         set_label(name.replace("_", " "))
     most, least = int(num.max()), int(num.min())
     networks = f"{most:,} networks a cell" if most == least else f"{least:,} to {most:,} networks a cell"
-    below = f"; below the median: {100 * quantiles[0]:g}–{100 * quantiles[1]:g} %" if texts and most > 1 else ""
+    spread = f"; below the median: {100 * quantiles[0]:g}–{100 * quantiles[1]:g} %" if most > 1 else ""
+    below = "" if not texts else "; below the fraction: its 95 % interval" if is_truth else spread
     ax.set_title(f"{networks}{at}{below}", fontsize="medium")
     return PhaseArtists(ax, mesh, colorbar, texts, median, num)
+
+
+def _is_truth(values: Num[np.ndarray, "..."] | Bool[np.ndarray, "..."]) -> bool:
+    """Whether values are True or False; those of an unfinished study are 0, 1 and NaN."""
+    if values.dtype.kind != "f":
+        return values.dtype.kind == "b"
+    is_missing = np.isnan(values)
+    return bool(is_missing.any() and not is_missing.all() and np.isin(values[~is_missing], (0, 1)).all())
+
+
+def _interval(fraction: float, num: int) -> str:
+    return percent_interval(round(fraction * num), num)
 
 
 def _scale(values: Float[np.ndarray, "rows columns"]) -> Normalize:

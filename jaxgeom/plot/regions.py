@@ -9,7 +9,8 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colorbar import Colorbar
-from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm
+from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm, to_rgb
+from matplotlib.patheffects import Normal, Stroke
 
 from jaxgeom._reprs import readable
 from jaxgeom.host.given import check_flags
@@ -21,6 +22,8 @@ from jaxgeom.regions.colors import LAYER_COLORS, face_colors
 from jaxgeom.regions.complex import PlanarComplex
 
 _VALUES = {"area": "area of the region", "output": "output", "slope": "norm of the gradient", "active": "active units"}
+_RIM = 0.7
+"""Both sides of the rim of a decision boundary, in widths of the line."""
 
 
 @readable
@@ -93,7 +96,10 @@ def plot_regions(
 
 
 def plot_boundary(boundary: Boundary, *, legend: bool = True, ax: Axes | None = None, **style: Any) -> LineCollection:
-    """The decision boundary as a thick line, over whatever is there.
+    """The decision boundary as a thick line with a rim, over whatever is there.
+
+    The rim is white, around light lines black: edges of regions, which are thin and have none, end at it, so that
+    nobody has to tell the two apart by colour. Lines that one looks through (``alpha``) have none.
 
     Args:
         boundary: as :func:`jaxgeom.decision_boundary` gives it.
@@ -119,12 +125,24 @@ def plot_boundary(boundary: Boundary, *, legend: bool = True, ax: Axes | None = 
         ax.set_ylabel("$x_2$")
     defaults = {"colors": "black", "linewidths": 2.4, "capstyle": "round", "zorder": 3.0, "label": "decision boundary"}
     lines = LineCollection(list(boundary.segments), **{**defaults, **style})
+    set_rim(lines)
     ax.add_collection(lines, autolim=is_new)
     if is_new:
         ax.autoscale_view()
     if legend:
         _legend(ax)
     return lines
+
+
+def set_rim(lines: Any) -> None:
+    """Give lines of one colour and width a rim that stands out from them, unless they have effects or an alpha."""
+    if lines.get_path_effects() or lines.get_alpha() not in (None, 1):
+        return
+    width, color = float(np.max(lines.get_linewidth())), lines.get_color()
+    red, green, blue = to_rgb(color if isinstance(color, str) else color[0])
+    is_light = 0.3 * red + 0.59 * green + 0.11 * blue > 0.6  # noqa: PLR2004
+    rim = Stroke(linewidth=(1 + _RIM) * width, foreground="#14171c" if is_light else "white", alpha=0.9)
+    lines.set_path_effects([rim, Normal()])
 
 
 def _look(complex_: PlanarComplex, color_by: str | np.ndarray) -> tuple[dict[str, Any], str | None]:
@@ -192,7 +210,7 @@ def plot_edges(
             color = colors[layer % len(colors)]
             look: dict[str, Any] = {"colors": color, "linewidths": width, "zorder": 2.0 - 0.01 * layer}
             lines = LineCollection(list(segments), **{"capstyle": "round"} | look | style)
-            lines.set_label(f"edges of layer {layer}")
+            lines.set_label(f"edges of layer {layer + 1}")
             ax.add_collection(lines, autolim=is_new)
             drawn.append(lines)
     if is_new:

@@ -170,7 +170,7 @@ def sandwich(
         defaults: dict[str, Any] = {"s": look.size[below], "c": look.color[below], "linewidths": 0}
         drawn.append(ax.scatter(*look.place[below].T, **defaults | style))
         ax.set_facecolor("black")
-        ax.set(xlabel=f"unit {order[0]}", ylabel=f"unit {order[1]}")
+        ax.set(xlabel=f"unit {order[0] + 1}", ylabel=f"unit {order[1] + 1}")
         if names is not None:
             ax.set_title(names[number])
         shown = places if common_scale else look.place

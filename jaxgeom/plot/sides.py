@@ -1,5 +1,6 @@
 """[edge] Networks with one output over the plane, exactly: maps and sheets of faces that are cut where it is zero."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ _ELEVATION = 28.0
 _SLANTED = 0.4
 """A facet is seen well enough from where the cosine of its normal and the view is so large."""
 _QUARTER = 90
+_AZIMUTHS = -122.0, -148.0, -32.0, -58.0
 _HEIGHT = 0.75
 """Of axes in space, in units of their sides."""
 
@@ -157,7 +159,8 @@ def plot_graph(
     azimuth = azimuth_of(complex_, limits) if azimuth is None else azimuth
     ax.view_init(elev=_ELEVATION, azim=azimuth)
     ax.zaxis.set_rotate_label(False)
-    ax.set_zlabel("$f(x, y)$", labelpad=-4, rotation=90)
+    ax.set_zlabel("$f(x, y)$", labelpad=2 if azimuth < -_QUARTER else -3, rotation=90)
+    ax.tick_params("z", pad=1)
     if azimuth < -_QUARTER:  # labels of the two axes go apart from their common corner
         ax.set_xlabel("$x$", labelpad=2)
         ax.set_ylabel("$y$", labelpad=-2)
@@ -167,25 +170,33 @@ def plot_graph(
     return sheet
 
 
-def azimuth_of(complex_: PlanarComplex, limits: tuple[float, float] | None = None) -> float:
-    """The direction, in degrees, from which the graph of a network's output shows most of itself.
+def azimuth_of(complex_: PlanarComplex | Sequence[PlanarComplex], limits: tuple[float, float] | None = None) -> float:
+    """The direction, in degrees, from which the graph of a network's output shows most of itself; or that for several
+    graphs which are compared, so that the one that shows least of itself shows most.
 
     Facets that are seen from below or edge-on count against a direction. Of equally good ones that nearest to -58°.
 
     Args:
-        complex_: regions with one output on a bounded domain.
+        complex_: regions with one output on a bounded domain, or those of several networks on one domain.
         limits: of the vertical axis; default is the range of the values.
+
+    Raises:
+        ValueError: for no networks.
     """
-    domain = Box(complex_.vertices.min(axis=0), complex_.vertices.max(axis=0))
+    complexes = [complex_] if isinstance(complex_, PlanarComplex) else list(complex_)
+    if not complexes:
+        raise ValueError("a direction to look from takes the regions of at least one network, but none were given.")
     if limits is None:
-        heights = np.concatenate([each[:, 2] for each in cut_at_zero(complex_).corners])
+        heights = np.concatenate([corners[:, 2] for each in complexes for corners in cut_at_zero(each).corners])
         limits = (float(heights.min()), float(heights.max()))
-    normal = _normals(complex_, domain, limits)
-    azimuth = np.array([-122.0, -148.0, -32.0, -58.0])
+    azimuth = np.array(_AZIMUTHS)
     turn, rise = np.radians(azimuth), np.radians(_ELEVATION)
-    view = np.stack([np.cos(rise) * np.cos(turn), np.cos(rise) * np.sin(turn), np.full(4, np.sin(rise))], axis=1)
-    area = complex_.area / complex_.area.sum()
-    score = area @ np.minimum(normal @ view.T, _SLANTED) - 1e-3 * np.abs(azimuth + 58) / 90
+    view = np.stack([np.cos(rise) * np.cos(turn), np.cos(rise) * np.sin(turn), np.full_like(turn, np.sin(rise))])
+    scores = []
+    for each in complexes:
+        domain = Box(each.vertices.min(axis=0), each.vertices.max(axis=0))
+        scores.append(each.area / each.area.sum() @ np.minimum(_normals(each, domain, limits) @ view, _SLANTED))
+    score = np.min(scores, axis=0) - 1e-3 * np.abs(azimuth + 58) / 90
     return float(azimuth[np.argmax(score)])
 
 

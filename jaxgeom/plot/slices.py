@@ -21,6 +21,7 @@ from jaxgeom.analysis.measures import nearest_on_segments
 from jaxgeom.analysis.slices import Slice
 from jaxgeom.host.given import check_flags
 from jaxgeom.networks.slices import project
+from jaxgeom.plot.regions import set_rim
 from jaxgeom.plot.style import legend_below
 from jaxgeom.regions.colors import class_colors, lighter
 from jaxgeom.regions.decision_regions import DecisionRegions
@@ -190,6 +191,7 @@ def _draw_boundary(slice_: Slice, names: Sequence[str], ax: Axes) -> dict[tuple[
         own = slice_.boundary.segments[(pairs == [one, other]).all(axis=1)]
         lines = LineCollection(list(own), colors="0.05", linewidths=2.0, capstyle="round", zorder=3.0)
         lines.set_label(f"{names[one]} | {names[other]}")
+        set_rim(lines)
         ax.add_collection(lines, autolim=False)
         drawn[one, other] = lines
     return drawn
@@ -230,7 +232,7 @@ def _draw_points(
 def _look_of(distance: np.ndarray, farthest: float) -> tuple[np.ndarray, np.ndarray]:
     """Area and opacity of dots at these distances."""
     near = 1 - distance / farthest if farthest > 0 else np.ones(len(distance))
-    return _SMALLEST + (_LARGEST - _SMALLEST) * near**2, 0.3 + 0.65 * near
+    return _SMALLEST + (_LARGEST - _SMALLEST) * near**2, 0.15 + 0.8 * near
 
 
 def _legend(farthest: float, ax: Axes) -> None:
@@ -265,7 +267,7 @@ def _name_regions(
             continue
         own = np.flatnonzero(regions.label == label)
         x, y = middles[own[np.argmax(apart[own])]]
-        dark = tuple(0.5 * colors[label])
+        dark = tuple(0.35 * colors[label])
         name = ax.text(x, y, names[label], color=dark, ha="center", va="center", fontsize=14, weight="bold", zorder=5)
         name.set_path_effects([withStroke(linewidth=3, foreground=(1, 1, 1, 0.75))])
 

@@ -32,6 +32,10 @@ _THINNEST = 0.45
 _THIN, _MOST_STRETCH = 0.65, 3.0
 """In space, coordinates of smaller extent than this share of the largest are drawn larger, at most so many times."""
 _ZOOM = 0.95
+_INSIDE = 0.75
+"""Where the last ticks of a depth are: at its ends their numbers would meet those of the other axes."""
+_LABEL_PADS = (4.0, 6.0, 6.0)
+"""Of the axes of a space, in points: numbers along the last two are beside their axis."""
 
 
 @readable
@@ -109,7 +113,8 @@ def plot_stages(
             plot_sheet(sheet, sheet_color, ax=ax, zorder=1)
             colors: Any = {"color": None, "colors": "white", "linewidths": 0.5, "alpha": 0.45, "zorder": 2}
         else:
-            colors = look | {"color": line_color, "linewidths": 0.4, "alpha": 0.6, "zorder": 1}
+            width = 1.2 if carried is not None and len(carried) == 1 else 0.4
+            colors = look | {"color": line_color, "linewidths": width, "alpha": 0.6, "zorder": 1}
         if carried is not None:
             plot_warped_grid(carried, ax=ax, **colors)
         if sheet is None or dim == 1:
@@ -125,6 +130,9 @@ def plot_stages(
             everything = points if sheet is None else sheet
             elevation, azimuth = fitted_camera(frame.fit(everything))
             ax.view_init(elev=elevation, azim=azimuth)
+            ax.tick_params(labelsize="small", pad=0)
+            for axis, pad in zip((ax.xaxis, ax.yaxis, ax.zaxis), _LABEL_PADS, strict=True):
+                axis.labelpad = pad
     return drawn
 
 
@@ -210,7 +218,9 @@ def morph_stages(
         scale = frames[step].scale ** (1 - share) * frames[after].scale ** share
         middle = _between(frames[step].middle, frames[after].middle, share)
         for axis, center, size in zip("xyz", middle, scale, strict=False):
-            getattr(ax, f"set_{axis}ticks")([-1, 0, 1], [_label(center + way * size, size) for way in (-1, 0, 1)])
+            end = _INSIDE if dim == SPACE and axis == "y" else 1.0
+            ticks = (-end, 0.0, end)
+            getattr(ax, f"set_{axis}ticks")(ticks, [_label(center + way * size, size) for way in ticks])
         arrived = after if share > 0 else step
         ax.set_title(f"{names[arrived]}   ({arrived} of {len(shown) - 1})", fontsize="x-large")
         if dim == SPACE:
@@ -263,7 +273,7 @@ class _Frame(NamedTuple):
 
 def _label(value: float, size: float) -> str:
     """A number in two digits, or 0 if it is nothing against a size."""
-    return f"{round(value, 2 - int(np.floor(np.log10(size)))) + 0.0:.2g}"
+    return f"{round(value, 2 - int(np.floor(np.log10(size)))) + 0.0:.2g}".replace("-", "−")
 
 
 def _look(color: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.legend import Legend
@@ -19,6 +20,7 @@ from matplotlib.transforms import ScaledTranslation
 from numpy.lib.stride_tricks import sliding_window_view
 
 from jaxgeom._typing import SPACE
+from jaxgeom.analysis.fractions import fraction_interval
 from jaxgeom.regions.colors import CLASS_COLORS
 
 COLORS = CLASS_COLORS
@@ -74,6 +76,15 @@ def legend_below(ax: Axes, *handles: Any, ncols: int | None = None, **options: A
     return ax.legend(*handles, **place | look | options)
 
 
+def show_dots(legend: Legend, *, size: float = 36) -> None:
+    """Make the dots of a legend opaque, and large enough to tell their colours, however small those of the picture
+    are."""
+    for handle in legend.legend_handles:
+        if isinstance(handle, PathCollection):
+            handle.set_alpha(1.0)
+            handle.set_sizes([size])
+
+
 class _Settled(ConstrainedLayoutEngine):
     """Constrained layout that runs twice before the first picture. Axes with one scale on both sides move in the first
     run after room was made for what hangs below them, which left legends of wide axes outside of the picture."""
@@ -106,6 +117,25 @@ def set_padding(figure: Figure, inches: float) -> None:
 def percent(share: float | np.floating[Any]) -> str:
     """Whole percent; 100 % only of all."""
     return f"{min(round(100 * float(share)), 99 if share < 1 else 100)} %"
+
+
+def percent_interval(num: int, num_all: int, *, confidence: float = 0.95) -> str:
+    """The interval of :func:`jaxgeom.fraction_interval` in percent, such as "47–91 %": ends below 1 and above 99 with a
+    digit more, unless they are 0 or 100."""
+    found = fraction_interval(int(num), int(num_all), confidence=confidence)
+
+    def end(share: float) -> str:
+        inside = min(share, 1 - share)
+        if not 0 < inside < _CLOSE:
+            return f"{100 * share:.0f}"
+        digit = float(f"{100 * inside:.1g}")
+        return f"{digit if share == inside else 100 - digit:g}"
+
+    return f"{end(float(found.low))}–{end(float(found.high))} %"
+
+
+_CLOSE = 0.01
+"""To 0 or to 1."""
 
 
 def following_limits(

@@ -98,7 +98,7 @@ def plot_gradient_density(
             raise ValueError(f"needed are rows (∂f/∂x, ∂f/∂y, c), but an array of shape {rows.shape} was given.")
     axes: Any = new_axes()[0] if ax is None else ax
     flat = np.concatenate([rows[:, :2] for rows in sets])
-    middle, reach = (flat.max(axis=0) + flat.min(axis=0)) / 2, 0.56 * max(float(np.ptp(flat, axis=0).max()), 1e-6)
+    middle, reach = (flat.max(axis=0) + flat.min(axis=0)) / 2, 0.6 * max(float(np.ptp(flat, axis=0).max()), 1e-6)
     edges = [np.linspace(center - reach, center + reach, num_bins + 1) for center in middle.tolist()]
     dense = [_smooth(np.histogram2d(rows[:, 0], rows[:, 1], edges)[0].T) for rows in sets]
     shades = LinearSegmentedColormap.from_list("density", ["white", color])

@@ -43,11 +43,13 @@ def plot_units(
 ) -> UnitArtists:
     """Every hidden unit as a small picture: its activation over the input plane, and the line where it bends.
 
+    Layers and units are counted from 1. Units that are zero on the whole grid are called "off".
+
     Args:
         values: for each layer, the activations of its units on a grid over the domain (see :func:`plot_map`).
         domain: what the grid spans.
         complex_: the network's regions on that domain, for the lines of the units; exact, and bent in deeper layers.
-        names: of the layers; default is "layer 0", …
+        names: of the layers; default is "layer 1", …
         num_columns: pictures in a row.
         ax: where to draw; default is a new figure.
         style: passed on to ``imshow``.
@@ -73,13 +75,14 @@ def plot_units(
             extent = (left, left + 1, below, below + aspect)
             images.append(ax.imshow(picture, origin="lower", extent=extent, aspect="equal", **look | style))
             frames.append(_CORNERS * (1, aspect) + (left, below))
-            ax.text(left + 0.5, below + aspect + 0.02, f"{unit}", ha="center", va="bottom", fontsize="x-small")
+            label = f"{unit + 1}" if picture.any() else f"{unit + 1}, off"
+            ax.text(left + 0.5, below + aspect + 0.02, label, ha="center", va="bottom", fontsize="x-small")
             if complex_ is not None:
                 chosen = (complex_.edge_layer == layer) & (complex_.edge_unit == unit)
                 share = (complex_.vertices[complex_.edges[chosen]] - domain.low) / (domain.high - domain.low)
                 segments += list(share * (1, aspect) + (left, below))
         top = -(row + 1) * (aspect + 2 * _GAP) + aspect
-        name = f"layer {layer}" if names is None else names[layer]
+        name = f"layer {layer + 1}" if names is None else names[layer]
         ax.text(-_GAP, top - aspect / 2, name, ha="right", va="center", rotation=90, fontsize="small")
         row += rows_of[layer]
     ax.add_collection(LineCollection(frames, colors="0.6", linewidths=0.6, zorder=2), autolim=False)

@@ -137,8 +137,8 @@ def save_figure(figure: Any, path: Path, formats: Sequence[str], *, dpi: float =
 
 _PADDING = 0.09
 """Inches between what is drawn and the edges of a picture, at least."""
-_MANY = 800
-"""Dots, lines or polygons of one kind that are pixels in an SVG."""
+_MANY, _FEWER, _MANY_IN_ALL = 800, 150, 6000
+"""Dots, lines or polygons of one kind that are pixels in an SVG; the same if there are many kinds; when that is."""
 
 
 def _rasterize_many(figure: Any) -> None:
@@ -146,9 +146,13 @@ def _rasterize_many(figure: Any) -> None:
     from matplotlib.collections import Collection
 
     figure.draw_without_rendering()  # only then are there paths of what is in a space
+    sizes = {}
     for artist in figure.findobj(Collection):
         corners = sum(len(outline.vertices) for outline in artist.get_paths())
-        if max(len(artist.get_offsets()), len(artist.get_paths()), corners / 2) > _MANY:
+        sizes[artist] = max(len(artist.get_offsets()), len(artist.get_paths()), corners / 2)
+    most = _MANY if sum(sizes.values()) < _MANY_IN_ALL else _FEWER
+    for artist, size in sizes.items():
+        if size > most:
             with warnings.catch_warnings():  # of dots in space matplotlib says that it will not, and does
                 warnings.simplefilter("ignore", UserWarning)
                 artist.set_rasterized(True)
@@ -174,6 +178,8 @@ MOST_EXPLORED = 64
 _WEIGHT_BYTES = 2.4e6
 """Weights of a page: of its five megabytes what leaves room for regions."""
 _FRAMES = 60
+_ENOUGH_FRAMES = 30
+"""Of each network of a page, before there are fewer networks."""
 
 
 def save_explorer(
@@ -181,16 +187,20 @@ def save_explorer(
     path: Path,
     formats: Sequence[str],
     *,
+    title: str,
     steps: Sequence[int] | None = None,
     curves: Mapping[str, tuple[Any, Any]] | None = None,
     **options: Any,
 ) -> list[Path]:
     """Write the page of :func:`jaxgeom.explore`, under a path without ending, if "html" is among the formats.
 
+    Frames give way before networks do, as long as each has thirty.
+
     Args:
         networks: layers or runs, with a leading axis (networks), then (frames); of more than fit, the first ones.
         path: without ending.
         formats: those of all pictures.
+        title: heading; of networks that are left out, it says how many are there.
         steps: those of the frames, for layers.
         curves: of all networks, as ``explore`` takes them.
         options: of ``explore``.
@@ -204,17 +214,25 @@ def save_explorer(
     weights = jax.tree.leaves(getattr(networks, "snapshots", networks))
     num, num_frames = weights[0].shape[:2]
     size = sum(array.nbytes for array in weights) / num / num_frames
-    frames = int(np.clip(_WEIGHT_BYTES / size, 2, min(_FRAMES, num_frames)))
-    some = int(np.clip(_WEIGHT_BYTES / size / frames, 1, min(MOST_EXPLORED, num)))
+    frames, some = _frames_and_networks(size, num_frames, num)
     most = max(5.0, 2e-6 * size * frames * some)  # single networks may be larger
     few = jax.tree.map(lambda array: array[:some], networks)
     axes = None if steps is None else {"network": range(some), "step": steps}
     page = path.with_name(f"{path.name}.html")
     options["curves"] = {name: (records, values[:some]) for name, (records, values) in (curves or {}).items()}
-    return [explore(few, page, axes=axes, max_frames=frames, max_megabytes=most, **options).path]
+    title = title if some == num else f"{title} ({some} of {num:,} networks here)"
+    return [explore(few, page, axes=axes, title=title, max_frames=frames, max_megabytes=most, **options).path]
 
 
-def save_study_explorer(study: Any, path: Path, formats: Sequence[str], **options: Any) -> list[Path]:
+def _frames_and_networks(size: float, num_frames: int, num: int) -> tuple[int, int]:
+    """How many of each fit, if each takes so many bytes: all networks, as long as there are enough frames."""
+    wanted, all_frames = min(MOST_EXPLORED, num), min(_FRAMES, num_frames)
+    fewest = float(np.clip(_WEIGHT_BYTES / size, min(2, all_frames), min(_ENOUGH_FRAMES, all_frames)))
+    frames = int(np.clip(_WEIGHT_BYTES / size / wanted, fewest, all_frames))
+    return frames, int(np.clip(_WEIGHT_BYTES / size / frames, 1, wanted))
+
+
+def save_study_explorer(study: Any, path: Path, formats: Sequence[str], *, title: str, **options: Any) -> list[Path]:
     """Write the page of a study that measured its networks, under a path without ending, if "html" is among the
     formats; of more seeds than fit, the first ones.
 
@@ -222,6 +240,7 @@ def save_study_explorer(study: Any, path: Path, formats: Sequence[str], **option
         study: with an axis "seed".
         path: without ending.
         formats: those of all pictures.
+        title: heading; of seeds that are left out, it says how many are there.
         options: of ``explore``.
     """
     if "html" not in formats:
@@ -232,12 +251,12 @@ def save_study_explorer(study: Any, path: Path, formats: Sequence[str], **option
     seeds, steps = study.coords["seed"], study.coords["step"]
     weights = [array.size for name, array in study.variables.items() if name.endswith(("_kernel", "_bias"))]
     size = 4 * sum(weights) / len(seeds) / len(steps)
-    frames = int(np.clip(_WEIGHT_BYTES / size, 2, min(_FRAMES, len(steps))))
-    some = int(np.clip(_WEIGHT_BYTES / size / frames, 1, min(MOST_EXPLORED, len(seeds))))
+    frames, some = _frames_and_networks(size, len(steps), len(seeds))
     most = max(5.0, 2e-6 * size * frames * some)
     page = path.with_name(f"{path.name}.html")
     few = select(study, seed=seeds[:some].tolist())
-    return [explore(few, page, max_frames=frames, max_megabytes=most, **options).path]
+    title = title if some == len(seeds) else f"{title} ({some} of {len(seeds)} seeds here)"
+    return [explore(few, page, title=title, max_frames=frames, max_megabytes=most, **options).path]
 
 
 def _plain(value: Any) -> Any:

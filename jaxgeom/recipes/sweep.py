@@ -12,6 +12,7 @@ import optax
 from jaxtyping import Float
 
 from jaxgeom._reprs import readable
+from jaxgeom.analysis.fractions import fraction_interval
 from jaxgeom.data.datasets import Dataset
 from jaxgeom.host.given import check_positive
 from jaxgeom.networks.models import mlp
@@ -46,6 +47,10 @@ class LossStatistics(NamedTuple):
     """What the notebook behind the study reports for one network."""
     rank: float | None
     """The fraction of networks with a smaller loss than that."""
+    rank_low: float | None
+    """Lower end of its 95 % interval, that of :func:`jaxgeom.fraction_interval`."""
+    rank_high: float | None
+    """Upper end of that interval."""
 
 
 def train_widths(
@@ -125,9 +130,10 @@ def loss_statistics(study: Study, step: int, published: Mapping[int, float] | No
     for width, loss in zip(study.coords["width"].tolist(), loss_after(study, step), strict=True):
         low, median, high = np.quantile(loss, [0.1, 0.5, 0.9])
         known = (published or {}).get(width) if step <= last else None
-        rank = None if known is None else float(np.mean(loss < known))
+        below = fraction_interval(int(np.sum(loss < known)), len(loss)) if known is not None else (None,) * 3
+        rank = tuple(None if end is None else float(end) for end in below)
         spread = (float(median), float(low), float(high), float(loss.min()), float(loss.max()))
-        rows.append(LossStatistics(width, len(loss), min(step, last), *spread, known, rank))
+        rows.append(LossStatistics(width, len(loss), min(step, last), *spread, known, *rank))
     return rows
 
 
@@ -135,11 +141,13 @@ def loss_table(rows: Sequence[LossStatistics]) -> str:
     """The statistics as a table in plain text."""
     with_published = any(row.published is not None for row in rows)
     head = f"{'width':>6} {'median':>8} {'10 %':>8} {'90 %':>8} {'min':>8} {'max':>8}"
-    lines = [head + (f" {'notebook':>9} {'below it':>9}" if with_published else "")]
+    lines = [head + (f" {'notebook':>9} {'below it, 95 %':>16}" if with_published else "")]
     for row in rows:
         numbers: list[Any] = [row.median, row.low, row.high, row.min, row.max]
         line = f"{row.width:>6} " + " ".join(f"{number:8.4f}" for number in numbers)
         if row.published is not None and row.rank is not None:
-            line += f" {row.published:9.3f} {f'{100 * row.rank:.0f} %':>9}"
+            ends = "–".join(f"{100 * end:.0f}" for end in (row.rank_low, row.rank_high) if end is not None)
+            rank = f"{100 * row.rank:.0f} % ({ends})"
+            line += f" {row.published:9.3f} {rank:>16}"
         lines.append(line)
     return "\n".join(lines)

@@ -14,8 +14,9 @@ from jaxgeom.regions.complex import PlanarComplex
 _LINEAR_PART = 0.0031308
 """Below, sRGB is linear (IEC 61966-2-1)."""
 
-LAYER_COLORS = ("#262626", "#0072b2", "#d55e00", "#009e73", "#cc79a7")
-"""Colours of the edges that each layer makes, over again after the last: black, then Okabe and Ito's."""
+LAYER_COLORS = ("#5c4a2e", "#0072b2", "#d55e00", "#009e73", "#cc79a7")
+"""Colours of the edges that each layer makes, over again after the last: dark brown, since decision boundaries are
+black, then Okabe and Ito's."""
 
 CLASS_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#f0e442")
 """Okabe and Ito's colours, told apart by colour-blind readers too."""

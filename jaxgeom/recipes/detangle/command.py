@@ -132,7 +132,7 @@ def run(options: argparse.Namespace) -> list[Path]:
         for when, frame in (("before", 0), ("after", -1)):
             figure = detangle_pictures.draw_layers(column.recording, labels, frame, column=column)
             written += save_figure(figure, out / f"detangle_{name}_{when}", options.formats)
-        figure = detangle_pictures.draw_loss(column.recording)
+        figure = detangle_pictures.draw_loss(column.recording, title=f"{name}: {column.net} ({column.title})")
         written += save_figure(figure, out / f"detangle_{name}_loss", options.formats)
     written += save_figure(detangle_pictures.draw_deaths(rows), out / "detangle_deaths", options.formats)
     for name, shown in columns.items():

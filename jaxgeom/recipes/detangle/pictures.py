@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from jaxgeom import plot
@@ -31,14 +32,16 @@ from jaxgeom.regions.enumerate import enumerate_population
 
 _LEAST_GAIN = 1e-4
 """Losses this far below ln 2 are below it."""
-_NO_GAIN = 3e-5
-"""Where those that are not are drawn."""
+_NO_GAIN, _APART, _BOTTOM = 5e-5, 2.0, 4e-6
+"""Where those that are not are drawn, in three rows, and where the axes end below them."""
 _POINTS: dict[str, Any] = {"s": 9, "alpha": 0.6}
 _FEW = 900
 """Points of each panel of the movie, about."""
 _NIGHT_POINTS: dict[str, Any] = {"s": 9, "linewidths": 0, "zorder": 4}
 _NIGHT_SIDES = ("#62b2ee", "#ffdc7d")  # the second one is lighter, for readers who see no colours
-_CURVES = (("#c9ced6", "--"), ("#cc79a7", ":"), ("#56b4e9", "-."), ("#ffb000", "-"))
+_CURVES = (("#9aa4b0", "--"), ("#d98ab8", ":"), ("#35b58c", "-."), ("#ffffff", "-"))
+"""Of networks, in colours that no class has."""
+_CLASSES = ("class 0", "class 1")
 
 
 @readable
@@ -77,27 +80,36 @@ def draw_layers(
     *,
     column: Column | None = None,
 ) -> Figure:
-    """All layers side by side at one frame; with a column, its regions and decision on the input."""
+    """All layers side by side at one frame; with a column, its regions and decision on the input. Among the outputs the
+    decision boundary is the diagonal."""
     shown, axes = shown_layers(recording)
     places = plot.new_axes(len(shown), size=3.5)
+    handles: list[Any] = []
     for layer, ax in enumerate(places):
         _prepare(ax, layer, axes[layer])
-        plot.plot_points(shown[layer][frame], np.asarray(labels), ax=ax, **_POINTS)
+        handles = plot.plot_points(shown[layer][frame], np.asarray(labels), names=_CLASSES, ax=ax, **_POINTS)
+        if (legend := ax.get_legend()) is not None:
+            legend.remove()
         (left, right), (bottom, top) = following_limits(shown[layer][[frame]])[0]
         ax.set_aspect("equal", adjustable="box")
         ax.set(xlim=(left, right), ylim=(bottom, top))
     figure = places[0].figure
     assert isinstance(figure, Figure)
-    what = "" if column is None else f"{column.title}, {column.net}, {_words(column, frame)}: "
+    figure.set_size_inches(3.5 * len(shown), 4.1)
+    places[-1].axline((0, 0), slope=1, color="black", linewidth=1.6, zorder=0.6)
+    heading = "before training" if frame == 0 else f"after {recording.steps[frame]:,} steps"
     if column is not None:
-        plot.plot_decision(column.regions[frame], ax=places[0], strength=0.3, zorder=0.5)
-        plot.plot_boundary(column.boundaries[frame], legend=False, ax=places[0], linewidths=1.6)
-    figure.suptitle(what + ("before training" if frame == 0 else f"after {recording.steps[frame]:,} steps"))
+        plot.plot_decision(column.regions[frame], ax=places[0], strength=0.3, least=0.35, zorder=0.5)
+        boundary = plot.plot_boundary(column.boundaries[frame], legend=False, ax=places[0], linewidths=1.6)
+        handles = [*handles, boundary] if len(column.boundaries[frame].segments) else handles
+        heading = f"{column.net} ({column.title}), {heading}: {_words(column, frame)}"
+    figure.suptitle(heading)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, markerscale=1.5)
     return figure
 
 
-def draw_loss(recording: Recording) -> Figure:
-    """The loss of one network: the mean of each epoch, and the range of its batches."""
+def draw_loss(recording: Recording, *, title: str = "") -> Figure:
+    """The loss of one network: the mean of each epoch, the range of its batches, and ln 2, the loss of guesses."""
     (ax,) = plot.new_axes(size=4.8)
     losses = _epoch_losses(recording)
     middle = np.arange(len(losses)) + 0.5
@@ -105,7 +117,8 @@ def draw_loss(recording: Recording) -> Figure:
         middle, losses.min(axis=1), losses.max(axis=1), color="0.85", linewidth=0, label="range of its batches"
     )
     ax.plot(middle, losses.mean(axis=1), color=plot.COLORS[0], linewidth=2, label="mean of the epoch")
-    ax.set(xlabel="epoch", ylabel="cross-entropy", xlim=(0, len(losses)))
+    ax.axhline(np.log(2), color="0.4", linewidth=1, linestyle="--", label="ln 2, that of guesses")
+    ax.set(xlabel="epoch", ylabel="cross-entropy", xlim=(0, len(losses)), title=title)
     ax.legend(fontsize="small")
     assert isinstance(ax.figure, Figure)
     return ax.figure
@@ -122,22 +135,24 @@ def draw_deaths(rows: Sequence[tuple[str, Sequence[int], Detangled]]) -> Figure:
         loss = found.final_loss[order]
         gain = np.log(2) - loss
         has_learned = gain > _LEAST_GAIN
-        gain = np.where(has_learned, gain, _NO_GAIN)
-        ax.axhspan(_NO_GAIN / 2, _LEAST_GAIN, color="0.93", zorder=0)
-        ax.text(0.03, 0.035, "not below ln 2: guesses", transform=ax.transAxes, fontsize="small", color="0.35")
-        for is_shown, color, label in (
-            (~dead, plot.COLORS[0], "alive"),
-            (dead & ~found.was_dead[order], plot.COLORS[1], "died in training"),
-            (dead & found.was_dead[order], "black", "born dead"),
-        ):
-            percent = f"{label}, {100 * np.mean(is_shown):.0f} %"
-            ax.plot(rank[is_shown], gain[is_shown], ".", color=color, markersize=5, markeredgewidth=0, label=percent)
+        ax.axhspan(_BOTTOM, _LEAST_GAIN, color="0.93", zorder=0)
+        ax.text(0.03, 0.03, "not below ln 2: guesses", transform=ax.transAxes, fontsize="small", color="0.35")
+        was_dead = found.was_dead[order]
+        kinds = (
+            (~dead, plot.COLORS[0], "o", "alive"),
+            (dead & ~was_dead, plot.COLORS[1], "^", "died in training"),
+            (dead & was_dead, "black", "|", "born dead"),
+        )
+        for row, (is_shown, color, marker, label) in enumerate(kinds):
+            named = f"{label}, {100 * np.mean(is_shown):.0f} %"
+            height = np.where(has_learned, gain, _NO_GAIN * _APART**-row)[is_shown]
+            ax.plot(rank[is_shown], height, linestyle="", color=color, marker=marker, markersize=4, label=named)
         ax.set_title(f"{name}, {'-'.join(map(str, (2, *hidden, 2)))}")
         ax.set_xlabel("network, best first")
         if place == 0:
             ax.set_ylabel("ln 2 − cross-entropy at the end")
-        ax.legend(fontsize="small", loc="upper right", markerscale=2)
-        ax.set(yscale="log", ylim=(_NO_GAIN / 2, 2.0))
+        ax.legend(fontsize="small", loc="upper right")
+        ax.set(yscale="log", ylim=(_BOTTOM, 2.0))
         ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
     assert isinstance(axes[0].figure, Figure)
     return axes[0].figure
@@ -145,7 +160,7 @@ def draw_deaths(rows: Sequence[tuple[str, Sequence[int], Detangled]]) -> Figure:
 
 def fates_movie(columns: Sequence[Column], data: Dataset) -> Morph:
     """Networks side by side on one clock: the input with exact regions and decision boundary, the last hidden layer,
-    the outputs, and the mean loss of every epoch.
+    the outputs with the diagonal, where both are alike, and the mean loss of every epoch.
 
     Limits follow the points. Below each column's title stands what its counts say: how many points are right and how
     many units live, or which layer is dead.
@@ -163,6 +178,8 @@ def fates_movie(columns: Sequence[Column], data: Dataset) -> Morph:
         axes = np.array([[figure.add_subplot(grid[row, place]) for place in range(num)] for row in range(3)])
         curve = figure.add_subplot(grid[3, :])
         heading = figure.suptitle("epoch 0", fontsize=16)
+        for ax in axes[2]:
+            ax.axline((0, 0), slope=1, color="white", linewidth=1.2, zorder=1)
     shown, limits, clouds, marks = [], [], [], []
     for place, column in enumerate(columns):
         layers, _ = shown_layers(column.recording._replace(layers=column.recording.layers[-2:]))
@@ -172,6 +189,12 @@ def fates_movie(columns: Sequence[Column], data: Dataset) -> Morph:
             [_night_points(layer[0], labels[few], ax) for layer, ax in zip(shown[-1], axes[1:, place], strict=True)]
         )
         marks.append(_draw_epochs(curve, column, place))
+    marks_of_classes = [
+        Line2D([], [], linestyle="", marker=marker, color=color, label=name)
+        for marker, color, name in zip("os", _NIGHT_SIDES, _CLASSES, strict=True)
+    ]
+    look: Any = {"fontsize": 11, "frameon": False, "labelcolor": "white", "ncols": 1 + (num > 2)}  # noqa: PLR2004
+    figure.legend(handles=marks_of_classes, loc="upper right", **look)
     for row, name in enumerate(("input", "last hidden layer", "outputs")):
         axes[row, 0].set_ylabel(name, fontsize=12)
     for ax in axes.flat:
@@ -194,8 +217,11 @@ def fates_movie(columns: Sequence[Column], data: Dataset) -> Morph:
             plot.plot_decision(column.regions[frame], ax=ax)
             plot.plot_edges(column.regions[frame], ax=ax, colors=("#ffffff90",), linewidths=0.5)
             plot.plot_boundary(column.boundaries[frame], ax=ax, legend=False, colors="white", linewidths=2.2)
-            _night_points(np.asarray(data.x)[few], labels[few], ax)
-            ax.set_title(f"{column.title}\n{column.net}\n{_words(column, frame)}", fontsize=11)
+            seen, of_seen = np.asarray(data.x)[few], labels[few]
+            ax.scatter(*seen.T, s=18, linewidths=0, color="#0e1116", zorder=3.9)  # apart from faces of their colour
+            _night_points(seen, of_seen, ax)
+            words = f"{column.title}\n{column.net}\n{_words(column, frame)}"
+            ax.set_title(words, fontsize=11, color=_CURVES[place % len(_CURVES)][0])
             for part, (layer, cloud) in enumerate(zip(shown[place], clouds[place], strict=True)):
                 for label, dots in enumerate(cloud):
                     dots.set_offsets(layer[frame][labels[few] == label])
@@ -253,6 +279,7 @@ def _square(points: Float[np.ndarray, "points 2"]) -> tuple[np.ndarray, np.ndarr
 
 def _prepare(ax: Axes, layer: int, axes: PrincipalAxes | None) -> None:
     ax.set_title(f"layer {layer}" if layer else "input")
+    ax.locator_params(nbins=5)
     if axes is None:
         name = "unit" if layer else "$x_1$"
         ax.set(xlabel=f"{name} 0" if layer else name, ylabel=f"{name} 1" if layer else "$x_2$")

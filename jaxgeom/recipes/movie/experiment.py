@@ -143,13 +143,14 @@ def phases(counts: Int[np.ndarray, " snapshots"], accuracies: Float[np.ndarray, 
     grows = counts[-1] > counts[lowest] / _NOTABLE if falls else counts[-1] > start / _NOTABLE
     found = []
     for frame in range(len(counts)):
+        before = start if not falls or frame <= lowest else int(counts[lowest])
+        dies = frame <= lowest if falls else not grows
+        goes_on = counts[frame] < before if dies else counts[frame] > before
         if frame == 0:
             found.append("Before training: lines at random")
-        elif falls and frame <= lowest:
-            found.append(f"Regions die: {start} → {counts[frame]}")
-        elif frame < settled:
-            before = int(counts[lowest]) if falls else start
-            found.append(f"Regions {'are born' if grows else 'die'}: {before} → {counts[frame]}")
+        elif frame < settled or (falls and frame <= lowest):
+            way = f"{before} → {counts[frame]}"
+            found.append(f"Regions {'die' if dies else 'are born'}: {way}" if goes_on else f"Regions move: {way}")
         elif accuracies[frame:].min() == 1:
             found.append("Settled, and all points are right")
         else:

@@ -26,7 +26,7 @@ ONE_HIDDEN = 2
 """Affine layers of a network with one hidden layer."""
 
 _NAMES = ("class 0", "class 1")
-_NIGHT_EDGES = ("#f2f2f2", "#a9c7e0", "#e0c3a9", "#a9e0c3", "#e0a9d3")
+NIGHT_EDGES = ("#c4c9cf", "#6cc0f2", "#f2a365", "#35b58c", "#d06aa6")
 _NIGHT_SIDES = ("#56b4e9", "#ffb000")
 _WORDS = "#ffd27f"
 
@@ -49,7 +49,8 @@ def movie_figure(movie: RegionMovie) -> tuple[Figure, Callable[[int], None], int
         _draw_curves(count, movie, counts, "regions, exact", is_dark=True)
         count.set_xlabel("step")
         loss.legend(loc="lower left", fontsize="medium", frameon=False)
-        marks = [axes.plot([], [], "o", color="white", markersize=9, zorder=5)[0] for axes in (loss, count)]
+        dot: Any = {"color": "white", "markersize": 9, "zorder": 5, "clip_on": False}
+        marks = [axes.plot([], [], "o", **dot)[0] for axes in (loss, count)]
         title = right.suptitle("step", x=0.03, ha="left", fontsize=16)
         words = loss.set_title(" ", loc="left", fontsize=12, color=_WORDS)
         _legend(left, movie, is_dark=True)
@@ -102,14 +103,26 @@ def colors_figure(movie: RegionMovie) -> Figure:
         "activation pattern": "random",
         **({"pattern of the first layer": of_first} if len(movie.layers) > ONE_HIDDEN else {"active units": "active"}),
         "slope": "slope",
-        "value": "output",
     }
     figure = plt.figure(figsize=(11.4, 10.4), layout="compressed")
-    for ax, (name, look) in zip(figure.subplots(2, 2).flat, looks.items(), strict=True):
+    axes = figure.subplots(2, 2).flat
+    for ax, (name, look) in zip(axes, looks.items(), strict=False):
         plot.plot_regions(regions, color_by=look, ax=ax)
-        plot.plot_boundary(boundary, ax=ax)
+        plot.plot_boundary(boundary, legend=False, ax=ax)
         ax.get_legend().remove()
         ax.set(title=f"coloured by {name}", xlabel="$x$", ylabel="$y$")
+    ax = axes[-1]
+    corners = regions.vertices[regions.face_vertices]
+    face = np.repeat(np.arange(regions.num_faces), np.diff(regions.face_offsets))
+    values = np.sum(regions.gradient[face, 0] * corners, axis=1) + regions.intercept[face, 0]
+    mesh = plot.plot_decision_map(
+        regions, limit=float(np.quantile(np.abs(values), 0.9)) or 1.0, ax=ax, linewidths=0
+    ).mesh
+    figure.colorbar(mesh, ax=ax, label="output", fraction=0.05, pad=0.02, extend="both")
+    plot.plot_edges(regions, ax=ax)
+    plot.plot_boundary(boundary, legend=False, ax=ax)
+    ax.set(title="coloured by value", xlabel="$x$", ylabel="$y$")
+    ax.locator_params(nbins=5)
     title = f"The {regions.num_faces} regions of a network {_architecture(movie)}, and its decision boundary (thick)"
     figure.suptitle(title, fontsize="x-large")
     return figure
@@ -132,7 +145,8 @@ def grid_view_figure(movie: RegionMovie, *, num_grid: int = 41) -> tuple[Figure,
     """What a grid of points sees of the last network's regions and what it misses; also the numbers."""
     regions = movie.complexes[-1]
     layers = jax.tree.map(lambda array: array[-1], movie.layers)
-    points = grid_points(movie.domain, num_grid)
+    # in single precision those on the border may be outside
+    points = np.clip(np.asarray(grid_points(movie.domain, num_grid), np.float64), movie.domain.low, movie.domain.high)
     face = locate(regions, layers, points)
     seen = np.unique(face[face >= 0])
     figure = plt.figure(figsize=(7.2, 8.0), layout="compressed")
@@ -149,7 +163,7 @@ def _draw_night(ax: Axes, movie: RegionMovie, frame: int, *, size: float = 30) -
     """Regions, decision boundary and data on dark, without axes: the square is always the same."""
     regions = movie.complexes[frame]
     plot.plot_decision(regions, ax=ax)
-    plot.plot_edges(regions, colors=_NIGHT_EDGES, ax=ax)
+    plot.plot_edges(regions, colors=NIGHT_EDGES, ax=ax)
     plot.plot_boundary(movie.boundaries[frame], legend=False, ax=ax, colors="white", linewidths=3.2)
     plot.mark_classes(movie.data.x, movie.data.y, ax=ax, s=size, linewidths=0.7, colors=_NIGHT_SIDES)
     ax.set(xlabel="", ylabel="", xticks=[], yticks=[])
@@ -157,9 +171,9 @@ def _draw_night(ax: Axes, movie: RegionMovie, frame: int, *, size: float = 30) -
 
 def _legend(figure: Any, movie: RegionMovie, *, is_dark: bool = False) -> None:
     """The same for all frames, whatever layers make edges in them."""
-    edges, boundary, sides = (_NIGHT_EDGES, "white", _NIGHT_SIDES) if is_dark else (LAYER_COLORS, "black", SIDES)
+    edges, boundary, sides = (NIGHT_EDGES, "white", _NIGHT_SIDES) if is_dark else (LAYER_COLORS, "black", SIDES)
     handles = [
-        Line2D([], [], color=edges[layer % len(edges)], linewidth=2, label=f"edges of layer {layer}")
+        Line2D([], [], color=edges[layer % len(edges)], linewidth=1.3, label=f"edges of layer {layer + 1}")
         for layer in range(len(movie.layers) - 1)
     ]
     handles.append(Line2D([], [], color=boundary, linewidth=3.2, label="decision boundary"))

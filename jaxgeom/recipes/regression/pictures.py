@@ -19,7 +19,7 @@ from jaxgeom.plot.animate import Paths
 from jaxgeom.plot.lines import FitArtists
 from jaxgeom.recipes.output import HOLD, rate_of
 from jaxgeom.recipes.regression.experiment import regression_data, shares_of
-from jaxgeom.recipes.rings.pictures import loss_so_far, median_network, shown_records
+from jaxgeom.recipes.rings.pictures import dot_size, loss_so_far, median_network, shown_records
 from jaxgeom.recipes.sweep import median_seed
 from jaxgeom.study.networks import networks
 from jaxgeom.study.result import Study, select
@@ -40,7 +40,12 @@ def draw_fits(study: Study, data: Dataset, widths: Sequence[int]) -> Figure:
             ax.legend(loc="upper right", fontsize="small")
     figure = axes[0].figure
     assert isinstance(figure, Figure)
-    figure.supxlabel("Triangles: the steps go on beyond the panel.", fontsize="medium", color="0.3")
+    figure.supxlabel(
+        f"Of {len(study.coords['seed'])} networks of each width that with the median loss. "
+        "Steps: the same network with every unit on or off.\nTriangles: the steps go on beyond the panel.",
+        fontsize="medium",
+        color="0.3",
+    )
     return figure
 
 
@@ -67,13 +72,20 @@ def draw_halves(studies: Mapping[str, Study], width: int) -> Figure:
             color = plot.COLORS[(0, 1)[half]]
             label = ("left half, x < 0", "right half")[half] if place == 0 else None
             values = 100 * found[:, half]
-            shares.plot(place + shift + spread, values, ".", color=color, alpha=0.6, markeredgewidth=0, label=label)
+            look: dict[str, Any] = {
+                "color": color,
+                "alpha": 0.6,
+                "markersize": dot_size(len(found)),
+                "markeredgewidth": 0,
+            }
+            shares.plot(place + shift + spread, values, ".", label=label, **look)
             shares.plot([place + shift - 0.17, place + shift + 0.17], [np.median(values)] * 2, color="black")
     shares.set_xticks(range(len(studies)), list(studies))
-    shares.set(ylabel="unexplained variation [%]", title=f"all {len(found)} seeds of {width} units", ylim=(-4, None))
+    shares.set(ylabel="unexplained variation [%]\n100: no better than a constant", ylim=(-4, None))
+    shares.set_title(f"all {len(found)} seeds of {width} units")
     shares.title.set_fontsize("medium")
     shares.axhline(100, color="0.7", linewidth=1, linestyle=":", zorder=0)
-    shares.legend(fontsize="small", markerscale=1.6)
+    shares.legend(loc="center right", fontsize="small", markerscale=1.2)
     assert isinstance(shares.figure, Figure)
     return shares.figure
 
@@ -103,6 +115,9 @@ def animate_regression(
 
     figure = ax.figure
     assert isinstance(figure, Figure)
+    num = len(study.coords["seed"])
+    figure.suptitle(f"{width} hidden unit{'s' * (width > 1)}: of {num} networks that with the median loss")
+    figure.set_size_inches(figure.get_figwidth(), figure.get_figheight() + 0.3)
     return plot.save_animation(
         figure, draw, len(records), paths, frames_per_second=rate_of(len(records), 12), hold=HOLD, progress=progress
     )

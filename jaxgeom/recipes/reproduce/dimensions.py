@@ -6,10 +6,13 @@ before reach that bound for some weights (Grigsby, Lindsey, Meyerhoff & Wu 2022,
 ReLU neural networks", arXiv:2209.04036). Not all do: the dimension differs from network to network of one shape.
 """
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 
 from jaxgeom._typing import PLANE
+from jaxgeom.analysis.fractions import fraction_interval
 from jaxgeom.analysis.functional_dimension import functional_dimension
 from jaxgeom.domains import Box, PlanarDomain, box, whole_plane
 from jaxgeom.recipes.reproduce.claims import Claim, at_most, exact
@@ -30,13 +33,17 @@ def dimensions(key: int, quick: bool) -> Claim:
         found = functional_dimension(normal_networks(rng, widths, leading=(20 if quick else 200,)), domain)
         bound = int(found.num_params[0]) - sum(widths[1:])
         shape = "-".join(map(str, (*widths, 1)))
-        reached[shape] = (found.dimension == bound).mean()
+        does_reach = found.dimension == bound
+        reached[shape] = fraction_interval(int(does_reach.sum()), len(does_reach))
         row = exact if widths in _NARROWING else at_most
         rows.append(row(f"{shape}: largest functional dimension", bound, int(found.dimension.max())))
-    rows.append(exact("whether networks of one shape differ", 1, int(any(0 < share < 1 for share in reached.values()))))
+    differ = any(0 < found.fraction < 1 for found in reached.values())
+    rows.append(exact("whether networks of one shape differ", 1, int(differ)))
 
     def draw(ax: Axes) -> None:
-        ax.bar(range(len(reached)), [100 * share for share in reached.values()])
+        share, low, high = 100 * np.transpose(list(reached.values()))
+        error: dict[str, Any] = {"ecolor": "0.3", "capsize": 2}
+        ax.bar(range(len(reached)), share, yerr=(share - low, high - share), error_kw=error)
         ax.set_xticks(range(len(reached)), list(reached), rotation=30, ha="right", fontsize="small")
         ax.set(ylabel="networks that reach the bound (%)", ylim=(0, 105))
 
@@ -46,6 +53,6 @@ def dimensions(key: int, quick: bool) -> Claim:
         rows,
         "Random networks, normal weights and biases, on the whole plane or on boxes of half-width "
         f"{_FAR:g}. Ranks are exact, by arithmetic in prime fields. Shapes that narrow must reach the bound, for the "
-        "others it is a bound only, and here the share that reaches it is shown.",
+        "others it is a bound only, and here the share that reaches it is shown, with its 95 % interval.",
         draw,
     )

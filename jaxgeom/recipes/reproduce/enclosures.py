@@ -6,11 +6,14 @@ arrangements and the topological expressiveness of ReLU neural networks", arXiv:
 without a layer wider than the input no component is bounded, see :mod:`jaxgeom.recipes.reproduce.narrow`.
 """
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Int
 from matplotlib.axes import Axes
 
 from jaxgeom._typing import PLANE
+from jaxgeom.analysis.fractions import fraction_interval
 from jaxgeom.analysis.topology import topology
 from jaxgeom.domains import box
 from jaxgeom.networks.layers import Layers
@@ -33,7 +36,7 @@ def enclosures(key: int, quick: bool) -> Claim:
         num = {2: 20_000, 3: 5_000}[widths[0]] // (4 if quick else 1)
         most = num_bounded(normal_networks(rng, widths, leading=(num,)), _FAR).max(axis=1)
         shape = "-".join(map(str, (*widths, 1)))
-        shares[shape] = [(most >= least).mean() for least in (1, 2)]
+        shares[shape] = fraction_interval([int((most >= least).sum()) for least in (1, 2)], num)
         if widths in _SHAPES:
             rows.append(at_most(f"{shape}: most bounded components of a decision region", 1, int(most.max())))
             rows.append(exact(f"{shape}: whether some decision region has one", 1, int(most.max() > 0)))
@@ -43,7 +46,9 @@ def enclosures(key: int, quick: bool) -> Claim:
     def draw(ax: Axes) -> None:
         place = np.arange(len(shares))
         for shift, label, index in ((-0.2, "one or more", 0), (0.2, "two or more", 1)):
-            ax.bar(place + shift, [100 * share[index] for share in shares.values()], 0.4, label=label)
+            share, low, high = 100 * np.transpose([np.stack(found)[:, index] for found in shares.values()])
+            error: dict[str, Any] = {"ecolor": "0.3", "capsize": 2}
+            ax.bar(place + shift, share, 0.4, label=label, yerr=(share - low, high - share), error_kw=error)
         ax.set_xticks(place, list(shares))
         ax.set(xlabel="network", ylabel="networks (%)", title="bounded components of one decision region")
         ax.legend(fontsize="small", loc="upper left")
@@ -54,7 +59,7 @@ def enclosures(key: int, quick: bool) -> Claim:
         rows,
         f"Random networks, normal weights and biases, on boxes of half-width {_FAR:g}: components that reach their "
         "border are not counted. The wider and deeper 2-4-4-1 is there to show that the limit belongs to the shape. "
-        "Components are exact: Betti numbers of the cells, nothing is sampled.",
+        "Components are exact: Betti numbers of the cells, nothing is sampled. Bars have 95 % intervals.",
         draw,
     )
 

@@ -143,7 +143,8 @@ def run(options: argparse.Namespace) -> list[Path]:
     def save(figure: Figure, name: str) -> list[Path]:
         return save_figure(figure, out / name, options.formats)
 
-    written += save(rings_pictures.draw_sweep(study), "rings_losses")
+    title = "A disk and the ring around it: cross-entropy by the number of hidden units"
+    written += save(rings_pictures.draw_sweep(study, what="cross-entropy", title=title), "rings_losses")
     written += save(rings_pictures.draw_lines(study, data), "rings_lines")
     shown = SPACE if SPACE in options.widths else max(options.widths)
     median = rings_pictures.median_network(study, shown)
@@ -160,7 +161,9 @@ def run(options: argparse.Namespace) -> list[Path]:
         written += save(rings_pictures.draw_triples(of_widest, data), "rings_triples")
     sine, as_it_is = regression.regression_data(), studies["as it is"]
     what = "mean squared error"
-    written += save(rings_pictures.draw_sweep(as_it_is, {}, options.regression_epochs, what=what), "regression_losses")
+    title = "A damped sine: mean squared error by the number of hidden units"
+    sweep = rings_pictures.draw_sweep(as_it_is, {}, options.regression_epochs, what=what, title=title)
+    written += save(sweep, "regression_losses")
     few = sorted(options.regression_widths)
     few = [few[i] for i in sorted({round(p * (len(few) - 1)) for p in (0, 0.12, 0.25, 0.45, 0.7, 1)})]
     written += save(regression_pictures.draw_fits(as_it_is, sine, few), "regression_fits")

@@ -16,6 +16,7 @@ from jaxtyping import Array, Int
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Params
 from jaxgeom.analysis.embeddings import code_counts, code_numbers, codes, hyperplanes
+from jaxgeom.analysis.fractions import fraction_interval
 from jaxgeom.data.datasets import Dataset, rings
 from jaxgeom.data.losses import binary_cross_entropy, side_is_right
 from jaxgeom.domains import Box, box
@@ -144,10 +145,13 @@ def region_table(params: Params, data: Dataset, domain: Box) -> RegionTable:
 
 
 def occupancy_table(found: Occupancy, study: Study) -> str:
-    """A table in plain text: medians over the networks of each width, and how many of them separate the classes."""
-    lines = [f"{'width':>6} {'regions':>8} {'occupied':>10} {'by both':>8} {'all points right':>17}"]
+    """A table in plain text: medians over the networks of each width, and how many of them separate the classes, with a
+    95 % interval."""
+    lines = [f"{'width':>6} {'regions':>8} {'occupied':>10} {'by both':>8} {'all points right, 95 %':>23}"]
     for row, width in enumerate(study.coords["width"].tolist()):
         regions, lived, mixed = (np.median(column[row]) for column in found)
-        right = f"{100 * np.mean(study.variables['accuracy'][row, :, -1] == 1):.0f} %"
-        lines.append(f"{width:>6} {regions:>8.0f} {lived:>10.0f} {mixed:>8.0f} {right:>17}")
+        is_right = study.variables["accuracy"][row, :, -1] == 1
+        share, low, high = (100 * end for end in fraction_interval(int(is_right.sum()), len(is_right)))
+        right = f"{share:.0f} % ({low:.0f}–{high:.0f})"
+        lines.append(f"{width:>6} {regions:>8.0f} {lived:>10.0f} {mixed:>8.0f} {right:>23}")
     return "\n".join(lines)

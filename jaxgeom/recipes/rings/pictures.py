@@ -11,7 +11,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from jaxgeom import plot
 from jaxgeom._typing import SPACE, Params
@@ -28,6 +28,8 @@ from jaxgeom.regions.complex import PlanarComplex
 from jaxgeom.study.networks import networks
 from jaxgeom.study.result import Study, select
 
+_FEW_DECADES = 100.0
+"""Numbers between those of the decades are written along a logarithmic axis that is shorter than this."""
 FEW_WIDTHS = 5
 """Lines of a legend of one column."""
 
@@ -36,12 +38,19 @@ LIMITS = (-4.6, 4.6)
 _DECISION = "0.25"
 _ROOM = 0.75
 """Around a label."""
+_LABEL = np.array([1.7, 1.0])
+"""Proportions of a label: distances are measured in units of its sides."""
 LINE_COLORS = ("#009e73", "#cc79a7", "#7a5195", "#e69f00", "#56b4e9")
 NUM_FRAMES = 60
 
 
 def draw_sweep(
-    study: Study, published: Mapping[int, float] = PUBLISHED_LOSSES, step: int = PUBLISHED_STEP, *, what: str = "loss"
+    study: Study,
+    published: Mapping[int, float] = PUBLISHED_LOSSES,
+    step: int = PUBLISHED_STEP,
+    *,
+    what: str = "loss",
+    title: str = "",
 ) -> Figure:
     """Learning curves of every width, median and band over the seeds, and the losses after a step, one dot a network.
 
@@ -50,40 +59,64 @@ def draw_sweep(
         published: losses reported elsewhere, by width.
         step: that they were reported after.
         what: name of the loss.
+        title: over the figure.
     """
     curves, dots = plot.new_axes(2, size=4.8)
     widths, last = study.coords["width"].tolist(), int(study.coords["step"][-1])
-    num = len(study.coords["seed"])
+    num, has_many = len(study.coords["seed"]), len(widths) > FEW_WIDTHS
     shades = _shades(len(widths))
     golden = (np.arange(num) * 0.618 % 1 - 0.5) * 0.6
     for place, (loss, after, color) in enumerate(
         zip(study.variables["loss"], loss_after(study, step), shades, strict=True)
     ):
         look = {"color": color, "linestyle": DASHES[place % len(DASHES)], "label": f"{widths[place]}"}
-        plot.plot_curves(study.coords["step"], loss, ax=curves, **look)
-        dots.plot(place + golden, after, ".", color=color, alpha=0.6, markersize=5, markeredgewidth=0)
+        band = plot.plot_curves(study.coords["step"], loss, ax=curves, **look).band
+        if band is not None and has_many:  # the dots show how they are spread
+            band.remove()
+        look = {"color": color, "alpha": 0.6, "markersize": dot_size(num), "markeredgewidth": 0}
+        dots.plot(place + golden, after, ".", **look)
         dots.plot([place - 0.36, place + 0.36], [np.median(after)] * 2, color="black", linewidth=1.6)
     known = {width: loss for width, loss in published.items() if width in widths and step <= last}
     cross: dict[str, Any] = {"color": "black", "markersize": 7, "markeredgewidth": 1.8, "zorder": 4}
     if known:
         curves.plot([step] * len(known), list(known.values()), "x", **cross)
         dots.plot([widths.index(width) for width in known], list(known.values()), "x", **cross)
-    curves.set(yscale="log", ylabel=f"{what}, median and 10–90 % of {num} seeds")
-    num_columns = 2 if len(widths) > FEW_WIDTHS else 1
-    curves.legend(title="hidden units", fontsize="small", title_fontsize="small", ncols=num_columns)
+    spread = "median" if has_many else "median and 10–90 %"
+    curves.set(yscale="log", ylabel=f"{what}, {spread} of {num} seeds")
+    look = {"fontsize": "small", "title_fontsize": "small", "handlelength": 3.5}
+    curves.legend(title="hidden units", loc="lower left", ncols=2 if has_many else 1, **look)
     shown = min(step, last)
     dots.set(yscale="log", xlabel="hidden units", ylabel=f"{what} after {shown:,} steps")
     low, high = zip(curves.get_ylim(), dots.get_ylim(), strict=True)
     for ax in (curves, dots):
         ax.set_ylim(min(low), max(high))
-    curves.xaxis.set_major_locator(MaxNLocator(5))
+        plain_ticks(ax, few=bool(max(high) < _FEW_DECADES * min(low)))
+    curves.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     dots.set_xticks(range(len(widths)), [str(width) for width in widths])
     if known:
         dots.legend([Line2D([], [], linestyle="", marker="x", **cross)], ["the notebook's network"], fontsize="small")
     for ax in (curves, dots):
         ax.grid(axis="y", color="0.9", linewidth=0.8)
+    curves.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     assert isinstance(curves.figure, Figure)
+    curves.figure.suptitle(title)
     return curves.figure
+
+
+def dot_size(num: int) -> float:
+    """Of dots for so many networks, in points: fewer ones are larger."""
+    return float(np.clip(42 / np.sqrt(num), 5, 13))
+
+
+def plain_ticks(ax: Axes, *, few: bool) -> None:
+    """Numbers such as 0.2 along a logarithmic axis, not powers of ten; if there are few decades, at 2 and 5 as well."""
+
+    def of_minor(value: float, _: float) -> str:
+        digit = value / 10 ** np.floor(np.log10(value) + 1e-9)
+        return f"{value:g}" if few and round(digit, 6) in (2, 5) else ""
+
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.yaxis.set_minor_formatter(of_minor)
 
 
 def draw_lines(study: Study, data: Dataset) -> Figure:
@@ -106,6 +139,8 @@ def draw_lines(study: Study, data: Dataset) -> Figure:
         Line2D([], [], color=_DECISION, linewidth=2.2, linestyle=(0, (4, 2)), label="the network is 1/2: its decision"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
+    figure.suptitle("Hidden units are lines in the plane: for each width the network with the median loss")
+    figure.set_size_inches(figure.get_figwidth(), figure.get_figheight() + 0.9)
     figure.draw_without_rendering()  # where axes keep their aspect, the layout needs a second pass
     return figure
 
@@ -141,7 +176,7 @@ def draw_codes(params: Params, data: Dataset) -> tuple[Figure, RegionTable]:
     handles = [Line2D([], [], color=color, linestyle=dashes, linewidth=2.4) for color, dashes in looks]
     ax.legend(
         handles,
-        [f"unit {u}" for u in range(units)],
+        [f"unit {unit + 1}" for unit in range(units)],
         loc="upper center",
         bbox_to_anchor=(0.5, -0.1),
         ncols=units,
@@ -172,7 +207,9 @@ def draw_triples(params: Params, data: Dataset) -> Figure:
     if num == SPACE:
         _draw_plane(params, axes[0])
     figure.suptitle(
-        f"Three of {num} hidden units, from 0 to 1:\nall {len(axes)} choices" if num > SPACE else "Hidden units, 0 to 1"
+        f"{num} hidden units, three at a time as coordinates from 0 to 1: all {len(axes)} choices"
+        if num > SPACE
+        else "Hidden units, 0 to 1"
     )
     return figure
 
@@ -194,7 +231,7 @@ def animate_rings(
     axes = plot.new_axes(2 + is_cube, dim=[2, 2, 3][: 2 + is_cube], size=4.0)
     curve, plane, *cubes = axes
     steps, loss = study.coords["step"], select(chosen, width=width).variables["loss"]
-    show = loss_so_far(steps, loss, curve)
+    show = loss_so_far(steps, loss, curve, what="cross-entropy")
     _draw_data(data, plane)
     drawn: list[Any] = []
 
@@ -207,15 +244,19 @@ def animate_rings(
         drawn.extend(
             plot.plot_hyperplanes(_planes(params), limits=LIMITS, colors=LINE_COLORS, ax=plane, linewidths=2.2)
         )
-        plane.set_title(f"after {steps[record]:,} steps")
+        drawn.extend(_draw_decision(params, plane))
+        plane.set_title(f"after {steps[record]:,} steps; dashed: the decision")
         for cube in cubes:
             drawn.extend(plot.plot_hidden(_hidden(params, data), np.asarray(data.y), ax=cube, s=5))
             drawn.append(cube.collections[-1])
             drawn.append(_draw_plane(params, cube))
-            cube.set_title("hidden units")
+            cube.set_title("hidden units, and the plane that decides")
 
     figure = curve.figure
     assert isinstance(figure, Figure)
+    num = len(study.coords["seed"])
+    figure.suptitle(f"{width} hidden unit{'s' * (width > 1)}: of {num} networks that with the median loss")
+    figure.set_size_inches(figure.get_figwidth(), figure.get_figheight() + 0.3)
     return plot.save_animation(
         figure, draw, len(records), paths, frames_per_second=rate_of(len(records), 12), hold=HOLD, progress=progress
     )
@@ -232,7 +273,8 @@ def loss_so_far(
 ) -> Callable[[int], None]:
     """Prepare axes for a loss that grows to the right: the function draws it up to a record."""
     ax.set(xlim=(0, steps[-1]), ylim=(0, 1.05 * loss.max()), xlabel="step", ylabel=what, title="loss so far")
-    ax.xaxis.set_major_locator(MaxNLocator(4))
+    ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     (line,) = ax.plot([], [], color="black", linewidth=1.8)
     (tip,) = ax.plot([], [], "o", color="black", markersize=5, clip_on=False)
 
@@ -267,25 +309,27 @@ def _tints(table: RegionTable) -> Float[np.ndarray, "regions 3"]:
 def _free_places(complex_: PlanarComplex, x: Float[np.ndarray, "points 2"]) -> Float[np.ndarray, "regions 2"]:
     """A place in each region that is far from its sides and from all points: for a label."""
     grid = grid_points(box(*LIMITS), 47)
-    empty = np.sqrt(np.square(grid[:, None] - x[None]).sum(axis=2).min(axis=1))
+    empty = np.sqrt(np.square((grid[:, None] - x[None]) / _LABEL).sum(axis=2).min(axis=1))
     places = []
     for start, end in zip(complex_.face_offsets[:-1], complex_.face_offsets[1:], strict=True):
         corner = complex_.vertices[complex_.face_vertices[start:end]]
         side = np.roll(corner, -1, axis=0) - corner
-        inwards = np.column_stack([-side[:, 1], side[:, 0]]) / np.hypot(*side.T)[:, None]
+        inwards = np.column_stack([-side[:, 1], side[:, 0]]) / np.hypot(*(side[:, ::-1] * _LABEL).T)[:, None]
         inside = np.sum((grid[:, None] - corner) * inwards, axis=2).min(axis=1)
         score = np.where(inside > 0, 2 * np.minimum(inside, 0.6 * _ROOM) + np.minimum(empty, _ROOM), -1)
         places.append(grid[score.argmax()] if score.max() > 0 else corner.mean(axis=0))
     return np.array(places)
 
 
-def _draw_decision(params: Params, ax: Axes) -> None:
-    """Where the output of a network is 1/2."""
+def _draw_decision(params: Params, ax: Axes) -> list[Any]:
+    """Where the output of a network is 1/2: a line, if it is so somewhere."""
     num = 101
     line = np.linspace(*LIMITS, num)
     values = np.asarray(_output(params, grid_points(box(*LIMITS), num))).reshape(num, num)
     if values.min() < 0 < values.max():
-        ax.contour(line, line, values, levels=[0.0], colors=_DECISION, linewidths=2.2, linestyles=[(0, (4, 2))])
+        look: dict[str, Any] = {"colors": _DECISION, "linewidths": 2.2, "linestyles": [(0, (4, 2))]}
+        return [ax.contour(line, line, values, levels=[0.0], **look)]
+    return []
 
 
 @jax.jit

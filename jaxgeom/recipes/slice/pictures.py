@@ -15,6 +15,8 @@ from jaxgeom.recipes.slice.experiment import Slices
 MOST_SHOWN = 6
 """Networks drawn beside each other."""
 _COLUMNS = 3
+_SIDE, _AROUND_AXES, _BELOW_AXES = 5.6, 0.7, 1.4
+"""Inches: the width of a panel, and what is beside its axes, and above and below them."""
 _MOST_DOTS = 2000
 """Points drawn on a plane; more hide it."""
 _NUMBERS = {
@@ -32,7 +34,7 @@ def slices_figure(
     networks = list(found.shown)[:MOST_SHOWN]
     columns = min(len(networks), _COLUMNS)
     rows = -(-len(networks) // columns)
-    figure = plt.figure(figsize=(5.6 * columns, 5.6 * rows), layout="constrained")
+    figure = plt.figure(figsize=(_SIDE * columns, _SIDE * rows), layout="constrained")
     some = np.random.default_rng(0).permutation(len(x))[:_MOST_DOTS]
     some = np.union1d(some, found.rows)
     for place, name in enumerate(networks):
@@ -48,6 +50,8 @@ def slices_figure(
             ax=ax,
         )
         ax.set_title(f"{name}: {found.shown[name].complex_.num_faces:,} linear regions")
+    shapes = [float(np.ptp(ax.get_ylim()) / np.ptp(ax.get_xlim())) for ax in figure.axes]
+    figure.set_size_inches(_SIDE * columns, rows * (_SIDE - _AROUND_AXES) * max(shapes) + rows * _BELOW_AXES)
     return figure
 
 

@@ -56,6 +56,8 @@ _FEWER = 5  # of so many points, one is on a page
 SQUARE = box(-1.15, 1.15)
 _NAMES = ("spiral 0", "spiral 1", "spiral 2")
 _NUM_GRID = 241
+_MOST_EPOCHS = 120
+"""Of curves that are drawn."""
 
 
 @readable
@@ -147,6 +149,7 @@ def draw_predictions(data: Dataset, shown: Sequence[tuple[str, Params, str]]) ->
         _draw_decision(ax, name, params)
         plot.plot_points(data.x, predicted(name, params, data.x), ax=ax)
         _frame(ax, title)
+    _figure(axes[0]).suptitle("Points in the colours that the networks give them, and the regions of each colour")
     return _figure(axes[0])
 
 
@@ -183,18 +186,21 @@ def draw_curves(runs: Mapping[str, Fit]) -> Figure:
     figure = plt.figure(figsize=(11, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for color, dashes, (name, run) in zip(plot.COLORS, DASHES, runs.items(), strict=False):
-        epochs = np.arange(np.asarray(run.record_steps).shape[1])
+        last = np.asarray(run.record_steps).shape[1] - 1
+        # evenly on a logarithmic axis: of all, the last thousand would be a bar
+        epochs = np.unique(np.geomspace(1, last, _MOST_EPOCHS).round().astype(int))
         for ax, curves in ((left, run.test_loss), (right, run.test_accuracy)):
-            low, lower, middle, upper, high = np.quantile(np.asarray(curves), [0, 0.25, 0.5, 0.75, 1], axis=0)
-            ax.fill_between(epochs[1:], low[1:], high[1:], color=color, alpha=0.07, linewidth=0)
-            ax.fill_between(epochs[1:], lower[1:], upper[1:], color=color, alpha=0.3, linewidth=0)
-            ax.plot(epochs[1:], middle[1:], color=color, linestyle=dashes, linewidth=1.4, label=name)
+            shown = np.asarray(curves)[:, epochs]
+            low, lower, middle, upper, high = np.quantile(shown, [0, 0.25, 0.5, 0.75, 1], axis=0)
+            ax.fill_between(epochs, low, high, color=color, alpha=0.07, linewidth=0)
+            ax.fill_between(epochs, lower, upper, color=color, alpha=0.3, linewidth=0)
+            ax.plot(epochs, middle, color=color, linestyle=dashes, linewidth=1.6, label=name)
     left.set(xscale="log", yscale="log", xlabel="epoch", ylabel="test loss (cross-entropy)")
     right.set(xscale="log", xlabel="epoch", ylabel="test accuracy", ylim=(0, 1.02))
-    right.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    right.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     right.legend(loc="lower right", fontsize="small", handlelength=3)
     num = len(np.asarray(next(iter(runs.values())).record_steps))
-    figure.suptitle(f"median, middle half and range of {num} seeds")
+    figure.suptitle(f"Four kinds of networks on three spirals: median, middle half and range of {num} seeds")
     return figure
 
 
@@ -253,7 +259,7 @@ def _in_deviations(values: Any, order: Sequence[int]) -> np.ndarray:
 
 
 def _channels(order: Sequence[int]) -> str:
-    return "  ".join(f"{what} {unit}" for what, unit in zip(ATTRIBUTES[2:], order[2:], strict=True))
+    return "  ".join(f"{what} {unit + 1}" for what, unit in zip(ATTRIBUTES[2:], order[2:], strict=True))
 
 
 def draw_normalizations(hidden: Sequence[Any], order: Sequence[int]) -> Figure:
@@ -268,6 +274,7 @@ def draw_normalizations(hidden: Sequence[Any], order: Sequence[int]) -> Figure:
                 plot.sandwich([values], living_first(values, order), normalization=how, base=10.0, axes=[ax])
                 ax.set_title(f"layer {number + 1}, {how or 'as it is'}", fontsize=13)
                 ax.set(xticks=[], yticks=[])
+        figure.suptitle("Six units of each layer after ReLU, by how their values become colours and sizes", fontsize=15)
     return figure
 
 
@@ -285,6 +292,7 @@ def course_movie(data: Dataset, course: Course, accuracy: Float[Any, " snapshots
     classes = np.asarray(outputs).argmax(axis=2).reshape(len(course.epoch), 121, 121)
     axes = plot.new_axes(3, size=3.6)
     figure = _figure(axes[0])
+    figure.set_size_inches(10.8, 4.7)
     set_padding(figure, 0.08)
     labels = np.asarray(data.y)
     image = _show_classes(axes[0], classes[0])
@@ -357,7 +365,7 @@ def save_spirals(
     def title(name: str) -> str:
         seed = facts[name].median_seed
         accuracy = np.asarray(runs[name].test_accuracy)[seed, -1]
-        return f"{name}, median seed ({seed})\n{accuracy:.1%} of test points right"
+        return f"{name}, median seed ({seed})\n{percent(accuracy)} of test points right"
 
     states = hidden_states(members["deep MLP"], data.x)[:-1]
     layers = {

@@ -20,6 +20,7 @@ from jaxgeom.domains import box, grid_points
 from jaxgeom.networks.layers import Layers, forward, layers_of
 from jaxgeom.plot.maps import SIDES
 from jaxgeom.plot.pieces import cut_at_zero
+from jaxgeom.plot.style import percent, show_dots
 from jaxgeom.recipes.xor.networks import SNAPSHOT_EVERY, Pair, PairScores, xor_by_hand, xor_values
 from jaxgeom.regions.boundary import decision_boundary
 from jaxgeom.regions.complex import PlanarComplex
@@ -34,9 +35,12 @@ X, Y = (np.asarray(array) for array in parity(2))
 _MOST_FRAMES = 32
 _LEAST_KINDS_WIDTH = 9.4
 """Inches that the lines below the kinds take."""
+_LEAST_UNITS_WIDTH = 4.2
 _MOST_KINDS = 8
 _MOST_MEMBERS = 60
 """Of a kind whose decisions are drawn."""
+_FEW_FACES = 12
+"""With more, images of maps jump so often that their zeros are no line."""
 _NOTHING = 0.005
 """A smaller R² is written as 0."""
 _TICKS = (-1.0, -0.5, 0.0, 0.5, 1.0)
@@ -145,7 +149,7 @@ def training_movie(run: Study, width: int) -> tuple[Figure, Callable[[int], None
         _draw_sheet(space, found[place], limits, azimuth)
         mark.set_data(run.coords["step"][[place]], run.variables["loss"][[place]])
         flat.set_title(_title(run, place))
-        space.set_title(f"2-{width}-1")
+        space.set_title(f"the output of a network 2-{width}-1")
 
     return figure, draw, len(shown)
 
@@ -168,7 +172,8 @@ def maps_figure(pair: Pair, names: tuple[str, str], what: str = "") -> Figure:
     """Decision maps of two networks, and of the affine maps of each sent to those of the other."""
     axes: list[Any] = plot.new_axes(4, size=3.7, num_columns=2)
     for ax, (title, regions) in zip(axes, _four(pair, names), strict=True):
-        _draw_map(ax, regions)
+        is_torn = "sent" in title and regions.num_faces > _FEW_FACES  # images jump between regions
+        _draw_map(ax, regions, linewidths=0.0 if is_torn else 1.2)
         ax.set_title(title)
         ax.label_outer()
     _explain(axes[0].figure, pair, what)
@@ -182,8 +187,10 @@ def surfaces_figure(pair: Pair, names: tuple[str, str], what: str = "") -> Figur
     four = _four(pair, names)
     heights = [np.concatenate([each[:, 2] for each in cut_at_zero(regions).corners]) for _, regions in four]
     limits = (min(map(np.min, heights), default=-1.0), max(map(np.max, heights), default=1.0))
-    for ax, (title, regions) in zip(axes, four, strict=True):
-        _draw_sheet(ax, regions, limits, plot.azimuth_of(regions, limits))
+    # what is sent to a network is below or above it, and seen from the same side
+    azimuths = [plot.azimuth_of([four[column][1], four[column + 2][1]], limits) for column in (0, 1)]
+    for ax, (title, regions), azimuth in zip(axes, four, 2 * azimuths, strict=True):
+        _draw_sheet(ax, regions, limits, azimuth)
         ax.set_title(title)
     _explain(axes[0].figure, pair, what)
     result: Figure = axes[0].figure
@@ -204,7 +211,9 @@ def density_figure(pair: Pair, names: tuple[str, str], what: str = "") -> Figure
             ax.label_outer()
         axes[row, 0].set_ylabel("$y$")
         plot.plot_gradient_density(target, sent, color=SIDES[1 - row], ax=axes[row, 2])
-        axes[row, 2].set_title(f"gradients of {2 - row}; lines: those of {row + 1} → {2 - row}")
+        axes[row, 2].set_title(
+            f"shades: gradients of {2 - row}\nlines: those of {row + 1} sent to {2 - row}", fontsize=10
+        )
     _explain(
         figure,
         pair,
@@ -237,9 +246,13 @@ def pairs_figure(scores: Sequence[PairScores]) -> Figure:
     ax.set_xlabel("hidden units of both networks")
     ax.set_ylabel("R² over the grid")
     legend = ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, frameon=False, fontsize="small")
-    for handle in legend.legend_handles:
-        if handle is not None:
-            handle.set_alpha(1.0)
+    show_dots(legend)
+    num = max(len(each.members) for each in scores)
+    figure.suptitle(
+        "How well the affine maps of one network, sent by one affine map, fit those of another:\n"
+        f"R² of {num} pairs of each kind, one dot a pair; bars are medians",
+        fontsize="medium",
+    )
     return figure
 
 
@@ -267,17 +280,21 @@ def kinds_figure(layers: Layers, *, title: str) -> tuple[Figure, Kinds]:
         num_all=int(kinds.num_networks.sum()),
         members=members,
         points=X,
+        labels=Y[:, 0],
         names=names,
     )
     figure: Any = axes[0].figure
     figure.set_size_inches(max(figure.get_size_inches()[0], _LEAST_KINDS_WIDTH), figure.get_size_inches()[1])
+    most = f"; the {len(shown)} most frequent" if len(shown) < len(kinds.num_networks) else ""
     figure.suptitle(
         f"{kinds.num_networks.sum():,} networks {title} that solve XOR are of {len(kinds.num_networks)} kinds"
+        f"{most}: their shares, with 95 % intervals"
     )
     figure.supxlabel(
-        "Of one kind: the same regions with the same of the four points in them, up to symmetry. Dashed: where the "
-        "network bends.\nUnits on at 1 and 3: of the four points, one unit is active at one and the other at three. "
-        "Faint: the decisions of others of the kind.",
+        "Of one kind: the same regions with the same of the four points in them, up to symmetry. Dashed, dotted: where "
+        "its units bend.\nUnits on at 1 and 3: of the four points, one unit is active at one and the other at three. "
+        "Faint: the decisions of others of the kind.\n"
+        "Regions may be narrower than a line, or lie beneath a point.",
         fontsize="small",
         color="0.3",
     )
@@ -292,6 +309,11 @@ def units_figure(layers: Layers, *, title: str) -> Figure:
     ax: Any = plot.plot_units(pictures, DOMAIN, complex_=enumerate_regions(layers, DOMAIN)).axes
     ax.set_title(title)
     result: Figure = ax.figure
+    result.set_size_inches(max(result.get_figwidth(), _LEAST_UNITS_WIDTH), result.get_figheight() + 0.7)
+    bends = "Line: where a unit bends.\nOrange: where it is on, each in a scale of its own."
+    off = [unit for unit, picture in enumerate(pictures[0]) if not picture.any()]
+    off_text = f"\nOff on the whole square: {', '.join(map(str, off))}." if off else ""
+    result.supxlabel(bends + off_text, fontsize="small", color="0.3")
     return result
 
 
@@ -299,7 +321,7 @@ def regions_figure(layers: Layers, *, title: str) -> Figure:
     """Exact regions coloured by pattern, slope, active units and value, with the decision boundary."""
     regions = enumerate_regions(layers, DOMAIN)
     boundary = decision_boundary(regions)
-    figure = plt.figure(figsize=(11, 10), layout="compressed")
+    figure = plt.figure(figsize=(11, 9.6), layout="compressed")
     looks = {"random": "activation pattern", "slope": "slope", "active": "active units", "output": "value"}
     for ax, (look, name) in zip(figure.subplots(2, 2).flat, looks.items(), strict=True):
         plot.plot_regions(regions, color_by=look, ax=ax)
@@ -345,6 +367,7 @@ def _draw_sheet(ax: Any, regions: PlanarComplex, limits: tuple[float, float], az
     ax.computed_zorder = False  # points lie on the sheet, not in it
     plot.plot_graph(regions, limits=limits, azimuth=azimuth, ax=ax)
     plot.mark_classes(np.column_stack([X, Y]), Y[:, 0], ax=ax, s=45, clip_on=False)
+    ax.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1], zticks=[-1, 0, 1])
 
 
 def _draw_loss(ax: Axes, run: Study) -> None:
@@ -373,7 +396,7 @@ def _by_change(run: Study) -> list[int]:
 
 
 def _title(run: Study, number: int) -> str:
-    return f"step {run.coords['step'][number]}: {run.variables['accuracy'][number]:.0%} right"
+    return f"step {run.coords['step'][number]}: {percent(run.variables['accuracy'][number])} right"
 
 
 def _four(pair: Pair, names: tuple[str, str]) -> list[tuple[str, PlanarComplex]]:
@@ -429,7 +452,7 @@ def _values_at(layers: Layers, segments: np.ndarray) -> np.ndarray:
 
 PAIRS = {
     "similar": "Two networks {0} that have much in common",
-    "dissimilar": "Two networks {0} with nothing in common, of all pairs the least alike",
+    "dissimilar": "Two networks {0} with nothing in common, of the pairs compared the least alike",
     "widths": "Networks of two widths, {0} and {1}: a pair in the middle",
 }
 """What the chosen pairs are."""

@@ -8,13 +8,13 @@ const LOOKS = {
     lightness: [0.94, 0.87], chroma: 0.06, paper: "#ffffff", ink: "#16181d", faint: "#8a929e", line: "#dfe3e8",
     strong: ["#0f5a91", "#d9691a"], side: ["#5b9fcc", "#f7b78c"], weak: ["#dcebf5", "#fbe7d8"],
     boundary: "#16181d", picked: "#e6004d", lift: 0,
-    layers: ["#262626", "#0072b2", "#b34700", "#009970", "#8c2f6b"],
+    layers: ["#5c4a2e", "#0072b2", "#b34700", "#009970", "#8c2f6b"],
   },
   dark: {
     lightness: [0.36, 0.29], chroma: 0.075, paper: "#12161d", ink: "#e8ecf2", faint: "#8b95a5", line: "#2a313c",
     strong: ["#2f8fd6", "#ffb070"], side: ["#175a8a", "#c8753c"], weak: ["#12273a", "#3a2214"],
     boundary: "#ffffff", picked: "#ffd84d", lift: 0.45,
-    layers: ["#dde3ea", "#6cc0f2", "#f2a365", "#35b58c", "#d06aa6"],
+    layers: ["#c4c9cf", "#6cc0f2", "#f2a365", "#35b58c", "#d06aa6"],
   },
 };
 

@@ -1,6 +1,8 @@
 // What a smooth network computes over the plane: a picture of it, and, lifted, a sheet of small quadrangles.
 
 import { classColor, codeColors, mixed, sideColor, sideTable, toneOf } from "./colors.mjs";
+import { neighboursOf, paintOrder } from "./order.mjs";
+import { partsOf, valueAt } from "./parts.mjs";
 import { placeColor } from "./points.mjs";
 
 const FINER = 4; // pixels of the picture for each cell of the grid
@@ -93,22 +95,45 @@ function drawPicture({ context, frame, camera }, [x0, y0, x1, y1], across, color
   context.drawImage(canvas, left, top, right - left, bottom - top);
 }
 
-/** Quadrangles {corners, places, color, depth} of the graph of the largest output. */
-export function quadrangles({ frame, camera, height }, grid, { look, scale }) {
-  const { cells, points, states } = grid, side = cells + 1, step = cells / QUADRANGLES;
-  const { z, width } = states.at(-1), pieces = [];
-  const top = (point) => Math.max(...z.subarray(point * width, (point + 1) * width));
-  const tint = Array.from({ length: width }, (_, output) => mixed(look.paper, classColor(output), 0.4));
+/** Pieces {corners, places, color} of the graph of the largest output, those behind first, as `away` says, the way the reader
+ * looks: quadrangles, all alike, so that one corner gives their order; where the decision changes, they are cut. */
+export function quadrangles({ frame, camera, height }, grid, { look, scale }, away) {
+  const { cells, points, states } = grid, side = cells + 1, step = cells / QUADRANGLES, found = [];
+  const { z, width } = states.at(-1), tint = Array.from({ length: width }, (_, output) => mixed(look.paper, classColor(output), 0.4));
+  const piece = (corners, values, color) => {
+    const places = corners.map(([x, y], i) => camera(...frame.inward(x, y), height(values[i])));
+    return { corners, places, color, depth: places.reduce((sum, place) => sum + place[2], 0) / places.length };
+  };
   for (let row = 0; row < cells; row += step) {
     for (let column = 0; column < cells; column += step) {
       const a = row * side + column, around = [a, a + step, a + step * (side + 1), a + step * side];
-      const values = around.map(top), middle = values.reduce((sum, value) => sum + value, 0) / 4;
       const corners = around.map((point) => [points[2 * point], points[2 * point + 1]]);
-      const places = corners.map(([x, y], i) => camera(...frame.inward(x, y), height(values[i])));
-      const best = width > 1 ? z.subarray(a * width, (a + 1) * width).indexOf(values[0]) : 0;
-      const color = width > 1 ? tint[best] : sideColor(look, middle / scale);
-      pieces.push({ corners, places, color, depth: places.reduce((sum, place) => sum + place[2], 0) });
+      const outputs = around.map((point) => z.subarray(point * width, (point + 1) * width)), tops = outputs.map((each) => Math.max(...each));
+      const best = outputs.map((each, i) => each.indexOf(tops[i])), far = corners[0][0] * away[0] + corners[0][1] * away[1];
+      const middle = tops.reduce((sum, value) => sum + value, 0) / 4;
+      if (best.every((each) => each === best[0])) {
+        found.push({ far, pieces: [piece(corners, tops, width > 1 ? tint[best[0]] : sideColor(look, middle / scale))] });
+        continue;
+      }
+      const triangles = trianglesOf(corners, outputs);
+      const pieces = partsOf(triangles).map(({ face, output, corners: part }) =>
+        piece(part, part.map(([x, y]) => valueAt(triangles, face, output, x, y)), tint[output]),
+      );
+      found.push({ far, pieces: paintOrder(pieces, neighboursOf(pieces), away).map((number) => pieces[number]) });
     }
   }
-  return pieces;
+  return found.sort((a, b) => b.far - a.far).flatMap(({ pieces }) => pieces);
+}
+
+/** A quadrangle as two triangles, on each of which outputs, given at its corners, are affine: regions as those of regions.mjs. */
+function trianglesOf(corners, outputs) {
+  const maps = [[0, 1, 2], [0, 2, 3]].flatMap((ends) => {
+    const [[x0, y0], [x1, y1], [x2, y2]] = ends.map((end) => corners[end]), twice = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0);
+    return Array.from(outputs[0], (_, output) => {
+      const [v0, v1, v2] = ends.map((end) => outputs[end][output]);
+      const gx = ((v1 - v0) * (y2 - y0) - (v2 - v0) * (y1 - y0)) / twice, gy = ((v2 - v0) * (x1 - x0) - (v1 - v0) * (x2 - x0)) / twice;
+      return [gx, gy, v0 - gx * x0 - gy * y0];
+    }).flat();
+  });
+  return { offsets: [0, 3, 6], corners: [0, 1, 2, 0, 2, 3].flatMap((end) => corners[end]), maps, outputs: outputs[0].length };
 }

@@ -7,11 +7,17 @@ import { layersAt } from "./population.mjs";
 
 const PIXELS = 26;
 const LARGE = 110; // pixels of a graph
-export const MOST = 64;
+const MOST = 64;
 
-/** Boxes {member, x, y, size}: rows that fill the width. */
-export function galleryOf(members, width) {
-  const shown = members.slice(0, MOST), gap = 6;
+/** As many networks as a gallery has room for, the one that is looked at among them: {first, shown}. */
+export function roomOf(members, member) {
+  const first = MOST * Math.floor(Math.max(0, members.indexOf(member)) / MOST);
+  return { first, shown: members.slice(first, first + MOST) };
+}
+
+/** Boxes {member, x, y, size} of the networks that are `shown`: rows that fill the width. */
+export function galleryOf(shown, width) {
+  const gap = 6;
   const across = Math.min(shown.length, Math.max(4, Math.floor(width / 70)));
   const size = Math.min(110, (width - gap * (across - 1)) / across);
   const boxes = shown.map((member, place) => ({

@@ -28,7 +28,7 @@ export function putHands(population, state, view, seen, panels, changed, setTime
 
 function onGallery(canvas, population, state, view, seen, changed) {
   const under = (event) => {
-    const [x, y] = placeOf(event), { boxes } = galleryOf(seen.members(), canvas.clientWidth);
+    const [x, y] = placeOf(event), { boxes } = galleryOf(seen.room().shown, canvas.clientWidth);
     return boxes.find((box) => x >= box.x && x <= box.x + box.size && y >= box.y && y <= box.y + box.size)?.member ?? null;
   };
   const point = (member) => {

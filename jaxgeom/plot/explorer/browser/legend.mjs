@@ -17,7 +17,7 @@ export function writeLegend({ layers }, population, { look, color, show, isAlone
   const name = [layers.length, isSmooth(layers), look.ink, color, outputs, scale, show.data, show.test].join("/");
   if (name === written) return;
   written = name;
-  const words = wordsOf(layers), colorOf = inputs === 1 ? thresholdColor : layerColor;
+  const words = wordsOf(layers, population), colorOf = inputs === 1 ? thresholdColor : layerColor;
   document.querySelector('[data-color="regions"]').textContent = words.regions;
   document.querySelector('[data-show="edges"]').textContent = words.edges;
   document.querySelector('[data-show="boundary"]').textContent = words.boundary;
@@ -27,11 +27,11 @@ export function writeLegend({ layers }, population, { look, color, show, isAlone
   document.querySelector('[data-show="test"]').hidden = !population.arrays["test/x"];
   find("color").hidden = !words.regions;
   find("sheet").hidden = inputs !== 2 || isAlone;
-  const mark = (color, text) => `<span><i style="background:${color}"></i>${text}</span>`;
+  const mark = (color, text, kind = "") => `<span><i class="${kind}" style="background:${color}"></i>${text}</span>`;
   const edges = layers.slice(0, -1).map(({ slope }, layer) =>
     slope?.every((each) => each === 1) || !words.edge ? "" : mark(colorOf(look, layer), `${words.edge} of layer ${layer + 1}`),
   );
-  const others = words.marks.map(([kind, text]) => mark(kind === "steps" ? look.strong[1] : look[kind], text));
+  const others = words.marks.map(([kind, text]) => mark(kind === "steps" ? look.strong[1] : look[kind], text, kind));
   const bar = inputs === 2 && outputs === 1 && color !== "regions" ? [colorBar(look, color, scale)] : [];
   find("legend").innerHTML = [...bar, ...edges, ...(isAlone ? [] : others), ...aboutData(population, layers, look, show)].join("");
 }

@@ -31,7 +31,7 @@ const state = read(location.hash || about.link, population), { inputs } = popula
 if (population.numFrames === 1) state.playing = false;
 const view = {
   lift: state.sheet ? 1 : 0, turn: CORNER, hiddenTurn: null, hovered: [null, null], over: null,
-  member: null, members: "", held: 0, turns: 0, flow: 0, isStale: true,
+  member: null, held: 0, turns: 0, flow: 0, isStale: true,
 };
 if (!location.hash && matchMedia("(prefers-reduced-motion: reduce)").matches) {
   Object.assign(state, { time: population.numFrames - 1, playing: false });
@@ -171,26 +171,32 @@ onKeys({
 
 function resized() {
   writePhase();
-  const section = find("population"), { canvas } = panels.gallery, num = members().length;
+  const section = find("population"), num = members().length;
   panels.curves.canvas.style.height = `${curvesHeight(population, panels.curves.canvas.clientWidth)}px`;
-  const name = repeatedAxis(population), difference = name === "network" ? "" : ` that differ in their ${name}`;
   section.hidden = num < 2 || areAlone(sceneOf(0) ?? { layers: [{ outputs: 0 }] }, population);
-  canvas.style.height = `${galleryOf(members(), canvas.clientWidth).height}px`;
-  view.members = `${num} networks${difference}; click one`;
   find("band").textContent = num > 2 ? `median and 80 % of ${num} networks; drag to choose a step` : "drag to choose a step";
   changed();
+}
+
+/** How many networks there are, and which of them are seen. */
+function aboutMembers() {
+  const num = members().length, { first, shown } = seen.room(), name = repeatedAxis(population);
+  const some = num > shown.length ? `${first + 1} to ${first + shown.length} of ` : "";
+  return `${some}${num} networks${name === "network" ? "" : ` that differ in their ${name}`}; click one`;
 }
 
 /** Which network of the population is pointed at, and its numbers; or how many there are. */
 function writeMember() {
   const { member } = view, text = find("population").querySelector("small"), name = repeatedAxis(population);
+  const { canvas } = panels.gallery, height = `${galleryOf(seen.room().shown, canvas.clientWidth).height}px`;
+  if (canvas.style.height !== height) canvas.style.height = height;
   const value = population.axes.find((axis) => axis.name === name)?.values[placesOf(population, member ?? 0)[name]];
   const step = stepAt(population, state.time), said = [];
   for (const curve of member === null ? [] : population.curves.slice(0, 3)) {
     const number = valueAtStep(curve, member, step), isKnown = Number.isFinite(number) && !isBetweenCounts(curve, number);
     if (isKnown) said.push(`${curve.name} ${shortText(number)}`);
   }
-  const words = member === null ? view.members : [`${name} ${value}`, ...said].join(", ");
+  const words = member === null ? aboutMembers() : [`${name} ${value}`, ...said].join(", ");
   if (text.textContent !== words) text.textContent = words;
 }
 
@@ -241,7 +247,7 @@ function tick(now) {
     paint(state.playing);
   }
   if (!find("population").hidden) {
-    panels.painter.refresh(members(), state.time, look(), state.playing ? 3 : 8);
+    panels.painter.refresh(seen.room().shown, state.time, look(), state.playing ? 3 : 8);
     panels.gallery.paint();
   }
   requestAnimationFrame(tick);

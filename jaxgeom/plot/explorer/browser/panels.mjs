@@ -29,7 +29,7 @@ export function panelsOf(population, state, view, seen) {
         drawLine(context, width, height, scene, population, { ...options, hovered, heights: seen.heightsAt(member) });
       } else if (inputs === 3) drawSpace(context, width, scene, population, options);
       else {
-        const more = { lift: eased(view.lift), scale: seen.scaleOf(member), hovered: seen.hoveredFace(side) };
+        const more = { lift: eased(view.lift), ...seen.rangeOf(member), hovered: seen.hoveredFace(side) };
         drawStage(context, frameOf(population.domain, width), scene, population, { ...options, ...more });
       }
     });
@@ -83,7 +83,7 @@ export function panelsOf(population, state, view, seen) {
   });
   const painter = galleryPainter(population, seen.scaleOf, seen.heightsAt);
   const gallery = panel(canvasOf("population"), (context, width) => {
-    drawGallery(context, galleryOf(seen.members(), width).boxes, painter.pictures, seen.shown(), look());
+    drawGallery(context, galleryOf(seen.room().shown, width).boxes, painter.pictures, seen.shown(), look());
   });
   const phaseAt = (width) => phaseLayout(population, state.phase, width);
   const cells = () => cellsOf(population, state.places[0], state.phase, state.time);

@@ -1,5 +1,7 @@
 // Regions parted further by the class that is decided: convex pieces on each of which one output is the largest.
 
+const ZERO = 1e-6; // of the height of a sheet: along a decision boundary two outputs are equal up to rounding
+
 /** Pieces {face, output, corners: [[x, y], …]}; of a single output, the regions themselves. */
 export function partsOf(regions) {
   const { offsets, corners, maps, outputs } = regions, found = [];
@@ -21,15 +23,41 @@ export function partsOf(regions) {
   return found;
 }
 
-/** Pieces cut further where their values pass -most and most: on each, values held between these are affine. */
-export function heldParts(regions, most) {
+/** Pieces cut further where their values pass two levels: on each, values held between these are affine. */
+export function heldParts(regions, [low, high]) {
   return partsOf(regions).flatMap(({ face, output, corners }) => {
     const row = 3 * (face * regions.outputs + output), [a, b, c] = regions.maps.subarray(row, row + 3);
-    const within = positivePart(positivePart(corners, [a, b, c + most]), [-a, -b, most - c]);
-    return [within, positivePart(corners, [a, b, c - most]), positivePart(corners, [-a, -b, -most - c])]
+    const within = positivePart(positivePart(corners, [a, b, c - low]), [-a, -b, high - c]);
+    return [within, positivePart(corners, [a, b, c - high]), positivePart(corners, [-a, -b, low - c])]
       .filter((piece) => piece.length > 2)
       .map((piece) => ({ face, output, corners: piece }));
   });
+}
+
+/** Straight pieces x, y, x, y cut where the largest output changes or passes one of two levels, given the `width` outputs `z` of
+ * their ends, between which they are affine: {corners, values} of the ends of all parts. */
+export function heldPieces(pieces, { z, width }, levels) {
+  const corners = [], values = [];
+  for (let end = 0; end < pieces.length / 2; end += 2) {
+    const [from, to] = [z.subarray(end * width, (end + 1) * width), z.subarray((end + 1) * width, (end + 2) * width)];
+    const shares = [0, ...changesOf(from, to, levels), 1].flatMap((share, i, all) => (i && i < all.length - 1 ? [share, share] : [share]));
+    for (const share of shares) {
+      corners.push(...[0, 1].map((axis) => pieces[2 * end + axis] + share * (pieces[2 * end + 2 + axis] - pieces[2 * end + axis])));
+      values.push(Math.max(...from.map((value, output) => value + share * (to[output] - value))));
+    }
+  }
+  return { corners, values };
+}
+
+/** Where on the way between two rows of outputs two of them are equal, or one passes a level. */
+function changesOf(from, to, levels) {
+  const found = [], zero = ZERO * (levels[1] - levels[0]);
+  const cross = (a, b) => a * b < 0 && Math.min(Math.abs(a), Math.abs(b)) > zero && found.push(a / (a - b));
+  from.forEach((value, output) => {
+    for (const level of levels) cross(value - level, to[output] - level);
+    for (let other = 0; other < output; other++) cross(value - from[other], to[output] - to[other]);
+  });
+  return found.sort((a, b) => a - b);
 }
 
 function difference(maps, row, output, other) {

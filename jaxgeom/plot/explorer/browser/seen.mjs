@@ -2,12 +2,13 @@
 
 import { ABOVE, CORNER } from "./camera.mjs";
 import { lookOf } from "./colors.mjs";
+import { roomOf } from "./gallery.mjs";
 import { viewsOf } from "./hidden.mjs";
 import { heightsOf } from "./line.mjs";
 import { layersAt, memberAt, siblings } from "./population.mjs";
 import { engineRegions, faceAt } from "./regions.mjs";
 import { scenes } from "./scene.mjs";
-import { outputScale } from "./stage.mjs";
+import { outputRange } from "./stage.mjs";
 
 const SCENES = 6; // that are remembered
 
@@ -23,12 +24,14 @@ export function seenOf(population, state, view) {
   const look = () => lookOf(document.documentElement.dataset.theme);
   const memberOf = (side) => memberAt(population, state.places[side]);
   const sceneOf = (side) => sceneAt(memberOf(side), state.time);
+  const rangeOf = remembered((member) => outputRange(lastLayers(member), population.domain));
   return {
-    look, memberOf, sceneOf, lastLayers,
-    scaleOf: remembered((member) => outputScale(lastLayers(member), population.domain)),
+    rangeOf, look, memberOf, sceneOf, lastLayers,
+    scaleOf: (member) => rangeOf(member).scale,
     heightsAt: remembered((member) => heightsOf(population, lastLayers(member))),
     viewsAt: remembered((member) => viewsOf(population, member)),
     members: () => siblings(population, state.places[0]),
+    room: () => roomOf(siblings(population, state.places[0]), memberOf(0)),
     sides: () => (state.compare ? [0, 1] : [0]),
     /** The networks that are shown, with the colours of their curves. */
     shown() {

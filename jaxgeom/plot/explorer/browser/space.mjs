@@ -8,7 +8,7 @@ import { pointColors } from "./points.mjs";
 const CELLS = 20; // along each side of the box
 const PARTS = [[0, 1, 3, 7], [0, 3, 2, 7], [0, 2, 6, 7], [0, 6, 4, 7], [0, 4, 5, 7], [0, 5, 1, 7]]; // tetrahedra of a cell
 const SIZE = 0.56; // of the box in the picture, in halves of its width
-const OPAQUE = 0.88; // so that points inside of it are seen
+const OPAQUE = 0.72; // so that points inside of it are seen
 const LIGHT = [0.4, -0.6, 0.7];
 
 /** All states on a grid of the box, the first coordinate fastest. */
@@ -18,22 +18,40 @@ export function sampledSpace(layers, domain, cells = CELLS) {
     const along = [place % side, Math.floor(place / side) % side, Math.floor(place / side ** 2)];
     along.forEach((step, axis) => (points[3 * place + axis] = domain[axis] + (step / cells) * (domain[3 + axis] - domain[axis])));
   }
-  return { cells, points, states: forward(layers, points) };
+  return { layers, cells, points, states: forward(layers, points) };
 }
 
-/** The decision surface as {values, triangles, side}: nine coordinates each, counter-clockwise as seen from the side where
- * the values at the grid's points are positive; `side` is the output that decides there. */
+/** The decision surface as {values, triangles, side, others}: nine coordinates each, counter-clockwise as seen from the side
+ * where the values at the grid's points are positive; `side` is the output that decides there, `others` those that decide on
+ * the other side of each triangle. Between two outputs, the surface is that of the first of them alone. */
 export function decisionSurface(grid) {
   const { z, width } = grid.states.at(-1), num = z.length / width;
-  if (width === 1) return [{ values: z, triangles: zeroSurface(grid, z), side: 0 }];
+  if (width === 1) return [{ values: z, triangles: zeroSurface(grid, z), side: 0, others: [] }];
   return Array.from({ length: width - 1 }, (_, output) => {
     const lead = Float64Array.from({ length: num }, (_, point) => {
       let other = -Infinity;
       for (let i = 0; i < width; i++) if (i !== output) other = Math.max(other, z[point * width + i]);
       return z[point * width + output] - other;
     });
-    return { values: lead, triangles: zeroSurface(grid, lead), side: output };
+    return { values: lead, side: output, ...towardsLater(grid.layers, zeroSurface(grid, lead), output) };
   });
+}
+
+/** Those triangles of an output's surface on whose other side a later output decides, and which. */
+function towardsLater(layers, triangles, output) {
+  const middles = Array.from({ length: triangles.length / 3 }, (_, place) => {
+    const start = 9 * Math.floor(place / 3) + (place % 3);
+    return (triangles[start] + triangles[start + 3] + triangles[start + 6]) / 3;
+  });
+  const { z, width } = forward(layers, middles).at(-1), found = { triangles: [], others: [] };
+  for (let triangle = 0; 9 * triangle < triangles.length; triangle++) {
+    const at = Array.from(z.subarray(triangle * width, (triangle + 1) * width), (value, i) => (i === output ? -Infinity : value));
+    const other = at.indexOf(Math.max(...at));
+    if (other < output) continue;
+    found.others.push(other);
+    found.triangles.push(...triangles.slice(9 * triangle, 9 * triangle + 9));
+  }
+  return found;
 }
 
 /** Where numbers at the grid's points, interpolated in tetrahedra, are zero. */
@@ -117,7 +135,7 @@ function slopeAt({ cells }, values, domain, place) {
 }
 
 /** Each side of the surface has the colour of what is decided on it. */
-function addTriangles(items, grid, { values, triangles, side }, domain, { camera, inward, look, turn, isTwo }) {
+function addTriangles(items, grid, { values, triangles, side, others }, domain, { camera, inward, look, turn, isTwo }) {
   const [ca, sa, ce, se] = [Math.cos(turn.azimuth), Math.sin(turn.azimuth), Math.cos(turn.elevation), Math.sin(turn.elevation)];
   const toReader = [-sa * ce, -ca * ce, se], length = Math.hypot(...LIGHT);
   for (let start = 0; start < triangles.length; start += 9) {
@@ -126,7 +144,7 @@ function addTriangles(items, grid, { values, triangles, side }, domain, { camera
     const normal = slopeAt(grid, values, domain, middle), long = Math.hypot(...normal) || 1;
     const isOn = dot(normalOf(...corners), toReader) > 0, places = corners.map((corner) => camera(...corner));
     const shade = Math.abs(dot(normal, LIGHT)) / (long * length);
-    const color = isTwo ? look.strong[isOn ? 1 : 0] : isOn ? classColor(side) : look.faint.slice(0, 7);
+    const color = isTwo ? look.strong[isOn ? 1 : 0] : classColor(isOn ? side : others[start / 9]);
     const shaded = mixed(color, shade > 0.5 ? "#ffffff" : "#000000", 0.5 * Math.abs(shade - 0.5));
     items.push({ places, color: shaded, depth: (places[0][2] + places[1][2] + places[2][2]) / 3 });
   }

@@ -6,7 +6,7 @@ import { drawField, drawPlaces, drawUnit, quadrangles } from "./field.mjs";
 import { sideGradient } from "./fill.mjs";
 import { forward } from "./network.mjs";
 import { neighboursOf, paintOrder } from "./order.mjs";
-import { heldParts, partsOf, valueAt } from "./parts.mjs";
+import { heldParts, heldPieces, partsOf, valueAt } from "./parts.mjs";
 import { fillPlane, placedCorners, placement, traceFace, tracePieces } from "./plane.mjs";
 import { pointColors } from "./points.mjs";
 import { paintSheet } from "./sheet.mjs";
@@ -15,8 +15,7 @@ import { drawTicks } from "./ticks.mjs";
 const HEIGHT = 0.62; // of a sheet, in halves of the domain's width
 const HIGHEST = 1.25; // times the scale: larger outputs are drawn as high
 const FEW = 400; // points that are drawn with a rim
-const SLANT = 2; // how much smaller a sheet may look than it is: pieces under points are looked for as far
-const ON_LINE = 1e-6; // halves of the domain's width: a line between two pieces lies on both
+const RIM = 2.6; // both sides of it, in pixels
 
 /** How the domain lies in a picture: to the camera's coordinates, and back from a picture of the plane. */
 export function frameOf([x0, y0, x1, y1], size) {
@@ -30,21 +29,22 @@ export function frameOf([x0, y0, x1, y1], size) {
 
 const STEEP = 1e-3; // of the scale: where outputs have two colours, and nothing between
 
-/** Draws a scene; `options` has look, color, show, picked and unit (layer, unit), hovered (a face), lift (0 to 1), turn, scale. */
+/** Draws a scene; `options` has look, color, show, picked and unit (layer, unit), hovered (a face), lift (0 to 1), turn, and what
+ * `outputRange` gives: scale and middle. */
 export function drawStage(context, frame, scene, population, options) {
-  const { lift, look, show, scale } = options;
+  const { lift, look, show, scale, middle } = options;
   const radius = (frame.size / 2) * (1 - 0.32 * lift);
   const camera = projection(between(ABOVE, options.turn, lift), [frame.size / 2, frame.size / 2], radius);
-  const height = (value) => lift * HEIGHT * Math.max(-HIGHEST, Math.min(HIGHEST, value / scale));
-  const view = { context, look, frame, camera, height, pixels: radius * (frame.inward(1, 0)[0] - frame.inward(0, 0)[0]) };
+  const height = (value) => lift * HEIGHT * Math.max(-HIGHEST, Math.min(HIGHEST, (value - middle) / scale));
+  const view = { context, look, frame, camera, height, ends: lift > 0 ? [-1, 1].map((end) => middle + end * HIGHEST * scale) : null };
   context.lineJoin = context.lineCap = "round";
   const fills = options.color === "sides" ? { ...options, scale: STEEP * scale } : options;
-  const isAlone = areAlone(scene, population), items = [];
-  if (options.picked) addPicked(items, view, scene, options.picked);
-  if (show.boundary && !isAlone) addBoundary(items, view, scene, 2.6 - 0.6 * lift);
-  if (show.data) addData(items, view, scene, population);
-  if (show.test && scene.test) addTest(items, view, scene, population);
-  if (lift > 0) return drawLifted(view, scene, { ...fills, most: HIGHEST * scale }, items, population.domain);
+  const isAlone = areAlone(scene, population), marks = { lines: [], points: [] };
+  if (options.picked) addPicked(marks.lines, view, scene, options.picked);
+  if (show.boundary && !isAlone) addBoundary(marks.lines, view, scene, 2.6 - 0.6 * lift);
+  if (show.data) addData(marks.points, view, scene, population);
+  if (show.test && scene.test) addTest(marks.points, view, scene, population);
+  if (lift > 0) return drawLifted(view, scene, fills, marks, population.domain);
   if (options.unit) drawUnit(view, scene.grid, options.unit, look);
   else if (!scene.regions) drawField(view, scene.grid, fills);
   else if (options.color === "regions" || scene.regions.outputs === 1) fillPlane(view, scene.regions, fills);
@@ -52,7 +52,7 @@ export function drawStage(context, frame, scene, population, options) {
   if (options.color === "output" && isAlone) drawPlaces(view, population.domain, look);
   if (show.edges) drawEdges(view, scene);
   if (options.hovered >= 0) drawHovered(view, scene.regions, options.hovered);
-  for (const { paint } of items) paint();
+  for (const { paint } of [...marks.lines, ...marks.points]) paint();
   drawTicks(context, frame, population.domain, look);
 }
 
@@ -73,22 +73,22 @@ function fillPiece({ context }, piece, colors) {
   context.fill();
 }
 
-/** The sheet with what lies on it: exact pieces, or quadrangles of a smooth network. */
-function drawLifted(view, { regions, grid }, options, items, box) {
+/** The sheet with the marks that lie on it: exact pieces, or quadrangles of a smooth network. */
+function drawLifted(view, { regions, grid }, options, marks, box) {
   const [from, right, up] = [[0, 0], [1, 0], [0, 1]].map(([x, y]) => view.camera(x, y, 0)[2]);
-  const where = { box, away: [right - from, up - from], pixels: view.pixels }, hasEdges = options.show.edges;
+  const where = { box, away: [right - from, up - from], size: view.frame.size }, hasEdges = options.show.edges;
   if (!regions) {
-    const pieces = quadrangles(view, grid, options);
-    const order = pieces.map((_, piece) => piece).sort((a, b) => pieces[b].depth - pieces[a].depth);
+    const pieces = quadrangles(view, grid, options, where.away);
     const paint = (piece) => {
       fillPiece(view, pieces[piece], ({ color }) => color);
       strokePiece(view, hasEdges, 0.5);
     };
-    return paintSheet(pieces, order, paint, items, where);
+    return paintSheet(pieces, pieces.map((_, piece) => piece), paint, marks, where);
   }
-  if (regions.held?.most !== options.most) {
-    const parts = heldParts(regions, options.most);
-    regions.held = { most: options.most, parts, neighbours: neighboursOf(parts) };
+  const name = view.ends.join();
+  if (regions.held?.name !== name) {
+    const parts = heldParts(regions, view.ends);
+    regions.held = { name, parts, neighbours: neighboursOf(parts) };
   }
   const { parts, neighbours } = regions.held, pieces = parts.map((part) => projected(view, regions, part));
   const colors = fills(view, regions, options);
@@ -96,7 +96,7 @@ function drawLifted(view, { regions, grid }, options, items, box) {
     fillPiece(view, pieces[piece], colors);
     strokePiece(view, hasEdges, 0.6);
   };
-  paintSheet(pieces, paintOrder(pieces, neighbours, where.away), paint, items, where);
+  paintSheet(pieces, paintOrder(pieces, neighbours, where.away), paint, marks, where);
 }
 
 function projected(view, regions, { face, output, corners }) {
@@ -165,21 +165,22 @@ function drawHovered({ context, look, frame, camera }, regions, face) {
 }
 
 /** The line on which a unit switches: its bent hyperplane. */
-function addPicked(items, view, scene, { layer, unit }) {
-  const segments = scene.edgesOf(layer, unit);
-  addLines(items, view, segments, heightsOf(view, scene, segments), { color: view.look.picked, width: 3.5 });
+function addPicked(lines, view, scene, { layer, unit }) {
+  addLines(lines, view, scene, scene.edgesOf(layer, unit), { color: view.look.picked, width: 3.5 });
 }
 
-function addBoundary(items, view, scene, width) {
-  const { boundary } = scene, isZero = scene.layers.at(-1).outputs === 1;
-  const heights = isZero ? new Float64Array(boundary.length / 2) : heightsOf(view, scene, boundary);
-  addLines(items, view, boundary, heights, { color: view.look.boundary, width });
+function addBoundary(lines, view, scene, width) {
+  // with a rim, at which edges end, so that it is told apart from them by more than its colour
+  if (view.ends === null) addLines(lines, view, scene, scene.boundary, { color: view.look.paper, width: width + RIM });
+  addLines(lines, view, scene, scene.boundary, { color: view.look.boundary, width });
 }
 
 /** Straight pieces x, y, x, y: one path on the plane, each by itself on a sheet. */
-function addLines(items, view, segments, heights, { color, width }) {
-  const { context, frame, camera } = view, half = 1 / (frame.inward(1, 0)[0] - frame.inward(0, 0)[0]);
-  const place = (end) => camera(...frame.inward(segments[2 * end], segments[2 * end + 1]), heights[end]);
+function addLines(lines, view, { layers }, segments, { color, width }) {
+  const { context, frame, camera, height, ends } = view, { values, corners } = ends === null
+    ? { values: new Float64Array(segments.length / 2), corners: segments }
+    : heldPieces(segments, forward(layers, segments).at(-1), ends);
+  const place = (end) => camera(...frame.inward(corners[2 * end], corners[2 * end + 1]), height(values[end]));
   const paintAll = (first, last) => () => {
     context.beginPath();
     for (let end = first; end < last; end += 2) {
@@ -191,17 +192,11 @@ function addLines(items, view, segments, heights, { color, width }) {
     context.lineWidth = width;
     context.stroke();
   };
-  const num = segments.length / 2;
-  if (view.height(1) === 0) return void items.push({ paint: paintAll(0, num) });
-  for (let end = 0; end < num; end += 2) {
-    const at = [0, 1].map((axis) => (segments[2 * end + axis] + segments[2 * end + 2 + axis]) / 2);
-    items.push({ at, reach: ON_LINE * half, paint: paintAll(end, end + 2) });
+  if (ends === null) return void lines.push({ paint: paintAll(0, values.length) });
+  for (let end = 0; end < values.length; end += 2) {
+    const at = [0, 1].map((axis) => (corners[2 * end + axis] + corners[2 * end + 2 + axis]) / 2);
+    lines.push({ at, paint: paintAll(end, end + 2) });
   }
-}
-
-/** The heights of points on the sheet. */
-function heightsOf({ height }, { layers }, points) {
-  return height(1) === 0 ? new Float64Array(points.length / 2) : topOutputs(forward(layers, points).at(-1)).map(height);
 }
 
 /** The largest output of each point. */
@@ -210,26 +205,24 @@ function topOutputs({ z, width }) {
 }
 
 /** Points, each drawn by `paint(number)` after its disk has been traced. */
-function addPoints(items, { context, frame, camera, height, pixels }, x, states, size, paint) {
-  const reach = (SLANT * size) / pixels;
+function addPoints(points, { context, frame, camera, height }, x, states, size, paint) {
   topOutputs(states.at(-1)).forEach((top, point) => {
-    const at = [x[2 * point], x[2 * point + 1]];
+    const at = [x[2 * point], x[2 * point + 1]], place = camera(...frame.inward(...at), height(top));
     const paintOne = () => {
-      const [right, down] = camera(...frame.inward(...at), height(top));
       context.beginPath();
-      context.arc(right, down, size, 0, 2 * Math.PI);
+      context.arc(place[0], place[1], size, 0, 2 * Math.PI);
       paint(point);
     };
-    items.push({ at, reach, paint: paintOne });
+    points.push({ at, place, paint: paintOne });
   });
 }
 
-function addData(items, view, scene, population) {
+function addData(points, view, scene, population) {
   const x = population.arrays["data/x"];
   if (!x) return;
   const { context, look } = view, colors = pointColors(population, look), num = x.length / 2;
   const size = num > FEW ? 2.2 : num > 40 ? 3.2 : 6;
-  addPoints(items, view, x, scene.data, size, (point) => {
+  addPoints(points, view, x, scene.data, size, (point) => {
     context.fillStyle = colors[point];
     context.fill();
     context.lineWidth = num > FEW ? 0.6 : 1.1;
@@ -239,9 +232,9 @@ function addData(items, view, scene, population) {
 }
 
 /** Points that were not trained on: rings. */
-function addTest(items, view, scene, population) {
+function addTest(points, view, scene, population) {
   const x = population.arrays["test/x"], { context, look } = view, colors = pointColors(population, look, "test");
-  addPoints(items, view, x, scene.test, x.length / 2 > FEW ? 2.4 : 3.6, (point) => {
+  addPoints(points, view, x, scene.test, x.length / 2 > FEW ? 2.4 : 3.6, (point) => {
     context.fillStyle = look.paper;
     context.fill();
     context.lineWidth = 1.6;
@@ -250,13 +243,16 @@ function addTest(items, view, scene, population) {
   });
 }
 
-/** How large outputs are in a picture: six tenths of them on a grid are smaller. */
-export function outputScale(layers, domain, num = 24) {
+/** How large outputs are in a picture: `scale`, which six tenths of them on a grid do not exceed, around zero; of several
+ * outputs, of which the largest is seen, the `middle` of these and half of how far nine tenths of them spread. */
+export function outputRange(layers, domain, num = 24) {
   const dim = domain.length / 2, points = [];
   for (let place = 0; place < num ** Math.min(dim, 2); place++) {
     const along = [place % num, Math.floor(place / num), (num - 1) / 2];
     for (let axis = 0; axis < dim; axis++) points.push(domain[axis] + ((domain[dim + axis] - domain[axis]) * along[axis]) / (num - 1));
   }
-  const sizes = Array.from(forward(layers, points).at(-1).z, Math.abs).sort((a, b) => a - b);
-  return sizes[Math.floor(0.6 * (sizes.length - 1))] || 1;
+  const outputs = forward(layers, points).at(-1), isOne = outputs.width === 1;
+  const sorted = (isOne ? outputs.z.map(Math.abs) : topOutputs(outputs)).sort(), at = (share) => sorted[Math.floor(share * (sorted.length - 1))];
+  if (isOne) return { middle: 0, scale: at(0.6) || 1 };
+  return { middle: (at(0.05) + at(0.95)) / 2, scale: (at(0.95) - at(0.05)) / 2 || 1 };
 }

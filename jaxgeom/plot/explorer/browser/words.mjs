@@ -4,7 +4,7 @@ import { hasSteps } from "./line.mjs";
 import { isSmooth } from "./network.mjs";
 
 /** Names of the buttons, of lines (`edge` of a layer, none if empty), marks of the legend [colour, text], and a hint. */
-export function wordsOf(layers) {
+export function wordsOf(layers, { classes } = {}) {
   const { inputs } = layers[0];
   if (inputs === 1) {
     return {
@@ -19,7 +19,8 @@ export function wordsOf(layers) {
       hint: "Drag, or press arrow keys, to turn the box; click a unit for its weights.",
     };
   }
-  const boundary = { boundary: "Boundary", marks: [["boundary", "decision boundary"]] };
+  const isRegression = classes === null;
+  const boundary = { boundary: isRegression ? "Zero" : "Boundary", marks: [["boundary", isRegression ? "output zero" : "decision boundary"]] };
   if (isSmooth(layers)) {
     return {
       ...boundary, regions: "Signs", edges: "Zero lines", edge: "zeros",
