@@ -1,6 +1,6 @@
-"""Padded networks in the compiled engine, which trains each set of them without the units that none of it has: the bits
-of networks without padding. And what a step asks of the loss: updates that take it, and losses of which nobody asks more
-than whether they are finite."""
+"""Padded networks in the compiled engine, which trains each set of them without the units that none of it has: all have
+the bits of networks without padding. And what a step asks of the loss: updates that take it, and losses of which nobody
+asks more than whether they are finite."""
 
 from functools import partial
 
