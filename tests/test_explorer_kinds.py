@@ -455,6 +455,44 @@ def test_a_smooth_sheet_hides_the_points_behind_it(tmp_path: Path) -> None:
     assert [pair for pair in clear if pair[0] != pair[1]] == []
 
 
+def test_a_folded_plane_hides_the_dots_and_lines_behind_it(tmp_path: Path) -> None:
+    """The layer (|x₁|, x₂, x₁ / 2), seen along its third axis: where x₁ is negative is behind where it is not."""
+    first = jg.Dense(np.array([[1, 0, 0.5], [0, 1, 0]]), np.zeros(3), np.array([-1.0, 1, 1]))
+    x = np.random.default_rng(0).uniform(-1, 1, size=(80, 2))
+    x = x[np.abs(x[:, 0]) > 0.2].astype(np.float32)
+    layers = first, jg.Dense(np.eye(3)[:, :2], np.zeros(2))
+    page = jg.explore(layers, tmp_path / "page.html", data=x, domain=jg.box(-1, 1))
+    program = """const { scenes } = await load("scene"), { engineRegions } = await load("regions");
+      const { lookOf } = await load("colors"), { drawHidden, pathsOf, viewsOf } = await load("hidden");
+      const { ABOVE } = await load("camera");
+      const scene = scenes(population, engineRegions(population.arrays))(0, 0), events = [];
+      const paths = pathsOf(population, scene, viewsOf(population, 0), null);
+      let path = [], dot = null;
+      const context = {
+        beginPath: () => ([path, dot] = [[], null]),
+        moveTo: (x, y) => path.push([x, y]), lineTo: (x, y) => path.push([x, y]),
+        closePath() {}, save() {}, restore() {}, rect() {}, clip() {}, arc: (x, y) => (dot = [x, y]),
+        fill: () => events.push(dot ? { dot } : { path }), stroke() {},
+      };
+      const look = { look: lookOf("light"), turn: ABOVE, show: { data: true, boundary: false } };
+      drawHidden(context, [0, 0, 400, 400], paths, 2, population, look);
+      const covers = ([x, y], corners) => [0, 1].every((axis) => {
+        const values = corners.map((corner) => corner[axis]);
+        return Math.min(...values) < [x, y][axis] && [x, y][axis] < Math.max(...values);
+      });
+      const isHidden = ({ dot }, start) => events.slice(start).some((each) => each.path && covers(dot, each.path));
+      const dots = events.flatMap((event, start) => (event.dot ? [[...event.dot, isHidden(event, start)]] : []));
+      console.log(JSON.stringify(dots));"""
+    dots = np.array(in_node(program, page.path))
+    assert len(dots) == len(x) > 50
+    places = np.stack([np.abs(x[:, 0]), -x[:, 1]], axis=1)  # as they lie in the picture, but for scale and origin
+    scale, offset = np.polyfit(np.sort(places[:, 1]), np.sort(dots[:, 1]), 1)
+    across = np.mean(np.sort(dots[:, 0]) - scale * np.sort(places[:, 0]))
+    apart = np.abs(scale * places[:, None] + [across, offset] - dots[None, :, :2]).max(axis=2)
+    assert apart.min(axis=1).max() < 1e-3
+    np.testing.assert_array_equal(dots[apart.argmin(axis=1), 2], x[:, 0] < 0)
+
+
 def test_pieces_of_a_sheet_have_the_colours_of_their_values() -> None:
     """A fill begins where the function is -size and ends where it is size, wherever the corners are in space."""
     found = in_node("""const { sideGradient } = await load("fill"), { lookOf } = await load("colors");

@@ -83,8 +83,10 @@ def draw_sweep(
         dots.plot([widths.index(width) for width in known], list(known.values()), "x", **cross)
     spread = "median" if has_many else "median and 10–90 %"
     curves.set(yscale="log", ylabel=f"{what}, {spread} of {num} seeds")
-    look = {"fontsize": "small", "title_fontsize": "small", "handlelength": 3.5}
-    curves.legend(title="hidden units", loc="lower left", ncols=2 if has_many else 1, **look)
+    small: dict[str, Any] = {"fontsize": "small", "title_fontsize": "small", "handlelength": 3.5}
+    # where there are no curves
+    small |= {"loc": "upper right", "ncols": FEW_WIDTHS} if has_many else {"loc": "lower left"}
+    curves.legend(title="hidden units", columnspacing=1.0, handletextpad=0.5, **small)
     shown = min(step, last)
     dots.set(yscale="log", xlabel="hidden units", ylabel=f"{what} after {shown:,} steps")
     low, high = zip(curves.get_ylim(), dots.get_ylim(), strict=True)
