@@ -460,9 +460,10 @@ def test_settings_have_an_axis_of_networks(setting):
         fit_population(keys, lambda key, setting: jax.random.uniform(key), setting)
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("progress", [0, 1, None, ["title"], np.arange(2)])
 def test_progress_is_a_flag_or_a_title(progress):
     with pytest.raises(TypeError, match="progress must be True, False or a string"):
         jg.fit_population(jax.random.split(jax.random.key(0), 2), lambda key: key, progress=progress)
     with pytest.raises(TypeError, match="progress must be True, False or a string"):
-        jg.map_chunks(lambda x: x, np.zeros(3), progress=progress)
+        jg.map_chunks(lambda x: x, np.zeros(3), chunk_size=1, progress=progress)
