@@ -160,8 +160,10 @@ def draw_codes(params: Params, data: Dataset) -> tuple[Figure, RegionTable]:
     _draw_data(data, ax, s=5)
     look: dict[str, Any] = {"colors": LINE_COLORS, "linestyles": DASHES, "linewidths": 2.4}
     arrows = plot.plot_hyperplanes(_planes(params), limits=LIMITS, ax=ax, **look).arrows
-    tips = np.asarray(arrows.get_offsets()) + np.column_stack([arrows.U, arrows.V])
-    places = _free_places(table.complex_, np.concatenate([np.asarray(data.x), tips, np.asarray(arrows.get_offsets())]))
+    starts = np.asarray(arrows.get_offsets())
+    along = np.column_stack([arrows.U, arrows.V])
+    arrow_points = np.concatenate([starts + share * along for share in np.linspace(0, 1, 6)])
+    places = _free_places(table.complex_, np.asarray(data.x), arrow_points)
     for name, (disk, ring), place in zip(table.codes, table.counts, places, strict=True):
         ax.annotate(
             f"{name}\n{disk:,} | {ring:,}",
@@ -308,18 +310,27 @@ def _tints(table: RegionTable) -> Float[np.ndarray, "regions 3"]:
     return chosen
 
 
-def _free_places(complex_: PlanarComplex, x: Float[np.ndarray, "points 2"]) -> Float[np.ndarray, "regions 2"]:
-    """A place in each region that is far from its sides and from all points: for a label."""
+def _free_places(
+    complex_: PlanarComplex, x: Float[np.ndarray, "points 2"], arrows: Float[np.ndarray, "_ 2"]
+) -> Float[np.ndarray, "regions 2"]:
+    """A place in each region that is far from its sides and from all points, and not on arrows: for a label."""
     grid = grid_points(box(*LIMITS), 47)
-    empty = np.sqrt(np.square((grid[:, None] - x[None]) / _LABEL).sum(axis=2).min(axis=1))
+
+    def distance(points: Float[np.ndarray, "_ 2"]) -> Float[np.ndarray, " grid"]:
+        found: Float[np.ndarray, " grid"] = np.sqrt(
+            np.square((grid[:, None] - points) / _LABEL).sum(axis=2).min(axis=1)
+        )
+        return found
+
+    empty = np.minimum(distance(x), _ROOM) - (distance(arrows) < 0.48 * _ROOM)
     places = []
     for start, end in zip(complex_.face_offsets[:-1], complex_.face_offsets[1:], strict=True):
         corner = complex_.vertices[complex_.face_vertices[start:end]]
         side = np.roll(corner, -1, axis=0) - corner
         inwards = np.column_stack([-side[:, 1], side[:, 0]]) / np.hypot(*(side[:, ::-1] * _LABEL).T)[:, None]
         inside = np.sum((grid[:, None] - corner) * inwards, axis=2).min(axis=1)
-        score = np.where(inside > 0, 2 * np.minimum(inside, 0.6 * _ROOM) + np.minimum(empty, _ROOM), -1)
-        places.append(grid[score.argmax()] if score.max() > 0 else corner.mean(axis=0))
+        score = np.where(inside > 0, 5 * np.minimum(inside, 0.54 * _ROOM) + empty, -np.inf)
+        places.append(grid[score.argmax()] if np.isfinite(score.max()) else corner.mean(axis=0))
     return np.array(places)
 
 
