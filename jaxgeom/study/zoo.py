@@ -27,7 +27,7 @@ from jaxgeom.data.losses import class_is_right, softmax_cross_entropy
 from jaxgeom.domains import box
 from jaxgeom.host.chunks import map_chunks
 from jaxgeom.host.devices import alone, platform
-from jaxgeom.host.given import check_flags
+from jaxgeom.host.given import check_flags, check_progress
 from jaxgeom.host.names import check_name
 from jaxgeom.host.processes import process, wait_for_all
 from jaxgeom.host.programs import Program, for_population
@@ -117,6 +117,7 @@ def zoo(
         >>> found.num_networks, found["regions"].shape
         (6, (2, 3))
     """
+    check_progress(progress)
     check_flags(any_versions=any_versions)
     plan, directory = plan_of(axes), Path(out)
     check_key(key, "zoo")
