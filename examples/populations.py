@@ -81,7 +81,8 @@ axes[0].figure.suptitle(
     "regions, and how many of the four points each unit is on at"
 )
 save(axes[0].figure, "kinds")
-print(f"shares of the kinds: {', '.join(f'{num / len(solved):.1%}' for num in kinds.num_networks)}")
+for share, low, high in zip(*jg.fraction_interval(kinds.num_networks, len(solved)), strict=True):
+    print(f"share of a kind: {share:.1%} ({low:.1%} to {high:.1%})")
 
 # A phase diagram: which widths and learning rates solve XOR
 rates, widths = ([0.1], [2, 4]) if is_small else ([0.01, 0.03, 0.1, 0.3, 1.0], [2, 3, 4, 6, 10, 20])

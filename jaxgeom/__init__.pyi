@@ -57,13 +57,13 @@ from jaxgeom.data.columns import columns_of as columns_of
 from jaxgeom.data.datasets import Dataset as Dataset
 from jaxgeom.data.datasets import damped_sine as damped_sine
 from jaxgeom.data.datasets import disk_with_holes as disk_with_holes
-from jaxgeom.data.datasets import gaussian_cloud as gaussian_cloud
 from jaxgeom.data.datasets import line_segments as line_segments
-from jaxgeom.data.datasets import mesh_grid as mesh_grid
 from jaxgeom.data.datasets import parity as parity
 from jaxgeom.data.datasets import rings as rings
 from jaxgeom.data.datasets import spirals as spirals
 from jaxgeom.data.datasets import split as split
+from jaxgeom.data.grids import gaussian_cloud as gaussian_cloud
+from jaxgeom.data.grids import mesh_grid as mesh_grid
 from jaxgeom.domains import Box as Box
 from jaxgeom.domains import Polygon as Polygon
 from jaxgeom.domains import WholePlane as WholePlane

@@ -207,6 +207,8 @@ def test_a_box_is_not_two_points():
         lambda: jaxgeom.codes(jaxgeom.hyperplanes(params), square),
         lambda: model.apply(params, square),
         lambda: jaxgeom.affine_triples(network, square),
+        lambda: jaxgeom.activation_words(network, square),
+        lambda: jaxgeom.plot.plot_points(square),
     ):
         with pytest.raises(TypeError, match=r"a Box was given, .* low, high\. Give .* or jaxgeom\.grid_points"):
             call()

@@ -13,6 +13,7 @@ from jaxgeom import plot
 from jaxgeom.networks.layers import Dense
 from jaxgeom.plot.colormaps import side_colormap, value_colormap
 from jaxgeom.recipes.movie.pictures import NIGHT_EDGES
+from jaxgeom.recipes.spirals.pictures import _tints as spirals_tints
 from jaxgeom.regions.colors import LAYER_COLORS
 
 MAPS = {"sides": side_colormap(), "values": value_colormap(), "pale values": value_colormap(0.9)}
@@ -67,3 +68,11 @@ def test_every_shade_of_one_decision_is_darker_than_all_of_the_other(is_dark: bo
     assert 3 < is_blue.sum() < len(is_blue) - 3
     assert lightness[is_blue].max() + 5 < lightness[~is_blue].min()
     plt.close("all")
+
+
+@pytest.mark.parametrize("kind", SEEN)
+def test_tints_of_three_classes_differ_in_lightness(kind: str) -> None:
+    found = seen(np.array(spirals_tints()), kind)
+    lightness = np.sort(found[:, 0])
+    assert np.diff(lightness).min() > 5
+    assert lightness[0] > 70, "points are drawn on them"

@@ -458,3 +458,12 @@ def test_settings_have_an_axis_of_networks(setting):
     keys = jax.random.split(jax.random.key(0), 8)
     with pytest.raises(ValueError, match="each of the 8 networks needs settings of its own"):
         fit_population(keys, lambda key, setting: jax.random.uniform(key), setting)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("progress", [0, 1, None, ["title"], np.arange(2)])
+def test_progress_is_a_flag_or_a_title(progress):
+    with pytest.raises(TypeError, match="progress must be True, False or a string"):
+        jg.fit_population(jax.random.split(jax.random.key(0), 2), lambda key: key, progress=progress)
+    with pytest.raises(TypeError, match="progress must be True, False or a string"):
+        jg.map_chunks(lambda x: x, np.zeros(3), chunk_size=1, progress=progress)

@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import optax
 import pytest
+from matplotlib.quiver import Quiver
 from PIL import Image
 
 import jaxgeom as jg
@@ -124,6 +125,13 @@ def test_pictures_of_rings_hold_the_data() -> None:
     texts = {text.get_text() for text in figure.axes[0].texts}
     assert texts == {f"{name}\n{a:,} | {b:,}" for name, (a, b) in zip(table.codes, table.counts, strict=True)}
     assert figure.axes[0].get_xlim() == rings_pictures.LIMITS
+    figure.canvas.draw()
+    boxes = [text.get_bbox_patch().get_window_extent() for text in figure.axes[0].texts]
+    (arrows,) = (each for each in figure.axes[0].collections if isinstance(each, Quiver))
+    for start, along in zip(np.asarray(arrows.get_offsets()), np.column_stack([arrows.U, arrows.V]), strict=True):
+        for share in np.linspace(0, 1, 9):  # labels cover no arrow
+            place = figure.axes[0].transData.transform(start + share * along)
+            assert not any(box.contains(*place) for box in boxes)
     lines = rings_pictures.draw_lines(study, DATA)
     assert ["3 hidden" in lines.axes[1].get_title(), "0.500" in lines.axes[0].get_title()] == [True, True]
     assert rings_pictures.draw_hidden(params, DATA).axes[0].name == "3d"

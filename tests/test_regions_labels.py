@@ -100,8 +100,8 @@ def test_counts_of_populations(slope: float, monkeypatch: pytest.MonkeyPatch) ->
     expected = [exact_linear_count(one, jg.enumerate_regions(one, SQUARE)) for one in alone]
     population[0].kernel[3] = np.nan
     expected[3] = -1
-    for at_once in (2**15, 7, 1):
-        monkeypatch.setattr(labels, "_FACES_AT_ONCE", at_once)
+    for at_once in (2**19, 40, 1):
+        monkeypatch.setattr(labels, "_NUMBERS_AT_ONCE", at_once)
         found = jg.count_regions(population, SQUARE, kind="linear")
         assert found.count.tolist() == expected
     assert (found.count < jg.count_regions(population, SQUARE).count).sum() > 3

@@ -13,6 +13,7 @@ import pytest
 
 import jaxgeom as jg
 from jaxgeom.__main__ import main
+from jaxgeom.recipes.study.tables import text_of
 from jaxgeom.study import store
 
 STUDY = """
@@ -164,6 +165,18 @@ def test_comparisons_of_the_command_line(file: Path, capsys: pytest.CaptureFixtu
     assert re.search(r"^the same in both: .*\bdiverged_step\b", text, re.M)
     assert command(first, "--compare", first) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("the same in both: ")
+
+
+def test_numbers_of_a_comparison_stand_below_each_other() -> None:
+    def made(key: int) -> jg.Study:
+        names = {"plain": 1, "with a name that is longer than the column of short ones": 2}
+        axes = {"width": [3, 12], "seed": range(3), "shift": names}
+        measure = {"noise": lambda seed, shift, params: seed * shift + params["dense0_relu"]["bias"].sum()}
+        return jg.run_study(axes, measure, inputs=2, key=key, progress=False)
+
+    lines = [line for line in text_of(jg.study.compare(made(0), made(1))).splitlines() if line.endswith("3 networks")]
+    assert len(lines) == 4
+    assert len({line.index("[") for line in lines}) == 1
 
 
 BAD: list[tuple[list[Any], str]] = [

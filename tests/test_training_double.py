@@ -88,6 +88,14 @@ TASKS = {
         TRAIN,
         {"batch_size": 4, "drop_last": False, "stop_accuracy": 0.9, **RECORDED},
     ),
+    # From its sixth step on, a rounding of 0.999**step is 3e5 times as large in what RAdam divides by.
+    "rectified": (
+        jg.mlp((2, 5, 1), activation="tanh", dtype="float64"),
+        optax.radam(0.05),
+        jg.losses.squared_error,
+        jg.Dataset(POINTS, RNG.normal(size=(10, 1))),
+        {"batch_size": 5},
+    ),
     "targets": (
         jg.mlp((2, 6, 1), activation="sigmoid", use_bias=False, dtype="float64"),
         optax.chain(optax.clip_by_global_norm(0.1), optax.sgd(0.1, momentum=0.9)),

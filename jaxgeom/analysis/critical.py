@@ -24,6 +24,7 @@ from jaxgeom.analysis.incidence import Incidence, incidence
 from jaxgeom.analysis.rises import rises
 from jaxgeom.analysis.topology import check_bounded
 from jaxgeom.domains import PlanarDomain
+from jaxgeom.host.given import check_progress
 from jaxgeom.networks.layers import Activation, Layers, check_finite, with_activation
 from jaxgeom.regions.cells import with_one_axis
 from jaxgeom.regions.complex import PlanarComplex, connected
@@ -94,6 +95,7 @@ def critical_points(
         >>> found.multiplicity.sum(axis=0).tolist()  # the four maxima in the corners add nothing
         [1, 1, 1]
     """
+    check_progress(progress)
     network = jax.tree.map(np.asarray, check_bounded(with_activation(layers, activation), domain))
     outputs = network[-1].bias.shape[-1]
     if outputs != 1:

@@ -15,7 +15,7 @@ from jaxgeom.analysis.cell_tree import Walk, walk
 from jaxgeom.analysis.polytopes import Cells, cube_of
 from jaxgeom.analysis.upper_bounds import rounded_up, upper_bound
 from jaxgeom.domains import Box, checked_box
-from jaxgeom.host.given import as_float64
+from jaxgeom.host.given import as_float64, check_progress
 from jaxgeom.host.inputs import as_key, as_keys
 from jaxgeom.networks.layers import Activation, Layers, check_finite, check_layers, slope_of, with_activation
 from jaxgeom.regions.cells import check_inputs, with_one_axis
@@ -97,6 +97,7 @@ def estimate_regions(
         >>> bool(found.lower < found.estimate < found.upper)
         True
     """
+    check_progress(progress)
     domain = checked_box(domain)
     _check_numbers(num_samples, num_replicates)
     if any(isinstance(array, jax.core.Tracer) for array in jax.tree.leaves(layers)):

@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from jaxgeom._reprs import readable
 from jaxgeom.analysis.finite_fields import PRIMES, echelon, product, residues
 from jaxgeom.domains import PlanarDomain, exact_domain
-from jaxgeom.host.given import as_float64, points_of
+from jaxgeom.host.given import as_float64, check_progress, points_of
 from jaxgeom.networks.layers import (
     Activation,
     Layers,
@@ -92,6 +92,7 @@ def functional_dimension(
         >>> int(found.dimension), int(found.num_params), bool(found.is_certain)
         (25, 33, True)
     """
+    check_progress(progress)
 
     start = exact_domain(domain)
 
@@ -136,6 +137,7 @@ def batch_functional_dimension(
         >>> int(jg.batch_functional_dimension(network, points).dimension)  # at most one for each point, here
         2
     """
+    check_progress(progress)
     at = np.asarray(points_of(points, None))
 
     return _of_population(

@@ -20,6 +20,7 @@ from jaxgeom._reprs import readable
 from jaxgeom._typing import PAIR, SPACE
 from jaxgeom.analysis.incidence import Incidence, characteristics, components, incidence
 from jaxgeom.domains import Box, PlanarDomain, exact_domain
+from jaxgeom.host.given import check_progress
 from jaxgeom.host.sparse import on_host
 from jaxgeom.networks.layers import Activation, Layers, check_finite, with_activation
 from jaxgeom.regions.cells import NOT_COUNTED, check_inputs, with_one_axis
@@ -98,6 +99,7 @@ def topology(
         >>> found.num_components.tolist(), found.num_holes.tolist(), found.boundary_parent.tolist()
         ([1, 2], [1, 1], [1, -1])
     """
+    check_progress(progress)
     network = jax.tree.map(on_host, check_bounded(with_activation(layers, activation, keep_sparse=True), domain))
     leading, num_outputs = network[-1].bias.shape[:-1], network[-1].bias.shape[-1]
     if num_outputs < 1:

@@ -75,7 +75,18 @@ def binary_cross_entropy(
     """
     outputs, is_positive = _sides("binary_cross_entropy", "softmax_cross_entropy", outputs, targets)
     logits = outputs[:, 0]
-    return jax.nn.softplus(jnp.where(is_positive, -logits, logits))
+    return _softplus(jnp.where(is_positive, -jnp.ones_like(logits), 1) * logits)
+
+
+@jax.custom_jvp
+def _softplus(z: Array) -> Array:
+    """``log(1 + exp(z))``, whose derivative is one sigmoid; that of :func:`jax.nn.softplus` needs the value."""
+    return jnp.maximum(z, 0) + jnp.log1p(jnp.exp(-jnp.abs(z)))
+
+
+@_softplus.defjvp
+def _softplus_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    return _softplus(primals[0]), jax.nn.sigmoid(primals[0]) * tangents[0]
 
 
 def probability_cross_entropy(

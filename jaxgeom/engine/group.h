@@ -27,9 +27,8 @@ class Group final : public Run {
             if (split.num_points && !split.is_shared) own_rows_[s].resize(size_t(LANES) * split.num_points * split.num_columns);
         }
         if (!ShallowSteps::fits(job)) return;
-        const bool is_plain = !job.has_mask && job.rounds.empty() && !job.lane_after.num;  // the update needs but the gradient
-        shallow_steps_ = ShallowSteps(job, loss_, is_plain ? &optimizer_[0][0] : nullptr);
-        shallow_.width = job.layers[0].out, shallow_.row = job.splits[0].num_points, shallow_.inputs = job.splits[0].inputs.data();
+        shallow_steps_ = ShallowSteps(job, loss_, is_plain_ ? &optimizer_[0][0] : nullptr);
+        shallow_.width = job.layers[0].out, shallow_.row = job.splits[0].num_points, shallow_.inputs = job.splits[0].inputs.get();
         shallow_.weights[0] = weights_[0], shallow_.weights[1] = weights_[1], shallow_.gradient = gradient_;
         shallow_.targets = targets_, shallow_.outputs = states_of(1), shallow_.losses = losses_, shallow_.hidden = states_of(0);
         shallow_.loss = &loss_, shallow_.optimizer = &optimizer_[0][0];
@@ -42,11 +41,6 @@ class Group final : public Run {
     const real *bases_[2][LANES] = {};
     vec sums_[2] = {};
     bool are_targets_there_ = false;
-    struct Gradients {
-        int size, row;
-        std::vector<Product> layers;
-    };
-    std::vector<Gradients> gradients_;
     Shallow shallow_;
     ShallowSteps shallow_steps_;
 
@@ -55,7 +49,7 @@ class Group final : public Run {
         for (int s = 0; s < 2; s++) {
             const Split &split = job_.splits[s];
             for (int l = 0; l < LANES && split.num_points; l++) {
-                if (split.is_shared) { bases_[s][l] = split.rows.data(); continue; }
+                if (split.is_shared) { bases_[s][l] = split.rows.get(); continue; }
                 real *own = own_rows_[s].data() + size_t(l) * split.num_points * split.num_columns;
                 split.pack_rows(network(l), own);
                 bases_[s][l] = own;
@@ -70,7 +64,7 @@ class Group final : public Run {
             for (int j = 0; j < split.num_targets && !(s == 0 && is_all && are_targets_there_); j++)
                 for (int p = 0; p < size; p++) targets_[j * row_ + p] = all(split.targets[size_t(j) * split.num_points + start + p]);
             are_targets_there_ = s == 0 && is_all;
-            return {split.inputs.data() + start, split.num_points, SHARED_B};
+            return {split.inputs.get() + start, split.num_points, SHARED_B};
         }
         are_targets_there_ = false;
         int32_t turn[LANES];
@@ -82,11 +76,7 @@ class Group final : public Run {
     }
 
     void draw(int64_t step, int size) override {
-        const int64_t epoch = step / job_.num_batches, start = step % job_.num_batches * job_.batch;
-        if (epoch != epoch_) {
-            for (int k = 0; k < 2 * job_.num_rounds; k++) epoch_keys_[k] = Order::epoch_key(keys_[k], static_cast<uint32_t>(epoch));
-            epoch_ = epoch;
-        }
+        const int64_t start = begin_batch(step);
         for (int p = 0; p < size; p++) {
             const uint32_t position = static_cast<uint32_t>(start + p), base = job_.order.low_base;
             reinterpret_cast<pvec *>(rows_)[p] = job_.num_rounds ? job_.order.at(epoch_keys_, uvec{} + position / base, uvec{} + position % base) : pvec{} + static_cast<int32_t>(position);
@@ -96,7 +86,7 @@ class Group final : public Run {
     Derived derive(int64_t step, int64_t most, int batch) override {
         if (!shallow_steps_.run) return Run::derive(step, most, batch);
         load(0, 0, batch, false);
-        shallow_.now = now_, shallow_.schedule = job_.schedule.data() + step * job_.shared_at.size;
+        shallow_.now = now_, shallow_.schedule = job_.schedule.get() + step * job_.shared_at.size;
         const int64_t num = shallow_steps_.run(shallow_, most);
         now_ = shallow_.now;
         return {shallow_.sum, shallow_.zero, num, shallow_steps_.is_optimized};
@@ -110,20 +100,12 @@ class Group final : public Run {
     }
     vec collected(int which, int) override { return std::exchange(sums_[which], vec{}); }
 
-    void differentiate(int layer, const Inputs &inputs, int size, bool is_added) override {
-        const Layer &own = job_.layers[layer];
-        gradients_of(size, inputs)[layer].run(states_ + own.sums * row_, layer ? states_of(layer - 1) : inputs.start, gradient_ + layout_.kernels[layer].start, is_added);
+    void differentiate(int layer, const Product &product, const Inputs &inputs, int, bool is_added) override {
+        multiply(product, states_ + job_.layers[layer].sums * row_, layer ? states_of(layer - 1) : inputs.start, gradient_ + layout_.kernels[layer].start, is_added);
     }
-    const std::vector<Product> &gradients_of(int size, const Inputs &inputs) {
-        for (const Gradients &each : gradients_)
-            if (each.size == size && each.row == inputs.row) return each.layers;
-        Gradients own{size, inputs.row, {}};
-        for (int l = 0; l < num_layers_; l++) {
-            const Layer &layer = job_.layers[l];
-            own.layers.emplace_back(GRADIENT, layer.width, layer.rows, size, row_, 1, l ? row_ : inputs.row, 1, l ? NEITHER : inputs.shared, layer.rows);
-        }
-        gradients_.push_back(std::move(own));
-        return gradients_.back().layers;
+    Product gradient_of(int l, const Inputs &inputs, int size) const override {
+        const Layer &layer = job_.layers[l];
+        return {GRADIENT, layer.width, layer.rows, size, row_, 1, l ? row_ : inputs.row, 1, l ? NEITHER : inputs.shared, layer.rows};
     }
 };
 

@@ -49,7 +49,7 @@ struct Split {
     Argument x, y;
     int num_points = 0, num_inputs = 0, num_targets = 0, num_columns = 0;
     bool is_shared = false;
-    std::vector<real> rows, inputs, targets;
+    std::shared_ptr<real[]> rows, inputs, targets;
     Code value, right;
 
     void pack_rows(int64_t network, real *to) const {
@@ -65,12 +65,13 @@ struct Split {
         is_shared = x.is_shared() && y.is_shared();
         if (!is_shared) return;
         if (chooses) {
-            rows.resize(size_t(num_points) * num_columns);
-            pack_rows(0, rows.data());
+            rows.reset(new real[size_t(num_points) * num_columns]());
+            pack_rows(0, rows.get());
         }
         const real *points = reinterpret_cast<const real *>(x.data), *values = reinterpret_cast<const real *>(y.data);
-        inputs.assign(size_t(num_inputs + 1) * num_points, real(1));
-        targets.resize(size_t(num_targets) * num_points);
+        inputs.reset(new real[size_t(num_inputs + 1) * num_points]);
+        targets.reset(new real[size_t(num_targets) * num_points]);
+        std::fill_n(inputs.get() + size_t(num_inputs) * num_points, num_points, real(1));
         for (int p = 0; p < num_points; p++) {
             for (int i = 0; i < num_inputs; i++) inputs[size_t(i) * num_points + p] = points[size_t(p) * num_inputs + i];
             for (int j = 0; j < num_targets; j++) targets[size_t(j) * num_points + p] = values[size_t(p) * num_targets + j];
@@ -83,6 +84,7 @@ struct Layer {
     int states, sums, slopes;         // rows where the layer's numbers begin: its units, their pre-activations, slopes
     Activation activation;            // that follows
     Code program;
+    int outer_in, outer_width;        // of the arrays outside, which may be padded
 };
 
 struct Steps {
@@ -110,7 +112,7 @@ struct Results {
 
 struct Job {
     std::vector<Layer> layers;
-    int num_params = 0, num_states = 0, block = 0, num_rounds = 0;
+    int num_states = 0, block = 0, num_rounds = 0;
     int64_t num = 1, batch = 0, num_batches = 0, num_steps = 0;
     bool has_bias = true, chooses = false, has_test = false, has_accuracy = false, has_mask = false;
     double stop_accuracy = NAN;
@@ -129,9 +131,20 @@ struct Job {
     int num_state = 0, num_classes = 1, num_arrays = 3, num_temporaries = 0, share_at = -1, value_at = -1;
     xla::Span<word> scalars;
     xla::Span<int64_t> setting_at, shared_at, lane_carry;
-    std::vector<real> schedule;  // (steps, shared scalars)
+    std::shared_ptr<real[]> schedule;  // (steps, shared scalars)
 
-    bool walks(int split) const { return splits[split].is_shared && !(split == 0 && chooses); }
+    // Layers of so many units, which follow each other in the states.
+    void place_layers(const std::vector<int> &widths) {
+        int states = widths[0] + 1;
+        for (size_t l = 0; l < layers.size(); l++) {
+            Layer &layer = layers[l];
+            const int in = widths[l], out = widths[l + 1], after = states + out + 1;
+            layer.in = in, layer.out = out, layer.rows = in + has_bias, layer.width = layer.activation == MAXOUT ? 2 * out : out;
+            layer.states = states, layer.slopes = after, layer.sums = layer.activation == MAXOUT ? after : states;
+            states = after + (layer.activation == PROGRAM ? out : layer.activation == MAXOUT ? layer.width : 0);
+        }
+        num_states = states;
+    }
 };
 
 }  // namespace jaxgeom::training

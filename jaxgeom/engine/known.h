@@ -1,7 +1,7 @@
 // Programs that are met so often that the compiler has them: those of optax's commonest optimizers, of the squared error
-// and of the cross-entropy of three classes. The machine takes one of these where the numbers of a program are the same,
-// and then keeps what lies between two instructions in registers. Operations and their order are those of the program: so
-// bits are the same.
+// and of the cross-entropies of two and three classes. The machine takes one of these where the numbers of a program are
+// the same, and then keeps what lies between two instructions in registers. Operations and their order are those of the
+// program: so bits are the same.
 #pragma once
 
 #include <utility>
@@ -43,6 +43,13 @@ struct SquaredError {
         {OP_SUB, T(0), A(2), A(1)}, {OP_SQUARE, T(1), T(0)}, {OP_MUL, A(0), S(0), T(1)}, {OP_MUL, T(0), T(0), S(1)}, {OP_MUL, A(2), S(0), T(0)}};
 };
 
+// The same of a label 0 or 1, without the logarithm that only the loss itself needs.
+struct BinaryCrossEntropy {
+    static constexpr const char *NAME = "binary_cross_entropy";
+    static constexpr int32_t CODE[][NUMBERS] = {
+        {OP_GT_I, T(0), A(1), S(0)}, {OP_SELECT, T(0), T(0), S(1), S(2)}, {OP_MUL, T(1), A(2), T(0)}, {OP_MAX, T(2), T(1), S(3)}, {OP_MUL, A(0), S(4), T(2)},
+        {OP_LOGISTIC, T(1), T(1)}, {OP_MUL, T(1), S(4), T(1)}, {OP_MUL, A(2), T(0), T(1)}};
+};
 // Three outputs, of which a whole number says which should be the largest.
 struct SoftmaxCrossEntropy {
     static constexpr const char *NAME = "softmax_cross_entropy";
@@ -176,7 +183,7 @@ struct Known {
     const char *name = "";
 
     Known() = default;
-    explicit Known(const Code &code) { (is<Sgd>(code) || is<Momentum>(code) || is<Adam>(code) || is<AdamW>(code) || is<SquaredError>(code) || is<SoftmaxCrossEntropy>(code)); }
+    explicit Known(const Code &code) { (is<Sgd>(code) || is<Momentum>(code) || is<Adam>(code) || is<AdamW>(code) || is<SquaredError>(code) || is<BinaryCrossEntropy>(code) || is<SoftmaxCrossEntropy>(code)); }
 
   private:
     template <class P>

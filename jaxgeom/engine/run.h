@@ -13,6 +13,7 @@
 
 namespace jaxgeom::training {
 
+constexpr int PADDING = -1;  // the place of a parameter that is left out (narrowed.h)
 constexpr int64_t LEAST_SHARED = 8192;  // multiply-adds of vectors that are worth a thread: some microseconds
 
 // Where the parameters of so many networks lie in arrays of vectors.
@@ -28,13 +29,16 @@ struct Layout {
         const int number = shared == SHARED_A ? 1 : LANES;
         for (size_t l = 0; l < kernels.size(); l++) {
             const Layer &layer = job.layers[l];
-            const auto add = [&](int begin, int end) {
+            const auto add = [&](int num_own, int num, int first) {
                 places.emplace_back();
-                for (int i = begin; i < end; i++)
-                    for (int j = 0; j < layer.width; j++) places.back().push_back((kernels[l].start + j * kernels[l].unit + i * kernels[l].input) * number);
+                for (int i = 0; i < num; i++)
+                    for (int j = 0; j < layer.outer_width; j++) {
+                        const bool is_there = i < num_own && j < layer.width;
+                        places.back().push_back(is_there ? (kernels[l].start + j * kernels[l].unit + (first + i) * kernels[l].input) * number : PADDING);
+                    }
             };
-            add(0, layer.in);
-            if (job.has_bias) add(layer.in, layer.rows);
+            add(layer.in, layer.outer_in, 0);
+            if (job.has_bias) add(1, 1, layer.in);
         }
     }
     int columns(int64_t points) const { return static_cast<int>(shared == SHARED_A ? (points + LANES - 1) / LANES : points); }
@@ -112,7 +116,9 @@ class Run {
     virtual void collect(const Bound &program, int which, int start, int size) = 0;
     virtual vec collected(int which, int num_points) = 0;
     // A layer's gradient, from the derivatives by its sums and its inputs, added to what is there from earlier points.
-    virtual void differentiate(int layer, const Inputs &inputs, int size, bool is_added) = 0;
+    virtual void differentiate(int layer, const Product &product, const Inputs &inputs, int size, bool is_added) = 0;
+    // The product that does it.
+    virtual Product gradient_of(int layer, const Inputs &inputs, int size) const = 0;
     // Of at most so many steps from one on, as many as are taken at once: all but the last one whole, which leaves the sum of
     // its losses, its gradient, and perhaps what the optimizer makes of it; then zeros where that is finite.
     struct Derived { vec sum, zero; int64_t num; bool is_optimized; };
@@ -120,7 +126,7 @@ class Run {
         for (int start = 0; start < batch; start += points_) {
             const int size = std::min(points_, batch - start);
             const Inputs inputs = load(0, start, size, job_.chooses);
-            const Products &products = products_of(layout_.columns(size), inputs);
+            const Products &products = products_of(size, inputs);
             forward(products, inputs);
             collect(loss_, 0, start, size);
             backward(products, inputs, size, start > 0);
@@ -134,22 +140,24 @@ class Run {
     struct Products {
         int size, row;
         Shared shared;
-        std::vector<Product> forward, back, gradient;
+        std::vector<Product> forward, back, gradient;  // of each layer
     };
-    // For so many columns of vectors.
+    // For so many points.
     const Products &products_of(int size, const Inputs &inputs) {
         for (const auto &each : products_)
             if (each->size == size && each->row == inputs.row && each->shared == inputs.shared) return *each;
         auto own = std::make_unique<Products>(Products{size, inputs.row, inputs.shared, {}, {}, {}});
+        const int columns = layout_.columns(size);
         for (int l = 0; l < num_layers_; l++) {
             const Layer &layer = job_.layers[l];
             const Layout::Kernel &kernel = layout_.kernels[l];
+            own->gradient.push_back(gradient_of(l, inputs, size));
             const Shared shared = l == 0 && inputs.shared != NEITHER ? inputs.shared : layout_.shared;
-            own->forward.emplace_back(layer.activation == RELU ? FORWARD_RELU : FORWARD, layer.width, size, layer.in, kernel.unit, kernel.input, 1, l ? row_ : inputs.row, shared, row_, 0, job_.has_bias);
+            own->forward.emplace_back(layer.activation == RELU ? FORWARD_RELU : FORWARD, layer.width, columns, layer.in, kernel.unit, kernel.input, 1, l ? row_ : inputs.row, shared, row_, 0, job_.has_bias);
             if (l == 0) { own->back.emplace_back(); continue; }
             const Layer &before = job_.layers[l - 1];
             const Kind kind = before.activation == RELU ? BACK_RELU : before.activation == PROGRAM ? BACK_SLOPE : BACK_LINEAR;
-            own->back.emplace_back(kind, layer.in, size, layer.width, kernel.input, kernel.unit, 1, row_, layout_.shared, row_, (before.slopes - before.states) * row_);
+            own->back.emplace_back(kind, layer.in, columns, layer.width, kernel.input, kernel.unit, 1, row_, layout_.shared, row_, (before.slopes - before.states) * row_);
         }
         products_.push_back(std::move(own));
         return *products_.back();
@@ -170,11 +178,21 @@ class Run {
     void multiply(const Product &product, const void *a, const void *b, vec *c, bool is_added = false) {
         in_parts(product.work(), [&](int number, int num) { product.run(a, b, c, is_added, number, num); });
     }
+    // The batch of a step: where it begins in its epoch, whose keys are drawn.
+    int64_t begin_batch(int64_t step) {
+        const int64_t epoch = step / job_.num_batches;
+        if (epoch != epoch_) {
+            for (int k = 0; k < 2 * job_.num_rounds; k++) epoch_keys_[k] = Order::epoch_key(keys_[k], static_cast<uint32_t>(epoch));
+            epoch_ = epoch;
+        }
+        return step % job_.num_batches * job_.batch;
+    }
 
     const Job &job_;
     Team &team_;
     const Layout layout_;
     const int num_layers_, row_, points_;
+    const bool is_plain_ = !job_.has_mask && job_.rounds.empty() && !job_.lane_after.num && job_.value_at < 0;  // the update needs but the gradient
     std::unique_ptr<vec, Free> memory_;
     vec *weights_[2], *gradient_, *mask_, *arrays_, *states_, *targets_, *losses_, *scalars_, *temporaries_, *more_;
     uvec *keys_, *epoch_keys_;
@@ -209,7 +227,7 @@ class Run {
             for (size_t leaf = 0; leaf < to.size(); leaf++) {
                 const std::vector<int32_t> &places = layout_.places[leaf];
                 real *row = to[leaf] + ((first_ + l) * num + at) * places.size();
-                for (size_t i = 0; i < places.size(); i++) row[i] = own[places[i]];
+                for (size_t i = 0; i < places.size(); i++) row[i] = places[i] == PADDING ? real(0) : own[places[i]];
             }
         }
     }
@@ -227,11 +245,15 @@ class Run {
                 const char *given = job_.params[leaf].of(network(l)), *mask = job_.has_mask ? job_.masks[leaf].of(network(l)) : nullptr;
                 real *own = numbers(weights_[0], l);
                 word *own_mask = reinterpret_cast<word *>(numbers(mask_, l));
-                for (size_t i = 0; i < places.size(); i++) own[places[i]] = reinterpret_cast<const real *>(given)[i];
-                for (size_t i = 0; i < places.size() && mask; i++) own_mask[places[i]] = -word(mask[i] != 0);
+                for (size_t i = 0; i < places.size(); i++) {
+                    if (places[i] == PADDING) continue;
+                    own[places[i]] = reinterpret_cast<const real *>(given)[i];
+                    if (mask) own_mask[places[i]] = -word(mask[i] != 0);
+                }
                 for (int c = 1; c < job_.num_classes; c++) {
                     word *is_of_class = reinterpret_cast<word *>(numbers(arrays_ + size_t(job_.num_state + c - 1) * layout_.num_vectors, l));
-                    for (int32_t place : places) is_of_class[place] = -word(job_.classes[leaf] == c);
+                    for (int32_t place : places)
+                        if (place != PADDING) is_of_class[place] = -word(job_.classes[leaf] == c);
                 }
             }
         for (int i = 0; i < job_.num_states * row_; i++) states_[i] = all(real(1));  // among them those that biases are multiplied by
@@ -269,7 +291,7 @@ class Run {
                     delta[i] = pick(is_first, h[i], vec{}), second[i] = pick(is_first, vec{}, h[i]);
                 }
             }
-            differentiate(l, inputs, size, is_added);
+            differentiate(l, products.gradient[l], inputs, size, is_added);
             if (l) multiply(products.back[l], weights_of(l), delta, states_of(l - 1));
         }
     }
@@ -279,7 +301,7 @@ class Run {
         for (int start = 0; start < split.num_points; start += points_) {
             const int size = std::min(points_, split.num_points - start);
             const Inputs inputs = load(s, start, size, false);
-            forward(products_of(layout_.columns(size), inputs), inputs);
+            forward(products_of(size, inputs), inputs);
             collect(value_[s], 0, start, size);
             if (job_.has_accuracy) collect(right_[s], 1, start, size);
         }
@@ -364,7 +386,8 @@ class Run {
         for (int l = 0; l < num_own(); l++) {
             const real *own = numbers(array, l);
             real sum = 0;
-            for (int32_t place : layout_.places[leaf]) sum += own[place];
+            for (int32_t place : layout_.places[leaf])
+                if (place != PADDING) sum += own[place];
             total[l] = sum;
         }
         return num_own() == 1 ? all(total[0]) : total;
@@ -417,7 +440,7 @@ class Run {
     bool is_finite(vec *array) const {
         for (const std::vector<int32_t> &places : layout_.places)
             for (int32_t place : places)
-                if (numbers(array, 0)[place] * real(0) != real(0)) return false;
+                if (place != PADDING && numbers(array, 0)[place] * real(0) != real(0)) return false;
         return true;
     }
 

@@ -42,7 +42,7 @@ inline int row_of_points(const Job &job) {
 
 class Single final : public Run {
   public:
-    Single(const Job &job, Team &team) : Run(job, team, parameters_in_lanes(job), row_of_points(job), row_of_points(job) * LANES, num_vectors(job)), rows_(job.splits[0].rows.data()) {
+    Single(const Job &job, Team &team) : Run(job, team, parameters_in_lanes(job), row_of_points(job), row_of_points(job) * LANES, num_vectors(job)), rows_(job.splits[0].rows.get()) {
         vec *at = more_;
         const auto take = [&](size_t size) { vec *start = at; at += size; return start; };
         transposed_ = take(size_t(row_) * LANES * most_across(job));
@@ -64,11 +64,6 @@ class Single final : public Run {
     const real *rows_;
     std::vector<real> own_rows_;
     bool is_packed_ = false;
-    struct Gradients {
-        int size, row;
-        std::vector<Product> layers;
-    };
-    std::vector<Gradients> gradients_;
 
     // Vectors of a row of a layer's parameters, of all points, of a split, and of all that this needs.
     static size_t most_across(const Job &job) {
@@ -119,11 +114,7 @@ class Single final : public Run {
     }
 
     void draw(int64_t step, int size) override {
-        const int64_t epoch = step / job_.num_batches, start = step % job_.num_batches * job_.batch;
-        if (epoch != epoch_) {
-            for (int k = 0; k < 2 * job_.num_rounds; k++) epoch_keys_[k] = Order::epoch_key(keys_[k], static_cast<uint32_t>(epoch));
-            epoch_ = epoch;
-        }
+        const int64_t start = begin_batch(step);
         const uint32_t base = job_.order.low_base, last = static_cast<uint32_t>(start + size - 1);
         for (int p = 0; p < size; p += LANES) {
             uvec high, low;
@@ -199,14 +190,14 @@ class Single final : public Run {
         return {collected(0, POINTS), vec{}, 1, false};
     }
 
-    void differentiate(int layer, const Inputs &inputs, int size, bool is_added) override {
+    void differentiate(int layer, const Product &product, const Inputs &inputs, int size, bool is_added) override {
         const Layer &own = job_.layers[layer];
         const bool has_units = layout_.kernels[layer].unit == 1;
         const vec *delta = states_ + own.sums * row_, *h = layer ? states_of(layer - 1) : static_cast<const vec *>(inputs.start);
         const int row = layer ? row_ : inputs.row;
         if (has_units) transpose(delta, row_, own.width, size);
         else transpose(h, row, own.rows, size);
-        multiply(gradients_of(size, inputs)[layer], has_units ? h : delta, transposed_, gradient_ + layout_.kernels[layer].start / LANES, is_added);
+        multiply(product, has_units ? h : delta, transposed_, gradient_ + layout_.kernels[layer].start / LANES, is_added);
     }
     // Rows of points, as rows for every point.
     void transpose(const vec *from, int row, int num_rows, int size) {
@@ -221,18 +212,11 @@ class Single final : public Run {
             }
         }
     }
-    const std::vector<Product> &gradients_of(int size, const Inputs &inputs) {
-        for (const Gradients &each : gradients_)
-            if (each.size == size && each.row == inputs.row) return each.layers;
-        Gradients own{size, inputs.row, {}};
-        for (int l = 0; l < num_layers_; l++) {
-            const Layer &layer = job_.layers[l];
-            const bool has_units = layout_.kernels[l].unit == 1;
-            const int across = whole_vectors(has_units ? layer.width : layer.rows), row = (l && has_units) || !has_units ? row_ : inputs.row;
-            own.layers.emplace_back(GRADIENT, has_units ? layer.rows : layer.width, across, size, row * LANES, 1, 1, across, SHARED_A, across);
-        }
-        gradients_.push_back(std::move(own));
-        return gradients_.back().layers;
+    Product gradient_of(int l, const Inputs &inputs, int size) const override {
+        const Layer &layer = job_.layers[l];
+        const bool has_units = layout_.kernels[l].unit == 1;
+        const int across = whole_vectors(has_units ? layer.width : layer.rows), row = l || !has_units ? row_ : inputs.row;
+        return {GRADIENT, has_units ? layer.rows : layer.width, across, size, row * LANES, 1, 1, across, SHARED_A, across};
     }
 };
 

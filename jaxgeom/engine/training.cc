@@ -14,6 +14,7 @@
 #include "engine.h"
 #include "instructions.h"
 #include "group.h"
+#include "narrowed.h"
 #include "pool.h"
 #include "single.h"
 
@@ -26,7 +27,7 @@ void run_schedule(Job &job, xla::Span<word> initial, xla::Span<int64_t> from, xl
     if (!num_shared) return;
     std::vector<Number> slots(initial.size), held(carry.size / 2);
     for (size_t i = 0; i < initial.size; i++) slots[i].i = initial[i];
-    job.schedule.resize(size_t(job.num_steps) * num_shared);
+    job.schedule.reset(new real[size_t(job.num_steps) * num_shared]);
     for (int64_t step = 0; step < job.num_steps; step++) {
         run_shared(job.shared, slots);
         for (size_t i = 0; i < num_shared; i++) std::memcpy(&job.schedule[step * num_shared + i], &slots[from[i]], sizeof(real));
@@ -120,16 +121,13 @@ const char *run(const xla::CallFrame &frame, xla::ErrorCode &code) {
     job.order = Order(num_points, job.num_rounds);
     const int64_t parts = (job.batch + MOST_POINTS - 1) / MOST_POINTS;
     job.block = static_cast<int>((job.batch + parts - 1) / parts);
-    int states = static_cast<int>(widths[0]) + 1;
     for (int l = 0; l < num_layers; l++) {
-        const int in = static_cast<int>(widths[l]), out = static_cast<int>(widths[l + 1]), rows = in + job.has_bias;
-        const auto kind = static_cast<Activation>(kinds[l]);
-        const int width = kind == MAXOUT ? 2 * out : out, after = states + out + 1;
-        job.layers.push_back({in, width, out, rows, states, kind == MAXOUT ? after : states, after, kind, program(11 + l)});
-        job.num_params += rows * width;
-        states = after + (kind == PROGRAM ? out : kind == MAXOUT ? width : 0);
+        Layer layer{};
+        layer.activation = static_cast<Activation>(kinds[l]), layer.program = program(11 + l);
+        job.layers.push_back(layer);
     }
-    job.num_states = states;
+    job.place_layers(std::vector<int>(widths.start, widths.start + widths.size));
+    for (Layer &layer : job.layers) layer.outer_in = layer.in, layer.outer_width = layer.width;
     for (size_t k = 0; k < job.rounds.size(); k++) job.rounds[k].summed = program(11 + num_layers + 2 * k), job.rounds[k].lane = program(12 + num_layers + 2 * k);
     for (int s = 0; s < num_splits; s++) job.splits[s].prepare(s == 0 && job.chooses);
 
@@ -146,10 +144,12 @@ const char *run(const xla::CallFrame &frame, xla::ErrorCode &code) {
     const auto work = [&](Team &team) {
         const NoSubnormals floats;
         try {
+            Narrowed own;
             std::unique_ptr<Run> run;
             for (int64_t set; (set = following++) < num_sets;) {
-                if (!run && is_single) run = std::make_unique<Single>(job, team);
-                if (!run) run = std::make_unique<Group>(job, team);
+                if (own.narrow(job, set * at_once, at_once)) run.reset();
+                if (!run && is_single) run = std::make_unique<Single>(*own.job, team);
+                if (!run) run = std::make_unique<Group>(*own.job, team);
                 run->train(set * at_once);
             }
         } catch (const std::bad_alloc &) {

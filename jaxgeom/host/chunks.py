@@ -26,7 +26,7 @@ from tqdm.auto import tqdm
 
 from jaxgeom.host.devices import choice, chosen_as, devices, on_devices, platform, populations_on, sharing
 from jaxgeom.host.forks import check_not_forked
-from jaxgeom.host.given import check_flags, check_positive
+from jaxgeom.host.given import check_flags, check_positive, check_progress
 from jaxgeom.host.processes import gathered
 from jaxgeom.host.programs import Program, of_chunks
 from jaxgeom.host.signals import deferred
@@ -86,6 +86,7 @@ def map_chunks(
         >>> jg.map_chunks(lambda x: x**2, np.arange(5), chunk_size=2).tolist()
         [0, 1, 4, 9, 16]
     """
+    check_progress(progress)
     check_flags(compiled=compiled, any_length=any_length, over_processes=over_processes)
     check_not_forked()
     lengths = {leaf.shape[0] if leaf.ndim else 0 for leaf in jax.tree.leaves(population)}

@@ -44,6 +44,12 @@ def check_flags(**values: Any) -> None:
             raise TypeError(f"{name} must be True or False, but {value!r} was given.")
 
 
+def check_progress(progress: Any) -> None:
+    """Raise a TypeError unless it is True, False or a title: numbers, None and lists have truth values, too."""
+    if not isinstance(progress, bool | np.bool_ | str):
+        raise TypeError(f"progress must be True, False or a string, the title of the bar, but {progress!r} was given.")
+
+
 def where_layers_are(given: Any, remedy: str = "") -> str:
     """What to give in place of something that has a network's layers but is not them: a sentence after a space."""
     kind = type(given).__name__

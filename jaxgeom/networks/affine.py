@@ -18,6 +18,7 @@ from jaxtyping import Array, Bool, Float, Shaped, UInt32
 from jaxgeom._reprs import readable
 from jaxgeom._typing import MATRIX
 from jaxgeom.host.contract import contracted, times
+from jaxgeom.host.given import check_one_array
 from jaxgeom.networks.layers import Dense, Layers, activated, check_layers, slope_of
 
 FEW_INPUTS = 4
@@ -48,6 +49,9 @@ def activation_words(layers: Layers, points: Float[Array, "points in"]) -> UInt3
     The points are the last axis throughout: compilers then run along them with vector instructions. Layers are
     padded to whole words with zero units, which are never active.
 
+    Raises:
+        TypeError: for anything but layers and one array, such as a box.
+
     Example:
         >>> import numpy as np, jaxgeom as jg
         >>> network = jg.Dense(np.eye(2), np.zeros(2)), jg.Dense(np.ones((2, 1)), -np.ones(1))  # relu(x) + relu(y) - 1
@@ -57,6 +61,7 @@ def activation_words(layers: Layers, points: Float[Array, "points in"]) -> UInt3
     """
     words = []
     layers = check_layers(layers)
+    check_one_array(points, "points")
     h = jnp.asarray(points).T
     for layer in layers[:-1]:
         kernel, bias, _ = _padded_to_words(layer)

@@ -23,6 +23,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from jaxgeom.host.files import whole_file
+from jaxgeom.host.given import check_progress
 
 MOVIE_FORMATS = (".gif", ".mp4")
 _SAME = 2
@@ -92,6 +93,7 @@ def save_animation(
         ValueError: as :func:`check_movies`, before any frame is drawn; or for no frames, or a rate that is not
             positive.
     """
+    check_progress(progress)
     if num_frames < 1 or not frames_per_second > 0:
         raise ValueError(
             f"an animation needs at least one frame and a positive rate, but {num_frames} frames at "

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 
 from jaxgeom._typing import MATRIX, SPACE
+from jaxgeom.host.given import check_one_array
 from jaxgeom.plot.style import COLORS, equal_scales, new_axes
 
 _MARKERS = ("o", "^", "s", "D", "v", "P", "X")
@@ -46,6 +47,7 @@ def plot_points(
         >>> len(jg.plot.plot_points(data.x, data.y, names=["a", "b", "c"]))
         3
     """
+    check_one_array(x, "x")
     x = np.asarray(x)
     if x.ndim != MATRIX or not 1 <= x.shape[1] <= SPACE:
         raise ValueError(

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from jaxgeom.host.chunks import check_chunk_size
 from jaxgeom.host.contract import times
-from jaxgeom.host.given import as_float64, check_positive
+from jaxgeom.host.given import as_float64, check_positive, check_progress
 from jaxgeom.networks.layers import Activation, Layers, check_finite, slope_of, with_activation
 from jaxgeom.regions.cells import NOT_COUNTED, with_one_axis
 from jaxgeom.regions.lines import Breakpoints, as_breakpoints, check_kind, checked_points, in_chunks
@@ -71,6 +71,7 @@ def breakpoints(
         >>> found.slope.shape == (found.count + 1, 1)
         True
     """
+    check_progress(progress)
     check_kind(kind)
     check_chunk_size(chunk_size)
     if capacity is not None:

@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from jaxgeom._reprs import readable
 from jaxgeom.domains import Box, PlanarDomain, ProjectiveDomain, exact_domain
 from jaxgeom.host.chunks import check_chunk_size
-from jaxgeom.host.given import check_flags
+from jaxgeom.host.given import check_flags, check_progress
 from jaxgeom.host.names import check_name
 from jaxgeom.host.sizes import fitting
 from jaxgeom.networks.layers import Activation, Dense, Layers, as_arrays, check_finite, is_rewriting, with_activation
@@ -115,6 +115,7 @@ def count_regions(
         small = small_count(layers, domain)
         if small is not None:
             return RegionCounts(np.array(small[0]), np.array(small[1]))
+    check_progress(progress)
     check_flags(cut_output=cut_output)
     check_name("kind", kind, KINDS)
     _check_area(min_area)

@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 from jaxgeom._typing import MATRIX
 from jaxgeom.domains import Box, PlanarDomain, Polygon, ProjectiveDomain, WholePlane, exact_domain
 from jaxgeom.host.chunks import check_chunk_size
-from jaxgeom.host.given import check_flags, check_positive
+from jaxgeom.host.given import check_flags, check_positive, check_progress
 from jaxgeom.host.sparse import on_host
 from jaxgeom.networks.layers import Activation, Dense, Layers, check_finite, with_activation
 from jaxgeom.regions.cells import cell_counts, check_inputs, complexes, complexes_at_once, with_one_axis
@@ -174,6 +174,7 @@ def enumerate_population(
         >>> [round(float(found.area.sum()), 6) for found in jg.enumerate_population(networks, jg.box(-1, 1))]
         [4.0, 4.0, 4.0, 4.0, 4.0]
     """
+    check_progress(progress)
     check_flags(cut_output=cut_output)
     chunks = complexes_by_chunks(
         layers, domain, activation=activation, cut_output=cut_output, chunk_size=chunk_size, progress=progress
@@ -191,6 +192,7 @@ def complexes_by_chunks(
     progress: bool | str = False,
 ) -> Iterator[list[Any]]:
     """:func:`enumerate_population` chunk by chunk, of which one is held at a time."""
+    check_progress(progress)
     check_chunk_size(chunk_size)
     start = exact_domain(domain)
     layers = check_inputs(with_activation(layers, activation, keep_sparse=True), start)

@@ -32,8 +32,9 @@ _PRIMES = (2097143, 2097133, 2097131, 2097097)
 """The largest below 2^21: products of two residues are exact in float64, and so are sums of ``_TERMS`` of them."""
 
 _TERMS = 2048
-_FACES_AT_ONCE = 2**15
-"""Of several networks, faces that are evaluated together."""
+_NUMBERS_AT_ONCE = 2**19
+"""Units of faces that are evaluated, and coefficients that are compared, together, so that little memory is held beside
+complexes."""
 
 
 def region_labels(complex_: PlanarComplex | SpatialComplex, kind: str = "linear") -> Int[np.ndarray, " faces"]:
@@ -88,29 +89,29 @@ def linear_counts(complexes: Sequence[PlanarComplex]) -> Int[np.ndarray, " netwo
     sizes = np.array([each.num_faces for each in complexes])
     network = np.repeat(np.arange(len(complexes)), sizes)
     walls = np.concatenate([each.edge_faces for each in complexes])
-    walls = walls + np.repeat(np.cumsum(sizes) - sizes, [len(each.edge_faces) for each in complexes])[:, None]
+    befores = np.cumsum(sizes) - sizes
+    walls = walls + np.repeat(befores, [len(each.edge_faces) for each in complexes])[:, None]
     walls = walls[np.concatenate([(each.edge_faces != OUTSIDE).all(axis=1) for each in complexes])]
     maps = _maps(*(np.concatenate([getattr(each, name) for each in complexes]) for name in ("gradient", "intercept")))
-    reach = _reach(maps)[:, None]
-    one, other = walls.T
-    with np.errstate(all="ignore"):
-        is_far = (np.abs(maps[one] - maps[other]).reshape(len(walls), -1) > reach[one] + reach[other]).any(axis=1)
-    walls = walls[~is_far]
+    size = max(1, _NUMBERS_AT_ONCE // max(1, maps[:1].size))
+    walls = walls[np.concatenate([_may_be_equal(maps, some) for some in _pieces(walls, size)])]
     faces, place = np.unique(walls, return_inverse=True)
     place = place.reshape(walls.shape)
     values = np.zeros((len(_PRIMES), len(faces)))
     edges = np.searchsorted(network[faces], np.arange(len(complexes) + 1))
-    start = 0
+    first = complexes[0].layers
+    assert first is not None
+    start, most = 0, _at_once(first)
     while start < len(complexes):
-        stop = max(start + 1, int(np.searchsorted(edges, edges[start] + _FACES_AT_ONCE)) - 1)
+        stop = max(start + 1, int(np.searchsorted(edges, edges[start] + most)) - 1)
         some = [index for index in range(start, stop) if edges[index] < edges[index + 1]]
         if some:
-            chosen = faces[edges[start] : edges[stop]]
-            patterns = np.concatenate([each.patterns for each in complexes[start:stop]])
+            own = [faces[edges[index] : edges[index + 1]] - befores[index] for index in some]
+            patterns = np.concatenate([complexes[i].patterns[chosen] for i, chosen in zip(some, own, strict=True)])
             layers = [complexes[index].layers for index in some]
             values[:, edges[start] : edges[stop]] = _values(
                 layers,  # type: ignore[arg-type]
-                patterns[chosen - sizes[:start].sum()],
+                patterns,
                 np.append(edges[some], edges[stop]) - edges[start],
             )
         start = stop
@@ -160,6 +161,26 @@ def _maps(gradient: np.ndarray, intercept: np.ndarray) -> Float[np.ndarray, "fac
 
 
 @np.errstate(all="ignore")
+def _may_be_equal(
+    maps: Float[np.ndarray, "faces out coefficients"], walls: Int[np.ndarray, "walls 2"]
+) -> Bool[np.ndarray, " walls"]:
+    """Whether the maps on both sides may be equal, as far as their coefficients tell."""
+    one, other = maps[walls[:, 0]], maps[walls[:, 1]]
+    reach = _reach(one) + _reach(other)
+    is_far: Bool[np.ndarray, " walls"] = (np.abs(one - other) > reach[:, None, None]).any(axis=(1, 2))
+    return ~is_far
+
+
+def _pieces(rows: np.ndarray, size: int) -> list[np.ndarray]:
+    return [rows[start : start + size] for start in range(0, max(1, len(rows)), size)]
+
+
+def _at_once(layers: Layers) -> int:
+    """Faces of networks of this shape that are evaluated together."""
+    return max(1, _NUMBERS_AT_ONCE // max(1, *(layer.bias.shape[-1] for layer in layers)))
+
+
+@np.errstate(all="ignore")
 def _reach(maps: Float[np.ndarray, "faces out coefficients"]) -> Float[np.ndarray, " faces"]:
     """How far each coefficient of a map may be off."""
     size = np.abs(maps)
@@ -186,6 +207,11 @@ def _values(
         patterns: of the faces of the first network, then of the second and so on.
         offsets: where those of each begin; the last entry is their number.
     """
+    if not len(patterns):
+        return np.zeros((len(_PRIMES), 0))
+    if len(networks) == 1 and len(patterns) > _at_once(networks[0]):
+        pieces = _pieces(patterns, _at_once(networks[0]))
+        return np.concatenate([_values(networks, some, np.array([0, len(some)])) for some in pieces], axis=1)
     primes, sizes = np.array(_PRIMES, float)[:, None, None], np.diff(offsets)
 
     def of_networks(arrays: list[Any]) -> Float[np.ndarray, "primes networks *shape"]:

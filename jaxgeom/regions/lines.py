@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from jaxgeom._reprs import readable
 from jaxgeom._typing import MATRIX
 from jaxgeom.engine import library
-from jaxgeom.host.given import check_finite_points, float64_of
+from jaxgeom.host.given import check_finite_points, check_progress, float64_of
 from jaxgeom.host.names import check_name
 from jaxgeom.host.sizes import fitting
 from jaxgeom.networks.layers import Layers
@@ -112,6 +112,7 @@ def in_chunks(
     has_ends: bool = False,
 ) -> library.Lines:
     """Breakpoints of a population with one leading axis, those of the first network first, so many lines at once."""
+    check_progress(progress)
     num, num_lines = len(networks[0].bias), points[0].shape[1]
     units = sum(layer.bias.shape[1] for layer in networks[:-1])
     size = chunk_size or fitting(64 + 16 * (units + 1) * (1 + networks[-1].bias.shape[1]), _CHUNK_BYTES)

@@ -15,7 +15,7 @@ from jaxgeom._reprs import readable
 from jaxgeom._typing import MATRIX, PAIR
 from jaxgeom.engine.library import Lines
 from jaxgeom.host.chunks import check_chunk_size
-from jaxgeom.host.given import float64_of
+from jaxgeom.host.given import check_progress, float64_of
 from jaxgeom.networks.layers import Activation, Layers, check_finite, with_activation
 from jaxgeom.regions.lines import checked_points, in_chunks
 
@@ -83,6 +83,7 @@ def polyline_breakpoints(
         >>> found.position.tolist(), found.segment.tolist(), found.unit.tolist()  # distances from the start of the path
         ([1.0, 3.0], [0, 1], [0, 1])
     """
+    check_progress(progress)
     check_chunk_size(chunk_size)
     network = with_activation(layers, activation)
     leading = np.shape(network[0].bias)[:-1]

@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 
 from jaxgeom.host.chunks import in_background, map_chunks, num_workers
 from jaxgeom.host.devices import alone, platform
-from jaxgeom.host.given import check_flags
+from jaxgeom.host.given import check_flags, check_progress
 from jaxgeom.host.processes import process, wait_for_all
 from jaxgeom.host.sizes import round_up
 from jaxgeom.networks.models import mlp
@@ -121,6 +121,7 @@ def run_study(
         TypeError: for measurements that are no functions, and arguments of another kind than described.
         OSError: if the directory cannot be written, or another process works on it.
     """
+    check_progress(progress)
     check_flags(any_versions=any_versions)
     study = prepared(
         axes,

@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 from jaxgeom.analysis.measures import distances_on_host
 from jaxgeom.analysis.slices import Slice, slice_network, slice_topology
 from jaxgeom.domains import Box, Polygon, polygon_vertices
-from jaxgeom.host.given import check_flags, check_positive
+from jaxgeom.host.given import check_flags, check_positive, check_progress
 from jaxgeom.networks.layers import Activation, Dense, Layers
 from jaxgeom.networks.slices import Plane
 from jaxgeom.study.result import Study
@@ -74,6 +74,7 @@ def slice_study(
         >>> found["num_regions"].shape, found["class_area"].shape, found["network"].tolist()
         ((2, 3), (2, 3, 3), [0, 100])
     """
+    check_progress(progress)
     check_flags(topology=topology)
     check_positive("num_points", num_points)
     names, each = _named(networks)

@@ -27,7 +27,7 @@ from jaxgeom.training.optimizer_graph import VALUE, optimizer_graph
 from jaxgeom.training.optimizers import Hoisted
 from jaxgeom.training.plan import Plan
 from jaxgeom.training.point_code import activation_code, point_code
-from jaxgeom.training.point_graph import SHARE, activation_graph, point_graph
+from jaxgeom.training.point_graph import SHARE, PointGraph, activation_graph, point_graph, where_finite
 from jaxgeom.training.scalar_graph import LANE, Graph, Unsupported
 from jaxgeom.training.vector_code import Code, Scalars
 
@@ -147,10 +147,16 @@ def native_run(
     widths += [layer.kernel.shape[-1] // num_pieces(name) for _, name, layer in layers]
     output = activation_function("linear" if kinds[-1] == MAXOUT else layers[-1][1])
 
-    def per_point(**what: Any) -> tuple[Code, int]:
-        return point_code(machine, scalars, point_graph(graph, output=output, num_outputs=widths[-1], **what))
+    def of_point(**what: Any) -> PointGraph:
+        return point_graph(graph, output=output, num_outputs=widths[-1], **what)
 
-    step_loss = per_point(function=loss, y=train.y, with_gradient=True)
+    def per_point(**what: Any) -> tuple[Code, int]:
+        return point_code(machine, scalars, of_point(**what))
+
+    of_step = of_point(function=loss, y=train.y, with_gradient=True)
+    if not (plan.keeps_batch_losses or by.needs_value):
+        of_step = of_step._replace(value=where_finite(graph, of_step.value))
+    step_loss = point_code(machine, scalars, of_step)
     judged: list[tuple[Code, int]] = []
     for split in splits:
         for function in (loss, accuracy):

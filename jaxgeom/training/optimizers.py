@@ -54,9 +54,16 @@ class Hoisted(NamedTuple):
     init_jaxpr: Any
     """The trace of ``init``: its constants are the settings, its arguments the parameters."""
     update_jaxpr: Any
-    """The trace of ``update``, likewise."""
+    """The trace of ``update``, likewise; its last argument is the loss, unless it needs the batch."""
     state: PyTree
     """Shapes of the state."""
+
+    @property
+    def needs_value(self) -> bool:
+        """Whether a step depends on the loss of its batch."""
+        jaxpr = self.update_jaxpr
+        used = [*jaxpr.outvars, *(variable for equation in jaxpr.eqns for variable in equation.invars)]
+        return self.needs_loss or any(variable is jaxpr.invars[-1] for variable in used)
 
 
 def check_optimizer(optimizer: Optimizer) -> Any:

@@ -54,6 +54,26 @@ def activation_graph(graph: Graph, name: str) -> tuple[Node, Node]:
     return h[()], slope[()]
 
 
+def where_finite(graph: Graph, value: Node) -> Node:
+    """A number that is finite where a loss is, for steps of which nobody asks more.
+
+    Of ``max(z, 0) + log1p(exp(-|z|))``, it is the first part: the second is between 0 and 1, or NaN where the first is.
+    """
+    if value.op == "MUL":
+        parts = [part if part.kind < STRIP else where_finite(graph, part) for part in value.args]
+        return graph.apply("MUL", *parts)
+    if value.op != "ADD":
+        return value
+    for first, second in (value.args, value.args[::-1]):
+        z = first.args[0] if first.op == "MAX" else None
+        chain = [second]
+        while len(chain[-1].args) == 1:
+            chain.append(chain[-1].args[0])
+        if z is not None and [node.op for node in chain[:4]] == ["LOG1P", "EXP", "NEG", "ABS"] and z is chain[4]:
+            return first
+    return value
+
+
 def point_graph(
     graph: Graph,
     function: PerPoint,

@@ -21,7 +21,7 @@ from jaxgeom._reprs import readable
 from jaxgeom._typing import Keys, Params, PyTree, RandomKey
 from jaxgeom.host.chunks import Interrupted, check_chunk_size, in_threads, interrupted, map_chunks, num_devices
 from jaxgeom.host.devices import at_arrays, platform, sharing
-from jaxgeom.host.given import check_flags, check_positive, is_positive
+from jaxgeom.host.given import check_flags, check_positive, check_progress, is_positive
 from jaxgeom.host.inputs import as_keys
 from jaxgeom.host.programs import Program, for_population
 from jaxgeom.host.sizes import power_of_two, round_up, size_of_chunks
@@ -112,6 +112,7 @@ def fit_population(
         >>> runs.train_loss.shape  # networks, records
         (3, 11)
     """
+    check_progress(progress)
     check_flags(fast_compile=fast_compile)
     keys = as_keys(keys)
     population = (keys, *jax.tree.map(jnp.asarray, settings))
@@ -191,6 +192,7 @@ def fit_architectures(
         >>> [group.members.tolist() for group in groups]
         [[0, 1], [2]]
     """
+    check_progress(progress)
     keys = as_keys(keys)
     if len(architectures) != keys.shape[0]:
         raise ValueError(
@@ -286,6 +288,7 @@ def fit_until_solved(
         >>> solved.is_solved.tolist()
         [True, True, True, True]
     """
+    check_progress(progress)
     keys = as_keys(keys)
     check_positive("max_tries", max_tries)
     num = keys.shape[0]
@@ -362,6 +365,7 @@ def repeat_until_solved(
         Interrupted: after Ctrl-C; its ``members`` are the networks that are solved or out of tries, and its ``results``
             theirs, a :class:`Tried`.
     """
+    check_progress(progress)
     num = len(jax.tree.leaves(population)[0])
     tries, is_solved, is_first = np.zeros(num, np.int64), np.zeros(num, bool), np.zeros(num, bool)
     pending = np.arange(num)

@@ -58,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> list[Path]:
     """Train, print the table, and save everything."""
+    from jaxgeom.plot.style import percent_interval
     from jaxgeom.recipes.detangle import pictures as detangle_pictures
 
     check_numbers(
@@ -115,8 +116,11 @@ def run(options: argparse.Namespace) -> list[Path]:
     print(f"{options.seeds} networks of each kind, {options.epochs} epochs; losses and accuracies of those that live")
     print(detangle.detangle_table(rows))
     for name in data:
-        shares = {fate: share for fate, (_, share) in _fates(found, name).items()}
-        told = ", ".join(f"{share:.0%} {fate}" for fate, share in shares.items())
+        fates = [
+            f"{share:.0%} ({percent_interval(round(share * options.seeds), options.seeds)}) {fate}"
+            for fate, (_, share) in _fates(found, name).items()
+        ]
+        told = ", ".join(fates)
         print(f"{name}, 2-16-16-2, Adam, reshuffled: {told} (solved: at least {detangle.SOLVED:.0%} of points right)")
 
     columns = {name: _columns(found, name, data[name]) for name in data}

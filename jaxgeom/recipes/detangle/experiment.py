@@ -26,6 +26,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Params, PyTree, RandomKey
 from jaxgeom.analysis.embeddings import PrincipalAxes, pca, pca_coordinates
+from jaxgeom.analysis.fractions import fraction_interval
 from jaxgeom.data.datasets import Dataset, disk_with_holes, line_segments
 from jaxgeom.data.losses import class_is_right, softmax_cross_entropy
 from jaxgeom.host.given import check_flags
@@ -269,9 +270,9 @@ def shown_layers(
 
 
 def detangle_table(rows: Sequence[tuple[str, Sequence[int], Detangled]]) -> str:
-    """A table in plain text: how many networks die, and what those that live come to."""
+    """A table in plain text: how many networks die, with 95 % intervals, and what those that live come to."""
     lines = [
-        f"{'data':>6} {'net':>9} {'dead before':>12} {'dead after':>11} {'loss (10-50-90 %)':>22} {'accuracy':>20}",
+        f"{'data':>6} {'net':>9} {'dead before':>16} {'dead after':>16} {'loss (10-50-90 %)':>22} {'accuracy':>20}",
     ]
     for name, hidden, found in rows:
         net = "-".join(map(str, (2, *hidden, 2)))
@@ -281,6 +282,11 @@ def detangle_table(rows: Sequence[tuple[str, Sequence[int], Detangled]]) -> str:
             right = " ".join(f"{100 * value:3.0f} %" for value in np.quantile(found.accuracy[alive], [0.1, 0.5, 0.9]))
         else:
             loss = right = "–"
-        before, after = (f"{100 * np.mean(dead):.0f} %" for dead in (found.was_dead, found.is_dead))
-        lines.append(f"{name:>6} {net:>9} {before:>12} {after:>11} {loss:>22} {right:>20}")
+        before, after = map(_share, (found.was_dead, found.is_dead))
+        lines.append(f"{name:>6} {net:>9} {before:>16} {after:>16} {loss:>22} {right:>20}")
     return "\n".join(lines)
+
+
+def _share(is_so: Bool[np.ndarray, " networks"]) -> str:
+    share, low, high = (100 * end for end in fraction_interval(int(is_so.sum()), len(is_so)))
+    return f"{share:.0f} ({low:.0f}–{high:.0f}) %"

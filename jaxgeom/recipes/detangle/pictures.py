@@ -17,7 +17,7 @@ from jaxgeom.analysis.embeddings import PrincipalAxes
 from jaxgeom.data.datasets import Dataset
 from jaxgeom.domains import box
 from jaxgeom.plot.stages import Morph
-from jaxgeom.plot.style import following_limits, percent, set_padding
+from jaxgeom.plot.style import following_limits, percent, percent_interval, set_padding
 from jaxgeom.recipes.detangle.experiment import (
     BATCH_SIZE,
     Detangled,
@@ -144,7 +144,8 @@ def draw_deaths(rows: Sequence[tuple[str, Sequence[int], Detangled]]) -> Figure:
             (dead & was_dead, "black", "|", "born dead"),
         )
         for row, (is_shown, color, marker, label) in enumerate(kinds):
-            named = f"{label}, {100 * np.mean(is_shown):.0f} %"
+            share = percent(np.mean(is_shown))
+            named = f"{label}, {share} ({percent_interval(int(is_shown.sum()), len(is_shown))})"
             height = np.where(has_learned, gain, _NO_GAIN * _APART**-row)[is_shown]
             ax.plot(rank[is_shown], height, linestyle="", color=color, marker=marker, markersize=4, label=named)
         ax.set_title(f"{name}, {'-'.join(map(str, (2, *hidden, 2)))}")

@@ -17,6 +17,7 @@ from jaxgeom.data.datasets import Dataset
 from jaxgeom.networks.models import hidden_states
 from jaxgeom.plot.animate import Paths
 from jaxgeom.plot.lines import FitArtists
+from jaxgeom.plot.style import legend_below
 from jaxgeom.recipes.output import HOLD, rate_of
 from jaxgeom.recipes.regression.experiment import regression_data, shares_of
 from jaxgeom.recipes.rings.pictures import dot_size, loss_so_far, median_network, shown_records
@@ -85,7 +86,7 @@ def draw_halves(studies: Mapping[str, Study], width: int) -> Figure:
     shares.set_title(f"all {len(found)} seeds of {width} units")
     shares.title.set_fontsize("medium")
     shares.axhline(100, color="0.7", linewidth=1, linestyle=":", zorder=0)
-    shares.legend(loc="center right", fontsize="small", markerscale=1.2)
+    legend_below(shares, ncols=2, markerscale=1.2)
     assert isinstance(shares.figure, Figure)
     return shares.figure
 

@@ -83,8 +83,10 @@ def draw_sweep(
         dots.plot([widths.index(width) for width in known], list(known.values()), "x", **cross)
     spread = "median" if has_many else "median and 10–90 %"
     curves.set(yscale="log", ylabel=f"{what}, {spread} of {num} seeds")
-    look = {"fontsize": "small", "title_fontsize": "small", "handlelength": 3.5}
-    curves.legend(title="hidden units", loc="lower left", ncols=2 if has_many else 1, **look)
+    small: dict[str, Any] = {"fontsize": "small", "title_fontsize": "small", "handlelength": 3.5}
+    # where there are no curves
+    small |= {"loc": "upper right", "ncols": FEW_WIDTHS} if has_many else {"loc": "lower left"}
+    curves.legend(title="hidden units", columnspacing=1.0, handletextpad=0.5, **small)
     shown = min(step, last)
     dots.set(yscale="log", xlabel="hidden units", ylabel=f"{what} after {shown:,} steps")
     low, high = zip(curves.get_ylim(), dots.get_ylim(), strict=True)
@@ -158,8 +160,10 @@ def draw_codes(params: Params, data: Dataset) -> tuple[Figure, RegionTable]:
     _draw_data(data, ax, s=5)
     look: dict[str, Any] = {"colors": LINE_COLORS, "linestyles": DASHES, "linewidths": 2.4}
     arrows = plot.plot_hyperplanes(_planes(params), limits=LIMITS, ax=ax, **look).arrows
-    tips = np.asarray(arrows.get_offsets()) + np.column_stack([arrows.U, arrows.V])
-    places = _free_places(table.complex_, np.concatenate([np.asarray(data.x), tips, np.asarray(arrows.get_offsets())]))
+    starts = np.asarray(arrows.get_offsets())
+    along = np.column_stack([arrows.U, arrows.V])
+    arrow_points = np.concatenate([starts + share * along for share in np.linspace(0, 1, 6)])
+    places = _free_places(table.complex_, np.asarray(data.x), arrow_points)
     for name, (disk, ring), place in zip(table.codes, table.counts, places, strict=True):
         ax.annotate(
             f"{name}\n{disk:,} | {ring:,}",
@@ -306,18 +310,27 @@ def _tints(table: RegionTable) -> Float[np.ndarray, "regions 3"]:
     return chosen
 
 
-def _free_places(complex_: PlanarComplex, x: Float[np.ndarray, "points 2"]) -> Float[np.ndarray, "regions 2"]:
-    """A place in each region that is far from its sides and from all points: for a label."""
+def _free_places(
+    complex_: PlanarComplex, x: Float[np.ndarray, "points 2"], arrows: Float[np.ndarray, "_ 2"]
+) -> Float[np.ndarray, "regions 2"]:
+    """A place in each region that is far from its sides and from all points, and not on arrows: for a label."""
     grid = grid_points(box(*LIMITS), 47)
-    empty = np.sqrt(np.square((grid[:, None] - x[None]) / _LABEL).sum(axis=2).min(axis=1))
+
+    def distance(points: Float[np.ndarray, "_ 2"]) -> Float[np.ndarray, " grid"]:
+        found: Float[np.ndarray, " grid"] = np.sqrt(
+            np.square((grid[:, None] - points) / _LABEL).sum(axis=2).min(axis=1)
+        )
+        return found
+
+    empty = np.minimum(distance(x), _ROOM) - (distance(arrows) < 0.48 * _ROOM)
     places = []
     for start, end in zip(complex_.face_offsets[:-1], complex_.face_offsets[1:], strict=True):
         corner = complex_.vertices[complex_.face_vertices[start:end]]
         side = np.roll(corner, -1, axis=0) - corner
         inwards = np.column_stack([-side[:, 1], side[:, 0]]) / np.hypot(*(side[:, ::-1] * _LABEL).T)[:, None]
         inside = np.sum((grid[:, None] - corner) * inwards, axis=2).min(axis=1)
-        score = np.where(inside > 0, 2 * np.minimum(inside, 0.6 * _ROOM) + np.minimum(empty, _ROOM), -1)
-        places.append(grid[score.argmax()] if score.max() > 0 else corner.mean(axis=0))
+        score = np.where(inside > 0, 5 * np.minimum(inside, 0.54 * _ROOM) + empty, -np.inf)
+        places.append(grid[score.argmax()] if np.isfinite(score.max()) else corner.mean(axis=0))
     return np.array(places)
 
 

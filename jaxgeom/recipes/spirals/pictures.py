@@ -439,8 +439,16 @@ def _draw_decision(ax: Axes, name: str, params: Params) -> None:
     _show_classes(ax, classes)
 
 
+def _tints() -> list[tuple[float, ...]]:
+    """Pale colours of the three classes, which differ in lightness too: for print without colours."""
+    return [
+        tuple(1 - strength + strength * np.array(to_rgb(color)))
+        for color, strength in zip(plot.COLORS, (0.42, 0.16, 0.36), strict=False)
+    ]
+
+
 def _show_classes(ax: Axes, classes: Int[np.ndarray, "rows columns"]) -> Any:
-    pale = ListedColormap([tuple(0.72 + 0.28 * np.array(to_rgb(color))) for color in plot.COLORS[:3]])
+    pale = ListedColormap(_tints())
     (left, bottom), (right, top) = SQUARE
     extent = (float(left), float(right), float(bottom), float(top))
     return ax.imshow(classes, cmap=pale, vmin=-0.5, vmax=2.5, origin="lower", extent=extent, zorder=0.5)

@@ -12,6 +12,8 @@ from jaxgeom.study.compare import StudyComparison
 
 MOST_LINES = 40
 """Lines that are printed for one variable."""
+_LEAST_WIDTH = 40
+"""Characters of the first column."""
 _NUMBERS = ("first", "second", "difference", "low", "high", "num")
 
 
@@ -29,7 +31,9 @@ def text_of(found: StudyComparison) -> str:
             if all(numbers[2:5] == [0, 0, 0] for _, numbers in rows):
                 equal.append(name)
                 continue
-            lines += ["", name, *(_line(place, numbers) for place, numbers in rows[:MOST_LINES])]
+            shown = [(_where(place), numbers) for place, numbers in rows[:MOST_LINES]]
+            width = max(_LEAST_WIDTH, *(len(where) for where, _ in shown))
+            lines += ["", name, *(_line(where.ljust(width), numbers) for where, numbers in shown)]
             lines += [f"  … and {len(rows) - MOST_LINES} more"] if len(rows) > MOST_LINES else []
     lines += ["", f"the same in both: {', '.join(equal)}"] if equal else []
     return "\n".join(lines)
@@ -58,8 +62,11 @@ def write_csv(found: StudyComparison, path: Path) -> None:
         temporary.write_text(text.getvalue(), encoding="utf-8")
 
 
-def _line(place: dict[str, object], numbers: list[float]) -> str:
+def _where(place: dict[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in place.items() if name != "step") or "all"
+
+
+def _line(where: str, numbers: list[float]) -> str:
     first, second, difference, low, high, num = numbers
-    where = ", ".join(f"{name} {value}" for name, value in place.items() if name != "step") or "all"
     interval = f"[{low:+.4g}, {high:+.4g}]"
-    return f"  {where:<40} {first:>10.4g} {second:>10.4g}  {difference:>+10.4g} {interval:<24} {num:.0f} networks"
+    return f"  {where} {first:>10.4g} {second:>10.4g}  {difference:>+10.4g} {interval:<24} {num:.0f} networks"

@@ -310,10 +310,10 @@ def units_figure(layers: Layers, *, title: str) -> Figure:
     ax.set_title(title)
     result: Figure = ax.figure
     result.set_size_inches(max(result.get_figwidth(), _LEAST_UNITS_WIDTH), result.get_figheight() + 0.7)
-    bends = "Line: where a unit bends.\nOrange: where it is on, each in a scale of its own."
-    off = [unit for unit, picture in enumerate(pictures[0]) if not picture.any()]
-    off_text = f"\nOff on the whole square: {', '.join(map(str, off))}." if off else ""
-    result.supxlabel(bends + off_text, fontsize="small", color="0.3")
+    text = (
+        "Line: where a unit bends. Off: zero on the whole square.\nOrange: where it is on, each in a scale of its own."
+    )
+    result.supxlabel(text, fontsize="small", color="0.3")
     return result
 
 

@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, Int64
 from jaxgeom._reprs import readable
 from jaxgeom.host.chunks import check_chunk_size, map_chunks
 from jaxgeom.host.devices import at_arrays, platform, with_float64
+from jaxgeom.host.given import check_progress
 from jaxgeom.host.programs import Program, for_population
 from jaxgeom.host.sizes import power_of_two, size_of_grid_chunks
 from jaxgeom.networks.affine import activation_words, affine_maps_of_patterns
@@ -71,6 +72,7 @@ def count_grid_regions(
         >>> int(counts.num_patterns), int(counts.num_maps)
         (4, 4)
     """
+    check_progress(progress)
     check_chunk_size(chunk_size)
     given = layers, points
     points = np.asarray(checked_points(points, atol))
@@ -107,6 +109,7 @@ def grid_counts(
         chunk_size: networks computed at once; default by memory.
         progress: show a progress bar; a string is its title.
     """
+    check_progress(progress)
     num_points = len(points)
     counts = np.full((2, len(is_finite)), NOT_COUNTED, np.int64)
     pending = np.flatnonzero(is_finite)

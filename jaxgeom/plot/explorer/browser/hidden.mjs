@@ -100,11 +100,14 @@ export function drawHidden(context, box, paths, stage, population, { look, turn,
   context.beginPath();
   context.rect(...box);
   context.clip();
-  if (paths.sheet) drawSheet(context, paths.sheet, at(paths.sheet.stages), place, population, look);
-  drawGrid(context, paths.lines, grid, place, look);
+  const dots = data && show.data ? dotsOf(context, data, place, population, look) : [];
+  if (paths.sheet) {
+    const marks = [...segmentsOf(context, paths.lines, grid, place, look), ...dots];
+    drawSheet(context, paths.sheet, at(paths.sheet.stages), marks, place, population, look);
+  } else drawGrid(context, paths.lines, grid, place, look);
   if (show.boundary && paths.boundary) drawPieces(context, at(paths.boundary), place, look.boundary, 1.6);
   if (paths.picked) drawPieces(context, at(paths.picked), place, look.picked, 2.6);
-  if (data && show.data) drawPoints(context, data, place, population, look);
+  if (!paths.sheet) for (const { paint } of dots) paint();
   if (paths.pointed) drawRing(context, place(at(paths.pointed), 0), look);
   context.restore();
 }
@@ -175,32 +178,55 @@ function drawGrid(context, { families, each, steps }, grid, place, look) {
   context.globalAlpha = 1;
 }
 
-/** Quadrangles in the colours of where they come from, those far away first, shaded by how they stand to the reader. */
-function drawSheet(context, { points }, positions, place, { domain }, look) {
-  const side = QUADRANGLES + 1, pieces = [];
+/** The same piece by piece, {depth, paint}. */
+function segmentsOf(context, { families, each, steps }, grid, place, look) {
+  return Array.from({ length: families * each * (steps - 1) }, (_, number) => {
+    const line = Math.floor(number / (steps - 1)), start = line * steps + (number % (steps - 1));
+    const [from, to] = [place(grid, start), place(grid, start + 1)];
+    const paint = () => {
+      context.beginPath();
+      context.moveTo(from[0], from[1]);
+      context.lineTo(to[0], to[1]);
+      context.strokeStyle = look.faint;
+      context.lineWidth = 0.8;
+      context.globalAlpha = line < each ? 0.4 : 0.65;
+      context.stroke();
+      context.globalAlpha = 1;
+    };
+    return { depth: (from[2] + to[2]) / 2, paint };
+  });
+}
+
+/** Quadrangles in the colours of where they come from, shaded by how they stand to the reader, and marks {depth, paint} on them:
+ * those far away first, by their middles; marks as if they were nearer by as much as quadrangles are deep. */
+function drawSheet(context, { points }, positions, marks, place, { domain }, look) {
+  const side = QUADRANGLES + 1, items = [];
+  let deep = 1;
   for (let row = 0; row < QUADRANGLES; row++) {
     for (let column = 0; column < QUADRANGLES; column++) {
       const a = row * side + column, corners = [a, a + 1, a + side + 1, a + side];
-      const places = corners.map((corner) => place(positions, corner));
-      const depth = places.reduce((sum, each) => sum + each[2], 0);
+      const places = corners.map((corner) => place(positions, corner)), depths = places.map((each) => each[2]);
       const middle = [0, 1].map((axis) => corners.reduce((sum, corner) => sum + points[2 * corner + axis], 0) / 4);
-      pieces.push({ places, depth, middle });
+      deep += (Math.max(...depths) - Math.min(...depths)) / QUADRANGLES ** 2;
+      items.push({ depth: depths.reduce((sum, each) => sum + each, 0) / 4, paint: () => fillQuadrangle(context, places, middle, domain, look) });
     }
   }
-  pieces.sort((a, b) => b.depth - a.depth);
-  for (const { places, middle } of pieces) {
-    context.beginPath();
-    places.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)));
-    context.closePath();
-    context.fillStyle = context.strokeStyle = placeColor(middle, domain, look);
-    context.lineWidth = 0.7;
-    context.fill();
-    context.stroke();
-    context.fillStyle = "#000000";
-    context.globalAlpha = MOST_SHADE * steepness(places);
-    context.fill();
-    context.globalAlpha = 1;
-  }
+  for (const { depth, paint } of marks) items.push({ depth: depth - deep, paint });
+  for (const { paint } of items.sort((a, b) => b.depth - a.depth)) paint();
+}
+
+function fillQuadrangle(context, places, middle, domain, look) {
+  context.beginPath();
+  places.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)));
+  context.closePath();
+  context.fillStyle = context.strokeStyle = placeColor(middle, domain, look);
+  context.lineWidth = 0.7;
+  context.fill();
+  context.stroke();
+  context.fillStyle = "#000000";
+  context.globalAlpha = MOST_SHADE * steepness(places);
+  context.fill();
+  context.globalAlpha = 1;
 }
 
 /** How steep a quadrangle stands: 0 if it faces the reader, 1 if it is seen edge-on. */
@@ -235,13 +261,17 @@ function drawRing(context, [right, down], look) {
   context.stroke();
 }
 
-function drawPoints(context, data, place, population, look) {
+/** The data as dots, {depth, paint}. */
+function dotsOf(context, data, place, population, look) {
   const colors = pointColors(population, look), num = colors.length, radius = num > 400 ? 1.5 : num > 40 ? 2.1 : 4;
-  for (let point = 0; point < num; point++) {
-    const [right, down] = place(data, point);
-    context.beginPath();
-    context.arc(right, down, radius, 0, 2 * Math.PI);
-    context.fillStyle = colors[point];
-    context.fill();
-  }
+  return Array.from(colors, (color, point) => {
+    const [right, down, depth] = place(data, point);
+    const paint = () => {
+      context.beginPath();
+      context.arc(right, down, radius, 0, 2 * Math.PI);
+      context.fillStyle = color;
+      context.fill();
+    };
+    return { depth, paint };
+  });
 }
