@@ -145,6 +145,16 @@ def faster_by(candidates: dict[str, Any], rival: str) -> float:
     return min(case["jaxgeom_is_faster_by"] for name, case in candidates.items() if name.startswith(rival))
 
 
+@pytest.mark.parametrize("page", ["precision", "benchmarks"])
+def test_figures_of_agreement_are_those_of_the_benchmark(page: str) -> None:
+    families = list(result("agreement")["families"].values())
+    totals = tuple(f"{sum(family[field] for family in families):,}" for field in ("networks", "counted_in_rationals"))
+    text = " ".join((DOCS / f"{page}.md").read_text().split())
+    figures = r"of ([\d,]+) networks, ([\d,]+) of them against rationals, none is wrong"
+    assert re.findall(figures, text) == [totals]
+    assert not any(family["wrong"] for family in families)
+
+
 def test_the_table_of_training_is_that_of_the_benchmark() -> None:
     found = {}
     for case in result("training")["cases"]:

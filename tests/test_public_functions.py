@@ -18,8 +18,8 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-import scipy.sparse  # noqa: F401  it adds a filter of warnings, as the next one does
-import scipy.special  # noqa: F401
+import scipy.sparse
+import scipy.special  # noqa: F401  both add a filter of warnings
 from test_docstrings import EXAMPLES, OPTIONS
 
 import jaxgeom as jg
