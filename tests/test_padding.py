@@ -142,6 +142,16 @@ def test_a_padded_network_is_the_one_of_its_key_without_padding():
     assert_close(snapshots, alone.snapshots, ATOL)
 
 
+@pytest.mark.slow
+def test_optimizers_whose_states_hold_booleans_of_python_train_padded_networks():
+    run = partial(fit, KEYS[0], optimizer=optax.optimistic_gradient_descent(0.1), loss=squared_error, train=DATA)
+    padded, alone = (
+        numpy(run(model=model, num_epochs=NUM_EPOCHS, record=None))
+        for model in (mlp(FEATURES, widths=(3, 3)), mlp((2, 3, 3, 1)))
+    )
+    assert_close(cut(padded.params, 3), alone.params, ATOL)
+
+
 # Errors
 
 

@@ -70,6 +70,7 @@ def test_counts_and_complexes(without, widths, domain):
     assert expected[0].count.tolist()[2] == -1
     for found, right in zip(counts, expected, strict=True):
         np.testing.assert_array_equal(found.count, right.count)
+        np.testing.assert_array_equal(found.degenerate, right.degenerate)
     for found, right in zip(complexes, expected_complexes, strict=True):
         assert (found is None) == (right is None)
         if found is not None:
@@ -80,6 +81,19 @@ def test_counts_and_complexes(without, widths, domain):
             np.testing.assert_allclose(found.gradient[order], right.gradient[same], atol=1e-12)
             assert len(found.vertices) == len(right.vertices)
             assert len(found.edges) == len(right.edges)
+
+
+def test_units_that_no_weight_reaches_are_no_exact_zeros(without):
+    first, second, output = network(0, 3, 3, 1)
+    for array in (first.kernel, first.bias):
+        array[..., 1] = 0
+    second.kernel[[0, 2], 2], second.bias[2] = 0, 0  # takes nothing but the unit without weights
+    layers = first, second, output
+    for options in ({}, {"activation": "abs"}, {"cut_output": True}):
+        count = partial(jg.count_regions, layers, jg.box(), **options)
+        right, found = count(), without(count)
+        assert (found.count, found.degenerate) == (right.count, right.degenerate)
+        assert not found.degenerate
 
 
 @pytest.mark.parametrize(("dim", "widths"), [(1, (3, 2)), (3, (4, 2)), (3, (3, 2, 1)), (4, (3, 1))])

@@ -107,12 +107,13 @@ def _cells_of_hidden_layers(layers: Layers, start: ProjectiveDomain) -> tuple[li
     """The cells that all layers but the last make, with the functions of the last one, and their denominator."""
     together, denominator = dyadic(rows_of(layers[0]))
     cells = [face._replace(rows=together) for face in _faces(start)]
+    is_zero = np.zeros(together.shape[1] - 1, bool)  # everywhere, as far as weights tell
     for index, layer in enumerate(layers[1:]):
         slope = np.asarray(slope_of(layers[index]))
         (together, scale), (factors, slope_scale) = dyadic(rows_of(layer)), dyadic(slope)
         denominator *= slope_scale
         kernel, bias = together[:, :-1], together[:, -1] * denominator
-        is_zero = ~np.any(rows_of(layers[index]), axis=1)
+        is_zero = ~np.any(rows_of(layers[index])[:, np.append(~is_zero, True)], axis=1)
         bends = np.flatnonzero((slope != 1) & ~is_zero).tolist()
         pieces: list[_Cell] = []
         for cell in cells:

@@ -204,7 +204,7 @@ def _hoisted(function: Callable[..., Any], *examples: PyTree) -> tuple[Callable[
 
     def call(constants: list[Any], *arguments: PyTree) -> PyTree:
         leaves = [
-            leaf if leaf.dtype == dtype else leaf.astype(dtype)
+            leaf if getattr(leaf, "dtype", None) == dtype else jnp.asarray(leaf, dtype)
             for leaf, dtype in zip(jax.tree.leaves(arguments), dtypes, strict=True)
         ]
         flat = evaluated(computed, constants, leaves)

@@ -282,8 +282,7 @@ def _prepare(ax: Axes, layer: int, axes: PrincipalAxes | None) -> None:
     ax.set_title(f"layer {layer}" if layer else "input")
     ax.locator_params(nbins=5)
     if axes is None:
-        name = "unit" if layer else "$x_1$"
-        ax.set(xlabel=f"{name} 0" if layer else name, ylabel=f"{name} 1" if layer else "$x_2$")
+        ax.set(xlabel="unit 1" if layer else "$x_1$", ylabel="unit 2" if layer else "$x_2$")
     else:
         first, second = 100 * np.asarray(axes.explained_ratio)
         ax.set(xlabel=f"1st principal axis ({first:.0f} %)", ylabel=f"2nd principal axis ({second:.0f} %)")

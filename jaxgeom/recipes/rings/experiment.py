@@ -56,7 +56,7 @@ class RegionTable(NamedTuple):
     complex_: PlanarComplex
     """The regions themselves."""
     codes: list[str]
-    """One digit a unit, unit 0 first: 1 on the side where it is on."""
+    """One digit a unit, in their order: 1 on the side where it is on."""
     counts: Int[np.ndarray, "faces classes"]
     """Points of each class."""
 
