@@ -39,10 +39,15 @@ class StudyStatus(NamedTuple):
     """Whether ``result.npz`` is there and is that of this study."""
 
     def _note(self) -> str:
-        if not isinstance(self.is_finished, np.ndarray) or not isinstance(self.num_networks, int):
-            return "networks unknown"
-        done = int(self.is_finished.sum())
-        return f"{done:,} of {self.num_networks:,} networks finished ({done * 100 // max(self.num_networks, 1)} %)"
+        return finished_of(self.num_networks, self.is_finished)
+
+
+def finished_of(num_networks: Any, is_finished: Any) -> str:
+    """How many of the networks of a study or a zoo are finished, in words."""
+    if not isinstance(is_finished, np.ndarray) or not isinstance(num_networks, int):
+        return "networks unknown"
+    done = int(is_finished.sum())
+    return f"{done:,} of {num_networks:,} networks finished ({done * 100 // max(num_networks, 1)} %)"
 
 
 def study_status(directory: str | os.PathLike[str]) -> StudyStatus:

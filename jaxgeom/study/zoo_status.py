@@ -8,7 +8,7 @@ from jaxtyping import Bool
 
 from jaxgeom._reprs import readable
 from jaxgeom.study.shards import check_shard, shard_path
-from jaxgeom.study.status import rate
+from jaxgeom.study.status import finished_of, rate
 from jaxgeom.study.store import holders
 from jaxgeom.study.zoo_reader import open_zoo
 
@@ -35,10 +35,7 @@ class ZooStatus(NamedTuple):
     """Networks a second, from the times of the files; NaN where it cannot be told."""
 
     def _note(self) -> str:
-        if not isinstance(self.is_finished, np.ndarray) or not isinstance(self.num_networks, int):
-            return "networks unknown"
-        done = int(self.is_finished.sum())
-        return f"{done:,} of {self.num_networks:,} networks finished ({done * 100 // max(self.num_networks, 1)} %)"
+        return finished_of(self.num_networks, self.is_finished)
 
 
 def zoo_status(path: str | os.PathLike[str]) -> ZooStatus:
