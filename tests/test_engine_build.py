@@ -118,6 +118,7 @@ def _hook(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
+@pytest.mark.skipif(find_spec("pip") is None, reason="needs pip")
 def test_a_compiler_is_asked_for_only_where_pip_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """pip, asked for what it does not find, would not install jaxgeom at all."""
     for name, value in {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": tmp_path, "PIP_CONFIG_FILE": os.devnull}.items():
