@@ -107,9 +107,10 @@ def test_vertices_on_the_whole_plane_are_precise_however_far_they_lie(angle):
                 continue
             (a, b, c), (d, e, f) = (lines[unit] for unit in sorted(through))
             x, y = (b * f - c * e) / (a * e - b * d), (c * d - a * f) / (a * e - b * d)
-            np.testing.assert_allclose(vertex, [float(x), float(y)], rtol=1e-11, atol=1e-11 * float(max(abs(x), abs(y))))
+            size = float(max(abs(x), abs(y)))
+            np.testing.assert_allclose(vertex, [float(x), float(y)], rtol=1e-11, atol=1e-11 * size)
             np.testing.assert_allclose(output, float(value(x, y)), rtol=1e-5)
-            num_far += max(abs(x), abs(y)) > 0.01 / angle
+            num_far += size > 0.01 / angle
         assert (~found.is_ideal).sum() == 15
         # every line ends in the two directions along it
         ends = found.vertices[found.is_ideal]
