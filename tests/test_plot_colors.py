@@ -11,9 +11,12 @@ from test_explorer_colors import SEEN, lab, linear
 
 from jaxgeom import plot
 from jaxgeom.networks.layers import Dense
-from jaxgeom.plot.colormaps import side_colormap, value_colormap
-from jaxgeom.recipes.movie.pictures import NIGHT_EDGES
+from jaxgeom.plot.colormaps import ABOVE, BELOW, side_colormap, value_colormap
+from jaxgeom.plot.maps import SIDES
+from jaxgeom.recipes.movie.pictures import DAY_CURVES, NIGHT_CURVES, NIGHT_EDGES, NIGHT_SIDES
+from jaxgeom.recipes.regression.pictures import HALVES
 from jaxgeom.recipes.spirals.pictures import _tints as spirals_tints
+from jaxgeom.recipes.xor.pictures import DENSE
 from jaxgeom.regions.colors import LAYER_COLORS
 
 MAPS = {"sides": side_colormap(), "values": value_colormap(), "pale values": value_colormap(0.9)}
@@ -76,3 +79,16 @@ def test_tints_of_three_classes_differ_in_lightness(kind: str) -> None:
     lightness = np.sort(found[:, 0])
     assert np.diff(lightness).min() > 5
     assert lightness[0] > 70, "points are drawn on them"
+
+
+def test_curves_and_shades_beside_classes_have_other_colours() -> None:
+    beside = [
+        (NIGHT_CURVES, NIGHT_SIDES),
+        (DAY_CURVES, SIDES),
+        ([DENSE], (*SIDES, BELOW, ABOVE)),
+        (HALVES, [plot.COLORS[1]]),  # the prediction
+    ]
+    for kind in SEEN:
+        for those, classes in beside:
+            apart = [seen(np.array([to_rgb(color) for color in colors]), kind) for colors in (those, classes)]
+            assert np.linalg.norm(apart[0][:, None] - apart[1], axis=2).min() > 20, (kind, those, classes)

@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 
 from jaxgeom.host.files import whole_file
+from jaxgeom.plot.style import COLORS
 from jaxgeom.recipes.output import save_figure, save_report
 from jaxgeom.recipes.reproduce.claims import Claim, table
 
@@ -29,9 +30,10 @@ def save_claims(
         text += [f"## {claim.title}", "", f"`{name}`. Source: {claim.source}. {verdict}", "", table(claim), ""]
         text += [claim.remark, ""]
         if claim.draw is not None:
-            figure = plt.figure(figsize=(6.4, 4.2), layout="constrained")
-            claim.draw(figure.subplots())
-            pictures = save_figure(figure, directory / name, formats)
+            with plt.rc_context({"axes.prop_cycle": plt.cycler(color=COLORS)}):  # what C0, C1, … are when it is drawn
+                figure = plt.figure(figsize=(6.4, 4.2), layout="constrained")
+                claim.draw(figure.subplots())
+                pictures = save_figure(figure, directory / name, formats)
             text += [f"![{claim.title}]({picture.name})" for picture in pictures[:1]] + [""]
             written += pictures
     report = directory / "report.md"
