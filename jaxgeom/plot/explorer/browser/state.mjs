@@ -16,6 +16,9 @@ export function firstState(population) {
   };
 }
 
+/** The place of the first hidden layer, which links call 1. */
+const firstOf = ({ features }) => (features ? 1 : 0);
+
 /** What differs from the beginning, as the text behind the #. */
 export function written(state, population) {
   const parts = new URLSearchParams();
@@ -28,7 +31,7 @@ export function written(state, population) {
   }
   if (state.color !== "output") parts.set("color", state.color);
   if (state.sheet) parts.set("sheet", 1);
-  if (state.picked) parts.set("unit", `${state.picked.layer + 1}.${state.picked.unit + 1}`);
+  if (state.picked) parts.set("unit", `${state.picked.layer + 1 - firstOf(population)}.${state.picked.unit + 1}`);
   if (state.through) parts.set("through", +state.through.toFixed(3));
   if (state.wide) parts.set("wide", 1);
   const phase = phaseText(state.phase);
@@ -62,7 +65,7 @@ export function read(text, population) {
   state.sheet = parts.get("sheet") === "1";
   if (["light", "dark"].includes(parts.get("theme"))) state.theme = parts.get("theme");
   const unit = /^(\d+)\.(\d+)$/.exec(parts.get("unit") ?? "");
-  if (unit) state.picked = { layer: unit[1] - 1, unit: unit[2] - 1 };
+  if (unit) state.picked = { layer: unit[1] - 1 + firstOf(population), unit: unit[2] - 1 };
   state.through = number("through", 0, 1000) ?? 0;
   state.wide = parts.get("wide") === "1";
   const [rows, columns, measure] = (parts.get("map") ?? "").split("~"), names = phaseAxes(population);
