@@ -95,8 +95,8 @@ def explore(
         networks: runs of :func:`jaxgeom.fit` or :func:`jaxgeom.fit_population`, best with snapshots; a
             :class:`jaxgeom.Study` that measured ``study.parameters()``; layers of one network or more; or a
             dictionary of these by the values of one more setting, such as ``{8: runs_of_width_8, 32: …}``. Networks
-            have one, two or three inputs, or ``features``. Of those with smooth activations, runs, studies or the parameters of
-            :func:`jaxgeom.mlp`.
+            have one, two or three inputs, or ``features``. Of those with smooth activations, runs, studies or the
+            parameters of :func:`jaxgeom.mlp`.
         path: the file to write, ``.html``; folders that are missing are made, as everywhere in jaxgeom.
         data: points and labels or targets that are drawn, a :class:`jaxgeom.Dataset` or a pair; or points alone, which
             get the colours of where they are in the input.
@@ -118,7 +118,8 @@ def explore(
     Raises:
         TypeError: for anything that holds no networks, a domain that is no box, or features that are no names.
         ValueError: for another ending, networks with more than three inputs or with others than the features, names
-            of no features, data of other shapes, or weights that take more than ``max_megabytes``: :func:`jaxgeom.study.select` takes some networks of a study.
+            of no features, data of other shapes, or weights that take more than ``max_megabytes``:
+            :func:`jaxgeom.study.select` takes some networks of a study.
 
     Example:
         >>> import jax, optax, tempfile, jaxgeom as jg
