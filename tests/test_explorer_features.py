@@ -158,6 +158,27 @@ def test_coordinates_as_features_have_the_lines_of_the_engine(tmp_path: Path) ->
     assert boundary > 1
 
 
+def test_networks_without_hidden_layers(tmp_path: Path) -> None:
+    """Of 1 - r², with features; and of an affine function, which has one region and its zero on a line."""
+    names = ("x1^2", "x2^2")
+    circle = (jg.Dense(-np.ones((2, 1), np.float32), np.ones(1, np.float32)),)
+    program = (
+        SCENE
+        + """const { stageNames } = await load("hidden");
+      console.log(JSON.stringify([scene.boundary, scene.edges, stageNames(scene.layers)]));"""
+    )
+    page = jg.explore(circle, tmp_path / "page.html", domain=SQUARE, features=names)
+    boundary, edges, stages = in_node(program, page.path)
+    np.testing.assert_allclose(np.linalg.norm(np.reshape(boundary, (-1, 2)), axis=1), 1, atol=2e-3)
+    assert (edges, stages) == ([], ["input", "features", "output"])
+    affine = (jg.Dense(np.array([[1], [1]], np.float32), np.zeros(1, np.float32)),)
+    page = jg.explore(affine, tmp_path / "page.html", domain=SQUARE)
+    assert page.num_exact == 1
+    boundary, edges, stages = in_node(program, page.path)
+    np.testing.assert_allclose(lengths(boundary), 4 * np.sqrt(2))
+    assert (edges, stages) == ([], ["input", "output"])
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_what_are_no_features_of_the_networks_says_why(tmp_path: Path) -> None:
     layers, path = layers_of_circles(), tmp_path / "page.html"
@@ -314,6 +335,23 @@ def test_signs_are_those_of_hidden_units_alone(browser: Any, tmp_path: Path) -> 
         assert len(set.union(*colors)) == 3
 
 
+@pytest.mark.parametrize("names", [("x1^2", "x2^2"), None])
+def test_networks_without_hidden_layers_have_no_units_to_pick(browser: Any, tmp_path: Path, names: Any) -> None:
+    layers = (jg.Dense(np.ones((2, 1), np.float32), -np.ones(1, np.float32)),)
+    page_ = jg.explore(layers, tmp_path / "page.html", domain=SQUARE, features=names)
+    with Opened(browser, page_.path.as_uri() + "#unit=1.1&color=regions") as page:
+        page.focus("#network canvas")
+        for key in ("ArrowRight", "ArrowDown"):
+            page.keyboard.press(key)
+        page.hover("#stage-a canvas", position={"x": 200, "y": 100})
+        settled(page)
+        assert ("slope" if names else "area") in page.inner_text("#inspector")
+        page.click("#network canvas", position=dict(zip("xy", page.evaluate("explorer.unitPlace(0, 0)"), strict=True)))
+        assert page.evaluate(PICKED) is None
+        page.keyboard.press("d")
+        page.wait_for_timeout(700)
+
+
 @pytest.mark.parametrize("dim", [1, 3])
 def test_features_of_lines_and_boxes(browser: Any, tmp_path: Path, dim: int) -> None:
     names = jg.datasets.feature_names(dim)
@@ -334,6 +372,7 @@ def test_features_of_lines_and_boxes(browser: Any, tmp_path: Path, dim: int) -> 
             page.click(
                 "#network canvas", position=dict(zip("xy", page.evaluate("explorer.unitPlace(1, 0)"), strict=True))
             )
+            settled(page)
             assert "1 of layer 1" in page.inner_text("#inspector")
             assert " x" in page.inner_text("#inspector")
 

@@ -279,9 +279,10 @@ def _grouped(layers: Layers, activations: Activations, members: np.ndarray | Non
     layers = check_layers(jax.tree.map(lambda array: np.asarray(array, np.float32), layers))
     members = np.arange(len(layers[0].bias)) if members is None else members
     is_finite = np.all([np.isfinite(a).reshape(len(members), -1).all(axis=1) for a in jax.tree.leaves(layers)], axis=0)
-    widths = np.stack([_widths(layer, after) for layer, after in pairwise(layers)], axis=1)
+    hidden = [_widths(layer, after) for layer, after in pairwise(layers)]
+    widths = np.stack(hidden, axis=1) if hidden else np.zeros((len(members), 0), int)
     groups = []
-    for shape in np.unique(widths[is_finite], axis=0).astype(int).tolist():
+    for shape in sorted(set(map(tuple, widths[is_finite].astype(int).tolist()))):
         alike = np.flatnonzero(is_finite & (widths == shape).all(axis=1))
         some = jax.tree.map(lambda array, alike=alike: np.asarray(array)[alike], layers)
         groups.append(Group(members[alike], _without_padding(some, shape), activations))

@@ -139,7 +139,7 @@ function onNetwork({ network: { canvas }, layout }, state, view, { sceneOf, pick
   canvas.addEventListener("keydown", (event) => {
     const { layers } = sceneOf(0), first = firstHidden(layers);
     const moves = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }, move = moves[event.key];
-    if (!move) return;
+    if (!move || !isHidden(layers, first)) return;
     event.preventDefault();
     const from = pickedIn(sceneOf(0)) ?? { layer: first, unit: -move[1] };
     const layer = Math.min(layers.length - 2, Math.max(first, from.layer + move[0])), num = layers[layer].outputs;

@@ -37,7 +37,10 @@ export function stepOutputs(layers, points) {
 }
 
 /** Whether steps stand for all units. */
-export const hasSteps = (layers) => layers.slice(firstHidden(layers), -1).every(({ activation }) => activation === "sigmoid");
+export function hasSteps(layers) {
+  const hidden = layers.slice(firstHidden(layers), -1);
+  return hidden.length > 0 && hidden.every(({ activation }) => activation === "sigmoid");
+}
 
 /** The lowest and the highest value that a picture shows: those of the targets, or of the outputs at the end. */
 export function heightsOf(population, layers) {
