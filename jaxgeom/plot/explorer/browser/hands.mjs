@@ -62,8 +62,9 @@ function onPoint(canvas, point, view, changed) {
   });
 }
 
-function onStage({ domain, inputs }, view, seen, canvas, side, changed) {
+function onStage(population, view, seen, canvas, side, changed) {
   const outward = (x, y) => {
+    const { domain, inputs } = population;
     if (inputs === 2) return frameOf(domain, canvas.clientWidth).outward(x, y);
     return [chartOf(domain, seen.heightsAt(seen.memberOf(side)), ...sizeOf(canvas)).outward(x)];
   };
@@ -131,6 +132,7 @@ function onNetwork({ network: { canvas }, layout }, state, view, { sceneOf, pick
     const isUnit = box && box.layer >= 0 && box.layer < sceneOf(0).layers.length - 1;
     const isSame = isUnit && state.picked && state.picked.layer === box.layer && state.picked.unit === box.unit;
     state.picked = isUnit && !isSame ? { layer: box.layer, unit: box.unit } : null;
+    view.weight = box ? null : (under(event, reachOf(event))?.weight ?? null);
     view.hovered = [null, null];
     if (event.pointerType === "touch") view.over = isSame ? null : under(event, reachOf(event)); // as a mouse that stays
     changed();
@@ -143,6 +145,7 @@ function onNetwork({ network: { canvas }, layout }, state, view, { sceneOf, pick
     const from = pickedIn(sceneOf(0)) ?? { layer: 0, unit: -move[1] };
     const layer = Math.min(layers.length - 2, Math.max(0, from.layer + move[0])), num = layers[layer].outputs;
     state.picked = { layer, unit: (Math.min(num - 1, from.unit) + move[1] + num) % num };
+    view.weight = null;
     view.over = { unit: state.picked };
     changed();
   });
