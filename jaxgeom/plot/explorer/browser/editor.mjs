@@ -14,7 +14,8 @@ export function parameterOf(layers, weight, picked) {
       : null;
   }
   const layer = picked && layers[picked.layer];
-  return layer && !layer.features && picked.unit < layer.outputs ? { part: "bias", layer: picked.layer, place: picked.unit, to: picked.unit } : null;
+  if (!layer || layer.features || picked.unit >= layer.outputs) return null;
+  return { part: "bias", layer: picked.layer, place: picked.unit, to: picked.unit };
 }
 
 /** Listens to the row; `edit(parameter, value)` follows what is moved. Returns what writes a parameter of layers into it. */
@@ -31,7 +32,7 @@ export function editorOf(edit) {
   return (parameter, layers, name, canEdit) => {
     row.hidden = parameter === null;
     if (!parameter) return void (shown = null);
-    const values = layers[parameter.layer][parameter.part], value = values[parameter.place], key = `${parameter.part}/${parameter.layer}/${parameter.place}`;
+    const { part, layer, place } = parameter, values = layers[layer][part], value = values[place], key = [part, layer, place].join();
     if (shown?.key !== key) {
       const most = REACH * Math.max(0.5, values.reduce((largest, each) => Math.max(largest, Math.abs(each)), 0));
       [slider.min, slider.max] = [-most, most];

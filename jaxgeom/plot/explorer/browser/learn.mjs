@@ -130,7 +130,8 @@ export function move(layers, slopes, memories, step, { optimizer, rate, penalty,
   const next = MOVES[optimizer], decay = penalty === "l2" ? strength : 0, least = penalty === "l1" ? rate * strength : 0;
   layers.forEach((layer, depth) => {
     for (const part of ["kernel", "bias"]) {
-      const values = layer[part], by = slopes[depth][part], memory = memories[depth][part], isKernel = part === "kernel";
+      const values = layer[part], by = slopes[depth][part], memory = memories[depth][part];
+      const isKernel = part === "kernel";
       for (let place = 0; place < values.length; place++) {
         const gradient = by[place] + (isKernel ? decay * values[place] : 0);
         values[place] -= rate * next(gradient, memory, 2 * place, step);

@@ -25,7 +25,8 @@ function settingsOf(layers) {
     return slope.every((each) => each === slope[0]) ? (NAMES[+slope[0].toPrecision(6)] ?? "") : "";
   };
   const names = new Set(hidden.map(nameOf));
-  return { hidden: hidden.map(({ outputs }) => outputs), activation: names.size === 1 ? [...names][0] : "", features: layers[0].features ?? [] };
+  const activation = names.size === 1 ? [...names][0] : "";
+  return { hidden: hidden.map(({ outputs }) => outputs), activation, features: layers[0].features ?? [] };
 }
 
 /** Whether a network can be trained on data, with features as the settings say. */
@@ -55,7 +56,8 @@ export function ownTraining(population, state, seen, changed, resized, say) {
     const { own } = state, data = dataOf(own, given), isStart = own.start && fits(origin, data, own);
     own.start = isStart ? 1 : 0;
     own.activation ||= isStart ? "" : "relu";
-    run = runOf(own, data, own.features.length ? featureLayer(own.features, recorded.inputs) : null, isStart ? origin : null, recorded.inputs);
+    const front = own.features.length ? featureLayer(own.features, recorded.inputs) : null;
+    run = runOf(own, data, front, isStart ? origin : null, recorded.inputs);
     const placeOf = (member) => placesOf(run, Math.min(member, run.networks.length - 1));
     Object.assign(state, { playing: false, phase: null, places: [placeOf(state.member), placeOf(state.member + 1)], member: 0 });
     if (run.networks.length < 2) state.compare = false;

@@ -5,7 +5,7 @@ import { randomOf } from "./random.mjs";
 export const SQUARE = [-6, -6, 6, 6];
 const OUTER = 5; // how far points lie from the middle
 const NEAR_AXES = 0.3; // where exclusive or has no points
-const TURNS = 0.875; // of a spiral
+const TURNS = 1.75; // of a spiral
 const BUMPS = [[-4, 2.5, 1], [0, 2.5, -1], [4, 2.5, 1], [-4, -2.5, -1], [0, -2.5, 1], [4, -2.5, -1]]; // x, y, sign
 const WIDE = 2.5; // of a bump
 

@@ -33,15 +33,19 @@ function randomLayers(sizes, activation, { uniform }) {
   return sizes.slice(1).map((outputs, depth) => {
     const inputs = sizes[depth], isLast = depth === sizes.length - 2, draw = () => (2 * uniform() - 1) / Math.sqrt(inputs);
     const isBent = !isLast && activation in SLOPES, isNamed = !isLast && !isBent && activation !== "relu";
+    const slope = isBent ? new Float64Array(outputs).fill(SLOPES[activation]) : null;
     return {
-      inputs, outputs, activation: isNamed ? activation : null, slope: isBent ? new Float64Array(outputs).fill(SLOPES[activation]) : null,
+      inputs, outputs, slope, activation: isNamed ? activation : null,
       kernel: Float64Array.from({ length: inputs * outputs }, draw), bias: Float64Array.from({ length: outputs }, draw),
     };
   });
 }
 
-const copied = (layers) =>
-  layers.filter(({ features }) => !features).map((layer) => ({ ...layer, kernel: Float64Array.from(layer.kernel), bias: Float64Array.from(layer.bias) }));
+/** Layers of weights, to be changed. */
+const copied = (layers) => {
+  const own = layers.filter(({ features }) => !features);
+  return own.map((layer) => ({ ...layer, kernel: Float64Array.from(layer.kernel), bias: Float64Array.from(layer.bias) }));
+};
 
 /** A run, which has taken no step: of random networks, one for each seed, or of a copy of `origin`, beside which this stays as it
  * was. `front` is a layer that computes features of the points, or null. */
@@ -71,7 +75,8 @@ export function runOf(settings, data, front, origin, inputs) {
 
 /** Takes a step with every network that is trained; of the last batch of an epoch there may be fewer points. */
 export function takeStep(run, settings) {
-  const num = run.data.y.length, size = settings.batch ? Math.min(settings.batch, num) : num, { inputs } = run.networks[0].layers[0];
+  const num = run.data.y.length, size = settings.batch ? Math.min(settings.batch, num) : num;
+  const { inputs } = run.networks[0].layers[0];
   run.step++;
   run.moves++;
   for (const network of run.networks) {
@@ -133,7 +138,9 @@ function thin(run) {
     const size = array.length / (run.networks.length * ROOM);
     for (let member = 0; member < run.networks.length; member++) {
       const start = member * ROOM * size;
-      for (let frame = 1; 2 * frame < ROOM; frame++) array.copyWithin(start + frame * size, start + 2 * frame * size, start + (2 * frame + 1) * size);
+      for (let frame = 1; 2 * frame < ROOM; frame++) {
+        array.copyWithin(start + frame * size, start + 2 * frame * size, start + (2 * frame + 1) * size);
+      }
     }
   }
   const isEven = (_, frame) => frame % 2 === 0;
@@ -168,11 +175,13 @@ export function populationOf(run, { title, inputs }) {
   const sizes = [layers[0].inputs, ...layers.map(({ outputs }) => outputs)];
   return {
     title, inputs, arrays, numFrames, room: ROOM, steps: run.steps.slice(), axes, start: 0, link: "", domain: data.domain,
-    classes: data.classes, features: run.front?.features ?? null, groups: [sizes], activations: [layers.map(({ activation }) => activation)],
+    classes: data.classes, features: run.front?.features ?? null,
+    groups: [sizes], activations: [layers.map(({ activation }) => activation)],
     homes: new Map(networks.map((_, place) => [place, { group: 0, place, sizes }])),
-    curves: names.map((name) => ({
-      name, num: numFrames, steps: Float32Array.from(run.steps),
-      values: Float32Array.from({ length: networks.length * numFrames }, (_, i) => run.records[i % numFrames][Math.floor(i / numFrames)][name]),
-    })),
+    curves: names.map((name) => {
+      const valueAt = (_, place) => run.records[place % numFrames][Math.floor(place / numFrames)][name];
+      const values = Float32Array.from({ length: networks.length * numFrames }, valueAt);
+      return { name, num: numFrames, steps: Float32Array.from(run.steps), values };
+    }),
   };
 }

@@ -5,8 +5,8 @@ import { press } from "./controls.mjs";
 import { featureNames, featureText } from "./features.mjs";
 
 const LABELS = {
-  data: "Data", points: "points", noise: "noise", tested: "held back", activation: "Activation", optimizer: "Optimizer",
-  rate: "Learning rate", batch: "Batch", penalty: "Regularization", strength: "strength", seeds: "Networks",
+  data: "Data", points: "Points", noise: "Noise", tested: "Held back", activation: "Activation", optimizer: "Optimizer",
+  rate: "Learning rate", batch: "Batch", penalty: "Regularization", strength: "Its strength", seeds: "Networks",
 };
 const element = (name, properties = {}, ...children) => {
   const found = Object.assign(document.createElement(name), properties);
@@ -16,13 +16,15 @@ const element = (name, properties = {}, ...children) => {
 
 /** Fills a section; `set(changes)` takes new settings. Returns what writes the settings into it. */
 export function trainerOf(section, { inputs }, set, restart) {
-  const lists = {}, labels = {}, place = section.querySelector(".settings");
+  const lists = {}, fields = {}, place = section.querySelector(".settings");
+  const field = (text, ...controls) => element("div", { className: "field" }, element("span", { className: "name", textContent: text }),
+    element("div", { className: "views" }, ...controls));
   const listOf = (name) => {
     const choices = CHOICES[name].filter(([value]) => name !== "data" || value === "given" || inputs === 2);
-    lists[name] = element("select", { title: LABELS[name] }, ...choices.map(([value, text]) => new Option(text, value)));
+    lists[name] = element("select", { ariaLabel: LABELS[name] }, ...choices.map(([value, text]) => new Option(text, value)));
     lists[name].dataset.set = name;
-    lists[name].addEventListener("change", () => set({ [name]: CHOICES[name].find(([value]) => String(value) === lists[name].value)[0] }));
-    return (labels[name] = element("label", {}, element("span", { className: "name", textContent: LABELS[name] }), lists[name]));
+    lists[name].addEventListener("change", () => set({ [name]: choices.find(([value]) => String(value) === lists[name].value)[0] }));
+    return (fields[name] = field(LABELS[name], lists[name]));
   };
   const button = (text, title, act) => {
     const found = element("button", { textContent: text, title });
@@ -34,7 +36,8 @@ export function trainerOf(section, { inputs }, set, restart) {
   const features = element("span", { className: "chips" }), layers = element("span", { className: "chips" });
   for (const name of featureNames(inputs)) {
     const chip = button(featureText(name, inputs), `Take ${name} as an input`, () => {
-      const chosen = plainOr(settings.features, inputs), next = featureNames(inputs).filter((each) => chosen.includes(each) !== (each === name));
+      const chosen = plainOr(settings.features, inputs);
+      const next = featureNames(inputs).filter((each) => chosen.includes(each) !== (each === name));
       if (next.length) set({ features: isPlain(next, inputs) ? [] : next });
     });
     chip.dataset.feature = name;
@@ -45,17 +48,14 @@ export function trainerOf(section, { inputs }, set, restart) {
     change(hidden);
     set({ hidden });
   };
-  const fewer = button("−", "A layer less", setHidden((hidden) => hidden.pop())), more = button("+", "A layer more", setHidden((hidden) => hidden.push(hidden.at(-1) ?? 8)));
-  const group = (name, ...children) => element("div", { className: "group" }, element("h3", { textContent: name }), element("div", { className: "views" }, ...children));
+  const fewer = button("−", "A layer less", setHidden((hidden) => hidden.pop()));
+  const more = button("+", "A layer more", setHidden((hidden) => hidden.push(hidden.at(-1) ?? 8)));
   place.replaceChildren(
-    group("Data", ...["data", "points", "noise", "tested"].map(listOf), drawn),
-    group("Inputs", features),
-    group("Hidden layers", fewer, layers, more, listOf("activation")),
-    group("Training", ...["optimizer", "rate", "batch", "penalty", "strength", "seeds"].map(listOf)),
-    group("Weights",
-      button("Restart", "From the same weights", restart),
-      button("New weights", "Other random weights", () => set({ seed: settings.seed + settings.seeds })),
-      button("Of the recorded network", "The weights of the network that was seen", () => set({ start: 1 }))),
+    ...["data", "points", "noise", "tested"].map(listOf), field("\u00a0", drawn), field("Inputs", features),
+    field("Hidden layers", fewer, layers, more), ...["activation", "optimizer", "rate", "batch", "penalty", "strength", "seeds"].map(listOf),
+    field("Weights", button("Restart", "From the same weights, at step 0", restart),
+      button("New", "Other random weights", () => set({ seed: settings.seed + settings.seeds })),
+      button("Recorded", "The weights of the recorded network, at the step that was seen", () => set({ start: 1 }))),
   );
 
   const unitsOf = (units, depth) => {
@@ -77,9 +77,9 @@ export function trainerOf(section, { inputs }, set, restart) {
     if (name === written) return;
     written = name;
     for (const [key, list] of Object.entries(lists)) list.value = settings[key];
-    for (const key of ["points", "noise", "tested"]) labels[key].hidden = settings.data === "given";
-    drawn.hidden = settings.data === "given";
-    labels.strength.hidden = settings.penalty === "none";
+    for (const key of ["points", "noise", "tested"]) fields[key].hidden = settings.data === "given";
+    drawn.parentElement.parentElement.hidden = settings.data === "given";
+    fields.strength.hidden = settings.penalty === "none";
     const chosen = plainOr(settings.features, inputs);
     for (const chip of features.children) press(chip, chosen.includes(chip.dataset.feature));
     layers.replaceChildren(...settings.hidden.map(unitsOf));
