@@ -1,6 +1,8 @@
 // All networks of the page: numbered along the axes, the last one fastest, each with weights at every frame. Arrays of
 // weights have `room` frames for each network, of which there are `numFrames`.
 
+import { featureLayer } from "./features.mjs";
+
 /** The population from the page's table and arrays. */
 export function readPopulation(about, arrays) {
   const homes = new Map();
@@ -61,7 +63,7 @@ export function layersAt(population, member, time) {
     for (let place = 0; place < size; place++) between[place] = here[place] + share * (there[place] - here[place]);
     return between;
   };
-  return home.sizes.slice(1).map((outputs, depth) => {
+  const layers = home.sizes.slice(1).map((outputs, depth) => {
     const inputs = home.sizes[depth];
     const [kernel, bias, slope] = [
       read(`kernel/${depth}`, inputs * outputs),
@@ -71,6 +73,7 @@ export function layersAt(population, member, time) {
     const activation = population.activations?.[home.group]?.[depth] ?? null;
     return { kernel, bias, slope, activation, inputs, outputs };
   });
+  return population.features ? [featureLayer(population.features, population.inputs), ...layers] : layers;
 }
 
 /** The training step at a time in frames. */

@@ -5,6 +5,7 @@ import { lookOf } from "./colors.mjs";
 import { roomOf } from "./gallery.mjs";
 import { viewsOf } from "./hidden.mjs";
 import { heightsOf } from "./line.mjs";
+import { isHidden } from "./network.mjs";
 import { layersAt, memberAt, siblings } from "./population.mjs";
 import { faceAt } from "./regions.mjs";
 import { scenes } from "./scene.mjs";
@@ -56,9 +57,9 @@ export function seenOf(population, state, view) {
     /** The unit that is picked, if the network has it. */
     pickedIn(scene) {
       const { picked } = state;
-      return picked && picked.layer < scene.layers.length - 1 && picked.unit < scene.layers[picked.layer].outputs ? picked : null;
+      return picked && isHidden(scene.layers, picked.layer) && picked.unit < scene.layers[picked.layer].outputs ? picked : null;
     },
-    /** The unit that is pointed at in the diagram, an input or an output too, if the network has it. */
+    /** The unit that is pointed at in the diagram, an input, a feature or an output too, if the network has it. */
     unitIn({ layers }) {
       const unit = view.over?.unit;
       return unit && unit.layer < layers.length && unit.unit < (layers[unit.layer]?.outputs ?? inputs) ? unit : null;
@@ -66,7 +67,7 @@ export function seenOf(population, state, view) {
     /** The same of hidden units alone, or else what is picked. */
     followedIn(scene) {
       const unit = this.unitIn(scene);
-      return unit && unit.layer >= 0 && unit.layer < scene.layers.length - 1 ? unit : this.pickedIn(scene);
+      return unit && isHidden(scene.layers, unit.layer) ? unit : this.pickedIn(scene);
     },
     /** The region that is pointed at, or -1. */
     hoveredFace(side) {

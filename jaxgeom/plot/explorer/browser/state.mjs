@@ -7,7 +7,7 @@ import { placesOf, stepAt, timeOf } from "./population.mjs";
 
 export const SHOWS = ["edges", "boundary", "data"]; // at first; test data when asked for
 const COLORS = ["output", "sides", "regions"];
-const MOST_STEPS = 1e6; // that a link may ask for
+const MOST_STEPS = 1e6, MOST_NETWORKS = 64; // that a link may ask for
 
 /** The state that a page begins with. */
 export function firstState(population) {
@@ -19,6 +19,9 @@ export function firstState(population) {
     own: null, before: null, goal: 0, member: 0, // of training in the page: settings, what was seen before, a step to reach, a network
   };
 }
+
+/** The place of the first hidden layer, which links call 1. */
+const firstOf = ({ own }, { features }) => ((own ? own.features.length : features) ? 1 : 0);
 
 /** What differs from the beginning, as the text behind the #, of what was recorded; `run` is what is trained in the page, at a
  * step, with the network that is seen. */
@@ -38,7 +41,7 @@ export function written(state, population, run = null) {
   }
   if (state.color !== "output") parts.set("color", state.color);
   if (state.sheet) parts.set("sheet", 1);
-  if (state.picked) parts.set("unit", `${state.picked.layer + 1}.${state.picked.unit + 1}`);
+  if (state.picked) parts.set("unit", `${state.picked.layer + 1 - firstOf(state, population)}.${state.picked.unit + 1}`);
   if (state.through) parts.set("through", +state.through.toFixed(3));
   if (state.wide) parts.set("wide", 1);
   const phase = phaseText(map);
@@ -71,16 +74,19 @@ export function read(text, population) {
   if (COLORS.includes(parts.get("color"))) state.color = parts.get("color");
   state.sheet = parts.get("sheet") === "1";
   if (["light", "dark"].includes(parts.get("theme"))) state.theme = parts.get("theme");
+  state.own = readChoices(parts, featureNames(population.inputs));
+  if (state.own) {
+    const [goal, member] = [number("t.step", 0, MOST_STEPS), number("t.member", 0, MOST_NETWORKS - 1)];
+    Object.assign(state, { goal: Math.floor(goal ?? 0), member: Math.floor(member ?? 0), playing: false });
+  }
   const unit = /^(\d+)\.(\d+)$/.exec(parts.get("unit") ?? "");
-  if (unit) state.picked = { layer: unit[1] - 1, unit: unit[2] - 1 };
+  if (unit) state.picked = { layer: unit[1] - 1 + firstOf(state, population), unit: unit[2] - 1 };
   state.through = number("through", 0, 1000) ?? 0;
   state.wide = parts.get("wide") === "1";
   const [rows, columns, measure] = (parts.get("map") ?? "").split("~"), names = phaseAxes(population);
   const isMeasure = population.curves.some(({ name }) => name === measure);
   if (isMeasure && rows !== columns && names.includes(rows) && names.includes(columns)) state.phase = { rows, columns, measure };
   for (const name of SHOWS) if (parts.get(name) === "0") state.show[name] = false;
-  state.own = readChoices(parts, featureNames(population.inputs));
-  if (state.own) Object.assign(state, { goal: number("t.step", 0, MOST_STEPS) ?? 0, member: number("t.member", 0, 63) ?? 0, playing: false });
   state.show.test = parts.get("test") === "1" && Boolean(state.own || population.arrays["test/x"]);
   return state;
 }
