@@ -1,6 +1,7 @@
 """What the explorer's page learns with: gradients against JAX's, steps against optax, random numbers, and problems."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -25,7 +26,7 @@ TASKS = [("classes", 1), ("classes", 3), ("targets", 1)]
 def network(rng: np.random.Generator, sizes: tuple[int, ...]) -> Parts:
     return [
         {"kernel": rng.normal(size=(inputs, outputs)), "bias": rng.normal(size=outputs)}
-        for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True)
+        for inputs, outputs in pairwise(sizes)
     ]
 
 
@@ -77,7 +78,8 @@ def targets(rng: np.random.Generator, kind: str, outputs: int, num: int) -> np.n
 
 def run(program: str, **given: Any) -> Any:
     """What a program prints as JSON, with learn.mjs and what is given; layers' arrays are typed."""
-    start = f"""const {{ gradients, meanLoss, memoriesOf, move }} = await load("learn"), {{ forward }} = await load("network");
+    start = f"""const {{ gradients, meanLoss, memoriesOf, move }} = await load("learn");
+      const {{ forward }} = await load("network");
       const given = {json.dumps(given)};
       const typed = (layers) => layers.map((layer) => ({{ ...layer, kernel: Float64Array.from(layer.kernel),
         bias: Float64Array.from(layer.bias) }}));
@@ -93,7 +95,8 @@ def test_gradients_are_jax_s(kind: str, outputs: int) -> None:
     found = run(
         """console.log(JSON.stringify(given.networks.map((one) => {
           const layers = typed(one), loss = meanLoss(forward(layers, given.x).at(-1), given.y, given.kind);
-          return [loss, gradients(layers, given.x, given.y, given.kind).map(({ kernel, bias }) => [...kernel, ...bias])];
+          const found = gradients(layers, given.x, given.y, given.kind);
+          return [loss, found.map(({ kernel, bias }) => [...kernel, ...bias])];
         })));""",
         networks=[for_page(layers, name) for name in NAMES],
         x=x.ravel().tolist(),
@@ -185,7 +188,12 @@ def test_problems_are_what_they_are_called() -> None:
         assert noise.shape == x.shape
         if found[name][0]["classes"]:
             assert 0.4 < y.mean() < 0.6
-    assert radius["circles"][clean["circles"][1] == 1].max() <= 2.5 < 3.4 < radius["circles"][clean["circles"][1] == 0].min()
+    assert (
+        radius["circles"][clean["circles"][1] == 1].max()
+        <= 2.5
+        < 3.4
+        < radius["circles"][clean["circles"][1] == 0].min()
+    )
     x, y = clean["xor"]
     np.testing.assert_array_equal(y, x[:, 0] * x[:, 1] > 0)
     assert np.abs(x).min() > 0.29

@@ -50,7 +50,8 @@ export function onKeys(act) {
     if (document.querySelector("dialog[open]")) return;
     const isControl = /^(INPUT|SELECT)$/.test(event.target.tagName);
     const isButton = event.target.tagName === "BUTTON" && [" ", "Enter"].includes(event.key);
-    if (isButton || (isControl && (event.target.type === "number" || !/^[a-z?]$/.test(event.key))) || !act[event.key]) return;
+    const isTyped = isControl && event.key !== "Escape" && (event.target.type === "number" || !/^[a-z?]$/.test(event.key));
+    if (isButton || isTyped || !act[event.key]) return;
     event.preventDefault();
     act[event.key]();
   });

@@ -105,6 +105,7 @@ export function ownTraining(population, state, seen, changed, resized, say) {
   return {
     recorded, given, leave,
     isOn: () => run !== null,
+    step: () => run.step,
     toggle() {
       if (run) leave();
       else enter({ ...firstSettings(), data: firstData, isLike: true });

@@ -94,7 +94,7 @@ export function takeStep(run, settings) {
 }
 
 /** Steps of an epoch. */
-export const stepsOf = ({ data }, { batch }) => (batch ? Math.ceil(data.y.length / batch) : 1);
+export const stepsOf = ({ kind, data }, { batch }) => (kind && batch ? Math.ceil(data.y.length / batch) : 1);
 
 /** What is recorded of a network, by name. */
 function measured(run, { layers }) {
