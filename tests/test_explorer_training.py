@@ -84,6 +84,8 @@ def test_a_network_learns_the_page_s_data(browser: Any, address: str) -> None:
         page.click("#train")
         assert page.locator("#own").is_visible()
         page.click("text='New'")
+        page.select_option("[data-set=rate]", "0.03")
+        page.select_option("#speed", "4")
         first = layers_of(page)
         assert [layer.bias.shape for layer in first] == [(5,), (3,), (1,)]
         for layer in first:
