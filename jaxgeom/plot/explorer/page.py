@@ -79,7 +79,8 @@ def explore(
     engine finds them. It evaluates the networks and cuts the plane itself everywhere else, between frames too. Sliders
     for the step and every axis; regions with their codes, maps and areas; units and their bent hyperplanes; hidden
     layers, which can be turned, and the way from one to the next; the output as a sheet in space; curves with the
-    population's bands; of two settings or more, a table of them; two networks side by side.
+    population's bands; of two settings or more, a table of them; two networks side by side. Weights can be edited, and
+    the page trains networks itself: on its data or on six problems, with up to 64 seeds at once.
 
     Smooth networks have no regions: of these the page shows outputs, decision boundary and the lines on which units
     switch. Of networks with one input it shows the graph and the units' thresholds, with three inputs the decision

@@ -85,7 +85,7 @@ export function weightAt(boxes, layers, x, y, reach) {
       for (const end of ends) {
         const value = weightOf(layer, start, end), away = Math.abs(start.y + share * (end.y - start.y) - y);
         if (Math.abs(value) < smallest || away > least) continue;
-        [nearest, least] = [{ layer: depth, from: start.unit, to: end.unit, value }, away];
+        [nearest, least] = [{ layer: depth, from: start.unit, to: end.unit }, away];
       }
     }
   });
@@ -113,10 +113,16 @@ const nameOf = (layers, layer, unit) => {
   return layers[layer].outputs > 1 ? `output ${unit + 1}` : "the output";
 };
 
+/** What a parameter is called: a weight, or the bias of a unit. */
+export function parameterName(layers, { unit, weight }) {
+  if (!weight) return `bias of ${nameOf(layers, unit.layer, unit.unit)}`;
+  return `weight from ${nameOf(layers, weight.layer - 1, weight.from)} to ${nameOf(layers, weight.layer, weight.to)}`;
+}
+
 /** What is pointed at in a diagram, a unit or a weight, in words. */
 export function diagramNote(layers, { unit, weight }) {
   if (weight) {
-    const { layer, from, to, value } = weight;
+    const { layer, from, to } = weight, value = weightOf(layers[layer], { unit: from }, { unit: to });
     return `weight ${digits(value)} from ${nameOf(layers, layer - 1, from)} to ${nameOf(layers, layer, to)}`;
   }
   const name = nameOf(layers, unit.layer, unit.unit);

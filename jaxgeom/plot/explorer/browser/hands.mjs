@@ -63,8 +63,9 @@ function onPoint(canvas, point, view, changed) {
   });
 }
 
-function onStage({ domain, inputs }, view, seen, canvas, side, changed) {
+function onStage(population, view, seen, canvas, side, changed) {
   const outward = (x, y) => {
+    const { domain, inputs } = population;
     if (inputs === 2) return frameOf(domain, canvas.clientWidth).outward(x, y);
     return [chartOf(domain, seen.heightsAt(seen.memberOf(side)), ...sizeOf(canvas)).outward(x)];
   };
@@ -132,6 +133,7 @@ function onNetwork({ network: { canvas }, layout }, state, view, { sceneOf, pick
     const isUnit = box && isHidden(sceneOf(0).layers, box.layer);
     const isSame = isUnit && state.picked && state.picked.layer === box.layer && state.picked.unit === box.unit;
     state.picked = isUnit && !isSame ? { layer: box.layer, unit: box.unit } : null;
+    view.weight = box ? null : (under(event, reachOf(event))?.weight ?? null);
     view.hovered = [null, null];
     if (event.pointerType === "touch") view.over = isSame ? null : under(event, reachOf(event)); // as a mouse that stays
     changed();
@@ -144,6 +146,7 @@ function onNetwork({ network: { canvas }, layout }, state, view, { sceneOf, pick
     const from = pickedIn(sceneOf(0)) ?? { layer: first, unit: -move[1] };
     const layer = Math.min(layers.length - 2, Math.max(first, from.layer + move[0])), num = layers[layer].outputs;
     state.picked = { layer, unit: (Math.min(num - 1, from.unit) + move[1] + num) % num };
+    view.weight = null;
     view.over = { unit: state.picked };
     changed();
   });

@@ -14,7 +14,8 @@ let written = "";
 /** Writes what has changed; `isAlone` of points without targets, for which nothing is decided, `scale` of its colours. */
 export function writeLegend({ layers }, population, { look, color, show, isAlone, scale }) {
   const { inputs } = layers[0], { outputs } = layers.at(-1);
-  const name = [layers.length, firstHidden(layers), isSmooth(layers), look.ink, color, outputs, scale, show.data, show.test].join("/");
+  const { classes, arrays } = population, data = [classes, "test/x" in arrays, show.data, show.test];
+  const name = [layers.length, firstHidden(layers), isSmooth(layers), look.ink, color, outputs, scale, ...data].join("/");
   if (name === written) return;
   written = name;
   const words = wordsOf(layers, population), colorOf = inputs === 1 ? thresholdColor : layerColor;

@@ -51,7 +51,7 @@ export function forward(layers, points) {
   return states;
 }
 
-function affine(layer, values, num, width) {
+export function affine(layer, values, num, width) {
   const { kernel, bias, outputs } = layer;
   const z = new Float64Array(num * outputs);
   for (let point = 0; point < num; point++) {
@@ -67,7 +67,7 @@ function affine(layer, values, num, width) {
   return z;
 }
 
-function activated(layer, z) {
+export function activated(layer, z) {
   const { slope, outputs, activation } = layer;
   if (activation) return z.map(curveOf(activation));
   const a = new Float64Array(z.length);

@@ -8,18 +8,25 @@ import { firstHidden, firstUnits, forward, isSmooth } from "./network.mjs";
 import { layersAt } from "./population.mjs";
 import { decisionSurface, sampledSpace } from "./space.mjs";
 import { digits } from "./inspector.mjs";
-import { edgesOf, edgesOfLayers, numFaces } from "./regions.mjs";
+import { edgesOf, edgesOfLayers, engineRegions, numFaces } from "./regions.mjs";
 
-/** A function of network and time that remembers the last scenes. */
-export function scenes(population, engine, most = 4) {
+/** Scenes by network and time, `at(member, time)`, the last ones remembered until the population changes: `forget()`. */
+export function scenes(population, most = 4) {
   const known = new Map();
-  return (member, time) => {
-    const name = `${member}/${time}`;
-    if (!known.has(name)) {
-      if (known.size >= most) known.delete(known.keys().next().value);
-      known.set(name, sceneOf(population, engine, member, time));
-    }
-    return known.get(name);
+  let engine = engineRegions(population.arrays);
+  return {
+    at(member, time) {
+      const name = `${member}/${time}`;
+      if (!known.has(name)) {
+        if (known.size >= most) known.delete(known.keys().next().value);
+        known.set(name, sceneOf(population, engine, member, time));
+      }
+      return known.get(name);
+    },
+    forget() {
+      known.clear();
+      engine = engineRegions(population.arrays);
+    },
   };
 }
 

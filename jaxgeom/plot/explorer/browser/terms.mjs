@@ -27,5 +27,7 @@ export function termsOf(layers, population) {
   if (population.homes.size > 2) {
     found.push(["Population", "Networks trained alike. The grey band holds 80 % of them, the dashed line is their median."]);
   }
+  found.push(["Train", "Networks learn in the page, the page's data or another problem, with settings of your choice. Click a unit or a "
+    + "line to move its bias or its weight."]);
   return [...found, ["Here", wordsOf(layers).hint]];
 }
