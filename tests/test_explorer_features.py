@@ -21,8 +21,7 @@ CIRCLES = [[[0, 0], [0, 0], [1, 4], [1, 4]], [-2, -1]]
 """Weights and biases on x1, x2, x1^2, x2^2 of two units, zero on the circles of radius √2 and 1/2."""
 
 
-SCENE = """const { scenes } = await load("scene"), { engineRegions } = await load("regions");
-  const scene = scenes(population, engineRegions(population.arrays))(0, 0);\n"""
+SCENE = """const { scenes } = await load("scene"), scene = scenes(population).at(0, 0);\n"""
 """What is seen of the first network of a page."""
 
 
