@@ -2,7 +2,8 @@
 
 import { axisSliders, press } from "./controls.mjs";
 import { stageNames } from "./hidden.mjs";
-import { diagramNote, heightOf } from "./diagram.mjs";
+import { diagramNote, heightOf, parameterName } from "./diagram.mjs";
+import { editorOf, parameterOf } from "./editor.mjs";
 import { aboutPoint, aboutRegion, aboutUnit, show } from "./inspector.mjs";
 import { writeLegend } from "./legend.mjs";
 import { stepAt } from "./population.mjs";
@@ -14,14 +15,21 @@ const WIDE = "(min-width: 821px)", TALL = 590; // as in the style sheet
 const find = (name) => document.getElementById(name);
 
 /** A function that writes it all, or, while the page moves, the words only now and then. */
-export function aroundOf(population, state, view, seen, changed) {
+export function aroundOf(population, state, view, seen, own, changed) {
   const { sceneOf } = seen;
-  const setSliders = [0, 1].map((side) =>
-    axisSliders(find(`stage-${"ab"[side]}`).querySelector(".axes"), population, (name, place) => {
-      state.places[side][name] = place;
-      changed();
-    }),
-  );
+  let axes = null, setSliders = []; // of these axes
+  function writeSliders() {
+    if (axes !== population.axes) {
+      axes = population.axes;
+      setSliders = [0, 1].map((side) =>
+        axisSliders(find(`stage-${"ab"[side]}`).querySelector(".axes"), population, (name, place) => {
+          state.places[side][name] = place;
+          changed();
+        }),
+      );
+    }
+    setSliders.forEach((set, side) => set(state.places[side]));
+  }
 
   function writeFacts(side) {
     const scene = sceneOf(side), facts = find(`stage-${"ab"[side]}`).querySelector(".facts");
@@ -56,17 +64,26 @@ export function aroundOf(population, state, view, seen, changed) {
     find("network").querySelector("canvas").style.height = `${isTall ? TALL : heightOf(layers)}px`;
   }
 
+  const writeEditor = editorOf(own.edit);
+  function writeEdit({ layers, member }) {
+    const parameter = parameterOf(layers, view.weight, state.picked);
+    const about = { weight: parameter?.part === "kernel" ? view.weight : null, unit: { layer: parameter?.layer, unit: parameter?.to } };
+    writeEditor(parameter, layers, parameter && parameterName(layers, about), own.canEdit(member));
+  }
+
   return (isMoving) => {
     const scene = sceneOf(0);
     find("main").classList.toggle("compare", state.compare);
     placeHidden(state.wide);
     find("stage-b").hidden = !state.compare;
     for (const name of ["wide", "compare", "sheet"]) press(find(name), state[name]);
+    press(find("train"), state.own !== null);
     press(find("play"), state.playing);
     press(find("flow"), view.flow !== 0);
     document.querySelectorAll("[data-color]").forEach((button) => press(button, button.dataset.color === state.color));
     document.querySelectorAll("[data-show]").forEach((button) => press(button, state.show[button.dataset.show]));
-    setSliders.forEach((set, side) => set(state.places[side]));
+    writeSliders();
+    find("step").max = population.numFrames - 1;
     find("step").value = state.time;
     find("stepped").textContent = Math.round(stepAt(population, state.time)).toLocaleString("en");
     find("step").setAttribute("aria-valuetext", `step ${find("stepped").textContent}`);
@@ -77,6 +94,7 @@ export function aroundOf(population, state, view, seen, changed) {
     const scale = seen.scaleOf(scene.member), isAlone = areAlone(scene, population);
     writeLegend(scene, population, { look: seen.look(), color: state.color, show: state.show, isAlone, scale });
     writeNote(scene);
+    writeEdit(scene);
     writeInspector();
   };
 }

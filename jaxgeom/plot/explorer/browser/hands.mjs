@@ -6,6 +6,7 @@ import { unitAt } from "./diagram.mjs";
 import { galleryOf } from "./gallery.mjs";
 import { pointUnder } from "./hidden.mjs";
 import { chartOf } from "./line.mjs";
+import { firstHidden, isHidden } from "./network.mjs";
 import { onArrows, onDrag, placeOf } from "./panel.mjs";
 import { cellUnder } from "./phase.mjs";
 import { placesOf, timeOf } from "./population.mjs";
@@ -62,8 +63,9 @@ function onPoint(canvas, point, view, changed) {
   });
 }
 
-function onStage({ domain, inputs }, view, seen, canvas, side, changed) {
+function onStage(population, view, seen, canvas, side, changed) {
   const outward = (x, y) => {
+    const { domain, inputs } = population;
     if (inputs === 2) return frameOf(domain, canvas.clientWidth).outward(x, y);
     return [chartOf(domain, seen.heightsAt(seen.memberOf(side)), ...sizeOf(canvas)).outward(x)];
   };
@@ -128,21 +130,23 @@ function onNetwork({ network: { canvas }, layout }, state, view, { sceneOf, pick
   canvas.addEventListener("click", (event) => {
     if (!sceneOf(0)) return;
     const box = unitAt(layout.boxes(...sizeOf(canvas)), ...placeOf(event), reachOf(event));
-    const isUnit = box && box.layer >= 0 && box.layer < sceneOf(0).layers.length - 1;
+    const isUnit = box && isHidden(sceneOf(0).layers, box.layer);
     const isSame = isUnit && state.picked && state.picked.layer === box.layer && state.picked.unit === box.unit;
     state.picked = isUnit && !isSame ? { layer: box.layer, unit: box.unit } : null;
+    view.weight = box ? null : (under(event, reachOf(event))?.weight ?? null);
     view.hovered = [null, null];
     if (event.pointerType === "touch") view.over = isSame ? null : under(event, reachOf(event)); // as a mouse that stays
     changed();
   });
   canvas.addEventListener("keydown", (event) => {
-    const { layers } = sceneOf(0), moves = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
-    const move = moves[event.key];
-    if (!move) return;
+    const { layers } = sceneOf(0), first = firstHidden(layers);
+    const moves = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }, move = moves[event.key];
+    if (!move || !isHidden(layers, first)) return;
     event.preventDefault();
-    const from = pickedIn(sceneOf(0)) ?? { layer: 0, unit: -move[1] };
-    const layer = Math.min(layers.length - 2, Math.max(0, from.layer + move[0])), num = layers[layer].outputs;
+    const from = pickedIn(sceneOf(0)) ?? { layer: first, unit: -move[1] };
+    const layer = Math.min(layers.length - 2, Math.max(first, from.layer + move[0])), num = layers[layer].outputs;
     state.picked = { layer, unit: (Math.min(num - 1, from.unit) + move[1] + num) % num };
+    view.weight = null;
     view.over = { unit: state.picked };
     changed();
   });

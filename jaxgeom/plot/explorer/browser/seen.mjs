@@ -5,31 +5,47 @@ import { lookOf } from "./colors.mjs";
 import { roomOf } from "./gallery.mjs";
 import { viewsOf } from "./hidden.mjs";
 import { heightsOf } from "./line.mjs";
+import { isHidden } from "./network.mjs";
 import { layersAt, memberAt, siblings } from "./population.mjs";
-import { engineRegions, faceAt } from "./regions.mjs";
+import { faceAt } from "./regions.mjs";
 import { scenes } from "./scene.mjs";
 import { outputRange } from "./stage.mjs";
 
 const SCENES = 6; // that are remembered
 
-const remembered = (compute) => {
-  const known = new Map();
-  return (key) => known.get(key) ?? known.set(key, compute(key)).get(key);
-};
+const LEAST_SCALE = 1; // of the colours of a network that is being trained
 
 /** Functions of `state` and `view`, which say of what; `side` is 0 or 1, of the two networks that are compared. */
 export function seenOf(population, state, view) {
-  const sceneAt = scenes(population, engineRegions(population.arrays), SCENES), { inputs } = population;
+  const scene = scenes(population, SCENES), { inputs } = population, memories = [];
+  let views = {};
+  const remembered = (compute) => {
+    const known = new Map();
+    memories.push(known);
+    return (key) => known.get(key) ?? known.set(key, compute(key)).get(key);
+  };
   const lastLayers = (member) => layersAt(population, member, population.numFrames - 1);
   const look = () => lookOf(document.documentElement.dataset.theme);
   const memberOf = (side) => memberAt(population, state.places[side]);
-  const sceneOf = (side) => sceneAt(memberOf(side), state.time);
-  const rangeOf = remembered((member) => outputRange(lastLayers(member), population.domain));
+  const sceneOf = (side) => scene.at(memberOf(side), state.time);
+  const rangeOf = remembered((member) => {
+    const { middle, scale } = outputRange(lastLayers(member), population.domain);
+    return { middle, scale: state.own ? Math.max(LEAST_SCALE, scale) : scale };
+  });
   return {
     rangeOf, look, memberOf, sceneOf, lastLayers,
     scaleOf: (member) => rangeOf(member).scale,
     heightsAt: remembered((member) => heightsOf(population, lastLayers(member))),
-    viewsAt: remembered((member) => viewsOf(population, member)),
+    viewsAt(member) {
+      const name = `${population.viewed}/${member}`;
+      if (views.name !== name) views = { name, views: viewsOf(population, member) };
+      return views.views;
+    },
+    /** Networks have changed. */
+    forget() {
+      scene.forget();
+      memories.forEach((known) => known.clear());
+    },
     members: () => siblings(population, state.places[0]),
     room: () => roomOf(siblings(population, state.places[0]), memberOf(0)),
     sides: () => (state.compare ? [0, 1] : [0]),
@@ -41,9 +57,9 @@ export function seenOf(population, state, view) {
     /** The unit that is picked, if the network has it. */
     pickedIn(scene) {
       const { picked } = state;
-      return picked && picked.layer < scene.layers.length - 1 && picked.unit < scene.layers[picked.layer].outputs ? picked : null;
+      return picked && isHidden(scene.layers, picked.layer) && picked.unit < scene.layers[picked.layer].outputs ? picked : null;
     },
-    /** The unit that is pointed at in the diagram, an input or an output too, if the network has it. */
+    /** The unit that is pointed at in the diagram, an input, a feature or an output too, if the network has it. */
     unitIn({ layers }) {
       const unit = view.over?.unit;
       return unit && unit.layer < layers.length && unit.unit < (layers[unit.layer]?.outputs ?? inputs) ? unit : null;
@@ -51,7 +67,7 @@ export function seenOf(population, state, view) {
     /** The same of hidden units alone, or else what is picked. */
     followedIn(scene) {
       const unit = this.unitIn(scene);
-      return unit && unit.layer >= 0 && unit.layer < scene.layers.length - 1 ? unit : this.pickedIn(scene);
+      return unit && isHidden(scene.layers, unit.layer) ? unit : this.pickedIn(scene);
     },
     /** The region that is pointed at, or -1. */
     hoveredFace(side) {
