@@ -40,9 +40,9 @@ _POINTS: dict[str, Any] = {"s": 9, "alpha": 0.6}
 _FEW = 900
 """Points of each panel of the movie, about."""
 _NIGHT_POINTS: dict[str, Any] = {"s": 9, "linewidths": 0, "zorder": 4}
-_NIGHT_SIDES = ("#62b2ee", "#ffdc7d")  # the second one is lighter, for readers who see no colours
-_CURVES = (("#9aa4b0", "--"), ("#d98ab8", ":"), ("#35b58c", "-."), ("#ffffff", "-"))
-"""Of networks, in colours that no class has."""
+NIGHT_SIDES = ("#62b2ee", "#ffdc7d")  # the second one is lighter, for readers who see no colours
+CURVES = (("#98a2ae", "--"), ("#c257b8", ":"), ("#5fd3a8", "-."), ("#ffffff", "-"))
+"""Of networks, in colours that no class has, each lighter or darker than the others."""
 _CLASSES = ("class 0", "class 1")
 
 
@@ -199,7 +199,7 @@ def fates_movie(columns: Sequence[Column], data: Dataset) -> Morph:
         marks.append(_draw_epochs(curve, column, place))
     marks_of_classes = [
         Line2D([], [], linestyle="", marker=marker, color=color, label=name)
-        for marker, color, name in zip("os", _NIGHT_SIDES, _CLASSES, strict=True)
+        for marker, color, name in zip("os", NIGHT_SIDES, _CLASSES, strict=True)
     ]
     undecided = _undecided(figure.get_facecolor(), "white")
     look: Any = {"fontsize": 11, "frameon": False, "labelcolor": "white", "ncols": 3 if num > 2 else 1}  # noqa: PLR2004
@@ -231,7 +231,7 @@ def fates_movie(columns: Sequence[Column], data: Dataset) -> Morph:
             _night_points(seen, of_seen, ax)
             known = f"{column.fate}: {column.share}" if column.share else column.fate
             words = f"{known}\n{column.net}\n{_words(column, frame)}"
-            ax.set_title(words, fontsize=11, color=_CURVES[place % len(_CURVES)][0])
+            ax.set_title(words, fontsize=11, color=CURVES[place % len(CURVES)][0])
             for part, (layer, cloud) in enumerate(zip(shown[place], clouds[place], strict=True)):
                 for label, dots in enumerate(cloud):
                     dots.set_offsets(layer[frame][labels[few] == label])
@@ -264,7 +264,7 @@ def _words(column: Column, frame: int) -> str:
 
 
 def _night_points(points: np.ndarray, labels: np.ndarray, ax: Axes) -> list[Any]:
-    looks = zip("os", _NIGHT_SIDES, strict=True)
+    looks = zip("os", NIGHT_SIDES, strict=True)
     return [
         ax.scatter(*points[labels == label].T, **_NIGHT_POINTS, marker=marker, color=color)
         for label, (marker, color) in enumerate(looks)
@@ -284,7 +284,7 @@ def _epoch_losses(recording: Recording) -> Float[np.ndarray, "epochs batches"]:
 def _draw_epochs(ax: Axes, column: Column, place: int) -> tuple[Any, np.ndarray]:
     """The mean loss of each epoch as a line, and a dot to move along it."""
     losses = _epoch_losses(column.recording).mean(axis=1)
-    color, dashes = _CURVES[place % len(_CURVES)]
+    color, dashes = CURVES[place % len(CURVES)]
     middle = np.arange(len(losses)) + 0.5
     ax.plot(middle, losses, color=color, linestyle=dashes, linewidth=2, label=column.fate)
     (mark,) = ax.plot([], [], "o", color=color, markeredgecolor="white", markersize=8, zorder=5)

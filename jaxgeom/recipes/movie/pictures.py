@@ -26,7 +26,7 @@ ONE_HIDDEN = 2
 """Affine layers of a network with one hidden layer."""
 
 _NAMES = ("class 0", "class 1")
-NIGHT_EDGES = ("#c4c9cf", "#6cc0f2", "#f2a365", "#35b58c", "#d06aa6")
+NIGHT_EDGES = ("#c4c9cf", "#6cc0f2", "#f2a365", "#8dc096", "#d06aa6")
 NIGHT_SIDES = ("#56b4e9", "#ffb000")
 NIGHT_CURVES, DAY_CURVES = ("#3a424c", "#9aa4b0", "white"), ("0.85", "0.5", "black")
 """Of the band, the median and the network shown: greys, since colours are of classes."""
