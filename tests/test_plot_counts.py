@@ -60,6 +60,21 @@ def test_numbers_stand_along_the_axis_at_least_every_half_decade() -> None:
     assert np.diff(places).max() < 0.55
 
 
+def test_counts_that_are_all_alike_but_for_rounding_are_seen() -> None:
+    alike = np.full(60, 3)
+    drawn = plot.region_counts(WIDTH, {"grid": alike, "exact": alike}, theory=lambda width: 3 * (1 + 1e-14 * width))
+    drawn.axes.figure.canvas.draw()
+    low, high = drawn.axes.get_ylim()
+    assert low < 2.5
+    assert 3.5 < high < 30
+    ticks = [tick.get_loc() for tick in drawn.axes.yaxis.get_major_ticks() if tick.label1.get_text()]
+    assert any(low < value < high for value in ticks)
+    texts = [tick.label1.get_text() for tick in drawn.axes.yaxis.get_major_ticks()]
+    assert [float(text) for text in texts] == pytest.approx(
+        [tick.get_loc() for tick in drawn.axes.yaxis.get_major_ticks()]
+    )
+
+
 def test_networks_not_counted_are_left_out() -> None:
     counts = np.where(np.arange(60) % 3 == 0, NOT_COUNTED, GRID)
     drawn = plot.region_counts(WIDTH, {"grid": counts})

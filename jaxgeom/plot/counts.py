@@ -16,6 +16,8 @@ from jaxgeom._reprs import readable
 from jaxgeom.plot.style import COLORS, show_dots
 
 _GOLDEN = (5**0.5 - 1) / 2
+_NARROW = 1.5
+"""A logarithmic axis shorter than from one number to so many times that has hardly any ticks."""
 
 
 @readable
@@ -116,7 +118,10 @@ def region_counts(
         ax.set_yscale("log")
         ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
         ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.7, 0.4)))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
+        low, high = ax.get_ylim()
+        if high < _NARROW * low:  # of counts that are all alike, or but for rounding
+            ax.set_ylim(low / _NARROW, high * _NARROW)
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     ax.set_xticks(range(len(widths)), [str(w) for w in widths])
     ax.set_xlim(-0.6, len(widths) - 0.4)
     ax.set_xlabel("hidden units")

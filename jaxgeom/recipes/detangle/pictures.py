@@ -158,8 +158,8 @@ def draw_deaths(rows: Sequence[tuple[str, Sequence[int], Detangled]]) -> Figure:
             ax.set_ylabel("ln 2 − cross-entropy at the end")
         ax.legend(fontsize="small", loc="upper right")
         ax.set(yscale="log", ylim=(_BOTTOM, 2.0))
-        ax.yaxis.set_major_locator(FixedLocator(_DECADES))  # none where heights are rows, not losses
-        ax.yaxis.set_minor_locator(FixedLocator(np.outer(_DECADES[:-1], np.arange(2, 10)).ravel()))
+        ax.yaxis.set_major_locator(FixedLocator(_DECADES.tolist()))  # none where heights are rows, not losses
+        ax.yaxis.set_minor_locator(FixedLocator(np.outer(_DECADES[:-1], np.arange(2, 10)).ravel().tolist()))
         ax.yaxis.set_minor_formatter(NullFormatter())
         ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
     assert isinstance(axes[0].figure, Figure)

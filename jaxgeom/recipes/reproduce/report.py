@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
+from matplotlib.rcsetup import cycler
 
 from jaxgeom.host.files import whole_file
 from jaxgeom.plot.style import COLORS
@@ -22,7 +23,7 @@ def save_claim_figure(claim: Claim, path: Path, formats: Sequence[str]) -> list[
     """
     if claim.draw is None:
         return []
-    with plt.rc_context({"axes.prop_cycle": plt.cycler(color=COLORS)}):  # what C0, C1, … are when it is drawn
+    with plt.rc_context({"axes.prop_cycle": cycler("color", COLORS)}):  # what C0, C1, … are when it is drawn
         figure = plt.figure(figsize=(6.4, 4.2), layout="constrained")
         claim.draw(figure.subplots())
         return save_figure(figure, path, formats)
@@ -42,7 +43,8 @@ def save_claims(
     Returns:
         These files and the pictures.
     """
-    written, text = [], ["# Published results, measured anew", ""]
+    written: list[Path] = []
+    text = ["# Published results, measured anew", ""]
     for name, claim in claims.items():
         disagreements = [row.quantity for row in claim.rows if not row.agrees]
         verdict = "All figures agree." if not disagreements else f"**Does not agree: {'; '.join(disagreements)}.**"
