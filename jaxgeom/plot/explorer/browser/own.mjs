@@ -5,7 +5,7 @@ import { featureLayer } from "./features.mjs";
 import { layersAt, placesOf } from "./population.mjs";
 import { dataOf, goBack, outputsFor, populationOf, record, runOf, stepsOf, takeStep } from "./trained.mjs";
 
-const BUDGET = 12; // milliseconds of a frame of the screen
+const BUDGET = 12, PRESS = 1000; // milliseconds of a frame of the screen, and that one press of a button may take
 const NEW_NETWORKS = ["features", "hidden", "activation", "seeds", "seed"]; // settings that begin a run anew with new weights
 const NEW_DATA = ["data", "noise", "points", "tested", "drawn"]; // the same with the weights that there were
 const NAMES = { 0: "relu", 0.01: "leaky_relu", "-1": "abs", 1: "linear" }; // of slopes
@@ -66,13 +66,19 @@ export function ownTraining(population, state, seen, changed, resized, say) {
     resized();
   }
 
-  /** Trains until a step, or as long as a frame of the screen has room for it; whether that step was reached. */
-  function train(until) {
+  function restart() {
+    state.goal = 0;
+    begin();
+  }
+
+  /** Trains until a step, or as long as there is room for it, in a frame of the screen if nothing is said; whether that step was
+   * reached. */
+  function train(until, most = BUDGET) {
     if (!run.kind) {
       Object.assign(state, { playing: false, goal: 0 });
       return void say("The page has no targets to learn: choose other data.");
     }
-    const end = performance.now() + BUDGET;
+    const end = performance.now() + most;
     do takeStep(run, state.own);
     while (run.step < until && performance.now() < end);
     record(run);
@@ -103,7 +109,7 @@ export function ownTraining(population, state, seen, changed, resized, say) {
   }
 
   return {
-    recorded, given, leave,
+    recorded, given, leave, restart,
     isOn: () => run !== null,
     step: () => run.step,
     toggle() {
@@ -114,12 +120,11 @@ export function ownTraining(population, state, seen, changed, resized, say) {
     follow() {
       if (state.own) enter({ ...state.own, data: isPlane ? state.own.data : "given" });
     },
-    restart: begin,
     /** Changes settings; some begin a run anew, with other networks or on other data. */
     set(changes) {
       const isOneOf = (names) => Object.keys(changes).some((name) => names.includes(name));
       Object.assign(state.own, changes, isOneOf(NEW_NETWORKS) ? { start: 0 } : {}, changes.start ? settingsOf(origin) : {});
-      if (isOneOf([...NEW_NETWORKS, ...NEW_DATA, "start"])) begin();
+      if (isOneOf([...NEW_NETWORKS, ...NEW_DATA, "start"])) restart();
       else changed();
     },
     /** What a frame of the screen adds while the page plays, or until the step of a link is reached. */
@@ -130,7 +135,11 @@ export function ownTraining(population, state, seen, changed, resized, say) {
       due += state.speed;
       if (due >= 1) due = train(run.step + Math.floor(due) * stepsOf(run, state.own)) ? due % 1 : 0;
     },
-    takeEpoch: () => train(run.step + stepsOf(run, state.own)),
+    /** A whole epoch, be it in several frames of the screen. */
+    takeEpoch() {
+      state.goal = Math.max(run.step, state.goal) + stepsOf(run, state.own);
+      if (train(state.goal, PRESS)) state.goal = 0;
+    },
     canEdit: (member) => !run?.networks[member].isFrozen,
     /** Sets a parameter of the network that is seen; later frames are dropped. What was recorded is edited as a copy. */
     edit({ part, layer, place }, value) {
