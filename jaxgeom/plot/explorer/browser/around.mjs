@@ -56,7 +56,7 @@ export function aroundOf(population, state, view, seen, own, changed) {
 
   /** What is pointed at in the diagram; the picture of the plane is then of that unit. */
   function writeNote({ layers }) {
-    const over = view.over?.weight ? view.over : view.over && seen.unitIn({ layers }) ? view.over : null;
+    const over = seen.weightIn({ layers }) || seen.unitIn({ layers }) ? view.over : null;
     const hint = `${state.compare ? "the first one; " : ""}point at a unit or a line, click to follow a unit`;
     const text = over ? diagramNote(layers, over) : hint;
     if (find("unit-note").textContent !== text) find("unit-note").textContent = text;
@@ -78,7 +78,7 @@ export function aroundOf(population, state, view, seen, own, changed) {
     find("stage-b").hidden = !state.compare;
     for (const name of ["wide", "compare", "sheet"]) press(find(name), state[name]);
     press(find("train"), state.own !== null);
-    press(find("play"), state.playing);
+    press(find("play"), state.playing || state.goal > 0);
     press(find("flow"), view.flow !== 0);
     document.querySelectorAll("[data-color]").forEach((button) => press(button, button.dataset.color === state.color));
     document.querySelectorAll("[data-show]").forEach((button) => press(button, state.show[button.dataset.show]));

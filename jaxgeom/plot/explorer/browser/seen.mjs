@@ -59,6 +59,11 @@ export function seenOf(population, state, view) {
       const { picked } = state;
       return picked && isHidden(scene.layers, picked.layer) && picked.unit < scene.layers[picked.layer].outputs ? picked : null;
     },
+    /** The weight that is pointed at in the diagram, if the network has it. */
+    weightIn({ layers }) {
+      const weight = view.over?.weight, layer = layers[weight?.layer];
+      return layer && weight.from < layer.inputs && weight.to < layer.outputs ? weight : null;
+    },
     /** The unit that is pointed at in the diagram, an input, a feature or an output too, if the network has it. */
     unitIn({ layers }) {
       const unit = view.over?.unit;
