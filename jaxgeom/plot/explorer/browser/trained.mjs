@@ -132,13 +132,14 @@ function measured(run, { layers }) {
   return found;
 }
 
-const areFinite = (values) => values.every(Number.isFinite);
+const isNumber = (value) => Number.isFinite(Math.fround(value)); // as curves are drawn, in float32
+const areFinite = (values) => values.every(isNumber);
 
 /** Writes a frame: after those that are kept, in the place of one that is not, or is of the same step. Networks that are not finite
  * end the run; such a frame is not written. */
 export function record(run) {
   const found = run.networks.map((network) => measured(run, network));
-  const isFinite = found.every(({ loss }) => loss === undefined || Number.isFinite(loss))
+  const isFinite = found.every(({ loss }) => loss === undefined || isNumber(loss))
     && run.networks.every(({ layers }) => layers.every(({ kernel, bias }) => areFinite(kernel) && areFinite(bias)));
   if (!isFinite && run.numFrames) return void (run.diverged = true);
   const isAgain = run.numFrames > 0 && run.steps.at(-1) === run.step, isNext = run.isKept && !isAgain;

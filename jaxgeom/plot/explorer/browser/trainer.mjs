@@ -23,7 +23,9 @@ export function trainerOf(section, { inputs }, set, restart) {
     const choices = CHOICES[name].filter(([value]) => name !== "data" || value === "given" || inputs === 2);
     lists[name] = element("select", { ariaLabel: LABELS[name] }, ...choices.map(([value, text]) => new Option(text, value)));
     lists[name].dataset.set = name;
-    if (name === "activation") lists[name].prepend(Object.assign(new Option("as recorded", ""), { hidden: true, disabled: true })); // several, or another one
+    if (name === "activation") { // a recorded network may have several, or another one
+      lists[name].prepend(Object.assign(new Option("as recorded", ""), { hidden: true, disabled: true }));
+    }
     lists[name].addEventListener("change", () => set({ [name]: choices.find(([value]) => String(value) === lists[name].value)[0] }));
     return (fields[name] = field(LABELS[name], lists[name]));
   };
