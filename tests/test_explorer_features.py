@@ -238,7 +238,7 @@ COLORS = """(places) => {
 
 def test_diagrams_have_features_in_place_of_inputs(browser: Any, address: str) -> None:
     with Opened(browser, address + "#step=50&unit=1.3&edges=0&boundary=0&data=0") as page:
-        assert page.evaluate(PICKED) == {"layer": 1, "unit": 2}
+        assert page.evaluate(PICKED) == {"layer": 0, "unit": 2}
         assert "3 of layer 1" in page.inner_text("#inspector")
         note = page.locator("#unit-note")
         places = [page.evaluate(f"explorer.unitPlace(0, {feature})") for feature in range(5)]
@@ -265,18 +265,18 @@ def test_diagrams_have_features_in_place_of_inputs(browser: Any, address: str) -
         assert note.inner_text().startswith("weight ")
         assert " from " in note.inner_text()
         page.click("#network canvas", position=dict(zip("xy", unit, strict=True)))
-        assert page.evaluate(PICKED) == {"layer": 1, "unit": 1}
+        assert page.evaluate(PICKED) == {"layer": 0, "unit": 1}
         settled(page)
         assert note.inner_text().startswith("unit 2 of layer 1, bias")
         page.wait_for_function("location.hash.includes('unit=1.2')")
         page.keyboard.press("Escape")
         page.focus("#network canvas")
         page.keyboard.press("ArrowDown")
-        assert page.evaluate(PICKED) == {"layer": 1, "unit": 0}
+        assert page.evaluate(PICKED) == {"layer": 0, "unit": 0}
         page.keyboard.press("ArrowLeft")
-        assert page.evaluate(PICKED) == {"layer": 1, "unit": 0}, "nothing is picked before the first hidden layer"
+        assert page.evaluate(PICKED) == {"layer": 0, "unit": 0}, "nothing is picked before the first hidden layer"
         page.keyboard.press("ArrowRight")
-        assert page.evaluate(PICKED) == {"layer": 2, "unit": 0}
+        assert page.evaluate(PICKED) == {"layer": 1, "unit": 0}
         settled(page)
         assert "1 of layer 2" in page.inner_text("#inspector")
         page.keyboard.press("Escape")
@@ -389,3 +389,45 @@ def test_phones_show_features(browser: Any, address: str, theme: str) -> None:
         page.touchscreen.tap(box["x"] + boxes[3][0], box["y"] + boxes[3][1])
         settled(page)
         assert page.inner_text("#unit-note") == "feature x₁x₂"
+
+
+def test_what_is_chosen_stays_when_features_and_layers_come_and_go(browser: Any, address: str) -> None:
+    """In the training of the page: the same unit and weight, or none if the network does not have it any more."""
+    options = {"viewport": {"width": 400, "height": 800}, "has_touch": True, "is_mobile": True}
+    with Opened(browser, address + "#t.seed=0&t.hidden=4~3", **options) as page:
+
+        def tap(first: tuple[int, int], second: tuple[int, int]) -> None:
+            """In the middle between two units."""
+            canvas = page.locator("#network canvas")
+            canvas.scroll_into_view_if_needed()
+            box = canvas.bounding_box()
+            (x0, y0), (x1, y1) = (
+                page.evaluate("(unit) => explorer.unitPlace(...unit)", [*unit]) for unit in (first, second)
+            )
+            page.touchscreen.tap(box["x"] + (x0 + x1) / 2, box["y"] + (y0 + y1) / 2)
+            settled(page)
+
+        tap((-1, 0), (0, 1))
+        edited = page.inner_text("#edit-name")
+        assert edited.startswith("weight from x")
+        page.tap("[data-feature='x1^2']")
+        settled(page)
+        assert page.inner_text("#edit-name") == edited
+        page.tap("#edit-zero")
+        settled(page)
+        start, end = "₁₂".index(edited[edited.index("x") + 1]), int(edited.split("unit ")[1][0]) - 1
+        assert page.evaluate(f"explorer.sceneOf(0).layers[1].kernel[{start} * 4 + {end}]") == 0
+        tap((1, 2), (1, 2))
+        assert page.evaluate(PICKED) == {"layer": 0, "unit": 2}
+        for name in ("x1^2", "x2^2", "x2^2"):
+            page.tap(f"[data-feature='{name}']")
+            settled(page)
+            assert "3 of layer 1" in page.inner_text("#inspector"), name
+            page.wait_for_function("location.hash.includes('unit=1.3')")
+        tap((1, 1), (2, 0))
+        assert "to the output" in page.inner_text("#unit-note")
+        for _ in range(2):
+            page.locator("button").filter(has_text="−").first.tap()
+            settled(page)
+        assert not page.locator("#edit").is_visible()
+        assert page.inner_text("#unit-note").startswith("point at")

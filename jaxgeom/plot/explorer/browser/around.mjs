@@ -56,7 +56,7 @@ export function aroundOf(population, state, view, seen, own, changed) {
 
   /** What is pointed at in the diagram; the picture of the plane is then of that unit. */
   function writeNote({ layers }) {
-    const over = seen.weightIn({ layers }) || seen.unitIn({ layers }) ? view.over : null;
+    const over = seen.overIn({ layers });
     const hint = `${state.compare ? "the first one; " : ""}point at a unit or a line, click to follow a unit`;
     const text = over ? diagramNote(layers, over) : hint;
     if (find("unit-note").textContent !== text) find("unit-note").textContent = text;
@@ -66,8 +66,8 @@ export function aroundOf(population, state, view, seen, own, changed) {
 
   const writeEditor = editorOf(own.edit);
   function writeEdit({ layers, member }) {
-    const parameter = parameterOf(layers, view.weight, state.picked);
-    const about = { weight: parameter?.part === "kernel" ? view.weight : null, unit: { layer: parameter?.layer, unit: parameter?.to } };
+    const weight = seen.chosenIn({ layers }), parameter = parameterOf(layers, weight, seen.pickedIn({ layers }));
+    const about = { weight, unit: { layer: parameter?.layer, unit: parameter?.to } };
     writeEditor(parameter, layers, parameter && parameterName(layers, about), own.canEdit(member));
   }
 

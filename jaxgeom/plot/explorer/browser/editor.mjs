@@ -8,14 +8,9 @@ const find = (name) => document.getElementById(name);
 /** What can be edited of a network: the weight {layer, from, to} that is chosen, or the bias of the unit that is picked. */
 export function parameterOf(layers, weight, picked) {
   if (weight) {
-    const layer = layers[weight.layer];
-    return layer && weight.from < layer.inputs && weight.to < layer.outputs
-      ? { part: "kernel", layer: weight.layer, place: weight.from * layer.outputs + weight.to, ...weight }
-      : null;
+    return { part: "kernel", layer: weight.layer, place: weight.from * layers[weight.layer].outputs + weight.to, ...weight };
   }
-  const layer = picked && layers[picked.layer];
-  if (!layer || layer.features || picked.unit >= layer.outputs) return null;
-  return { part: "bias", layer: picked.layer, place: picked.unit, to: picked.unit };
+  return picked && { part: "bias", layer: picked.layer, place: picked.unit, to: picked.unit };
 }
 
 /** Listens to the row; `edit(parameter, value)` follows what is moved. Returns what writes a parameter of layers into it. */

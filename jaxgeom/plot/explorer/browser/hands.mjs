@@ -113,7 +113,8 @@ function onNetwork({ network: { canvas }, layout }, state, view, { sceneOf, pick
     if (!sceneOf(0)) return null;
     const unit = unitAt(layout.boxes(...sizeOf(canvas)), ...placeOf(event), reach);
     const weight = unit ? null : layout.weight(canvas, ...placeOf(event), reach);
-    return unit ? { unit } : weight ? { weight } : null;
+    const counted = (each) => ({ ...each, layer: each.layer - firstHidden(sceneOf(0).layers) }); // as `seen` places it again
+    return unit ? { unit: counted(unit) } : weight ? { weight: counted(weight) } : null;
   };
   canvas.addEventListener("pointermove", (event) => {
     if (event.pointerType === "touch") return;
@@ -130,9 +131,9 @@ function onNetwork({ network: { canvas }, layout }, state, view, { sceneOf, pick
   canvas.addEventListener("click", (event) => {
     if (!sceneOf(0)) return;
     const box = unitAt(layout.boxes(...sizeOf(canvas)), ...placeOf(event), reachOf(event));
-    const isUnit = box && isHidden(sceneOf(0).layers, box.layer);
-    const isSame = isUnit && state.picked && state.picked.layer === box.layer && state.picked.unit === box.unit;
-    state.picked = isUnit && !isSame ? { layer: box.layer, unit: box.unit } : null;
+    const { layers } = sceneOf(0), first = firstHidden(layers), picked = pickedIn({ layers });
+    const isUnit = box && isHidden(layers, box.layer), isSame = isUnit && picked && picked.layer === box.layer && picked.unit === box.unit;
+    state.picked = isUnit && !isSame ? { layer: box.layer - first, unit: box.unit } : null;
     view.weight = box ? null : (under(event, reachOf(event))?.weight ?? null);
     view.hovered = [null, null];
     if (event.pointerType === "touch") view.over = isSame ? null : under(event, reachOf(event)); // as a mouse that stays
@@ -145,7 +146,7 @@ function onNetwork({ network: { canvas }, layout }, state, view, { sceneOf, pick
     event.preventDefault();
     const from = pickedIn(sceneOf(0)) ?? { layer: first, unit: -move[1] };
     const layer = Math.min(layers.length - 2, Math.max(first, from.layer + move[0])), num = layers[layer].outputs;
-    state.picked = { layer, unit: (Math.min(num - 1, from.unit) + move[1] + num) % num };
+    state.picked = { layer: layer - first, unit: (Math.min(num - 1, from.unit) + move[1] + num) % num };
     view.weight = null;
     view.over = { unit: state.picked };
     changed();

@@ -5,7 +5,7 @@ import { featureLayer } from "./features.mjs";
 import { layersAt, placesOf } from "./population.mjs";
 import { dataOf, epochsOf, goBack, kindFor, outputsFor, populationOf, record, runOf, stepsOf, takeStep } from "./trained.mjs";
 
-const BUDGET = 12; // milliseconds of a frame of the screen
+const BUDGET = 12, PRESS = 1000; // milliseconds of a frame of the screen, and that one press of a button may take
 const NEW_NETWORKS = ["features", "hidden", "activation", "seeds", "seed"]; // settings that begin a run anew with new weights
 const NEW_DATA = ["data", "noise", "points", "tested", "drawn"]; // the same with the weights that there were
 const NAMES = { 0: "relu", 0.01: "leaky_relu", "-1": "abs", 1: "linear" }; // of slopes
@@ -52,11 +52,16 @@ export function ownTraining(population, state, seen, changed, resized, say) {
     const front = own.features.length ? featureLayer(own.features, recorded.inputs) : null;
     run = runOf(own, data, front, own.start ? origin : null, recorded.inputs);
     const placeOf = (member) => placesOf(run, Math.min(member, run.networks.length - 1));
-    Object.assign(state, { playing: false, goal: 0, phase: null, places: [placeOf(state.member), placeOf(state.member + 1)], member: 0 });
+    Object.assign(state, { playing: false, phase: null, places: [placeOf(state.member), placeOf(state.member + 1)], member: 0 });
     if (run.networks.length < 2) state.compare = false;
     [due, begun] = [0, begun + 1];
     show();
     resized();
+  }
+
+  function restart() {
+    state.goal = 0;
+    begin();
   }
 
   /** Why nothing can be trained. */
@@ -78,10 +83,11 @@ export function ownTraining(population, state, seen, changed, resized, say) {
     stop(text);
   }
 
-  /** Trains until a step, or as long as a frame of the screen has room for it; whether that step was reached. */
-  function train(until) {
+  /** Trains until a step, or as long as there is room for it, in a frame of the screen if nothing is said; whether that step was
+   * reached. */
+  function train(until, most = BUDGET) {
     if (!run.kind) return void stop(reason());
-    const end = performance.now() + BUDGET;
+    const end = performance.now() + most;
     do takeStep(run, state.own);
     while (run.step < until && performance.now() < end);
     record(run);
@@ -115,7 +121,7 @@ export function ownTraining(population, state, seen, changed, resized, say) {
   }
 
   return {
-    recorded, given, leave,
+    recorded, given, leave, restart,
     isOn: () => run !== null,
     run: () => run,
     step: () => run.step,
@@ -125,12 +131,8 @@ export function ownTraining(population, state, seen, changed, resized, say) {
     },
     /** Does what the state says, of a link. */
     follow() {
-      const { goal } = state;
-      if (!state.own) return;
-      enter({ ...state.own, data: isPlane ? state.own.data : "given" });
-      state.goal = goal;
+      if (state.own) enter({ ...state.own, data: isPlane ? state.own.data : "given" });
     },
-    restart: begin,
     /** Changes settings; some begin a run anew, with other networks or on other data. */
     set(changes) {
       const isOneOf = (names) => Object.keys(changes).some((name) => names.includes(name));
@@ -140,7 +142,7 @@ export function ownTraining(population, state, seen, changed, resized, say) {
         state.own.start = 0;
         say("The recorded network has other outputs than these data need: it begins with new weights.");
       }
-      if (isOneOf([...NEW_NETWORKS, ...NEW_DATA, "start"])) begin();
+      if (isOneOf([...NEW_NETWORKS, ...NEW_DATA, "start"])) restart();
       else changed();
     },
     /** What a frame of the screen adds while the page plays, or until the step of a link is reached. */
@@ -151,9 +153,10 @@ export function ownTraining(population, state, seen, changed, resized, say) {
       due += state.speed;
       if (due >= 1) due = train(run.step + Math.floor(due) * stepsOf(run, state.own)) ? due % 1 : 0;
     },
+    /** A whole epoch, be it in several frames of the screen. */
     takeEpoch() {
       state.goal = Math.max(run.step, state.goal) + stepsOf(run, state.own);
-      train(state.goal);
+      train(state.goal, PRESS);
     },
     canEdit: (member) => !run?.networks[member].isFrozen,
     /** Sets a parameter of the network that is seen; later frames are dropped. What was recorded is edited as a copy. */
@@ -162,6 +165,7 @@ export function ownTraining(population, state, seen, changed, resized, say) {
       if (!run) enter({ ...firstSettings(), start: 1 }); // also if it can not be trained
       const network = run.networks[seen.memberOf(0)], values = network.layers[layer - (run.front ? 1 : 0)]?.[part];
       if (network.isFrozen || !(place < values?.length)) return;
+      state.goal = 0;
       goBack(run, Math.round(state.time));
       values[place] = value;
       record(run);

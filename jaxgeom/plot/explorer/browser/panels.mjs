@@ -39,7 +39,7 @@ export function panelsOf(population, state, view, seen) {
   const boxes = (width, height) => diagramOf(seen.lastLayers(memberOf(0)), width, height);
   const network = panel(canvasOf("network"), (context, width, height) => {
     const scene = sceneOf(0);
-    const options = { look: look(), weight: scene && seen.weightIn(scene) };
+    const options = { look: look(), weight: scene && seen.overIn(scene)?.weight };
     if (scene) drawDiagram(context, boxes(width, height), scene, population, { ...options, picked: seen.unitIn(scene) ?? pickedIn(scene) });
   });
   const weight = ({ clientWidth, clientHeight }, x, y, reach) => {

@@ -5,7 +5,7 @@ import { lookOf } from "./colors.mjs";
 import { roomOf } from "./gallery.mjs";
 import { viewsOf } from "./hidden.mjs";
 import { heightsOf } from "./line.mjs";
-import { isHidden } from "./network.mjs";
+import { firstHidden, hasWeight, isHidden } from "./network.mjs";
 import { layersAt, memberAt, siblings } from "./population.mjs";
 import { faceAt } from "./regions.mjs";
 import { scenes } from "./scene.mjs";
@@ -14,6 +14,10 @@ import { outputRange } from "./stage.mjs";
 const SCENES = 6; // that are remembered
 
 const LEAST_SCALE = 1; // of the colours of a network that is being trained
+
+/** A unit or weight of a network: state and view count hidden layers alone, so that it is the same with features and without;
+ * inputs and features are those of layer -1. */
+const placed = (layers, each) => each && { ...each, layer: each.layer + firstHidden(layers) };
 
 /** Functions of `state` and `view`, which say of what; `side` is 0 or 1, of the two networks that are compared. */
 export function seenOf(population, state, view) {
@@ -55,18 +59,23 @@ export function seenOf(population, state, view) {
       return this.sides().map((side) => ({ member: memberOf(side), color: colors[side] }));
     },
     /** The unit that is picked, if the network has it. */
-    pickedIn(scene) {
-      const { picked } = state;
-      return picked && isHidden(scene.layers, picked.layer) && picked.unit < scene.layers[picked.layer].outputs ? picked : null;
+    pickedIn({ layers }) {
+      const picked = placed(layers, state.picked);
+      return picked && isHidden(layers, picked.layer) && picked.unit < layers[picked.layer].outputs ? picked : null;
     },
-    /** The weight that is pointed at in the diagram, if the network has it. */
-    weightIn({ layers }) {
-      const weight = view.over?.weight, layer = layers[weight?.layer];
-      return layer && weight.from < layer.inputs && weight.to < layer.outputs ? weight : null;
+    /** The weight that is chosen, likewise. */
+    chosenIn({ layers }) {
+      const chosen = placed(layers, view.weight);
+      return chosen && hasWeight(layers, chosen) ? chosen : null;
+    },
+    /** What is pointed at in the diagram, {unit} or {weight}, if the network has it. */
+    overIn(scene) {
+      const unit = this.unitIn(scene), weight = placed(scene.layers, view.over?.weight ?? null);
+      return unit ? { unit } : weight && hasWeight(scene.layers, weight) ? { weight } : null;
     },
     /** The unit that is pointed at in the diagram, an input, a feature or an output too, if the network has it. */
     unitIn({ layers }) {
-      const unit = view.over?.unit;
+      const unit = placed(layers, view.over?.unit ?? null);
       return unit && unit.layer < layers.length && unit.unit < (layers[unit.layer]?.outputs ?? inputs) ? unit : null;
     },
     /** The same of hidden units alone, or else what is picked. */

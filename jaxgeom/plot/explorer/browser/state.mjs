@@ -20,9 +20,6 @@ export function firstState(population) {
   };
 }
 
-/** The place of the first hidden layer, which links call 1. */
-const firstOf = ({ own }, { features }) => ((own ? own.features.length : features) ? 1 : 0);
-
 /** What differs from the beginning, as the text behind the #, of what was recorded; `run` is what is trained in the page, at a
  * step, with the network that is seen. */
 export function written(state, population, run = null) {
@@ -41,7 +38,7 @@ export function written(state, population, run = null) {
   }
   if (state.color !== "output") parts.set("color", state.color);
   if (state.sheet) parts.set("sheet", 1);
-  if (state.picked) parts.set("unit", `${state.picked.layer + 1 - firstOf(state, population)}.${state.picked.unit + 1}`);
+  if (state.picked) parts.set("unit", `${state.picked.layer + 1}.${state.picked.unit + 1}`);
   if (state.through) parts.set("through", +state.through.toFixed(3));
   if (state.wide) parts.set("wide", 1);
   const phase = phaseText(map);
@@ -80,7 +77,7 @@ export function read(text, population) {
     Object.assign(state, { goal: Math.floor(goal ?? 0), member: Math.floor(member ?? 0), playing: false });
   }
   const unit = /^(\d+)\.(\d+)$/.exec(parts.get("unit") ?? "");
-  if (unit) state.picked = { layer: unit[1] - 1 + firstOf(state, population), unit: unit[2] - 1 };
+  if (unit) state.picked = { layer: unit[1] - 1, unit: unit[2] - 1 };
   state.through = number("through", 0, 1000) ?? 0;
   state.wide = parts.get("wide") === "1";
   const [rows, columns, measure] = (parts.get("map") ?? "").split("~"), names = phaseAxes(population);
