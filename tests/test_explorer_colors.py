@@ -39,7 +39,8 @@ def colors() -> dict:
       const looks = Object.fromEntries(THEMES.map((theme) => {
         const { paper, ink, faint, strong, side, weak, layers, points, boundary, picked } = lookOf(theme);
         const tints = CLASSES.map((_, number) => classTint(lookOf(theme), number, 0.4));
-        return [theme, each([[paper], [ink], [faint], [boundary], [picked], strong, side, weak, layers, points, tints])];
+        const single = [paper, ink, faint, boundary, picked].map((color) => [color]);
+        return [theme, each([...single, strong, side, weak, layers, points, tints])];
       }));
       const shares = Array.from({ length: 21 }, (_, i) => numbers(shareColor(i / 20)));
       const inks = Array.from({ length: 21 }, (_, i) => numbers(shareInk(i / 20)));
