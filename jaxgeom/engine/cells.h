@@ -18,9 +18,7 @@
 
 #include "builder.h"
 #include "crossings.h"
-#include "sides.h"
 #include "sums.h"
-#include "tails.h"
 
 namespace jaxgeom {
 
@@ -28,12 +26,14 @@ namespace jaxgeom {
 constexpr double kBlurred = 0x1p-8, kRounded = 0x1p-36;
 constexpr int kLookedUp = 4;  // undecided units, from which on looking up what is known of vertices pays
 
+constexpr int kAsked = 8, kMostReduced = 64;  // TODO
 struct Next {  // what is known of the next layer on a cell, as the units of this one are decided
     double *functions;  // sums of what has been added so far; null behind the last layer
     uint64_t *active;   // the units of this layer that are
     double delta, squares;
     bool is_empty;      // nothing has been added, not even biases
     int end;            // behind the last layer that may cut the cell
+    int most = kAsked;  // undecided units, from which down it is asked what network remains on the cell
 };
 
 template <bool Plane, bool Build>
@@ -50,6 +50,7 @@ struct Cutter {
     std::atomic<uint8_t> *claims = nullptr;  // subtrees that threads share
     Share *share = nullptr;  // where threads share the lines of the one cell of a single layer
     int split_level = 0, level = 0, number = 0;
+    const bool is_reducible = !Plane && !Build && can_reduce(net);
     int64_t num_asked_about = 0, num_left_out = 0, num_waived = 0;  // layers above cells; and questions not asked
 
     int sign_at(const Entry &entry, int unit, double a, double b, double c, double t, const Vertex &v) {
@@ -130,7 +131,7 @@ struct Cutter {
     // cells profit follows from the lines that cut it. Where less than half of these layers could be left out so far, only
     // every eighth time; but above the subtrees that threads share by the cell alone, so that all number these alike.
     bool is_worth_asking(int l, int end, int num_cuts) {
-        if (Plane || Build || net.has_runs || end - l < 3 || num_cuts <= net.layers[l].out / 20) return false;
+        if (Plane || Build || is_reducible || net.has_runs || end - l < 3 || num_cuts <= net.layers[l].out / 20) return false;
         return claims || 2 * num_left_out >= num_asked_about - 64 || num_waived++ % 8 == 7;
     }
     int end_above(int l, int end, int nv, const Vertex *v, const double *rows) {
@@ -368,6 +369,11 @@ struct Cutter {
     int64_t halves(const Entry &entry, int nv, Vertex *v, const Units &units, Next &below) {
         if (stop && stop->load(std::memory_order_relaxed)) return 0;
         const int l = entry.layer, num = units.num, p = units.stride;
+        if (is_reducible && !claims && below.functions && num <= below.most) {
+            const int64_t n = halves_of_reduced(entry, nv, v, units, below);
+            if (n >= 0) return n;
+            below.most = num / 2;
+        }
         double *rows = units.rows;
         int *unit = units.unit;
         const Layer &layer = net.layers[l];
@@ -380,26 +386,9 @@ struct Cutter {
             std::swap(unit[cutter], unit[num - 1]);
             cutter = num - 1;
         }
-        const double a = rows[cutter], b = rows[p + cutter], c = rows[2 * p + cutter], t = rows[3 * p + cutter];
         const int which = unit[cutter];
-        double *z = arena.take<double>(nv);
-        int8_t *sign = arena.take<int8_t>(nv);
-        const double size = std::fabs(a) + std::fabs(b) + std::fabs(c);
-        bool is_certain = true;
-        for (int i = 0; i < nv; i++) {
-            const double tolerance = t + size * v[i].e;
-            z[i] = value<Plane>(a, b, c, v[i]);
-            sign[i] = static_cast<int8_t>((z[i] > tolerance) - (-z[i] > tolerance));
-            is_certain &= sign[i] != 0;
-        }
-        for (int i = 0; i < nv && !is_certain; i++)
-            if (sign[i] == 0) sign[i] = static_cast<int8_t>(undecided_sign(entry, which, v[i].point));
-        if (layer.first_twin[which] >= 0) tally.is_degenerate = true;  // its twins are zero on the line
-        Line line = line_of(a, b, c, t, &entry, which);
-        Point points[2];
-        Vertex *negative = arena.take<Vertex>(nv + 2), *positive = arena.take<Vertex>(nv + 2);
-        int num_negative, num_positive;
-        halve(nv, v, z, sign, line, points, negative, num_negative, positive, num_positive);
+        Halves both = take_halves(nv);
+        bisect(entry, which, rows + cutter, p, nv, v, both);
         Next above = below;
         const int words = (layer.out + 63) >> 6;
         above.active = arena.take<uint64_t>(words);
@@ -412,9 +401,191 @@ struct Cutter {
             above.squares += decide(entry, which, true, above.functions, above.active);
         }
         const Units others{cutter, rows, p, unit};
-        const int64_t n = half(entry, num_negative, negative, others, below) + half(entry, num_positive, positive, others, above);
-        delete points[0].known;
-        delete points[1].known;
+        const int64_t n = half(entry, both.num_negative, both.negative, others, below) + half(entry, both.num_positive, both.positive, others, above);
+        forget(both);
+        return n;
+    }
+
+    struct Halves {  // of a cell, and what they refer to
+        Line line;
+        Point points[2];
+        Vertex *negative, *positive;
+        int num_negative, num_positive;
+    };
+    Halves take_halves(int nv) {
+        Halves both;
+        both.negative = arena.take<Vertex>(nv + 2), both.positive = arena.take<Vertex>(nv + 2);
+        return both;
+    }
+    void forget(Halves &both) {
+        delete both.points[0].known;
+        delete both.points[1].known;
+    }
+    // Cuts a cell by a unit. row: its function and the bound of its errors, p apart.
+    void bisect(const Entry &entry, int which, const double *row, int p, int nv, Vertex *v, Halves &both) {
+        const double a = row[0], b = row[p], c = row[2 * p], t = row[3 * p];
+        double *z = arena.take<double>(nv);
+        int8_t *sign = arena.take<int8_t>(nv);
+        const double size = std::fabs(a) + std::fabs(b) + std::fabs(c);
+        bool is_certain = true;
+        for (int i = 0; i < nv; i++) {
+            const double tolerance = t + size * v[i].e;
+            z[i] = value<Plane>(a, b, c, v[i]);
+            sign[i] = static_cast<int8_t>((z[i] > tolerance) - (-z[i] > tolerance));
+            is_certain &= sign[i] != 0;
+        }
+        for (int i = 0; i < nv && !is_certain; i++)
+            if (sign[i] == 0) sign[i] = static_cast<int8_t>(undecided_sign(entry, which, v[i].point));
+        if (net.layers[entry.layer].first_twin[which] >= 0) tally.is_degenerate = true;  // its twins are zero on the line
+        both.line = line_of(a, b, c, t, &entry, which);
+        halve(nv, v, z, sign, both.line, both.points, both.negative, both.num_negative, both.positive, both.num_positive);
+    }
+
+    // ---- cells of reduced networks
+
+    // The cells of a cell that units cut, by what network remains on it; -1 if that is not known well enough, or too large.
+    int64_t halves_of_reduced(const Entry &entry, int nv, Vertex *v, const Units &units, Next &below) {
+        const auto mark = arena.mark();
+        Reduced &reduced = *arena.take<Reduced>(1);
+        size_t words = 0;
+        for (int l = entry.layer; l < below.end; l++) words += (net.layers[l].out + 63) >> 6;
+        reduced.functions = arena.take<double>(4 * kReduced + kLanes), reduced.kernel = arena.take<double>(kReduced * kReduced), reduced.patterns = arena.take<uint64_t>(words);
+        std::fill_n(reduced.functions, 4 * kReduced, 0.0);
+        const auto inner = arena.mark();
+        Reducing reducing(net, entry, nv, v, arena, reduced);
+        const bool is_known = reducing.run(units, below.active, below.functions, below.is_empty, below.delta, below.squares, below.end, kMostReduced);
+        arena.release(inner);
+        int64_t n = -1;
+        if (is_known) {
+            Units own = take_units(units.num);
+            for (int k = 0; k < 4; k++) std::copy_n(units.rows + k * units.stride, own.stride, own.rows + k * own.stride);
+            for (int i = 0; i < own.num; i++) own.unit[i] = i;
+            n = halves_in(reduced, 0, entry, nv, v, own, reduced.functions, 0);
+        }
+        arena.release(mark);
+        return n;
+    }
+    Units take_units(int num) {
+        const int p = padded(num);
+        return {num, arena.take<double>(4 * p), p, arena.take<int>(num)};
+    }
+    // A cell on its way through the groups of a reduced network; functions: of the units of these groups. on: which units
+    // below are active.
+    int64_t enter_in(const Reduced &reduced, int group, int nv, Vertex *v, double *functions, uint64_t on) {
+        for (; group < reduced.num_groups; group++) {
+            const int first = reduced.first[group], num = reduced.first[group + 1] - first;
+            Units units = take_units(num);
+            for (int k = 0; k < 4; k++)
+                for (int i = 0; i < num; i += kLanes) store(units.rows + k * units.stride + i, load_from(functions + k * kReduced + first + i));
+            for (int i = 0; i < num; i++) units.unit[i] = first + i;
+            uint64_t bits[3];
+            const Sides sides{bits, bits + 1, bits + 2};
+            const bool is_open = sides_on<false>(nv, v, units, sides, nullptr);
+            if (is_open) {
+                const Entry entry{nullptr, reduced.layer[group], nullptr, nullptr, nullptr, nullptr, false, 0, 0, &reduced, on, nullptr};
+                settle_in(reduced, group, entry, nv, v, sides, is_open, units, functions, on);
+                const int64_t n = units.num ? halves_in(reduced, group, entry, nv, v, units, functions, on) : -1;
+                exact.forget(entry);
+                if (n >= 0) return n;
+            } else {
+                on |= bits[0] << first;
+                hand_on_in(reduced, group, first, num, bits[0], functions);
+            }
+        }
+        return leaf(nv, v);
+    }
+    void hand_on_in(const Reduced &reduced, int group, int first, int num, uint64_t above, double *functions) {
+        if (group + 1 == reduced.num_groups) return;
+        Deviations all_of;
+        for (int i = 0; i < num; i++) deviate(reduced, first + i, above >> i & 1, functions, all_of);
+        add_deviations(reduced, group, all_of, functions);
+    }
+    void settle_in(const Reduced &reduced, int group, const Entry &entry, int nv, Vertex *v, const Sides &sides, bool is_open, Units &units, double *functions, uint64_t &on) {
+        const bool is_last = group + 1 == reduced.num_groups;
+        const Sides elsewhere = is_open ? sides_elsewhere(nv, v, units, sides) : Sides{nullptr, nullptr, nullptr};
+        Deviations all_of;
+        int kept = 0;
+        for (int i = 0; i < units.num; i++) {
+            const int u = units.unit[i], s = units.stride;
+            bool is_on = *sides.above >> i & 1;
+            if (*sides.open >> i & 1) {
+                const double *row = units.rows + i;
+                int side = 0;
+                if (!(*sides.crossing >> i & 1)) {
+                    const bool looks_up = elsewhere.open && !(*elsewhere.open >> i & 1);
+                    side = looks_up ? looked_up(entry, reduced.unit[u], *elsewhere.above >> i & 1, row[0], row[s], row[2 * s], row[3 * s], nv, v)
+                                    : side_of_cell(entry, reduced.unit[u], row[0], row[s], row[2 * s], row[3 * s], nv, v);
+                }
+                if (!side) {
+                    for (int k = 0; k < 4; k++) units.rows[k * s + kept] = row[k * s];
+                    units.unit[kept++] = u;
+                    continue;
+                }
+                is_on = side > 0;
+            }
+            on |= uint64_t(is_on) << u;
+            if (!is_last) deviate(reduced, u, is_on, functions, all_of);
+        }
+        for (int k = 0; k < 4; k++) std::fill(units.rows + k * units.stride + kept, units.rows + (k + 1) * units.stride, 0.0);
+        units.num = kept;
+        if (!is_last) add_deviations(reduced, group, all_of, functions);
+    }
+    int64_t halves_in(const Reduced &reduced, int group, const Entry &entry, int nv, Vertex *v, Units &units, double *functions, uint64_t on) {
+        if (stop && stop->load(std::memory_order_relaxed)) return 0;
+        const auto mark = arena.mark();
+        const int num = units.num, p = units.stride;
+        const bool is_last = group + 1 == reduced.num_groups;
+        double *rows = units.rows;
+        int cutter = num - 1;
+        if (is_last) {
+            const double e = std::max_element(v, v + nv, [](const Vertex &a, const Vertex &b) { return a.e < b.e; })->e;
+            const int64_t n = chords(net.layers[entry.layer], nv, v, e, num, rows, p, units.unit, cutter);
+            if (n >= 0) return n;
+            for (int s = 0; s < 4; s++) std::swap(rows[s * p + cutter], rows[s * p + num - 1]);
+            std::swap(units.unit[cutter], units.unit[num - 1]);
+            cutter = num - 1;
+        }
+        const int u = units.unit[cutter];
+        Halves both = take_halves(nv);
+        bisect(entry, reduced.unit[u], rows + cutter, p, nv, v, both);
+        double *above = functions;
+        if (!is_last) {
+            above = arena.take<double>(4 * kReduced + kLanes);
+            for (int j = reduced.first[group + 1] & -kLanes; j < padded(reduced.num); j += kLanes)
+                for (int k = 0; k < 4; k++) store(above + k * kReduced + j, load(functions + k * kReduced + j));
+            for (int k = 0; k < 4; k++) {
+                const double *own = functions + k * kReduced + reduced.first[group];
+                std::copy_n(own, reduced.first[group + 1] - reduced.first[group], above + k * kReduced + reduced.first[group]);
+            }
+            Deviations one;
+            deviate(reduced, u, false, functions, one);
+            add_deviations(reduced, group, one, functions);
+            one.num = 0;
+            deviate(reduced, u, true, above, one);
+            add_deviations(reduced, group, one, above);
+        }
+        const Units others{cutter, rows, p, units.unit};
+        const int64_t n = cut_in(reduced, group, entry, both.num_negative, both.negative, others, functions, on) +
+                          cut_in(reduced, group, entry, both.num_positive, both.positive, others, above, on | uint64_t(1) << u);
+        forget(both);
+        arena.release(mark);
+        return n;
+    }
+    // The cells of half a cell, on which these units may change sign.
+    int64_t cut_in(const Reduced &reduced, int group, const Entry &entry, int nv, Vertex *v, const Units &units, double *functions, uint64_t on) {
+        const auto mark = arena.mark();
+        Units own = take_units(units.num);
+        if (units.num) {
+            for (int k = 0; k < 4; k++)
+                for (int i = 0; i < own.stride; i += kLanes) store(own.rows + k * own.stride + i, load(units.rows + k * units.stride + i));
+            std::copy_n(units.unit, units.num, own.unit);
+            uint64_t bits[3];
+            const Sides sides{bits, bits + 1, bits + 2};
+            const bool is_open = sides_on<false>(nv, v, own, sides, nullptr);
+            settle_in(reduced, group, entry, nv, v, sides, is_open, own, functions, on);
+        }
+        const int64_t n = own.num ? halves_in(reduced, group, entry, nv, v, own, functions, on) : enter_in(reduced, group + 1, nv, v, functions, on);
+        arena.release(mark);
         return n;
     }
 
