@@ -26,7 +26,7 @@ namespace jaxgeom {
 constexpr double kBlurred = 0x1p-8, kRounded = 0x1p-36;
 constexpr int kLookedUp = 4;  // undecided units, from which on looking up what is known of vertices pays
 
-constexpr int kAsked = 8, kMostReduced = 64;  // TODO
+static const int kAsked = getenv("ASK")?atoi(getenv("ASK")):8, kMostReduced = getenv("MOST")?atoi(getenv("MOST")):64, kDiv=getenv("DIV")?atoi(getenv("DIV")):2, kWorth=getenv("WORTH")?atoi(getenv("WORTH")):8,kAgain=getenv("AGAIN")?atoi(getenv("AGAIN")):4;
 struct Next {  // what is known of the next layer on a cell, as the units of this one are decided
     double *functions;  // sums of what has been added so far; null behind the last layer
     uint64_t *active;   // the units of this layer that are
@@ -372,7 +372,7 @@ struct Cutter {
         if (is_reducible && !claims && below.functions && num <= below.most) {
             const int64_t n = halves_of_reduced(entry, nv, v, units, below);
             if (n >= 0) return n;
-            below.most = num / 2;
+            below.most = num / kDiv;
         }
         double *rows = units.rows;
         int *unit = units.unit;
@@ -446,11 +446,9 @@ struct Cutter {
     // The cells of a cell that units cut, by what network remains on it; -1 if that is not known well enough, or too large.
     int64_t halves_of_reduced(const Entry &entry, int nv, Vertex *v, const Units &units, Next &below) {
         const auto mark = arena.mark();
-        Reduced &reduced = *arena.take<Reduced>(1);
         size_t words = 0;
         for (int l = entry.layer; l < below.end; l++) words += (net.layers[l].out + 63) >> 6;
-        reduced.functions = arena.take<double>(4 * kReduced + kLanes), reduced.kernel = arena.take<double>(kReduced * kReduced), reduced.patterns = arena.take<uint64_t>(words);
-        std::fill_n(reduced.functions, 4 * kReduced, 0.0);
+        Reduced &reduced = take_reduced(words);
         const auto inner = arena.mark();
         Reducing reducing(net, entry, nv, v, arena, reduced);
         const bool is_known = reducing.run(units, below.active, below.functions, below.is_empty, below.delta, below.squares, below.end, kMostReduced);
@@ -465,6 +463,20 @@ struct Cutter {
         arena.release(mark);
         return n;
     }
+    int64_t halves_again(const Reduced &reduced, int group, const Entry &entry, int nv, Vertex *v, Units &units, double *functions, uint64_t on) {
+        Reduced &own = take_reduced(0);
+        own.level = reduced.level + 1;
+        reduce_again(reduced, group, nv, v, furthest(nv, v), units, functions, on, arena, own);
+        for (int i = 0; i < units.num; i++) units.unit[i] = i;
+        return halves_in(own, 0, entry, nv, v, units, own.functions, 0);
+    }
+    Reduced &take_reduced(size_t words) {
+        Reduced &reduced = *arena.take<Reduced>(1);
+        reduced.functions = arena.take<double>(4 * kReduced + kLanes), reduced.kernel = arena.take<double>(kReduced * kReduced);
+        reduced.patterns = arena.take<uint64_t>(words), reduced.level = 0;
+        std::fill_n(reduced.functions, 4 * kReduced, 0.0);
+        return reduced;
+    }
     Units take_units(int num) {
         const int p = padded(num);
         return {num, arena.take<double>(4 * p), p, arena.take<int>(num)};
@@ -472,37 +484,37 @@ struct Cutter {
     // A cell on its way through the groups of a reduced network; functions: of the units of these groups. on: which units
     // below are active.
     int64_t enter_in(const Reduced &reduced, int group, int nv, Vertex *v, double *functions, uint64_t on) {
+        const double far = furthest(nv, v);
         for (; group < reduced.num_groups; group++) {
             const int first = reduced.first[group], num = reduced.first[group + 1] - first;
+            Deviations all_of;
+            uint64_t bits[3];
+            const Sides sides = sides_of_group(reduced, group, nv, v, far, functions, bits, all_of);
+            if (!*sides.open) {
+                on |= *sides.above << first;
+                add_deviations(reduced, group, num, reduced.order + first, all_of, functions);
+                continue;
+            }
+            const Entry entry{nullptr, reduced.layer[group], nullptr, nullptr, nullptr, nullptr, false, 0, 0, &reduced, on, nullptr};
             Units units = take_units(num);
             for (int k = 0; k < 4; k++)
                 for (int i = 0; i < num; i += kLanes) store(units.rows + k * units.stride + i, load_from(functions + k * kReduced + first + i));
-            for (int i = 0; i < num; i++) units.unit[i] = first + i;
-            uint64_t bits[3];
-            const Sides sides{bits, bits + 1, bits + 2};
-            const bool is_open = sides_on<false>(nv, v, units, sides, nullptr);
-            if (is_open) {
-                const Entry entry{nullptr, reduced.layer[group], nullptr, nullptr, nullptr, nullptr, false, 0, 0, &reduced, on, nullptr};
-                settle_in(reduced, group, entry, nv, v, sides, is_open, units, functions, on);
-                const int64_t n = units.num ? halves_in(reduced, group, entry, nv, v, units, functions, on) : -1;
-                exact.forget(entry);
-                if (n >= 0) return n;
-            } else {
-                on |= bits[0] << first;
-                hand_on_in(reduced, group, first, num, bits[0], functions);
-            }
+            std::copy_n(reduced.order + first, num, units.unit);
+            settle_in(reduced, group, entry, nv, v, sides, units, functions, on);
+            const int64_t n = units.num ? halves_in(reduced, group, entry, nv, v, units, functions, on) : -1;
+            exact.forget(entry);
+            if (n >= 0) return n;
         }
         return leaf(nv, v);
     }
-    void hand_on_in(const Reduced &reduced, int group, int first, int num, uint64_t above, double *functions) {
-        if (group + 1 == reduced.num_groups) return;
-        Deviations all_of;
-        for (int i = 0; i < num; i++) deviate(reduced, first + i, above >> i & 1, functions, all_of);
-        add_deviations(reduced, group, all_of, functions);
+    static double furthest(int nv, const Vertex *v) {
+        double e = v[0].e;
+        for (int i = 1; i < nv; i++) e = std::max(e, v[i].e);
+        return e;
     }
-    void settle_in(const Reduced &reduced, int group, const Entry &entry, int nv, Vertex *v, const Sides &sides, bool is_open, Units &units, double *functions, uint64_t &on) {
+    void settle_in(const Reduced &reduced, int group, const Entry &entry, int nv, Vertex *v, const Sides &sides, Units &units, double *functions, uint64_t &on) {
         const bool is_last = group + 1 == reduced.num_groups;
-        const Sides elsewhere = is_open ? sides_elsewhere(nv, v, units, sides) : Sides{nullptr, nullptr, nullptr};
+        const Sides elsewhere = *sides.open & ~*sides.crossing ? sides_elsewhere(nv, v, units, sides) : Sides{nullptr, nullptr, nullptr};
         Deviations all_of;
         int kept = 0;
         for (int i = 0; i < units.num; i++) {
@@ -528,18 +540,22 @@ struct Cutter {
         }
         for (int k = 0; k < 4; k++) std::fill(units.rows + k * units.stride + kept, units.rows + (k + 1) * units.stride, 0.0);
         units.num = kept;
-        if (!is_last) add_deviations(reduced, group, all_of, functions);
+        if (all_of.num) add_deviations(reduced, group, all_of.num, all_of.unit, all_of, functions);
     }
     int64_t halves_in(const Reduced &reduced, int group, const Entry &entry, int nv, Vertex *v, Units &units, double *functions, uint64_t on) {
         if (stop && stop->load(std::memory_order_relaxed)) return 0;
         const auto mark = arena.mark();
         const int num = units.num, p = units.stride;
         const bool is_last = group + 1 == reduced.num_groups;
+        if (reduced.num - reduced.first[group + 1] >= kWorth && num <= kAgain && reduced.level < kLevels && (group || reduced.level == 0)) {
+            const int64_t n = halves_again(reduced, group, entry, nv, v, units, functions, on);
+            arena.release(mark);
+            return n;
+        }
         double *rows = units.rows;
         int cutter = num - 1;
         if (is_last) {
-            const double e = std::max_element(v, v + nv, [](const Vertex &a, const Vertex &b) { return a.e < b.e; })->e;
-            const int64_t n = chords(net.layers[entry.layer], nv, v, e, num, rows, p, units.unit, cutter);
+            const int64_t n = chords(net.layers[entry.layer], nv, v, furthest(nv, v), num, rows, p, units.unit, cutter);
             if (n >= 0) return n;
             for (int s = 0; s < 4; s++) std::swap(rows[s * p + cutter], rows[s * p + num - 1]);
             std::swap(units.unit[cutter], units.unit[num - 1]);
@@ -559,10 +575,10 @@ struct Cutter {
             }
             Deviations one;
             deviate(reduced, u, false, functions, one);
-            add_deviations(reduced, group, one, functions);
+            add_deviations(reduced, group, 1, &u, one, functions);
             one.num = 0;
             deviate(reduced, u, true, above, one);
-            add_deviations(reduced, group, one, above);
+            add_deviations(reduced, group, 1, &u, one, above);
         }
         const Units others{cutter, rows, p, units.unit};
         const int64_t n = cut_in(reduced, group, entry, both.num_negative, both.negative, others, functions, on) +
@@ -581,8 +597,8 @@ struct Cutter {
             std::copy_n(units.unit, units.num, own.unit);
             uint64_t bits[3];
             const Sides sides{bits, bits + 1, bits + 2};
-            const bool is_open = sides_on<false>(nv, v, own, sides, nullptr);
-            settle_in(reduced, group, entry, nv, v, sides, is_open, own, functions, on);
+            sides_on<false>(nv, v, own, sides, nullptr);
+            settle_in(reduced, group, entry, nv, v, sides, own, functions, on);
         }
         const int64_t n = own.num ? halves_in(reduced, group, entry, nv, v, own, functions, on) : enter_in(reduced, group + 1, nv, v, functions, on);
         arena.release(mark);

@@ -16,7 +16,14 @@ struct Chain {
 
 inline void complete(const Network &net, const Entry &entry) {
     if (!entry.reduced || entry.chain) return;
-    const Reduced &reduced = *entry.reduced;
+    uint64_t on = entry.on;
+    const Reduced *own = entry.reduced;
+    for (; own->from; own = own->from) {
+        uint64_t all = own->from_on;
+        for (int u = 0; u < own->num; u++) all |= (on >> u & 1) << own->origin[u];
+        on = all;
+    }
+    const Reduced &reduced = *own;
     const int base = reduced.base, num = entry.layer - base;
     Chain *chain = entry.chain = new Chain;
     size_t words = 0, room = kLanes;
@@ -30,7 +37,7 @@ inline void complete(const Network &net, const Entry &entry) {
     for (int l = base, group = 0; l < entry.layer; l++) {
         if (group < reduced.num_groups && reduced.layer[group] == l) {
             for (int u = reduced.first[group]; u < reduced.first[group + 1]; u++)
-                if (entry.on >> u & 1) active[reduced.unit[u] >> 6] |= uint64_t(1) << (reduced.unit[u] & 63);
+                if (on >> u & 1) active[reduced.unit[u] >> 6] |= uint64_t(1) << (reduced.unit[u] & 63);
             group++;
         }
         if (l + 1 < entry.layer) chain->entries.push_back(Entry{before, l + 1, nullptr, active, nullptr, sharp}), before = &chain->entries.back();

@@ -31,22 +31,35 @@ inline bool can_reduce(const Network &net) {
 }
 
 struct Reduced {
+    int level;                     // of how many networks it was made, one from the other
     int num, num_groups, base;     // units, and layers of these; the lowest of them is a layer whose units are decided in part
     int first[kReduced + 1], layer[kReduced];  // of each group
     int unit[kReduced];            // its number in its layer
-    double slope[kReduced], shift[kReduced];
+    double slope[kReduced + kLanes], shift[kReduced + kLanes];
+    int order[kReduced];           // 0, 1, 2, ...
     double *functions;             // a, b, c and t
     double *kernel;                // what a unit's d adds to those of later groups; (num, kReduced)
     const Entry *entry;            // of the lowest layer
     uint64_t *patterns;            // of the layers from there on, one after the other: units that are certainly active
+    // Or, where it was made from a reduced network of a larger cell: that one, which of its units are active, and which are these.
+    const Reduced *from;
+    uint64_t from_on;
+    int origin[kReduced];
 };
 
 // What units at hand add to those of later groups, once they have signs: their d.
 struct Deviations {
     int num = 0, unit[kReduced];
-    double a[kReduced], b[kReduced], c[kReduced], e[kReduced];
+    alignas(64) double a[kReduced + kLanes], b[kReduced + kLanes], c[kReduced + kLanes], e[kReduced + kLanes];
 };
-constexpr double kRoundsReduced = (kReduced + 12) * (0.5 * kEps);
+constexpr int kLevels = 3;  // of networks that are made from one another
+constexpr double kRoundsReduced = (kLevels * kReduced + 12) * (0.5 * kEps);
+// The d of as many units as fit into a vector, from place i on.
+inline void deviate(Vec share, Vec shift, Vec a, Vec b, Vec c, Vec t, int i, Deviations &to) {
+    a *= share, b *= share, c *= share;
+    store_at(to.a + i, a), store_at(to.b + i, b), store_at(to.c + i, c - shift);
+    store_at(to.e + i, 1.0001 * (magnitude(share) * t + kRoundsReduced * (magnitude(a) + magnitude(b) + magnitude(c) + 2 * magnitude(shift))));
+}
 inline void deviate(const Reduced &net, int u, bool is_on, const double *functions, Deviations &to) {
     const double *f = functions + u, share = is_on ? 1 - net.slope[u] : -net.slope[u], shift = net.shift[u], size = std::fabs(share);
     const double a = share * f[0], b = share * f[kReduced], c = share * f[2 * kReduced];
@@ -55,24 +68,71 @@ inline void deviate(const Reduced &net, int u, bool is_on, const double *functio
 }
 // Of each unit of a later group, at most kReduced products are added up: t has kRoundsReduced of its own size from the
 // beginning, and gets that of each product.
-inline void add_deviations(const Reduced &net, int group, const Deviations &all_of, double *functions) {
-    if (!all_of.num) return;
+inline void add_deviations(const Reduced &net, int group, int num, const int *unit, const Deviations &all_of, double *functions) {
     for (int j = net.first[group + 1] & -kLanes; j < net.num; j += kLanes) {
         double *to = functions + j;
         Vec a = load(to), b = load(to + kReduced), c = load(to + 2 * kReduced), t = load(to + 3 * kReduced);
-        for (int i = 0; i < all_of.num; i++) {
-            const Vec k = load(net.kernel + all_of.unit[i] * kReduced + j);
+        const double *kernel = net.kernel + j;
+        for (int i = 0; i < num; i++) {
+            const Vec k = load(kernel + unit[i] * kReduced);
             a += k * all_of.a[i], b += k * all_of.b[i], c += k * all_of.c[i], t += magnitude(k) * all_of.e[i];
         }
         store(to, a), store(to + kReduced, b), store(to + 2 * kReduced, c), store(to + 3 * kReduced, t);
     }
 }
+// The sides of a group's units on a cell, and the d of those that are not open, each at its place in the group.
+inline Sides sides_of_group(const Reduced &net, int group, int nv, const Vertex *v, double far, const double *functions, uint64_t *bits, Deviations &to) {
+    const int first = net.first[group], num = net.first[group + 1] - first;
+    uint64_t above = 0, below = 0, crossing = 0;
+    for (int i = 0; i < num; i += kLanes) {
+        const double *f = functions + first + i;
+        const Vec a = load_from(f), b = load_from(f + kReduced), c = load_from(f + 2 * kReduced), t = load_from(f + 3 * kReduced);
+        Vec high = a * v[0].x + (b * v[0].y + c), low = high;
+        for (int k = 1; k < nv; k++) {
+            const Vec z = a * v[k].x + (b * v[k].y + c);
+            high = larger(z, high), low = smaller(z, low);
+        }
+        const Vec tolerance = t + (magnitude(a) + magnitude(b) + magnitude(c)) * far;
+        above |= uint64_t(sign_bits(tolerance - low)) << i, below |= uint64_t(sign_bits(high + tolerance)) << i;
+        crossing |= uint64_t(sign_bits(tolerance - high) & sign_bits(low + tolerance)) << i;
+        const Vec slope = load_from(net.slope + first + i);
+        deviate(low > tolerance ? 1 - slope : -slope, load_from(net.shift + first + i), a, b, c, t, i, to);
+    }
+    const uint64_t valid = ~uint64_t(0) >> (64 - num);
+    bits[0] = above & valid, bits[1] = crossing & valid, bits[2] = valid & ~above & ~below;
+    return {bits, bits + 1, bits + 2};
+}
+
+// Its units, as they are found.
+struct Growing {
+    Reduced &out;
+    int limit;
+    double half[kReduced], weight[kReduced];  // bounds of the d: of their values on the cell, of their coefficients
+    void begin_group(int l) { out.first[out.num_groups] = out.num, out.layer[out.num_groups++] = l, out.first[out.num_groups] = out.num; }
+    // A unit that may change sign, with these values on the cell; its number, or -1.
+    int add(int unit, double a, double b, double c, double t, double low, double high) {
+        const int u = out.num;
+        if (u == limit) return -1;
+        const double slope = high / (high - low), shift = -0.5 * slope * low;
+        double *f = out.functions + u;
+        f[0] = a, f[kReduced] = b, f[2 * kReduced] = c, f[3 * kReduced] = t;
+        out.unit[u] = unit, out.order[u] = u, out.slope[u] = slope, out.shift[u] = shift;
+        half[u] = std::max({std::fabs(slope * low + shift), std::fabs((1 - slope) * high - shift), std::fabs(shift)}) * (1 + 1e-9) + 8 * kEps * (high - low);
+        double size = std::fabs(a) + std::fabs(b) + std::fabs(c);
+        const int below = out.first[out.num_groups - 1];
+        for (int s = 0; s < below; s++) size += std::fabs(out.kernel[s * kReduced + u]) * weight[s];
+        weight[u] = 1.0001 * (size + t + std::fabs(shift)) + kFloor;
+        std::fill_n(out.kernel + u * kReduced, kReduced, 0.0);
+        out.first[out.num_groups] = ++out.num;
+        return u;
+    }
+};
 
 // What a layer's units are on a cell: functions a, b, c and the weights of the d of units below, each of the layer's stride.
-class Reducing {
+class Reducing : Growing {
   public:
-    Reducing(const Network &net, const Entry &entry, int nv, const Vertex *v, Arena &arena, Reduced &out) : net(net), nv(nv), v(v), arena(arena), out(out) {
-        out.num = out.num_groups = 0, out.base = entry.layer, out.entry = &entry;
+    Reducing(const Network &net, const Entry &entry, int nv, const Vertex *v, Arena &arena, Reduced &out) : Growing{out, 0, {}, {}}, net(net), nv(nv), v(v), arena(arena) {
+        out.num = out.num_groups = 0, out.base = entry.layer, out.entry = &entry, out.from = nullptr;
         for (int i = 0; i < nv; i++) far = std::max(far, v[i].e);
     }
     // units: of the lowest layer, those without a sign on the cell; functions: the sums of what the others hand to the next
@@ -136,34 +196,15 @@ class Reducing {
     const int nv;
     const Vertex *v;
     Arena &arena;
-    Reduced &out;
-    double far = 0, half[kReduced], weight[kReduced];  // bounds of the d: of their values on the cell, of their coefficients
+    double far = 0;
     double *rows = nullptr, *radius = nullptr, *other = nullptr, *other_radius = nullptr;
     uint64_t *pattern = nullptr;
-    int p = 0, limit = 0;
+    int p = 0;
 
     int widest(int l, int end) const {
         int most = 0;
         for (int m = l; m < end; m++) most = std::max(most, net.layers[m].stride);
         return most;
-    }
-    void begin_group(int l) { out.first[out.num_groups] = out.num, out.layer[out.num_groups++] = l, out.first[out.num_groups] = out.num; }
-    // A unit that may change sign, with these values on the cell; its number, or -1.
-    int add(int unit, double a, double b, double c, double t, double low, double high) {
-        const int u = out.num;
-        if (u == limit) return -1;
-        const double slope = high / (high - low), shift = -0.5 * slope * low;
-        double *f = out.functions + u;
-        f[0] = a, f[kReduced] = b, f[2 * kReduced] = c, f[3 * kReduced] = t;
-        out.unit[u] = unit, out.slope[u] = slope, out.shift[u] = shift;
-        half[u] = std::max({std::fabs(slope * low + shift), std::fabs((1 - slope) * high - shift), std::fabs(shift)}) * (1 + 1e-9) + 8 * kEps * (high - low);
-        double size = std::fabs(a) + std::fabs(b) + std::fabs(c);
-        const int below = out.first[out.num_groups - 1];
-        for (int s = 0; s < below; s++) size += std::fabs(out.kernel[s * kReduced + u]) * weight[s];
-        weight[u] = 1.0001 * (size + t + std::fabs(shift)) + kFloor;
-        std::fill_n(out.kernel + u * kReduced, kReduced, 0.0);
-        out.first[out.num_groups] = ++out.num;
-        return u;
     }
     // A layer: its units that may change sign, and the functions of the next one.
     bool pass(int m, bool goes_on) {
@@ -235,5 +276,87 @@ class Reducing {
         return true;
     }
 };
+
+// The reduced network of a part of a cell, on which fewer units may change sign, from that of the cell. units: those of a group
+// that have no sign there, with their functions; functions: of the units of later groups; on: which units below are active.
+// A unit's d is a multiple of what it is now, and a shift, and where it may change sign also its new d. Bounds of errors
+// are as before: t has what the errors of weights do, as the d of units below are bounded by the same w on this part.
+inline void reduce_again(const Reduced &from, int group, int nv, const Vertex *v, double far, const Units &units, const double *functions, uint64_t on, Arena &arena, Reduced &out) {
+    Growing growing{out, kReduced, {}, {}};
+    out.num = out.num_groups = 0, out.base = from.layer[group], out.entry = nullptr, out.patterns = nullptr, out.from = &from, out.from_on = on;
+    const auto mark = arena.mark();
+    double *f = arena.take<double>(4 * kReduced + kLanes), *weights = arena.take<double>(kReduced * kReduced);
+    const int begin = from.first[group + 1] & -kLanes, end = padded(from.num);
+    for (int k = 0; k < 4; k++)
+        for (int j = begin; j < end; j += kLanes) store(f + k * kReduced + j, load(functions + k * kReduced + j));
+    // what a unit's d is now, added to the later ones: a multiple of its function and of the weights in it, and a shift
+    const auto hand_on = [&](int u, int g, double factor, double shift, double was, double a, double b, double c, double t, int num_below) {
+        double size = std::fabs(a) + std::fabs(b) + std::fabs(c), share[kReduced];
+        for (int s = 0; s < num_below; s++) share[s] = factor * weights[s * kReduced + u], size += std::fabs(weights[s * kReduced + u]) * growing.weight[s];
+        const double by = std::fabs(factor), e = 1.0001 * (by * t + kRoundsReduced * (by * size + 2 * (std::fabs(shift) + std::fabs(was))));
+        a *= factor, b *= factor, c = factor * c + shift;
+        const double *kernel = from.kernel + u * kReduced;
+        for (int j = from.first[g + 1] & -kLanes; j < end; j += kLanes) {
+            const Vec k = load(kernel + j);
+            double *to = f + j;
+            store(to, load(to) + k * a), store(to + kReduced, load(to + kReduced) + k * b), store(to + 2 * kReduced, load(to + 2 * kReduced) + k * c);
+            store(to + 3 * kReduced, load(to + 3 * kReduced) + magnitude(k) * e);
+            for (int s = 0; s < num_below; s++) store(weights + s * kReduced + j, load(weights + s * kReduced + j) + k * share[s]);
+        }
+    };
+    const auto begin_row = [&](int u, int s) {
+        for (int j = begin; j < end; j += kLanes) store(weights + s * kReduced + j, load(from.kernel + u * kReduced + j));
+    };
+    growing.begin_group(from.layer[group]);
+    for (int i = 0; i < units.num; i++) {
+        const int u = units.unit[i];
+        const double *row = units.rows + i;
+        const double a = row[0], b = row[units.stride], c = row[2 * units.stride], t = row[3 * units.stride];
+        double high = value<false>(a, b, c, v[0]), low = high;
+        for (int k = 1; k < nv; k++) {
+            const double z = value<false>(a, b, c, v[k]);
+            high = std::max(high, z), low = std::min(low, z);
+        }
+        const double tolerance = t + (std::fabs(a) + std::fabs(b) + std::fabs(c)) * far;
+        const int own = growing.add(from.unit[u], a, b, c, t, low - tolerance, high + tolerance);
+        out.origin[own] = u;
+        hand_on(u, group, out.slope[own] - from.slope[u], out.shift[own] - from.shift[u], std::fabs(from.shift[u]) + std::fabs(out.shift[own]), a, b, c, t, 0);
+        begin_row(u, own);
+    }
+    for (int g = group + 1; g < from.num_groups; g++) {
+        const int first = from.first[g], num = from.first[g + 1] - first, num_below = out.num;
+        bool has_group = false;
+        for (int i = 0; i < num; i += kLanes) {
+            const double *at = f + first + i;
+            const Vec a = load_from(at), b = load_from(at + kReduced), c = load_from(at + 2 * kReduced), t = load_from(at + 3 * kReduced);
+            Vec high = a * v[0].x + (b * v[0].y + c), low = high, unknown = all(0);
+            for (int k = 1; k < nv; k++) {
+                const Vec z = a * v[k].x + (b * v[k].y + c);
+                high = larger(z, high), low = smaller(z, low);
+            }
+            for (int s = 0; s < num_below; s++) unknown += magnitude(load_from(weights + s * kReduced + first + i)) * growing.half[s];
+            const Vec tolerance = (t + unknown) * (1 + 1e-9) + (magnitude(a) + magnitude(b) + magnitude(c)) * far;
+            low -= tolerance, high += tolerance;
+            const unsigned positive = sign_bits(all(0) - low), negative = sign_bits(high);
+            for (int lane = 0; lane < kLanes && i + lane < num; lane++) {
+                const int u = first + i + lane;
+                const bool is_on = positive >> lane & 1;
+                double factor = is_on ? 1 - from.slope[u] : -from.slope[u], shift = -from.shift[u], was = 0;
+                if (!is_on && !(negative >> lane & 1)) {
+                    if (!has_group) growing.begin_group(from.layer[g]), has_group = true;
+                    for (int s = 0; s < num_below; s++) out.kernel[s * kReduced + out.num] = weights[s * kReduced + u];
+                    const int own = growing.add(from.unit[u], a[lane], b[lane], c[lane], t[lane], low[lane], high[lane]);
+                    out.origin[own] = u;
+                    factor = out.slope[own] - from.slope[u], shift = out.shift[own] - from.shift[u], was = std::fabs(from.shift[u]) + std::fabs(out.shift[own]);
+                } else if (is_on) {
+                    out.from_on |= uint64_t(1) << u;
+                }
+                if (g + 1 < from.num_groups) hand_on(u, g, factor, shift, was, a[lane], b[lane], c[lane], t[lane], num_below);
+            }
+        }
+        for (int s = num_below; s < out.num && g + 1 < from.num_groups; s++) begin_row(out.origin[s], s);
+    }
+    arena.release(mark);
+}
 
 }  // namespace jaxgeom
