@@ -26,7 +26,7 @@ namespace jaxgeom {
 constexpr double kBlurred = 0x1p-8, kRounded = 0x1p-36;
 constexpr int kLookedUp = 4;  // undecided units, from which on looking up what is known of vertices pays
 
-static const int kAsked = getenv("ASK")?atoi(getenv("ASK")):8, kMostReduced = getenv("MOST")?atoi(getenv("MOST")):64, kDiv=getenv("DIV")?atoi(getenv("DIV")):2, kWorth=getenv("WORTH")?atoi(getenv("WORTH")):8,kAgain=getenv("AGAIN")?atoi(getenv("AGAIN")):4;
+static const int kAsked = getenv("ASK")?atoi(getenv("ASK")):6, kMostReduced = getenv("MOST")?atoi(getenv("MOST")):64, kDiv=getenv("DIV")?atoi(getenv("DIV")):6, kWorth=getenv("WORTH")?atoi(getenv("WORTH")):12,kAgain=getenv("AGAIN")?atoi(getenv("AGAIN")):4;
 struct Next {  // what is known of the next layer on a cell, as the units of this one are decided
     double *functions;  // sums of what has been added so far; null behind the last layer
     uint64_t *active;   // the units of this layer that are
@@ -474,7 +474,6 @@ struct Cutter {
         Reduced &reduced = *arena.take<Reduced>(1);
         reduced.functions = arena.take<double>(4 * kReduced + kLanes), reduced.kernel = arena.take<double>(kReduced * kReduced);
         reduced.patterns = arena.take<uint64_t>(words), reduced.level = 0;
-        std::fill_n(reduced.functions, 4 * kReduced, 0.0);
         return reduced;
     }
     Units take_units(int num) {
@@ -536,9 +535,8 @@ struct Cutter {
                 is_on = side > 0;
             }
             on |= uint64_t(is_on) << u;
-            if (!is_last) deviate(reduced, u, is_on, functions, all_of);
+            if (!is_last) deviate(reduced, u, is_on, units.rows + i, s, all_of);
         }
-        for (int k = 0; k < 4; k++) std::fill(units.rows + k * units.stride + kept, units.rows + (k + 1) * units.stride, 0.0);
         units.num = kept;
         if (all_of.num) add_deviations(reduced, group, all_of.num, all_of.unit, all_of, functions);
     }
@@ -569,15 +567,11 @@ struct Cutter {
             above = arena.take<double>(4 * kReduced + kLanes);
             for (int j = reduced.first[group + 1] & -kLanes; j < padded(reduced.num); j += kLanes)
                 for (int k = 0; k < 4; k++) store(above + k * kReduced + j, load(functions + k * kReduced + j));
-            for (int k = 0; k < 4; k++) {
-                const double *own = functions + k * kReduced + reduced.first[group];
-                std::copy_n(own, reduced.first[group + 1] - reduced.first[group], above + k * kReduced + reduced.first[group]);
-            }
             Deviations one;
-            deviate(reduced, u, false, functions, one);
+            deviate(reduced, u, false, rows + cutter, p, one);
             add_deviations(reduced, group, 1, &u, one, functions);
             one.num = 0;
-            deviate(reduced, u, true, above, one);
+            deviate(reduced, u, true, rows + cutter, p, one);
             add_deviations(reduced, group, 1, &u, one, above);
         }
         const Units others{cutter, rows, p, units.unit};

@@ -60,11 +60,11 @@ inline void deviate(Vec share, Vec shift, Vec a, Vec b, Vec c, Vec t, int i, Dev
     store_at(to.a + i, a), store_at(to.b + i, b), store_at(to.c + i, c - shift);
     store_at(to.e + i, 1.0001 * (magnitude(share) * t + kRoundsReduced * (magnitude(a) + magnitude(b) + magnitude(c) + 2 * magnitude(shift))));
 }
-inline void deviate(const Reduced &net, int u, bool is_on, const double *functions, Deviations &to) {
-    const double *f = functions + u, share = is_on ? 1 - net.slope[u] : -net.slope[u], shift = net.shift[u], size = std::fabs(share);
-    const double a = share * f[0], b = share * f[kReduced], c = share * f[2 * kReduced];
+inline void deviate(const Reduced &net, int u, bool is_on, const double *f, int stride, Deviations &to) {
+    const double share = is_on ? 1 - net.slope[u] : -net.slope[u], shift = net.shift[u], size = std::fabs(share);
+    const double a = share * f[0], b = share * f[stride], c = share * f[2 * stride];
     to.unit[to.num] = u, to.a[to.num] = a, to.b[to.num] = b, to.c[to.num] = c - shift;
-    to.e[to.num++] = 1.0001 * (size * f[3 * kReduced] + kRoundsReduced * (std::fabs(a) + std::fabs(b) + std::fabs(c) + 2 * std::fabs(shift)));
+    to.e[to.num++] = 1.0001 * (size * f[3 * stride] + kRoundsReduced * (std::fabs(a) + std::fabs(b) + std::fabs(c) + 2 * std::fabs(shift)));
 }
 // Of each unit of a later group, at most kReduced products are added up: t has kRoundsReduced of its own size from the
 // beginning, and gets that of each product.
@@ -108,9 +108,21 @@ struct Growing {
     Reduced &out;
     int limit;
     double half[kReduced], weight[kReduced];  // bounds of the d: of their values on the cell, of their coefficients
-    void begin_group(int l) { out.first[out.num_groups] = out.num, out.layer[out.num_groups++] = l, out.first[out.num_groups] = out.num; }
-    // A unit that may change sign, with these values on the cell; its number, or -1.
-    int add(int unit, double a, double b, double c, double t, double low, double high) {
+    // The weights of a group's units, zero where vectors begin before later units do.
+    void close_group() {
+        if (!out.num_groups) return;
+        const int first = out.first[out.num_groups - 1], begin = first & -kLanes;
+        for (int u = first; u < out.num; u++) std::fill(out.kernel + u * kReduced + begin, out.kernel + u * kReduced + padded(out.num), 0.0);
+    }
+    void finish() {  // also where they end behind the last one
+        close_group();
+        for (int u = 0; u < out.num; u++) std::fill(out.kernel + u * kReduced + out.num, out.kernel + u * kReduced + padded(out.num), 0.0);
+        for (int k = 0; k < 4; k++) std::fill(out.functions + k * kReduced + out.num, out.functions + k * kReduced + padded(out.num), 0.0);
+    }
+    void begin_group(int l) { close_group(), out.first[out.num_groups] = out.num, out.layer[out.num_groups++] = l, out.first[out.num_groups] = out.num; }
+    // A unit that may change sign, with these values on the cell; its number, or -1. of_weights: what the d of units below add
+    // to its size.
+    int add(int unit, double a, double b, double c, double t, double of_weights, double low, double high) {
         const int u = out.num;
         if (u == limit) return -1;
         const double slope = high / (high - low), shift = -0.5 * slope * low;
@@ -118,11 +130,7 @@ struct Growing {
         f[0] = a, f[kReduced] = b, f[2 * kReduced] = c, f[3 * kReduced] = t;
         out.unit[u] = unit, out.order[u] = u, out.slope[u] = slope, out.shift[u] = shift;
         half[u] = std::max({std::fabs(slope * low + shift), std::fabs((1 - slope) * high - shift), std::fabs(shift)}) * (1 + 1e-9) + 8 * kEps * (high - low);
-        double size = std::fabs(a) + std::fabs(b) + std::fabs(c);
-        const int below = out.first[out.num_groups - 1];
-        for (int s = 0; s < below; s++) size += std::fabs(out.kernel[s * kReduced + u]) * weight[s];
-        weight[u] = 1.0001 * (size + t + std::fabs(shift)) + kFloor;
-        std::fill_n(out.kernel + u * kReduced, kReduced, 0.0);
+        weight[u] = 1.0001 * (std::fabs(a) + std::fabs(b) + std::fabs(c) + of_weights + t + std::fabs(shift)) + kFloor;
         out.first[out.num_groups] = ++out.num;
         return u;
     }
@@ -164,7 +172,7 @@ class Reducing : Growing {
                 high = std::max(high, z), low = std::min(low, z);
             }
             const double tolerance = t + size * far;
-            const int u = add(units.unit[i], a, b, c, t, low - tolerance, high + tolerance);
+            const int u = add(units.unit[i], a, b, c, t, 0, low - tolerance, high + tolerance);
             if (u < 0) return false;
             const double slope = out.slope[u], shift = out.shift[u], x = slope * a, y = slope * b, z = slope * c + shift;
             squares += x * x + y * y + z * z;
@@ -183,6 +191,7 @@ class Reducing : Growing {
         for (int j = 0; j < p; j += kLanes) store(radius + j, load(layer.column_norm + j) * (delta + h) * 1.0001 + load(layer.bias_error + j) * 1.5 + load(own_radius + j) * 1.0001 + kFloor);
         for (int m = l + 1; m < end; m++)
             if (!pass(m, m + 1 < end)) return false;
+        finish();
         for (int j = 0; j < padded(out.num); j += kLanes) {  // of the sums that follow
             const double *f = out.functions + j;
             const Vec size = magnitude(load(f)) + magnitude(load(f + kReduced)) + magnitude(load(f + 2 * kReduced));
@@ -214,7 +223,7 @@ class Reducing : Growing {
         const double *a = rows, *b = a + p, *c = b + p;
         const auto mark = arena.mark();
         int *unit = arena.take<int>(p), num = 0;
-        double *of_unit = arena.take<double>(p), *lows = arena.take<double>(p), *highs = arena.take<double>(p);
+        double *of_unit = arena.take<double>(p), *lows = arena.take<double>(p), *highs = arena.take<double>(p), *of_weights = arena.take<double>(p);
         Four sizes{}, errors{}, widths{};
         bool has_group = false;
         for (int first = 0; first < layer.out; first += 64) {
@@ -235,7 +244,7 @@ class Reducing : Growing {
                 const Vec size = magnitude(ja) + magnitude(jb) + magnitude(jc), own = load(radius + j);
                 const Vec tolerance = (own + unknown) * (1 + 1e-9) + size * far;
                 low -= tolerance, high += tolerance;
-                store(lows + j, low), store(highs + j, high), store(of_unit + j, own + (size + coefficients) * rounding);
+                store(lows + j, low), store(highs + j, high), store(of_weights + j, coefficients), store(of_unit + j, own + (size + coefficients) * rounding);
                 positive |= uint64_t(sign_bits(all(0) - low)) << shift, negative |= uint64_t(sign_bits(high)) << shift;
                 add_to(sizes, size + coefficients + own);
             }
@@ -248,7 +257,7 @@ class Reducing : Growing {
                 if (!has_group) begin_group(m), has_group = true;
                 if (out.num == limit) return false;
                 for (int s = 0; s < num_below; s++) out.kernel[s * kReduced + out.num] = rows[(3 + s) * p + j];
-                const int u = add(j, a[j], b[j], c[j], radius[j], lows[j], highs[j]);
+                const int u = add(j, a[j], b[j], c[j], radius[j], of_weights[j], lows[j], highs[j]);
                 if (u < 0) return false;
                 errors += Four{radius[j], 0, 0, 0}, widths += Four{highs[j] - lows[j], 0, 0, 0};
                 const double slope = out.slope[u];
@@ -289,23 +298,39 @@ inline void reduce_again(const Reduced &from, int group, int nv, const Vertex *v
     const int begin = from.first[group + 1] & -kLanes, end = padded(from.num);
     for (int k = 0; k < 4; k++)
         for (int j = begin; j < end; j += kLanes) store(f + k * kReduced + j, load(functions + k * kReduced + j));
-    // what a unit's d is now, added to the later ones: a multiple of its function and of the weights in it, and a shift
-    const auto hand_on = [&](int u, int g, double factor, double shift, double was, double a, double b, double c, double t, int num_below) {
-        double size = std::fabs(a) + std::fabs(b) + std::fabs(c), share[kReduced];
-        for (int s = 0; s < num_below; s++) share[s] = factor * weights[s * kReduced + u], size += std::fabs(weights[s * kReduced + u]) * growing.weight[s];
-        const double by = std::fabs(factor), e = 1.0001 * (by * t + kRoundsReduced * (by * size + 2 * (std::fabs(shift) + std::fabs(was))));
-        a *= factor, b *= factor, c = factor * c + shift;
-        const double *kernel = from.kernel + u * kReduced;
-        for (int j = from.first[g + 1] & -kLanes; j < end; j += kLanes) {
-            const Vec k = load(kernel + j);
-            double *to = f + j;
-            store(to, load(to) + k * a), store(to + kReduced, load(to + kReduced) + k * b), store(to + 2 * kReduced, load(to + 2 * kReduced) + k * c);
-            store(to + 3 * kReduced, load(to + 3 * kReduced) + magnitude(k) * e);
-            for (int s = 0; s < num_below; s++) store(weights + s * kReduced + j, load(weights + s * kReduced + j) + k * share[s]);
-        }
+    // What the d of a group's units are now: multiples of their functions and of the weights in these, and shifts.
+    int num_given = 0, *given = arena.take<int>(kReduced);
+    double *factors = arena.take<double>((kReduced + 4) * kReduced), *errors = factors + 3 * kReduced;  // a, b, c, errors, weights
+    const auto give = [&](int u, double factor, double shift, double was, double a, double b, double c, double t, double of_weights, int num_below) {
+        const double by = std::fabs(factor), size = std::fabs(a) + std::fabs(b) + std::fabs(c) + of_weights;
+        double *to = factors + num_given;
+        to[0] = factor * a, to[kReduced] = factor * b, to[2 * kReduced] = factor * c + shift;
+        to[3 * kReduced] = 1.0001 * (by * t + kRoundsReduced * (by * size + 2 * (std::fabs(shift) + was)));
+        for (int s = 0; s < num_below; s++) to[(4 + s) * kReduced] = factor * weights[s * kReduced + u];
+        given[num_given++] = u;
     };
-    const auto begin_row = [&](int u, int s) {
-        for (int j = begin; j < end; j += kLanes) store(weights + s * kReduced + j, load(from.kernel + u * kReduced + j));
+    // That, added to the units of later groups.
+    const auto hand_on = [&](int g, int num_below) {
+        for (int j = from.first[g + 1] & -kLanes; j < end; j += kLanes) {
+            const double *kernel = from.kernel + j;
+            double *to = f + j;
+            Vec a = load(to), b = load(to + kReduced), c = load(to + 2 * kReduced), t = load(to + 3 * kReduced);
+            for (int i = 0; i < num_given; i++) {
+                const Vec k = load(kernel + given[i] * kReduced);
+                a += k * factors[i], b += k * factors[kReduced + i], c += k * factors[2 * kReduced + i], t += magnitude(k) * errors[i];
+            }
+            store(to, a), store(to + kReduced, b), store(to + 2 * kReduced, c), store(to + 3 * kReduced, t);
+            for (int s = 0; s < num_below; s++) {
+                const double *by = factors + (4 + s) * kReduced;
+                Vec sum = load(weights + s * kReduced + j);
+                for (int i = 0; i < num_given; i++) sum += load(kernel + given[i] * kReduced) * by[i];
+                store(weights + s * kReduced + j, sum);
+            }
+        }
+        num_given = 0;
+    };
+    const auto begin_row = [&](int u, int g, int s) {
+        for (int j = from.first[g + 1] & -kLanes; j < end; j += kLanes) store(weights + s * kReduced + j, load(from.kernel + u * kReduced + j));
     };
     growing.begin_group(from.layer[group]);
     for (int i = 0; i < units.num; i++) {
@@ -318,23 +343,27 @@ inline void reduce_again(const Reduced &from, int group, int nv, const Vertex *v
             high = std::max(high, z), low = std::min(low, z);
         }
         const double tolerance = t + (std::fabs(a) + std::fabs(b) + std::fabs(c)) * far;
-        const int own = growing.add(from.unit[u], a, b, c, t, low - tolerance, high + tolerance);
+        const int own = growing.add(from.unit[u], a, b, c, t, 0, low - tolerance, high + tolerance);
         out.origin[own] = u;
-        hand_on(u, group, out.slope[own] - from.slope[u], out.shift[own] - from.shift[u], std::fabs(from.shift[u]) + std::fabs(out.shift[own]), a, b, c, t, 0);
-        begin_row(u, own);
+        give(u, out.slope[own] - from.slope[u], out.shift[own] - from.shift[u], std::fabs(from.shift[u]) + std::fabs(out.shift[own]), a, b, c, t, 0, 0);
+        begin_row(u, group, own);
     }
+    hand_on(group, 0);
     for (int g = group + 1; g < from.num_groups; g++) {
         const int first = from.first[g], num = from.first[g + 1] - first, num_below = out.num;
         bool has_group = false;
         for (int i = 0; i < num; i += kLanes) {
             const double *at = f + first + i;
             const Vec a = load_from(at), b = load_from(at + kReduced), c = load_from(at + 2 * kReduced), t = load_from(at + 3 * kReduced);
-            Vec high = a * v[0].x + (b * v[0].y + c), low = high, unknown = all(0);
+            Vec high = a * v[0].x + (b * v[0].y + c), low = high, unknown = all(0), of_weights = all(0);
             for (int k = 1; k < nv; k++) {
                 const Vec z = a * v[k].x + (b * v[k].y + c);
                 high = larger(z, high), low = smaller(z, low);
             }
-            for (int s = 0; s < num_below; s++) unknown += magnitude(load_from(weights + s * kReduced + first + i)) * growing.half[s];
+            for (int s = 0; s < num_below; s++) {
+                const Vec k = magnitude(load_from(weights + s * kReduced + first + i));
+                unknown += k * growing.half[s], of_weights += k * growing.weight[s];
+            }
             const Vec tolerance = (t + unknown) * (1 + 1e-9) + (magnitude(a) + magnitude(b) + magnitude(c)) * far;
             low -= tolerance, high += tolerance;
             const unsigned positive = sign_bits(all(0) - low), negative = sign_bits(high);
@@ -345,17 +374,20 @@ inline void reduce_again(const Reduced &from, int group, int nv, const Vertex *v
                 if (!is_on && !(negative >> lane & 1)) {
                     if (!has_group) growing.begin_group(from.layer[g]), has_group = true;
                     for (int s = 0; s < num_below; s++) out.kernel[s * kReduced + out.num] = weights[s * kReduced + u];
-                    const int own = growing.add(from.unit[u], a[lane], b[lane], c[lane], t[lane], low[lane], high[lane]);
+                    const int own = growing.add(from.unit[u], a[lane], b[lane], c[lane], t[lane], of_weights[lane], low[lane], high[lane]);
                     out.origin[own] = u;
                     factor = out.slope[own] - from.slope[u], shift = out.shift[own] - from.shift[u], was = std::fabs(from.shift[u]) + std::fabs(out.shift[own]);
                 } else if (is_on) {
                     out.from_on |= uint64_t(1) << u;
                 }
-                if (g + 1 < from.num_groups) hand_on(u, g, factor, shift, was, a[lane], b[lane], c[lane], t[lane], num_below);
+                if (g + 1 < from.num_groups) give(u, factor, shift, was, a[lane], b[lane], c[lane], t[lane], of_weights[lane], num_below);
             }
         }
-        for (int s = num_below; s < out.num && g + 1 < from.num_groups; s++) begin_row(out.origin[s], s);
+        if (g + 1 == from.num_groups) break;
+        hand_on(g, num_below);
+        for (int s = num_below; s < out.num; s++) begin_row(out.origin[s], g, s);
     }
+    growing.finish();
     arena.release(mark);
 }
 
