@@ -18,6 +18,7 @@
 
 #include "builder.h"
 #include "crossings.h"
+#include "reduced_cells.h"
 #include "sums.h"
 
 namespace jaxgeom {
@@ -26,14 +27,13 @@ namespace jaxgeom {
 constexpr double kBlurred = 0x1p-8, kRounded = 0x1p-36;
 constexpr int kLookedUp = 4;  // undecided units, from which on looking up what is known of vertices pays
 
-static const int kAsked = getenv("ASK")?atoi(getenv("ASK")):6, kMostReduced = getenv("MOST")?atoi(getenv("MOST")):64, kDiv=getenv("DIV")?atoi(getenv("DIV")):6, kWorth=getenv("WORTH")?atoi(getenv("WORTH")):12,kAgain=getenv("AGAIN")?atoi(getenv("AGAIN")):4;
 struct Next {  // what is known of the next layer on a cell, as the units of this one are decided
     double *functions;  // sums of what has been added so far; null behind the last layer
     uint64_t *active;   // the units of this layer that are
     double delta, squares;
     bool is_empty;      // nothing has been added, not even biases
     int end;            // behind the last layer that may cut the cell
-    int most = kAsked;  // undecided units, from which down it is asked what network remains on the cell
+    int most = kAsked;  // undecided units, from which down it is asked what network remains on the cell (reduced_cells.h)
 };
 
 template <bool Plane, bool Build>
@@ -50,6 +50,7 @@ struct Cutter {
     std::atomic<uint8_t> *claims = nullptr;  // subtrees that threads share
     Share *share = nullptr;  // where threads share the lines of the one cell of a single layer
     int split_level = 0, level = 0, number = 0;
+    ReducedCells<Cutter> reduced{*this, net, arena, exact};
     const bool is_reducible = !Plane && !Build && can_reduce(net);
     int64_t num_asked_about = 0, num_left_out = 0, num_waived = 0;  // layers above cells; and questions not asked
 
@@ -70,6 +71,7 @@ struct Cutter {
     }
     // ---- the recursion
 
+    bool is_stopped() const { return stop && stop->load(std::memory_order_relaxed); }
     bool claim() { return !claims || !claims[number++].exchange(1, std::memory_order_relaxed); }
 
     int64_t leaf(int nv, const Vertex *v) {
@@ -367,12 +369,14 @@ struct Cutter {
     }
     // The cells of a cell that units cut: it is cut by the last one of them.
     int64_t halves(const Entry &entry, int nv, Vertex *v, const Units &units, Next &below) {
-        if (stop && stop->load(std::memory_order_relaxed)) return 0;
+        if (is_stopped()) return 0;
         const int l = entry.layer, num = units.num, p = units.stride;
-        if (is_reducible && !claims && below.functions && num <= below.most) {
-            const int64_t n = halves_of_reduced(entry, nv, v, units, below);
-            if (n >= 0) return n;
-            below.most = num / kDiv;
+        if constexpr (!Plane && !Build) {
+            if (num <= below.most && is_reducible && below.functions && !claims && is_worth_reducing(net, l, below.end)) {
+                const int64_t n = reduced.halves(entry, nv, v, units, below);
+                if (n >= 0) return n;
+                below.most = num / kAskedAgain;
+            }
         }
         double *rows = units.rows;
         int *unit = units.unit;
@@ -439,164 +443,6 @@ struct Cutter {
         if (net.layers[entry.layer].first_twin[which] >= 0) tally.is_degenerate = true;  // its twins are zero on the line
         both.line = line_of(a, b, c, t, &entry, which);
         halve(nv, v, z, sign, both.line, both.points, both.negative, both.num_negative, both.positive, both.num_positive);
-    }
-
-    // ---- cells of reduced networks
-
-    // The cells of a cell that units cut, by what network remains on it; -1 if that is not known well enough, or too large.
-    int64_t halves_of_reduced(const Entry &entry, int nv, Vertex *v, const Units &units, Next &below) {
-        const auto mark = arena.mark();
-        size_t words = 0;
-        for (int l = entry.layer; l < below.end; l++) words += (net.layers[l].out + 63) >> 6;
-        Reduced &reduced = take_reduced(words);
-        const auto inner = arena.mark();
-        Reducing reducing(net, entry, nv, v, arena, reduced);
-        const bool is_known = reducing.run(units, below.active, below.functions, below.is_empty, below.delta, below.squares, below.end, kMostReduced);
-        arena.release(inner);
-        int64_t n = -1;
-        if (is_known) {
-            Units own = take_units(units.num);
-            for (int k = 0; k < 4; k++) std::copy_n(units.rows + k * units.stride, own.stride, own.rows + k * own.stride);
-            for (int i = 0; i < own.num; i++) own.unit[i] = i;
-            n = halves_in(reduced, 0, entry, nv, v, own, reduced.functions, 0);
-        }
-        arena.release(mark);
-        return n;
-    }
-    int64_t halves_again(const Reduced &reduced, int group, const Entry &entry, int nv, Vertex *v, Units &units, double *functions, uint64_t on) {
-        Reduced &own = take_reduced(0);
-        own.level = reduced.level + 1;
-        reduce_again(reduced, group, nv, v, furthest(nv, v), units, functions, on, arena, own);
-        for (int i = 0; i < units.num; i++) units.unit[i] = i;
-        return halves_in(own, 0, entry, nv, v, units, own.functions, 0);
-    }
-    Reduced &take_reduced(size_t words) {
-        Reduced &reduced = *arena.take<Reduced>(1);
-        reduced.functions = arena.take<double>(4 * kReduced + kLanes), reduced.kernel = arena.take<double>(kReduced * kReduced);
-        reduced.patterns = arena.take<uint64_t>(words), reduced.level = 0;
-        return reduced;
-    }
-    Units take_units(int num) {
-        const int p = padded(num);
-        return {num, arena.take<double>(4 * p), p, arena.take<int>(num)};
-    }
-    // A cell on its way through the groups of a reduced network; functions: of the units of these groups. on: which units
-    // below are active.
-    int64_t enter_in(const Reduced &reduced, int group, int nv, Vertex *v, double *functions, uint64_t on) {
-        const double far = furthest(nv, v);
-        for (; group < reduced.num_groups; group++) {
-            const int first = reduced.first[group], num = reduced.first[group + 1] - first;
-            Deviations all_of;
-            uint64_t bits[3];
-            const Sides sides = sides_of_group(reduced, group, nv, v, far, functions, bits, all_of);
-            if (!*sides.open) {
-                on |= *sides.above << first;
-                add_deviations(reduced, group, num, reduced.order + first, all_of, functions);
-                continue;
-            }
-            const Entry entry{nullptr, reduced.layer[group], nullptr, nullptr, nullptr, nullptr, false, 0, 0, &reduced, on, nullptr};
-            Units units = take_units(num);
-            for (int k = 0; k < 4; k++)
-                for (int i = 0; i < num; i += kLanes) store(units.rows + k * units.stride + i, load_from(functions + k * kReduced + first + i));
-            std::copy_n(reduced.order + first, num, units.unit);
-            settle_in(reduced, group, entry, nv, v, sides, units, functions, on);
-            const int64_t n = units.num ? halves_in(reduced, group, entry, nv, v, units, functions, on) : -1;
-            exact.forget(entry);
-            if (n >= 0) return n;
-        }
-        return leaf(nv, v);
-    }
-    static double furthest(int nv, const Vertex *v) {
-        double e = v[0].e;
-        for (int i = 1; i < nv; i++) e = std::max(e, v[i].e);
-        return e;
-    }
-    void settle_in(const Reduced &reduced, int group, const Entry &entry, int nv, Vertex *v, const Sides &sides, Units &units, double *functions, uint64_t &on) {
-        const bool is_last = group + 1 == reduced.num_groups;
-        const Sides elsewhere = *sides.open & ~*sides.crossing ? sides_elsewhere(nv, v, units, sides) : Sides{nullptr, nullptr, nullptr};
-        Deviations all_of;
-        int kept = 0;
-        for (int i = 0; i < units.num; i++) {
-            const int u = units.unit[i], s = units.stride;
-            bool is_on = *sides.above >> i & 1;
-            if (*sides.open >> i & 1) {
-                const double *row = units.rows + i;
-                int side = 0;
-                if (!(*sides.crossing >> i & 1)) {
-                    const bool looks_up = elsewhere.open && !(*elsewhere.open >> i & 1);
-                    side = looks_up ? looked_up(entry, reduced.unit[u], *elsewhere.above >> i & 1, row[0], row[s], row[2 * s], row[3 * s], nv, v)
-                                    : side_of_cell(entry, reduced.unit[u], row[0], row[s], row[2 * s], row[3 * s], nv, v);
-                }
-                if (!side) {
-                    for (int k = 0; k < 4; k++) units.rows[k * s + kept] = row[k * s];
-                    units.unit[kept++] = u;
-                    continue;
-                }
-                is_on = side > 0;
-            }
-            on |= uint64_t(is_on) << u;
-            if (!is_last) deviate(reduced, u, is_on, units.rows + i, s, all_of);
-        }
-        units.num = kept;
-        if (all_of.num) add_deviations(reduced, group, all_of.num, all_of.unit, all_of, functions);
-    }
-    int64_t halves_in(const Reduced &reduced, int group, const Entry &entry, int nv, Vertex *v, Units &units, double *functions, uint64_t on) {
-        if (stop && stop->load(std::memory_order_relaxed)) return 0;
-        const auto mark = arena.mark();
-        const int num = units.num, p = units.stride;
-        const bool is_last = group + 1 == reduced.num_groups;
-        if (reduced.num - reduced.first[group + 1] >= kWorth && num <= kAgain && reduced.level < kLevels && (group || reduced.level == 0)) {
-            const int64_t n = halves_again(reduced, group, entry, nv, v, units, functions, on);
-            arena.release(mark);
-            return n;
-        }
-        double *rows = units.rows;
-        int cutter = num - 1;
-        if (is_last) {
-            const int64_t n = chords(net.layers[entry.layer], nv, v, furthest(nv, v), num, rows, p, units.unit, cutter);
-            if (n >= 0) return n;
-            for (int s = 0; s < 4; s++) std::swap(rows[s * p + cutter], rows[s * p + num - 1]);
-            std::swap(units.unit[cutter], units.unit[num - 1]);
-            cutter = num - 1;
-        }
-        const int u = units.unit[cutter];
-        Halves both = take_halves(nv);
-        bisect(entry, reduced.unit[u], rows + cutter, p, nv, v, both);
-        double *above = functions;
-        if (!is_last) {
-            above = arena.take<double>(4 * kReduced + kLanes);
-            for (int j = reduced.first[group + 1] & -kLanes; j < padded(reduced.num); j += kLanes)
-                for (int k = 0; k < 4; k++) store(above + k * kReduced + j, load(functions + k * kReduced + j));
-            Deviations one;
-            deviate(reduced, u, false, rows + cutter, p, one);
-            add_deviations(reduced, group, 1, &u, one, functions);
-            one.num = 0;
-            deviate(reduced, u, true, rows + cutter, p, one);
-            add_deviations(reduced, group, 1, &u, one, above);
-        }
-        const Units others{cutter, rows, p, units.unit};
-        const int64_t n = cut_in(reduced, group, entry, both.num_negative, both.negative, others, functions, on) +
-                          cut_in(reduced, group, entry, both.num_positive, both.positive, others, above, on | uint64_t(1) << u);
-        forget(both);
-        arena.release(mark);
-        return n;
-    }
-    // The cells of half a cell, on which these units may change sign.
-    int64_t cut_in(const Reduced &reduced, int group, const Entry &entry, int nv, Vertex *v, const Units &units, double *functions, uint64_t on) {
-        const auto mark = arena.mark();
-        Units own = take_units(units.num);
-        if (units.num) {
-            for (int k = 0; k < 4; k++)
-                for (int i = 0; i < own.stride; i += kLanes) store(own.rows + k * own.stride + i, load(units.rows + k * units.stride + i));
-            std::copy_n(units.unit, units.num, own.unit);
-            uint64_t bits[3];
-            const Sides sides{bits, bits + 1, bits + 2};
-            sides_on<false>(nv, v, own, sides, nullptr);
-            settle_in(reduced, group, entry, nv, v, sides, own, functions, on);
-        }
-        const int64_t n = own.num ? halves_in(reduced, group, entry, nv, v, own, functions, on) : enter_in(reduced, group + 1, nv, v, functions, on);
-        arena.release(mark);
-        return n;
     }
 
     int64_t half(const Entry &entry, int nv, Vertex *v, const Units &units, Next &next) {

@@ -23,6 +23,12 @@ namespace jaxgeom {
 
 constexpr int kReduced = 64;  // units at most: one word
 
+inline double furthest(int nv, const Vertex *v) {
+    double e = v[0].e;
+    for (int i = 1; i < nv; i++) e = std::max(e, v[i].e);
+    return e;
+}
+// Whether all units are either linear, or zero where they are not positive, and none is zero everywhere.
 inline bool can_reduce(const Network &net) {
     if (net.has_runs || net.is_sparse || net.num_layers < 2) return false;
     for (int l = 0; l < net.num_layers; l++)
@@ -52,8 +58,8 @@ struct Deviations {
     int num = 0, unit[kReduced];
     alignas(64) double a[kReduced + kLanes], b[kReduced + kLanes], c[kReduced + kLanes], e[kReduced + kLanes];
 };
-constexpr int kLevels = 3;  // of networks that are made from one another
-constexpr double kRoundsReduced = (kLevels * kReduced + 12) * (0.5 * kEps);
+constexpr int kLevels = 3;  // of networks that are made from others, one after the other
+constexpr double kRoundsReduced = ((kLevels + 1) * kReduced + 12) * (0.5 * kEps);
 // The d of as many units as fit into a vector, from place i on.
 inline void deviate(Vec share, Vec shift, Vec a, Vec b, Vec c, Vec t, int i, Deviations &to) {
     a *= share, b *= share, c *= share;
@@ -141,7 +147,7 @@ class Reducing : Growing {
   public:
     Reducing(const Network &net, const Entry &entry, int nv, const Vertex *v, Arena &arena, Reduced &out) : Growing{out, 0, {}, {}}, net(net), nv(nv), v(v), arena(arena) {
         out.num = out.num_groups = 0, out.base = entry.layer, out.entry = &entry, out.from = nullptr;
-        for (int i = 0; i < nv; i++) far = std::max(far, v[i].e);
+        far = furthest(nv, v);
     }
     // units: of the lowest layer, those without a sign on the cell; functions: the sums of what the others hand to the next
     // one; delta, squares: what belongs to these sums (cells.h). False if there are more than `most`, or too little is known.
