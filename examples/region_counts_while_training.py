@@ -55,15 +55,18 @@ study = jg.run_study(
 if jax.process_index() == 0:
     figure, (upper, lower) = plt.subplots(2, 1, figsize=(7, 6), sharex=True, height_ratios=(3, 1), layout="constrained")
     steps = study.coords["step"]
-    for width in study.coords["width"].tolist():
+    for place, width in enumerate(study.coords["width"].tolist()):
         part = jg.study.select(study, width=width)
-        counts = part.variables["regions"]
-        jg.plot.plot_curves(steps, counts, ax=upper, label=f"{width} units")
-        lower.plot(steps, (part.variables["accuracy"] == 1).mean(axis=0))
+        counts, is_solved = part.variables["regions"], part.variables["accuracy"] == 1
+        look = {"color": jg.plot.COLORS[place], "linestyle": ("-", "--", ":")[place]}
+        jg.plot.plot_curves(steps, counts, ax=upper, label=f"{width} units", **look)
+        fraction, low, high = jg.fraction_interval(is_solved.sum(axis=0), len(is_solved))
+        lower.plot(steps, fraction, **look)
+        lower.fill_between(steps, low, high, color=jg.plot.COLORS[place], alpha=0.2, linewidth=0)
         print(f"width {width}: {counts[:, 0].mean():.1f} regions before training, {counts[:, -1].mean():.1f} after")
     upper.set(xlabel="", ylabel="linear regions in [−1, 1]², exact", yscale="log")
     upper.set_yticks([10, 20, 30, 50, 100, 200], [10, 20, 30, 50, 100, 200])
     upper.set_yticks([], minor=True)
     upper.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False)
-    lower.set(xlabel="training step", ylabel="networks that\nsolve XOR", ylim=(0, 1.05))
+    lower.set(xlabel="training step", ylabel="fraction that\nsolves XOR, 95 %", ylim=(0, 1.05))
     figure.savefig(options.picture, dpi=120)

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 import jaxgeom as jg
+from jaxgeom.plot.style import percent_of
 from jaxgeom.recipes.detangle import experiment as detangle
 from jaxgeom.recipes.detangle import pictures as detangle_pictures
 
@@ -34,8 +35,9 @@ detangle_pictures.draw_layers(recording, labels, -1).savefig("s2_layers.png", dp
 
 # Beside it, wider networks that Adam trains: dead, stuck and solved ones on one clock.
 wide = detangle.train_detangle(key, data, options.seeds, hidden=(16, 16), num_frames=options.frames, solving=True)
-columns = [detangle_pictures.column_of(found, member, data, "median", "2-2-2, SGD")]
+columns = [detangle_pictures.column_of(found, member, data, "median", "", "2-2-2, SGD")]
 for fate, (chosen, share) in detangle.middle_of_each_fate(wide).items():
-    columns.append(detangle_pictures.column_of(wide, chosen, data, f"{fate}: {share:.0%}", "2-16-16-2, Adam"))
+    known = percent_of(round(share * options.seeds), options.seeds)
+    columns.append(detangle_pictures.column_of(wide, chosen, data, fate, known, "2-16-16-2, Adam"))
 movie = detangle_pictures.fates_movie(columns, data)
 jg.plot.save_animation(movie.figure, movie.draw, movie.num_frames, "s2_detangling.gif", frames_per_second=12, hold=2)

@@ -54,8 +54,9 @@ axes = plot.new_axes(options.seeds, dim=3, size=3, num_columns=4)
 for seed, (ax, surface) in enumerate(zip(axes, surfaces, strict=True)):
     if len(surface.patterns):
         plot.plot_decision_surface(surface, ax=ax)
-    ax.set_title(f"seed {seed}: {len(surface.patterns)} polygons", fontsize=9)
+    ax.set_title(f"seed {seed}: {len(surface.patterns):,} polygons", fontsize=12)
     ax.set_axis_off()
+    ax.set_box_aspect(np.ptp([ax.get_xlim(), ax.get_ylim(), ax.get_zlim()], axis=1), zoom=1.5)
     ax.view_init(40, -60)
 axes[0].figure.savefig(options.out, dpi=150)
 found = [surface for surface in surfaces if len(surface.triangles)]

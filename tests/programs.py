@@ -138,6 +138,7 @@ PROGRAMS = {
     "circles": Program(jg.datasets.circles, (KEY,)),
     "blobs": Program(jg.datasets.blobs, (KEY,)),
     "checkerboard": Program(jg.datasets.checkerboard, (KEY,)),
+    "features_of": Program(partial(jg.datasets.features_of, names=jg.datasets.feature_names(2)), (X,)),
     "softmax_cross_entropy class_is_right": Program(
         lambda z, y: (LOSSES.softmax_cross_entropy(z, y), LOSSES.class_is_right(z, y)), (Z, LABELS)
     ),

@@ -7,11 +7,21 @@ import numpy as np
 import pytest
 from test_explorer_kinds import in_node
 
-# Viénot, Brettel & Mollon (1999): linear sRGB of what the others see, as seen without one of the cones.
+# Linear sRGB of what the others see, as seen without one of the cones: by Viénot, Brettel & Mollon (1999), and by
+# Machado, Oliveira & Fernandes (2009).
 SEEN = {
     "all cones": np.eye(3),
     "protanopia": np.array([[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]]),
     "deuteranopia": np.array([[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]]),
+    "protanopia, 2009": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+    "deuteranopia, 2009": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]]
+    ),
+    "tritanopia, 2009": np.array(
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]]
+    ),
 }
 TO_XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
@@ -26,13 +36,13 @@ def colors() -> dict:
       const numbers = (text) => (text.startsWith("#") ? channels(text) : text.match(/\\d+/g).map(Number));
       const each = (value) => (Array.isArray(value) ? value.map(each) : numbers(value));
       const looks = Object.fromEntries(THEMES.map((theme) => {
-        const { paper, ink, faint, strong, side, weak, layers, boundary, picked } = lookOf(theme);
-        return [theme, each([[paper], [ink], [faint], [boundary], [picked], strong, side, weak, layers])];
+        const { paper, ink, faint, strong, side, weak, layers, points, boundary, picked } = lookOf(theme);
+        return [theme, each([[paper], [ink], [faint], [boundary], [picked], strong, side, weak, layers, points])];
       }));
       const shares = Array.from({ length: 21 }, (_, i) => numbers(shareColor(i / 20)));
       console.log(JSON.stringify({ classes: each(CLASSES), looks, shares }));"""
     found = in_node(f"const THEMES = {json.dumps(THEMES)};\n" + program)
-    names = ("paper", "ink", "faint", "boundary", "picked", "strong", "side", "weak", "layers")
+    names = ("paper", "ink", "faint", "boundary", "picked", "strong", "side", "weak", "layers", "points")
     looks = {theme: dict(zip(names, look, strict=True)) for theme, look in found["looks"].items()}
     return {"classes": found["classes"], "shares": found["shares"], **looks}
 
@@ -61,11 +71,18 @@ def contrast(first: list[int], second: list[int]) -> float:
 
 def test_what_is_seen_is_simulated_rightly() -> None:
     for kind in SEEN:
-        np.testing.assert_allclose(SEEN[kind] @ np.ones(3), 1, atol=1e-9)  # greys stay
+        np.testing.assert_allclose(SEEN[kind] @ np.ones(3), 1, atol=2e-6)  # greys stay
     np.testing.assert_allclose(lab(linear([255, 255, 255])), [100, 0, 0], atol=0.02)
     np.testing.assert_allclose(lab(linear([255, 0, 0])), [53.24, 80.09, 67.20], atol=0.05)
     red, green = [200, 60, 0], [100, 110, 0]
-    assert least_distance([red, green], "all cones") > 2 * least_distance([red, green], "deuteranopia")
+    blue, teal = [0, 90, 200], [0, 130, 120]
+    for kind in SEEN:
+        if "deuter" in kind:
+            assert least_distance([red, green], "all cones") > 2 * least_distance([red, green], kind)
+        if "prot" in kind:  # red is dark
+            assert lab(SEEN[kind] @ linear([255, 0, 0]))[0] < lab(linear([255, 0, 0]))[0] - 10
+        if "trit" in kind:
+            assert least_distance([blue, teal], "all cones") > 2 * least_distance([blue, teal], kind)
 
 
 @pytest.mark.parametrize("kind", SEEN)
@@ -79,6 +96,8 @@ def test_colours_are_told_apart_by_all_readers(kind: str, colors: dict) -> None:
         assert least_distance(look["side"], kind) > 50, theme
         assert least_distance(look["weak"], kind) > 12, theme
         assert least_distance([*look["picked"], *look["layers"]], kind) > 15, theme
+        assert least_distance([*look["boundary"], *look["layers"]], kind) > 15, theme
+        assert least_distance(look["points"], kind) > 15, theme
 
 
 @pytest.mark.parametrize("theme", THEMES)
@@ -90,6 +109,9 @@ def test_sides_are_told_apart_without_colours_and_lines_are_seen(theme: str, col
         assert high - low > 14, name
     for color in (*look["strong"], *look["layers"], *look["boundary"], *look["picked"], faint):
         assert contrast(color, paper) > 3
+    if theme == "dark":  # points lie on the tint of their class
+        for color, tint in zip(look["points"], colors["classes"], strict=True):
+            assert contrast(color, [round(p + 0.46 * (c - p)) for p, c in zip(paper, tint, strict=True)]) > 2.4
     assert contrast(look["ink"][0], paper) > 12
     lightness = [lab(linear(color))[0] for color in colors["shares"]]
     assert np.all(np.diff(lightness) < -1)

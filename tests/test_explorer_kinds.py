@@ -1,7 +1,6 @@
 """The explorer's page of networks without regions of the plane: smooth ones, and those of one and three inputs."""
 
 import json
-import subprocess
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -10,30 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from outside import node
+from explorer_modules import in_node
 
 import jaxgeom as jg
 from jaxgeom.networks.models import ACTIVATIONS
-from jaxgeom.plot.explorer.page import SOURCES
 
 SMOOTH = [name for name in ACTIVATIONS if name not in ("maxout", "linear")]
-
-
-def in_node(program: str, page: Path | None = None) -> Any:
-    """What a program prints as JSON; it has the page's modules, and, of a page, its ``population``."""
-    start = f"const load = (name) => import({json.dumps(Path(str(SOURCES)).as_uri() + '/')} + name + '.mjs');\n"
-    if page is not None:
-        start += f"""import {{ readFileSync }} from "node:fs";
-          const page = readFileSync({json.dumps(str(page))}, "utf8");
-          const script = (name) => new RegExp(`id="${{name}}">([^<]*)<`).exec(page)[1];
-          const about = JSON.parse(script("about"));
-          const {{ unpack }} = await load("bytes"), {{ readPopulation, layersAt }} = await load("population");
-          const population = readPopulation(about, await unpack(about.arrays, script("bytes")));\n"""
-    done = subprocess.run(
-        [node(), "--input-type=module", "-e", start + program], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 def parameters(rng: np.random.Generator, sizes: tuple[int, ...], activations: tuple[str, ...], *leading: int) -> Any:
@@ -98,8 +79,8 @@ def test_smooth_networks_have_lines_where_they_are_zero(tmp_path: Path) -> None:
         last["bias"] -= np.median(pre_activations(params, data.x)[-1], axis=0).astype(np.float32)
         page = jg.explore(params, tmp_path / "page.html", data=data, domain=jg.box(-2, 2))
         assert (page.num_networks, page.num_frames, page.num_exact) == (1, 1, 0)
-        program = """const { scenes } = await load("scene"), { engineRegions } = await load("regions");
-          const scene = scenes(population, engineRegions(population.arrays))(0, 0);
+        program = """const { scenes } = await load("scene");
+          const scene = scenes(population).at(0, 0);
           console.log(JSON.stringify({ boundary: scene.boundary, unit: scene.edgesOf(0, 3), second: scene.edges[1],
             z: Array.from(scene.data.at(-1).z), regions: scene.regions, curves: about.curves }));"""
         found = in_node(program, page.path)
@@ -122,9 +103,9 @@ def test_of_one_input_the_graph_its_thresholds_and_steps(tmp_path: Path) -> None
     data = jg.datasets.damped_sine()
     params = parameters(np.random.default_rng(0), (1, 6, 1), ("sigmoid",), 2)
     page = jg.explore({"a": params, "b": params}, tmp_path / "page.html", data=data, axis="name")
-    program = """const { scenes, factsOf } = await load("scene"), { engineRegions } = await load("regions");
+    program = """const { scenes, factsOf } = await load("scene");
       const { heightsOf, stepOutputs, thresholdsOf } = await load("line");
-      const scene = scenes(population, engineRegions(population.arrays))(3, 0), x = population.arrays["data/x"];
+      const scene = scenes(population).at(3, 0), x = population.arrays["data/x"];
       console.log(JSON.stringify({ domain: about.domain, axes: about.axes,
         steps: Array.from(stepOutputs(scene.layers, x)),
         each: [0, 1, 2, 3, 4, 5].map((unit) => thresholdsOf(scene.line, 0, unit)), facts: factsOf(population, scene),
@@ -150,8 +131,8 @@ def test_of_three_inputs_the_decision_surface(tmp_path: Path) -> None:
     kernel = np.concatenate([np.eye(3), -np.eye(3)], axis=1)
     layers = jg.Dense(kernel, np.zeros(6)), jg.Dense(-np.ones((6, 1)), np.ones(1))
     page = jg.explore(layers, tmp_path / "page.html", domain=jg.box([-1.3] * 3, 1.3))
-    program = """const { scenes } = await load("scene"), { engineRegions } = await load("regions");
-      const scene = scenes(population, engineRegions(population.arrays))(0, 0);
+    program = """const { scenes } = await load("scene");
+      const scene = scenes(population).at(0, 0);
       console.log(JSON.stringify(scene.surface[0].triangles));"""
     corners = np.reshape(in_node(program, page.path), (-1, 3, 3))
     exact = jg.decision_surface(layers, jg.box(-1.3, 1.3, dim=3))
@@ -169,8 +150,8 @@ def test_surfaces_between_three_decisions_are_drawn_once(tmp_path: Path) -> None
     """Of the outputs x, y, z, in the cube: half of a diagonal plane between each two, of area 2√2."""
     layers = jg.Dense(np.eye(3), np.full(3, 9.0)), jg.Dense(np.eye(3), np.zeros(3))
     page = jg.explore(layers, tmp_path / "page.html", domain=jg.box(-1, 1, dim=3))
-    program = """const { scenes } = await load("scene"), { engineRegions } = await load("regions");
-      console.log(JSON.stringify(scenes(population, engineRegions(population.arrays))(0, 0).surface));"""
+    program = """const { scenes } = await load("scene");
+      console.log(JSON.stringify(scenes(population).at(0, 0).surface));"""
     area = {}
     for surface in in_node(program, page.path):
         corners, others = np.reshape(surface["triangles"], (-1, 3, 3)), np.array(surface["others"])

@@ -59,9 +59,9 @@ GRAZING = 1e-5
 def marks_on_sheet(page: Path) -> Any:
     """Of the sheet from each azimuth: places of points, and of lines' middles with whether later pieces cover them."""
     return in_node(
-        f"""const {{ scenes }} = await load("scene"), {{ engineRegions }} = await load("regions");
+        f"""const {{ scenes }} = await load("scene");
       const {{ lookOf }} = await load("colors"), {{ drawStage, frameOf, outputRange }} = await load("stage");
-      const look = lookOf("light"), scene = scenes(population, engineRegions(population.arrays))(0, 0);
+      const look = lookOf("light"), scene = scenes(population).at(0, 0);
       const range = outputRange(scene.layers, population.domain);
       const inside = (path, x, y) => path.every(([ax, ay], i) => {{
         const [bx, by] = path[(i + 1) % path.length];
@@ -228,10 +228,10 @@ def test_a_folded_plane_hides_the_dots_and_lines_behind_it(tmp_path: Path) -> No
     x = x[np.abs(x[:, 0]) > 0.2].astype(np.float32)
     layers = first, jg.Dense(np.eye(3)[:, :2], np.zeros(2))
     page = jg.explore(layers, tmp_path / "page.html", data=x, domain=jg.box(-1, 1))
-    program = """const { scenes } = await load("scene"), { engineRegions } = await load("regions");
+    program = """const { scenes } = await load("scene");
       const { lookOf } = await load("colors"), { drawHidden, pathsOf, viewsOf } = await load("hidden");
       const { ABOVE } = await load("camera");
-      const scene = scenes(population, engineRegions(population.arrays))(0, 0), events = [];
+      const scene = scenes(population).at(0, 0), events = [];
       const paths = pathsOf(population, scene, viewsOf(population, 0), null);
       let path = [], dot = null;
       const context = {

@@ -41,12 +41,38 @@ def test_axes_are_labelled_and_the_legend_names_everything_once() -> None:
     assert drawn.axes.get_ylabel()
     assert [label.get_text() for label in drawn.axes.get_xticklabels()] == ["2", "20"]
     texts = [text.get_text() for text in drawn.axes.get_legend().get_texts()]
-    assert len(texts) == len(set(texts)) == 4
+    assert len(texts) == len(set(texts)) == 5
+    assert "median" in texts
     assert drawn.theory is not None
     heights = np.asarray(drawn.theory.get_ydata(), float)
     assert set(heights) == {6.0, 60.0}
     assert drawn.anecdotes is not None
     np.testing.assert_array_equal(drawn.anecdotes.get_ydata(), [3, 3])  # width 7 is not drawn
+
+
+def test_numbers_stand_along_the_axis_at_least_every_half_decade() -> None:
+    drawn = plot.region_counts(WIDTH, {"grid": GRID, "exact": np.where(WIDTH == 2, 2, 3000)})
+    drawn.axes.figure.canvas.draw()
+    axis = drawn.axes.yaxis
+    low, high = drawn.axes.get_ylim()
+    named = [tick.get_loc() for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()) if tick.label1.get_text()]
+    places = np.log10(np.sort([low, *(value for value in named if low < value < high), high]))
+    assert np.diff(places).max() < 0.55
+
+
+def test_counts_that_are_all_alike_but_for_rounding_are_seen() -> None:
+    alike = np.full(60, 3)
+    drawn = plot.region_counts(WIDTH, {"grid": alike, "exact": alike}, theory=lambda width: 3 * (1 + 1e-14 * width))
+    drawn.axes.figure.canvas.draw()
+    low, high = drawn.axes.get_ylim()
+    assert low < 2.5
+    assert 3.5 < high < 30
+    ticks = [tick.get_loc() for tick in drawn.axes.yaxis.get_major_ticks() if tick.label1.get_text()]
+    assert any(low < value < high for value in ticks)
+    texts = [tick.label1.get_text() for tick in drawn.axes.yaxis.get_major_ticks()]
+    assert [float(text) for text in texts] == pytest.approx(
+        [tick.get_loc() for tick in drawn.axes.yaxis.get_major_ticks()]
+    )
 
 
 def test_networks_not_counted_are_left_out() -> None:

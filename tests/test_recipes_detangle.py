@@ -1,15 +1,18 @@
 """Detangling: what is recorded is what was trained, who is dead really is, and the movie keeps its axes."""
 
 import json
+import re
 from pathlib import Path
 
 import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 import jaxgeom as jg
 from jaxgeom.__main__ import main
+from jaxgeom.recipes.detangle import command as detangle_command
 from jaxgeom.recipes.detangle import experiment as detangle
 from jaxgeom.recipes.detangle import pictures as detangle_pictures
 from jaxgeom.recipes.detangle.experiment import Detangled, Recording
@@ -146,7 +149,8 @@ def test_the_movie_shows_every_frame_of_each_network_on_one_clock(found: Detangl
     alive = detangle.median_living(found)
     dead = int(np.flatnonzero(found.is_dead)[0])
     columns = [
-        detangle_pictures.column_of(found, member, DATA, name, "2-2-2") for member, name in ((alive, "a"), (dead, "b"))
+        detangle_pictures.column_of(found, member, DATA, name, share, "2-2-2")
+        for member, name, share in ((alive, "a", "20 % (1–90 %)"), (dead, "b", ""))
     ]
     movie = detangle_pictures.fates_movie(columns, DATA)
     assert movie.num_frames == 7
@@ -169,7 +173,7 @@ def test_the_movie_shows_every_frame_of_each_network_on_one_clock(found: Detangl
             if (output > 0).any() and (recording.layers[1][frame] > 0).any():
                 right = np.mean((output[:, 1] > output[:, 0]) == (labels == 1))
                 living = sum(int((layer[frame] > 0).any(axis=0).sum()) for layer in recording.layers[1:])
-                assert said == f"{round(100 * right)} % right, {living}/4 alive"
+                assert said == f"{round(100 * right)} % right, {living}/4 units alive"
             else:
                 assert said.endswith("is dead")
             # exact regions hold the network: the second output less the first
@@ -204,3 +208,61 @@ def test_the_command_writes_what_it_says(tmp_path: Path, capsys: pytest.CaptureF
     assert report["statistics"][0]["dead_after"] == pytest.approx(dead)
     assert main(["detangle", "--out", str(tmp_path), "--frames", "1", "--quiet"]) == 2
     assert "at least 2 frames" in capsys.readouterr().err
+
+
+def shares_in(text: str) -> list[tuple[int, tuple[float, float]]]:
+    """Every share of a text with its interval, in percent."""
+    found = re.findall(r"(\d+) % \(([\d.]+)–([\d.]+) %\)", text)
+    return [(int(share), (float(low), float(high))) for share, low, high in found]
+
+
+def test_shares_of_networks_come_with_intervals(found: Detangled, capsys: pytest.CaptureFixture[str]) -> None:
+    wide = found._replace(accuracy=np.where(np.arange(40) < 9, 1.0, 0.5))
+    every = {("lines", (2,), False): found, ("lines", detangle.SOLVERS, True): wide}
+    columns = detangle_command._columns(every, "lines", DATA)
+    assert [column.fate for column in columns] == ["notebook", "dead", "stuck", "solved"]
+    fate = detangle.fate_of(wide)
+    numbers = [int((detangle.fate_of(found) == 2).sum()), *(int((fate == kind).sum()) for kind in range(3))]
+    for column, number in zip(columns, numbers, strict=True):
+        ((share, (low, high)),) = shares_in(column.share)
+        assert share == round(100 * number / 40)
+        # Wilson's interval holds the fractions p with (number - 40 p)² at most 1.96² · 40 p (1 - p)
+        for end in (low, high):
+            near = end / 100 + np.array([-0.006, 0.006])
+            gap = (number - 40 * near) ** 2 - 1.959964**2 * 40 * near * (1 - near)
+            assert end in (0, 100) or gap[0] * gap[1] < 0
+    movie = detangle_pictures.fates_movie(columns, DATA)
+    movie.draw(0)
+    *panels, curve = movie.figure.axes
+    for column, ax in zip(columns, panels[: len(columns)], strict=True):
+        assert ax.get_title().splitlines()[0] == f"{column.fate}: {column.share}"
+    said = [text.get_text() for text in movie.figure.findobj(Text)]
+    assert [text for text in said if "%" in text and not shares_in(text) and "% right" not in text] == []
+    assert [text.get_text() for text in curve.get_legend().get_texts()] == [column.fate for column in columns]
+
+
+def test_what_is_not_decided_is_in_the_legend(found: Detangled) -> None:
+    for member in (int(np.flatnonzero(found.is_dead)[0]), detangle.median_living(found)):
+        column = detangle_pictures.column_of(found, member, DATA, "a", "", "2-2-2")
+        figure = detangle_pictures.draw_layers(column.recording, np.asarray(DATA.y), -1, column=column)
+        names = [text.get_text() for text in figure.legends[0].get_texts()]
+        grid = np.stack(np.meshgrid(*[np.linspace(-1, 1, 60)] * 2), axis=-1).reshape(-1, 2)
+        low, high = column.regions[-1].vertices.min(axis=0), column.regions[-1].vertices.max(axis=0)
+        network = jax.tree.map(lambda array: np.asarray(array, np.float64)[-1], detangle.decision_of(found, member))
+        x = (low + high) / 2 + (high - low) / 2 * grid
+        for layer in network[:-1]:
+            x = np.maximum(x @ layer.kernel + layer.bias, 0)
+        x = x @ network[-1].kernel
+        assert ("outputs alike" in names) == bool((x == 0).any())
+        assert found.is_dead[member] <= ("outputs alike" in names)
+
+
+def test_no_tick_is_where_heights_are_rows(found: Detangled) -> None:
+    figure = detangle_pictures.draw_deaths([("lines", (2,), found)])
+    (ax,) = figure.axes
+    figure.draw_without_rendering()
+    bottom, top = ax.get_ylim()
+    ticks = np.concatenate([ax.get_yticks(), ax.get_yticks(minor=True)])
+    rows = [line.get_ydata() for line in ax.lines]
+    assert min(float(each.min()) for each in rows if len(each)) < 1e-4
+    assert ticks[(ticks >= bottom) & (ticks <= top)].min() >= 0.999e-4

@@ -2,14 +2,20 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from jaxgeom import Dense, box, forward, whole_plane
 from jaxgeom.__main__ import main
 from jaxgeom.networks.layers import with_activation
+from jaxgeom.plot import COLORS
 from jaxgeom.recipes import reproduce
 from jaxgeom.recipes.reproduce.claims import Claim, at_most, exact, fraction, mean, table, within
 from jaxgeom.recipes.reproduce.curves import tent
@@ -162,3 +168,23 @@ def test_theorems_hold(name: str) -> None:
     claim = reproduce.CLAIMS[name](1, True)
     assert all(row.agrees for row in claim.rows)
     assert not any(row.measured == 0 for row in claim.rows)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("sound_pictures")
+def test_figures_are_sound_and_in_the_colours_of_the_house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[set[tuple[float, ...]]] = []
+    save = Figure.savefig
+
+    def savefig(figure: Figure, *args: Any, **options: Any) -> None:
+        colors = {to_rgb(line.get_color()) for line in figure.findobj(Line2D)}
+        used.append(colors | {to_rgb(patch.get_facecolor()) for patch in figure.findobj(Patch)})
+        save(figure, *args, **options)
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
+    names = ["disc", "length", "sawtooth", "local-complexity"]
+    assert main(["reproduce", *names, "--quick", "--quiet", "--out", str(tmp_path)]) == 0
+    assert len(used) == len(names), "each figure is drawn once"
+    palette = {to_rgb(color) for color in COLORS}
+    for colors in used:
+        assert {color for color in colors if np.ptp(color) > 0.1} <= palette

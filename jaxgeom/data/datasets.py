@@ -2,7 +2,7 @@
 
 The point sets on which the geometry of small networks is usually studied: spirals, rings, a disk with holes,
 line segments, parity and a damped sine; grids and a Gaussian cloud without labels; scikit-learn's moons,
-circles and blobs; a checkerboard. Each function names its source.
+circles and blobs; a checkerboard; squares, products and sines of coordinates. Each data set names its source.
 
 ``key`` comes first where there is randomness, and is used up. Sizes and grid limits are Python numbers, fixed
 before tracing; noise, radii and lengths may also be array scalars, traced or not, whose values go unchecked.
@@ -22,6 +22,7 @@ from jaxtyping import Array, Float32, Int32, ScalarLike
 from jaxgeom._reprs import readable
 from jaxgeom._typing import RandomKey
 from jaxgeom.data.arguments import disk_radii, known, radius_range, require, scalar, size
+from jaxgeom.data.features import feature_names, features_of
 from jaxgeom.data.grids import gaussian_cloud, line_grid, mesh_grid
 from jaxgeom.data.sampling import half_open, polar, uniform, uniform_in_disk, uniform_outside_holes, unit_circle
 from jaxgeom.host.given import check_flags
@@ -36,6 +37,8 @@ __all__ = [
     "circles",
     "damped_sine",
     "disk_with_holes",
+    "feature_names",
+    "features_of",
     "gaussian_cloud",
     "hole_centers",
     "line_grid",

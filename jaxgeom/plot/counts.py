@@ -10,12 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogFormatter
+from matplotlib.ticker import FuncFormatter, LogFormatter, LogLocator
 
 from jaxgeom._reprs import readable
 from jaxgeom.plot.style import COLORS, show_dots
 
 _GOLDEN = (5**0.5 - 1) / 2
+_NARROW = 1.5
+"""A logarithmic axis shorter than from one number to so many times that has hardly any ticks."""
 
 
 @readable
@@ -93,6 +95,8 @@ def region_counts(
                     zorder=3,
                 )
                 medians.append(bar)
+    if medians:
+        medians[-1].set_label("median")
     expected = marks = None
     if theory is not None:
         edges = np.array([[place - 0.45, place + 0.45, np.nan] for place in range(len(widths))]).ravel()
@@ -112,8 +116,12 @@ def region_counts(
             marks.set_label("published, two networks each")
     if theory is not None or any((array > 0).any() for array in arrays.values()):
         ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
         ax.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.7, 0.4)))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
+        low, high = ax.get_ylim()
+        if high < _NARROW * low:  # of counts that are all alike, or but for rounding
+            ax.set_ylim(low / _NARROW, high * _NARROW)
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     ax.set_xticks(range(len(widths)), [str(w) for w in widths])
     ax.set_xlim(-0.6, len(widths) - 0.4)
     ax.set_xlabel("hidden units")

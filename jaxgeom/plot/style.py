@@ -138,6 +138,11 @@ _CLOSE = 0.01
 """To 0 or to 1."""
 
 
+def percent_of(num: int, num_all: int) -> str:
+    """A share with its 95 % interval, such as "20 % (15–26 %)"."""
+    return f"{percent(num / num_all)} ({percent_interval(num, num_all)})"
+
+
 def following_limits(
     points: Float[Any, "frames points 2"], *, window: int = 5, margin: float = 0.06
 ) -> Float[np.ndarray, "frames 2 2"]:

@@ -23,9 +23,9 @@ CLASS_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"
 
 MORE_CLASS_COLORS = (
     *("#88ccee", "#cc6677", "#117733", "#ddcc77", "#aa4499"),
-    *("#44aa99", "#332288", "#999933", "#882255", "#888888"),
+    *("#44aa99", "#332288", "#999933", "#882255", "#222222"),
 )
-"""Tol's muted colours (2021, SRON technical note 09-002), told apart by colour-blind readers too."""
+"""Tol's muted colours (2021, SRON technical note 09-002) and nearly black, told apart by colour-blind readers too."""
 
 _LIGHTNESS = (0.94, 0.87)
 _CHROMA = 0.06

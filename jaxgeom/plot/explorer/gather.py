@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxgeom._reprs import readable
-from jaxgeom._typing import MATRIX, SPACE, Params
+from jaxgeom._typing import MATRIX, Params
 from jaxgeom.networks.layers import (
     Dense,
     Layers,
@@ -100,7 +100,7 @@ def gather(networks: Any, axes: Mapping[str, Sequence[Any]] | None, axis: str) -
 
     Raises:
         TypeError: for anything else.
-        ValueError: for networks of more than three inputs or of different ones, or leading axes without names.
+        ValueError: for networks with different numbers of inputs, or leading axes without names.
     """
     is_params = isinstance(networks, Mapping) and all(
         isinstance(each, Mapping) and "kernel" in each for each in networks.values()
@@ -277,17 +277,12 @@ def _curve(steps: np.ndarray, values: Any) -> Curve:
 def _grouped(layers: Layers, activations: Activations, members: np.ndarray | None = None) -> list[Group]:
     """Networks by their widths, without padding and without those that are not finite."""
     layers = check_layers(jax.tree.map(lambda array: np.asarray(array, np.float32), layers))
-    inputs = layers[0].kernel.shape[-2]
-    if inputs > SPACE:
-        raise ValueError(
-            f"the explorer shows networks with one, two or three inputs, but these have {inputs}. Take a slice of "
-            "them: jaxgeom.on_plane(layers, plane)."
-        )
     members = np.arange(len(layers[0].bias)) if members is None else members
     is_finite = np.all([np.isfinite(a).reshape(len(members), -1).all(axis=1) for a in jax.tree.leaves(layers)], axis=0)
-    widths = np.stack([_widths(layer, after) for layer, after in pairwise(layers)], axis=1)
+    hidden = [_widths(layer, after) for layer, after in pairwise(layers)]
+    widths = np.stack(hidden, axis=1) if hidden else np.zeros((len(members), 0), int)
     groups = []
-    for shape in np.unique(widths[is_finite], axis=0).astype(int).tolist():
+    for shape in sorted(set(map(tuple, widths[is_finite].astype(int).tolist()))):
         alike = np.flatnonzero(is_finite & (widths == shape).all(axis=1))
         some = jax.tree.map(lambda array, alike=alike: np.asarray(array)[alike], layers)
         groups.append(Group(members[alike], _without_padding(some, shape), activations))

@@ -18,6 +18,7 @@ from jaxgeom.host.files import whole_file
 from jaxgeom.host.given import check_positive
 from jaxgeom.plot.explorer.exact import polygons, with_counts
 from jaxgeom.plot.explorer.gather import Gathered, gather, thinned, with_curves
+from jaxgeom.plot.explorer.inputs import num_coordinates
 from jaxgeom.plot.explorer.pack import num_packed, pack
 
 SOURCES = files("jaxgeom.plot.explorer") / "browser"
@@ -63,6 +64,7 @@ def explore(
     data: Any = None,
     test: Any = None,
     domain: Box | None = None,
+    features: Sequence[str] | None = None,
     axes: Mapping[str, Sequence[Any]] | None = None,
     axis: str = "setting",
     curves: Mapping[str, tuple[Any, Any]] | None = None,
@@ -77,24 +79,33 @@ def explore(
     engine finds them. It evaluates the networks and cuts the plane itself everywhere else, between frames too. Sliders
     for the step and every axis; regions with their codes, maps and areas; units and their bent hyperplanes; hidden
     layers, which can be turned, and the way from one to the next; the output as a sheet in space; curves with the
-    population's bands; of two settings or more, a table of them; two networks side by side.
+    population's bands; of two settings or more, a table of them; two networks side by side. Weights can be edited, and
+    the page trains networks itself: on its data or on six problems, with up to 64 seeds at once.
 
     Smooth networks have no regions: of these the page shows outputs, decision boundary and the lines on which units
     switch. Of networks with one input it shows the graph and the units' thresholds, with three inputs the decision
     surface in a box that can be turned.
 
+    Inputs of networks may also be features of the plane, or of a line or a box: coordinates, squares, products and
+    sines, as :func:`jaxgeom.datasets.features_of` computes them. Named by ``features``, they are the first column of
+    the diagram, each with its picture, and a stage on the way through the network; points and domain are those of the
+    plane. Regions of such networks are no polygons there, unless all features are coordinates: the page shows neither
+    them nor their numbers, but what it shows of smooth networks.
+
     Args:
         networks: runs of :func:`jaxgeom.fit` or :func:`jaxgeom.fit_population`, best with snapshots; a
             :class:`jaxgeom.Study` that measured ``study.parameters()``; layers of one network or more; or a
             dictionary of these by the values of one more setting, such as ``{8: runs_of_width_8, 32: …}``. Networks
-            have one, two or three inputs. Of those with smooth activations, runs, studies or the parameters of
-            :func:`jaxgeom.mlp`.
+            have one, two or three inputs, or ``features``. Of those with smooth activations, runs, studies or the
+            parameters of :func:`jaxgeom.mlp`.
         path: the file to write, ``.html``; folders that are missing are made, as everywhere in jaxgeom.
         data: points and labels or targets that are drawn, a :class:`jaxgeom.Dataset` or a pair; or points alone, which
             get the colours of where they are in the input.
         test: points and labels or targets that the networks were not trained on, like ``data``; a button shows them as
             rings, and the page says how many of them are right, or their error.
         domain: the box that is shown; default is the data's, or [-1, 1] in each direction.
+        features: names of what the networks have as inputs, in their order, such as
+            ``("x1", "x2", "x1^2", "x1*x2", "sin(x1)")``; default are the coordinates.
         axes: for layers, names and values of their leading axes, such as ``{"seed": range(8), "step": steps}``.
         axis: what the values of a dictionary are.
         curves: more numbers to draw against the step, such as ``{"loss": (steps, losses)}`` of layers from a training
@@ -106,9 +117,10 @@ def explore(
         max_megabytes: how large the file may become. Weights have to fit; polygons are added network by network.
 
     Raises:
-        TypeError: for anything that holds no networks, or a domain that is no box.
-        ValueError: for another ending, networks with more than three inputs, data of other shapes, or weights that
-            take more than ``max_megabytes``: :func:`jaxgeom.study.select` takes some networks of a study.
+        TypeError: for anything that holds no networks, a domain that is no box, or features that are no names.
+        ValueError: for another ending, networks with more than three inputs or with others than the features, names
+            of no features, data of other shapes, or weights that take more than ``max_megabytes``:
+            :func:`jaxgeom.study.select` takes some networks of a study.
 
     Example:
         >>> import jax, optax, tempfile, jaxgeom as jg
@@ -129,9 +141,10 @@ def explore(
     found = with_curves(thinned(gather(networks, axes, axis), max_frames), curves or {})
     if not found.groups:
         raise ValueError("none of the networks is finite. Check the field `diverged` of the training result.")
-    points, about_data = _with_test(*_points(data, found.dim), data, test, found.dim)
-    domain = _domain(domain, points.get("data/x"), found.dim)
-    found = with_counts(found, domain)
+    dim = num_coordinates(found, features, data, domain)
+    points, about_data = _with_test(*_points(data, dim), data, test, dim)
+    domain = _domain(domain, points.get("data/x"), dim)
+    found = with_counts(found, domain) if features is None else found
     arrays = _weights(found) | points
     code = joined_code()
     left = max_megabytes * MEGABYTE - num_packed(arrays) - len(code) - len(_source("style.css"))
@@ -142,14 +155,15 @@ def explore(
             f"({_fewer(networks, found)}), fewer frames (max_frames) or a larger max_megabytes."
         )
     start = _first_shown(found)
-    exact = polygons(found, domain, start, left)
+    exact = polygons(found, domain, start, left) if features is None else {}
     arrays |= {f"exact/{name}": array for name, array in exact.items()}
     about = {
         "title": title,
         "axes": [{"name": name, "values": _plain(values)} for name, values in found.axes.items()],
         "steps": found.steps.tolist(),
         "curves": list(found.curves),
-        "inputs": found.dim,
+        "inputs": dim,
+        "features": None if features is None else list(features),
         "groups": [[found.dim, *(layer.bias.shape[-1] for layer in group.layers)] for group in found.groups],
         "activations": [group.activations for group in found.groups],
         "domain": [*domain.low.tolist(), *domain.high.tolist()],

@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> list[Path]:
     """Train, print the table, and save everything."""
-    from jaxgeom.plot.style import percent_interval
+    from jaxgeom.plot.style import percent, percent_of
     from jaxgeom.recipes.detangle import pictures as detangle_pictures
 
     check_numbers(
@@ -117,11 +117,13 @@ def run(options: argparse.Namespace) -> list[Path]:
     print(detangle.detangle_table(rows))
     for name in data:
         fates = [
-            f"{share:.0%} ({percent_interval(round(share * options.seeds), options.seeds)}) {fate}"
+            f"{percent_of(round(share * options.seeds), options.seeds)} {fate}"
             for fate, (_, share) in _fates(found, name).items()
         ]
         told = ", ".join(fates)
-        print(f"{name}, 2-16-16-2, Adam, reshuffled: {told} (solved: at least {detangle.SOLVED:.0%} of points right)")
+        print(
+            f"{name}, 2-16-16-2, Adam, reshuffled: {told} (solved: at least {percent(detangle.SOLVED)} of points right)"
+        )
 
     columns = {name: _columns(found, name, data[name]) for name in data}
     for name, (recording, *_) in ((name, [each.recording for each in some]) for name, some in columns.items()):
@@ -136,7 +138,7 @@ def run(options: argparse.Namespace) -> list[Path]:
         for when, frame in (("before", 0), ("after", -1)):
             figure = detangle_pictures.draw_layers(column.recording, labels, frame, column=column)
             written += save_figure(figure, out / f"detangle_{name}_{when}", options.formats)
-        figure = detangle_pictures.draw_loss(column.recording, title=f"{name}: {column.net} ({column.title})")
+        figure = detangle_pictures.draw_loss(column.recording, title=f"{name}: {column.net} ({column.fate})")
         written += save_figure(figure, out / f"detangle_{name}_loss", options.formats)
     written += save_figure(detangle_pictures.draw_deaths(rows), out / "detangle_deaths", options.formats)
     for name, shown in columns.items():
@@ -160,17 +162,16 @@ def _fates(found: dict[Any, detangle.Detangled], name: str) -> dict[str, tuple[i
 
 def _columns(found: dict[Any, detangle.Detangled], name: str, data: Dataset) -> list[Any]:
     """A median network of the notebook's setting, and one of each fate."""
-    from jaxgeom.plot.style import percent
+    from jaxgeom.plot.style import percent_of
     from jaxgeom.recipes.detangle.pictures import column_of
 
-    small = found[name, (2,), False]
-    member = detangle.median_living(small)
-    solved = float(np.mean(detangle.fate_of(small) == len(detangle.FATES) - 1))
-    columns = [column_of(small, member, data, f"notebook: {percent(solved)} solved", "2-2-2, SGD")]
-    for fate, (member, share) in _fates(found, name).items():
-        columns.append(
-            column_of(found[name, detangle.SOLVERS, True], member, data, f"{fate}: {percent(share)}", "2-16-16-2, Adam")
-        )
+    small, wide = found[name, (2,), False], found[name, detangle.SOLVERS, True]
+    solved = int(np.sum(detangle.fate_of(small) == len(detangle.FATES) - 1))
+    share = f"{percent_of(solved, len(small.is_dead))} solved"
+    columns = [column_of(small, detangle.median_living(small), data, "notebook", share, "2-2-2, SGD")]
+    for fate, (member, fraction) in _fates(found, name).items():
+        num = len(wide.is_dead)
+        columns.append(column_of(wide, member, data, fate, percent_of(round(fraction * num), num), "2-16-16-2, Adam"))
     return columns
 
 
@@ -179,9 +180,8 @@ def _explorer(found: detangle.Detangled, data: Dataset, path: Path, formats: Seq
     order = np.argsort(np.arange(len(found.is_dead)) != detangle.median_living(found), kind="stable")
     layers = jax.tree.map(lambda array: np.asarray(array)[order], layers_of(found.snapshots))
     few = Dataset(*(part[:: max(1, len(data.x) // MOST_POINTS)] for part in data))
-    title = (
-        f"Detangling {path.name.removeprefix('detangle_')}: {np.mean(found.is_dead):.0%} of {len(layers[0].bias)} die"
-    )
+    dead, num = int(found.is_dead.sum()), len(found.is_dead)
+    title = f"Detangling {path.name.removeprefix('detangle_')}: {dead} of {num} networks die"
     batches = -(-len(data.x) // detangle.BATCH_SIZE)
     loss = found.loss[order].reshape(len(order), -1, batches).mean(axis=2)  # of each epoch
     curves = {"loss": ((np.arange(loss.shape[1]) + 0.5) * batches, loss)}

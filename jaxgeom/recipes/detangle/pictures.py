@@ -9,7 +9,8 @@ from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from jaxgeom import plot
 from jaxgeom._reprs import readable
@@ -17,7 +18,7 @@ from jaxgeom.analysis.embeddings import PrincipalAxes
 from jaxgeom.data.datasets import Dataset
 from jaxgeom.domains import box
 from jaxgeom.plot.stages import Morph
-from jaxgeom.plot.style import following_limits, percent, percent_interval, set_padding
+from jaxgeom.plot.style import following_limits, legend_below, percent, percent_of, set_padding
 from jaxgeom.recipes.detangle.experiment import (
     BATCH_SIZE,
     Detangled,
@@ -34,13 +35,14 @@ _LEAST_GAIN = 1e-4
 """Losses this far below ln 2 are below it."""
 _NO_GAIN, _APART, _BOTTOM = 5e-5, 2.0, 4e-6
 """Where those that are not are drawn, in three rows, and where the axes end below them."""
+_DECADES = np.logspace(-4, 0, 5)
 _POINTS: dict[str, Any] = {"s": 9, "alpha": 0.6}
 _FEW = 900
 """Points of each panel of the movie, about."""
 _NIGHT_POINTS: dict[str, Any] = {"s": 9, "linewidths": 0, "zorder": 4}
-_NIGHT_SIDES = ("#62b2ee", "#ffdc7d")  # the second one is lighter, for readers who see no colours
-_CURVES = (("#9aa4b0", "--"), ("#d98ab8", ":"), ("#35b58c", "-."), ("#ffffff", "-"))
-"""Of networks, in colours that no class has."""
+NIGHT_SIDES = ("#62b2ee", "#ffdc7d")  # the second one is lighter, for readers who see no colours
+CURVES = (("#98a2ae", "--"), ("#c257b8", ":"), ("#5fd3a8", "-."), ("#ffffff", "-"))
+"""Of networks, in colours that no class has, each lighter or darker than the others."""
 _CLASSES = ("class 0", "class 1")
 
 
@@ -48,8 +50,10 @@ _CLASSES = ("class 0", "class 1")
 class Column(NamedTuple):
     """One network of the movie."""
 
-    title: str
-    """What became of it, and of how many."""
+    fate: str
+    """What became of it."""
+    share: str
+    """Of how many networks that is true, with its interval; may be empty."""
     net: str
     """How it was made."""
     recording: Recording
@@ -62,7 +66,7 @@ class Column(NamedTuple):
     """Fraction of points that are right."""
 
 
-def column_of(found: Detangled, member: int, data: Dataset, title: str, net: str) -> Column:
+def column_of(found: Detangled, member: int, data: Dataset, fate: str, share: str, net: str) -> Column:
     """A network with its exact regions on the square around the data, at all frames."""
     recording = recording_of(found, member, data.x)
     low, high = _square(np.asarray(data.x))
@@ -70,7 +74,7 @@ def column_of(found: Detangled, member: int, data: Dataset, title: str, net: str
     complete = [each for each in regions if each is not None]  # snapshots are finite
     output = recording.layers[-1]
     right = ((output[..., 1] > output[..., 0]) == np.asarray(data.y, bool)).mean(axis=1)
-    return Column(title, net, recording, complete, [decision_boundary(each) for each in complete], right)
+    return Column(fate, share, net, recording, complete, [decision_boundary(each) for each in complete], right)
 
 
 def draw_layers(
@@ -102,9 +106,10 @@ def draw_layers(
         plot.plot_decision(column.regions[frame], ax=places[0], strength=0.3, least=0.35, zorder=0.5)
         boundary = plot.plot_boundary(column.boundaries[frame], legend=False, ax=places[0], linewidths=1.6)
         handles = [*handles, boundary] if len(column.boundaries[frame].segments) else handles
-        heading = f"{column.net} ({column.title}), {heading}: {_words(column, frame)}"
+        handles = [*handles, _undecided("white", "black")] if _has_ties(column.regions[frame]) else handles
+        heading = f"{column.net} ({column.fate}), {heading}: {_words(column, frame)}"
     figure.suptitle(heading)
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, markerscale=1.5)
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, markerscale=1.5)
     return figure
 
 
@@ -119,7 +124,7 @@ def draw_loss(recording: Recording, *, title: str = "") -> Figure:
     ax.plot(middle, losses.mean(axis=1), color=plot.COLORS[0], linewidth=2, label="mean of the epoch")
     ax.axhline(np.log(2), color="0.4", linewidth=1, linestyle="--", label="ln 2, that of guesses")
     ax.set(xlabel="epoch", ylabel="cross-entropy", xlim=(0, len(losses)), title=title)
-    ax.legend(fontsize="small")
+    legend_below(ax, ncols=2)
     assert isinstance(ax.figure, Figure)
     return ax.figure
 
@@ -144,8 +149,7 @@ def draw_deaths(rows: Sequence[tuple[str, Sequence[int], Detangled]]) -> Figure:
             (dead & was_dead, "black", "|", "born dead"),
         )
         for row, (is_shown, color, marker, label) in enumerate(kinds):
-            share = percent(np.mean(is_shown))
-            named = f"{label}, {share} ({percent_interval(int(is_shown.sum()), len(is_shown))})"
+            named = f"{label}, {percent_of(int(is_shown.sum()), len(is_shown))}"
             height = np.where(has_learned, gain, _NO_GAIN * _APART**-row)[is_shown]
             ax.plot(rank[is_shown], height, linestyle="", color=color, marker=marker, markersize=4, label=named)
         ax.set_title(f"{name}, {'-'.join(map(str, (2, *hidden, 2)))}")
@@ -154,6 +158,9 @@ def draw_deaths(rows: Sequence[tuple[str, Sequence[int], Detangled]]) -> Figure:
             ax.set_ylabel("ln 2 − cross-entropy at the end")
         ax.legend(fontsize="small", loc="upper right")
         ax.set(yscale="log", ylim=(_BOTTOM, 2.0))
+        ax.yaxis.set_major_locator(FixedLocator(_DECADES.tolist()))  # none where heights are rows, not losses
+        ax.yaxis.set_minor_locator(FixedLocator(np.outer(_DECADES[:-1], np.arange(2, 10)).ravel().tolist()))
+        ax.yaxis.set_minor_formatter(NullFormatter())
         ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
     assert isinstance(axes[0].figure, Figure)
     return axes[0].figure
@@ -178,7 +185,7 @@ def fates_movie(columns: Sequence[Column], data: Dataset) -> Morph:
         grid = figure.add_gridspec(4, num, height_ratios=[1, 1, 1, 0.62])
         axes = np.array([[figure.add_subplot(grid[row, place]) for place in range(num)] for row in range(3)])
         curve = figure.add_subplot(grid[3, :])
-        heading = figure.suptitle("epoch 0", fontsize=16)
+        heading = figure.suptitle("epoch 0", x=0.02, ha="left", fontsize=16)
         for ax in axes[2]:
             ax.axline((0, 0), slope=1, color="white", linewidth=1.2, zorder=1)
     shown, limits, clouds, marks = [], [], [], []
@@ -192,10 +199,11 @@ def fates_movie(columns: Sequence[Column], data: Dataset) -> Morph:
         marks.append(_draw_epochs(curve, column, place))
     marks_of_classes = [
         Line2D([], [], linestyle="", marker=marker, color=color, label=name)
-        for marker, color, name in zip("os", _NIGHT_SIDES, _CLASSES, strict=True)
+        for marker, color, name in zip("os", NIGHT_SIDES, _CLASSES, strict=True)
     ]
-    look: Any = {"fontsize": 11, "frameon": False, "labelcolor": "white", "ncols": 1 + (num > 2)}  # noqa: PLR2004
-    figure.legend(handles=marks_of_classes, loc="upper right", **look)
+    undecided = _undecided(figure.get_facecolor(), "white")
+    look: Any = {"fontsize": 11, "frameon": False, "labelcolor": "white", "ncols": 3 if num > 2 else 1}  # noqa: PLR2004
+    figure.legend(handles=[*marks_of_classes, undecided], loc="upper right", **look)
     for row, name in enumerate(("input", "last hidden layer", "outputs")):
         axes[row, 0].set_ylabel(name, fontsize=12)
     for ax in axes.flat:
@@ -221,8 +229,9 @@ def fates_movie(columns: Sequence[Column], data: Dataset) -> Morph:
             seen, of_seen = np.asarray(data.x)[few], labels[few]
             ax.scatter(*seen.T, s=18, linewidths=0, color="#0e1116", zorder=3.9)  # apart from faces of their colour
             _night_points(seen, of_seen, ax)
-            words = f"{column.title}\n{column.net}\n{_words(column, frame)}"
-            ax.set_title(words, fontsize=11, color=_CURVES[place % len(_CURVES)][0])
+            known = f"{column.fate}: {column.share}" if column.share else column.fate
+            words = f"{known}\n{column.net}\n{_words(column, frame)}"
+            ax.set_title(words, fontsize=11, color=CURVES[place % len(CURVES)][0])
             for part, (layer, cloud) in enumerate(zip(shown[place], clouds[place], strict=True)):
                 for label, dots in enumerate(cloud):
                     dots.set_offsets(layer[frame][labels[few] == label])
@@ -235,17 +244,27 @@ def fates_movie(columns: Sequence[Column], data: Dataset) -> Morph:
     return Morph(figure, draw, len(steps))
 
 
+def _undecided(color: Any, line: str) -> Patch:
+    """For the legend: what regions look like on which no class is decided."""
+    return Patch(facecolor=color, edgecolor=line, linewidth=0.8, label="outputs alike")
+
+
+def _has_ties(regions: PlanarComplex) -> bool:
+    """Whether there are regions on which both outputs are alike, such as both zero."""
+    return bool(((regions.gradient == 0).all(axis=(1, 2)) & (regions.intercept == 0).all(axis=1)).any())
+
+
 def _words(column: Column, frame: int) -> str:
     """What the counts of a frame say."""
     living = [int((layer[frame] > 0).any(axis=0).sum()) for layer in column.recording.layers[1:]]
     if 0 in living:
         return f"layer {living.index(0) + 1} is dead"
     total = sum(layer.shape[-1] for layer in column.recording.layers[1:])
-    return f"{percent(column.accuracy[frame])} right, {sum(living)}/{total} alive"
+    return f"{percent(column.accuracy[frame])} right, {sum(living)}/{total} units alive"
 
 
 def _night_points(points: np.ndarray, labels: np.ndarray, ax: Axes) -> list[Any]:
-    looks = zip("os", _NIGHT_SIDES, strict=True)
+    looks = zip("os", NIGHT_SIDES, strict=True)
     return [
         ax.scatter(*points[labels == label].T, **_NIGHT_POINTS, marker=marker, color=color)
         for label, (marker, color) in enumerate(looks)
@@ -265,9 +284,9 @@ def _epoch_losses(recording: Recording) -> Float[np.ndarray, "epochs batches"]:
 def _draw_epochs(ax: Axes, column: Column, place: int) -> tuple[Any, np.ndarray]:
     """The mean loss of each epoch as a line, and a dot to move along it."""
     losses = _epoch_losses(column.recording).mean(axis=1)
-    color, dashes = _CURVES[place % len(_CURVES)]
+    color, dashes = CURVES[place % len(CURVES)]
     middle = np.arange(len(losses)) + 0.5
-    ax.plot(middle, losses, color=color, linestyle=dashes, linewidth=2, label=column.title)
+    ax.plot(middle, losses, color=color, linestyle=dashes, linewidth=2, label=column.fate)
     (mark,) = ax.plot([], [], "o", color=color, markeredgecolor="white", markersize=8, zorder=5)
     return mark, losses
 
@@ -285,4 +304,7 @@ def _prepare(ax: Axes, layer: int, axes: PrincipalAxes | None) -> None:
         ax.set(xlabel="unit 1" if layer else "$x_1$", ylabel="unit 2" if layer else "$x_2$")
     else:
         first, second = 100 * np.asarray(axes.explained_ratio)
-        ax.set(xlabel=f"1st principal axis ({first:.0f} %)", ylabel=f"2nd principal axis ({second:.0f} %)")
+        ax.set(
+            xlabel=f"1st principal axis ({first:.0f} % of variance)",
+            ylabel=f"2nd principal axis ({second:.0f} % of variance)",
+        )

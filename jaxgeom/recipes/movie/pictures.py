@@ -26,9 +26,10 @@ ONE_HIDDEN = 2
 """Affine layers of a network with one hidden layer."""
 
 _NAMES = ("class 0", "class 1")
-NIGHT_EDGES = ("#c4c9cf", "#6cc0f2", "#f2a365", "#35b58c", "#d06aa6")
-_NIGHT_SIDES = ("#56b4e9", "#ffb000")
-_WORDS = "#ffd27f"
+NIGHT_EDGES = ("#c4c9cf", "#6cc0f2", "#f2a365", "#8dc096", "#d06aa6")
+NIGHT_SIDES = ("#56b4e9", "#ffb000")
+NIGHT_CURVES, DAY_CURVES = ("#3a424c", "#9aa4b0", "white"), ("0.85", "0.5", "black")
+"""Of the band, the median and the network shown: greys, since colours are of classes."""
 
 
 def movie_figure(movie: RegionMovie) -> tuple[Figure, Callable[[int], None], int]:
@@ -52,7 +53,7 @@ def movie_figure(movie: RegionMovie) -> tuple[Figure, Callable[[int], None], int
         dot: Any = {"color": "white", "markersize": 9, "zorder": 5, "clip_on": False}
         marks = [axes.plot([], [], "o", **dot)[0] for axes in (loss, count)]
         title = right.suptitle("step", x=0.03, ha="left", fontsize=16)
-        words = loss.set_title(" ", loc="left", fontsize=12, color=_WORDS)
+        words = loss.set_title(" ", loc="left", fontsize=12)
         _legend(left, movie, is_dark=True)
     said = phases(movie.counts[movie.member], movie.accuracies[movie.member])
 
@@ -165,13 +166,13 @@ def _draw_night(ax: Axes, movie: RegionMovie, frame: int, *, size: float = 30) -
     plot.plot_decision(regions, ax=ax)
     plot.plot_edges(regions, colors=NIGHT_EDGES, ax=ax)
     plot.plot_boundary(movie.boundaries[frame], legend=False, ax=ax, colors="white", linewidths=3.2)
-    plot.mark_classes(movie.data.x, movie.data.y, ax=ax, s=size, linewidths=0.7, colors=_NIGHT_SIDES)
+    plot.mark_classes(movie.data.x, movie.data.y, ax=ax, s=size, linewidths=0.7, colors=NIGHT_SIDES)
     ax.set(xlabel="", ylabel="", xticks=[], yticks=[])
 
 
 def _legend(figure: Any, movie: RegionMovie, *, is_dark: bool = False) -> None:
     """The same for all frames, whatever layers make edges in them."""
-    edges, boundary, sides = (NIGHT_EDGES, "white", _NIGHT_SIDES) if is_dark else (LAYER_COLORS, "black", SIDES)
+    edges, boundary, sides = (NIGHT_EDGES, "white", NIGHT_SIDES) if is_dark else (LAYER_COLORS, "black", SIDES)
     handles = [
         Line2D([], [], color=edges[layer % len(edges)], linewidth=1.3, label=f"edges of layer {layer + 1}")
         for layer in range(len(movie.layers) - 1)
@@ -188,7 +189,7 @@ def _draw_curves(
     ax: Axes, movie: RegionMovie, values: Float[np.ndarray, "networks steps"], label: str, *, is_dark: bool = False
 ) -> None:
     """The network shown, the median of all, and the band of the middle 80 %; losses on a logarithmic axis."""
-    band, middle_line, shown = ("#3a424c", "#9aa4b0", "#ffb454") if is_dark else ("0.85", "0.5", SIDES[0])
+    band, middle_line, shown = NIGHT_CURVES if is_dark else DAY_CURVES
     steps = movie.steps
     if len(values) > 1:
         low, middle, high = np.nanquantile(values, [0.1, 0.5, 0.9], axis=0)

@@ -27,6 +27,8 @@ from jaxgeom.study.result import Study, select
 
 NUM_FRAMES = 60
 _Y_LIMITS = (-4.6, 4.6)
+HALVES = (plot.COLORS[0], plot.COLORS[3])
+"""Left and right; the prediction has another colour."""
 
 
 def draw_fits(study: Study, data: Dataset, widths: Sequence[int]) -> Figure:
@@ -42,7 +44,7 @@ def draw_fits(study: Study, data: Dataset, widths: Sequence[int]) -> Figure:
     figure = axes[0].figure
     assert isinstance(figure, Figure)
     figure.supxlabel(
-        f"Of {len(study.coords['seed'])} networks of each width that with the median loss. "
+        f"The network with the median loss, of {len(study.coords['seed'])} of each width. "
         "Steps: the same network with every unit on or off.\nTriangles: the steps go on beyond the panel.",
         fontsize="medium",
         color="0.3",
@@ -70,23 +72,23 @@ def draw_halves(studies: Mapping[str, Study], width: int) -> Figure:
             ax.legend(loc="upper right", fontsize="small")
         spread = (np.arange(len(found)) * 0.618 % 1 - 0.5) * 0.3
         for half, shift in ((0, -0.2), (1, 0.2)):
-            color = plot.COLORS[(0, 1)[half]]
             label = ("left half, x < 0", "right half")[half] if place == 0 else None
             values = 100 * found[:, half]
             look: dict[str, Any] = {
-                "color": color,
+                "color": HALVES[half],
                 "alpha": 0.6,
-                "markersize": dot_size(len(found)),
+                "markersize": dot_size(len(found)) / 2,
                 "markeredgewidth": 0,
             }
-            shares.plot(place + shift + spread, values, ".", label=label, **look)
-            shares.plot([place + shift - 0.17, place + shift + 0.17], [np.median(values)] * 2, color="black")
+            shares.plot(place + shift + spread, values, "os"[half], label=label, **look)
+            (bar,) = shares.plot([place + shift - 0.17, place + shift + 0.17], [np.median(values)] * 2, color="black")
+    bar.set_label("median")
     shares.set_xticks(range(len(studies)), list(studies))
     shares.set(ylabel="unexplained variation [%]\n100: no better than a constant", ylim=(-4, None))
     shares.set_title(f"all {len(found)} seeds of {width} units")
     shares.title.set_fontsize("medium")
     shares.axhline(100, color="0.7", linewidth=1, linestyle=":", zorder=0)
-    legend_below(shares, ncols=2, markerscale=1.2)
+    legend_below(shares, ncols=3, markerscale=1.2)
     assert isinstance(shares.figure, Figure)
     return shares.figure
 
@@ -117,7 +119,7 @@ def animate_regression(
     figure = ax.figure
     assert isinstance(figure, Figure)
     num = len(study.coords["seed"])
-    figure.suptitle(f"{width} hidden unit{'s' * (width > 1)}: of {num} networks that with the median loss")
+    figure.suptitle(f"{width} hidden unit{'s' * (width > 1)}: the network with the median loss, of {num}")
     figure.set_size_inches(figure.get_figwidth(), figure.get_figheight() + 0.3)
     return plot.save_animation(
         figure, draw, len(records), paths, frames_per_second=rate_of(len(records), 12), hold=HOLD, progress=progress

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Num
 
 from jaxgeom._reprs import readable
 from jaxgeom.analysis.fractions import fraction_interval
@@ -53,7 +53,7 @@ def exact(quantity: str, published: float, measured: float) -> Row:
     return Row(quantity, published, measured, 0.0, measured == published)
 
 
-def mean(quantity: str, published: float, samples: Float[np.ndarray, " samples"], published_error: float = 0.0) -> Row:
+def mean(quantity: str, published: float, samples: Num[np.ndarray, " samples"], published_error: float = 0.0) -> Row:
     """A mean over independent samples; ``published_error`` is the standard error of the published figure."""
     samples = np.asarray(samples, np.float64)
     error = math.hypot(float(samples.std(ddof=1)) / math.sqrt(len(samples)), published_error)

@@ -8,7 +8,7 @@ from pathlib import Path
 from jaxgeom.recipes.output import check_writable
 from jaxgeom.recipes.reproduce import CLAIMS
 from jaxgeom.recipes.reproduce.claims import table
-from jaxgeom.recipes.reproduce.report import save_claims
+from jaxgeom.recipes.reproduce.report import save_claim_figure, save_claims
 
 WHEN_INTERRUPTED = "what was measured before is saved"
 SUMMARY = "published results, measured anew, beside what was published"
@@ -27,12 +27,13 @@ def run(options: argparse.Namespace) -> list[Path]:
     directory = check_writable(options.out)
     names = list(CLAIMS) if "all" in options.names else list(dict.fromkeys(options.names))
     settings = {"names": names, "key": options.key, "quick": options.quick}
-    claims, written = {}, []
+    claims, pictures, written = {}, {}, []
     for name in names:
         start = time.perf_counter()
         if not options.quiet:
             print(f"{name} …", file=sys.stderr)
         claims[name] = CLAIMS[name](options.key, options.quick)
         print(f"\n{claims[name].title} ({name}, {time.perf_counter() - start:.0f} s)\n\n{table(claims[name])}")
-        written = save_claims(claims, directory, settings, options.formats)
+        pictures[name] = save_claim_figure(claims[name], directory / name, options.formats)
+        written = save_claims(claims, pictures, directory, settings)
     return written

@@ -36,10 +36,11 @@ def complexity(key: int, quick: bool) -> Claim:
 
     def draw(ax: Axes) -> None:
         exact, measured, error = np.array(lengths).T
-        ax.errorbar(exact, measured, 2 * error, fmt="o")
+        ax.errorbar(exact, measured, 2 * error, fmt="o", label="networks, ± 2 standard errors")
         limits = [exact.min() * 0.95, exact.max() * 1.05]
-        ax.plot(limits, limits, color="black", linewidth=0.8)
+        ax.plot(limits, limits, color="black", linewidth=0.8, label="equal")
         ax.set(xlabel="exact length of all boundaries", ylabel=f"∫ local complexity / 2r, r = {_RADIUS:g}")
+        ax.legend(fontsize="small")
 
     return Claim(
         "Local complexity integrates to the length of the boundaries",

@@ -47,9 +47,12 @@ def length(key: int, quick: bool) -> Claim:
     def draw(ax: Axes) -> None:
         layers = np.arange(1, depth + 1)
         for place, (width, (average, error, _)) in enumerate(drawn.items()):
-            ax.errorbar(layers, average, 2 * error, fmt="o", color=f"C{place}", label=f"width {width}")
+            ax.errorbar(layers, average, 2 * error, fmt="os^"[place % 3], color=f"C{place}", label=f"width {width}")
             ax.plot(layers, _FACTORS[width] ** layers, color=f"C{place}")
-        ax.set(xlabel="layers", ylabel="length of the image / length", ylim=(0, 1.1), xticks=layers)
+        ax.plot([], [], color="0.4", label="closed form")
+        ax.set(
+            xlabel="layers", ylabel="length of the image / length, ± 2 standard errors", ylim=(0, 1.1), xticks=layers
+        )
         ax.legend(fontsize="small")
 
     return Claim(
@@ -73,8 +76,9 @@ def sawtooth(key: int, quick: bool) -> Claim:
         rows.append(within(f"pieces of {_TEETH}, noise {noise}", published, float(counts[noise].mean()), allowed))
 
     def draw(ax: Axes) -> None:
-        ax.boxplot(list(counts.values()), tick_labels=[f"{noise:g}" for noise in counts])
-        ax.axhline(2**_TEETH, color="black", linestyle="--", label=f"2^{_TEETH}, without noise")
+        boxes = ax.boxplot(list(counts.values()), tick_labels=[f"{noise:g}" for noise in counts])
+        boxes["medians"][0].set_label(f"median of {seeds} networks")
+        ax.axhline(2**_TEETH, color="black", linestyle="--", label=f"{2**_TEETH:,}, without noise")
         ax.set(xlabel="standard deviation of the noise", ylabel="pieces on [0, 1]", yscale="log")
         ax.legend(fontsize="small")
 

@@ -60,8 +60,8 @@ def degrees(key: int, quick: bool) -> Claim:
         shallow = [(num, published / (2 * dim)) for (dim, _), (num, published) in SHALLOW.items()]
         cells, degrees = zip(*shallow, strict=True)
         ax.scatter(cells, degrees, marker="x", color="black", label="one hidden layer, as published")
-        ax.axhline(1, color="black", linewidth=0.8, linestyle="--")
-        ax.set(xlabel="regions", ylabel="average degree / 2 d", xscale="log", ylim=(0, 1.1))
+        ax.axhline(1, color="black", linewidth=0.8, linestyle="--", label="bound")
+        ax.set(xlabel="regions", ylabel="average degree / 2d", xscale="log", ylim=(0, 1.1))
         ax.legend(fontsize="small", loc="lower right")
 
     return Claim(

@@ -88,7 +88,7 @@ def draw_sweep(
     small |= {"loc": "upper right", "ncols": FEW_WIDTHS} if has_many else {"loc": "lower left"}
     curves.legend(title="hidden units", columnspacing=1.0, handletextpad=0.5, **small)
     shown = min(step, last)
-    dots.set(yscale="log", xlabel="hidden units", ylabel=f"{what} after {shown:,} steps")
+    dots.set(yscale="log", xlabel="hidden units", ylabel=f"{what} after {shown:,} steps; bars: medians")
     low, high = zip(curves.get_ylim(), dots.get_ylim(), strict=True)
     for ax in (curves, dots):
         ax.set_ylim(min(low), max(high))
@@ -259,7 +259,7 @@ def animate_rings(
     figure = curve.figure
     assert isinstance(figure, Figure)
     num = len(study.coords["seed"])
-    figure.suptitle(f"{width} hidden unit{'s' * (width > 1)}: of {num} networks that with the median loss")
+    figure.suptitle(f"{width} hidden unit{'s' * (width > 1)}: the network with the median loss, of {num}")
     figure.set_size_inches(figure.get_figwidth(), figure.get_figheight() + 0.3)
     return plot.save_animation(
         figure, draw, len(records), paths, frames_per_second=rate_of(len(records), 12), hold=HOLD, progress=progress

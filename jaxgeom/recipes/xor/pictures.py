@@ -20,7 +20,7 @@ from jaxgeom.domains import box, grid_points
 from jaxgeom.networks.layers import Layers, forward, layers_of
 from jaxgeom.plot.maps import SIDES
 from jaxgeom.plot.pieces import cut_at_zero
-from jaxgeom.plot.style import percent, show_dots
+from jaxgeom.plot.style import show_dots
 from jaxgeom.recipes.xor.networks import SNAPSHOT_EVERY, Pair, PairScores, xor_by_hand, xor_values
 from jaxgeom.regions.boundary import decision_boundary
 from jaxgeom.regions.complex import PlanarComplex
@@ -39,6 +39,8 @@ _LEAST_UNITS_WIDTH = 4.2
 _MOST_KINDS = 8
 _MOST_MEMBERS = 60
 """Of a kind whose decisions are drawn."""
+DENSE = "#009e73"
+"""Where gradients are dense, beside the colours of signs."""
 _FEW_FACES = 12
 """With more, images of maps jump so often that their zeros are no line."""
 _NOTHING = 0.005
@@ -210,7 +212,7 @@ def density_figure(pair: Pair, names: tuple[str, str], what: str = "") -> Figure
             ax.set_title(title)
             ax.label_outer()
         axes[row, 0].set_ylabel("$y$")
-        plot.plot_gradient_density(target, sent, color=SIDES[1 - row], ax=axes[row, 2])
+        plot.plot_gradient_density(target, sent, color=DENSE, ax=axes[row, 2])
         axes[row, 2].set_title(
             f"shades: gradients of {2 - row}\nlines: those of {row + 1} sent to {2 - row}", fontsize=10
         )
@@ -396,7 +398,8 @@ def _by_change(run: Study) -> list[int]:
 
 
 def _title(run: Study, number: int) -> str:
-    return f"step {run.coords['step'][number]}: {percent(run.variables['accuracy'][number])} right"
+    num_right = round(len(X) * float(run.variables["accuracy"][number]))
+    return f"step {run.coords['step'][number]}: {num_right} of {len(X)} right"
 
 
 def _four(pair: Pair, names: tuple[str, str]) -> list[tuple[str, PlanarComplex]]:

@@ -2,7 +2,8 @@
 
 import { axisSliders, press } from "./controls.mjs";
 import { stageNames } from "./hidden.mjs";
-import { diagramNote, heightOf } from "./diagram.mjs";
+import { diagramNote, heightOf, parameterName } from "./diagram.mjs";
+import { editorOf, parameterOf } from "./editor.mjs";
 import { aboutPoint, aboutRegion, aboutUnit, show } from "./inspector.mjs";
 import { writeLegend } from "./legend.mjs";
 import { stepAt } from "./population.mjs";
@@ -14,14 +15,21 @@ const WIDE = "(min-width: 821px)", TALL = 590; // as in the style sheet
 const find = (name) => document.getElementById(name);
 
 /** A function that writes it all, or, while the page moves, the words only now and then. */
-export function aroundOf(population, state, view, seen, changed) {
+export function aroundOf(population, state, view, seen, own, changed) {
   const { sceneOf } = seen;
-  const setSliders = [0, 1].map((side) =>
-    axisSliders(find(`stage-${"ab"[side]}`).querySelector(".axes"), population, (name, place) => {
-      state.places[side][name] = place;
-      changed();
-    }),
-  );
+  let axes = null, setSliders = []; // of these axes
+  function writeSliders() {
+    if (axes !== population.axes) {
+      axes = population.axes;
+      setSliders = [0, 1].map((side) =>
+        axisSliders(find(`stage-${"ab"[side]}`).querySelector(".axes"), population, (name, place) => {
+          state.places[side][name] = place;
+          changed();
+        }),
+      );
+    }
+    setSliders.forEach((set, side) => set(state.places[side]));
+  }
 
   function writeFacts(side) {
     const scene = sceneOf(side), facts = find(`stage-${"ab"[side]}`).querySelector(".facts");
@@ -48,12 +56,19 @@ export function aroundOf(population, state, view, seen, changed) {
 
   /** What is pointed at in the diagram; the picture of the plane is then of that unit. */
   function writeNote({ layers }) {
-    const over = view.over?.weight ? view.over : view.over && seen.unitIn({ layers }) ? view.over : null;
+    const over = seen.overIn({ layers });
     const hint = `${state.compare ? "the first one; " : ""}point at a unit or a line, click to follow a unit`;
     const text = over ? diagramNote(layers, over) : hint;
     if (find("unit-note").textContent !== text) find("unit-note").textContent = text;
     const isTall = state.compare && !state.phase && matchMedia(WIDE).matches; // beside two other panels
     find("network").querySelector("canvas").style.height = `${isTall ? TALL : heightOf(layers)}px`;
+  }
+
+  const writeEditor = editorOf(own.edit);
+  function writeEdit({ layers, member }) {
+    const weight = seen.chosenIn({ layers }), parameter = parameterOf(layers, weight, seen.pickedIn({ layers }));
+    const about = { weight, unit: { layer: parameter?.layer, unit: parameter?.to } };
+    writeEditor(parameter, layers, parameter && parameterName(layers, about), own.canEdit(member));
   }
 
   return (isMoving) => {
@@ -62,11 +77,13 @@ export function aroundOf(population, state, view, seen, changed) {
     placeHidden(state.wide);
     find("stage-b").hidden = !state.compare;
     for (const name of ["wide", "compare", "sheet"]) press(find(name), state[name]);
+    press(find("train"), state.own !== null);
     press(find("play"), state.playing);
     press(find("flow"), view.flow !== 0);
     document.querySelectorAll("[data-color]").forEach((button) => press(button, button.dataset.color === state.color));
     document.querySelectorAll("[data-show]").forEach((button) => press(button, state.show[button.dataset.show]));
-    setSliders.forEach((set, side) => set(state.places[side]));
+    writeSliders();
+    find("step").max = population.numFrames - 1;
     find("step").value = state.time;
     find("stepped").textContent = Math.round(stepAt(population, state.time)).toLocaleString("en");
     find("step").setAttribute("aria-valuetext", `step ${find("stepped").textContent}`);
@@ -77,6 +94,7 @@ export function aroundOf(population, state, view, seen, changed) {
     const scale = seen.scaleOf(scene.member), isAlone = areAlone(scene, population);
     writeLegend(scene, population, { look: seen.look(), color: state.color, show: state.show, isAlone, scale });
     writeNote(scene);
+    writeEdit(scene);
     writeInspector();
   };
 }

@@ -7,19 +7,21 @@ const LOOKS = {
   light: {
     lightness: [0.94, 0.87], chroma: 0.06, paper: "#ffffff", ink: "#16181d", faint: "#8a929e", line: "#dfe3e8",
     strong: ["#0f5a91", "#d9691a"], side: ["#5b9fcc", "#f7b78c"], weak: ["#dcebf5", "#fbe7d8"],
-    boundary: "#16181d", picked: "#e6004d", lift: 0,
+    boundary: "#16181d", picked: "#f0005a", points: CLASSES,
     layers: ["#5c4a2e", "#0072b2", "#b34700", "#009970", "#8c2f6b"],
   },
   dark: {
     lightness: [0.36, 0.29], chroma: 0.075, paper: "#12161d", ink: "#e8ecf2", faint: "#8b95a5", line: "#2a313c",
     strong: ["#2f8fd6", "#ffb070"], side: ["#175a8a", "#c8753c"], weak: ["#12273a", "#3a2214"],
-    boundary: "#ffffff", picked: "#ffd84d", lift: 0.45,
-    layers: ["#c4c9cf", "#6cc0f2", "#f2a365", "#35b58c", "#d06aa6"],
+    boundary: "#ffffff", picked: "#ffd84d",
+    points: ["#4a8ae0", "#f0683a", "#4fdfae", "#bd7ba6", "#bfe6ff", "#ffae1a", "#faf28a"],
+    layers: ["#c4c9cf", "#6cc0f2", "#f2a365", "#8dc096", "#d06aa6"],
   },
 };
 
 // `strong` colours points and weights below and above zero, `side` what lies behind them far from zero, `weak` near it;
-// `lift` is by how much points are lighter than what is behind them.
+// `points` are of classes where there are more than two: on dark, as far apart as those on light, and lighter than
+// what is behind them.
 
 /** What a theme looks like. */
 export const lookOf = (theme) => LOOKS[theme];
@@ -31,7 +33,7 @@ export const layerColor = (look, layer) => look.layers[layer % look.layers.lengt
 export const classColor = (number) => CLASSES[number % CLASSES.length];
 
 /** The colour of its points, which are seen on the side where it is decided. */
-export const classPoint = (look, number) => mixed(classColor(number), look.ink, look.lift);
+export const classPoint = (look, number) => look.points[number % look.points.length];
 
 const TONES = 256;
 const GOLDEN = (Math.sqrt(5) - 1) / 2;

@@ -2,6 +2,7 @@
 
 /** One slider for each axis; `choose(name, place)` is called when one moves. Returns what sets them. */
 export function axisSliders(element, population, choose) {
+  element.replaceChildren();
   const sliders = population.axes
     .filter(({ values }) => values.length > 1)
     .map(({ name, values }) => {
@@ -34,6 +35,7 @@ export const KEYS = [
   ["d", "d", "plane or sheet in space"],
   ["w", "w", "the way through the network large"],
   ["c", "c", "two networks side by side"],
+  ["n", "n", "train networks in the page"],
   ["t", "t", "dark or light"],
   ["s", "s v", "save as PNG or SVG"],
   ["l", "l", "copy a link to what is seen"],
@@ -48,7 +50,8 @@ export function onKeys(act) {
     if (document.querySelector("dialog[open]")) return;
     const isControl = /^(INPUT|SELECT)$/.test(event.target.tagName);
     const isButton = event.target.tagName === "BUTTON" && [" ", "Enter"].includes(event.key);
-    if (isButton || (isControl && !/^[a-z?]$/.test(event.key)) || !act[event.key]) return;
+    const isTyped = isControl && event.key !== "Escape" && (event.target.type === "number" || !/^[a-z?]$/.test(event.key));
+    if (isButton || isTyped || !act[event.key]) return;
     event.preventDefault();
     act[event.key]();
   });

@@ -1,13 +1,14 @@
-// The network as a diagram: inputs, a column of units for each layer, outputs; each unit shows itself over the plane.
+// The network as a diagram: inputs or features of them, a column of units for each layer, outputs; each unit shows itself over the plane.
 
 import { sideTable, toneOf } from "./colors.mjs";
-import { digits, subscript } from "./inspector.mjs";
+import { digits } from "./inspector.mjs";
 import { forward } from "./network.mjs";
+import { inputName, layerName } from "./words.mjs";
 
 const PIXELS = 20;
 const LARGEST = 48, SMALLEST = 7;
 const WIDE = 110; // pixels between columns that have long names
-const HEAD = 20, NAME = 16; // pixels: above the columns, and beneath each input
+const HEAD = 20, NAME = 16, BESIDE = 34; // pixels: above the columns, beneath each input, and to the left of features
 const EACH = 14, LEAST_HEIGHT = 290, MOST_HEIGHT = 460; // pixels for every unit of the widest layer
 const LEAST_WEIGHT = 0.06; // of the strongest: weaker ones are not drawn
 const MOST_WEIGHTS = 260; // of a layer: those that are larger than all others
@@ -16,19 +17,21 @@ const MOST_WEIGHTS = 260; // of a layer: those that are larger than all others
 export const heightOf = (layers) =>
   Math.max(LEAST_HEIGHT, Math.min(MOST_HEIGHT, HEAD + EACH * Math.max(...layers.map(({ outputs }) => outputs))));
 
-/** Boxes of all units {layer, unit, x, y, size}; layer -1 are the inputs. Of too many, those that weigh most are shown. */
+/** Boxes of all units {layer, unit, x, y, size}; layer -1 are the inputs, in whose place features stand where there are any. Of
+ * too many units, those that weigh most are shown. */
 export function diagramOf(layers, width, height) {
-  const space = height - HEAD, most = Math.floor(space / (SMALLEST + 1)), inputs = Array.from({ length: layers[0].inputs }, (_, input) => input);
-  const columns = [inputs, ...layers.map((_, depth) => shownUnits(layers, depth, most))];
-  const boxes = [];
+  const space = height - HEAD, most = Math.floor(space / (SMALLEST + 1)), isOfFeatures = Boolean(layers[0].features);
+  const inputs = isOfFeatures ? [] : [Array.from({ length: layers[0].inputs }, (_, input) => input)];
+  const columns = [...inputs, ...layers.map((_, depth) => shownUnits(layers, depth, most))], boxes = [];
+  const left = LARGEST / 2 + 2 + (isOfFeatures ? BESIDE : 0), right = width - LARGEST / 2 - 2;
   columns.forEach((units, column) => {
     const gap = space / units.length;
     const size = Math.max(SMALLEST, Math.min(LARGEST, gap * 0.86, (width / columns.length) * 0.62));
-    const pitch = column ? Math.min(gap, size * 1.22) : size + NAME + 4;
+    const pitch = column || isOfFeatures ? Math.min(gap, size * 1.22) : size + NAME + 4;
     units.forEach((unit, place) => {
-      const x = LARGEST / 2 + 2 + (column * (width - LARGEST - 4)) / (columns.length - 1);
+      const x = left + (column * (right - left)) / (columns.length - 1);
       const y = HEAD + space / 2 + (place - (units.length - 1) / 2) * pitch;
-      boxes.push({ layer: column - 1, unit, x, y, size });
+      boxes.push({ layer: column - inputs.length, unit, x, y, size });
     });
   });
   return boxes;
@@ -73,6 +76,7 @@ export function unitPictures({ layers }, domain) {
 export function weightAt(boxes, layers, x, y, reach) {
   let nearest = null, least = reach;
   layers.forEach((layer, depth) => {
+    if (layer.features) return;
     const [starts, ends] = [depth - 1, depth].map((each) => boxes.filter((box) => box.layer === each));
     const left = starts[0].x + starts[0].size / 2, right = ends[0].x - ends[0].size / 2;
     if (x < left || x > right) return;
@@ -81,7 +85,7 @@ export function weightAt(boxes, layers, x, y, reach) {
       for (const end of ends) {
         const value = weightOf(layer, start, end), away = Math.abs(start.y + share * (end.y - start.y) - y);
         if (Math.abs(value) < smallest || away > least) continue;
-        [nearest, least] = [{ layer: depth, from: start.unit, to: end.unit, value }, away];
+        [nearest, least] = [{ layer: depth, from: start.unit, to: end.unit }, away];
       }
     }
   });
@@ -101,20 +105,29 @@ function riseAt(across) {
 
 const weightOf = (layer, start, end) => layer.kernel[start.unit * layer.outputs + end.unit];
 
+const isInput = (layers, layer) => layer < 0 || Boolean(layers[layer].features);
+
 const nameOf = (layers, layer, unit) => {
-  if (layer < 0) return layers[0].inputs > 1 ? `x${subscript(unit + 1)}` : "x";
-  if (layer < layers.length - 1) return `unit ${unit + 1} of layer ${layer + 1}`;
+  if (isInput(layers, layer)) return inputName(layers, unit);
+  if (layer < layers.length - 1) return `unit ${unit + 1} of ${layerName(layers, layer)}`;
   return layers[layer].outputs > 1 ? `output ${unit + 1}` : "the output";
 };
+
+/** What a parameter is called: a weight, or the bias of a unit. */
+export function parameterName(layers, { unit, weight }) {
+  if (!weight) return `bias of ${nameOf(layers, unit.layer, unit.unit)}`;
+  return `weight from ${nameOf(layers, weight.layer - 1, weight.from)} to ${nameOf(layers, weight.layer, weight.to)}`;
+}
 
 /** What is pointed at in a diagram, a unit or a weight, in words. */
 export function diagramNote(layers, { unit, weight }) {
   if (weight) {
-    const { layer, from, to, value } = weight;
+    const { layer, from, to } = weight, value = weightOf(layers[layer], { unit: from }, { unit: to });
     return `weight ${digits(value)} from ${nameOf(layers, layer - 1, from)} to ${nameOf(layers, layer, to)}`;
   }
   const name = nameOf(layers, unit.layer, unit.unit);
-  return unit.layer < 0 ? `input ${name}` : `${name}, bias ${digits(layers[unit.layer].bias[unit.unit])}`;
+  if (isInput(layers, unit.layer)) return `${unit.layer < 0 ? "input" : "feature"} ${name}`;
+  return `${name}, bias ${digits(layers[unit.layer].bias[unit.unit])}`;
 }
 
 export function drawDiagram(context, boxes, scene, population, { look, picked, weight }) {
@@ -181,17 +194,20 @@ function paint({ context, image }, values, width, unit, table) {
 function drawNames(context, boxes, layers, look) {
   context.font = "11px system-ui, sans-serif";
   context.fillStyle = look.faint;
-  const isTight = boxes.at(-1).x < WIDE * layers.length;
-  for (let layer = -1; layer < layers.length; layer++) {
-    const column = boxes.filter((box) => box.layer === layer), isLast = layer === layers.length - 1;
+  const first = boxes[0].layer, isTight = boxes.at(-1).x < WIDE * (layers.length - 1 - first);
+  for (let layer = first; layer < layers.length; layer++) {
+    const column = boxes.filter((box) => box.layer === layer), isLast = layer === layers.length - 1, isFirst = layer === first;
     const num = column.length, all = layers[layer]?.outputs, { x, size } = column[0];
-    context.textAlign = layer < 0 ? "left" : isLast ? "right" : "center";
-    const units = `${num < all ? `${num} of ${all}` : all} unit${all === 1 ? "" : "s"}`;
-    const text = layer < 0 ? "input" : isLast ? "output" : isTight ? `layer ${layer + 1}` : `layer ${layer + 1}: ${units}`;
-    context.fillText(text, layer < 0 ? x - size / 2 : isLast ? x + size / 2 : x, 11);
-    if (layer >= 0) continue;
-    context.textAlign = "center";
-    for (const box of column) context.fillText(nameOf(layers, -1, box.unit), box.x, box.y + box.size / 2 + 13);
+    context.textAlign = isFirst ? "left" : isLast ? "right" : "center";
+    const units = `${num < all ? `${num} of ${all}` : all} unit${all === 1 ? "" : "s"}`, name = layer < 0 ? "input" : layerName(layers, layer);
+    const text = isFirst || isLast || isTight ? name : `${name}: ${units}`;
+    context.fillText(text, isFirst ? x - size / 2 : isLast ? x + size / 2 : x, 11);
+    if (!isFirst) continue;
+    const isBeside = layer === 0; // of features, there are many
+    context.textAlign = isBeside ? "right" : "center";
+    for (const { unit, x, y, size } of column) {
+      context.fillText(inputName(layers, unit), isBeside ? x - size / 2 - 5 : x, isBeside ? y + 4 : y + size / 2 + 13);
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 // What a smooth network computes over the plane: a picture of it, and, lifted, a sheet of small quadrangles.
 
 import { classColor, codeColors, mixed, sideColor, sideTable, toneOf } from "./colors.mjs";
+import { firstHidden } from "./network.mjs";
 import { neighboursOf, paintOrder } from "./order.mjs";
 import { partsOf, valueAt } from "./parts.mjs";
 import { placeColor } from "./points.mjs";
@@ -32,7 +33,7 @@ const channelsOf = (text) => text.match(/\d+/g).map(Number);
 /** A function of a pixel that gives its colour. */
 function painter(grid, { look, color, scale }) {
   if (color === "regions") {
-    const hidden = grid.states.slice(0, -1).map(({ z, width }) => ({ width, z: refined(grid, z, width) }));
+    const hidden = grid.states.slice(firstHidden(grid.layers), -1).map(({ z, width }) => ({ width, z: refined(grid, z, width) }));
     const units = hidden.reduce((sum, { width }) => sum + width, 0), code = new Uint8Array(units), known = new Map();
     const byCode = codeColors(look);
     return (pixel) => {
@@ -61,7 +62,7 @@ export function drawField(view, grid, options) {
   drawPicture(view, grid.box, grid.cells * FINER, painter(grid, options));
 }
 
-/** What one unit gives, an input or an output, over the plane, from its largest size below zero to that above. */
+/** What one unit gives, an input, a feature or an output, over the plane, from its largest size below zero to that above. */
 export function drawUnit(view, grid, { layer, unit }, look) {
   const { a, width } = layer < 0 ? { a: grid.points, width: 2 } : grid.states[layer];
   const own = Float64Array.from({ length: a.length / width }, (_, point) => a[point * width + unit]);

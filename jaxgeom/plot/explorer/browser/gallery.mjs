@@ -28,20 +28,13 @@ export function galleryOf(shown, width) {
 
 /** Small pictures, painted a few at a time so that none holds up the others. */
 export function galleryPainter(population, scaleOf, heightsOf) {
-  const pictures = new Map(), { domain, inputs } = population;
-  const [x0, y0, x1, y1] = inputs === 3 ? [domain[0], domain[1], domain[3], domain[4]] : domain, points = [];
-  const depth = inputs === 3 ? [(domain[2] + domain[5]) / 2] : []; // of space, the plane in the middle
-  for (let row = 0; row < PIXELS; row++) {
-    for (let column = 0; column < PIXELS; column++) {
-      points.push(x0 + ((column + 0.5) / PIXELS) * (x1 - x0), y1 - ((row + 0.5) / PIXELS) * (y1 - y0), ...depth);
-    }
-  }
+  const pictures = new Map(), { inputs } = population;
   let turn = 0;
   return {
     pictures,
     /** Brings up to `most` pictures to a time; whether all are there. */
     refresh(members, time, look, most) {
-      const name = `${time}/${look.paper}`;
+      const { domain, version } = population, name = `${version}/${time}/${look.paper}`, points = placesOf(population);
       let left = most;
       for (let i = 0; i < members.length && left > 0; i++) {
         const member = members[(turn + i) % members.length];
@@ -56,6 +49,18 @@ export function galleryPainter(population, scaleOf, heightsOf) {
       return left > 0;
     },
   };
+}
+
+/** Inputs of a small picture's pixels; of space, on the plane in the middle. */
+function placesOf({ domain, inputs }) {
+  const [x0, y0, x1, y1] = inputs === 3 ? [domain[0], domain[1], domain[3], domain[4]] : domain, points = [];
+  const depth = inputs === 3 ? [(domain[2] + domain[5]) / 2] : [];
+  for (let row = 0; row < PIXELS; row++) {
+    for (let column = 0; column < PIXELS; column++) {
+      points.push(x0 + ((column + 0.5) / PIXELS) * (x1 - x0), y1 - ((row + 0.5) / PIXELS) * (y1 - y0), ...depth);
+    }
+  }
+  return points;
 }
 
 /** The graph of a network of one input. */

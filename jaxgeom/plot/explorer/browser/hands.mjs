@@ -6,6 +6,7 @@ import { unitAt } from "./diagram.mjs";
 import { galleryOf } from "./gallery.mjs";
 import { pointUnder } from "./hidden.mjs";
 import { chartOf } from "./line.mjs";
+import { firstHidden, isHidden } from "./network.mjs";
 import { onArrows, onDrag, placeOf } from "./panel.mjs";
 import { cellUnder } from "./phase.mjs";
 import { placesOf, timeOf } from "./population.mjs";
@@ -62,8 +63,9 @@ function onPoint(canvas, point, view, changed) {
   });
 }
 
-function onStage({ domain, inputs }, view, seen, canvas, side, changed) {
+function onStage(population, view, seen, canvas, side, changed) {
   const outward = (x, y) => {
+    const { domain, inputs } = population;
     if (inputs === 2) return frameOf(domain, canvas.clientWidth).outward(x, y);
     return [chartOf(domain, seen.heightsAt(seen.memberOf(side)), ...sizeOf(canvas)).outward(x)];
   };
@@ -111,7 +113,8 @@ function onNetwork({ network: { canvas }, layout }, state, view, { sceneOf, pick
     if (!sceneOf(0)) return null;
     const unit = unitAt(layout.boxes(...sizeOf(canvas)), ...placeOf(event), reach);
     const weight = unit ? null : layout.weight(canvas, ...placeOf(event), reach);
-    return unit ? { unit } : weight ? { weight } : null;
+    const counted = (each) => ({ ...each, layer: each.layer - firstHidden(sceneOf(0).layers) }); // as `seen` places it again
+    return unit ? { unit: counted(unit) } : weight ? { weight: counted(weight) } : null;
   };
   canvas.addEventListener("pointermove", (event) => {
     if (event.pointerType === "touch") return;
@@ -128,21 +131,23 @@ function onNetwork({ network: { canvas }, layout }, state, view, { sceneOf, pick
   canvas.addEventListener("click", (event) => {
     if (!sceneOf(0)) return;
     const box = unitAt(layout.boxes(...sizeOf(canvas)), ...placeOf(event), reachOf(event));
-    const isUnit = box && box.layer >= 0 && box.layer < sceneOf(0).layers.length - 1;
-    const isSame = isUnit && state.picked && state.picked.layer === box.layer && state.picked.unit === box.unit;
-    state.picked = isUnit && !isSame ? { layer: box.layer, unit: box.unit } : null;
+    const { layers } = sceneOf(0), first = firstHidden(layers), picked = pickedIn({ layers });
+    const isUnit = box && isHidden(layers, box.layer), isSame = isUnit && picked && picked.layer === box.layer && picked.unit === box.unit;
+    state.picked = isUnit && !isSame ? { layer: box.layer - first, unit: box.unit } : null;
+    view.weight = box ? null : (under(event, reachOf(event))?.weight ?? null);
     view.hovered = [null, null];
     if (event.pointerType === "touch") view.over = isSame ? null : under(event, reachOf(event)); // as a mouse that stays
     changed();
   });
   canvas.addEventListener("keydown", (event) => {
-    const { layers } = sceneOf(0), moves = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] };
-    const move = moves[event.key];
-    if (!move) return;
+    const { layers } = sceneOf(0), first = firstHidden(layers);
+    const moves = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }, move = moves[event.key];
+    if (!move || !isHidden(layers, first)) return;
     event.preventDefault();
-    const from = pickedIn(sceneOf(0)) ?? { layer: 0, unit: -move[1] };
-    const layer = Math.min(layers.length - 2, Math.max(0, from.layer + move[0])), num = layers[layer].outputs;
-    state.picked = { layer, unit: (Math.min(num - 1, from.unit) + move[1] + num) % num };
+    const from = pickedIn(sceneOf(0)) ?? { layer: first, unit: -move[1] };
+    const layer = Math.min(layers.length - 2, Math.max(first, from.layer + move[0])), num = layers[layer].outputs;
+    state.picked = { layer: layer - first, unit: (Math.min(num - 1, from.unit) + move[1] + num) % num };
+    view.weight = null;
     view.over = { unit: state.picked };
     changed();
   });

@@ -2,10 +2,11 @@
 
 import { coordinates, viewOf } from "./axes.mjs";
 import { projection } from "./camera.mjs";
-import { forward } from "./network.mjs";
+import { forward, isHidden } from "./network.mjs";
 import { layersAt } from "./population.mjs";
 import { placeColor, pointColors } from "./points.mjs";
 import { areAlone } from "./stage.mjs";
+import { layerName } from "./words.mjs";
 
 const LINES = [1, 13, 4], STEPS = [240, 36, 24]; // along each axis of one, two and three inputs
 const QUADRANGLES = 48; // along each side of a sheet
@@ -18,10 +19,9 @@ const FILLED = 0.8; // of a picture
 export function stageNames(layers) {
   const names = ["input"];
   layers.forEach((layer, depth) => {
-    const isLast = depth === layers.length - 1;
-    const isStraight = !isLast && layer.slope?.every((slope) => slope === 1);
-    names.push(isLast ? "output" : `layer ${depth + 1}${isStraight ? "" : ", affine"}`);
-    if (!isLast) names.push(`layer ${depth + 1}${isStraight ? "" : `, ${layer.activation ?? "bent"}`}`);
+    const name = layerName(layers, depth), isStraight = layer.slope?.every((slope) => slope === 1);
+    if (!isHidden(layers, depth)) return void names.push(name);
+    names.push(...(isStraight ? [name, name] : [`${name}, affine`, `${name}, ${layer.activation ?? "bent"}`]));
   });
   return names;
 }
@@ -57,12 +57,11 @@ function latticeOf([x0, y0, x1, y1]) {
 export function viewsOf(population, member) {
   const layers = layersAt(population, member, population.numFrames - 1);
   const points = population.arrays["data/x"] ?? gridOf(population.domain).points;
-  const states = forward(layers, points);
   const views = [viewOf(points, population.inputs)];
-  states.forEach(({ a, width }, depth) => {
+  forward(layers, points).forEach(({ a, width }, depth) => {
     const view = viewOf(a, width);
     views.push(view);
-    if (depth < states.length - 1) views.push(view);
+    if (isHidden(layers, depth)) views.push(view);
   });
   return views;
 }
@@ -70,9 +69,9 @@ export function viewsOf(population, member) {
 /** Coordinates of points at every stage. */
 function stagesOf(layers, points, views) {
   const found = [coordinates(points, layers[0].inputs, views[0])];
-  forward(layers, points).forEach(({ z, a, width }, depth, states) => {
+  forward(layers, points).forEach(({ z, a, width }, depth) => {
     found.push(coordinates(z, width, views[found.length]));
-    if (depth < states.length - 1) found.push(coordinates(a, width, views[found.length]));
+    if (isHidden(layers, depth)) found.push(coordinates(a, width, views[found.length]));
   });
   return found;
 }

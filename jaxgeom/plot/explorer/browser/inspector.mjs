@@ -1,8 +1,9 @@
 // Words about what is pointed at: a region, or a unit.
 
 import { thresholdsOf } from "./line.mjs";
-import { codeAt, firstUnits, forward } from "./network.mjs";
+import { codeAt, firstHidden, firstUnits, forward } from "./network.mjs";
 import { area } from "./regions.mjs";
+import { inputName, layerName } from "./words.mjs";
 
 const MOST_LETTERS = 220;
 
@@ -71,7 +72,7 @@ function shareOn({ layers, regions, line, grid }, layer, unit) {
     for (let place = unit; place < z.length; place += width) on += z[place] > 0 ? 1 : 0;
     return (on * width) / z.length;
   }
-  const number = firstUnits(layers)[layer] + unit;
+  const number = firstUnits(layers)[layer] + unit; // no features: these have no regions
   let on = 0, all = 0;
   for (let face = 0; face < regions.offsets.length - 1; face++) {
     const size = area(regions, face);
@@ -97,14 +98,15 @@ function switchText(scene, layer, unit) {
 /** The unit that is picked: its formula, how often it is on, and its line. */
 export function aboutUnit(scene, { layer, unit }) {
   const { layers } = scene, own = layers[layer];
+  const nameOf = (input) => (layer === firstHidden(layers) ? inputName(layers, input) : `h${subscript(input + 1)}`);
   const weights = Array.from({ length: own.inputs }, (_, input) => [own.kernel[input * own.outputs + unit], input]);
   weights.sort((a, b) => Math.abs(b[0]) - Math.abs(a[0]));
-  const few = weights.slice(0, 3).map(([value, input]) => term(value, ` ${layer ? "h" : "x"}${subscript(input + 1)}`));
+  const few = weights.slice(0, 3).map(([value, input]) => term(value, ` ${nameOf(input)}`));
   const formula = few.join("").replace(/^ \+ /, "").replace(/^ − /, "−") + (weights.length > 3 ? " + …" : "");
   const after = layers[layer + 1];
   const out = Array.from(after.kernel.slice(unit * after.outputs, (unit + 1) * after.outputs), Math.abs);
   return [
-    ["unit", `${unit + 1} of layer ${layer + 1}`],
+    ["unit", `${unit + 1} of ${layerName(layers, layer)}`],
     ["z", `${formula}${term(own.bias[unit], "")}`],
     ["on", `in ${digits(100 * shareOn(scene, layer, unit))} % of the ${["line", "plane", "box"][layers[0].inputs - 1]}`],
     ...(layers[0].inputs === 3 ? [] : [[scene.line ? "switches" : "line", switchText(scene, layer, unit)]]),

@@ -3,7 +3,7 @@
 import { classPoint, layerColor } from "./colors.mjs";
 import { digits } from "./inspector.mjs";
 import { thresholdColor } from "./line.mjs";
-import { isSmooth } from "./network.mjs";
+import { firstHidden, isSmooth } from "./network.mjs";
 import { extent, targetColor } from "./points.mjs";
 import { wordsOf } from "./words.mjs";
 
@@ -14,7 +14,8 @@ let written = "";
 /** Writes what has changed; `isAlone` of points without targets, for which nothing is decided, `scale` of its colours. */
 export function writeLegend({ layers }, population, { look, color, show, isAlone, scale }) {
   const { inputs } = layers[0], { outputs } = layers.at(-1);
-  const name = [layers.length, isSmooth(layers), look.ink, color, outputs, scale, show.data, show.test].join("/");
+  const { classes, arrays } = population, data = [classes, "test/x" in arrays, show.data, show.test];
+  const name = [layers.length, firstHidden(layers), isSmooth(layers), look.ink, color, outputs, scale, ...data].join("/");
   if (name === written) return;
   written = name;
   const words = wordsOf(layers, population), colorOf = inputs === 1 ? thresholdColor : layerColor;
@@ -28,7 +29,7 @@ export function writeLegend({ layers }, population, { look, color, show, isAlone
   find("color").hidden = !words.regions;
   find("sheet").hidden = inputs !== 2 || isAlone;
   const mark = (color, text, kind = "") => `<span><i class="${kind}" style="background:${color}"></i>${text}</span>`;
-  const edges = layers.slice(0, -1).map(({ slope }, layer) =>
+  const edges = layers.slice(firstHidden(layers), -1).map(({ slope }, layer) =>
     slope?.every((each) => each === 1) || !words.edge ? "" : mark(colorOf(look, layer), `${words.edge} of layer ${layer + 1}`),
   );
   const others = words.marks.map(([kind, text]) => mark(kind === "steps" ? look.strong[1] : look[kind], text, kind));

@@ -4,7 +4,7 @@ import { forward } from "./network.mjs";
 
 export const CELLS = 72;
 
-/** All states of a network on a grid of the plane, rows from the bottom to the top: {box, cells, points, states}. */
+/** All states of a network on a grid of the plane, rows from the bottom to the top: {layers, box, cells, points, states}. */
 export function sampled(layers, [x0, y0, x1, y1], cells = CELLS) {
   const side = cells + 1, points = new Float64Array(2 * side * side);
   for (let row = 0; row < side; row++) {
@@ -14,7 +14,7 @@ export function sampled(layers, [x0, y0, x1, y1], cells = CELLS) {
       points[place + 1] = y0 + (row / cells) * (y1 - y0);
     }
   }
-  return { box: [x0, y0, x1, y1], cells, points, states: forward(layers, points) };
+  return { layers, box: [x0, y0, x1, y1], cells, points, states: forward(layers, points) };
 }
 
 /** Pieces x, y, x, y on which a function of the grid's points is zero. */

@@ -2,7 +2,7 @@
 
 import { classColor, layerColor } from "./colors.mjs";
 import { ticksOf } from "./curves.mjs";
-import { forward } from "./network.mjs";
+import { firstHidden, forward, isHidden } from "./network.mjs";
 import { extent, pointColors } from "./points.mjs";
 
 const SAMPLES = 480;
@@ -16,7 +16,7 @@ export function sampledLine(layers, [x0, x1], num = SAMPLES) {
   return { points, states: forward(layers, points) };
 }
 
-/** Where a unit's pre-activation is zero, by linear interpolation: exact for the first layer. */
+/** Where a unit's pre-activation is zero, by linear interpolation: exact for the first layer of coordinates. */
 export function thresholdsOf({ points, states }, layer, unit) {
   const { z, width } = states[layer], found = [];
   for (let i = 0; i + 1 < points.length; i++) {
@@ -30,15 +30,17 @@ export function thresholdsOf({ points, states }, layer, unit) {
 export function stepOutputs(layers, points) {
   let values = points;
   layers.forEach((layer, depth) => {
-    const isLast = depth === layers.length - 1;
     const z = forward([{ ...layer, activation: null, slope: null }], values).at(-1).z;
-    values = isLast ? z : z.map((value) => (value > 0 ? 1 : 0));
+    values = isHidden(layers, depth) ? z.map((value) => (value > 0 ? 1 : 0)) : z;
   });
   return values;
 }
 
 /** Whether steps stand for all units. */
-export const hasSteps = (layers) => layers.slice(0, -1).every(({ activation }) => activation === "sigmoid");
+export function hasSteps(layers) {
+  const hidden = layers.slice(firstHidden(layers), -1);
+  return hidden.length > 0 && hidden.every(({ activation }) => activation === "sigmoid");
+}
 
 /** The lowest and the highest value that a picture shows: those of the targets, or of the outputs at the end. */
 export function heightsOf(population, layers) {
@@ -59,7 +61,7 @@ export function chartOf([x0, x1], [low, high], width, height) {
   };
 }
 
-/** Draws a scene; `options` has look, color, show, picked (layer, unit), hovered (x or null), heights. */
+/** Draws a scene; `options` has look, color, show, picked and unit (layer, unit), hovered (x or null), heights. */
 export function drawLine(context, width, height, scene, population, options) {
   const { look, show, heights } = options, chart = chartOf(population.domain, heights, width, height);
   drawFrame(context, chart, population.domain, heights, look);
@@ -80,6 +82,7 @@ export function drawLine(context, width, height, scene, population, options) {
     drawCurve(context, chart, points, z, outputs, output, { color, width: 2.2 });
   }
   if (options.picked) drawPicked(context, chart, scene, options.picked, look);
+  if (options.unit && scene.layers[options.unit.layer]?.features) drawValues(context, chart, scene, options.unit, look);
   if (options.hovered !== null) drawHovered(context, chart, scene, options.hovered, look);
   context.restore();
 }
@@ -139,13 +142,18 @@ function drawCurve(context, chart, points, values, width, unit, { color, width: 
 }
 
 /** What a unit does along the line, in its own values, and where it switches. */
-function drawPicked(context, chart, { line }, { layer, unit }, look) {
-  const { a, width } = line.states[layer];
+function drawPicked(context, chart, scene, picked, look) {
   context.strokeStyle = look.picked;
   context.lineWidth = 2;
-  for (const place of thresholdsOf(line, layer, unit)) {
+  for (const place of thresholdsOf(scene.line, picked.layer, picked.unit)) {
     straight(context, chart.x(place), chart.top, chart.x(place), chart.top + chart.down);
   }
+  drawValues(context, chart, scene, picked, look);
+}
+
+/** What a unit or a feature gives along the line. */
+function drawValues(context, chart, { line }, { layer, unit }, look) {
+  const { a, width } = line.states[layer];
   context.setLineDash([6, 3]);
   drawCurve(context, chart, line.points, a, width, unit, { color: look.picked, width: 2 });
   context.setLineDash([]);

@@ -9,15 +9,17 @@ import { curvesHeight, isBetweenCounts, shortText, valueAtStep } from "./curves.
 import { galleryOf } from "./gallery.mjs";
 import { placesIn } from "./hidden.mjs";
 import { putHands } from "./hands.mjs";
+import { ownTraining } from "./own.mjs";
 import { panelsOf } from "./panels.mjs";
 import { placesOf, readPopulation, repeatedAxis, stepAt } from "./population.mjs";
 import { seenOf } from "./seen.mjs";
 import { writeSettings } from "./settings.mjs";
-import { addressWriter, copyLink, savePicture } from "./share.mjs";
+import { addressWriter, copyLink, savePicture, toast } from "./share.mjs";
 import { read, written } from "./state.mjs";
 import { areAlone } from "./stage.mjs";
 import { numFaces } from "./regions.mjs";
 import { termsOf } from "./terms.mjs";
+import { trainerOf } from "./trainer.mjs";
 
 const find = (name) => document.getElementById(name);
 const PLAY_SECONDS = 14; // through all frames
@@ -30,14 +32,15 @@ const population = readPopulation(about, await unpack(about.arrays, find("bytes"
 const state = read(location.hash || about.link, population), { inputs } = population;
 if (population.numFrames === 1) state.playing = false;
 const view = {
-  lift: state.sheet ? 1 : 0, turn: CORNER, hiddenTurn: null, hovered: [null, null], over: null,
+  lift: state.sheet ? 1 : 0, turn: CORNER, hiddenTurn: null, hovered: [null, null], over: null, weight: null,
   member: null, held: 0, turns: 0, flow: 0, isStale: true,
 };
 if (!location.hash && matchMedia("(prefers-reduced-motion: reduce)").matches) {
   Object.assign(state, { time: population.numFrames - 1, playing: false });
 }
 
-const writeAddress = addressWriter(() => (state.playing ? null : written(state, population)));
+const linkOf = () => written(state, own.recorded, own.isOn() ? { step: population.steps.at(-1), member: memberOf(0) } : null);
+const writeAddress = addressWriter(() => (state.playing || state.goal ? null : linkOf()));
 function changed() {
   view.isStale = true;
   writeAddress();
@@ -45,7 +48,9 @@ function changed() {
 
 const seen = seenOf(population, state, view), { look, members, memberOf, sceneOf } = seen;
 const panels = panelsOf(population, state, view, seen);
-const writeAround = aroundOf(population, state, view, seen, changed);
+const own = ownTraining(population, state, seen, changed, resized, toast);
+const writeTrainer = trainerOf(find("own"), population, own.set, own.restart);
+const writeAround = aroundOf(population, state, view, seen, own, changed);
 putHands(population, state, view, seen, panels, changed, setTime);
 
 function setTime(time, isPlaying = false) {
@@ -57,8 +62,15 @@ function setTime(time, isPlaying = false) {
 
 function setPlaying(isPlaying) {
   const last = population.numFrames - 1;
+  if (own.isOn()) return setTime(isPlaying ? last : state.time, isPlaying); // it trains on, from its last step
   if (isPlaying && state.time >= last) state.time = 0;
   setTime(isPlaying ? state.time : Math.round(state.time), isPlaying && last > 0);
+}
+
+/** The next frame; of what is trained in the page, another epoch after the last. */
+function next() {
+  if (own.isOn() && state.time >= population.numFrames - 1) own.takeEpoch();
+  else setTime(Math.floor(state.time) + 1);
 }
 
 function moveNetwork(by) {
@@ -75,7 +87,6 @@ function setTheme(theme) {
 }
 const systemTheme = () => (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
 
-const linkOf = () => written(state, population);
 const save = (kind) => savePicture(kind, panels.all, `${population.title}: step ${find("stepped").textContent}`, look());
 
 function writePhase() {
@@ -109,14 +120,13 @@ const toggleColor = () => {
   changed();
 };
 const letGo = () => {
-  [state.picked, view.over] = [null, null];
+  [state.picked, view.over, view.weight] = [null, null, null];
   changed();
 };
 
-find("step").max = population.numFrames - 1;
 find("step").addEventListener("input", (event) => setTime(Number(event.target.value)));
 find("previous").addEventListener("click", () => setTime(Math.ceil(state.time) - 1));
-find("next").addEventListener("click", () => setTime(Math.floor(state.time) + 1));
+find("next").addEventListener("click", next);
 find("play").addEventListener("click", () => setPlaying(!state.playing));
 find("speed").addEventListener("change", (event) => (state.speed = Number(event.target.value)));
 find("flow").addEventListener("click", () => {
@@ -129,6 +139,7 @@ find("through").addEventListener("input", (event) => {
   changed();
 });
 find("compare").addEventListener("click", compare);
+find("train").addEventListener("click", own.toggle);
 find("sheet").addEventListener("click", flip("sheet"));
 find("wide").addEventListener("click", flip("wide"));
 find("theme").addEventListener("click", nextTheme);
@@ -157,13 +168,13 @@ const [anyMember] = population.homes.keys();
 for (const [name, text] of termsOf(seen.lastLayers(anyMember), population)) row(find("terms"), name, text);
 onKeys({
   " ": () => setPlaying(!state.playing),
-  ArrowRight: () => setTime(Math.floor(state.time) + 1),
+  ArrowRight: next,
   ArrowLeft: () => setTime(Math.ceil(state.time) - 1),
   ArrowUp: () => moveNetwork(1),
   ArrowDown: () => moveNetwork(-1),
   Home: () => setTime(0),
   End: () => setTime(population.numFrames - 1),
-  r: toggleColor, d: flip("sheet"), w: flip("wide"), c: compare, t: nextTheme, s: () => save("png"), v: () => save("svg"),
+  r: toggleColor, d: flip("sheet"), w: flip("wide"), c: compare, n: own.toggle, t: nextTheme, s: () => save("png"), v: () => save("svg"),
   l: () => copyLink(linkOf()), Escape: letGo, "?": () => find("keys").showModal(),
 });
 
@@ -171,6 +182,9 @@ onKeys({
 
 function resized() {
   writePhase();
+  find("own").hidden = !own.isOn();
+  find("transport").hidden = population.numFrames === 1 && !own.isOn();
+  find("curves").hidden = !own.isOn() && population.curves.every(({ num }) => num < 2);
   const section = find("population"), num = members().length;
   panels.curves.canvas.style.height = `${curvesHeight(population, panels.curves.canvas.clientWidth)}px`;
   section.hidden = num < 2 || areAlone(sceneOf(0) ?? { layers: [{ outputs: 0 }] }, population);
@@ -202,7 +216,8 @@ function writeMember() {
 
 function advance(seconds) {
   const last = population.numFrames - 1;
-  if (state.playing && last > 0) {
+  if (own.isOn()) own.advance();
+  else if (state.playing && last > 0) {
     if (state.time >= last) {
       view.held += seconds;
       if (view.held > HOLD_SECONDS) setTime(0, true);
@@ -230,6 +245,7 @@ function advance(seconds) {
 function paint(isMoving = false) {
   panels.forget();
   writeAround(isMoving);
+  if (state.own) writeTrainer(state.own, own.said());
   writeMember();
   seen.sides().forEach((side) => panels.stages[side].paint());
   const { network, hidden, layers, curves, phase } = panels;
@@ -255,21 +271,22 @@ function tick(now) {
 
 find("main").dataset.inputs = inputs;
 if (!state.phase) find("looks").after(find("curves")); // in the place of the settings
-find("curves").hidden = population.curves.every(({ num }) => num < 2);
-find("transport").hidden = population.numFrames === 1;
 setTheme(state.theme ?? systemTheme());
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => state.theme || setTheme(systemTheme()));
 window.addEventListener("hashchange", () => {
+  if (own.isOn()) own.leave();
   Object.assign(state, read(location.hash, population));
+  own.follow();
   setTheme(state.theme ?? look().name ?? systemTheme());
 });
 new ResizeObserver(resized).observe(find("main"));
+own.follow();
 resized();
 requestAnimationFrame(tick);
 
 /** For tests and the curious. */
 window.explorer = {
-  panels: panels.all, population, state, sceneOf, setTime, paint, numFaces,
+  panels: panels.all, population, state, sceneOf, setTime, paint, numFaces, own,
   pointed: () => view.hovered[0],
   unitPlace: (layer, unit) => {
     const { canvas } = panels.network, boxes = panels.layout.boxes(canvas.clientWidth, canvas.clientHeight);

@@ -1,5 +1,8 @@
 // One network: layers {kernel, bias, slope, activation, inputs, outputs}, kernels (inputs, outputs) in one row after the
-// other. `activation` is a name where some unit of the network is smooth, else null: then `slope` says what bends.
+// other. `activation` is a name where some unit of the network is smooth, else null: then `slope` says what bends. A first
+// layer with names of `features` has no weights: it computes these of its inputs (features.mjs).
+
+import { valuesOf } from "./features.mjs";
 
 const CURVES = {
   linear: (z) => z,
@@ -19,12 +22,22 @@ const CURVES = {
 const curveOf = (name) => CURVES[name] ?? ((z) => (z > 0 ? z : Number(name) * z));
 
 /** Whether a network has no linear regions. */
-export const isSmooth = (layers) => layers.some(({ activation }) => activation);
+export const isSmooth = (layers) => layers.some(({ activation, features }) => activation || features);
+
+/** The place of the first hidden layer: features may stand in front of it. */
+export const firstHidden = (layers) => (layers[0].features ? 1 : 0);
+
+/** Whether a layer is hidden: neither features, nor the output. */
+export const isHidden = (layers, depth) => depth >= firstHidden(layers) && depth < layers.length - 1;
+
+/** Whether a network has the weight {layer, from, to}. */
+export const hasWeight = (layers, { layer, from, to }) =>
+  layer >= firstHidden(layers) && layer < layers.length && from < layers[layer].inputs && to < layers[layer].outputs;
 
 /** Numbers of hidden units before each layer; the last entry counts all. */
 export function firstUnits(layers) {
   const begins = [0];
-  for (const layer of layers.slice(0, -1)) begins.push(begins.at(-1) + layer.outputs);
+  for (const layer of layers.slice(firstHidden(layers), -1)) begins.push(begins.at(-1) + layer.outputs);
   return begins;
 }
 
@@ -34,16 +47,15 @@ export function forward(layers, points) {
   const states = [];
   let values = points, width = layers[0].inputs;
   layers.forEach((layer, depth) => {
-    const z = affine(layer, values, num, width);
-    const isLast = depth === layers.length - 1;
-    values = isLast ? z : activated(layer, z);
+    const { features } = layer, z = features ? valuesOf(features, values, width) : affine(layer, values, num, width);
+    values = isHidden(layers, depth) ? activated(layer, z) : z;
     width = layer.outputs;
     states.push({ z, a: values, width });
   });
   return states;
 }
 
-function affine(layer, values, num, width) {
+export function affine(layer, values, num, width) {
   const { kernel, bias, outputs } = layer;
   const z = new Float64Array(num * outputs);
   for (let point = 0; point < num; point++) {
@@ -59,7 +71,7 @@ function affine(layer, values, num, width) {
   return z;
 }
 
-function activated(layer, z) {
+export function activated(layer, z) {
   const { slope, outputs, activation } = layer;
   if (activation) return z.map(curveOf(activation));
   const a = new Float64Array(z.length);
@@ -105,6 +117,6 @@ export function mapOfCode(layers, code) {
 
 /** The activation code at a point. */
 export function codeAt(layers, ...place) {
-  const states = forward(layers, place).slice(0, -1);
+  const states = forward(layers, place).slice(firstHidden(layers), -1);
   return Uint8Array.from(states.flatMap(({ z }) => Array.from(z, (value) => (value > 0 ? 1 : 0))));
 }

@@ -9,6 +9,7 @@ import { panel } from "./panel.mjs";
 import { cellsOf, drawPhase, phaseLayout } from "./phase.mjs";
 import { drawSpace } from "./space.mjs";
 import { drawStage, frameOf } from "./stage.mjs";
+import { layerName } from "./words.mjs";
 
 const NARROW = 90; // pixels, too few for a longer name
 const canvasOf = (name) => document.querySelector(`#${name} canvas`);
@@ -38,7 +39,7 @@ export function panelsOf(population, state, view, seen) {
   const boxes = (width, height) => diagramOf(seen.lastLayers(memberOf(0)), width, height);
   const network = panel(canvasOf("network"), (context, width, height) => {
     const scene = sceneOf(0);
-    const options = { look: look(), weight: view.over?.weight };
+    const options = { look: look(), weight: scene && seen.overIn(scene)?.weight };
     if (scene) drawDiagram(context, boxes(width, height), scene, population, { ...options, picked: seen.unitIn(scene) ?? pickedIn(scene) });
   });
   const weight = ({ clientWidth, clientHeight }, x, y, reach) => {
@@ -53,10 +54,10 @@ export function panelsOf(population, state, view, seen) {
   }
   /** What the large picture of the layers shows, and where: a list of one. */
   const whole = (width, height) => [{ stage: Math.min(state.through, paths().grid.length - 1), box: [0, 0, width, height] }];
-  /** The same of the small ones: every layer after its activation, and the output. */
+  /** The same of the small ones: features, every layer after its activation, and the output. */
   function small(width, height) {
     const last = paths().grid.length - 1, stages = [];
-    for (let stage = 2; stage < last; stage += 2) stages.push(stage);
+    for (let stage = population.features ? 1 : 2; stage < last; stage += 2) stages.push(stage);
     const each = width / (stages.length + 1);
     return [...stages, last].map((stage, place) => ({ stage, box: [place * each, 16, each - 6, height - 18] }));
   }
@@ -72,8 +73,8 @@ export function panelsOf(population, state, view, seen) {
       drawHidden(context, box, paths(), stage, population, hiddenOptions());
       context.fillStyle = look().faint;
       context.textAlign = "left";
-      const name = `layer ${place + 1}`, text = box[2] < NARROW ? name : `${name}: ${sceneOf(0).layers[place].outputs} units`;
-      context.fillText(place === all.length - 1 ? "output" : text, box[0] + 1, 10);
+      const { layers } = sceneOf(0), name = layerName(layers, place), isPlain = place === all.length - 1 || layers[place].features;
+      context.fillText(isPlain || box[2] < NARROW ? name : `${name}: ${layers[place].outputs} units`, box[0] + 1, 10);
     });
   });
 

@@ -2,11 +2,12 @@
 
 import { channels, classPoint, mixed, oklab } from "./colors.mjs";
 
-let known = { look: null, population: null, colors: {} };
+let known = { look: null, data: null, colors: {} };
 
 /** One colour for each point of a set, "data" or "test". */
 export function pointColors(population, look, set = "data") {
-  if (known.look !== look || known.population !== population) known = { look, population, colors: {} };
+  const data = population.arrays["data/x"];
+  if (known.look !== look || known.data !== data) known = { look, data, colors: {} };
   return (known.colors[set] ??= found(population, look, set));
 }
 

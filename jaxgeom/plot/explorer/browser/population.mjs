@@ -1,4 +1,7 @@
-// All networks of the page: numbered along the axes, the last one fastest, each with weights at every frame.
+// All networks of the page: numbered along the axes, the last one fastest, each with weights at every frame. Arrays of
+// weights have `room` frames for each network, of which there are `numFrames`.
+
+import { featureLayer } from "./features.mjs";
 
 /** The population from the page's table and arrays. */
 export function readPopulation(about, arrays) {
@@ -12,7 +15,7 @@ export function readPopulation(about, arrays) {
     values: arrays[`curve/${number}/values`],
     num: arrays[`curve/${number}/steps`].length,
   }));
-  return { ...about, arrays, homes, curves, numFrames: about.steps.length };
+  return { ...about, arrays, homes, curves, numFrames: about.steps.length, room: about.steps.length, version: 0, viewed: 0 };
 }
 
 /** The number of the network at places along the axes. */
@@ -52,7 +55,7 @@ export function layersAt(population, member, time) {
   const read = (name, size) => {
     const array = population.arrays[`${home.group}/${name}`];
     if (!array) return null;
-    const start = (home.place * population.numFrames + frame) * size;
+    const start = (home.place * population.room + frame) * size;
     const here = array.subarray(start, start + size);
     if (share === 0) return here;
     const there = array.subarray(start + size, start + 2 * size);
@@ -60,7 +63,7 @@ export function layersAt(population, member, time) {
     for (let place = 0; place < size; place++) between[place] = here[place] + share * (there[place] - here[place]);
     return between;
   };
-  return home.sizes.slice(1).map((outputs, depth) => {
+  const layers = home.sizes.slice(1).map((outputs, depth) => {
     const inputs = home.sizes[depth];
     const [kernel, bias, slope] = [
       read(`kernel/${depth}`, inputs * outputs),
@@ -70,6 +73,7 @@ export function layersAt(population, member, time) {
     const activation = population.activations?.[home.group]?.[depth] ?? null;
     return { kernel, bias, slope, activation, inputs, outputs };
   });
+  return population.features ? [featureLayer(population.features, population.inputs), ...layers] : layers;
 }
 
 /** The training step at a time in frames. */

@@ -4,22 +4,29 @@ import { decisionBoundary } from "./boundary.mjs";
 import { cutRegions } from "./cut.mjs";
 import { boundaryLines, decisions, sampled, unitLines } from "./levels.mjs";
 import { sampledLine, thresholdsOf } from "./line.mjs";
-import { firstUnits, forward, isSmooth } from "./network.mjs";
+import { firstHidden, firstUnits, forward, isSmooth } from "./network.mjs";
 import { layersAt } from "./population.mjs";
 import { decisionSurface, sampledSpace } from "./space.mjs";
 import { digits } from "./inspector.mjs";
-import { edgesOf, edgesOfLayers, numFaces } from "./regions.mjs";
+import { edgesOf, edgesOfLayers, engineRegions, numFaces } from "./regions.mjs";
 
-/** A function of network and time that remembers the last scenes. */
-export function scenes(population, engine, most = 4) {
+/** Scenes by network and time, `at(member, time)`, the last ones remembered until the population changes: `forget()`. */
+export function scenes(population, most = 4) {
   const known = new Map();
-  return (member, time) => {
-    const name = `${member}/${time}`;
-    if (!known.has(name)) {
-      if (known.size >= most) known.delete(known.keys().next().value);
-      known.set(name, sceneOf(population, engine, member, time));
-    }
-    return known.get(name);
+  let engine = engineRegions(population.arrays);
+  return {
+    at(member, time) {
+      const name = `${member}/${time}`;
+      if (!known.has(name)) {
+        if (known.size >= most) known.delete(known.keys().next().value);
+        known.set(name, sceneOf(population, engine, member, time));
+      }
+      return known.get(name);
+    },
+    forget() {
+      known.clear();
+      engine = engineRegions(population.arrays);
+    },
   };
 }
 
@@ -51,12 +58,14 @@ function addRegions(scene, domain, found) {
   scene.edgesOf = (layer, unit) => edgesOf(scene.regions, begins[layer] + unit);
 }
 
-/** The same lines of a smooth network, where pre-activations are zero, on a `grid` of the plane. */
+/** The same lines of a smooth network, or of one of features, where pre-activations are zero, on a `grid` of the plane. */
 function addField(scene, domain) {
-  const { layers } = scene;
+  const { layers } = scene, first = firstHidden(layers);
   later(scene, "grid", () => sampled(layers, domain));
   later(scene, "boundary", () => boundaryLines(scene.grid));
-  later(scene, "edges", () => layers.slice(0, -1).map((layer, depth) => unitsOf(layer).flatMap((unit) => scene.edgesOf(depth, unit))));
+  later(scene, "edges", () =>
+    layers.slice(first, -1).map((layer, depth) => unitsOf(layer).flatMap((unit) => scene.edgesOf(first + depth, unit))),
+  );
   scene.edgesOf = (layer, unit) => unitLines(scene.grid, layer, unit);
 }
 
@@ -69,11 +78,11 @@ function addSpace(scene, domain) {
 
 /** A network of one input: its states along the `line`, and the `thresholds` of each layer. */
 function addLine(scene, domain) {
-  const { layers } = scene;
+  const { layers } = scene, first = firstHidden(layers);
   Object.assign(scene, { boundary: [], edges: [], edgesOf: () => [] });
   later(scene, "line", () => sampledLine(layers, domain));
   later(scene, "thresholds", () =>
-    layers.slice(0, -1).map((layer, depth) => unitsOf(layer).flatMap((unit) => thresholdsOf(scene.line, depth, unit))),
+    layers.slice(first, -1).map((layer, depth) => unitsOf(layer).flatMap((unit) => thresholdsOf(scene.line, first + depth, unit))),
   );
 }
 

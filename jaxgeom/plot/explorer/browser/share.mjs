@@ -4,7 +4,8 @@ import { download, pngOf, svgOf } from "./save.mjs";
 
 const TOAST = 1600; // milliseconds
 
-function toast(text) {
+/** Words that go away by themselves. */
+export function toast(text) {
   const element = document.getElementById("toast");
   element.textContent = text;
   element.classList.add("seen");

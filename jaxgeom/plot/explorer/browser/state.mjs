@@ -1,10 +1,13 @@
 // What the page shows, and the same as a link: `#step=120&width=16&seed=3&color=regions&unit=2.5`.
 
+import { readChoices, writeChoices } from "./choices.mjs";
+import { featureNames } from "./features.mjs";
 import { firstPhase, phaseAxes } from "./phase.mjs";
 import { placesOf, stepAt, timeOf } from "./population.mjs";
 
 export const SHOWS = ["edges", "boundary", "data"]; // at first; test data when asked for
 const COLORS = ["output", "sides", "regions"];
+const MOST_STEPS = 1e6, MOST_NETWORKS = 64; // that a link may ask for
 
 /** The state that a page begins with. */
 export function firstState(population) {
@@ -13,25 +16,32 @@ export function firstState(population) {
     time: 0, playing: true, speed: 1, color: "output", compare: false, sheet: false, theme: null, picked: null,
     through: 0, wide: false, phase: firstPhase(population), places: [places, { ...places }],
     show: { ...Object.fromEntries(SHOWS.map((name) => [name, true])), test: false },
+    own: null, before: null, goal: 0, member: 0, // of training in the page: settings, what was seen before, a step to reach, a network
   };
 }
 
-/** What differs from the beginning, as the text behind the #. */
-export function written(state, population) {
-  const parts = new URLSearchParams();
-  parts.set("step", +stepAt(population, state.time).toPrecision(8));
-  const sides = state.compare ? [0, 1] : [0];
+/** What differs from the beginning, as the text behind the #, of what was recorded; `run` is what is trained in the page, at a
+ * step, with the network that is seen. */
+export function written(state, population, run = null) {
+  const parts = new URLSearchParams(), { time, places, compare, phase: map } = state.before ?? state;
+  parts.set("step", +stepAt(population, time).toPrecision(8));
+  const sides = compare ? [0, 1] : [0];
   for (const side of sides) {
     for (const { name, values } of population.axes) {
-      parts.set((side ? "b." : "") + name, values[state.places[side][name]]);
+      parts.set((side ? "b." : "") + name, values[places[side][name]]);
     }
+  }
+  if (state.own) {
+    writeChoices(parts, state.own);
+    if (run.step) parts.set("t.step", run.step);
+    if (run.member) parts.set("t.member", run.member);
   }
   if (state.color !== "output") parts.set("color", state.color);
   if (state.sheet) parts.set("sheet", 1);
   if (state.picked) parts.set("unit", `${state.picked.layer + 1}.${state.picked.unit + 1}`);
   if (state.through) parts.set("through", +state.through.toFixed(3));
   if (state.wide) parts.set("wide", 1);
-  const phase = phaseText(state.phase);
+  const phase = phaseText(map);
   if (phase !== phaseText(firstPhase(population))) parts.set("map", phase);
   if (state.theme) parts.set("theme", state.theme);
   for (const name of SHOWS) if (!state.show[name]) parts.set(name, 0);
@@ -61,6 +71,11 @@ export function read(text, population) {
   if (COLORS.includes(parts.get("color"))) state.color = parts.get("color");
   state.sheet = parts.get("sheet") === "1";
   if (["light", "dark"].includes(parts.get("theme"))) state.theme = parts.get("theme");
+  state.own = readChoices(parts, featureNames(population.inputs));
+  if (state.own) {
+    const [goal, member] = [number("t.step", 0, MOST_STEPS), number("t.member", 0, MOST_NETWORKS - 1)];
+    Object.assign(state, { goal: Math.floor(goal ?? 0), member: Math.floor(member ?? 0), playing: false });
+  }
   const unit = /^(\d+)\.(\d+)$/.exec(parts.get("unit") ?? "");
   if (unit) state.picked = { layer: unit[1] - 1, unit: unit[2] - 1 };
   state.through = number("through", 0, 1000) ?? 0;
@@ -69,6 +84,6 @@ export function read(text, population) {
   const isMeasure = population.curves.some(({ name }) => name === measure);
   if (isMeasure && rows !== columns && names.includes(rows) && names.includes(columns)) state.phase = { rows, columns, measure };
   for (const name of SHOWS) if (parts.get(name) === "0") state.show[name] = false;
-  state.show.test = parts.get("test") === "1" && Boolean(population.arrays["test/x"]);
+  state.show.test = parts.get("test") === "1" && Boolean(state.own || population.arrays["test/x"]);
   return state;
 }

@@ -17,6 +17,7 @@ export function termsOf(layers, population) {
   if (inputs === 2 && !isSmooth(layers)) {
     found.push(["Regions", "Pieces on which the network is one affine map. They are exact, not drawn from samples."]);
   }
+  if (layers[0].features) found.push(["Features", "What the network is given of an input in place of its coordinates."]);
   const isBox = inputs === 3, where = isBox ? "on the plane in the middle of the box" : "for every input";
   const large = isBox ? "its weights alone" : "it in the large picture";
   found.push(["Network", `Small pictures show what a unit gives ${where}; lines are weights, as wide as they are large. `
@@ -26,5 +27,7 @@ export function termsOf(layers, population) {
   if (population.homes.size > 2) {
     found.push(["Population", "Networks trained alike. The grey band holds 80 % of them, the dashed line is their median."]);
   }
+  found.push(["Train", "Networks learn in the page, the page's data or another problem, with settings of your choice. Click a unit or a "
+    + "line to move its bias or its weight."]);
   return [...found, ["Here", wordsOf(layers).hint]];
 }

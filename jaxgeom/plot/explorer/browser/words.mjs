@@ -1,7 +1,19 @@
 // What parts of the page are called, which depends on the networks: of one, two or three inputs, smooth or not.
 
+import { coordinateText, featureText } from "./features.mjs";
 import { hasSteps } from "./line.mjs";
-import { isSmooth } from "./network.mjs";
+import { firstHidden, isSmooth } from "./network.mjs";
+
+/** What a layer is called; hidden layers are counted from 1. */
+export function layerName(layers, layer) {
+  if (layers[layer].features) return "features";
+  return layer === layers.length - 1 ? "output" : `layer ${layer + 1 - firstHidden(layers)}`;
+}
+
+/** What the first layer of weights has as an input, a coordinate or a feature, as it is written in formulas. */
+export function inputName([{ features, inputs }], unit) {
+  return features ? featureText(features[unit], inputs) : coordinateText(unit, inputs);
+}
 
 /** Names of the buttons, of lines (`edge` of a layer, none if empty), marks of the legend [colour, text], and a hint. */
 export function wordsOf(layers, { classes } = {}) {

@@ -1,0 +1,161 @@
+// Training in the page: while it lasts, the page's population is the run that grows; then it is again what was recorded.
+
+import { firstSettings } from "./choices.mjs";
+import { featureLayer } from "./features.mjs";
+import { layersAt, placesOf } from "./population.mjs";
+import { dataOf, goBack, outputsFor, populationOf, record, runOf, stepsOf, takeStep } from "./trained.mjs";
+
+const BUDGET = 12, PRESS = 1000; // milliseconds of a frame of the screen, and that one press of a button may take
+const NEW_NETWORKS = ["features", "hidden", "activation", "seeds", "seed"]; // settings that begin a run anew with new weights
+const NEW_DATA = ["data", "noise", "points", "tested", "drawn"]; // the same with the weights that there were
+const NAMES = { 0: "relu", 0.01: "leaky_relu", "-1": "abs", 1: "linear" }; // of slopes
+const KEPT = ["places", "time", "phase", "compare", "picked"]; // of the state, for when it is over
+
+/** The page's data {x, y, test, classes, domain}; what it does not have is null. */
+function givenOf({ arrays, classes, domain }) {
+  const test = arrays["test/x"] ? { x: arrays["test/x"], y: arrays["test/y"] } : null;
+  return { x: arrays["data/x"] ?? null, y: arrays["data/y"] ?? null, test, classes, domain };
+}
+
+/** What settings call the layers of a network: hidden units, features and activation, "" if there are several. */
+function settingsOf(layers) {
+  const hidden = layers.filter(({ features }) => !features).slice(0, -1);
+  const nameOf = ({ activation, slope }) => {
+    if (activation || !slope) return activation ?? "relu";
+    return slope.every((each) => each === slope[0]) ? (NAMES[+slope[0].toPrecision(6)] ?? "") : "";
+  };
+  const names = new Set(hidden.map(nameOf));
+  const activation = names.size === 1 ? [...names][0] : "";
+  return { hidden: hidden.map(({ outputs }) => outputs), activation, features: layers[0].features ?? [] };
+}
+
+/** Whether a network can be trained on data, with features as the settings say. */
+function fits(layers, data, { features }) {
+  const { outputs } = layers.at(-1), isSame = (layers[0].features ?? []).join() === features.join();
+  return isSame && (!data.y || outputs === outputsFor(data) || outputs === data.classes?.length);
+}
+
+/** Functions that begin, drive and end it. `population` becomes the run; `changed()` follows whenever what it holds has changed,
+ * `resized()` when there is another one, and `say(text)` takes words for the reader. */
+export function ownTraining(population, state, seen, changed, resized, say) {
+  const recorded = { ...population }, given = givenOf(recorded), isPlane = recorded.inputs === 2;
+  const firstData = given.y || !isPlane ? "given" : "circles";
+  let run = null, origin = null, due = 0, version = 0, begun = 0;
+
+  function show() {
+    const viewed = `${begun}/${Math.floor(Math.log2(run.step + 1))}`; // principal axes stay for as many steps as were taken
+    Object.assign(population, populationOf(run, recorded), { version: ++version, viewed });
+    seen.forget();
+    state.time = run.numFrames - 1;
+    changed();
+  }
+
+  /** A run from its beginning: with the weights of the network that was seen, or new ones. */
+  function begin() {
+    if (run) state.member = seen.memberOf(0);
+    const { own } = state, data = dataOf(own, given), isStart = own.start && fits(origin, data, own);
+    own.start = isStart ? 1 : 0;
+    own.activation ||= isStart ? "" : "relu";
+    const front = own.features.length ? featureLayer(own.features, recorded.inputs) : null;
+    run = runOf(own, data, front, isStart ? origin : null, recorded.inputs);
+    const placeOf = (member) => placesOf(run, Math.min(member, run.networks.length - 1));
+    Object.assign(state, { playing: false, phase: null, places: [placeOf(state.member), placeOf(state.member + 1)], member: 0 });
+    if (run.networks.length < 2) state.compare = false;
+    [due, begun] = [0, begun + 1];
+    show();
+    resized();
+  }
+
+  function restart() {
+    state.goal = 0;
+    begin();
+  }
+
+  /** Trains until a step, or as long as there is room for it, in a frame of the screen if nothing is said; whether that step was
+   * reached. */
+  function train(until, most = BUDGET) {
+    if (!run.kind) {
+      Object.assign(state, { playing: false, goal: 0 });
+      return void say("The page has no targets to learn: choose other data.");
+    }
+    const end = performance.now() + most;
+    do takeStep(run, state.own);
+    while (run.step < until && performance.now() < end);
+    record(run);
+    if (run.diverged) {
+      goBack(run, run.numFrames - 1);
+      Object.assign(state, { playing: false, goal: 0 });
+      say("The loss is no longer finite. Take a smaller learning rate, and restart.");
+    }
+    show();
+    return run.step >= until;
+  }
+
+  function enter(settings) {
+    if (!run) state.before = Object.fromEntries(KEPT.map((name) => [name, state[name]]));
+    origin = layersAt(recorded, seen.memberOf(0), state.time);
+    Object.assign(settings, settings.start || settings.isLike ? settingsOf(origin) : {});
+    delete settings.isLike;
+    state.own = settings;
+    begin();
+  }
+
+  function leave() {
+    Object.assign(state, state.before, { own: null, before: null, goal: 0, playing: false });
+    [run, origin] = [null, null];
+    Object.assign(population, recorded);
+    seen.forget();
+    resized();
+  }
+
+  return {
+    recorded, given, leave, restart,
+    isOn: () => run !== null,
+    step: () => run.step,
+    toggle() {
+      if (run) leave();
+      else enter({ ...firstSettings(), data: firstData, isLike: true });
+    },
+    /** Does what the state says, of a link. */
+    follow() {
+      if (state.own) enter({ ...state.own, data: isPlane ? state.own.data : "given" });
+    },
+    /** Changes settings; some begin a run anew, with other networks or on other data. */
+    set(changes) {
+      const isOneOf = (names) => Object.keys(changes).some((name) => names.includes(name));
+      Object.assign(state.own, changes, isOneOf(NEW_NETWORKS) ? { start: 0 } : {}, changes.start ? settingsOf(origin) : {});
+      if (isOneOf([...NEW_NETWORKS, ...NEW_DATA, "start"])) restart();
+      else changed();
+    },
+    /** What a frame of the screen adds while the page plays, or until the step of a link is reached. */
+    advance() {
+      if (state.goal > run.step) return void train(state.goal);
+      state.goal = 0;
+      if (!state.playing) return;
+      due += state.speed;
+      if (due >= 1) due = train(run.step + Math.floor(due) * stepsOf(run, state.own)) ? due % 1 : 0;
+    },
+    /** A whole epoch, be it in several frames of the screen. */
+    takeEpoch() {
+      state.goal = Math.max(run.step, state.goal) + stepsOf(run, state.own);
+      if (train(state.goal, PRESS)) state.goal = 0;
+    },
+    canEdit: (member) => !run?.networks[member].isFrozen,
+    /** Sets a parameter of the network that is seen; later frames are dropped. What was recorded is edited as a copy. */
+    edit({ part, layer, place }, value) {
+      if (!run) enter({ ...firstSettings(), start: 1 });
+      const network = run.networks[seen.memberOf(0)];
+      if (network.isFrozen) return;
+      goBack(run, Math.round(state.time));
+      network.layers[layer - (run.front ? 1 : 0)][part][place] = value;
+      record(run);
+      show();
+    },
+    /** What has been trained, in words. */
+    said() {
+      if (!run.kind) return "there are no targets to learn; weights can be edited";
+      const held = run.data.test?.y.length, epoch = Math.floor(run.step / stepsOf(run, state.own));
+      return `${run.data.y.length} points${held ? `, ${held} held back` : ""}; epoch ${epoch.toLocaleString("en")}`;
+    },
+  };
+}
