@@ -1,11 +1,12 @@
 """The build hook that compiles the engine (``jaxgeom/engine``) when jaxgeom is installed or a wheel is built.
 
-With the system's C++ compiler, else with that of the package ziglang. Where neither works, and where
+With the system's C++ compiler, else with that of the package ziglang. Where neither works or can be had, and where
 JAXGEOM_NO_COMPILER is 1, everything but the compiled libraries is installed: jaxgeom then counts in Python integers.
 """
 
 import importlib.util
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -23,7 +24,7 @@ class EngineHook(BuildHookInterface):
     PLUGIN_NAME = "custom"
 
     def dependencies(self) -> list[str]:
-        return [] if not is_wanted() or self.compile.system_compiler() else [ZIGLANG]
+        return [ZIGLANG] if is_wanted() and not self.compile.system_compiler() and is_to_be_had() else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         engine = Path(self.root, IN_WHEEL)
@@ -72,6 +73,19 @@ class EngineHook(BuildHookInterface):
 
 def is_wanted() -> bool:
     return os.environ.get("JAXGEOM_NO_COMPILER", "") in ("", "0")
+
+
+def is_to_be_had() -> bool:
+    """Whether pip finds ziglang for this platform, in the indices it is set up with; yes where there is no pip to ask.
+
+    pip gives up an installation that asks for a package it does not find, instead of going on without it.
+    """
+    pip = [sys.executable, "-I", "-m", "pip"]  # that of the environment, which isolated builds hide without -I
+    if subprocess.run([*pip, "--version"], capture_output=True).returncode:
+        return True
+    name, _, _ = ZIGLANG.partition(">")
+    ask = [*pip, "index", "versions", name, "--disable-pip-version-check", "--retries=0"]
+    return not subprocess.run(ask, capture_output=True).returncode
 
 
 def platform_tag() -> str:

@@ -1,12 +1,14 @@
 """The engine's build: what its libraries show, what they take from XLA, and the same bits from every compiler."""
 
 import ctypes
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import jax
 import numpy as np
@@ -101,6 +103,39 @@ def test_compilers_that_do_not_work_are_passed_over(tmp_path: Path, monkeypatch:
     assert build.system_compiler() is None
     monkeypatch.setenv("CXX", str(tmp_path / "nowhere"))
     assert build.system_compiler() is None
+
+
+def _hook(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """hatch_build.py, which is imported where hatchling is: this stands in for it."""
+    interface = ModuleType("hatchling.builders.hooks.plugin.interface")
+    interface.BuildHookInterface = object
+    monkeypatch.setitem(sys.modules, interface.__name__, interface)
+    spec = importlib.util.spec_from_file_location("hatch_build", Path(__file__).parents[1] / "hatch_build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.skipif(find_spec("pip") is None, reason="needs pip")
+def test_a_compiler_is_asked_for_only_where_pip_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pip, asked for what it does not find, would not install jaxgeom at all."""
+    for name, value in {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": tmp_path, "PIP_CONFIG_FILE": os.devnull}.items():
+        monkeypatch.setenv(name, str(value))
+    module = _hook(monkeypatch)
+    hook = module.EngineHook()
+    hook.root = str(Path(module.__file__).parent)
+    monkeypatch.setenv("CXX", str(tmp_path / "nowhere"))
+    assert hook.dependencies() == []
+    (tmp_path / "ziglang-0.13.0-py3-none-any.whl").touch()
+    assert hook.dependencies() == [module.ZIGLANG]
+    monkeypatch.setenv("JAXGEOM_NO_COMPILER", "1")
+    assert hook.dependencies() == []
+    monkeypatch.delenv("JAXGEOM_NO_COMPILER")
+    monkeypatch.delenv("CXX")
+    if hook.compile.system_compiler():
+        assert hook.dependencies() == []
 
 
 @needs_compiler

@@ -151,6 +151,12 @@ def test_modules_are_modern_javascript_and_make_one_text(tmp_path: Path) -> None
     joined = tmp_path / "joined.mjs"
     joined.write_text(joined_code())
     subprocess.run([node(), "--check", joined], check=True)
+    text = joined_code()
+    exported = dict(re.findall(r"const (\w+)_module = \(.*?\nreturn \{ (.*?) \};\n", text, re.DOTALL))
+    imported = re.findall(r"const \{ ([^}]*) \} = (\w+)_module;", text)
+    assert len(exported) == len(MODULES) - 1
+    for names, module in imported:
+        assert set(names.split(", ")) <= set(exported[module].split(", ")), f"{module} exports not all of {names}"
 
 
 def test_recipes_write_a_page_of_as_many_networks_as_fit(tmp_path: Path) -> None:

@@ -418,6 +418,7 @@ BROKEN = {
     "the smallest area is 0.0": lambda c: c._replace(area=changed(c.area, 1, 0.0)),
     "the smallest area is nan": lambda c: c._replace(area=changed(c.area, 1, np.nan)),
     r"areas add up to 4\.\d+, but the domain has 4\.0": lambda c: c._replace(area=changed(c.area, 1, c.area[1] + 1e-9)),
+    "a face with a vertex at infinity has an area": lambda c: c._replace(is_ideal=changed(c.is_ideal, 3, True)),
     "do not differ in exactly one unit": lambda c: c._replace(
         patterns=changed(c.patterns, (0, 0), not c.patterns[0, 0])
     ),

@@ -1,5 +1,6 @@
 """Complexes of populations, against those of single networks; their maps, against the networks."""
 
+from fractions import Fraction
 from itertools import pairwise
 
 import jax
@@ -74,6 +75,58 @@ def test_no_warnings_on_the_whole_plane_at_any_scale(widths, kernel_size, bias_s
     layers += [jg.Dense(rng.normal(size=shape), bias_size * rng.normal(size=shape[1])) for shape in others]
     complex_ = jg.enumerate_regions(tuple(layers), jg.whole_plane())
     assert complex_.num_faces == exact_count(tuple(layers), projective_domain(jg.whole_plane()))
+
+
+def lines_in_fractions(layers):
+    """The lines (a, b, c) of one hidden layer, and its network as a function of a point, in fractions."""
+    (kernel, bias, *_), (weights, (offset,), *_) = layers
+    lines = [tuple(map(Fraction, (*column, c))) for column, c in zip(kernel.T.tolist(), bias.tolist(), strict=True)]
+    factors = [Fraction(weight) for (weight,) in weights.tolist()]
+
+    def value(x, y):
+        terms = (weight * max(0, a * x + b * y + c) for weight, (a, b, c) in zip(factors, lines, strict=True))
+        return sum(terms, Fraction(offset))
+
+    return lines, value
+
+
+@pytest.mark.parametrize("angle", [1e-1, 1e-3, 1e-6, 1e-9, 1e-12, 1e-15])
+def test_vertices_on_the_whole_plane_are_precise_however_far_they_lie(angle):
+    """Lines that are nearly parallel meet far away: finite vertices, where Cramer's rule in fractions has them."""
+    rng = np.random.default_rng(3)
+    num_far = 0
+    for _ in range(10):
+        kernel = rng.normal(size=(2, 1)) * (1 + angle * rng.normal(size=(2, 6)))
+        layers = jg.Dense(kernel, rng.normal(size=6)), jg.Dense(rng.normal(size=(6, 1)), np.ones(1))
+        lines, value = lines_in_fractions(layers)
+        found = jg.enumerate_regions(layers, jg.whole_plane())
+        jg.check_complex(found)
+        units = [set(found.edge_unit[(found.edges == vertex).any(axis=1)]) for vertex in range(len(found.vertices))]
+        for vertex, is_ideal, output, through in zip(found.vertices, found.is_ideal, found.outputs, units, strict=True):
+            if is_ideal:
+                continue
+            (a, b, c), (d, e, f) = (lines[unit] for unit in sorted(through))
+            x, y = (b * f - c * e) / (a * e - b * d), (c * d - a * f) / (a * e - b * d)
+            size = float(max(abs(x), abs(y)))
+            np.testing.assert_allclose(vertex, [float(x), float(y)], rtol=1e-11, atol=1e-11 * size)
+            np.testing.assert_allclose(output, float(value(x, y)), rtol=1e-5)
+            num_far += size > 0.01 / angle
+        assert (~found.is_ideal).sum() == 15
+        # every line ends in the two directions along it
+        ends = found.vertices[found.is_ideal]
+        for a, b, _ in lines:
+            along = np.array([-float(b), float(a)]) / np.hypot(float(a), float(b))
+            for direction in (along, -along):
+                np.testing.assert_allclose(np.hypot(*(ends - direction).T).min(), 0, atol=1e-15)
+    assert num_far > 60
+
+
+def test_vertices_beyond_what_float64_holds_are_not_at_infinity():
+    hidden = jg.Dense(np.array([[1.0, 1.0], [1.0, 1 + 2.0**-52]]), np.array([0.0, 1e300]))
+    found = jg.enumerate_regions((hidden, jg.Dense(np.ones((2, 1)), np.zeros(1))), jg.whole_plane())
+    assert found.vertices[~found.is_ideal].tolist() == [[np.inf, -np.inf]]
+    assert np.isinf(found.area).all()
+    assert found.num_faces == 4
 
 
 def test_complexes_that_do_not_fit_into_memory_are_refused_with_the_figure(monkeypatch):

@@ -9,7 +9,7 @@
 
 namespace jaxgeom {
 
-constexpr double kImprecise = 5e-13;  // of the domain's size: an uncertainty from which on vertices are put to where they are
+constexpr double kImprecise = 5e-13;  // of the domain's size, or on the plane of a vertex's distance: from such an uncertainty on it is put to where it is
 
 template <bool Plane>
 class Builder {
@@ -74,17 +74,26 @@ class Builder {
             return;
         }
         const ExactVector &at = exact.knowledge(v.point).at;
-        if (at.w.is_zero()) return;
+        if (at.w.is_zero()) {
+            if (!Plane) return;
+            const double slope = at.x.is_zero() ? INFINITY : ratio(at.y, at.x), across = at.x.sign(), up = at.y.sign();
+            const bool is_flat = std::fabs(slope) <= 1;
+            v.x = is_flat ? across : ratio(at.x, at.y) * up, v.y = is_flat ? slope * across : up, v.w = 0, v.e = 8 * kEps;
+            return;
+        }
         const double x = ratio(at.x, at.w) / net.unit, y = ratio(at.y, at.w) / net.unit;
         const double size = std::max({Plane ? std::fabs(x) : 1, Plane ? std::fabs(y) : 1, 1.0});
-        if (!(size < 1e300)) return;
+        if (!(size < (Plane ? 1e308 : 1e300))) {
+            if (Plane) v.w = kTiniest;  // not at infinity, but beyond what float64 holds
+            return;
+        }
         v.x = x / size, v.y = y / size, v.w = 1 / size, v.e = 8 * kEps;
     }
     // Whether the cell on the other side has split the edge from a vertex to the following one.
     bool is_placed(const Vertex &u) const { return complex->edges[u.edge].middle >= 0; }
     // A new vertex on an edge that no cell has split yet. `on` gets the piece behind it, `first` is the piece before it.
     void place(const Vertex &u, const Line &line, Vertex &on, int &first) {
-        if (on.e > kImprecise) refine(on);
+        if (on.e > kImprecise * (Plane && !is_at_infinity(u) ? on.w : 1)) refine(on);
         const int id = static_cast<int>(complex->places.size()), pieces = static_cast<int>(complex->edges.size());
         complex->places.push({on.x, on.y, on.w, on.e});
         Edge *added = complex->edges.add(2), &edge = complex->edges[u.edge];
@@ -206,6 +215,10 @@ class Builder {
         part.places.begin = static_cast<int>(complex->places.size()), part.edges.begin = static_cast<int>(complex->edges.size());
         part.steps.begin = static_cast<int>(complex->steps.size()), part.faces.begin = static_cast<int>(complex->ends.size());
         return part;
+    }
+    bool is_at_infinity(const Vertex &u) const {  // the edge behind it
+        const Edge &edge = complex->edges[u.edge];
+        return complex->places[edge.begin].w == 0 && complex->places[edge.end].w == 0;
     }
     static void take_pieces(const Vertex &u, const Edge &edge, Vertex &on, int &first) {
         const bool is_forward = edge.begin == u.id;

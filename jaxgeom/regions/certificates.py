@@ -14,8 +14,9 @@ def check_complex(complex_: PlanarComplex | SpatialComplex) -> None:
 
     In the plane, checked are Euler's V - E + F = 1; that the cycles are closed, and every edge has a face on each side
     of which it is not on the boundary; that all areas are positive (or zero, where float64 does not tell them from
-    zero) and add up to the domain's; and that the faces on both sides of an edge differ in exactly the unit that made
-    it, or, in degenerate complexes where several units may share a line, at least in that one.
+    zero), infinite where faces have vertices at infinity, and add up to the domain's; and that the faces on both sides
+    of an edge differ in exactly the unit that made it, or, in degenerate complexes where several units may share a
+    line, at least in that one.
 
     In other dimensions, Euler's relation; that no vertex of a cell contradicts its pattern, and all lie on hyperplanes
     enough to be points; that facets part the two sides of the unit that made them, and those with one cell are on the
@@ -61,7 +62,9 @@ def _check_plane(complex_: PlanarComplex) -> None:
     certify(((num == 1) == (complex_.edge_layer == OUTSIDE)).all(), "an edge with one face is not on the boundary")
     is_right = (complex_.area > 0) | ((complex_.area == 0) & _are_thin(complex_))
     certify(is_right.all(), f"the smallest area is {complex_.area.min()}")
-    if not complex_.is_ideal.any():
+    is_unbounded = np.logical_or.reduceat(complex_.is_ideal[complex_.face_vertices], complex_.face_offsets[:-1])
+    certify(np.isinf(complex_.area[is_unbounded]).all(), "a face with a vertex at infinity has an area")
+    if not is_unbounded.any():
         _check_total_area(complex_)
     _check_patterns(complex_)
 

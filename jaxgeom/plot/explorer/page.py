@@ -24,7 +24,7 @@ from jaxgeom.plot.explorer.pack import num_packed, pack
 SOURCES = files("jaxgeom.plot.explorer") / "browser"
 """Where the page's JavaScript, style and frame are."""
 MOST_CLASSES = 10
-"""Different targets that are taken for classes."""
+"""Different targets that are taken for classes, of networks with several outputs."""
 MARGIN = 0.15
 """Of the data, on each side of them."""
 MEGABYTE = 1e6
@@ -100,7 +100,8 @@ def explore(
             parameters of :func:`jaxgeom.mlp`.
         path: the file to write, ``.html``; folders that are missing are made, as everywhere in jaxgeom.
         data: points and labels or targets that are drawn, a :class:`jaxgeom.Dataset` or a pair; or points alone, which
-            get the colours of where they are in the input.
+            get the colours of where they are in the input. Up to ten different targets are labels, or up to two if the
+            networks have one output.
         test: points and labels or targets that the networks were not trained on, like ``data``; a button shows them as
             rings, and the page says how many of them are right, or their error.
         domain: the box that is shown; default is the data's, or [-1, 1] in each direction.
@@ -142,7 +143,8 @@ def explore(
     if not found.groups:
         raise ValueError("none of the networks is finite. Check the field `diverged` of the training result.")
     dim = num_coordinates(found, features, data, domain)
-    points, about_data = _with_test(*_points(data, dim), data, test, dim)
+    is_one = all(group.layers[-1].bias.shape[-1] == 1 for group in found.groups)
+    points, about_data = _with_test(*_points(data, dim, is_one), data, test, dim, is_one)
     domain = _domain(domain, points.get("data/x"), dim)
     found = with_counts(found, domain) if features is None else found
     arrays = _weights(found) | points
@@ -192,8 +194,11 @@ def _weights(found: Gathered) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _points(data: Any, dim: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Points and what they are coloured by: numbers of classes, the target itself, or, of points alone, nothing."""
+def _points(data: Any, dim: int, is_one: bool) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Points and what they are coloured by: numbers of classes, the target itself, or, of points alone, nothing.
+
+    Networks of one output decide between two classes at most: few different targets are numbers to them.
+    """
     if data is None:
         return {}, {}
     if not isinstance(data, tuple | list):
@@ -212,7 +217,7 @@ def _points(data: Any, dim: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]
     classes = np.unique(y) if y.shape[1] == 1 else np.arange(y.shape[1])
     if y.shape[1] > 1:
         color = y.argmax(axis=1)
-    elif len(classes) <= MOST_CLASSES:
+    elif len(classes) <= (2 if is_one else MOST_CLASSES):
         color = np.searchsorted(classes, y[:, 0])
     else:
         return {"x": x, "y": y[:, 0].astype(np.float32)}, {"classes": None}
@@ -220,7 +225,7 @@ def _points(data: Any, dim: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]
 
 
 def _with_test(
-    points: dict[str, np.ndarray], about: dict[str, Any], data: Any, test: Any, dim: int
+    points: dict[str, np.ndarray], about: dict[str, Any], data: Any, test: Any, dim: int, is_one: bool
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The same with points that were not trained on, and the classes of all."""
     if test is None:
@@ -236,7 +241,7 @@ def _with_test(
             f"{[part.shape for part in parts[1]]} was given."
         )
     num = len(points["x"])
-    both, about = _points(tuple(np.concatenate(each) for each in zip(*parts, strict=True)), dim)
+    both, about = _points(tuple(np.concatenate(each) for each in zip(*parts, strict=True)), dim, is_one)
     split = {
         f"{name}/{part}": array[rows]
         for part, array in both.items()

@@ -78,7 +78,7 @@ export function aroundOf(population, state, view, seen, own, changed) {
     find("stage-b").hidden = !state.compare;
     for (const name of ["wide", "compare", "sheet"]) press(find(name), state[name]);
     press(find("train"), state.own !== null);
-    press(find("play"), state.playing);
+    press(find("play"), state.playing || state.goal > 0);
     press(find("flow"), view.flow !== 0);
     document.querySelectorAll("[data-color]").forEach((button) => press(button, button.dataset.color === state.color));
     document.querySelectorAll("[data-show]").forEach((button) => press(button, state.show[button.dataset.show]));

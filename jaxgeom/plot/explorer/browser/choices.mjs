@@ -21,10 +21,10 @@ export const CHOICES = {
   tested: [0, 10, 20, 30, 40, 50, 60, 70, 80, 90].map((percent) => [percent / 100, `${percent} %`]),
   seeds: numbers(1, 4, 9, 16, 36, 64),
 };
-export const MOST_LAYERS = 6, MOST_UNITS = 64;
+export const MOST_LAYERS = 6;
+export const MOST_UNITS = 64;
 
-/** Settings of a first training. `start` is 1 for the weights of the network that was seen, "new" ones otherwise; `at` is
- * where that network is, its places along the page's axes and its step. */
+/** Settings of a first training. `start` is 1 for the weights of the network that was seen, 0 for new ones. */
 export const firstSettings = () => ({
   data: "given", noise: 0.1, points: 300, tested: 0.5, drawn: 0, features: [], hidden: [8, 8], activation: "relu",
   optimizer: "adam", rate: 0.01, penalty: "none", strength: 0.001, batch: 10, seeds: 1, seed: 0, start: 0,
@@ -42,6 +42,12 @@ export function writeChoices(parts, settings) {
   }
 }
 
+/** Hidden layers and activation as they can be chosen, the nearest to those of a recorded network. */
+export const allowed = ({ hidden, activation }) => ({
+  hidden: hidden.slice(0, MOST_LAYERS).map((units) => Math.min(units, MOST_UNITS)),
+  activation: CHOICES.activation.some(([name]) => name === activation) ? activation : "relu",
+});
+
 const whole = (text, least, most) => (/^\d+$/.test(text) && Number(text) >= least && Number(text) <= most ? Number(text) : null);
 
 /** Settings of a link's parts, null where it has none; what is not allowed is as at first. */
@@ -55,6 +61,7 @@ export function readChoices(parts, featureNames) {
   for (const [name, most] of [["seed", 1e6], ["drawn", 1e6], ["start", 1]]) settings[name] = whole(textOf(name), 0, most) ?? settings[name];
   const hidden = textOf("hidden").split("~").map((text) => whole(text, 1, MOST_UNITS));
   if (hidden.length <= MOST_LAYERS && hidden.every((units) => units !== null)) settings.hidden = hidden;
+  if (parts.get(`${PREFIX}hidden`) === "") settings.hidden = []; // none
   settings.features = featureNames.filter((name) => textOf("features").split("~").includes(name));
   return settings;
 }

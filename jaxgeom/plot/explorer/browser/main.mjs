@@ -55,11 +55,12 @@ putHands(population, state, view, seen, panels, changed, setTime);
 
 function setTime(time, isPlaying = false) {
   state.time = Math.min(population.numFrames - 1, Math.max(0, time));
-  state.playing = isPlaying;
+  [state.playing, state.goal] = [isPlaying, 0];
   view.held = 0;
   changed();
 }
 
+const togglePlay = () => setPlaying(!(state.playing || state.goal));
 function setPlaying(isPlaying) {
   const last = population.numFrames - 1;
   if (own.isOn()) return setTime(isPlaying ? last : state.time, isPlaying); // it trains on, from its last step
@@ -127,7 +128,7 @@ const letGo = () => {
 find("step").addEventListener("input", (event) => setTime(Number(event.target.value)));
 find("previous").addEventListener("click", () => setTime(Math.ceil(state.time) - 1));
 find("next").addEventListener("click", next);
-find("play").addEventListener("click", () => setPlaying(!state.playing));
+find("play").addEventListener("click", togglePlay);
 find("speed").addEventListener("change", (event) => (state.speed = Number(event.target.value)));
 find("flow").addEventListener("click", () => {
   const isAtEnd = state.through >= Number(find("through").max);
@@ -167,7 +168,7 @@ for (const [, names, text] of KEYS) {
 const [anyMember] = population.homes.keys();
 for (const [name, text] of termsOf(seen.lastLayers(anyMember), population)) row(find("terms"), name, text);
 onKeys({
-  " ": () => setPlaying(!state.playing),
+  " ": togglePlay,
   ArrowRight: next,
   ArrowLeft: () => setTime(Math.ceil(state.time) - 1),
   ArrowUp: () => moveNetwork(1),

@@ -1,9 +1,9 @@
 // Training in the page: while it lasts, the page's population is the run that grows; then it is again what was recorded.
 
-import { firstSettings } from "./choices.mjs";
+import { allowed, firstSettings } from "./choices.mjs";
 import { featureLayer } from "./features.mjs";
 import { layersAt, placesOf } from "./population.mjs";
-import { dataOf, goBack, outputsFor, populationOf, record, runOf, stepsOf, takeStep } from "./trained.mjs";
+import { dataOf, epochsOf, goBack, kindFor, outputsFor, populationOf, record, runOf, stepsOf, takeStep } from "./trained.mjs";
 
 const BUDGET = 12, PRESS = 1000; // milliseconds of a frame of the screen, and that one press of a button may take
 const NEW_NETWORKS = ["features", "hidden", "activation", "seeds", "seed"]; // settings that begin a run anew with new weights
@@ -29,12 +29,6 @@ function settingsOf(layers) {
   return { hidden: hidden.map(({ outputs }) => outputs), activation, features: layers[0].features ?? [] };
 }
 
-/** Whether a network can be trained on data, with features as the settings say. */
-function fits(layers, data, { features }) {
-  const { outputs } = layers.at(-1), isSame = (layers[0].features ?? []).join() === features.join();
-  return isSame && (!data.y || outputs === outputsFor(data) || outputs === data.classes?.length);
-}
-
 /** Functions that begin, drive and end it. `population` becomes the run; `changed()` follows whenever what it holds has changed,
  * `resized()` when there is another one, and `say(text)` takes words for the reader. */
 export function ownTraining(population, state, seen, changed, resized, say) {
@@ -53,11 +47,10 @@ export function ownTraining(population, state, seen, changed, resized, say) {
   /** A run from its beginning: with the weights of the network that was seen, or new ones. */
   function begin() {
     if (run) state.member = seen.memberOf(0);
-    const { own } = state, data = dataOf(own, given), isStart = own.start && fits(origin, data, own);
-    own.start = isStart ? 1 : 0;
-    own.activation ||= isStart ? "" : "relu";
+    const { own } = state, data = dataOf(own, given);
+    if (!own.start) Object.assign(own, allowed(own));
     const front = own.features.length ? featureLayer(own.features, recorded.inputs) : null;
-    run = runOf(own, data, front, isStart ? origin : null, recorded.inputs);
+    run = runOf(own, data, front, own.start ? origin : null, recorded.inputs);
     const placeOf = (member) => placesOf(run, Math.min(member, run.networks.length - 1));
     Object.assign(state, { playing: false, phase: null, places: [placeOf(state.member), placeOf(state.member + 1)], member: 0 });
     if (run.networks.length < 2) state.compare = false;
@@ -71,30 +64,49 @@ export function ownTraining(population, state, seen, changed, resized, say) {
     begin();
   }
 
+  /** Why nothing can be trained. */
+  function reason() {
+    if (!run.data.y) return "There are no targets to learn: choose other data.";
+    const { outputs } = run.networks[0].layers.at(-1);
+    return `These data need ${outputsFor(run.data)} output${run.data.classes?.length > 2 ? "s" : ""}, the network has ${outputs}: take new weights.`;
+  }
+
+  function stop(text) {
+    Object.assign(state, { playing: false, goal: 0 });
+    say(text);
+  }
+
+  /** The last frame that was finite, if what came after it is not. */
+  function restore(text) {
+    if (!run.diverged) return;
+    goBack(run, run.numFrames - 1);
+    stop(text);
+  }
+
   /** Trains until a step, or as long as there is room for it, in a frame of the screen if nothing is said; whether that step was
    * reached. */
   function train(until, most = BUDGET) {
-    if (!run.kind) {
-      Object.assign(state, { playing: false, goal: 0 });
-      return void say("The page has no targets to learn: choose other data.");
-    }
+    if (!run.kind) return void stop(reason());
     const end = performance.now() + most;
     do takeStep(run, state.own);
     while (run.step < until && performance.now() < end);
     record(run);
-    if (run.diverged) {
-      goBack(run, run.numFrames - 1);
-      Object.assign(state, { playing: false, goal: 0 });
-      say("The loss is no longer finite. Take a smaller learning rate, and restart.");
-    }
+    restore("The loss is no longer finite. Take a smaller learning rate, and go on or restart.");
+    if (state.goal <= run.step) state.goal = 0;
     show();
     return run.step >= until;
   }
 
+  const fits = () => {
+    const data = dataOf(state.own, given);
+    return !data.y || kindFor(data, origin) !== null;
+  };
+
   function enter(settings) {
     if (!run) state.before = Object.fromEntries(KEPT.map((name) => [name, state[name]]));
-    origin = layersAt(recorded, seen.memberOf(0), state.time);
-    Object.assign(settings, settings.start || settings.isLike ? settingsOf(origin) : {});
+    origin = layersAt(recorded, seen.memberOf(0), state.time); // null if it was not finite
+    if (!origin) settings.start = 0;
+    Object.assign(settings, origin && (settings.start || settings.isLike) ? settingsOf(origin) : {});
     delete settings.isLike;
     state.own = settings;
     begin();
@@ -111,6 +123,7 @@ export function ownTraining(population, state, seen, changed, resized, say) {
   return {
     recorded, given, leave, restart,
     isOn: () => run !== null,
+    run: () => run,
     step: () => run.step,
     toggle() {
       if (run) leave();
@@ -123,7 +136,12 @@ export function ownTraining(population, state, seen, changed, resized, say) {
     /** Changes settings; some begin a run anew, with other networks or on other data. */
     set(changes) {
       const isOneOf = (names) => Object.keys(changes).some((name) => names.includes(name));
+      if (changes.start && !origin) return say("The recorded network is not finite.");
       Object.assign(state.own, changes, isOneOf(NEW_NETWORKS) ? { start: 0 } : {}, changes.start ? settingsOf(origin) : {});
+      if (state.own.start && isOneOf(NEW_DATA) && !fits()) {
+        state.own.start = 0;
+        say("The recorded network has other outputs than these data need: it begins with new weights.");
+      }
       if (isOneOf([...NEW_NETWORKS, ...NEW_DATA, "start"])) restart();
       else changed();
     },
@@ -138,24 +156,27 @@ export function ownTraining(population, state, seen, changed, resized, say) {
     /** A whole epoch, be it in several frames of the screen. */
     takeEpoch() {
       state.goal = Math.max(run.step, state.goal) + stepsOf(run, state.own);
-      if (train(state.goal, PRESS)) state.goal = 0;
+      train(state.goal, PRESS);
     },
     canEdit: (member) => !run?.networks[member].isFrozen,
     /** Sets a parameter of the network that is seen; later frames are dropped. What was recorded is edited as a copy. */
     edit({ part, layer, place }, value) {
-      if (!run) enter({ ...firstSettings(), start: 1 });
-      const network = run.networks[seen.memberOf(0)];
-      if (network.isFrozen) return;
+      if (!run && !layersAt(recorded, seen.memberOf(0), state.time)) return; // it was not finite
+      if (!run) enter({ ...firstSettings(), start: 1 }); // also if it can not be trained
+      const network = run.networks[seen.memberOf(0)], values = network.layers[layer - (run.front ? 1 : 0)]?.[part];
+      if (network.isFrozen || !(place < values?.length)) return;
+      state.goal = 0;
       goBack(run, Math.round(state.time));
-      network.layers[layer - (run.front ? 1 : 0)][part][place] = value;
+      values[place] = value;
       record(run);
+      restore("With this weight the loss is no longer finite.");
       show();
     },
     /** What has been trained, in words. */
     said() {
-      if (!run.kind) return "there are no targets to learn; weights can be edited";
-      const held = run.data.test?.y.length, epoch = Math.floor(run.step / stepsOf(run, state.own));
-      return `${run.data.y.length} points${held ? `, ${held} held back` : ""}; epoch ${epoch.toLocaleString("en")}`;
+      if (!run.kind) return reason();
+      const held = run.data.test?.y.length, epoch = epochsOf(run).toLocaleString("en");
+      return `${run.data.y.length} points${held ? `, ${held} held back` : ""}; epoch ${epoch}`;
     },
   };
 }

@@ -45,7 +45,7 @@ export const problemNames = () => Object.entries(PROBLEMS).map(([name, [text]]) 
 export function problem(name, num, noise, seed) {
   const [, pointOf, kind] = PROBLEMS[name], random = randomOf(seed), x = new Float32Array(2 * num), y = new Float32Array(num);
   for (let point = 0; point < num; point++) {
-    const [right, up, target] = pointOf(random, point % 2, (point - (point % 2)) / num);
+    const [right, up, target] = pointOf(random, point % 2, (point - (point % 2) + 1) / num);
     x[2 * point] = right + noise * OUTER * (2 * random.uniform() - 1);
     x[2 * point + 1] = up + noise * OUTER * (2 * random.uniform() - 1);
     y[point] = target;

@@ -8,7 +8,8 @@ import { problem } from "./problems.mjs";
 import { randomOf, seedFor } from "./random.mjs";
 import { numFaces } from "./regions.mjs";
 
-const ROOM = 240; // frames; when there are as many, every second one is dropped
+const ROOM = 240, LEAST_ROOM = 8; // frames; when there are as many, every second one is dropped
+const MOST_BYTES = 2 ** 28; // of the weights of all frames
 const FEW = 4, SMALL = 80; // networks and hidden units whose regions are counted at every frame
 const SLOPES = { leaky_relu: 0.01, abs: -1, linear: 1 }; // of piecewise linear activations but ReLU
 const [DATA, WEIGHTS, ORDER] = [0, 1, 2]; // what random numbers are for
@@ -27,6 +28,19 @@ export function dataOf({ data, points, noise, tested, drawn }, given) {
 
 /** Outputs that a network needs: one for two classes or a number, else one for each class. */
 export const outputsFor = ({ classes }) => (classes?.length > 2 ? classes.length : 1);
+
+/** How data can be learned, as "classes" or "targets": null without targets, or by layers with other outputs than they need. */
+export function kindFor(data, layers) {
+  const { outputs } = layers.at(-1), isMany = outputs > 1 && outputs === data.classes?.length;
+  return data.y && (outputs === outputsFor(data) || isMany) ? (data.classes ? "classes" : "targets") : null;
+}
+
+/** Frames that a run of networks has room for. */
+function roomFor(networks) {
+  const numbers = networks[0].layers.reduce((sum, { kernel, bias, slope }) => sum + kernel.length + bias.length + (slope?.length ?? 0), 0);
+  const fitting = Math.floor(MOST_BYTES / (8 * numbers * networks.length));
+  return Math.max(LEAST_ROOM, Math.min(ROOM, fitting - (fitting % 2)));
+}
 
 /** Layers with random weights, uniform within 1 / √inputs, as PyTorch draws them. */
 function randomLayers(sizes, activation, { uniform }) {
@@ -60,12 +74,12 @@ export function runOf(settings, data, front, origin, inputs) {
   const axes = [origin ? { name: "network", values: ["yours", "as it was"] } : { name: "seed", values: seeds }];
   const lifted = (x) => (front && x ? forward([front], x)[0].a : x);
   const run = {
-    data, front, networks, axes, step: 0, moves: 0, numFrames: 0, isKept: true, every: 1, since: 0, steps: [], diverged: false,
-    kind: !data.y ? null : data.classes ? "classes" : "targets", values: lifted(data.x), testValues: data.test && lifted(data.test.x),
-    records: [], weights: {},
+    data, front, networks, axes, step: 0, moves: 0, taken: 0, room: roomFor(networks), numFrames: 0, isKept: true, every: 1, since: 0,
+    diverged: false, kind: kindFor(data, networks[0].layers), values: lifted(data.x), testValues: data.test && lifted(data.test.x),
+    steps: [], passed: [], records: [], weights: {},
   };
   networks[0].layers.forEach(({ kernel, bias, slope }, depth) => {
-    const room = (size) => new Float64Array(networks.length * ROOM * size);
+    const room = (size) => new Float64Array(networks.length * run.room * size);
     Object.assign(run.weights, { [`0/kernel/${depth}`]: room(kernel.length), [`0/bias/${depth}`]: room(bias.length) });
     if (slope) run.weights[`0/slope/${depth}`] = Float64Array.from(room(slope.length), (_, place) => slope[place % slope.length]);
   });
@@ -79,6 +93,7 @@ export function takeStep(run, settings) {
   const { inputs } = run.networks[0].layers[0];
   run.step++;
   run.moves++;
+  let taken = 0;
   for (const network of run.networks) {
     if (network.isFrozen) continue;
     if (!network.order || network.place >= num) [network.order, network.place] = [network.random.shuffled(num), 0];
@@ -89,9 +104,14 @@ export function takeStep(run, settings) {
       y[place] = run.data.y[row];
     });
     network.place += size;
+    taken = rows.length;
     move(network.layers, gradients(network.layers, values, y, run.kind), network.memories, run.moves, settings);
   }
+  run.taken += taken;
 }
+
+/** Epochs that were begun and finished, whatever the batches were. */
+export const epochsOf = ({ taken, data }) => Math.floor(taken / data.y.length);
 
 /** Steps of an epoch. */
 export const stepsOf = ({ kind, data }, { batch }) => (kind && batch ? Math.ceil(data.y.length / batch) : 1);
@@ -112,20 +132,29 @@ function measured(run, { layers }) {
   return found;
 }
 
-/** Writes a frame: after those that are kept, in the place of one that is not. Networks that are not finite end the run. */
+const isNumber = (value) => Number.isFinite(Math.fround(value)); // as curves are drawn, in float32
+const areFinite = (values) => values.every(isNumber);
+
+/** Writes a frame: after those that are kept, in the place of one that is not, or is of the same step. Networks that are not finite
+ * end the run; such a frame is not written. */
 export function record(run) {
   const found = run.networks.map((network) => measured(run, network));
-  if (!found.every(({ loss }) => loss === undefined || Number.isFinite(loss))) return void (run.diverged = true);
-  if (run.isKept && run.numFrames === ROOM) thin(run);
-  if (run.isKept) run.numFrames++;
+  const isFinite = found.every(({ loss }) => loss === undefined || isNumber(loss))
+    && run.networks.every(({ layers }) => layers.every(({ kernel, bias }) => areFinite(kernel) && areFinite(bias)));
+  if (!isFinite && run.numFrames) return void (run.diverged = true);
+  const isAgain = run.numFrames > 0 && run.steps.at(-1) === run.step, isNext = run.isKept && !isAgain;
+  if (isNext && run.numFrames === run.room) thin(run);
+  if (isNext) run.numFrames++;
   const frame = run.numFrames - 1;
   run.networks.forEach(({ layers }, member) => {
     layers.forEach((layer, depth) => {
-      for (const part of ["kernel", "bias"]) run.weights[`0/${part}/${depth}`].set(layer[part], (member * ROOM + frame) * layer[part].length);
+      for (const part of ["kernel", "bias"]) run.weights[`0/${part}/${depth}`].set(layer[part], (member * run.room + frame) * layer[part].length);
     });
   });
   run.steps[frame] = run.step;
+  run.passed[frame] = run.taken;
   run.records[frame] = found;
+  if (isAgain) return;
   run.since++;
   run.isKept = frame === 0 || run.since >= run.every;
   if (run.isKept) run.since = 0;
@@ -135,34 +164,34 @@ export function record(run) {
 function thin(run) {
   for (const [name, array] of Object.entries(run.weights)) {
     if (name.includes("slope")) continue;
-    const size = array.length / (run.networks.length * ROOM);
+    const size = array.length / (run.networks.length * run.room);
     for (let member = 0; member < run.networks.length; member++) {
-      const start = member * ROOM * size;
-      for (let frame = 1; 2 * frame < ROOM; frame++) {
+      const start = member * run.room * size;
+      for (let frame = 1; 2 * frame < run.room; frame++) {
         array.copyWithin(start + frame * size, start + 2 * frame * size, start + (2 * frame + 1) * size);
       }
     }
   }
   const isEven = (_, frame) => frame % 2 === 0;
-  [run.steps, run.records] = [run.steps.filter(isEven), run.records.filter(isEven)];
+  for (const name of ["steps", "passed", "records"]) run[name] = run[name].filter(isEven);
   run.numFrames = run.steps.length;
   run.every *= 2;
 }
 
 /** Goes back to a frame: those after it are dropped, and optimizers begin anew. */
 export function goBack(run, frame) {
-  if (frame >= run.numFrames - 1) return;
+  if (frame >= run.numFrames - 1 && !run.diverged) return;
   run.networks.forEach((network, member) => {
     network.layers.forEach((layer, depth) => {
       for (const part of ["kernel", "bias"]) {
-        const size = layer[part].length, start = (member * ROOM + frame) * size;
+        const size = layer[part].length, start = (member * run.room + frame) * size;
         layer[part].set(run.weights[`0/${part}/${depth}`].subarray(start, start + size));
       }
     });
     if (!network.isFrozen) network.memories = memoriesOf(network.layers);
   });
-  Object.assign(run, { numFrames: frame + 1, step: run.steps[frame], moves: 0, isKept: true, since: 0, diverged: false });
-  [run.steps, run.records] = [run.steps.slice(0, frame + 1), run.records.slice(0, frame + 1)];
+  Object.assign(run, { numFrames: frame + 1, step: run.steps[frame], taken: run.passed[frame], moves: 0, isKept: true, since: 0, diverged: false });
+  for (const name of ["steps", "passed", "records"]) run[name] = run[name].slice(0, frame + 1);
 }
 
 /** The run as a population of the page, with what else that has. */
@@ -174,7 +203,7 @@ export function populationOf(run, { title, inputs }) {
   if (data.test) Object.assign(arrays, { "test/x": data.test.x, "test/y": data.test.y });
   const sizes = [layers[0].inputs, ...layers.map(({ outputs }) => outputs)];
   return {
-    title, inputs, arrays, numFrames, room: ROOM, steps: run.steps.slice(), axes, start: 0, link: "", domain: data.domain,
+    title, inputs, arrays, numFrames, room: run.room, steps: run.steps.slice(), axes, start: 0, link: "", domain: data.domain,
     classes: data.classes, features: run.front?.features ?? null,
     groups: [sizes], activations: [layers.map(({ activation }) => activation)],
     homes: new Map(networks.map((_, place) => [place, { group: 0, place, sizes }])),

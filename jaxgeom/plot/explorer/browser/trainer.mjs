@@ -23,6 +23,9 @@ export function trainerOf(section, { inputs }, set, restart) {
     const choices = CHOICES[name].filter(([value]) => name !== "data" || value === "given" || inputs === 2);
     lists[name] = element("select", { ariaLabel: LABELS[name] }, ...choices.map(([value, text]) => new Option(text, value)));
     lists[name].dataset.set = name;
+    if (name === "activation") { // a recorded network may have several, or another one
+      lists[name].prepend(Object.assign(new Option("as recorded", ""), { hidden: true, disabled: true }));
+    }
     lists[name].addEventListener("change", () => set({ [name]: choices.find(([value]) => String(value) === lists[name].value)[0] }));
     return (fields[name] = field(LABELS[name], lists[name]));
   };
@@ -64,8 +67,8 @@ export function trainerOf(section, { inputs }, set, restart) {
     input.dataset.layer = depth;
     input.addEventListener("change", () => {
       const wanted = Math.min(MOST_UNITS, Math.max(1, Math.round(Number(input.value)) || 1));
+      input.value = wanted;
       setHidden((hidden) => (hidden[depth] = wanted))();
-      section.querySelector(`[data-layer="${depth}"]`)?.focus();
     });
     return input;
   };
@@ -77,12 +80,14 @@ export function trainerOf(section, { inputs }, set, restart) {
     if (name === written) return;
     written = name;
     for (const [key, list] of Object.entries(lists)) list.value = settings[key];
+    if (lists.activation.selectedIndex < 0) lists.activation.value = "";
     for (const key of ["points", "noise", "tested"]) fields[key].hidden = settings.data === "given";
     drawn.parentElement.parentElement.hidden = settings.data === "given";
     fields.strength.hidden = settings.penalty === "none";
     const chosen = plainOr(settings.features, inputs);
     for (const chip of features.children) press(chip, chosen.includes(chip.dataset.feature));
-    layers.replaceChildren(...settings.hidden.map(unitsOf));
+    if (layers.children.length !== settings.hidden.length) layers.replaceChildren(...settings.hidden.map(unitsOf)); // else they stay in focus
+    settings.hidden.forEach((units, depth) => (layers.children[depth].value = units));
     fewer.disabled = !settings.hidden.length;
     more.disabled = settings.hidden.length >= MOST_LAYERS;
   };
