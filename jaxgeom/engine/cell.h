@@ -34,7 +34,7 @@ struct Entry {  // a cell on its way into a layer: where the functions of the la
 enum Sharpness : int8_t { kNotAsked, kNotSharp, kIsRough, kIsSharp };
 
 struct Line {
-    double nx, ny, nw, dn, tolerance;  // tolerance: of |n . p| for a point p with entries of at most 1
+    double nx, ny, nw, dn, tolerance;  // |n . p| of the true normal is at most 1.01 times that of this one and the tolerance, for a point p with entries of at most 1
     const Entry *entry;  // null: a side of the domain's faces, from corner to corner
     int unit, from, to;
     bool is_artificial;  // between two faces of the domain

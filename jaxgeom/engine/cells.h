@@ -143,14 +143,14 @@ struct Cutter {
     }
     // What rounding does to a unit's function at most, relative to the sizes of the products in it. Of n products added to
     // a bias one after the other, in any order, each is rounded once and added to at most n times, by kEps / 2 each: less
-    // than (n + 1) kEps / 2 (1 + n kEps) in all. As many as units below hand something on; the rest is for the rounding
-    // in bounds.
+    // than (n + 1) kEps / 2 (1 + n kEps) in all, which is less than (n + 2) kEps / 2 for any number of units below 10^7. As
+    // many as units below hand something on. Rounding in bounds has room in the norms.
     double rounding_of_sums(const Entry &entry) const {
         const Layer &layer = net.layers[entry.layer];
         if (entry.layer == 0 || !net.layers[entry.layer - 1].is_plain) return (layer.terms + 6) * kEps;
         int n = net.layers[entry.layer - 1].num_linear;
         for (int w = 0; w < (layer.in + 63) >> 6; w++) n += __builtin_popcountll(entry.active[w]);
-        return (n + 8) * (0.5 * kEps);
+        return (n + 2) * (0.5 * kEps);
     }
     // The units of a layer that may cut, and their sides on a cell; whether any of these is open. delta and squares of
     // `next` are those of this layer, and become those of the next one.
