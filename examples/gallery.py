@@ -75,7 +75,7 @@ pairs, wide = [jg.layers_of(jg.study.networks(study, width=width, step=100)) for
 plot.plot_graph(jg.enumerate_regions(one(wide, 0), xor_square), ax=tile("XOR as a sheet", projection="3d"))
 kinds = jg.network_kinds(pairs, np.asarray(jg.parity(2).x), xor_square)
 regions = jg.enumerate_regions(one(kinds.layers, kinds.example[0]), xor_square)
-caption = f"{kinds.num_networks[0] / options.seeds:.0%} solve XOR this way"
+caption = f"{kinds.num_networks[0]} of {options.seeds} solve XOR this way"
 plot.plot_kinds([regions], kinds.num_networks[:1], axes=[tile(caption)])
 units = [np.asarray(state.activation).T.reshape(-1, 60, 60)[:8] for state in jg.hidden_states(network, grid)[:-1]]
 plot.plot_units(units, square, num_columns=4, ax=tile("Hidden units of two layers"))

@@ -29,7 +29,7 @@ def save(figure, name):
 
 # 64 networks learn two spirals, side by side
 data = jg.spirals(jax.random.key(0), num_per_class=150, num_classes=2, noise=0.05)
-steps = (0, 40) if is_small else tuple(frame * frame // 2 for frame in range(0, 46) if frame != 1)
+steps = (0, 40) if is_small else tuple(frame * frame * 5 // 8 for frame in range(41) if frame != 1)
 num = 12 if is_small else 60
 
 
@@ -43,7 +43,7 @@ runs = jg.fit_population(jax.random.split(jax.random.key(1), options.seeds), tra
 layers = jg.layers_of(runs.snapshots)
 domain, order = jg.box(-1.2, 1.2), np.argsort(np.asarray(runs.train_loss)[:, -1])
 at_grid = jax.jit(jax.vmap(lambda one: jg.forward(one, jg.grid_points(domain, num)).output[:, 0]))
-figure = plt.figure(figsize=(7, 7.4), layout="constrained")
+figure = plt.figure(figsize=(7, 7.25), layout="constrained")
 ax = figure.subplots()
 
 

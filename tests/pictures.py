@@ -16,7 +16,8 @@ _SHARED = 0.12
 
 
 def faults_of_file(figure: Figure, path: Path) -> list[str]:
-    """Those of a figure that was just written as a PNG."""
+    """Those of a figure that was just written as a PNG, perhaps with other dots an inch than its own."""
+    figure.draw_without_rendering()
     with Image.open(path) as picture:
         pixels = np.asarray(picture.convert("RGB")).astype(int)
     return ink_on_border(pixels, np.array(to_rgb(figure.get_facecolor())) * 255) + overlapping_texts(figure)
@@ -64,23 +65,21 @@ def _share_inside(box: tuple[np.ndarray, ...], other: tuple[np.ndarray, ...]) ->
 
 def _texts(figure: Figure) -> list[Text]:
     """All visible texts; of ticks, those that are within limits."""
-    of_ticks = set()
+    of_ticks, hidden = set(), set()
     shown = []
     for ax in figure.axes:
         axes = [axis for axis in (ax.xaxis, ax.yaxis, getattr(ax, "zaxis", None)) if axis is not None]
         for axis in axes:
             ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
             of_ticks |= {id(label) for tick in ticks for label in (tick.label1, tick.label2)}
+            if not ax.axison:
+                hidden |= {id(axis.label), id(axis.offsetText)}
             if ax.axison and axis.get_visible():
                 inside = axis._update_ticks()
                 shown += [label for tick in inside for label in (tick.label1, tick.label2) if label.get_visible()]
-    others = [text for text in figure.findobj(Text) if id(text) not in of_ticks and _is_visible(text)]
+    others = [text for text in figure.findobj(Text) if id(text) not in of_ticks | hidden and _is_visible(text)]
     return shown + others
 
 
 def _is_visible(text: Text) -> bool:
-    ax = text.axes
-    if ax is None:
-        return text.get_visible()
-    is_label = text in (ax.xaxis.label, ax.yaxis.label, ax.xaxis.offsetText, ax.yaxis.offsetText)
-    return text.get_visible() and ax.get_visible() and (ax.axison or not is_label)
+    return text.get_visible() and (text.axes is None or text.axes.get_visible())

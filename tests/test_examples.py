@@ -22,10 +22,17 @@ NEEDED = {"digits_slice.py": ("sklearn",), "torch_cnn.py": ("torch", "sklearn")}
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 
 
+@pytest.fixture
+def sound(request: pytest.FixtureRequest, path: Path) -> None:
+    """Pictures are measured, of those examples that write some."""
+    if ".savefig(" in path.read_text():
+        request.getfixturevalue("sound_pictures")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_examples_run(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    path: Path, sound: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert len(path.read_text().splitlines()) < 100
     for library in NEEDED.get(path.name, ()):

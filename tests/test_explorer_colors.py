@@ -32,7 +32,8 @@ THEMES = ("light", "dark")
 
 @pytest.fixture(scope="module")
 def colors() -> dict:
-    program = """const { CLASSES, lookOf, channels } = await load("colors"), { shareColor } = await load("phase");
+    program = """const { CLASSES, lookOf, channels } = await load("colors");
+      const { shareColor, shareInk } = await load("phase");
       const numbers = (text) => (text.startsWith("#") ? channels(text) : text.match(/\\d+/g).map(Number));
       const each = (value) => (Array.isArray(value) ? value.map(each) : numbers(value));
       const looks = Object.fromEntries(THEMES.map((theme) => {
@@ -40,11 +41,12 @@ def colors() -> dict:
         return [theme, each([[paper], [ink], [faint], [boundary], [picked], strong, side, weak, layers, points])];
       }));
       const shares = Array.from({ length: 21 }, (_, i) => numbers(shareColor(i / 20)));
-      console.log(JSON.stringify({ classes: each(CLASSES), looks, shares }));"""
+      const inks = Array.from({ length: 21 }, (_, i) => numbers(shareInk(i / 20)));
+      console.log(JSON.stringify({ classes: each(CLASSES), looks, shares, inks }));"""
     found = in_node(f"const THEMES = {json.dumps(THEMES)};\n" + program)
     names = ("paper", "ink", "faint", "boundary", "picked", "strong", "side", "weak", "layers", "points")
     looks = {theme: dict(zip(names, look, strict=True)) for theme, look in found["looks"].items()}
-    return {"classes": found["classes"], "shares": found["shares"], **looks}
+    return {"classes": found["classes"], "shares": found["shares"], "inks": found["inks"], **looks}
 
 
 def linear(color: list[int]) -> np.ndarray:
@@ -116,3 +118,8 @@ def test_sides_are_told_apart_without_colours_and_lines_are_seen(theme: str, col
     lightness = [lab(linear(color))[0] for color in colors["shares"]]
     assert np.all(np.diff(lightness) < -1)
     assert lightness[0] - lightness[-1] > 55
+
+
+def test_numbers_are_read_on_all_shades(colors: dict) -> None:
+    for shade, ink in zip(colors["shares"], colors["inks"], strict=True):
+        assert contrast(shade, ink) > 4.5

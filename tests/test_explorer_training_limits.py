@@ -149,6 +149,30 @@ def test_what_a_link_asks_for_can_be_stopped(browser: Any, address: str) -> None
         assert steps(page) == [0]
 
 
+def test_links_have_both_networks_that_are_compared(browser: Any, address: str) -> None:
+    seen = "[explorer.state.compare, explorer.sceneOf(0).member, explorer.sceneOf(1).member]"
+    with Opened(browser, address) as page:
+        page.click("#train")
+        page.click("#compare")
+        assert "one network" in page.inner_text("#toast")
+        assert not page.evaluate("explorer.state.compare")
+        page.select_option("[data-set=seeds]", "9")
+        page.click("#compare")
+        page.locator("#stage-a input[data-axis=seed]").fill("2")
+        page.locator("#stage-b input[data-axis=seed]").fill("7")
+        train(page, 1)
+        page.wait_for_function("location.hash.includes('t.beside=7')")
+        assert page.evaluate(seen) == [True, 2, 7]
+        page.click("text='Restart'")
+        assert page.evaluate(seen) == [True, 2, 7]
+        link = page.evaluate("location.hash")
+    with Opened(browser, address + link) as page:
+        settled(page)
+        assert page.evaluate(seen) == [True, 2, 7]
+        page.click("#train")
+        assert not page.evaluate("explorer.state.compare")
+
+
 def test_networks_that_the_data_do_not_fit_are_edited_and_not_trained(browser: Any, tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     address = page_of(tmp_path, (2, 4, 2), data=(generator.normal(size=(30, 2)), np.arange(30) % 3))

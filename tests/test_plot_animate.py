@@ -151,3 +151,30 @@ def test_a_small_shaded_patch_has_no_bands(tmp_path: Path) -> None:
     with Image.open(path) as gif:
         seen = np.asarray(gif.convert("RGB"))[100:120, 200:220] / 255
     assert np.abs(seen - patch).max() < 0.07
+
+
+def test_shades_that_hardly_change_take_no_room_and_are_not_far_off(tmp_path: Path) -> None:
+    base = np.add.outer(np.linspace(30, 110, 300), np.linspace(0, 60, 300)) + np.random.default_rng(0).random(
+        (300, 300)
+    )
+    drift = [base + 0.8 * frame for frame in range(20)]
+    drift[10] = drift[10] + np.where(np.arange(300) < 20, 50, 0)  # what changes at once is seen at once
+    figure = plt.figure(figsize=(3, 3))
+
+    def draw(frame: int) -> None:
+        figure.images.clear()
+        figure.figimage(np.repeat(drift[frame].astype(np.uint8)[..., None], 3, axis=2))
+
+    (path,) = save_animation(figure, draw, 20, tmp_path / "drift.gif", dpi=100)
+    plt.close(figure)
+    with Image.open(path) as gif:
+        shown = []
+        for frame in range(getattr(gif, "n_frames", 1)):  # one that equals the last one makes that stay longer
+            gif.seek(frame)
+            shown += [np.asarray(gif.convert("RGB")).astype(int)] * round(gif.info["duration"] / 50)
+        assert len(shown) == 20
+        for seen, expected in zip(shown, drift, strict=True):
+            assert np.abs(seen - expected.astype(np.uint8)[..., None]).max() <= animate.NEARLY + 2
+    whole = [Image.fromarray(shades.astype(np.uint8)) for shades in drift]
+    whole[0].save(tmp_path / "whole.gif", save_all=True, append_images=whole[1:], optimize=False)
+    assert path.stat().st_size < 0.5 * (tmp_path / "whole.gif").stat().st_size

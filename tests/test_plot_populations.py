@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from complexes import complex_of, network
 from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.colors import to_rgb
+from test_explorer_colors import contrast
 
 import jaxgeom as jg
 from jaxgeom import plot
@@ -190,3 +192,19 @@ def test_phase_diagrams_of_counts_that_are_0_or_1_are_medians() -> None:
     drawn = plot.plot_phases(found, "holes", x="learning_rate", y="width")
     assert (drawn.median == 0).all()
     assert drawn.colorbar.ax.get_ylabel() == "holes, median"
+
+
+@pytest.mark.parametrize("cmap", ["viridis", "cividis", "RdYlBu", "magma"])
+def test_numbers_in_cells_are_read_on_all_colours(cmap: str) -> None:
+    shares = np.arange(21)[:, None, None] / 20 * np.ones((1, 3, 2))
+    coords = {"width": np.arange(21), "learning_rate": np.array([0.1, 1.0]), "seed": np.arange(3)}
+    dims = ("width", "seed", "learning_rate")
+    found = jg.Study({"share": shares}, {"share": dims}, coords, {}, {}, np.ones((21, 3, 2), bool))
+    drawn = plot.plot_phases(found, "share", x="learning_rate", y="width", cmap=cmap)
+    drawn.axes.figure.canvas.draw()
+    faces = np.round(255 * np.asarray(drawn.mesh.get_facecolor())[:, :3]).astype(int).reshape(21, 2, 3)
+    assert len(drawn.texts) == 42
+    for text in drawn.texts:
+        column, row = text.get_position()
+        ink = np.round(255 * np.array(to_rgb(text.get_color()))).astype(int)
+        assert contrast(faces[row, column].tolist(), ink.tolist()) > 4.5

@@ -28,6 +28,9 @@ from jaxgeom.host.given import check_progress
 MOVIE_FORMATS = (".gif", ".mp4")
 _SAME = 2
 """Last bits of a channel, which are left out when colours are counted."""
+_COLORS = 255
+NEARLY = 5
+"""Of 255 levels of a channel, by how much a pixel may differ from its colour, for keeping the one before."""
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
@@ -142,8 +145,13 @@ def save_animation(
 
 
 def _with_one_palette(frames: Sequence[bytes], size: tuple[int, int]) -> list[Image.Image]:
-    """The frames with 256 colours in all, chosen from some of them: a colour counts as the root of how often it is
-    there, so that what is small, or shaded, gets enough of them beside the background."""
+    """The frames with 255 colours in all, chosen from some of them: a colour counts as the root of how often it is
+    there, so that what is small, or shaded, gets enough of them beside the background. The last place of the palette is
+    for what stays as it was.
+
+    A pixel keeps the colour that it has in the frame before, while that is nearly its own: shades that change by less
+    than eyes see would double the size of a file.
+    """
 
     def picture(frame: bytes) -> Image.Image:
         return Image.frombuffer("RGBA", size, zlib.decompress(frame), "raw", "RGBA", 0, 1).convert("RGB")
@@ -154,8 +162,20 @@ def _with_one_palette(frames: Sequence[bytes], size: tuple[int, int]) -> list[Im
     _, place, num = np.unique(near, return_inverse=True, return_counts=True)
     means = np.stack([np.bincount(place.ravel(), channel) / num for channel in pixels.T], axis=1)
     weighted = np.repeat(means.round().astype(np.uint8), np.sqrt(num).astype(int), axis=0)
-    palette = Image.fromarray(weighted[None]).quantize(256, method=Image.Quantize.MEDIANCUT)
-    return [picture(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    palette = Image.fromarray(weighted[None]).quantize(_COLORS, method=Image.Quantize.MEDIANCUT)
+    table = np.array(palette.getpalette() or [], np.int16).reshape(-1, 3)
+    pictures: list[Image.Image] = []
+    shown = None
+    for frame in frames:
+        drawn = picture(frame)
+        number = np.array(drawn.quantize(palette=palette, dither=Image.Dither.NONE))
+        if shown is not None:
+            stays = np.abs(table[shown] - np.asarray(drawn)).max(axis=2) <= NEARLY
+            number[stays] = shown[stays]
+        pictures.append(Image.fromarray(number))
+        pictures[-1].putpalette(palette.getpalette() or [])
+        shown = number
+    return pictures
 
 
 def _write_gif(path: Path, pictures: Sequence[Image.Image], rate: float, hold: float) -> None:
@@ -169,7 +189,7 @@ def _write_gif(path: Path, pictures: Sequence[Image.Image], rate: float, hold: f
             append_images=pictures[1:],
             duration=pauses,
             loop=0,
-            optimize=False,
+            optimize=True,  # what stays as it was is left out of a frame
         )
 
 

@@ -21,7 +21,8 @@ _WIDE = 30
 """A measurement that varies by a larger factor has a logarithmic colour scale."""
 _LONG = 40
 """Letters of a meaning that fits beside a colour bar."""
-_DARK = 0.5
+_DARK = 0.179
+"""Luminance below which white stands out more than black."""
 
 
 @readable
@@ -133,14 +134,16 @@ def plot_phases(
     colorbar = ax.figure.colorbar(mesh, ax=ax, label=label, fraction=0.06, pad=0.03)
     texts = []
     if num.size <= MOST_TEXTS:
-        colors = np.asarray(mesh.cmap(mesh.norm(median)))[..., :3] @ np.array([0.299, 0.587, 0.114])
+        colors = np.asarray(mesh.cmap(mesh.norm(median)))[..., :3]
+        light = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)  # sRGB, IEC 61966-2-1  # noqa: PLR2004
+        luminance = light @ np.array([0.2126, 0.7152, 0.0722])
         for row, column in zip(*np.nonzero(is_known), strict=True):
             if is_truth:
                 text = f"{percent(median[row, column])}\n{_interval(median[row, column], int(num[row, column]))}"
             else:
                 text, bottom, top = (_short(each[row, column]) for each in (median, low, high))
                 text += f"\n{bottom}–{top}" if num[row, column] > 1 else ""
-            ink = "white" if colors[row, column] < _DARK else "black"
+            ink = "white" if luminance[row, column] < _DARK else "black"
             texts.append(ax.text(column, row, text, ha="center", va="center", color=ink, fontsize="small"))
     for name, set_ticks, set_label in ((x, ax.set_xticks, ax.set_xlabel), (y, ax.set_yticks, ax.set_ylabel)):
         ticks = np.asarray(study.coords[name]).tolist()

@@ -1,7 +1,7 @@
 """[edge] Pictures of the regions of a network while it trains: the movie, counts against steps, and the last network
 seen in four colourings, unit by unit, and through a grid of points."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -126,6 +126,8 @@ def colors_figure(movie: RegionMovie) -> Figure:
     ax.locator_params(nbins=5)
     title = f"The {regions.num_faces} regions of a network {_architecture(movie)}, and its decision boundary (thick)"
     figure.suptitle(title, fontsize="x-large")
+    if len(movie.layers) > ONE_HIDDEN:
+        figure.legend(handles=_edges(movie, LAYER_COLORS), loc="outside lower center", ncols=4, frameon=False)
     return figure
 
 
@@ -173,16 +175,21 @@ def _draw_night(ax: Axes, movie: RegionMovie, frame: int, *, size: float = 30) -
 def _legend(figure: Any, movie: RegionMovie, *, is_dark: bool = False) -> None:
     """The same for all frames, whatever layers make edges in them."""
     edges, boundary, sides = (NIGHT_EDGES, "white", NIGHT_SIDES) if is_dark else (LAYER_COLORS, "black", SIDES)
-    handles = [
-        Line2D([], [], color=edges[layer % len(edges)], linewidth=1.3, label=f"edges of layer {layer + 1}")
-        for layer in range(len(movie.layers) - 1)
-    ]
+    handles = _edges(movie, edges)
     handles.append(Line2D([], [], color=boundary, linewidth=3.2, label="decision boundary"))
     handles += [
         Line2D([], [], linestyle="", marker=marker, color=color, markeredgecolor="white", markersize=8, label=name)
         for marker, color, name in zip("os", sides, _NAMES, strict=True)
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize="medium")
+
+
+def _edges(movie: RegionMovie, colors: Sequence[str]) -> list[Any]:
+    """Handles for a legend, one a hidden layer."""
+    return [
+        Line2D([], [], color=colors[layer % len(colors)], linewidth=1.3, label=f"edges of layer {layer + 1}")
+        for layer in range(len(movie.layers) - 1)
+    ]
 
 
 def _draw_curves(

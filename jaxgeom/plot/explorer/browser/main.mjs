@@ -39,7 +39,10 @@ if (!location.hash && matchMedia("(prefers-reduced-motion: reduce)").matches) {
   Object.assign(state, { time: population.numFrames - 1, playing: false });
 }
 
-const linkOf = () => written(state, own.recorded, own.isOn() ? { step: population.steps.at(-1), member: memberOf(0) } : null);
+function linkOf() {
+  const run = { step: population.steps.at(-1), member: memberOf(0), beside: state.compare ? memberOf(1) : null };
+  return written(state, own.recorded, own.isOn() ? run : null);
+}
 const writeAddress = addressWriter(() => (state.playing || state.goal ? null : linkOf()));
 function changed() {
   view.isStale = true;
@@ -104,6 +107,7 @@ const flip = (name) => () => {
   changed();
 };
 const compare = () => {
+  if (own.isOn() && population.homes.size < 2) return toast("There is one network: choose more, or the recorded one, which stays beside");
   state.compare = !state.compare;
   const name = repeatedAxis(population);
   if (state.compare && name && memberOf(0) === memberOf(1)) {

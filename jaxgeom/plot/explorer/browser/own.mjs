@@ -46,13 +46,14 @@ export function ownTraining(population, state, seen, changed, resized, say) {
 
   /** A run from its beginning: with the weights of the network that was seen, or new ones. */
   function begin() {
-    if (run) state.member = seen.memberOf(0);
+    if (run) Object.assign(state, { member: seen.memberOf(0), beside: state.compare ? seen.memberOf(1) : null });
     const { own } = state, data = dataOf(own, given);
     if (!own.start) Object.assign(own, allowed(own));
     const front = own.features.length ? featureLayer(own.features, recorded.inputs) : null;
     run = runOf(own, data, front, own.start ? origin : null, recorded.inputs);
     const placeOf = (member) => placesOf(run, Math.min(member, run.networks.length - 1));
-    Object.assign(state, { playing: false, phase: null, places: [placeOf(state.member), placeOf(state.member + 1)], member: 0 });
+    const places = [placeOf(state.member), placeOf(state.beside ?? state.member + 1)];
+    Object.assign(state, { playing: false, phase: null, places, member: 0, beside: null });
     if (run.networks.length < 2) state.compare = false;
     [due, begun] = [0, begun + 1];
     show();
@@ -131,7 +132,11 @@ export function ownTraining(population, state, seen, changed, resized, say) {
     },
     /** Does what the state says, of a link. */
     follow() {
-      if (state.own) enter({ ...state.own, data: isPlane ? state.own.data : "given" });
+      if (!state.own) return;
+      const isBeside = state.beside !== null;
+      enter({ ...state.own, data: isPlane ? state.own.data : "given" });
+      state.compare = isBeside && run.networks.length > 1;
+      resized();
     },
     /** Changes settings; some begin a run anew, with other networks or on other data. */
     set(changes) {

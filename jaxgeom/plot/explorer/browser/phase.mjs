@@ -52,6 +52,9 @@ export function scaleOfCurve(curve) {
 /** From pale yellow to dark blue, each darker than the one before. */
 export const shareColor = (share) => oklab(0.94 - 0.6 * share, 0.06 + 0.07 * Math.sin(Math.PI * share), ((100 + 155 * share) * Math.PI) / 180);
 
+/** Of numbers on it: what stands out more. */
+export const shareInk = (share) => (share > 0.67 ? "#ffffff" : "#000000");
+
 /** How a diagram lies in a picture of some width. */
 export function phaseLayout(population, phase, width) {
   const [rows, columns] = [phase.rows, phase.columns].map((name) => population.axes.find((axis) => axis.name === name).values);
@@ -85,7 +88,7 @@ export function drawPhase(context, layout, cells, places, phase, population, loo
     context.fillStyle = Number.isFinite(value) ? shareColor(share) : look.line;
     context.fillRect(x, y, across - 1, down - 1);
     if (!isWide) continue;
-    context.fillStyle = !Number.isFinite(value) ? look.faint : share > 0.5 ? "#ffffff" : "#16181d";
+    context.fillStyle = !Number.isFinite(value) ? look.faint : shareInk(share);
     context.textAlign = "center";
     context.fillText(Number.isFinite(value) ? short(value) : "–", x + across / 2, y + down / 2 + 4);
   }

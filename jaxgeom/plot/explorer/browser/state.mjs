@@ -7,7 +7,7 @@ import { placesOf, stepAt, timeOf } from "./population.mjs";
 
 export const SHOWS = ["edges", "boundary", "data"]; // at first; test data when asked for
 const COLORS = ["output", "sides", "regions"];
-const MOST_STEPS = 1e6, MOST_NETWORKS = 64; // that a link may ask for
+const MOST_STEPS = 1e9, MOST_NETWORKS = 64; // that a link may ask for
 
 /** The state that a page begins with. */
 export function firstState(population) {
@@ -16,12 +16,13 @@ export function firstState(population) {
     time: 0, playing: true, speed: 1, color: "output", compare: false, sheet: false, theme: null, picked: null,
     through: 0, wide: false, phase: firstPhase(population), places: [places, { ...places }],
     show: { ...Object.fromEntries(SHOWS.map((name) => [name, true])), test: false },
-    own: null, before: null, goal: 0, member: 0, // of training in the page: settings, what was seen before, a step to reach, a network
+    own: null, before: null, goal: 0, // of training in the page: settings, what was seen before, a step to reach,
+    member: 0, beside: null, // the network that is seen, and the one beside it, if there is one
   };
 }
 
 /** What differs from the beginning, as the text behind the #, of what was recorded; `run` is what is trained in the page, at a
- * step, with the network that is seen. */
+ * step, with the network that is seen and the one beside it, or null. */
 export function written(state, population, run = null) {
   const parts = new URLSearchParams(), { time, places, compare, phase: map } = state.before ?? state;
   parts.set("step", +stepAt(population, time).toPrecision(8));
@@ -35,6 +36,7 @@ export function written(state, population, run = null) {
     writeChoices(parts, state.own);
     if (run.step) parts.set("t.step", run.step);
     if (run.member) parts.set("t.member", run.member);
+    if (run.beside !== null) parts.set("t.beside", run.beside);
   }
   if (state.color !== "output") parts.set("color", state.color);
   if (state.sheet) parts.set("sheet", 1);
@@ -73,8 +75,9 @@ export function read(text, population) {
   if (["light", "dark"].includes(parts.get("theme"))) state.theme = parts.get("theme");
   state.own = readChoices(parts, featureNames(population.inputs));
   if (state.own) {
-    const [goal, member] = [number("t.step", 0, MOST_STEPS), number("t.member", 0, MOST_NETWORKS - 1)];
-    Object.assign(state, { goal: Math.floor(goal ?? 0), member: Math.floor(member ?? 0), playing: false });
+    const whole = (name, most) => Math.floor(number(name, 0, most) ?? 0);
+    Object.assign(state, { goal: whole("t.step", MOST_STEPS), member: whole("t.member", MOST_NETWORKS - 1), playing: false });
+    if (parts.has("t.beside")) state.beside = whole("t.beside", MOST_NETWORKS - 1);
   }
   const unit = /^(\d+)\.(\d+)$/.exec(parts.get("unit") ?? "");
   if (unit) state.picked = { layer: unit[1] - 1, unit: unit[2] - 1 };
