@@ -76,6 +76,9 @@ def test_labels_are_those_of_exact_maps(factor: float, activation: str, cut_outp
             same = right[inner[:, 0]] == right[inner[:, 1]]
             np.testing.assert_array_equal(linear[inner[:, 0]] == linear[inner[:, 1]], same)
             assert jg.count_regions(layers, SQUARE, kind="linear", **options).count == linear.max() + 1
+            for kind in ("linear", "map"):  # which the outputs' zero sets do not part
+                plain = jg.count_regions(layers, SQUARE, kind=kind, activation=activation)
+                assert jg.count_regions(layers, SQUARE, kind=kind, **options).count == plain.count
 
 
 def exact_linear_count(layers: jg.Layers, found: jg.PlanarComplex) -> int:

@@ -7,7 +7,6 @@ layers as float32 or float64 arrays with one leading axis; nothing is copied on 
 import atexit
 import ctypes
 import functools
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int64, UInt8, UInt32
 
 from jaxgeom.engine.arguments import Network, domain_of, pointer
-from jaxgeom.engine.compile import digest
+from jaxgeom.engine.compile import SUFFIX, digest
 from jaxgeom.host.devices import pretended
 from jaxgeom.host.signals import answer, deferred, meaning_of_interrupt
 from jaxgeom.host.sparse import SparseKernel
@@ -332,8 +331,7 @@ def _digest() -> str:
 
 
 def _path_of(name: str) -> Path:
-    suffix = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
-    return Path(__file__).with_name(f"libjaxgeom_{name}{suffix}")
+    return Path(__file__).with_name(f"libjaxgeom_{name}{SUFFIX}")
 
 
 class Machine(NamedTuple):

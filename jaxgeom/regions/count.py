@@ -86,7 +86,8 @@ def count_regions(
         kind: "activation"; "linear" for connected sets with one affine map; "map" for distinct affine maps. The
             latter two build every complex.
         activation: what follows the hidden layers, if they do not say it; see :func:`jaxgeom.enumerate_regions`.
-        cut_output: let the zero sets of the outputs cut as well, like units of one more hidden layer.
+        cut_output: let the zero sets of the outputs cut as well, like units of one more hidden layer. Counts of kinds
+            "linear" and "map" stay the same, since the map does on both sides.
         min_area: also count the regions with at least this area, in squared units of the input (in other dimensions
             than two, volume), which does not depend on slivers that training leaves along its data. Builds every
             complex, too.
