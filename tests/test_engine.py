@@ -335,6 +335,22 @@ def test_deep_networks_have_as_many_cells_as_counted(widths, gain):
             assert near(float(a * point[0] + b * point[1] + c), output, abs(output) + abs(c))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [2**-3, 2**-40])
+@pytest.mark.parametrize("widths", [(7,) * 6, (5, 9, 4, 9, 5)])
+def test_deep_networks_whose_cells_few_units_change_on(widths, step):
+    """Counts go on with these units alone, some of them linear; lines of short weights meet in points."""
+    ties = []
+    for seed in range(3):
+        rng = seeded(16, seed, len(widths))
+        layers = [(np.round(k / step) * step, np.round(b / step) * step) for k, b in network(rng, *widths, gain=2.2)]
+        slopes = [np.where(rng.random(width) < 0.2, 1.0, 0.0) for width in widths]
+        number = check(layers, slopes, box(-0.7, 0.7))
+        ties.append(count(layers, slopes, box(-0.7, 0.7))[1])
+        assert all(count(layers, slopes, box(-0.7, 0.7), threads) == (number, ties[-1]) for threads in (2, 5))
+    assert any(ties) == (step == 2**-3), ties
+
+
 def test_bottleneck_of_linear_units_with_ties():
     """Three lines that meet in one point only if nothing is rounded on the way through the linear layer."""
     rng = seeded(13)

@@ -32,19 +32,21 @@ THEMES = ("light", "dark")
 
 @pytest.fixture(scope="module")
 def colors() -> dict:
-    program = """const { CLASSES, lookOf, channels } = await load("colors");
+    program = """const { CLASSES, lookOf, channels, classTint } = await load("colors");
       const { shareColor, shareInk } = await load("phase");
       const numbers = (text) => (text.startsWith("#") ? channels(text) : text.match(/\\d+/g).map(Number));
       const each = (value) => (Array.isArray(value) ? value.map(each) : numbers(value));
       const looks = Object.fromEntries(THEMES.map((theme) => {
         const { paper, ink, faint, strong, side, weak, layers, points, boundary, picked } = lookOf(theme);
-        return [theme, each([[paper], [ink], [faint], [boundary], [picked], strong, side, weak, layers, points])];
+        const tints = CLASSES.map((_, number) => classTint(lookOf(theme), number, 0.4));
+        const single = [paper, ink, faint, boundary, picked].map((color) => [color]);
+        return [theme, each([...single, strong, side, weak, layers, points, tints])];
       }));
       const shares = Array.from({ length: 21 }, (_, i) => numbers(shareColor(i / 20)));
       const inks = Array.from({ length: 21 }, (_, i) => numbers(shareInk(i / 20)));
       console.log(JSON.stringify({ classes: each(CLASSES), looks, shares, inks }));"""
     found = in_node(f"const THEMES = {json.dumps(THEMES)};\n" + program)
-    names = ("paper", "ink", "faint", "boundary", "picked", "strong", "side", "weak", "layers", "points")
+    names = ("paper", "ink", "faint", "boundary", "picked", "strong", "side", "weak", "layers", "points", "tints")
     looks = {theme: dict(zip(names, look, strict=True)) for theme, look in found["looks"].items()}
     return {"classes": found["classes"], "shares": found["shares"], "inks": found["inks"], **looks}
 
@@ -100,6 +102,7 @@ def test_colours_are_told_apart_by_all_readers(kind: str, colors: dict) -> None:
         assert least_distance([*look["picked"], *look["layers"]], kind) > 15, theme
         assert least_distance([*look["boundary"], *look["layers"]], kind) > 15, theme
         assert least_distance(look["points"], kind) > 15, theme
+        assert least_distance(look["tints"][:3], kind) > 15, theme
 
 
 @pytest.mark.parametrize("theme", THEMES)
@@ -111,9 +114,10 @@ def test_sides_are_told_apart_without_colours_and_lines_are_seen(theme: str, col
         assert high - low > 14, name
     for color in (*look["strong"], *look["layers"], *look["boundary"], *look["picked"], faint):
         assert contrast(color, paper) > 3
-    if theme == "dark":  # points lie on the tint of their class
-        for color, tint in zip(look["points"], colors["classes"], strict=True):
-            assert contrast(color, [round(p + 0.46 * (c - p)) for p, c in zip(paper, tint, strict=True)]) > 2.4
+    tints = np.sort([lab(linear(color))[0] for color in look["tints"][:3]])
+    assert np.diff(tints).min() > 7
+    for color, tint in zip(look["points"], look["tints"], strict=True):  # points lie on the tint of their class
+        assert theme == "light" or contrast(color, tint) > 2.4
     assert contrast(look["ink"][0], paper) > 12
     lightness = [lab(linear(color))[0] for color in colors["shares"]]
     assert np.all(np.diff(lightness) < -1)

@@ -27,6 +27,8 @@ def test_every_network_is_a_dot_in_its_lane() -> None:
         x, y = np.asarray(collection.get_offsets()).T
         np.testing.assert_array_equal(y, values)
         assert (np.abs(x - place) < 0.5).all()
+    shapes = [collection.get_paths()[0].vertices.tobytes() for collection in drawn.points]
+    assert shapes[0] == shapes[1] != shapes[2] == shapes[3], "kinds are told apart without colours"
     lanes = [np.asarray(collection.get_offsets())[:, 0] for collection in drawn.points]
     assert lanes[0].max() < lanes[2].min()
     for bar, values in zip(drawn.medians, expected, strict=True):

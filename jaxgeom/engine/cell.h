@@ -11,24 +11,30 @@
 
 namespace jaxgeom {
 
-struct Row;  // exact_signs.h
+struct Row;      // exact_signs.h
+struct Reduced;  // reduced.h
+struct Chain;    // chain.h
 
 struct Entry {  // a cell on its way into a layer: where the functions of the layer's units come from
-    const Entry *before;
+    mutable const Entry *before;
     int layer;
-    const double *rows;          // a, b, c of all units, each of the layer's stride
-    const uint64_t *active;      // which units of the layer before are active
-    mutable Row **exact;         // rows without rounding, each made when first needed
-    double *sharp;               // rows in twice the precision (sharp.h), null where these are of no use
+    const double *rows;               // a, b, c of all units, each of the layer's stride
+    mutable const uint64_t *active;   // which units of the layer before are active
+    mutable Row **exact;              // rows without rounding, each made when first needed
+    mutable double *sharp;            // rows in twice the precision (sharp.h), null where these are of no use
     mutable bool is_sharp = false;                    // whether they are known
     mutable double sharp_input = 0, sharp_delta = 0;  // bounds of errors: of what the layer gets, and of its rows
+    // Of a cell of a reduced network: which of its units are active. What is before follows when it is needed (chain.h).
+    const Reduced *reduced = nullptr;
+    uint64_t on = 0;
+    mutable Chain *chain = nullptr;
 };
 
 // Of what has been asked for in twice the precision: rough where that is not much better than float64.
 enum Sharpness : int8_t { kNotAsked, kNotSharp, kIsRough, kIsSharp };
 
 struct Line {
-    double nx, ny, nw, dn, tolerance;  // tolerance: of |n . p| for a point p with entries of at most 1
+    double nx, ny, nw, dn, tolerance;  // |n . p| of the true normal is at most 1.01 times that of this one and the tolerance, for a point p with entries of at most 1
     const Entry *entry;  // null: a side of the domain's faces, from corner to corner
     int unit, from, to;
     bool is_artificial;  // between two faces of the domain

@@ -18,9 +18,8 @@
 
 #include "builder.h"
 #include "crossings.h"
-#include "sides.h"
+#include "reduced_cells.h"
 #include "sums.h"
-#include "tails.h"
 
 namespace jaxgeom {
 
@@ -34,6 +33,7 @@ struct Next {  // what is known of the next layer on a cell, as the units of thi
     double delta, squares;
     bool is_empty;      // nothing has been added, not even biases
     int end;            // behind the last layer that may cut the cell
+    int most = kAsked;  // undecided units, from which down it is asked what network remains on the cell (reduced_cells.h)
 };
 
 template <bool Plane, bool Build>
@@ -50,6 +50,8 @@ struct Cutter {
     std::atomic<uint8_t> *claims = nullptr;  // subtrees that threads share
     Share *share = nullptr;  // where threads share the lines of the one cell of a single layer
     int split_level = 0, level = 0, number = 0;
+    ReducedCells<Cutter> reduced{*this, net, arena, exact};
+    const bool is_reducible = !Plane && !Build && can_reduce(net);
     int64_t num_asked_about = 0, num_left_out = 0, num_waived = 0;  // layers above cells; and questions not asked
 
     int sign_at(const Entry &entry, int unit, double a, double b, double c, double t, const Vertex &v) {
@@ -69,6 +71,7 @@ struct Cutter {
     }
     // ---- the recursion
 
+    bool is_stopped() const { return stop && stop->load(std::memory_order_relaxed); }
     bool claim() { return !claims || !claims[number++].exchange(1, std::memory_order_relaxed); }
 
     int64_t leaf(int nv, const Vertex *v) {
@@ -130,7 +133,7 @@ struct Cutter {
     // cells profit follows from the lines that cut it. Where less than half of these layers could be left out so far, only
     // every eighth time; but above the subtrees that threads share by the cell alone, so that all number these alike.
     bool is_worth_asking(int l, int end, int num_cuts) {
-        if (Plane || Build || net.has_runs || end - l < 3 || num_cuts <= net.layers[l].out / 20) return false;
+        if (Plane || Build || is_reducible || net.has_runs || end - l < 3 || num_cuts <= net.layers[l].out / 20) return false;
         return claims || 2 * num_left_out >= num_asked_about - 64 || num_waived++ % 8 == 7;
     }
     int end_above(int l, int end, int nv, const Vertex *v, const double *rows) {
@@ -140,14 +143,14 @@ struct Cutter {
     }
     // What rounding does to a unit's function at most, relative to the sizes of the products in it. Of n products added to
     // a bias one after the other, in any order, each is rounded once and added to at most n times, by kEps / 2 each: less
-    // than (n + 1) kEps / 2 (1 + n kEps) in all. As many as units below hand something on; the rest is for the rounding
-    // in bounds.
+    // than (n + 1) kEps / 2 (1 + n kEps) in all, which is less than (n + 2) kEps / 2 for any number of units below 10^7. As
+    // many as units below hand something on. Rounding in bounds has room in the norms.
     double rounding_of_sums(const Entry &entry) const {
         const Layer &layer = net.layers[entry.layer];
         if (entry.layer == 0 || !net.layers[entry.layer - 1].is_plain) return (layer.terms + 6) * kEps;
         int n = net.layers[entry.layer - 1].num_linear;
         for (int w = 0; w < (layer.in + 63) >> 6; w++) n += __builtin_popcountll(entry.active[w]);
-        return (n + 8) * (0.5 * kEps);
+        return (n + 2) * (0.5 * kEps);
     }
     // The units of a layer that may cut, and their sides on a cell; whether any of these is open. delta and squares of
     // `next` are those of this layer, and become those of the next one.
@@ -366,8 +369,15 @@ struct Cutter {
     }
     // The cells of a cell that units cut: it is cut by the last one of them.
     int64_t halves(const Entry &entry, int nv, Vertex *v, const Units &units, Next &below) {
-        if (stop && stop->load(std::memory_order_relaxed)) return 0;
+        if (is_stopped()) return 0;
         const int l = entry.layer, num = units.num, p = units.stride;
+        if constexpr (!Plane && !Build) {
+            if (num <= below.most && is_reducible && below.functions && !claims && is_worth_reducing(net, l, below.end)) {
+                const int64_t n = reduced.halves(entry, nv, v, units, below);
+                if (n >= 0) return n;
+                below.most = num / kAskedAgain;
+            }
+        }
         double *rows = units.rows;
         int *unit = units.unit;
         const Layer &layer = net.layers[l];
@@ -380,26 +390,9 @@ struct Cutter {
             std::swap(unit[cutter], unit[num - 1]);
             cutter = num - 1;
         }
-        const double a = rows[cutter], b = rows[p + cutter], c = rows[2 * p + cutter], t = rows[3 * p + cutter];
         const int which = unit[cutter];
-        double *z = arena.take<double>(nv);
-        int8_t *sign = arena.take<int8_t>(nv);
-        const double size = std::fabs(a) + std::fabs(b) + std::fabs(c);
-        bool is_certain = true;
-        for (int i = 0; i < nv; i++) {
-            const double tolerance = t + size * v[i].e;
-            z[i] = value<Plane>(a, b, c, v[i]);
-            sign[i] = static_cast<int8_t>((z[i] > tolerance) - (-z[i] > tolerance));
-            is_certain &= sign[i] != 0;
-        }
-        for (int i = 0; i < nv && !is_certain; i++)
-            if (sign[i] == 0) sign[i] = static_cast<int8_t>(undecided_sign(entry, which, v[i].point));
-        if (layer.first_twin[which] >= 0) tally.is_degenerate = true;  // its twins are zero on the line
-        Line line = line_of(a, b, c, t, &entry, which);
-        Point points[2];
-        Vertex *negative = arena.take<Vertex>(nv + 2), *positive = arena.take<Vertex>(nv + 2);
-        int num_negative, num_positive;
-        halve(nv, v, z, sign, line, points, negative, num_negative, positive, num_positive);
+        Halves both = take_halves(nv);
+        bisect(entry, which, rows + cutter, p, nv, v, both);
         Next above = below;
         const int words = (layer.out + 63) >> 6;
         above.active = arena.take<uint64_t>(words);
@@ -412,10 +405,44 @@ struct Cutter {
             above.squares += decide(entry, which, true, above.functions, above.active);
         }
         const Units others{cutter, rows, p, unit};
-        const int64_t n = half(entry, num_negative, negative, others, below) + half(entry, num_positive, positive, others, above);
-        delete points[0].known;
-        delete points[1].known;
+        const int64_t n = half(entry, both.num_negative, both.negative, others, below) + half(entry, both.num_positive, both.positive, others, above);
+        forget(both);
         return n;
+    }
+
+    struct Halves {  // of a cell, and what they refer to
+        Line line;
+        Point points[2];
+        Vertex *negative, *positive;
+        int num_negative, num_positive;
+    };
+    Halves take_halves(int nv) {
+        Halves both;
+        both.negative = arena.take<Vertex>(nv + 2), both.positive = arena.take<Vertex>(nv + 2);
+        return both;
+    }
+    void forget(Halves &both) {
+        delete both.points[0].known;
+        delete both.points[1].known;
+    }
+    // Cuts a cell by a unit. row: its function and the bound of its errors, p apart.
+    void bisect(const Entry &entry, int which, const double *row, int p, int nv, Vertex *v, Halves &both) {
+        const double a = row[0], b = row[p], c = row[2 * p], t = row[3 * p];
+        double *z = arena.take<double>(nv);
+        int8_t *sign = arena.take<int8_t>(nv);
+        const double size = std::fabs(a) + std::fabs(b) + std::fabs(c);
+        bool is_certain = true;
+        for (int i = 0; i < nv; i++) {
+            const double tolerance = t + size * v[i].e;
+            z[i] = value<Plane>(a, b, c, v[i]);
+            sign[i] = static_cast<int8_t>((z[i] > tolerance) - (-z[i] > tolerance));
+            is_certain &= sign[i] != 0;
+        }
+        for (int i = 0; i < nv && !is_certain; i++)
+            if (sign[i] == 0) sign[i] = static_cast<int8_t>(undecided_sign(entry, which, v[i].point));
+        if (net.layers[entry.layer].first_twin[which] >= 0) tally.is_degenerate = true;  // its twins are zero on the line
+        both.line = line_of(a, b, c, t, &entry, which);
+        halve(nv, v, z, sign, both.line, both.points, both.negative, both.num_negative, both.positive, both.num_positive);
     }
 
     int64_t half(const Entry &entry, int nv, Vertex *v, const Units &units, Next &next) {

@@ -10,9 +10,12 @@
 
 namespace jaxgeom {
 
+// At a point p with entries of at most 1, a true function differs from its computed one by at most t, and its length from
+// the computed length by a share of at most s = t / |(a, b, c)|. So if s < 0.005, |n . p| of the true normal n is at most
+// (|n . p| + s) / (1 - s) < 1.01 (|n . p| + s) of the computed one, but for some roundings.
 inline Line line_of(double a, double b, double c, double t, const Entry *entry, int unit) {
-    const double inverse = 1 / std::sqrt(a * a + b * b + c * c), dn = 2 * t * inverse + 8 * kEps;
-    return {a * inverse, b * inverse, c * inverse, dn, 2 * dn + 8 * kEps, entry, unit, 0, 0, false, kNotAsked, 0, {}};
+    const double inverse = 1 / std::sqrt(a * a + b * b + c * c), share = t * inverse, dn = 2 * share + 8 * kEps;
+    return {a * inverse, b * inverse, c * inverse, dn, share < 0.005 ? 1.01 * share + 16 * kEps : 2 * dn + 8 * kEps, entry, unit, 0, 0, false, kNotAsked, 0, {}};
 }
 // Where a line meets the edge from u to v, between values of opposite signs.
 template <bool Plane>
@@ -26,8 +29,8 @@ inline void meet(const Vertex &u, const Vertex &v, double zu, double zv, const L
         p.x *= inverse, p.y *= inverse, p.w *= inverse;
     }
     const Line &g = *u.line;
-    const double rf = std::fabs(f.nx * p.x + (f.ny * p.y + f.nw * p.w)) + f.tolerance;
-    const double rg = std::fabs(g.nx * p.x + (g.ny * p.y + g.nw * p.w)) + g.tolerance;
+    const double rf = 1.01 * std::fabs(f.nx * p.x + (f.ny * p.y + f.nw * p.w)) + f.tolerance;
+    const double rg = 1.01 * std::fabs(g.nx * p.x + (g.ny * p.y + g.nw * p.w)) + g.tolerance;
     const double cx = f.ny * g.nw - f.nw * g.ny, cy = f.nw * g.nx - f.nx * g.nw, cw = f.nx * g.ny - f.ny * g.nx;
     const double sine = std::sqrt(cx * cx + cy * cy + cw * cw) - 1.01 * (f.dn + g.dn) - 8 * kEps;
     p.e = sine > 0 ? 1.0001 * (rf + rg) / sine : 1e30;

@@ -4,7 +4,7 @@
 // Exact signs therefore belong to points: the network is evaluated there in exact arithmetic, once.
 #pragma once
 
-#include "cell.h"
+#include "chain.h"
 
 namespace jaxgeom {
 
@@ -70,6 +70,7 @@ class ExactSigns {
             row->is_plain = is_moderate(row->a) && is_moderate(row->b) && is_moderate(row->c);
             if (!row->is_plain) row->exact = {Exact(row->a), Exact(row->b), Exact(row->c)}, row->is_built = true;
         } else {
+            complete(net, *entry);
             const Layer &below = net.layers[entry->layer - 1];
             const auto &column = sparse.column(net, entry->layer, unit);
             for (const auto &[i, weight] : column) {
@@ -197,6 +198,10 @@ class ExactSigns {
     }
     void forget(const Entry &entry) {
         if (entry.exact) rows.give_back(entry.layer, net.layers[entry.layer].out, entry.exact);
+        if (entry.chain) {
+            for (const Entry &below : entry.chain->entries) forget(below);
+            delete entry.chain;
+        }
     }
 
   private:

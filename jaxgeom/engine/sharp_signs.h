@@ -2,7 +2,7 @@
 // asked for. Bounds of errors grow with every layer, by more than errors do; from these functions they start anew.
 #pragma once
 
-#include "cell.h"
+#include "chain.h"
 
 namespace jaxgeom {
 
@@ -29,6 +29,7 @@ class SharpSigns {
             if (net.has_runs) std::fill(entry.sharp + 6 * p, entry.sharp + 7 * p, kFloor);
             return;
         }
+        complete(net, entry);
         sharpen(*entry.before);
         if (net.has_runs) return sharpen_by_runs(entry);
         const Layer &below = net.layers[entry.layer - 1];
@@ -127,6 +128,7 @@ class SharpSigns {
             error = kFloor;
             return true;
         }
+        complete(net, entry);
         if (!entry.sharp) return false;
         sharpen(*entry.before);
         const double delta = entry.before->sharp_delta;

@@ -16,6 +16,8 @@ from jaxgeom._reprs import readable
 from jaxgeom.plot.style import COLORS, show_dots
 
 _GOLDEN = (5**0.5 - 1) / 2
+_MARKERS = "o^sD"
+"""Of kinds of counts, which are told apart without colours, too."""
 _NARROW = 1.5
 """A logarithmic axis shorter than from one number to so many times that has hardly any ticks."""
 
@@ -82,7 +84,14 @@ def region_counts(
             values = array[(width == w) & (array >= 0)]
             center = place + (index - (len(arrays) - 1) / 2) * lane
             spread = (np.arange(len(values)) * _GOLDEN % 1 - 0.5) * 0.8 * lane
-            defaults = {"s": 7, "alpha": 0.35, "linewidths": 0, "color": color, "zorder": 1.5}
+            defaults: dict[str, Any] = {
+                "marker": _MARKERS[index % len(_MARKERS)],
+                "s": 7,
+                "alpha": 0.35,
+                "linewidths": 0,
+                "color": color,
+                "zorder": 1.5,
+            }
             label = name if place == 0 else None
             points.append(ax.scatter(center + spread, values, **{**defaults, "label": label, **style}))
             if len(values):

@@ -126,7 +126,7 @@ def plot_fit(
     (data,) = ax.plot(x, target, color="0.55", linewidth=1.4, label="data")
     stairs = None
     if steps is not None:
-        (stairs,) = ax.plot(x, np.asarray(steps)[:, 0], color=COLORS[2], linewidth=1.2, label="units on or off")
+        (stairs,) = ax.plot(x, np.asarray(steps)[:, 0], color=COLORS[0], linewidth=1.2, label="units on or off")
     (predicted,) = ax.plot(x, prediction, color=COLORS[1], linewidth=2.0, label="prediction")
     marks = None
     if thresholds is not None:

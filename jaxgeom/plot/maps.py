@@ -178,6 +178,7 @@ def mark_classes(
 
 def _frame(ax: Axes, low: np.ndarray, high: np.ndarray) -> None:
     ax.set_aspect("equal")
+    ax.locator_params(nbins=5)
     ax.set_xlim(low[0], high[0])
     ax.set_ylim(low[1], high[1])
     ax.set_xlabel("$x$")

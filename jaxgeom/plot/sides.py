@@ -93,6 +93,7 @@ def plot_decision_map(
     zeros = LineCollection(list(pieces.zeros), **look | style)
     ax.add_collection(zeros, autolim=False)
     ax.set(aspect="equal", xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="$x$", ylabel="$y$")
+    ax.locator_params(nbins=5)
     return MapArtists(ax, mesh, zeros)
 
 
@@ -159,7 +160,7 @@ def plot_graph(
     azimuth = azimuth_of(complex_, limits) if azimuth is None else azimuth
     ax.view_init(elev=_ELEVATION, azim=azimuth)
     ax.zaxis.set_rotate_label(False)
-    ax.set_zlabel("$f(x, y)$", labelpad=2 if azimuth < -_QUARTER else -3, rotation=90)
+    ax.set_zlabel("$f(x, y)$", labelpad=2 if azimuth < -_QUARTER else 1, rotation=90)
     ax.tick_params("z", pad=1)
     if azimuth < -_QUARTER:  # labels of the two axes go apart from their common corner
         ax.set_xlabel("$x$", labelpad=2)

@@ -179,9 +179,9 @@ def room(ax: Any, domain: Box, limits: tuple[float, float]) -> None:
     ax.set_ylim(domain.low[1], domain.high[1])
     air = 0.05 * (limits[1] - limits[0]) or 0.5
     ax.set_zlim(limits[0] - air, limits[1] + air)
-    ax.set_xlabel("$x$", labelpad=-4)
+    ax.set_xlabel("$x$", labelpad=2)
     ax.set_ylabel("$y$", labelpad=2)
-    ax.set_zlabel("$f(x, y)$", labelpad=-4)
+    ax.set_zlabel("$f(x, y)$", labelpad=2)
     ax.tick_params(labelsize="small", pad=-1)
     ax.locator_params(nbins=5)
     for label in ax.get_yticklabels():  # off the last one of the other axis, in the near corner

@@ -142,7 +142,7 @@ def _mark_outside(x: np.ndarray, steps: np.ndarray, ax: Axes) -> None:
     for limit, marker, is_out in ((_Y_LIMITS[1], 6, steps > _Y_LIMITS[1]), (_Y_LIMITS[0], 7, steps < _Y_LIMITS[0])):
         changes = np.flatnonzero(np.diff(np.concatenate([[False], is_out, [False]]).astype(int)))
         middles = [x[start:end].mean() for start, end in changes.reshape(-1, 2)]
-        look: dict[str, Any] = {"color": plot.COLORS[2], "linestyle": "", "marker": marker, "markersize": 8}
+        look: dict[str, Any] = {"color": plot.COLORS[0], "linestyle": "", "marker": marker, "markersize": 8}
         ax.plot(middles, [limit] * len(middles), **look, clip_on=False, zorder=4, in_layout=False)
 
 

@@ -48,7 +48,16 @@ def enclosures(key: int, quick: bool) -> Claim:
         for shift, label, index in ((-0.2, "one or more", 0), (0.2, "two or more", 1)):
             share, low, high = 100 * np.transpose([np.stack(found)[:, index] for found in shares.values()])
             error: dict[str, Any] = {"ecolor": "0.3", "capsize": 2}
-            ax.bar(place + shift, share, 0.4, label=label, yerr=(share - low, high - share), error_kw=error)
+            ax.bar(
+                place + shift,
+                share,
+                0.4,
+                label=label,
+                hatch="//" * (shift > 0),
+                edgecolor="white",
+                yerr=(share - low, high - share),
+                error_kw=error,
+            )
         ax.set_xticks(place, list(shares))
         ax.set(xlabel="network", ylabel="networks (%)", title="bounded components of one decision region")
         ax.legend(fontsize="small", loc="upper left")

@@ -58,7 +58,16 @@ def narrow(key: int, quick: bool) -> Claim:
         ):
             fraction, low, high = np.transpose(list(found.values()))
             error = {"ecolor": "0.3", "capsize": 2}
-            ax.bar(place + shift, fraction, 0.4, label=label, yerr=(fraction - low, high - fraction), error_kw=error)
+            ax.bar(
+                place + shift,
+                fraction,
+                0.4,
+                label=label,
+                hatch="//" * (shift > 0),
+                edgecolor="white",
+                yerr=(fraction - low, high - fraction),
+                error_kw=error,
+            )
         ax.set_xticks(place, [f"{depth} × {width}" for width, depth in shapes])
         ax.set(xlabel="hidden layers × width", ylabel="fraction of networks, with 95 % intervals", ylim=(0, 1.03))
         ax.legend(fontsize="small", loc="upper left")

@@ -237,7 +237,14 @@ def pairs_figure(scores: Sequence[PairScores]) -> Figure:
             center = place + (index - 0.5) * 0.4
             label = None if place else name
             shown = np.maximum(values, lowest)
-            ax.scatter(center + spread, shown, s=13, color=SIDES[index], alpha=0.5, linewidths=0, label=label)
+            look: dict[str, Any] = {
+                "s": 13,
+                "color": SIDES[index],
+                "marker": "o^"[index],
+                "alpha": 0.5,
+                "linewidths": 0,
+            }
+            ax.scatter(center + spread, shown, label=label, **look)
             ax.plot([center - 0.17, center + 0.17], [max(float(np.median(values)), lowest)] * 2, color="black", lw=1.8)
             num_below = int((values < lowest).sum())
             if num_below:

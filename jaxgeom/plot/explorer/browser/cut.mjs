@@ -10,13 +10,18 @@ let pool = new Float64Array(3 * 2 ** 15), used = 0; // corners x, y, label (whic
 let zero = 0; // of the polygon that was looked at last: values that are not larger are none
 
 /** The regions of a network on a box [x0, y0, x1, y1]. */
-export function cutRegions(layers, box) {
-  const [x0, y0, x1, y1] = box, begins = firstUnits(layers), units = begins.at(-1);
+export const cutRegions = (layers, box) => flat(facesOf(layers, box), layers, firstUnits(layers));
+
+/** How many they are, which takes less time. */
+export const countRegions = (layers, box) => facesOf(layers, box).num;
+
+function facesOf(layers, [x0, y0, x1, y1]) {
+  const begins = firstUnits(layers), units = begins.at(-1);
   pool.set([x0, y0, BORDER, x1, y0, BORDER, x1, y1, BORDER, x0, y1, BORDER]);
   used = 12;
   let faces = { num: 1, starts: [0], ends: [used], rows: [0], codes: new Uint8Array(units), maps: IDENTITY };
   layers.slice(0, -1).forEach((_, depth) => (faces = cutFaces(faces, layers, depth, begins)));
-  return flat(faces, layers, begins);
+  return faces;
 }
 
 /** Faces {num, starts, ends, rows, codes, maps} after a layer: where their corners are, which row of `maps` (what the units

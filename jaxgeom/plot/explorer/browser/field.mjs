@@ -1,6 +1,6 @@
 // What a smooth network computes over the plane: a picture of it, and, lifted, a sheet of small quadrangles.
 
-import { classColor, codeColors, mixed, sideColor, sideTable, toneOf } from "./colors.mjs";
+import { classTint, codeColors, sideColor, sideTable, toneOf } from "./colors.mjs";
 import { firstHidden } from "./network.mjs";
 import { neighboursOf, paintOrder } from "./order.mjs";
 import { partsOf, valueAt } from "./parts.mjs";
@@ -49,7 +49,7 @@ function painter(grid, { look, color, scale }) {
   }
   const { z, width } = grid.states.at(-1), values = refined(grid, z, width), table = sideTable(look).channels;
   if (width === 1) return (pixel) => table[toneOf(values[pixel] / scale)];
-  const tints = Array.from({ length: width }, (_, output) => channelsOf(mixed(look.paper, classColor(output), 0.4)));
+  const tints = Array.from({ length: width }, (_, output) => channelsOf(classTint(look, output, 0.4)));
   return (pixel) => {
     let best = 0;
     for (let output = 1; output < width; output++) if (values[pixel * width + output] > values[pixel * width + best]) best = output;
@@ -100,7 +100,7 @@ function drawPicture({ context, frame, camera }, [x0, y0, x1, y1], across, color
  * looks: quadrangles, all alike, so that one corner gives their order; where the decision changes, they are cut. */
 export function quadrangles({ frame, camera, height }, grid, { look, scale }, away) {
   const { cells, points, states } = grid, side = cells + 1, step = cells / QUADRANGLES, found = [];
-  const { z, width } = states.at(-1), tint = Array.from({ length: width }, (_, output) => mixed(look.paper, classColor(output), 0.4));
+  const { z, width } = states.at(-1), tint = Array.from({ length: width }, (_, output) => classTint(look, output, 0.4));
   const piece = (corners, values, color) => {
     const places = corners.map(([x, y], i) => camera(...frame.inward(x, y), height(values[i])));
     return { corners, places, color, depth: places.reduce((sum, place) => sum + place[2], 0) / places.length };

@@ -1,6 +1,6 @@
 // The population as small multiples: what every network decides over the plane, all at the same step.
 
-import { classColor, mixed, sideTable, toneOf } from "./colors.mjs";
+import { classColor, classTint, sideTable, toneOf } from "./colors.mjs";
 import { sampledLine } from "./line.mjs";
 import { forward } from "./network.mjs";
 import { layersAt } from "./population.mjs";
@@ -85,7 +85,7 @@ function painted(layers, points, look, scale, canvas) {
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const image = context.createImageData(PIXELS, PIXELS);
   const { z, width } = forward(layers, points).at(-1), table = sideTable(look).channels;
-  const tints = Array.from({ length: width }, (_, output) => mixed(look.paper, classColor(output), 0.6).match(/\d+/g).map(Number));
+  const tints = Array.from({ length: width }, (_, output) => classTint(look, output, 0.6).match(/\d+/g).map(Number));
   for (let pixel = 0; pixel < PIXELS * PIXELS; pixel++) {
     let color = table[toneOf(z[pixel * width] / scale)];
     if (width > 1) {

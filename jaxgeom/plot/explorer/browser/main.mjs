@@ -151,7 +151,7 @@ find("theme").addEventListener("click", nextTheme);
 find("link").addEventListener("click", () => copyLink(linkOf()));
 find("png").addEventListener("click", () => save("png"));
 find("svg").addEventListener("click", () => save("svg"));
-find("help").addEventListener("click", () => find("keys").showModal());
+find("help").addEventListener("click", help);
 document.querySelectorAll("[data-color]").forEach((button) =>
   button.addEventListener("click", () => {
     state.color = button.dataset.color;
@@ -169,8 +169,13 @@ const row = (list, name, text) =>
 for (const [, names, text] of KEYS) {
   row(find("keys").querySelector("#terms ~ dl"), names.split(" ").map((name) => `<kbd>${name}</kbd>`).join(" "), text);
 }
-const [anyMember] = population.homes.keys();
-for (const [name, text] of termsOf(seen.lastLayers(anyMember), population)) row(find("terms"), name, text);
+/** Words and keys; of what is seen now, which may be trained in the page. */
+function help() {
+  const [member] = population.homes.keys();
+  find("terms").replaceChildren();
+  for (const [name, text] of termsOf(seen.lastLayers(member), population)) row(find("terms"), name, text);
+  find("keys").showModal();
+}
 onKeys({
   " ": togglePlay,
   ArrowRight: next,
@@ -180,7 +185,7 @@ onKeys({
   Home: () => setTime(0),
   End: () => setTime(population.numFrames - 1),
   r: toggleColor, d: flip("sheet"), w: flip("wide"), c: compare, n: own.toggle, t: nextTheme, s: () => save("png"), v: () => save("svg"),
-  l: () => copyLink(linkOf()), Escape: letGo, "?": () => find("keys").showModal(),
+  l: () => copyLink(linkOf()), Escape: letGo, "?": help,
 });
 
 // Once a frame of the screen.

@@ -5,7 +5,7 @@ import { featureLayer } from "./features.mjs";
 import { layersAt, placesOf } from "./population.mjs";
 import { dataOf, epochsOf, goBack, kindFor, outputsFor, populationOf, record, runOf, stepsOf, takeStep } from "./trained.mjs";
 
-const BUDGET = 12, PRESS = 1000; // milliseconds of a frame of the screen, and that one press of a button may take
+const BUDGET = 12, MOST_BUDGET = 100, PRESS = 1000; // milliseconds of a frame of the screen, and of one press of a button
 const NEW_NETWORKS = ["features", "hidden", "activation", "seeds", "seed"]; // settings that begin a run anew with new weights
 const NEW_DATA = ["data", "noise", "points", "tested", "drawn"]; // the same with the weights that there were
 const NAMES = { 0: "relu", 0.01: "leaky_relu", "-1": "abs", 1: "linear" }; // of slopes
@@ -34,7 +34,7 @@ function settingsOf(layers) {
 export function ownTraining(population, state, seen, changed, resized, say) {
   const recorded = { ...population }, given = givenOf(recorded), isPlane = recorded.inputs === 2;
   const firstData = given.y || !isPlane ? "given" : "circles";
-  let run = null, origin = null, due = 0, version = 0, begun = 0;
+  let run = null, origin = null, due = 0, version = 0, begun = 0, recording = 0; // milliseconds, the last time
 
   function show() {
     const viewed = `${begun}/${Math.floor(Math.log2(run.step + 1))}`; // principal axes stay for as many steps as were taken
@@ -88,10 +88,12 @@ export function ownTraining(population, state, seen, changed, resized, say) {
    * reached. */
   function train(until, most = BUDGET) {
     if (!run.kind) return void stop(reason());
-    const end = performance.now() + most;
+    const end = performance.now() + Math.max(most, Math.min(recording, MOST_BUDGET)); // training takes no less time
     do takeStep(run, state.own);
     while (run.step < until && performance.now() < end);
+    const trained = performance.now();
     record(run);
+    recording = performance.now() - trained;
     restore("The loss is no longer finite. Take a smaller learning rate, and go on or restart.");
     if (state.goal <= run.step) state.goal = 0;
     show();

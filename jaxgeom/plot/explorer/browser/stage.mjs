@@ -1,7 +1,7 @@
 // The input plane with its regions; lifted, the graph of the output as a sheet of flat pieces.
 
 import { ABOVE, between, projection } from "./camera.mjs";
-import { classColor, codeColors, layerColor, mixed } from "./colors.mjs";
+import { classTint, codeColors, layerColor } from "./colors.mjs";
 import { drawField, drawPlaces, drawUnit, quadrangles } from "./field.mjs";
 import { sideGradient } from "./fill.mjs";
 import { forward } from "./network.mjs";
@@ -117,7 +117,7 @@ function fills({ context, look }, regions, { color, scale }) {
   }
   if (regions.outputs === 1) return ({ places, values }) => sideGradient(context, look, places, values, scale);
   const tints = Array.from({ length: regions.outputs }, (_, output) =>
-    [0.34, 0.46].map((share) => mixed(look.paper, classColor(output), share)),
+    [0.34, 0.46].map((share) => classTint(look, output, share)),
   );
   return ({ face, output }) => {
     let num = 0;

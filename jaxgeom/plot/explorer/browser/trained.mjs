@@ -1,12 +1,11 @@
 // Networks that are trained in the page, with what is recorded of them on the way: a population that grows.
 
-import { cutRegions } from "./cut.mjs";
+import { countRegions } from "./cut.mjs";
 import { gradients, meanLoss, memoriesOf, move } from "./learn.mjs";
 import { decisions } from "./levels.mjs";
 import { forward, isSmooth } from "./network.mjs";
 import { problem } from "./problems.mjs";
 import { randomOf, seedFor } from "./random.mjs";
-import { numFaces } from "./regions.mjs";
 
 const ROOM = 240, LEAST_ROOM = 8; // frames; when there are as many, every second one is dropped
 const MOST_BYTES = 2 ** 28; // of the weights of all frames
@@ -128,7 +127,7 @@ function measured(run, { layers }) {
   }
   const units = layers.slice(0, -1).reduce((sum, { outputs }) => sum + outputs, 0);
   const isCounted = !run.front && layers[0].inputs === 2 && !isSmooth(layers) && run.networks.length <= FEW && units <= SMALL;
-  if (isCounted) found.regions = numFaces(cutRegions(layers, run.data.domain));
+  if (isCounted) found.regions = countRegions(layers, run.data.domain);
   return found;
 }
 
