@@ -151,7 +151,7 @@ def compare(
     counts, their_counts = timings["jaxgeom"].result, timings["regioncam"].result
     differ = [i for i in range(rivals) if counts[i] != their_counts[i]]
     referee = {
-        i: exact_count(jax.tree.map(np.float64, member(layers, i)), projective_domain(BOX))
+        i: exact_count(jax.tree.map(np.float64, member(layers, i)), projective_domain(BOX))[0]
         for i in differ[:3]
         if counts[i] < 3000
     }

@@ -25,7 +25,7 @@ from jaxgeom.host.memory import free_memory, in_words
 from jaxgeom.host.sparse import SparseKernel, on_host
 from jaxgeom.networks.layers import Dense, Layers, slope_of
 from jaxgeom.regions.complex import PlanarComplex, unbounded_faces, without_artificial_edges
-from jaxgeom.regions.exact_plane import complex_of_cells, exact_cells
+from jaxgeom.regions.exact_plane import complex_of_cells, exact_cells, exact_count
 from jaxgeom.regions.exact_space import exact_space_count
 
 _SURELY_FITS = 2**28
@@ -102,9 +102,7 @@ def cell_counts(
             if isinstance(start, Box):
                 counts[index], degenerate[index] = exact_space_count(network, start)
             else:
-                cells = exact_cells(network, start)
-                counts[index] = len({cell.pattern for cell in cells})
-                degenerate[index] = any(cell.is_tied for cell in cells)
+                counts[index], degenerate[index] = exact_count(network, start)
     return counts, degenerate
 
 

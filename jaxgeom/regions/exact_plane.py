@@ -84,12 +84,14 @@ def exact_cells(layers: Layers, start: ProjectiveDomain) -> list[ExactCell]:
     return _relabelled(found, [layer.bias.shape[0] for layer in layers[:-1]])
 
 
-def exact_count(layers: Layers, start: ProjectiveDomain) -> int:
-    """Number of regions of a network with two inputs, without any rounding; arguments as for :func:`exact_cells`.
+def exact_count(layers: Layers, start: ProjectiveDomain) -> tuple[int, bool]:
+    """Number of regions of a network with two inputs, without any rounding, and whether an exact zero was met.
 
-    A pattern's cell is convex, so its parts in several faces of the start are one region.
+    Arguments are those of :func:`exact_cells`. A pattern's cell is convex, so its parts in several faces of the start
+    are one region.
     """
-    return len({cell.pattern for cell in exact_cells(layers, start)})
+    cells = exact_cells(layers, start)
+    return len({cell.pattern for cell in cells}), any(cell.is_tied for cell in cells)
 
 
 def _checked(layers: Layers) -> Layers:
