@@ -229,6 +229,23 @@ def test_libraries_of_other_sources_are_refused(monkeypatch: pytest.MonkeyPatch)
         library._libraries("", library.opened)
 
 
+@pytest.mark.skipif(not library.is_available(), reason="the engine is not built")
+@pytest.mark.skipif(sys.platform != "linux", reason="changes a library of Linux")
+def test_sources_of_libraries_that_show_functions_alone_are_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those of Windows do: the name is not found, but what it stands for is in the file."""
+    hidden = tmp_path / "libhidden.so"
+    whole = build.FOLDER.joinpath("libjaxgeom_baseline.so").read_bytes()
+    hidden.write_bytes(whole.replace(b"jaxgeom_sources\0", b"jaxgeom_nothing\0"))
+    opened = library.opened(hidden)
+    with pytest.raises(ValueError, match="jaxgeom_sources"):
+        ctypes.c_char.in_dll(opened, "jaxgeom_sources")
+    assert library._is_of_sources(opened)
+    monkeypatch.setattr(library, "_digest", lambda: "0" * 64)
+    assert not library._is_of_sources(opened)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not library.is_available(), reason="the engine is not built")
 def test_instruction_sets_give_the_same_bits(tmp_path: Path) -> None:

@@ -181,6 +181,17 @@ def test_links_have_both_networks_that_are_compared(browser: Any, address: str) 
         assert not page.evaluate("explorer.state.compare")
 
 
+def test_a_network_that_is_pointed_at_may_go(browser: Any, address: str) -> None:
+    with Opened(browser, address + "#t.seed=0&t.seeds=9") as page:
+        settled(page)
+        page.hover("#population canvas", position={"x": 8 * 116 + 50, "y": 50})
+        settled(page)
+        assert page.inner_text("#population small").startswith("seed 8")
+        page.keyboard.press("n")
+        settled(page)
+        assert page.inner_text("#population small").startswith("2 networks")
+
+
 def test_networks_that_the_data_do_not_fit_are_edited_and_not_trained(browser: Any, tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     address = page_of(tmp_path, (2, 4, 2), data=(generator.normal(size=(30, 2)), np.arange(30) % 3))

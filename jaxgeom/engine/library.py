@@ -319,10 +319,10 @@ def _libraries(purpose: str, open_: Callable[[Path], ctypes.CDLL]) -> dict[str, 
 def _is_of_sources(library: ctypes.CDLL) -> bool:
     """Whether a library was compiled from the sources beside it: another one may take its arguments otherwise."""
     try:
-        mark = (ctypes.c_char * 64).in_dll(library, "jaxgeom_sources").value.decode()
-    except ValueError:  # of a version without
-        return False
-    return mark == _digest()
+        mark = (ctypes.c_char * 64).in_dll(library, "jaxgeom_sources").value
+    except ValueError:  # DLLs of Windows show functions alone: if it is there, it is somewhere in the file
+        mark = Path(library._name).read_bytes()
+    return _digest().encode() in mark
 
 
 @functools.cache

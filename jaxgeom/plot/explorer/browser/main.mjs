@@ -211,7 +211,8 @@ function aboutMembers() {
 
 /** Which network of the population is pointed at, and its numbers; or how many there are. */
 function writeMember() {
-  const { member } = view, text = find("population").querySelector("small"), name = repeatedAxis(population);
+  const member = members().includes(view.member) ? view.member : null;
+  const text = find("population").querySelector("small"), name = repeatedAxis(population);
   const { canvas } = panels.gallery, height = `${galleryOf(seen.room().shown, canvas.clientWidth).height}px`;
   if (canvas.style.height !== height) canvas.style.height = height;
   const value = population.axes.find((axis) => axis.name === name)?.values[placesOf(population, member ?? 0)[name]];
