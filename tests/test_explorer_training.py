@@ -266,3 +266,10 @@ def test_lines_and_boxes_learn_too(browser: Any, tmp_path: Path, dim: int) -> No
         found = np.tanh(values @ first.kernel + first.bias) @ second.kernel + second.bias
         np.testing.assert_allclose(last(page, "loss"), np.mean((found - np.sin(3 * x[:, :1])) ** 2), rtol=1e-5)
         assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+def test_buttons_work_in_the_frame_in_which_they_appear(browser: Any, address: str) -> None:
+    with Opened(browser, address) as page:
+        page.evaluate("""document.querySelector("#train").click();
+          [...document.querySelectorAll("#own button")].find(({ textContent }) => textContent === "+").click()""")
+        assert page.evaluate("explorer.state.own.hidden") == [5, 3, 3]

@@ -193,6 +193,7 @@ onKeys({
 function resized() {
   writePhase();
   find("own").hidden = !own.isOn();
+  if (state.own) writeTrainer(state.own, own.said()); // before anybody can press a button of it
   find("transport").hidden = population.numFrames === 1 && !own.isOn();
   find("curves").hidden = !own.isOn() && population.curves.every(({ num }) => num < 2);
   const section = find("population"), num = members().length;
