@@ -143,4 +143,4 @@ RANDOM = (Path(__file__).parent / "explorer_random.mjs").read_text()
 @pytest.mark.parametrize(("seed", "width"), [(1, 1280), (2, 400)])
 def test_random_readers_break_nothing(browser: Any, address: str, seed: int, width: int) -> None:
     with Opened(browser, address, viewport={"width": width, "height": 800}) as page:
-        assert page.evaluate(f"({RANDOM})({seed}, 250)") == []
+        assert page.evaluate(f"({RANDOM})({seed}, 120)") == []

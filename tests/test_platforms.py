@@ -21,6 +21,7 @@ PLATFORMS = ("cuda", "rocm", "tpu")
 EAGER = {
     *("box", "polygon", "whole_plane", "corners", "polygon_vertices", "grid_lines", "grid_points"),  # domains
     *("damped_sine", "parity", "mesh_grid", "line_grid"),  # data without chance, which NumPy makes
+    "feature_names",  # texts
     *("plane_through", "lift", "project", "on_plane"),  # slices are NumPy's
     *("boundary_length", "edge_lengths", "inradius", "region_density", "distance_to_decision_boundary"),  # of complexes
     *("check_complex", "check_per_point", "text_log"),
