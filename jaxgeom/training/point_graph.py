@@ -55,8 +55,7 @@ def activation_graph(graph: Graph, name: str) -> tuple[Node, Node]:
 
 
 def where_finite(graph: Graph, value: Node) -> Node:
-    """What is left of the formula of a loss if training only asks whether the loss is finite: a node of the graph that
-    is finite at the same points, and cheaper.
+    """A cheaper node of a graph of operations that is finite at the same points as a given one, such as a loss.
 
     Of ``max(z, 0) + log1p(exp(-|z|))``, it is the first part: the second is between 0 and 1, or NaN where the first is.
     """
