@@ -22,7 +22,7 @@ os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")  # where operatio
 import jaxtyping  # noqa: E402
 import matplotlib  # noqa: E402
 import pytest  # noqa: E402
-from outside import pytest_terminal_summary  # noqa: E402, F401
+from outside import chromium, pytest_terminal_summary  # noqa: E402, F401
 
 # What is imported stays, and JAX makes objects by the million: looking through all of them as often as Python does by
 # default takes a tenth of the time of the tests.
@@ -77,6 +77,13 @@ def trained_xor() -> Callable[[int], Any]:
         return jaxgeom.train_xor([width], range(20 if width == 100 else 30))
 
     return train
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium; skips the tests that ask for it where there is none."""
+    with chromium() as found:
+        yield found
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """How fast the explorer's page draws in a headless Chromium, and that it leaves nothing blank."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
-from outside import Opened, chromium
+from outside import Opened
 
 import jaxgeom as jg
 from jaxgeom.recipes.xor.page import first_tries
@@ -15,12 +14,6 @@ from jaxgeom.recipes.xor.page import first_tries
 SQUARE = jg.box(-1.5, 1.5)
 FRAMES_A_SECOND = 60
 WIDE = {"width": 1360, "height": 900}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.mark.slow

@@ -1,7 +1,6 @@
 """The explorer's page of networks of features, against NumPy, JAX, the engine and circles; and in a browser."""
 
 import json
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 from explorer_modules import in_node
 from feature_truth import FEATURES, by_hand, pre_activations
-from outside import Opened, chromium, settled
+from outside import Opened, settled
 
 import jaxgeom as jg
 
@@ -206,12 +205,6 @@ def test_what_are_no_features_of_the_networks_says_why(tmp_path: Path) -> None:
 
 
 # In Chromium.
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """The explorer's page in a headless Chromium: everything that can be moved, pointed at, pressed, linked and saved."""
 
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import jax
 import numpy as np
 import optax
 import pytest
-from outside import Opened, chromium, settled
+from outside import Opened, settled
 
 import jaxgeom as jg
 
@@ -37,12 +36,6 @@ def address(runs: dict[int, Any], tmp_path_factory: pytest.TempPathFactory) -> s
     path = tmp_path_factory.mktemp("explorer") / "page.html"
     jg.explore(runs, path, data=DATA, domain=SQUARE, axis="width", title="Circles & <moons>")
     return path.as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as found:
-        yield found
 
 
 def state(page: Any) -> Any:

@@ -1,6 +1,5 @@
 """What the explorer's page trains, trained again in NumPy; and a page that is used at random, thousands of times."""
 
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 from mlp_truth import LOSSES, outputs_of, run_of
-from outside import Opened, chromium, settled
+from outside import Opened, settled
 from training_truth import adam_update, momentum_update, sgd_update
 
 import jaxgeom as jg
@@ -21,12 +20,6 @@ WEIGHTS = f"{RUN}.map(({{ layers }}) => layers.map(({{ kernel, bias }}) => [[...
 EPOCHS = 4
 UPDATES = {"sgd": (sgd_update, 0.1), "momentum": (momentum_update, 0.1), "adam": (adam_update, 0.01)}
 """Steps of NumPy, and their learning rates."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

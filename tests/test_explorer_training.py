@@ -1,6 +1,5 @@
 """Networks that are trained and edited in the explorer's page, in a headless Chromium."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import jax
 import numpy as np
 import optax
 import pytest
-from outside import Opened, chromium, settled
+from outside import Opened, settled
 
 import jaxgeom as jg
 
@@ -33,12 +32,6 @@ def address(runs: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("training") / "page.html"
     jg.explore(runs, path, data=DATA, domain=SQUARE, title="Circles")
     return path.as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as found:
-        yield found
 
 
 def layers_of(page: Any) -> jg.Layers:

@@ -1,13 +1,12 @@
 """Training in the explorer's page where it is easily wrong: odd networks, huge numbers, links, and random actions."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
-from outside import Opened, chromium, settled
+from outside import Opened, settled
 
 import jaxgeom as jg
 
@@ -20,12 +19,6 @@ LAST = """explorer.own.run().networks.every(({ layers }, place) => layers.every(
     return layer[part].every((value, at) => Number.isFinite(value) && value === kept[at]);
   })))"""
 """Whether all weights are finite, and those of the last frame."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as found:
-        yield found
 
 
 def page_of(path: Path, sizes: tuple[int, ...], num: int = 2, **options: Any) -> str:
