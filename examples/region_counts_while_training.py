@@ -64,7 +64,7 @@ if jax.process_index() == 0:
         lower.plot(steps, fraction, **look)
         lower.fill_between(steps, low, high, color=jg.plot.COLORS[place], alpha=0.2, linewidth=0)
         print(f"width {width}: {counts[:, 0].mean():.1f} regions before training, {counts[:, -1].mean():.1f} after")
-    upper.set(xlabel="", ylabel="linear regions in [−1, 1]², exact", yscale="log")
+    upper.set(xlabel="", ylabel="linear regions in [−1, 1]², exact:\nmedian, and 10–90 % of networks", yscale="log")
     upper.set_yticks([10, 20, 30, 50, 100, 200], [10, 20, 30, 50, 100, 200])
     upper.set_yticks([], minor=True)
     upper.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False)

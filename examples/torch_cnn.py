@@ -57,7 +57,7 @@ plane = jg.plane_through(*images[rows])
 found = jg.slice_network(layers, plane, jg.box_on_plane(plane, 0, 1))
 near = np.flatnonzero(jg.project(plane, images).distance < NEAR)[: options.seeds]
 artists = jg.plot.plot_slice(found, images[near], y[near], anchors=images[rows], image_shape=(8, 8))
-artists.axes.set_title(f"{found.complex_.num_faces} linear regions of a convolutional network")
+artists.axes.set_title(f"{found.complex_.num_faces:,} linear regions of a convolutional network")
 artists.axes.figure.savefig(options.out, dpi=120)
 
 with torch.no_grad():

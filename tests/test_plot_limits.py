@@ -121,3 +121,4 @@ def test_limits_that_follow_hold_all_points_and_move_smoothly() -> None:
     assert (width < 4 * tight).all()
     assert following_limits(np.zeros((3, 5, 2))).shape == (3, 2, 2)
     assert (percent(0.999), percent(1.0), percent(0.123)) == ("99 %", "100 %", "12 %")
+    assert (percent(0.0), percent(3 / 1024), percent(0.0101)) == ("0 %", "0.3 %", "1 %")

@@ -237,7 +237,9 @@ def test_shares_of_networks_come_with_intervals(found: Detangled, capsys: pytest
     for column, ax in zip(columns, panels[: len(columns)], strict=True):
         assert ax.get_title().splitlines()[0] == f"{column.fate}: {column.share}"
     said = [text.get_text() for text in movie.figure.findobj(Text)]
-    assert [text for text in said if "%" in text and not shares_in(text) and "% right" not in text] == []
+    assert [text for text in said if "%" in text and not shares_in(text) and "% right" not in text] == [
+        "above: shares of the networks trained, with 95 % intervals"
+    ]
     assert [text.get_text() for text in curve.get_legend().get_texts()] == [column.fate for column in columns]
 
 

@@ -131,7 +131,8 @@ def plot_hidden_triples(
     axes = new_axes(len(triples), dim=3, size=2.7, num_columns=num_columns)
     for place, (triple, ax) in enumerate(zip(triples, axes, strict=True)):
         plot_hidden(hidden, labels, units=triple, names=names if place == 0 else None, ax=ax, **{"s": 4} | style)
-        ax.set(xticklabels=[], yticklabels=[], zticklabels=[])  # all go from 0 to 1
+        ax.set(xticklabels=["0", ""], yticklabels=["", "1"], zticklabels=["", "1"])  # one end each, clear of the others
+        ax.tick_params(labelsize="small")
         if (legend := ax.get_legend()) is not None:
             handles = ax.get_legend_handles_labels()
             legend.remove()

@@ -191,8 +191,10 @@ def morph_stages(
     elevation, azimuth = fitted_camera(*(folded or shown)) if dim == SPACE else (0.0, 0.0)
     with dark():
         figure = plt.figure(figsize=(5.6, 5.6))
-        where = (0.0, 0.02, 0.98, 0.92) if dim == SPACE else (0.13, 0.09, 0.82, 0.82)
+        where = (0.02, 0.05, 0.94, 0.89) if dim == SPACE else (0.14, 0.11, 0.82, 0.82)
         ax: Any = figure.add_axes(where, projection="3d" if dim == SPACE else None)
+    if dim == SPACE:
+        ax.tick_params(pad=6)
     look = _look(color)
     schedule = _schedule(len(shown), frames_per_step, frames_of_rest)
     last: list[Any] = []
@@ -221,6 +223,8 @@ def morph_stages(
             end = _INSIDE if dim == SPACE and axis == "y" else 1.0
             ticks = (-end, 0.0, end)
             getattr(ax, f"set_{axis}ticks")(ticks, [_label(center + way * size, size) for way in ticks])
+            pad: dict[str, Any] = {"labelpad": 9} if dim == SPACE else {}
+            getattr(ax, f"set_{axis}label")(f"coordinate {'xyz'.index(axis) + 1}", fontsize="small", **pad)
         arrived = after if share > 0 else step
         ax.set_title(f"{names[arrived]}   ({arrived} of {len(shown) - 1})", fontsize="x-large")
         if dim == SPACE:

@@ -115,7 +115,9 @@ def set_padding(figure: Figure, inches: float) -> None:
 
 
 def percent(share: float | np.floating[Any]) -> str:
-    """Whole percent; 100 % only of all."""
+    """Whole percent; 100 % only of all, and 0 % only of none: shares of less than 1 % in one digit."""
+    if 0 < share < _CLOSE:
+        return f"{float(f'{100 * float(share):.1g}'):g} %"
     return f"{min(round(100 * float(share)), 99 if share < 1 else 100)} %"
 
 

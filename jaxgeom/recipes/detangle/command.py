@@ -136,7 +136,7 @@ def run(options: argparse.Namespace) -> list[Path]:
         column = shown[0] if name == "lines" else shown[-1]
         labels = np.asarray(data[name].y)
         for when, frame in (("before", 0), ("after", -1)):
-            figure = detangle_pictures.draw_layers(column.recording, labels, frame, column=column)
+            figure = detangle_pictures.draw_layers(column.recording, labels, frame, column=column, title=name)
             written += save_figure(figure, out / f"detangle_{name}_{when}", options.formats)
         figure = detangle_pictures.draw_loss(column.recording, title=f"{name}: {column.net} ({column.fate})")
         written += save_figure(figure, out / f"detangle_{name}_loss", options.formats)

@@ -83,9 +83,10 @@ def draw_layers(
     frame: int = 0,
     *,
     column: Column | None = None,
+    title: str = "",
 ) -> Figure:
-    """All layers side by side at one frame; with a column, its regions and decision on the input. Among the outputs the
-    decision boundary is the diagonal."""
+    """All layers side by side at one frame; with a column, its regions and decision on the input, and with a title,
+    that before what its counts say. Among the outputs the decision boundary is the diagonal."""
     shown, axes = shown_layers(recording)
     places = plot.new_axes(len(shown), size=3.5)
     handles: list[Any] = []
@@ -104,10 +105,11 @@ def draw_layers(
     heading = "before training" if frame == 0 else f"after {recording.steps[frame]:,} steps"
     if column is not None:
         plot.plot_decision(column.regions[frame], ax=places[0], strength=0.3, least=0.35, zorder=0.5)
-        boundary = plot.plot_boundary(column.boundaries[frame], legend=False, ax=places[0], linewidths=1.6)
+        boundary = plot.plot_boundary(column.boundaries[frame], legend=False, ax=places[0], linewidths=1.6, zorder=0.8)
         handles = [*handles, boundary] if len(column.boundaries[frame].segments) else handles
         handles = [*handles, _undecided("white", "black")] if _has_ties(column.regions[frame]) else handles
-        heading = f"{column.net} ({column.fate}), {heading}: {_words(column, frame)}"
+        told = f"{title}: " if title else ""
+        heading = f"{told}{column.net} ({column.fate}), {heading}: {_words(column, frame)}"
     figure.suptitle(heading)
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, markerscale=1.5)
     return figure
@@ -162,8 +164,12 @@ def draw_deaths(rows: Sequence[tuple[str, Sequence[int], Detangled]]) -> Figure:
         ax.yaxis.set_minor_locator(FixedLocator(np.outer(_DECADES[:-1], np.arange(2, 10)).ravel().tolist()))
         ax.yaxis.set_minor_formatter(NullFormatter())
         ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
-    assert isinstance(axes[0].figure, Figure)
-    return axes[0].figure
+    figure = axes[0].figure
+    assert isinstance(figure, Figure)
+    num = len(rows[0][2].is_dead)
+    figure.suptitle(f"{num:,} networks of each kind after SGD: what became of them, with 95 % intervals")
+    figure.set_figheight(figure.get_figheight() + 0.35)
+    return figure
 
 
 def fates_movie(columns: Sequence[Column], data: Dataset) -> Morph:
@@ -214,6 +220,8 @@ def fates_movie(columns: Sequence[Column], data: Dataset) -> Morph:
     curve.yaxis.set_minor_locator(NullLocator())
     above: Any = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "borderaxespad": 0.2}
     curve.legend(**above, ncols=num, fontsize=11, frameon=False, labelcolor="white")
+    if any(column.share for column in columns):
+        figure.supxlabel("above: shares of the networks trained, with 95 % intervals", fontsize=9, color="0.7")
     steps, epochs = columns[0].recording.steps, _epochs(columns[0].recording)
     curve.set_xlim(0, epochs)
 
@@ -305,6 +313,6 @@ def _prepare(ax: Axes, layer: int, axes: PrincipalAxes | None) -> None:
     else:
         first, second = 100 * np.asarray(axes.explained_ratio)
         ax.set(
-            xlabel=f"1st principal axis ({first:.0f} % of variance)",
-            ylabel=f"2nd principal axis ({second:.0f} % of variance)",
+            xlabel=f"1st principal axis of all steps\n({first:.0f} % of their variance)",
+            ylabel=f"2nd principal axis of all steps\n({second:.0f} % of their variance)",
         )

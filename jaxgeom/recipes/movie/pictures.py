@@ -18,6 +18,7 @@ from jaxgeom.domains import grid_points
 from jaxgeom.networks.layers import forward
 from jaxgeom.plot.maps import SIDES
 from jaxgeom.plot.style import percent, set_padding
+from jaxgeom.plot.units import LEGEND
 from jaxgeom.recipes.movie.experiment import RegionMovie, phases
 from jaxgeom.regions.colors import LAYER_COLORS, face_colors
 from jaxgeom.regions.locate import locate
@@ -139,8 +140,10 @@ def units_figure(movie: RegionMovie) -> Figure:
     pictures = [np.asarray(layer).T.reshape(-1, num, num) for layer in states.activations]
     columns = min(8, max(len(layer) for layer in pictures))
     ax: Any = plot.plot_units(pictures, movie.domain, complex_=movie.complexes[-1], num_columns=columns).axes
-    ax.set_title(f"The hidden units of a network {_architecture(movie)} and where they bend")
+    ax.set_title(f"The hidden units of a network {_architecture(movie)}")
     result: Figure = ax.figure
+    result.set_figheight(result.get_figheight() + 0.7)
+    result.supxlabel(LEGEND, fontsize="small", color="0.3")
     return result
 
 

@@ -70,6 +70,7 @@ def disc(key: int, quick: bool) -> Claim:
         for place, (name, (counts, expected)) in enumerate(drawn.items()):
             ax.hist(counts, bins=40, alpha=0.6, label=name, color=f"C{place}", density=True)
             ax.axvline(expected, color=f"C{place}", linewidth=1.5)
+        ax.plot([], [], color="0.4", label="closed form")
         ax.set(xlabel="regions in the disc", ylabel="density of networks")
         ax.legend(fontsize="small")
 

@@ -45,7 +45,7 @@ def dimensions(key: int, quick: bool) -> Claim:
         error: dict[str, Any] = {"ecolor": "0.3", "capsize": 2}
         ax.bar(range(len(reached)), share, yerr=(share - low, high - share), error_kw=error)
         ax.set_xticks(range(len(reached)), list(reached), rotation=30, ha="right", fontsize="small")
-        ax.set(ylabel="networks that reach the bound (%)", ylim=(0, 105))
+        ax.set(xlabel="network", ylabel="reach the bound (%), with 95 % intervals", ylim=(0, 105))
 
     return Claim(
         "A ReLU network has at least one parameter too many for each hidden unit",

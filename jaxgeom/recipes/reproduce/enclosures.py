@@ -59,7 +59,8 @@ def enclosures(key: int, quick: bool) -> Claim:
                 error_kw=error,
             )
         ax.set_xticks(place, list(shares))
-        ax.set(xlabel="network", ylabel="networks (%)", title="bounded components of one decision region")
+        ax.set(xlabel="network", ylabel="networks (%), with 95 % intervals")
+        ax.set_title("bounded components of one decision region")
         ax.legend(fontsize="small", loc="upper left")
 
     return Claim(

@@ -40,6 +40,10 @@ _ROOM = 0.75
 """Around a label."""
 _LABEL = np.array([1.7, 1.0])
 """Proportions of a label: distances are measured in units of its sides."""
+_COVERS = np.array([0.6, 0.34])
+"""How far it reaches from its middle."""
+_PENALTY = 0.06
+"""For each point below it: a label rather touches lines than hide many points."""
 LINE_COLORS = ("#009e73", "#cc79a7", "#7a5195", "#e69f00", "#56b4e9")
 NUM_FRAMES = 60
 
@@ -313,16 +317,13 @@ def _tints(table: RegionTable) -> Float[np.ndarray, "regions 3"]:
 def _free_places(
     complex_: PlanarComplex, x: Float[np.ndarray, "points 2"], arrows: Float[np.ndarray, "_ 2"]
 ) -> Float[np.ndarray, "regions 2"]:
-    """A place in each region that is far from its sides and from all points, and not on arrows: for a label."""
+    """A place in each region that is far from its sides and from all points, and not on arrows nor the frame: for a
+    label."""
     grid = grid_points(box(*LIMITS), 47)
-
-    def distance(points: Float[np.ndarray, "_ 2"]) -> Float[np.ndarray, " grid"]:
-        found: Float[np.ndarray, " grid"] = np.sqrt(
-            np.square((grid[:, None] - points) / _LABEL).sum(axis=2).min(axis=1)
-        )
-        return found
-
-    empty = np.minimum(distance(x), _ROOM) - (distance(arrows) < 0.48 * _ROOM)
+    distance = np.sqrt(np.square((grid[:, None] - x) / _LABEL).sum(axis=2).min(axis=1))
+    points_below, arrows_below = ((np.abs(grid[:, None] - some) < _COVERS).all(axis=2) for some in (x, arrows))
+    empty = np.minimum(distance, _ROOM) - _PENALTY * points_below.sum(axis=1) - 1.5 * arrows_below.any(axis=1)
+    empty -= 0.8 * (np.abs(grid) + _COVERS > LIMITS[1]).any(axis=1)  # over the frame
     places = []
     for start, end in zip(complex_.face_offsets[:-1], complex_.face_offsets[1:], strict=True):
         corner = complex_.vertices[complex_.face_vertices[start:end]]

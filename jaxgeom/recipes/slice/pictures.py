@@ -17,6 +17,8 @@ MOST_SHOWN = 6
 _COLUMNS = 3
 _SIDE, _AROUND_AXES, _BELOW_AXES = 5.6, 0.7, 1.4
 """Inches: the width of a panel, and what is beside its axes, and above and below them."""
+_CAPTION = 0.55
+"""Inches of what is said below all panels."""
 _MOST_DOTS = 2000
 """Points drawn on a plane; more hide it."""
 _NUMBERS = {
@@ -50,8 +52,12 @@ def slices_figure(
             ax=ax,
         )
         ax.set_title(f"{name}: {found.shown[name].complex_.num_faces:,} linear regions")
+    if labels is not None:
+        text = "Areas: classes that the network gives.\nDots: points over the plane, in the colours of their classes."
+        figure.supxlabel(text, fontsize="small", color="0.3")
     shapes = [float(np.ptp(ax.get_ylim()) / np.ptp(ax.get_xlim())) for ax in figure.axes]
-    figure.set_size_inches(_SIDE * columns, rows * (_SIDE - _AROUND_AXES) * max(shapes) + rows * _BELOW_AXES)
+    height = rows * ((_SIDE - _AROUND_AXES) * max(shapes) + _BELOW_AXES) + (0 if labels is None else _CAPTION)
+    figure.set_size_inches(_SIDE * columns, height)
     return figure
 
 
@@ -60,6 +66,8 @@ def numbers_figure(found: Slices) -> Figure:
     figure = plt.figure(figsize=(11, 2.0 + 0.45 * len(found.shown) * 2), layout="constrained")
     axes = figure.subplots(2, 2, sharey=True).ravel()
     names = list(found.shown)
+    num_planes = len(found.study.coords["plane"])
+    figure.suptitle(f"One dot a plane, of {num_planes:,}; bars: medians", fontsize="medium")
     random = np.random.default_rng(0)
     for ax, (key, label) in zip(axes, _NUMBERS.items(), strict=True):
         values = found.study.variables[key]

@@ -274,7 +274,7 @@ def draw_normalizations(hidden: Sequence[Any], order: Sequence[int]) -> Figure:
                 plot.sandwich([values], living_first(values, order), normalization=how, base=10.0, axes=[ax])
                 ax.set_title(f"layer {number + 1}, {how or 'as it is'}", fontsize=13)
                 ax.set(xticks=[], yticks=[])
-        figure.suptitle("Six units of each layer after ReLU, by how their values become colours and sizes", fontsize=15)
+        figure.suptitle("Six units of each layer after ReLU, by how values become places, colours, sizes", fontsize=15)
     return figure
 
 

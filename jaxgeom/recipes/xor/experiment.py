@@ -220,6 +220,8 @@ def save_xor_study(
         f"distinct maps on the {grid} grid": study.variables["maps"],
         "regions, exact": study.variables["regions"],
     }
+    num = len(study.coords["seed"])
+    figure.suptitle(f"Networks that solve XOR, of {num:,} trained of each width", fontsize="medium")
     plot.region_counts(
         np.repeat(study.coords["width"], len(study.coords["seed"])),
         {

@@ -21,6 +21,7 @@ from jaxgeom.networks.layers import Layers, forward, layers_of
 from jaxgeom.plot.maps import SIDES
 from jaxgeom.plot.pieces import cut_at_zero
 from jaxgeom.plot.style import show_dots
+from jaxgeom.plot.units import LEGEND
 from jaxgeom.recipes.xor.networks import SNAPSHOT_EVERY, Pair, PairScores, xor_by_hand, xor_values
 from jaxgeom.regions.boundary import decision_boundary
 from jaxgeom.regions.complex import PlanarComplex
@@ -245,12 +246,15 @@ def pairs_figure(scores: Sequence[PairScores]) -> Figure:
                 "linewidths": 0,
             }
             ax.scatter(center + spread, shown, label=label, **look)
-            ax.plot([center - 0.17, center + 0.17], [max(float(np.median(values)), lowest)] * 2, color="black", lw=1.8)
+            median = float(np.median(values))
+            if median >= lowest:
+                ax.plot([center - 0.17, center + 0.17], [median] * 2, color="black", lw=1.8)
             num_below = int((values < lowest).sum())
             if num_below:
-                ax.text(center, lowest - 0.06, f"{num_below} below", ha="center", va="top", fontsize="x-small")
+                told = f"{num_below} below" + (f",\nmedian {median:.3g}".replace("-", "−") if median < lowest else "")
+                ax.text(center, lowest - 0.06, told, ha="center", va="top", fontsize="x-small")
     ax.axhline(0, color="0.8", linewidth=1, zorder=0)
-    ax.set_ylim(lowest - 0.22, 1.05)
+    ax.set_ylim(lowest - 0.3, 1.05)
     ax.set_xticks(range(len(scores)), [f"{each.widths[0]} → {each.widths[1]}" for each in scores])
     ax.set_xlabel("hidden units of both networks")
     ax.set_ylabel("R² over the grid")
@@ -319,10 +323,7 @@ def units_figure(layers: Layers, *, title: str) -> Figure:
     ax.set_title(title)
     result: Figure = ax.figure
     result.set_size_inches(max(result.get_figwidth(), _LEAST_UNITS_WIDTH), result.get_figheight() + 0.7)
-    text = (
-        "Line: where a unit bends. Off: zero on the whole square.\nOrange: where it is on, each in a scale of its own."
-    )
-    result.supxlabel(text, fontsize="small", color="0.3")
+    result.supxlabel(LEGEND, fontsize="small", color="0.3")
     return result
 
 
