@@ -66,6 +66,7 @@ def test_points_move_from_stage_to_stage() -> None:
     moving.draw(0)
     limits = ax.get_xlim()
     ends = []
+    assert [getattr(ax, f"get_{axis}label")() for axis in "xyz"] == ["coordinate 1", "coordinate 2", "coordinate 3"]
     for stage, (points, lines) in enumerate(zip(STAGES, LINES, strict=True)):
         everything = np.concatenate([points, lines.reshape(-1, lines.shape[-1])])[:, :3]
         low, high = everything.min(axis=0), everything.max(axis=0)

@@ -8,6 +8,7 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.collections import PathCollection
 from matplotlib.text import Text
 
 import jaxgeom as jg
@@ -248,6 +249,9 @@ def test_what_is_not_decided_is_in_the_legend(found: Detangled) -> None:
         column = detangle_pictures.column_of(found, member, DATA, "a", "", "2-2-2")
         figure = detangle_pictures.draw_layers(column.recording, np.asarray(DATA.y), -1, column=column)
         names = [text.get_text() for text in figure.legends[0].get_texts()]
+        order = [(isinstance(each, PathCollection), each.zorder) for each in figure.axes[0].collections]
+        dots, others = ([place for is_dots, place in order if is_dots == wanted] for wanted in (True, False))
+        assert max(others) < min(dots)  # nothing hides points
         grid = np.stack(np.meshgrid(*[np.linspace(-1, 1, 60)] * 2), axis=-1).reshape(-1, 2)
         low, high = column.regions[-1].vertices.min(axis=0), column.regions[-1].vertices.max(axis=0)
         network = jax.tree.map(lambda array: np.asarray(array, np.float64)[-1], detangle.decision_of(found, member))

@@ -138,6 +138,23 @@ def test_pictures_of_rings_hold_the_data() -> None:
     assert rings_pictures.shown_records(101, 3) == [0, 25, 100]
 
 
+def test_labels_of_a_narrow_region_hide_hardly_any_points() -> None:
+    kernel = [[2.01, 1.03, -2.69], [1.81, -2.59, 0.64]]  # the disk touches two of these lines
+    params = {
+        "dense0_sigmoid": {"kernel": np.array(kernel), "bias": np.array([-3.23, -3.36, -3.28])},
+        "dense1_linear": {"kernel": np.array([[3.3], [3.32], [3.4]]), "bias": np.array([-2.12])},
+    }
+    data = rings.ring_data(0)
+    figure, _ = rings_pictures.draw_codes(params, data)
+    figure.canvas.draw()
+    (ax,) = figure.axes
+    places = ax.transData.transform(np.asarray(data.x))
+    for text in ax.texts:
+        box = text.get_bbox_patch().get_window_extent()
+        assert np.sum((places > box.min).all(axis=1) & (places < box.max).all(axis=1)) <= 5  # of 2,000; 28 before
+        assert ax.get_window_extent().padded(1).containsy(box.y1)
+
+
 def test_experiments_and_their_halves() -> None:
     forward, backward, percent = (regression.regression_data(name) for name in regression.EXPERIMENTS)
     np.testing.assert_array_equal(forward.y, backward.y[::-1])

@@ -162,7 +162,9 @@ def test_pictures_show_every_network_and_plane():
     assert [ax.get_title() for ax in figure.axes] == [
         f"{k}: {found.shown[k].complex_.num_faces} linear regions" for k in "ab"
     ]
+    assert "colours of their classes" in figure.get_supxlabel()
     numbers = pictures.numbers_figure(found)
+    assert "of 5" in numbers.get_suptitle()
     for ax, key in zip(
         numbers.axes, ("region_density", "boundary_length", "num_components", "local_complexity"), strict=True
     ):

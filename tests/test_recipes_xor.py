@@ -92,6 +92,18 @@ def test_pairs_are_compared_in_both_directions():
             figure.canvas.draw()
 
 
+def test_bars_are_medians_or_the_figure_says_them():
+    low, high = np.array([-409.0, -1.5, -1.25, 0.5, 0.7]), np.array([-3.0, 0.1, 0.2, 0.3, 0.4])
+    scores = [
+        PairScores((2, 2), high, low, np.zeros((5, 2), int)),
+        PairScores((2, 5), high, high, np.zeros((5, 2), int)),
+    ]
+    (ax,) = xor_pictures.pairs_figure(scores).axes
+    bars = [line.get_ydata()[0] for line in ax.lines if np.ptp(line.get_xdata()) < 0.5]
+    assert bars == [np.median(high)] * 3
+    assert {text.get_text() for text in ax.texts} == {"1 below", "3 below,\nmedian −1.25"}
+
+
 def test_chosen_pairs():
     def scores(widths, values):
         return PairScores(widths, np.array(values), np.array(values), np.arange(2 * len(values)).reshape(-1, 2))
