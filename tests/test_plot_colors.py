@@ -79,6 +79,15 @@ def test_every_palette_is_told_apart_by_all_readers(name: str, kind: str) -> Non
         assert np.diff(np.sort(apart[:, 0])).min() > WITHOUT_COLOURS[name]
 
 
+def test_data_and_predictions_along_a_line_differ_in_lightness() -> None:
+    x = np.linspace(-1, 1, 9)[:, None]
+    drawn = plot.plot_fit(x, x, -x, steps=np.sign(x))
+    of_data, *of_network = (to_rgb(line.get_color()) for line in (drawn.target, drawn.prediction, drawn.steps))
+    lightness = seen(np.array([of_data, *of_network]), "all cones")[:, 0]
+    assert lightness[0] > lightness[1:].max() + 15
+    plt.close("all")
+
+
 def test_edges_of_layers_are_told_apart_without_colours() -> None:
     grey = seen(np.array([to_rgb(color) for color in ("black", *LAYER_COLORS[:3])]), "all cones")[:, 0]
     assert np.all(np.diff(grey) > 5)  # of networks with up to three hidden layers, without colours too

@@ -15,6 +15,9 @@ from jaxgeom._typing import PLANE
 from jaxgeom.analysis.embeddings import Hyperplanes
 from jaxgeom.plot.style import COLORS, new_axes
 
+TARGET = "0.7"
+"""Data along a line: lighter than all predictions, for readers who see no colours."""
+
 
 @readable
 class HyperplaneArtists(NamedTuple):
@@ -123,7 +126,7 @@ def plot_fit(
     if ax is None:
         (ax,) = new_axes(size=5)
     x, target, prediction = (np.asarray(array)[:, 0] for array in (x, target, prediction))
-    (data,) = ax.plot(x, target, color="0.55", linewidth=1.4, label="data")
+    (data,) = ax.plot(x, target, color=TARGET, linewidth=1.8, label="data")
     stairs = None
     if steps is not None:
         (stairs,) = ax.plot(x, np.asarray(steps)[:, 0], color=COLORS[0], linewidth=1.2, label="units on or off")
