@@ -257,7 +257,7 @@ def pairs_figure(scores: Sequence[PairScores]) -> Figure:
     ax.set_ylim(lowest - 0.3, 1.05)
     ax.set_xticks(range(len(scores)), [f"{each.widths[0]} → {each.widths[1]}" for each in scores])
     ax.set_xlabel("hidden units of both networks")
-    ax.set_ylabel("R² over the grid")
+    ax.set_ylabel("R² over the grid, the mean of\nthose of ∂f/∂x, ∂f/∂y and the intercept", fontsize="small")
     legend = ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, frameon=False, fontsize="small")
     show_dots(legend)
     num = max(len(each.members) for each in scores)
@@ -436,7 +436,10 @@ def _triples_by_name(pair: Pair, names: tuple[str, str]) -> dict[str, Float[np.n
 def _explain(figure: Any, pair: Pair, what: str, *, more: str = "") -> None:
     """What pair this is, over a figure, and what R² says, below it."""
     figure.suptitle(what or "Two networks, compared by their affine maps", fontsize="large")
-    text = "Sent: by the one affine map of (gradient, intercept) that fits best, the same for all regions."
+    text = (
+        "Sent: by the one affine map of (gradient, intercept) that fits best, the same for all regions.\n"
+        "R²: over the grid, the mean of those of ∂f/∂x, ∂f/∂y and the intercept."
+    )
     text += f"\n{more}" if more else ""
     if min(pair.r_squared) < _NOTHING:
         text += (
