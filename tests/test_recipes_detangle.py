@@ -249,6 +249,7 @@ def test_what_is_not_decided_is_in_the_legend(found: Detangled) -> None:
         column = detangle_pictures.column_of(found, member, DATA, "a", "", "2-2-2")
         figure = detangle_pictures.draw_layers(column.recording, np.asarray(DATA.y), -1, column=column)
         names = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert names.count("decision boundary") == 1  # among the outputs there always is one
         order = [(isinstance(each, PathCollection), each.zorder) for each in figure.axes[0].collections]
         dots, others = ([place for is_dots, place in order if is_dots == wanted] for wanted in (True, False))
         assert max(others) < min(dots)  # nothing hides points

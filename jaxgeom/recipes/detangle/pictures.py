@@ -102,11 +102,11 @@ def draw_layers(
     assert isinstance(figure, Figure)
     figure.set_size_inches(3.5 * len(shown), 4.1)
     places[-1].axline((0, 0), slope=1, color="black", linewidth=1.6, zorder=0.6)
+    handles = [*handles, Line2D([], [], color="black", linewidth=1.6, label="decision boundary")]
     heading = "before training" if frame == 0 else f"after {recording.steps[frame]:,} steps"
     if column is not None:
         plot.plot_decision(column.regions[frame], ax=places[0], strength=0.3, least=0.35, zorder=0.5)
-        boundary = plot.plot_boundary(column.boundaries[frame], legend=False, ax=places[0], linewidths=1.6, zorder=0.8)
-        handles = [*handles, boundary] if len(column.boundaries[frame].segments) else handles
+        plot.plot_boundary(column.boundaries[frame], legend=False, ax=places[0], linewidths=1.6, zorder=0.8)
         handles = [*handles, _undecided("white", "black")] if _has_ties(column.regions[frame]) else handles
         told = f"{title}: " if title else ""
         heading = f"{told}{column.net} ({column.fate}), {heading}: {_words(column, frame)}"
