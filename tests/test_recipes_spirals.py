@@ -7,6 +7,7 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.collections import PolyCollection
 from PIL import Image
 
 from jaxgeom import Dataset, plot
@@ -71,7 +72,7 @@ def test_predictions_are_drawn_in_the_colours_of_the_predicted_classes() -> None
     classes = np.argmax(x @ last["kernel"] + last["bias"], axis=1)
     (ax,) = pictures.draw_predictions(data, [("MLP", params, "untrained")]).axes
     assert ax.get_title() == "untrained"
-    boundary, *clouds = ax.collections
+    boundary, areas, *clouds = ax.collections
     middles = np.array(boundary.get_segments()).mean(axis=1)
     assert len(middles) > 0
     outputs = np.sort(SPIRAL_MODELS["MLP"].apply(params, middles), axis=1)
@@ -79,12 +80,22 @@ def test_predictions_are_drawn_in_the_colours_of_the_predicted_classes() -> None
     for label, points in zip(np.unique(classes), clouds, strict=True):
         np.testing.assert_array_equal(points.get_offsets(), data.x[classes == label])
         np.testing.assert_allclose(points.get_facecolor()[0, :3], plt.matplotlib.colors.to_rgb(plot.COLORS[label]))
-    (image,) = ax.images
-    found = np.asarray(image.get_array())
-    grid = np.linspace(-1.15, 1.15, len(found))
-    for row, column in ((0, 0), (17, 200), (120, 120)):  # rows from below, as the picture is
-        point = np.array([[grid[column], grid[row]]], np.float32)
-        assert found[row, column] == np.asarray(SPIRAL_MODELS["MLP"].apply(params, point)).argmax()
+    assert_classes_are_filled(areas, params, "MLP")
+
+
+def assert_classes_are_filled(areas: PolyCollection, params: dict, name: str) -> None:
+    """The square is covered once, in the paler colours of the classes that are largest in the middle of each piece."""
+    corners = [path.vertices[:-1] for path in areas.get_paths()]
+    sizes = [np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)) / 2 for x, y in (each.T for each in corners)]
+    assert sum(sizes) == pytest.approx(2.3**2)
+    outputs = np.asarray(SPIRAL_MODELS[name].apply(params, np.float32([each.mean(axis=0) for each in corners])))
+    is_clear = np.ptp(np.sort(outputs, axis=1)[:, -2:], axis=1) > 1e-5
+    assert is_clear.mean() > 0.9
+    colors = np.array([plt.matplotlib.colors.to_rgb(color) for color in plot.COLORS[:3]])
+    paler = 1 - areas.get_facecolors()[:, :3]
+    hue = paler / np.linalg.norm(paler, axis=1, keepdims=True)
+    likeness = hue @ ((1 - colors) / np.linalg.norm(1 - colors, axis=1, keepdims=True)).T
+    np.testing.assert_array_equal(likeness.argmax(axis=1)[is_clear], outputs.argmax(axis=1)[is_clear])
 
 
 @pytest.mark.slow
@@ -164,6 +175,7 @@ def test_the_movie_shows_the_median_network_at_each_snapshot() -> None:
         movie.draw(frame)
         limits.append([(ax.get_xlim(), ax.get_ylim()) for ax in axes])
         member = inits[3 + frame]
+        assert_classes_are_filled(axes[0].collections[0], member, "bottleneck MLP")
         hidden = np.maximum(train.x @ member["dense0_relu"]["kernel"] + member["dense0_relu"]["bias"], 0)
         first = hidden @ member["dense1_linear"]["kernel"] + member["dense1_linear"]["bias"]
         shown = np.concatenate([points.get_offsets() for points in axes[1].collections])

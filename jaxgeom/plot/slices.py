@@ -161,11 +161,11 @@ def _draw_regions(
     regions: DecisionRegions, colors: Float[np.ndarray, "classes 3"], names: Sequence[str], ax: Axes
 ) -> list[PolyCollection]:
     """The polygons of each class, outlined in their own colour, so that nothing shines through between them."""
-    cycles = np.split(regions.vertices[regions.polygon_vertices], regions.polygon_offsets[1:-1])
+    polygons = regions.polygons
     drawn = []
     for label, color in enumerate(colors):
         light = tuple(lighter(color))
-        own = [cycles[index] for index in np.flatnonzero(regions.label == label)]
+        own = [polygons[index] for index in np.flatnonzero(regions.label == label)]
         faces = PolyCollection(own, facecolors=[light], edgecolors="face", linewidths=0.3, zorder=1.0)
         faces.set_label(names[label])
         ax.add_collection(faces, autolim=False)
@@ -257,8 +257,7 @@ def _name_regions(
 ) -> None:
     """The name of each class where most of its region is around, away from anchors."""
     regions = slice_.regions
-    cycles = np.split(regions.vertices[regions.polygon_vertices], regions.polygon_offsets[1:-1])
-    middles = np.array([cycle.mean(axis=0) for cycle in cycles])
+    middles = np.array([corners.mean(axis=0) for corners in regions.polygons])
     sides = np.stack([slice_.domain, np.roll(slice_.domain, -1, axis=0)], axis=1)
     points = np.repeat(taken[:, None], 2, axis=1)
     apart = nearest_on_segments(np.concatenate([slice_.boundary.segments, sides, points]), middles).distance

@@ -37,6 +37,11 @@ class DecisionRegions(NamedTuple):
     """Number of classes; some may win nowhere."""
 
     @property
+    def polygons(self) -> list[Float[np.ndarray, "corners 2"]]:
+        """The corners of each polygon, counter-clockwise."""
+        return np.split(self.vertices[self.polygon_vertices], self.polygon_offsets[1:-1])
+
+    @property
     def class_area(self) -> Float[np.ndarray, " classes"]:
         """The area on which each class wins."""
         return np.bincount(self.label, self.area, minlength=self.num_classes)

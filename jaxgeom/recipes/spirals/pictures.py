@@ -16,14 +16,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Array, Float, Int
 from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap, to_rgb
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from jaxgeom import plot
 from jaxgeom._reprs import readable
 from jaxgeom._typing import Params, RandomKey
 from jaxgeom.data.datasets import Dataset
-from jaxgeom.domains import box, grid_lines, grid_points
+from jaxgeom.domains import box, grid_lines
 from jaxgeom.networks.layers import layers_of
 from jaxgeom.networks.models import hidden_states
 from jaxgeom.plot.sandwich import ATTRIBUTES, NORMALIZATIONS, living_first
@@ -41,7 +42,8 @@ from jaxgeom.recipes.output import (
 )
 from jaxgeom.recipes.spirals.experiment import SPIRAL_MODELS, spiral_data
 from jaxgeom.regions.boundary import decision_boundary
-from jaxgeom.regions.enumerate import enumerate_regions
+from jaxgeom.regions.decision_regions import DecisionRegions, decision_regions
+from jaxgeom.regions.enumerate import enumerate_population, enumerate_regions
 from jaxgeom.training.fit import Fit
 
 SANDWICHES = (
@@ -55,7 +57,6 @@ _FEWER = 5  # of so many points, one is on a page
 
 SQUARE = box(-1.15, 1.15)
 _NAMES = ("spiral 0", "spiral 1", "spiral 2")
-_NUM_GRID = 241
 _MOST_EPOCHS = 120
 """Of curves that are drawn."""
 
@@ -146,7 +147,7 @@ def draw_predictions(data: Dataset, shown: Sequence[tuple[str, Params, str]]) ->
     axes = plot.new_axes(len(shown), size=5)
     _more_room(axes[0])
     for ax, (name, params, title) in zip(axes, shown, strict=True):
-        _draw_decision(ax, name, params)
+        _draw_decision(ax, params)
         plot.plot_points(data.x, predicted(name, params, data.x), ax=ax)
         _frame(ax, title)
     _figure(axes[0]).suptitle("Points in the colours that the networks give them, and the regions of each colour")
@@ -159,7 +160,7 @@ def draw_truth(data: Dataset, name: str, params: Params, title: str) -> Figure:
     _more_room(left)
     plot.plot_points(data.x, np.asarray(data.y), names=_NAMES, ax=left)
     _frame(left, "truth")
-    _draw_decision(right, name, params)
+    _draw_decision(right, params)
     plot.plot_points(data.x, predicted(name, params, data.x), ax=right)
     _frame(right, title)
     return _figure(left)
@@ -287,15 +288,14 @@ def course_movie(data: Dataset, course: Course, accuracy: Float[Any, " snapshots
         accuracy: the share of points that are right at each snapshot, for the title.
     """
     embeddings = jax.jit(jax.vmap(lambda params: _embeddings(params, data.x)))(course.params)
-    grid = jnp.asarray(grid_points(SQUARE, 121))
-    outputs = jax.jit(jax.vmap(lambda params: SPIRAL_MODELS["bottleneck MLP"].apply(params, grid)))(course.params)
-    classes = np.asarray(outputs).argmax(axis=2).reshape(len(course.epoch), 121, 121)
+    complexes = enumerate_population(layers_of(course.params), SQUARE)  # snapshots are finite
+    regions = [decision_regions(complex_) for complex_ in complexes]
     axes = plot.new_axes(3, size=3.6)
     figure = _figure(axes[0])
     figure.set_size_inches(10.8, 4.7)
     set_padding(figure, 0.08)
     labels = np.asarray(data.y)
-    image = _show_classes(axes[0], classes[0])
+    areas = _class_areas(axes[0])
     plot.plot_points(data.x, labels, ax=axes[0], s=4)
     _frame(axes[0], "input")
     places = [np.asarray(points) for points in embeddings]
@@ -307,7 +307,7 @@ def course_movie(data: Dataset, course: Course, accuracy: Float[Any, " snapshots
     clouds = [plot.plot_points(points[0], labels, ax=ax, s=4) for ax, points in zip(axes[1:], places, strict=True)]
 
     def draw(frame: int) -> None:
-        image.set_data(classes[frame])
+        _show_classes(areas, regions[frame])
         right = "" if accuracy is None else f": {percent(accuracy[frame])} of test points right"
         words = "" if accuracy is None else f"\n{phase_of(float(accuracy[frame]))}"
         heading.set_text(f"epoch {course.epoch[frame]:,}{right}{words}")
@@ -431,27 +431,30 @@ def _embeddings(params: Params, x: Any) -> tuple[Any, Any]:
     return states[1].activation, states[3].activation
 
 
-def _draw_decision(ax: Axes, name: str, params: Params) -> None:
+def _draw_decision(ax: Axes, params: Params) -> None:
     """The regions of the predicted classes, in pale colours, and what parts them, exactly."""
-    boundary = decision_boundary(enumerate_regions(layers_of(params), SQUARE))
-    plot.plot_boundary(boundary, ax=ax, legend=False, colors="0.25", linewidths=0.8, zorder=0.6)
-    classes = predicted(name, params, grid_points(SQUARE, _NUM_GRID)).reshape(_NUM_GRID, _NUM_GRID)
-    _show_classes(ax, classes)
+    complex_ = enumerate_regions(layers_of(params), SQUARE)
+    plot.plot_boundary(decision_boundary(complex_), ax=ax, legend=False, colors="0.25", linewidths=0.8, zorder=0.6)
+    _show_classes(_class_areas(ax), decision_regions(complex_))
 
 
-def _tints() -> list[tuple[float, ...]]:
+def _tints() -> Any:
     """Pale colours of the three classes, which differ in lightness too: for print without colours."""
-    return [
-        tuple(1 - strength + strength * np.array(to_rgb(color)))
-        for color, strength in zip(plot.COLORS, (0.42, 0.16, 0.36), strict=False)
-    ]
+    strength = np.array([[0.42], [0.16], [0.36]])
+    return 1 - strength + strength * np.array([to_rgb(color) for color in plot.COLORS[: len(strength)]])
 
 
-def _show_classes(ax: Axes, classes: Int[np.ndarray, "rows columns"]) -> Any:
-    pale = ListedColormap(_tints())
-    (left, bottom), (right, top) = SQUARE
-    extent = (float(left), float(right), float(bottom), float(top))
-    return ax.imshow(classes, cmap=pale, vmin=-0.5, vmax=2.5, origin="lower", extent=extent, zorder=0.5)
+def _class_areas(ax: Axes) -> PolyCollection:
+    """What :func:`_show_classes` fills; outlined in its own colours, so that nothing shines through between pieces."""
+    areas = PolyCollection([], edgecolors="face", linewidths=0.3, zorder=0.5)
+    ax.add_collection(areas, autolim=False)
+    return areas
+
+
+def _show_classes(areas: PolyCollection, regions: DecisionRegions) -> None:
+    """Show the regions of classes, in their pale colours."""
+    areas.set_verts(regions.polygons)
+    areas.set_facecolor(_tints()[regions.label])
 
 
 def _figure(ax: Axes) -> Figure:
