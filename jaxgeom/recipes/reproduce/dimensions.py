@@ -6,8 +6,7 @@ before reach that bound for some weights (Grigsby, Lindsey, Meyerhoff & Wu 2022,
 ReLU neural networks", arXiv:2209.04036). Not all do: the dimension differs from network to network of one shape.
 """
 
-from typing import Any
-
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -15,6 +14,7 @@ from jaxgeom._typing import PLANE
 from jaxgeom.analysis.fractions import fraction_interval
 from jaxgeom.analysis.functional_dimension import functional_dimension
 from jaxgeom.domains import Box, PlanarDomain, box, whole_plane
+from jaxgeom.recipes.reproduce.bars import draw_shares
 from jaxgeom.recipes.reproduce.claims import Claim, at_most, exact
 from jaxgeom.recipes.reproduce.networks import normal_networks
 
@@ -41,11 +41,9 @@ def dimensions(key: int, quick: bool) -> Claim:
     rows.append(exact("whether networks of one shape differ", 1, int(differ)))
 
     def draw(ax: Axes) -> None:
-        share, low, high = 100 * np.transpose(list(reached.values()))
-        error: dict[str, Any] = {"ecolor": "0.3", "capsize": 2}
-        ax.bar(range(len(reached)), share, yerr=(share - low, high - share), error_kw=error)
-        ax.set_xticks(range(len(reached)), list(reached), rotation=30, ha="right", fontsize="small")
-        ax.set(xlabel="network", ylabel="reach the bound (%), with 95 % intervals", ylim=(0, 105))
+        draw_shares(ax, {"": np.transpose(list(reached.values()))}, list(reached), "reach the bound")
+        plt.setp(ax.get_xticklabels(), rotation=30, ha="right", fontsize="small")
+        ax.set(xlabel="network", ylim=(0, 105))
 
     return Claim(
         "A ReLU network has at least one parameter too many for each hidden unit",

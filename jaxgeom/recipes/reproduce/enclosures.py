@@ -6,8 +6,6 @@ arrangements and the topological expressiveness of ReLU neural networks", arXiv:
 without a layer wider than the input no component is bounded, see :mod:`jaxgeom.recipes.reproduce.narrow`.
 """
 
-from typing import Any
-
 import numpy as np
 from jaxtyping import Int
 from matplotlib.axes import Axes
@@ -17,6 +15,7 @@ from jaxgeom.analysis.fractions import fraction_interval
 from jaxgeom.analysis.topology import topology
 from jaxgeom.domains import box
 from jaxgeom.networks.layers import Layers
+from jaxgeom.recipes.reproduce.bars import draw_shares
 from jaxgeom.recipes.reproduce.claims import Claim, at_most, exact
 from jaxgeom.recipes.reproduce.networks import normal_networks
 
@@ -44,24 +43,10 @@ def enclosures(key: int, quick: bool) -> Claim:
             rows.append(exact(f"{shape}: whether some decision region has several", 1, int(most.max() > 1)))
 
     def draw(ax: Axes) -> None:
-        place = np.arange(len(shares))
-        for shift, label, index in ((-0.2, "one or more", 0), (0.2, "two or more", 1)):
-            share, low, high = 100 * np.transpose([np.stack(found)[:, index] for found in shares.values()])
-            error: dict[str, Any] = {"ecolor": "0.3", "capsize": 2}
-            ax.bar(
-                place + shift,
-                share,
-                0.4,
-                label=label,
-                hatch="//" * (shift > 0),
-                edgecolor="white",
-                yerr=(share - low, high - share),
-                error_kw=error,
-            )
-        ax.set_xticks(place, list(shares))
-        ax.set(xlabel="network", ylabel="networks (%), with 95 % intervals")
+        one, two = np.transpose([np.stack(found) for found in shares.values()], (2, 1, 0))
+        draw_shares(ax, {"one or more": one, "two or more": two}, list(shares), "networks")
         ax.set_title("bounded components of one decision region")
-        ax.legend(fontsize="small", loc="upper left")
+        ax.set(xlabel="network")
 
     return Claim(
         "One hidden layer one unit wider than the input encloses once",

@@ -19,6 +19,7 @@ from jaxgeom.data.losses import binary_cross_entropy, side_is_right
 from jaxgeom.domains import whole_plane
 from jaxgeom.networks.layers import Layers, layers_of
 from jaxgeom.networks.models import mlp
+from jaxgeom.recipes.reproduce.bars import draw_shares
 from jaxgeom.recipes.reproduce.claims import Claim, exact
 from jaxgeom.regions.complex import OUTSIDE, connected
 from jaxgeom.regions.enumerate import enumerate_regions
@@ -50,27 +51,12 @@ def narrow(key: int, quick: bool) -> Claim:
                 rows.append(exact(f"{shape}: whether some network encloses a piece", 1, int(num > 0)))
 
     def draw(ax: Axes) -> None:
-        shapes = list(solved)
-        place = np.arange(len(shapes))
-        for shift, label, found in (
-            (-0.2, "tell disk and ring", solved),
-            (0.2, "enclose a piece of the plane", enclosing),
-        ):
-            fraction, low, high = np.transpose(list(found.values()))
-            error = {"ecolor": "0.3", "capsize": 2}
-            ax.bar(
-                place + shift,
-                fraction,
-                0.4,
-                label=label,
-                hatch="//" * (shift > 0),
-                edgecolor="white",
-                yerr=(fraction - low, high - fraction),
-                error_kw=error,
-            )
-        ax.set_xticks(place, [f"{depth} × {width}" for width, depth in shapes])
-        ax.set(xlabel="hidden layers × width", ylabel="fraction of networks, with 95 % intervals", ylim=(0, 1.03))
-        ax.legend(fontsize="small", loc="upper left")
+        shares = {
+            "tell disk and ring": np.transpose(list(solved.values())),
+            "enclose a piece of the plane": np.transpose(list(enclosing.values())),
+        }
+        draw_shares(ax, shares, [f"{depth} × {width}" for width, depth in solved], "networks")
+        ax.set(xlabel="hidden layers × width", ylim=(0, 103))
 
     return Claim(
         "Narrow networks enclose nothing",
