@@ -19,7 +19,7 @@ from jaxgeom.recipes.movie.pictures import DAY_CURVES, NIGHT_CURVES, NIGHT_EDGES
 from jaxgeom.recipes.regression.pictures import HALVES
 from jaxgeom.recipes.rings.pictures import LINE_COLORS
 from jaxgeom.recipes.spirals.pictures import _tints as spirals_tints
-from jaxgeom.recipes.xor.pictures import DENSE
+from jaxgeom.recipes.xor.pair_pictures import DENSE
 from jaxgeom.regions.colors import LAYER_COLORS, MORE_CLASS_COLORS
 
 MAPS = {"sides": side_colormap(), "values": value_colormap(), "pale values": value_colormap(0.9)}

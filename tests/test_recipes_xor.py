@@ -16,6 +16,7 @@ from jaxgeom.domains import box
 from jaxgeom.networks.layers import layers_of
 from jaxgeom.recipes.xor import experiment
 from jaxgeom.recipes.xor import networks as xor_networks
+from jaxgeom.recipes.xor import pair_pictures as xor_pair_pictures
 from jaxgeom.recipes.xor import pictures as xor_pictures
 from jaxgeom.recipes.xor.networks import PairScores
 from jaxgeom.study import networks
@@ -86,7 +87,7 @@ def test_pairs_are_compared_in_both_directions():
     for maps, images in zip(fitted, pair.images, strict=True):  # those of regions are those of points in them
         assert {tuple(row) for row in images.round(4)} <= {tuple(row) for row in maps.round(4)}
     for kind, num in (("similar", 3), ("width100", 1)):
-        figures = xor_pictures.pair_figures(pair, ("a", "b"), kind)
+        figures = xor_pair_pictures.pair_figures(pair, ("a", "b"), kind)
         assert len(figures) == num
         for figure in figures.values():
             figure.canvas.draw()
@@ -98,7 +99,7 @@ def test_bars_are_medians_or_the_figure_says_them():
         PairScores((2, 2), high, low, np.zeros((5, 2), int)),
         PairScores((2, 5), high, high, np.zeros((5, 2), int)),
     ]
-    (ax,) = xor_pictures.pairs_figure(scores).axes
+    (ax,) = xor_pair_pictures.pairs_figure(scores).axes
     bars = [line.get_ydata()[0] for line in ax.lines if np.ptp(line.get_xdata()) < 0.5]
     assert bars == [np.median(high)] * 3
     assert {text.get_text() for text in ax.texts} == {"1 below", "3 below,\nmedian −1.25"}

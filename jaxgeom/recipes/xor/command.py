@@ -114,7 +114,7 @@ def _of_the_task(options: argparse.Namespace) -> list[Path]:
 
 def _networks(options: argparse.Namespace, study: Study, settings: dict[str, Any]) -> list[Path]:
     """Single networks and pairs of them."""
-    from jaxgeom.recipes.xor import pictures
+    from jaxgeom.recipes.xor import pair_pictures, pictures
 
     out, widths = Path(options.out), study.coords["width"].tolist()
     with in_background(partial(_single_networks, options, study)) as drawn:
@@ -124,7 +124,7 @@ def _networks(options: argparse.Namespace, study: Study, settings: dict[str, Any
         written, facts, first = drawn()
     if scores:
         written.append(save_arrays(out / "xor_pairs.npz", _columns(scores)))
-        written += _save(options, "pairs", pictures.pairs_figure(scores))
+        written += _save(options, "pairs", pair_pictures.pairs_figure(scores))
         facts["pairs"] = [_statistics(each) for each in scores]
         print("\nAffine maps of one network fitted to those of another, R² over the grid (median, range):")
         for row in facts["pairs"]:
@@ -141,7 +141,7 @@ def _networks(options: argparse.Namespace, study: Study, settings: dict[str, Any
         ]
         pair = xor_networks.xor_pair(*layers, num_grid=options.grid)
         titles = (f"2-{each.widths[0]}-1", f"2-{each.widths[1]}-1")
-        for what, figure in pictures.pair_figures(pair, titles, name).items():
+        for what, figure in pair_pictures.pair_figures(pair, titles, name).items():
             written += _save(options, f"{name}_{what}", figure)
         facts[name] = {
             "widths": each.widths,

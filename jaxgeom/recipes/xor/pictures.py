@@ -1,13 +1,12 @@
-"""[edge] XOR: the pictures of the data, of the network by hand, of training, of pairs of networks, and of one network's
-hidden units and regions. Each function makes one figure."""
+"""[edge] XOR: the pictures of the data, of the network by hand, of training, and of one network's hidden units and
+regions. Each function makes one figure; those of pairs of networks are in ``pair_pictures.py``."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -20,9 +19,8 @@ from jaxgeom.domains import box, grid_points
 from jaxgeom.networks.layers import Layers, forward, layers_of
 from jaxgeom.plot.maps import SIDES
 from jaxgeom.plot.pieces import cut_at_zero
-from jaxgeom.plot.style import show_dots
 from jaxgeom.plot.units import LEGEND
-from jaxgeom.recipes.xor.networks import SNAPSHOT_EVERY, Pair, PairScores, xor_by_hand, xor_values
+from jaxgeom.recipes.xor.networks import SNAPSHOT_EVERY, xor_by_hand, xor_values
 from jaxgeom.regions.boundary import decision_boundary
 from jaxgeom.regions.complex import PlanarComplex
 from jaxgeom.regions.enumerate import enumerate_population, enumerate_regions
@@ -40,19 +38,13 @@ _LEAST_UNITS_WIDTH = 4.2
 _MOST_KINDS = 8
 _MOST_MEMBERS = 60
 """Of a kind whose decisions are drawn."""
-DENSE = "#009e73"
-"""Where gradients are dense, beside the colours of signs."""
-_FEW_FACES = 12
-"""With more, images of maps jump so often that their zeros are no line."""
-_NOTHING = 0.005
-"""A smaller R² is written as 0."""
 _TICKS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 _AXES: dict[str, Any] = {"xlabel": "$x$", "ylabel": "$y$", "xticks": _TICKS, "yticks": _TICKS}
 
 
 def data_figure() -> Figure:
     """The four points, in the plane and with their targets as height."""
-    flat, space = _flat_and_space()
+    flat, space = flat_and_space()
     plot.mark_classes(X, Y[:, 0], ax=flat, s=140)
     flat.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5), aspect="equal", xlabel="$x$", ylabel="$y$", title="XOR")
     flat.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False)
@@ -73,7 +65,7 @@ def by_hand_figure() -> Figure:
     pieces = enumerate_regions(layers, domain, cut_output=True)
     positive = np.sum(pieces.gradient[:, 0] * pieces.centroid, axis=1) + pieces.intercept[:, 0] > 0
     tints = np.where(positive[:, None], [0.973, 0.851, 0.761], [0.765, 0.875, 0.941])
-    flat, space = _flat_and_space(size=5.6)
+    flat, space = flat_and_space(size=5.6)
     plot.plot_regions(pieces, color_by=tints, edges=False, ax=flat)
     kinks, zeros = (pieces.vertices[pieces.edges[pieces.edge_layer == layer]] for layer in (0, 1))
     for segments, color, dashes, name in ((kinks, "black", "-", "kinks"), (zeros, "0.35", (0, (4, 2)), "zeros")):
@@ -109,8 +101,8 @@ def training_figure(run: Study, width: int) -> Figure:
         row, column = 2 * (number // columns), number % columns
         flat = figure.add_subplot(rows, columns, row * columns + column + 1)
         space = figure.add_subplot(rows, columns, (row + 1) * columns + column + 1, projection="3d")
-        _draw_map(flat, found[chosen[number]])
-        _draw_sheet(space, found[chosen[number]], limits, azimuth)
+        draw_map(flat, found[chosen[number]])
+        draw_sheet(space, found[chosen[number]], limits, azimuth)
         flat.set_title(_title(run, int(chosen[number])))
         for ax in (flat, space):
             ax.set(xlabel="", ylabel="")
@@ -147,126 +139,14 @@ def training_movie(run: Study, width: int) -> tuple[Figure, Callable[[int], None
     def draw(frame: int) -> None:
         place = shown[frame]
         flat.clear()
-        _draw_map(flat, found[place])
+        draw_map(flat, found[place])
         space.clear()
-        _draw_sheet(space, found[place], limits, azimuth)
+        draw_sheet(space, found[place], limits, azimuth)
         mark.set_data(run.coords["step"][[place]], run.variables["loss"][[place]])
         flat.set_title(_title(run, place))
         space.set_title(f"the output of a network 2-{width}-1")
 
     return figure, draw, len(shown)
-
-
-def triples_figure(pair: Pair, names: tuple[str, str], what: str = "") -> Figure:
-    """The distinct affine maps of two networks and their images: gradients in the plane, with intercepts in space."""
-    flat, space = _flat_and_space(size=5.2)
-    sets = _triples_by_name(pair, names)
-    plot.plot_triples(sets, ax=flat)
-    plot.plot_triples(sets, ax=space)
-    flat.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, frameon=False)
-    flat.set_title("gradients")
-    space.set_title("gradients and intercepts")
-    _explain(flat.figure, pair, what)
-    result: Figure = flat.figure
-    return result
-
-
-def maps_figure(pair: Pair, names: tuple[str, str], what: str = "") -> Figure:
-    """Decision maps of two networks, and of the affine maps of each sent to those of the other."""
-    axes: list[Any] = plot.new_axes(4, size=3.7, num_columns=2)
-    for ax, (title, regions) in zip(axes, _four(pair, names), strict=True):
-        is_torn = "sent" in title and regions.num_faces > _FEW_FACES  # images jump between regions
-        _draw_map(ax, regions, linewidths=0.0 if is_torn else 1.2)
-        ax.set_title(title)
-        ax.label_outer()
-    _explain(axes[0].figure, pair, what)
-    result: Figure = axes[0].figure
-    return result
-
-
-def surfaces_figure(pair: Pair, names: tuple[str, str], what: str = "") -> Figure:
-    """The surfaces of the same four."""
-    axes: list[Any] = plot.new_axes(4, dim=3, size=3.8, num_columns=2)
-    four = _four(pair, names)
-    heights = [np.concatenate([each[:, 2] for each in cut_at_zero(regions).corners]) for _, regions in four]
-    limits = (min(map(np.min, heights), default=-1.0), max(map(np.max, heights), default=1.0))
-    # what is sent to a network is below or above it, and seen from the same side
-    azimuths = [plot.azimuth_of([four[column][1], four[column + 2][1]], limits) for column in (0, 1)]
-    for ax, (title, regions), azimuth in zip(axes, four, 2 * azimuths, strict=True):
-        _draw_sheet(ax, regions, limits, azimuth)
-        ax.set_title(title)
-    _explain(axes[0].figure, pair, what)
-    result: Figure = axes[0].figure
-    return result
-
-
-def density_figure(pair: Pair, names: tuple[str, str], what: str = "") -> Figure:
-    """Two networks with many regions: decision maps of both and of their images, and how their gradients are spread
-    over the square, with those that the images have as lines."""
-    figure = plt.figure(figsize=(11, 7.6), layout="constrained")
-    axes: Any = figure.subplots(2, 3)
-    (first, there), (back, second) = _four(pair, names)[:2], _four(pair, names)[2:]
-    rows = ((first, there, pair.triples[1], pair.images[0]), (second, back, pair.triples[0], pair.images[1]))
-    for row, (own, image, target, sent) in enumerate(rows):
-        for ax, (title, regions), width in zip(axes[row], (own, image), (1.2, 0), strict=False):
-            _draw_map(ax, regions, linewidths=width)  # images jump between regions
-            ax.set_title(title)
-            ax.label_outer()
-        axes[row, 0].set_ylabel("$y$")
-        plot.plot_gradient_density(target, sent, color=DENSE, ax=axes[row, 2])
-        axes[row, 2].set_title(
-            f"shades: gradients of {2 - row}\nlines: those of {row + 1} sent to {2 - row}", fontsize=10
-        )
-    _explain(
-        figure,
-        pair,
-        what,
-        more="Half of the images' gradients lie within the thick lines, nine tenths within the thin ones.",
-    )
-    return figure
-
-
-def pairs_figure(scores: Sequence[PairScores]) -> Figure:
-    """How R² is distributed over many pairs, fitted at all points and at the four data points only."""
-    figure = plt.figure(figsize=(max(6.8, 1.5 * len(scores) + 2), 4.4), layout="constrained")
-    ax = figure.subplots()
-    lowest = -1.0
-    for index, name in enumerate(("fitted on the whole grid", "fitted at the four points")):
-        for place, each in enumerate(scores):
-            values = each.data_points if index else each.all_points
-            spread = (np.arange(len(values)) * (5**0.5 - 1) / 2 % 1 - 0.5) * 0.3
-            center = place + (index - 0.5) * 0.4
-            label = None if place else name
-            shown = np.maximum(values, lowest)
-            look: dict[str, Any] = {
-                "s": 13,
-                "color": SIDES[index],
-                "marker": "o^"[index],
-                "alpha": 0.5,
-                "linewidths": 0,
-            }
-            ax.scatter(center + spread, shown, label=label, **look)
-            median = float(np.median(values))
-            if median >= lowest:
-                ax.plot([center - 0.17, center + 0.17], [median] * 2, color="black", lw=1.8)
-            num_below = int((values < lowest).sum())
-            if num_below:
-                told = f"{num_below} below" + (f",\nmedian {median:.3g}".replace("-", "−") if median < lowest else "")
-                ax.text(center, lowest - 0.06, told, ha="center", va="top", fontsize="x-small")
-    ax.axhline(0, color="0.8", linewidth=1, zorder=0)
-    ax.set_ylim(lowest - 0.3, 1.05)
-    ax.set_xticks(range(len(scores)), [f"{each.widths[0]} → {each.widths[1]}" for each in scores])
-    ax.set_xlabel("hidden units of both networks")
-    ax.set_ylabel("R² over the grid, the mean of\nthose of ∂f/∂x, ∂f/∂y and the intercept", fontsize="small")
-    legend = ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, frameon=False, fontsize="small")
-    show_dots(legend)
-    num = max(len(each.members) for each in scores)
-    figure.suptitle(
-        "How well the affine maps of one network, sent by one affine map, fit those of another:\n"
-        f"R² of {num} pairs of each kind, one dot a pair; bars are medians",
-        fontsize="medium",
-    )
-    return figure
 
 
 def kinds_figure(layers: Layers, *, title: str) -> tuple[Figure, Kinds]:
@@ -363,17 +243,20 @@ def grid_view_figure(layers: Layers, *, num_grid: int, title: str) -> tuple[Figu
     return figure, facts
 
 
-def _flat_and_space(size: float = 4.2) -> list[Any]:
+def flat_and_space(size: float = 4.2) -> list[Any]:
+    """Axes in the plane, and beside them in space."""
     return plot.new_axes(2, dim=[2, 3], size=size)
 
 
-def _draw_map(ax: Axes, regions: PlanarComplex, **style: Any) -> None:
+def draw_map(ax: Axes, regions: PlanarComplex, **style: Any) -> None:
+    """The signs of a network on the square, with the four points."""
     plot.plot_decision_map(regions, ax=ax, **style)
     plot.mark_classes(X, Y[:, 0], ax=ax, clip_on=False)
     ax.set(**_AXES)
 
 
-def _draw_sheet(ax: Any, regions: PlanarComplex, limits: tuple[float, float], azimuth: float) -> None:
+def draw_sheet(ax: Any, regions: PlanarComplex, limits: tuple[float, float], azimuth: float) -> None:
+    """The graph of a network over the square, with the targets of the four points."""
     ax.computed_zorder = False  # points lie on the sheet, not in it
     plot.plot_graph(regions, limits=limits, azimuth=azimuth, ax=ax)
     plot.mark_classes(np.column_stack([X, Y]), Y[:, 0], ax=ax, s=45, clip_on=False)
@@ -410,49 +293,6 @@ def _title(run: Study, number: int) -> str:
     return f"step {run.coords['step'][number]}: {num_right} of {len(X)} right"
 
 
-def _four(pair: Pair, names: tuple[str, str]) -> list[tuple[str, PlanarComplex]]:
-    """The regions of network 1, the same with images of their maps, those of 2 with images, and those of network 2."""
-    there, back = pair.r_squared
-    titles = (
-        f"network 1: {names[0]}",
-        f"1 sent to 2: R² = {_score(there)}",
-        f"2 sent to 1: R² = {_score(back)}",
-        f"network 2: {names[1]}",
-    )
-    regions = (pair.complexes[0], *pair.sent, pair.complexes[1])
-    return list(zip(titles, regions, strict=True))
-
-
-def _triples_by_name(pair: Pair, names: tuple[str, str]) -> dict[str, Float[np.ndarray, "_ 3"]]:
-    one, two = pair.distinct
-    return {
-        f"network 1: {names[0]}, {one.sum()} maps": pair.triples[0][one],
-        f"network 2: {names[1]}, {two.sum()} maps": pair.triples[1][two],
-        f"1 sent to 2: R² = {_score(pair.r_squared[0])}": pair.images[0][one],
-        f"2 sent to 1: R² = {_score(pair.r_squared[1])}": pair.images[1][two],
-    }
-
-
-def _explain(figure: Any, pair: Pair, what: str, *, more: str = "") -> None:
-    """What pair this is, over a figure, and what R² says, below it."""
-    figure.suptitle(what or "Two networks, compared by their affine maps", fontsize="large")
-    text = (
-        "Sent: by the one affine map of (gradient, intercept) that fits best, the same for all regions.\n"
-        "R²: over the grid, the mean of those of ∂f/∂x, ∂f/∂y and the intercept."
-    )
-    text += f"\n{more}" if more else ""
-    if min(pair.r_squared) < _NOTHING:
-        text += (
-            "\nR² = 0: the maps of the one say nothing of those of the other. What fits best is the mean of all maps,\n"
-            "one affine function for the whole square."
-        )
-    figure.supxlabel(text, fontsize="small", color="0.3")
-
-
-def _score(value: float) -> str:
-    return f"{value + 0.0:.2f}".replace("-0.00", "0.00")
-
-
 def _with_margin(figure: Any) -> Figure:
     """With air around: axes in space are measured without their labels."""
     figure.get_layout_engine().set(rect=(0.01, 0.02, 0.97, 0.94))
@@ -462,32 +302,6 @@ def _with_margin(figure: Any) -> Figure:
 
 def _values_at(layers: Layers, segments: np.ndarray) -> np.ndarray:
     return xor_values(layers, segments.reshape(-1, 2)).reshape(-1, 2)
-
-
-PAIRS = {
-    "similar": "Two networks {0} that have much in common",
-    "dissimilar": "Two networks {0} with nothing in common, of the pairs compared the least alike",
-    "widths": "Networks of two widths, {0} and {1}: a pair in the middle",
-}
-"""What the chosen pairs are."""
-
-
-def pair_figures(pair: Pair, names: tuple[str, str], kind: str = "") -> dict[str, Figure]:
-    """The pictures of two networks by name: three, or one of all for networks with many regions.
-
-    Args:
-        pair: the networks.
-        names: their architectures.
-        kind: one of :data:`PAIRS`; anything else is a pair in the middle of those of one width.
-    """
-    what = PAIRS.get(kind, "Two networks {0}, a pair in the middle of all").format(*names)
-    if kind not in PAIRS and kind:
-        return {"maps": density_figure(pair, names, what)}
-    return {
-        "triples": triples_figure(pair, names, what),
-        "maps": maps_figure(pair, names, what),
-        "surfaces": surfaces_figure(pair, names, what),
-    }
 
 
 def in_text(layers: Layers) -> str:
