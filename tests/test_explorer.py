@@ -261,3 +261,27 @@ def test_curves_of_ones_own_are_in_the_page(tmp_path: Path) -> None:
     for wrong in ((steps, loss[:3]), (steps[:5], loss), (steps, loss[0]), (loss, loss)):
         with pytest.raises(ValueError, match=r"'loss' takes steps \(records,\) and numbers \(4, 'records'\)"):
             jg.explore(layers, tmp_path / "wrong.html", axes=axes, curves={"loss": wrong})
+
+
+@pytest.mark.parametrize(
+    ("sizes", "activation", "targets", "title"),
+    [
+        ((2, 3, 1), "relu", 2, "Linear regions"),
+        ((2, 3, 1), "tanh", 2, "Decision boundaries"),
+        ((2, 3, 1), "tanh", 9, "Outputs"),
+        ((2, 3, 2), "tanh", None, "Points in every layer"),
+        ((1, 3, 1), "relu", 9, "Networks and their graphs"),
+        ((3, 3, 1), "relu", 2, "Decision surfaces"),
+    ],
+)
+def test_titles_say_what_is_shown(
+    tmp_path: Path, sizes: tuple[int, ...], activation: str, targets: int | None, title: str
+) -> None:
+    params = jg.mlp(sizes, activation=activation).init(jax.random.key(0))
+    x = np.random.default_rng(0).normal(size=(9, sizes[0]))
+    data = x if targets is None else (x, np.arange(9) % targets)
+    moving = jax.tree.map(lambda array: np.stack([array, array + 1]), params)
+    for networks, axes, expected in ((params, None, title), (moving, {"step": [0, 1]}, f"{title} while they train")):
+        page = jg.explore(networks, tmp_path / "page.html", data=data, axes=axes)
+        assert f"<title>{expected}</title>" in page.path.read_text()
+        assert f"<h1>{expected}</h1>" in page.path.read_text()

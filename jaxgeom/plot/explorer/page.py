@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgeom._reprs import readable
-from jaxgeom._typing import MATRIX
+from jaxgeom._typing import MATRIX, PLANE, SPACE
 from jaxgeom.domains import Box, box, checked_box
 from jaxgeom.host.files import whole_file
 from jaxgeom.host.given import check_positive
@@ -68,7 +68,7 @@ def explore(
     axes: Mapping[str, Sequence[Any]] | None = None,
     axis: str = "setting",
     curves: Mapping[str, tuple[Any, Any]] | None = None,
-    title: str = "Linear regions while they train",
+    title: str | None = None,
     link: str = "",
     max_frames: int = 60,
     max_megabytes: float = 5.0,
@@ -112,7 +112,7 @@ def explore(
         curves: more numbers to draw against the step, such as ``{"loss": (steps, losses)}`` of layers from a training
             loop of one's own: steps (records,), and numbers with the leading axes of the networks but for the step,
             then (records,).
-        title: heading of the page.
+        title: heading of the page; default says what is shown, such as ``"Linear regions while they train"``.
         link: what the page shows first, as the text behind the # in one of its links, such as ``"wide=1&step=100"``.
         max_frames: frames of each network at most; of more, some evenly spaced ones are taken.
         max_megabytes: how large the file may become. Weights have to fit; polygons are added network by network.
@@ -160,7 +160,7 @@ def explore(
     exact = polygons(found, domain, start, left) if features is None else {}
     arrays |= {f"exact/{name}": array for name, array in exact.items()}
     about = {
-        "title": title,
+        "title": title if title is not None else _title(found, dim, features, points | about_data, is_one),
         "axes": [{"name": name, "values": _plain(values)} for name, values in found.axes.items()],
         "steps": found.steps.tolist(),
         "curves": list(found.curves),
@@ -177,6 +177,22 @@ def explore(
         temporary.write_text(_filled(about, arrays, code), encoding="utf-8")
     num_exact = len(exact["entries"]) - 1 if exact else 0
     return Explorer(path, path.stat().st_size, found.num_networks, len(found.steps), num_exact)
+
+
+def _title(found: Gathered, dim: int, features: Sequence[str] | None, points: Mapping[str, Any], is_one: bool) -> str:
+    """What a page shows: exact regions, or what there is to see of networks that have none."""
+    is_cut = features is None and all(group.activations is None for group in found.groups)
+    if dim == PLANE and is_cut:
+        what = "Linear regions"
+    elif dim not in (PLANE, SPACE):
+        what = "Networks and their graphs"
+    elif "data/x" in points and "data/y" not in points and not is_one:
+        what = "Points in every layer"
+    elif points.get("classes", ()) is None:
+        what = "Outputs" if dim == PLANE else "Surfaces where outputs are zero"
+    else:
+        what = "Decision boundaries" if dim == PLANE else "Decision surfaces"
+    return f"{what} while they train" if len(found.steps) > 1 else what
 
 
 def _weights(found: Gathered) -> dict[str, np.ndarray]:
