@@ -33,20 +33,22 @@ THEMES = ("light", "dark")
 @pytest.fixture(scope="module")
 def colors() -> dict:
     program = """const { CLASSES, lookOf, channels, classTint } = await load("colors");
-      const { shareColor, shareInk } = await load("phase");
+      const { shareColor, shareInk } = await load("phase"), { thresholdColor } = await load("line");
       const numbers = (text) => (text.startsWith("#") ? channels(text) : text.match(/\\d+/g).map(Number));
       const each = (value) => (Array.isArray(value) ? value.map(each) : numbers(value));
       const looks = Object.fromEntries(THEMES.map((theme) => {
-        const { paper, ink, faint, strong, side, weak, layers, points, boundary, picked } = lookOf(theme);
+        const { paper, ink, faint, strong, side, weak, layers, points, boundary, picked, chosen } = lookOf(theme);
+        const thresholds = [0, 1, 2].map((layer) => thresholdColor(lookOf(theme), layer));
         const tints = CLASSES.map((_, number) => classTint(lookOf(theme), number, 0.4));
         const single = [paper, ink, faint, boundary, picked].map((color) => [color]);
-        return [theme, each([...single, strong, side, weak, layers, points, tints])];
+        return [theme, each([...single, strong, side, weak, layers, points, tints, chosen, thresholds])];
       }));
       const shares = Array.from({ length: 21 }, (_, i) => numbers(shareColor(i / 20)));
       const inks = Array.from({ length: 21 }, (_, i) => numbers(shareInk(i / 20)));
       console.log(JSON.stringify({ classes: each(CLASSES), looks, shares, inks }));"""
     found = in_node(f"const THEMES = {json.dumps(THEMES)};\n" + program)
     names = ("paper", "ink", "faint", "boundary", "picked", "strong", "side", "weak", "layers", "points", "tints")
+    names += ("chosen", "thresholds")
     looks = {theme: dict(zip(names, look, strict=True)) for theme, look in found["looks"].items()}
     return {"classes": found["classes"], "shares": found["shares"], "inks": found["inks"], **looks}
 
@@ -103,6 +105,15 @@ def test_colours_are_told_apart_by_all_readers(kind: str, colors: dict) -> None:
         assert least_distance([*look["boundary"], *look["layers"]], kind) > 15, theme
         assert least_distance(look["points"], kind) > 15, theme
         assert least_distance(look["tints"][:3], kind) > 15, theme
+        assert least_distance(look["chosen"], kind) > 15, theme
+        for mark in (*look["picked"], look["chosen"][0]):
+            for sign in (*look["strong"], *look["side"]):
+                assert least_distance([mark, sign], kind) > 15, theme
+        for sign in look["strong"]:
+            assert least_distance([look["chosen"][1], sign], kind) > 15, theme  # which is dashed, too
+        for target in look["strong"]:
+            for threshold in look["thresholds"]:
+                assert least_distance([threshold, target], kind) > 12, theme
 
 
 @pytest.mark.parametrize("theme", THEMES)
@@ -112,7 +123,7 @@ def test_sides_are_told_apart_without_colours_and_lines_are_seen(theme: str, col
     for name in ("strong", "side"):
         low, high = sorted(lab(linear(color))[0] for color in look[name])
         assert high - low > 14, name
-    for color in (*look["strong"], *look["layers"], *look["boundary"], *look["picked"], faint):
+    for color in (*look["strong"], *look["layers"], *look["boundary"], *look["picked"], *look["chosen"], faint):
         assert contrast(color, paper) > 3
     tints = np.sort([lab(linear(color))[0] for color in look["tints"][:3]])
     assert np.diff(tints).min() > 7

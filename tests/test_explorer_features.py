@@ -423,4 +423,4 @@ def test_what_is_chosen_stays_when_features_and_layers_come_and_go(browser: Any,
             page.locator("button").filter(has_text="−").first.tap()
             settled(page)
         assert not page.locator("#edit").is_visible()
-        assert page.inner_text("#unit-note").startswith("point at")
+        assert page.inner_text("#unit-note").startswith("tap a unit")

@@ -290,6 +290,13 @@ def test_smooth_networks_and_a_large_way_through_them(browser: Any, tmp_path: Pa
         page.keyboard.press("w")
         settled(page)
         assert page.locator("#hidden canvas").bounding_box()["width"] < 500
+        before = picture(page)
+        page.keyboard.press("d")  # of points alone there is no sheet, by the key as by the button
+        assert picture(page) == before
+        assert (state(page)["sheet"], "no sheet" in page.inner_text("#toast")) == (False, True)
+        page.keyboard.press("?")
+        assert "sheet" not in page.inner_text("#keys")
+        page.keyboard.press("Escape")
         page.locator("#stage-a canvas").hover(position={"x": 200, "y": 100})
         settled(page)
         assert "slope" in page.inner_text("#inspector")
@@ -390,6 +397,8 @@ def test_phones_show_everything_in_both_themes(browser: Any, address: str, theme
         assert page.evaluate(small) == []
         box = page.locator("#stage-a canvas").bounding_box()
         assert box["width"] > 340
+        assert "weights and biases" in page.inner_text("#inspector")
+        assert "Tap a region" in page.inner_text("#inspector")
         page.touchscreen.tap(box["x"] + 200, box["y"] + 100)
         settled(page)
         assert "area" in page.inner_text("#inspector")
@@ -400,6 +409,9 @@ def test_phones_show_everything_in_both_themes(browser: Any, address: str, theme
         assert "area" in page.inner_text("#inspector"), "a point of a layer shows its region"
         assert tapped(page, "#network canvas", page.evaluate("explorer.unitPlace(0, 2)"), 12)
         assert state(page)["picked"] == {"layer": 0, "unit": 2}
+        facts = page.locator("#unit-facts").bounding_box()
+        assert "3 of layer 1" in page.inner_text("#unit-facts")
+        assert 0 < facts["y"] < 800 - facts["height"], "in sight of the finger"
         for text in ("--ink", "--faint", "--accent"):
             for behind in ("--card", "--paper"):
                 low, high = sorted([luminance(page, text), luminance(page, behind)])

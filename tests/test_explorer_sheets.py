@@ -204,7 +204,13 @@ def test_a_smooth_sheet_hides_the_points_behind_it(tmp_path: Path) -> None:
     x = np.stack(np.meshgrid(corners[1:-1], corners[1:-1:3] + step / 2), axis=-1).reshape(-1, 2)
     page = jg.explore(params, tmp_path / "page.html", data=(x, np.zeros(len(x), int)), domain=jg.box(-1, 1))
     found = marks_on_sheet(page.path)
-    top = pre_activations(params, np.stack([corners, corners], axis=1))[-1][:, 0]
+    fine = -1 + step / 2 * np.arange(73)
+    top = pre_activations(params, np.stack([fine, fine], axis=1))[-1][:, 0]
+    is_cut = (
+        np.abs(np.convolve(np.sign(top), np.ones(3), "same")) < 3
+    )  # quadrangles with a zero have the grid's corners
+    is_corner = (np.arange(73) % 2 == 0) | is_cut
+    corners, top = fine[is_corner], top[is_corner]
     height = 0.62 * np.clip(top / found["range"]["scale"], -1.25, 1.25)
     said = []
     for azimuth, drawn in zip(AZIMUTHS, found["drawn"], strict=True):
@@ -274,3 +280,35 @@ def test_pieces_of_a_sheet_have_the_colours_of_their_values() -> None:
     for fill in found["fills"]:
         np.testing.assert_allclose(fill["values"], [-3, 3], atol=1e-9)
         assert fill["stops"] == [[0, below], [0.5, just_below], [0.5, just_above], [1, above]]
+
+
+def test_a_smooth_sheet_changes_its_colour_where_the_output_is_zero(tmp_path: Path) -> None:
+    params = parameters(np.random.default_rng(4), (2, 6, 1), ("tanh",), 2)
+    page = jg.explore(params, tmp_path / "page.html")
+    program = """const { scenes } = await load("scene"), { quadrangles } = await load("field"), { lookOf } = await load("colors");
+      const scene = scenes(population).at(0, 0), look = lookOf("light"), channels = (text) => text.match(/\\d+/g).map(Number);
+      const view = { frame: { inward: (x, y) => [x, y] }, camera: (x, y, z) => [x, y, z], height: (value) => value };
+      const pieces = quadrangles(view, scene.grid, { look, scale: 1 }, [0.6, 0.8]);
+      console.log(JSON.stringify({ lines: scene.boundary, pieces: pieces.map(({ corners, places, color, rim }) => {
+        const [red, , blue] = channels(color);
+        return { corners, values: places.map((place) => place[2]), isAbove: red > blue, rim: rim ?? null };
+      }) }));"""
+    found = in_node(program, page.path)
+    first = jax.tree.map(lambda array: array[0], params)
+    size, cut, ends = 0.0, 0, set()
+    for piece in found["pieces"]:
+        corners, values = np.array(piece["corners"]), np.array(piece["values"])
+        z = pre_activations(first, corners)[-1].ravel()
+        on_line = values == 0
+        np.testing.assert_allclose(values[~on_line], z[~on_line], atol=1e-9)
+        assert (values >= 0).all() if piece["isAbove"] else (values <= 0).all(), "one colour, one side"
+        np.testing.assert_allclose(z[on_line], 0, atol=5e-3)
+        ends |= {tuple(corner) for corner in np.round(corners[on_line], 9)}
+        edges = np.roll(corners, -1, axis=0) - corners
+        turns = edges[:, 0] * np.roll(edges, -1, axis=0)[:, 1] - edges[:, 1] * np.roll(edges, -1, axis=0)[:, 0]
+        assert (turns > -1e-12).all(), "convex and counter-clockwise"
+        size += (corners[:, 0] @ np.roll(corners[:, 1], -1) - corners[:, 1] @ np.roll(corners[:, 0], -1)) / 2
+        cut += piece["rim"] is not None
+    np.testing.assert_allclose(size, 4)
+    assert cut > 40
+    assert ends == {tuple(end) for end in np.round(np.reshape(found["lines"], (-1, 2)), 9)}, "the line that is drawn"

@@ -266,3 +266,88 @@ def test_buttons_work_in_the_frame_in_which_they_appear(browser: Any, address: s
         page.evaluate("""document.querySelector("#train").click();
           [...document.querySelectorAll("#own button")].find(({ textContent }) => textContent === "+").click()""")
         assert page.evaluate("explorer.state.own.hidden") == [5, 3, 3]
+
+
+def choose(page: Any, layer: int, unit: int, start: str) -> None:
+    """By keyboard alone: a unit, then its list, and in it the bias or the weight from a unit."""
+    page.keyboard.press("Escape")
+    page.focus("#network canvas")
+    for key in ["ArrowDown", *layer * ["ArrowRight"], *unit * ["ArrowDown"]]:
+        page.keyboard.press(key)
+    settled(page)
+    assert page.evaluate("[explorer.chosen().layer, explorer.chosen().to]") == [layer, unit]
+    page.keyboard.press("Enter")
+    settled(page)
+    assert page.evaluate("document.activeElement.id") == "edit-which"
+    names = page.locator("#edit-which option").all_inner_texts()
+    for _ in range(names.index(start) - names.index("bias")):
+        page.keyboard.press("ArrowDown")
+    settled(page)
+
+
+def test_keys_lead_to_every_bias_and_weight_and_a_run_is_not_lost(browser: Any, address: str) -> None:
+    with Opened(browser, address + "#step=40&seed=1") as page:
+        num = 0
+        for layer, units in enumerate((5, 3, 1)):
+            for unit in range(units):
+                choose(page, layer, unit, "bias")
+                num += page.locator("#edit-which option").count()
+        assert num == 2 * 5 + 5 + 5 * 3 + 3 + 3 + 1, "all parameters"
+        before = layers_of(page)
+        choose(page, 2, 0, "from unit 3 of layer 2")
+        assert page.inner_text("#edit-name") == "weight from unit 3 of layer 2 to the output"
+        assert page.inner_text("#unit-note").startswith("weight ")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Home")
+        found = layers_of(page)
+        assert found[2].kernel[2, 0] == pytest.approx(float(page.get_attribute("#edit-slider", "min")))
+        np.testing.assert_array_equal(found[2].kernel[:2], before[2].kernel[:2])
+        choose(page, 0, 4, "from x₂")
+        page.keyboard.press("Escape")
+        assert page.evaluate("document.activeElement === document.querySelector('#network canvas')")
+        settled(page)
+        assert page.locator("#edit").is_hidden()
+
+        train(page, 3)
+        trained, steps = page.evaluate(WEIGHTS), page.evaluate("explorer.population.steps")
+        page.keyboard.press("n")
+        settled(page)
+        assert page.inner_text("#train") == "Your run"
+        assert (page.evaluate("explorer.population.axes[0].name"), "kept" in page.inner_text("#toast")) == (
+            "seed",
+            True,
+        )
+        page.click("#train")
+        assert (page.evaluate(WEIGHTS), page.evaluate("explorer.population.steps")) == (trained, steps)
+        last_run = page.get_by_text("Last run", exact=True)
+        assert last_run.is_hidden()
+        page.click("text='Restart'")
+        assert page.evaluate("explorer.own.step()") == 0
+        last_run.click()
+        assert page.evaluate(WEIGHTS) == trained
+        assert last_run.is_hidden(), "nothing had been trained anew"
+        page.locator("#step").fill("1")
+        page.evaluate("explorer.own.edit({ part: 'bias', layer: 0, place: 1 }, 7)")
+        assert page.evaluate("explorer.population.numFrames") == 2 < len(steps)
+        last_run.click()
+        assert page.evaluate("explorer.population.steps") == steps
+        page.locator("#step").fill(str(len(steps) - 1))
+        assert page.evaluate(WEIGHTS) == trained, "as it was before it was edited"
+
+        page.locator("#step").fill("1")
+        settled(page)
+        assert page.inner_text("#stepped").split() == [str(steps[1]), "of", str(steps[-1])]
+        assert f"from here to step {steps[-1]}" in page.get_attribute("#play", "title")
+        times = page.evaluate("""new Promise((done) => {
+          const times = [];
+          document.querySelector("#play").click();
+          const look = () => {
+            times.push([explorer.state.time, explorer.own.step()]);
+            if (explorer.own.step() > times[0][1]) done(times);
+            else requestAnimationFrame(look);
+          };
+          look();
+        })""")
+        seen = [time for time, step in times if step == steps[-1]]
+        assert seen[0] == 1
+        assert sorted(set(seen)) == list(range(1, len(steps))), "what was trained is shown before more is"

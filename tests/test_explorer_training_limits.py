@@ -259,9 +259,22 @@ def test_networks_that_can_not_be_chosen_are_taken_as_they_are(browser: Any, tmp
 
 def test_a_network_that_is_not_finite_is_no_beginning(browser: Any, tmp_path: Path) -> None:
     model = jg.mlp((2, 4, 1), activation="relu")
-    layers = jax.tree.map(np.array, jg.layers_of(jax.vmap(model.init)(jax.random.split(jax.random.key(0), 2))))
+    layers = jax.tree.map(np.array, jg.layers_of(jax.vmap(model.init)(jax.random.split(jax.random.key(0), 4))))
     layers[0].bias[0] = np.nan
-    jg.explore(layers, tmp_path / "page.html", data=DATA, axes={"seed": range(2)})
+    layers[0].bias[1:3] = -50  # never on
+    jg.explore(layers, tmp_path / "page.html", data=DATA, axes={"seed": range(4)})
+    with Opened(browser, (tmp_path / "page.html").as_uri() + "#seed=3") as page:
+        note = page.locator("#population small")
+        page.wait_for_function("document.querySelector('#population small').textContent.includes('striped')")
+        assert note.inner_text().endswith("; striped: 2 dead, the same output everywhere; grey: 1 not finite")
+        for seed, words in enumerate(("not finite", "dead, the same output everywhere")):
+            page.hover("#population canvas", position={"x": seed * 116 + 50, "y": 50})
+            settled(page)
+            assert note.inner_text() == f"seed {seed}, {words}"
+        place = page.evaluate("explorer.unitPlace(1, 0)")
+        page.locator("#network canvas").click(position=dict(zip("xy", place, strict=True)))
+        assert page.evaluate("explorer.chosen().from") is None
+        assert "bias of the output" in page.inner_text("#edit-name")
     with Opened(browser, (tmp_path / "page.html").as_uri() + "#seed=0&t.seed=1&t.start=1") as page:
         assert page.evaluate("explorer.state.own.start") == 0
         page.click("text='Recorded'")

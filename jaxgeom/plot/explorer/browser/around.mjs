@@ -2,15 +2,17 @@
 
 import { axisSliders, press } from "./controls.mjs";
 import { stageNames } from "./hidden.mjs";
-import { diagramNote, heightOf, parameterName } from "./diagram.mjs";
+import { diagramNote, heightOf } from "./diagram.mjs";
 import { editorOf, parameterOf } from "./editor.mjs";
-import { aboutPoint, aboutRegion, aboutUnit, show } from "./inspector.mjs";
+import { aboutNetwork, aboutPoint, aboutRegion, aboutUnit, show } from "./inspector.mjs";
 import { writeLegend } from "./legend.mjs";
+import { firstHidden, isHidden } from "./network.mjs";
 import { stepAt } from "./population.mjs";
 import { factsOf } from "./scene.mjs";
 import { areAlone } from "./stage.mjs";
-import { wordsOf } from "./words.mjs";
+import { byHand, wordsOf } from "./words.mjs";
 
+const stepText = (step) => Math.round(step).toLocaleString("en");
 const WIDE = "(min-width: 821px)", TALL = 590; // as in the style sheet
 const find = (name) => document.getElementById(name);
 
@@ -34,7 +36,9 @@ export function aroundOf(population, state, view, seen, own, changed) {
   function writeFacts(side) {
     const scene = sceneOf(side), facts = find(`stage-${"ab"[side]}`).querySelector(".facts");
     if (!scene) return void (facts.textContent = "");
-    facts.innerHTML = factsOf(population, scene).join(" · ");
+    const [mark] = state.compare ? seen.shown().slice(side) : []; // as its curves
+    const line = mark ? `<i${mark.isSecond ? ' class="second"' : ""} style="color:${mark.color}"></i>` : "";
+    facts.innerHTML = line + factsOf(population, scene).join(" · ");
   }
 
   function writeThrough(scene) {
@@ -44,31 +48,56 @@ export function aroundOf(population, state, view, seen, own, changed) {
     find("stage-name").textContent = names[Math.min(names.length - 1, Math.round(state.through))];
   }
 
+  /** A region or a point that is pointed at, or else a unit, or else the network. */
   function writeInspector() {
     const side = view.hovered[0] ? 0 : view.hovered[1] ? 1 : -1, face = side >= 0 ? seen.hoveredFace(side) : -1;
-    const scene = sceneOf(side >= 0 ? side : 0);
-    if (face >= 0) return show(find("inspector"), aboutRegion(scene, face, ...view.hovered[side]));
-    if (side >= 0 && scene && !scene.regions) return show(find("inspector"), aboutPoint(scene, view.hovered[side]));
-    const unit = seen.followedIn(scene), { hint } = wordsOf(scene.layers);
-    if (unit) return show(find("inspector"), aboutUnit(scene, unit));
-    if (find("inspector").textContent !== hint) find("inspector").textContent = hint;
+    const scene = sceneOf(side >= 0 ? side : 0), inspector = find("inspector"), unit = sceneOf(0) && seen.followedIn(sceneOf(0));
+    find("unit-facts").hidden = !unit;
+    if (unit) show(find("unit-facts"), aboutUnit(sceneOf(0), unit));
+    if (!scene) return;
+    const isPoint = side >= 0 && !scene.regions, isSummary = face < 0 && !isPoint && !unit;
+    inspector.setAttribute("aria-live", isSummary ? "off" : "polite"); // it changes all the time while networks train
+    if (face >= 0) show(inspector, aboutRegion(scene, face, ...view.hovered[side]));
+    else if (isPoint) show(inspector, aboutPoint(scene, view.hovered[side]));
+    else if (unit) show(inspector, aboutUnit(sceneOf(0), unit));
+    else show(inspector, aboutNetwork(scene), byHand(wordsOf(scene.layers).hint));
   }
 
   /** What is pointed at in the diagram; the picture of the plane is then of that unit. */
   function writeNote({ layers }) {
     const over = seen.overIn({ layers });
-    const hint = `${state.compare ? "the first one; " : ""}point at a unit or a line, click to follow a unit`;
+    const hint = `${state.compare ? "the first one; " : ""}${byHand("point at a unit or a line, click to follow a unit")}`;
     const text = over ? diagramNote(layers, over) : hint;
     if (find("unit-note").textContent !== text) find("unit-note").textContent = text;
     const isTall = state.compare && !state.phase && matchMedia(WIDE).matches; // beside two other panels
     find("network").querySelector("canvas").style.height = `${isTall ? TALL : heightOf(layers)}px`;
   }
 
-  const writeEditor = editorOf(own.edit);
+  /** A bias, if `from` is null, or a weight, of the unit whose parameters are listed. */
+  function choose({ layer, to }, from) {
+    const { layers } = sceneOf(0), counted = layer - firstHidden(layers), picked = seen.pickedIn({ layers });
+    if (picked?.layer !== layer || picked.unit !== to) state.picked = isHidden(layers, layer) ? { layer: counted, unit: to } : null;
+    view.weight = { layer: counted, from, to };
+    view.over = from === null ? { unit: { layer: counted, unit: to } } : { weight: view.weight };
+    changed();
+  }
+
+  const writeEditor = editorOf(own.edit, choose);
   function writeEdit({ layers, member }) {
-    const weight = seen.chosenIn({ layers }), parameter = parameterOf(layers, weight, seen.pickedIn({ layers }));
-    const about = { weight, unit: { layer: parameter?.layer, unit: parameter?.to } };
-    writeEditor(parameter, layers, parameter && parameterName(layers, about), own.canEdit(member));
+    writeEditor(parameterOf(layers, seen.chosenIn({ layers }), seen.pickedIn({ layers })), layers, own.canEdit(member));
+  }
+
+  /** Whether an earlier step is seen than the last that was trained. */
+  const isBack = () => own.isOn() && state.time < population.numFrames - 1;
+
+  /** What the button does. */
+  function writePlay() {
+    const last = stepText(population.steps.at(-1)), isPlaying = state.playing || state.goal > 0;
+    const begin = isBack() ? `Play from here to step ${last}, then train on` : "Train on";
+    const text = !own.isOn() ? "Play or pause" : isPlaying ? "Pause" : begin;
+    if (find("play").title === `${text} (space)`) return;
+    find("play").title = `${text} (space)`;
+    find("play").setAttribute("aria-label", text.toLowerCase());
   }
 
   return (isMoving) => {
@@ -78,6 +107,9 @@ export function aroundOf(population, state, view, seen, own, changed) {
     find("stage-b").hidden = !state.compare;
     for (const name of ["wide", "compare", "sheet"]) press(find(name), state[name]);
     press(find("train"), state.own !== null);
+    const kept = own.isOn() ? null : own.lastStep();
+    find("train").textContent = kept === null ? "Train" : "Your run";
+    find("train").title = kept === null ? "Train networks in the page (n)" : `Back to what was trained in the page, at step ${kept} (n)`;
     press(find("play"), state.playing || state.goal > 0);
     press(find("flow"), view.flow !== 0);
     document.querySelectorAll("[data-color]").forEach((button) => press(button, button.dataset.color === state.color));
@@ -85,8 +117,9 @@ export function aroundOf(population, state, view, seen, own, changed) {
     writeSliders();
     find("step").max = population.numFrames - 1;
     find("step").value = state.time;
-    find("stepped").textContent = Math.round(stepAt(population, state.time)).toLocaleString("en");
+    find("stepped").textContent = stepText(stepAt(population, state.time)) + (isBack() ? ` of ${stepText(population.steps.at(-1))}` : "");
     find("step").setAttribute("aria-valuetext", `step ${find("stepped").textContent}`);
+    writePlay();
     if (isMoving && view.turns) return; // words are for slower eyes
     seen.sides().forEach(writeFacts);
     if (!scene) return;

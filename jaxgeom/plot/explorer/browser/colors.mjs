@@ -7,13 +7,13 @@ const LOOKS = {
   light: {
     lightness: [0.94, 0.87], chroma: 0.06, paper: "#ffffff", ink: "#16181d", faint: "#8a929e", line: "#dfe3e8",
     strong: ["#0f5a91", "#d9691a"], side: ["#5b9fcc", "#f7b78c"], weak: ["#dcebf5", "#fbe7d8"],
-    boundary: "#16181d", picked: "#f0005a", points: CLASSES, depths: [1.3, 1, 0.5],
+    boundary: "#16181d", picked: "#f0005a", chosen: ["#16181d", "#009970"], points: CLASSES, depths: [1.3, 1, 0.5],
     layers: ["#5c4a2e", "#0072b2", "#b34700", "#009970", "#8c2f6b"],
   },
   dark: {
     lightness: [0.36, 0.29], chroma: 0.075, paper: "#12161d", ink: "#e8ecf2", faint: "#8b95a5", line: "#2a313c",
     strong: ["#2f8fd6", "#ffb070"], side: ["#175a8a", "#c8753c"], weak: ["#12273a", "#3a2214"],
-    boundary: "#ffffff", picked: "#ffd84d",
+    boundary: "#ffffff", picked: "#ffd84d", chosen: ["#e8ecf2", "#8dc096"],
     points: ["#4a8ae0", "#f0683a", "#4fdfae", "#bd7ba6", "#bfe6ff", "#ffae1a", "#faf28a"], depths: [0.5, 1, 1.4],
     layers: ["#c4c9cf", "#6cc0f2", "#f2a365", "#8dc096", "#d06aa6"],
   },
@@ -21,7 +21,8 @@ const LOOKS = {
 
 // `strong` colours points and weights below and above zero, `side` what lies behind them far from zero, `weak` near it;
 // `points` are of classes where there are more than two: on dark, as far apart as those on light, and lighter than
-// what is behind them. `depths` are of the areas of the first classes, which differ in lightness, too.
+// what is behind them. `depths` are of the areas of the first classes, which differ in lightness, too. `picked` is a unit,
+// `chosen` are the networks that are seen, the first and the second: neither is a colour of outputs.
 
 /** What a theme looks like. */
 export const lookOf = (theme) => LOOKS[theme];

@@ -1,12 +1,13 @@
 // The network as a diagram: inputs or features of them, a column of units for each layer, outputs; each unit shows itself over the plane.
 
+import { frameChosen } from "./chosen.mjs";
 import { sideTable, toneOf } from "./colors.mjs";
 import { digits } from "./inspector.mjs";
 import { forward } from "./network.mjs";
 import { inputName, layerName } from "./words.mjs";
 
 const PIXELS = 20;
-const LARGEST = 48, SMALLEST = 7;
+const LARGEST = 48, SMALLEST = 7, TINY = 16;
 const WIDE = 110; // pixels between columns that have long names
 const HEAD = 20, NAME = 16, BESIDE = 34; // pixels: above the columns, beneath each input, and to the left of features
 const EACH = 14, LEAST_HEIGHT = 290, MOST_HEIGHT = 460; // pixels for every unit of the widest layer
@@ -107,16 +108,17 @@ const weightOf = (layer, start, end) => layer.kernel[start.unit * layer.outputs 
 
 const isInput = (layers, layer) => layer < 0 || Boolean(layers[layer].features);
 
-const nameOf = (layers, layer, unit) => {
+/** What a unit is called, an input, a feature or an output too. */
+export const nameOf = (layers, layer, unit) => {
   if (isInput(layers, layer)) return inputName(layers, unit);
   if (layer < layers.length - 1) return `unit ${unit + 1} of ${layerName(layers, layer)}`;
   return layers[layer].outputs > 1 ? `output ${unit + 1}` : "the output";
 };
 
-/** What a parameter is called: a weight, or the bias of a unit. */
-export function parameterName(layers, { unit, weight }) {
-  if (!weight) return `bias of ${nameOf(layers, unit.layer, unit.unit)}`;
-  return `weight from ${nameOf(layers, weight.layer - 1, weight.from)} to ${nameOf(layers, weight.layer, weight.to)}`;
+/** What a parameter {layer, from, to} is called: a weight, or the bias of a unit if `from` is null. */
+export function parameterName(layers, { layer, from, to }) {
+  if (from === null) return `bias of ${nameOf(layers, layer, to)}`;
+  return `weight from ${nameOf(layers, layer - 1, from)} to ${nameOf(layers, layer, to)}`;
 }
 
 /** What is pointed at in a diagram, a unit or a weight, in words. */
@@ -130,8 +132,9 @@ export function diagramNote(layers, { unit, weight }) {
   return `${name}, bias ${digits(layers[unit.layer].bias[unit.unit])}`;
 }
 
-export function drawDiagram(context, boxes, scene, population, { look, picked, weight }) {
-  drawWeights(context, boxes, scene.layers, look, picked, weight);
+/** `picked` is a unit, `weight` a weight that is pointed at, `chosen` one that is edited. */
+export function drawDiagram(context, boxes, scene, population, { look, picked, weight, chosen }) {
+  drawWeights(context, boxes, scene.layers, look, { picked, pointed: weight, chosen });
   drawNames(context, boxes, scene.layers, look);
   const pictures = unitPictures(scene, population.domain), table = sideTable(look).channels;
   const tile = tileOf(context);
@@ -145,9 +148,11 @@ export function drawDiagram(context, boxes, scene, population, { look, picked, w
       context.drawImage(tile.canvas, left, top, box.size, box.size);
     }
     const isPicked = picked && picked.layer === box.layer && picked.unit === box.unit;
-    context.strokeStyle = isPicked ? look.picked : look.line;
-    context.lineWidth = isPicked ? 2.5 : 1;
+    context.strokeStyle = look.line;
+    context.lineWidth = 1;
     context.strokeRect(left, top, box.size, box.size);
+    const around = [left - 3, top - 3, box.size + 6, box.size + 6];
+    if (isPicked) frameChosen(context, around, { color: look.picked }, look, box.size < TINY ? 1.5 : 3);
   }
 }
 
@@ -218,24 +223,35 @@ function leastDrawn(layer) {
 }
 
 /** Weights as curves, blue below zero and orange above, as wide as they are large; those of a picked unit alone. */
-function drawWeights(context, boxes, layers, look, picked, pointed) {
+function drawWeights(context, boxes, layers, look, { picked, pointed, chosen }) {
   layers.forEach((layer, depth) => {
     const least = leastDrawn(layer), largest = layer.kernel.reduce((most, each) => Math.max(most, Math.abs(each)), 0) || 1;
     const touches = (box) => picked && box.layer === picked.layer && box.unit === picked.unit;
     for (const start of boxes.filter((box) => box.layer === depth - 1)) {
       for (const end of boxes.filter((box) => box.layer === depth)) {
         const weight = weightOf(layer, start, end), isOfPicked = touches(start) || touches(end);
-        if (Math.abs(weight) < least && !isOfPicked) continue;
-        const isPointed = pointed && pointed.layer === depth && pointed.from === start.unit && pointed.to === end.unit;
-        const share = Math.abs(weight) / largest;
+        const is = (each) => each && each.layer === depth && each.from === start.unit && each.to === end.unit;
+        const isPointed = is(pointed), isChosen = is(chosen), share = Math.abs(weight) / largest;
+        if (Math.abs(weight) < least && !isOfPicked && !isChosen) continue;
+        if (isChosen) drawHalo(context, start, end, 3 + 2.2 * share, look);
         context.strokeStyle = look.strong[weight < 0 ? 0 : 1];
-        context.globalAlpha = isPointed ? 1 : picked ? (isOfPicked ? 0.95 : 0.06) : 0.12 + 0.55 * share;
+        context.globalAlpha = isPointed || isChosen ? 1 : picked ? (isOfPicked ? 0.95 : 0.06) : 0.12 + 0.55 * share;
         context.lineWidth = (isPointed ? 2.5 : 0.4) + 2.2 * share;
         drawCurve(context, start, end);
       }
     }
   });
   context.globalAlpha = 1;
+}
+
+/** The mark of the weight that is chosen, on both sides of it. */
+function drawHalo(context, start, end, width, look) {
+  context.globalAlpha = 1;
+  for (const [color, more] of [[look.picked, 5], [look.paper, 2]]) {
+    context.strokeStyle = color;
+    context.lineWidth = width + more;
+    drawCurve(context, start, end);
+  }
 }
 
 function drawCurve(context, start, end) {

@@ -9,6 +9,7 @@ import { placeColor } from "./points.mjs";
 const FINER = 4; // pixels of the picture for each cell of the grid
 const COARSE = 3; // the same of a unit, which has to be there within a frame of the screen
 const QUADRANGLES = 36; // along each side of the sheet
+const BELOW = -1 / 128; // of the scale: a colour of the side below zero
 
 /** Numbers of the grid's points, `width` each, between them: rows from the top to the bottom. */
 function refined(grid, values, width, finer = FINER) {
@@ -97,7 +98,8 @@ function drawPicture({ context, frame, camera }, [x0, y0, x1, y1], across, color
 }
 
 /** Pieces {corners, places, color} of the graph of the largest output, those behind first, as `away` says, the way the reader
- * looks: quadrangles, all alike, so that one corner gives their order; where the decision changes, they are cut. */
+ * looks: quadrangles, all alike, so that one corner gives their order; where the decision changes, they are cut, and where a
+ * single output is zero, along the line that the grid's cells have there. */
 export function quadrangles({ frame, camera, height }, grid, { look, scale }, away) {
   const { cells, points, states } = grid, side = cells + 1, step = cells / QUADRANGLES, found = [];
   const { z, width } = states.at(-1), tint = Array.from({ length: width }, (_, output) => classTint(look, output, 0.4));
@@ -112,6 +114,16 @@ export function quadrangles({ frame, camera, height }, grid, { look, scale }, aw
       const outputs = around.map((point) => z.subarray(point * width, (point + 1) * width)), tops = outputs.map((each) => Math.max(...each));
       const best = outputs.map((each, i) => each.indexOf(tops[i])), far = corners[0][0] * away[0] + corners[0][1] * away[1];
       const middle = tops.reduce((sum, value) => sum + value, 0) / 4;
+      const cut = width === 1 ? zeroParts(grid, a, step) : [];
+      if (cut.length) {
+        const pieces = cut.map(({ side: isAbove, corners: part, values }) => {
+          const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+          const drawn = piece(part, values, sideColor(look, isAbove ? Math.max(mean, 0) / scale : Math.min(mean / scale, BELOW)));
+          return { ...drawn, rim: rimOf(part, corners) };
+        });
+        found.push({ far, pieces: paintOrder(pieces, neighboursOf(pieces), away).map((number) => pieces[number]) });
+        continue;
+      }
       if (best.every((each) => each === best[0])) {
         found.push({ far, pieces: [piece(corners, tops, width > 1 ? tint[best[0]] : sideColor(look, middle / scale))] });
         continue;
@@ -124,6 +136,40 @@ export function quadrangles({ frame, camera, height }, grid, { look, scale }, aw
     }
   }
   return found.sort((a, b) => b.far - a.far).flatMap(({ pieces }) => pieces);
+}
+
+/** The cells of a quadrangle, cut where the output is zero, as {side, corners, values}; none if it is not. Parts are convex, and
+ * between them run the pieces of `levelLines`. */
+function zeroParts({ cells, points, states }, first, step) {
+  const { z } = states.at(-1), side = cells + 1, found = [];
+  const all = Array.from({ length: (step + 1) ** 2 }, (_, i) => z[first + (i % (step + 1)) + side * Math.floor(i / (step + 1))] > 0);
+  if (all.every((isAbove) => isAbove === all[0])) return found;
+  for (let cell = 0; cell < step ** 2; cell++) {
+    const a = first + (cell % step) + side * Math.floor(cell / step), around = [a, a + 1, a + 1 + side, a + side];
+    const ends = around.flatMap((from, i) => {
+      const to = around[(i + 1) % 4], here = { at: [points[2 * from], points[2 * from + 1]], value: z[from], isAbove: z[from] > 0 };
+      if (here.isAbove === z[to] > 0) return [here];
+      const share = z[from] / (z[from] - z[to]);
+      const at = here.at.map((value, axis) => value + share * (points[2 * to + axis] - value));
+      return [here, { at, value: 0, isZero: true }];
+    });
+    const isMiddle = around.reduce((sum, point) => sum + z[point], 0) > 0, isSaddle = ends.length === 8;
+    const add = (isAbove, part) => part.length > 2
+      && found.push({ side: isAbove, corners: part.map(({ at }) => at), values: part.map(({ value }) => value) });
+    for (const isAbove of [true, false]) {
+      if (!isSaddle || isAbove === isMiddle) add(isAbove, ends.filter((end) => end.isZero || end.isAbove === isAbove));
+      else ends.forEach((end, i) => end.isAbove === isAbove && add(isAbove, [ends.at(i - 1), end, ends[(i + 1) % 8]]));
+    }
+  }
+  return found;
+}
+
+/** Pairs of neighbouring corners of a part that lie on the same side of a quadrangle: where the mesh is drawn. */
+function rimOf(part, [[x0, y0], , [x1, y1]]) {
+  return part.flatMap(([x, y], i) => {
+    const next = (i + 1) % part.length, [u, v] = part[next];
+    return (x === u && (x === x0 || x === x1)) || (y === v && (y === y0 || y === y1)) ? [[i, next]] : [];
+  });
 }
 
 /** A quadrangle as two triangles, on each of which outputs, given at its corners, are affine: regions as those of regions.mjs. */

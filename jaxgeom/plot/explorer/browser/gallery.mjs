@@ -1,5 +1,6 @@
 // The population as small multiples: what every network decides over the plane, all at the same step.
 
+import { frameChosen } from "./chosen.mjs";
 import { classColor, classTint, sideTable, toneOf } from "./colors.mjs";
 import { sampledLine } from "./line.mjs";
 import { forward } from "./network.mjs";
@@ -8,6 +9,8 @@ import { layersAt } from "./population.mjs";
 const PIXELS = 26;
 const LARGE = 110; // pixels of a graph
 const MOST = 64;
+const STRIPE = 9; // pixels between the stripes of a network that is dead
+const SAME = 1e-9; // of outputs, which differ by no more than rounding
 
 /** As many networks as a gallery has room for, the one that is looked at among them: {first, shown}. */
 export function roomOf(members, member) {
@@ -41,14 +44,23 @@ export function galleryPainter(population, scaleOf, heightsOf) {
         if (pictures.get(member)?.name === name) continue;
         const layers = layersAt(population, member, time);
         const before = pictures.get(member)?.canvas ?? document.createElement("canvas");
-        if (layers && inputs === 1) pictures.set(member, { name, canvas: graph(layers, domain, heightsOf(member), look, before) });
-        else if (layers) pictures.set(member, { name, canvas: painted(layers, points, look, scaleOf(member), before) });
+        if (layers && inputs === 1) pictures.set(member, { name, ...graph(layers, domain, heightsOf(member), look, before) });
+        else if (layers) pictures.set(member, { name, ...painted(layers, points, look, scaleOf(member), before) });
         left--;
       }
       if (left === 0) turn = (turn + most) % members.length;
       return left > 0;
     },
   };
+}
+
+/** Whether outputs {z, width} are the same at all points: the network is dead. */
+export function isDead({ z, width }) {
+  for (let place = width; place < z.length; place++) {
+    const first = z[place % width];
+    if (Math.abs(z[place] - first) > SAME * (1 + Math.abs(first))) return false;
+  }
+  return true;
 }
 
 /** Inputs of a small picture's pixels; of space, on the plane in the middle. */
@@ -77,7 +89,7 @@ function graph(layers, domain, [low, high], look, canvas) {
     context.strokeStyle = width > 1 ? classColor(output) : look.ink;
     context.stroke();
   }
-  return canvas;
+  return { canvas, isDead: isDead({ z, width }), isGraph: true };
 }
 
 function painted(layers, points, look, scale, canvas) {
@@ -97,20 +109,35 @@ function painted(layers, points, look, scale, canvas) {
     image.data[4 * pixel + 3] = 255;
   }
   context.putImageData(image, 0, 0);
-  return canvas;
+  return { canvas, isDead: isDead({ z, width }) };
 }
 
 export function drawGallery(context, boxes, pictures, shown, look) {
   for (const { member, x, y, size } of boxes) {
     const picture = pictures.get(member);
-    if (picture) context.drawImage(picture.canvas, x, y, size, size);
-    else {
+    if (!picture) {
       context.fillStyle = look.line;
       context.fillRect(x, y, size, size);
-    }
+    } else if (picture.isDead) drawStripes(context, x, y, size, look);
+    if (picture && (picture.isGraph || !picture.isDead)) context.drawImage(picture.canvas, x, y, size, size);
     const seen = shown.find((each) => each.member === member);
-    context.strokeStyle = seen ? seen.color : look.line;
-    context.lineWidth = seen ? 3 : 1;
-    context.strokeRect(x + 1.5, y + 1.5, size - 3, size - 3);
+    context.strokeStyle = look.line;
+    context.lineWidth = 1;
+    context.strokeRect(x + 0.5, y + 0.5, size - 1, size - 1);
+    if (seen) frameChosen(context, [x - 1, y - 1, size + 2, size + 2], seen, look);
   }
+}
+
+/** In place of a colour, which would be that of a class. */
+function drawStripes(context, x, y, size, look) {
+  context.fillStyle = look.paper;
+  context.fillRect(x, y, size, size);
+  context.beginPath();
+  for (let far = STRIPE; far < 2 * size; far += STRIPE) {
+    context.moveTo(x + Math.max(0, far - size), y + Math.min(far, size));
+    context.lineTo(x + Math.min(far, size), y + Math.max(0, far - size));
+  }
+  context.strokeStyle = look.faint;
+  context.lineWidth = 1;
+  context.stroke();
 }

@@ -108,13 +108,20 @@ function onHidden(canvas, layout, population, state, view, seen, panels, changed
   onArrows(canvas, turn);
 }
 
-function onNetwork({ network: { canvas }, layout }, state, view, { sceneOf, pickedIn }, changed) {
+function onNetwork({ network: { canvas }, layout }, state, view, { sceneOf, pickedIn, chosenIn }, changed) {
   const under = (event, reach) => {
     if (!sceneOf(0)) return null;
     const unit = unitAt(layout.boxes(...sizeOf(canvas)), ...placeOf(event), reach);
     const weight = unit ? null : layout.weight(canvas, ...placeOf(event), reach);
     const counted = (each) => ({ ...each, layer: each.layer - firstHidden(sceneOf(0).layers) }); // as `seen` places it again
     return unit ? { unit: counted(unit) } : weight ? { weight: counted(weight) } : null;
+  };
+  const isOutput = (layers, layer) => layer === layers.length - 1;
+  /** An output's bias; no unit is followed. */
+  const chooseOutput = (layers, unit, isAgain) => {
+    const layer = layers.length - 1 - firstHidden(layers), { weight } = view, bias = { layer, from: null, to: unit };
+    state.picked = null;
+    view.weight = isAgain && weight?.layer === layer && weight.from === null && weight.to === unit ? null : bias;
   };
   canvas.addEventListener("pointermove", (event) => {
     if (event.pointerType === "touch") return;
@@ -134,21 +141,26 @@ function onNetwork({ network: { canvas }, layout }, state, view, { sceneOf, pick
     const { layers } = sceneOf(0), first = firstHidden(layers), picked = pickedIn({ layers });
     const isUnit = box && isHidden(layers, box.layer), isSame = isUnit && picked && picked.layer === box.layer && picked.unit === box.unit;
     state.picked = isUnit && !isSame ? { layer: box.layer - first, unit: box.unit } : null;
-    view.weight = box ? null : (under(event, reachOf(event))?.weight ?? null);
+    if (!box) view.weight = under(event, reachOf(event))?.weight ?? null;
+    else if (isOutput(layers, box.layer)) chooseOutput(layers, box.unit, true);
+    else view.weight = null;
     view.hovered = [null, null];
     if (event.pointerType === "touch") view.over = isSame ? null : under(event, reachOf(event)); // as a mouse that stays
     changed();
   });
   canvas.addEventListener("keydown", (event) => {
-    const { layers } = sceneOf(0), first = firstHidden(layers);
     const moves = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }, move = moves[event.key];
-    if (!move || !isHidden(layers, first)) return;
+    if (!sceneOf(0) || !(move || event.key === "Enter")) return;
     event.preventDefault();
-    const from = pickedIn(sceneOf(0)) ?? { layer: first, unit: -move[1] };
-    const layer = Math.min(layers.length - 2, Math.max(first, from.layer + move[0])), num = layers[layer].outputs;
-    state.picked = { layer: layer - first, unit: (Math.min(num - 1, from.unit) + move[1] + num) % num };
+    if (!move) return document.getElementById("edit-which").focus(); // if a unit or weight is chosen
+    const { layers } = sceneOf(0), first = firstHidden(layers), chosen = chosenIn({ layers });
+    const from = (chosen ? { layer: chosen.layer, unit: chosen.to } : pickedIn({ layers })) ?? { layer: first, unit: -move[1] };
+    const layer = Math.min(layers.length - 1, Math.max(first, from.layer + move[0])), num = layers[layer].outputs;
+    const unit = (Math.min(num - 1, from.unit) + move[1] + num) % num;
+    view.over = { unit: { layer: layer - first, unit } };
     view.weight = null;
-    view.over = { unit: state.picked };
+    if (isOutput(layers, layer)) chooseOutput(layers, unit, false);
+    else state.picked = view.over.unit;
     changed();
   });
 }

@@ -2,10 +2,11 @@
 
 import { thresholdsOf } from "./line.mjs";
 import { codeAt, firstHidden, firstUnits, forward } from "./network.mjs";
-import { area } from "./regions.mjs";
+import { area, numFaces } from "./regions.mjs";
 import { inputName, layerName } from "./words.mjs";
 
 const MOST_LETTERS = 220;
+const PLACES = ["line", "plane", "box"]; // by the number of inputs
 
 /** A number with four digits, its minus as long as a plus. */
 export function digits(value) {
@@ -108,16 +109,65 @@ export function aboutUnit(scene, { layer, unit }) {
   return [
     ["unit", `${unit + 1} of ${layerName(layers, layer)}`],
     ["z", `${formula}${term(own.bias[unit], "")}`],
-    ["on", `in ${digits(100 * shareOn(scene, layer, unit))} % of the ${["line", "plane", "box"][layers[0].inputs - 1]}`],
+    ["on", `in ${digits(100 * shareOn(scene, layer, unit))} % of the ${PLACES[layers[0].inputs - 1]}`],
     ...(layers[0].inputs === 3 ? [] : [[scene.line ? "switches" : "line", switchText(scene, layer, unit)]]),
     ["weighs", `up to ${digits(Math.max(...out))} in what follows`],
   ];
 }
 
+const summaries = new WeakMap(); // by scene
+
+/** The network, when nothing is pointed at: its layers, how many of its units switch, and, of exact regions, the largest. */
+export function aboutNetwork(scene) {
+  if (!summaries.has(scene)) summaries.set(scene, summaryOf(scene));
+  return summaries.get(scene);
+}
+
+function summaryOf(scene) {
+  const { layers, regions } = scene, own = layers.slice(firstHidden(layers)), where = PLACES[layers[0].inputs - 1];
+  const sizes = [layers[0].inputs, ...layers.map(({ outputs, features }) => (features ? `${outputs} features` : outputs))];
+  const num = own.reduce((sum, { kernel, bias }) => sum + kernel.length + bias.length, 0);
+  const rows = [["layers", `${sizes.join(" – ")}; ${num.toLocaleString("en")} weights and biases`]];
+  const { units, on, off } = switching(scene);
+  const rest = [[off, "never on"], [on, "always on"]].flatMap(([many, text]) => (many ? [`${many} ${text}`] : []));
+  if (units) rows.push(["units", [`${units - on - off} of ${units} switch on the ${where}`, ...rest].join(", ")]);
+  if (regions) {
+    const areas = Array.from({ length: numFaces(regions) }, (_, face) => area(regions, face));
+    const largest = areas.reduce((most, each) => Math.max(most, each), 0) / areas.reduce((sum, each) => sum + each, 0);
+    rows.push(["region", `the largest has ${digits(+(100 * largest).toPrecision(3))} % of the plane`]);
+  }
+  return rows;
+}
+
+/** Of hidden units, how many are always or never positive, wherever we look. */
+function switching({ layers, regions, line, grid }) {
+  const found = { units: 0, on: 0, off: 0 };
+  const look = (values, start, step) => {
+    let isOn = true, isOff = true;
+    for (let place = start; place < values.length && (isOn || isOff); place += step) {
+      if (values[place] > 0) isOff = false;
+      else isOn = false;
+    }
+    found.units++;
+    if (isOn) found.on++;
+    else if (isOff) found.off++;
+  };
+  if (regions) for (let unit = 0; unit < regions.units; unit++) look(regions.codes, unit, regions.units);
+  else {
+    for (const { z, width } of (line ?? grid).states.slice(firstHidden(layers), -1)) {
+      for (let unit = 0; unit < width; unit++) look(z, unit, width);
+    }
+  }
+  return found;
+}
+
 export const subscript = (value) => String(value).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);
 
-/** Writes rows [name, text, kind] as a list of definitions. */
-export function show(element, rows) {
+/** Writes rows [name, text, kind] as a list of definitions, and a hint beneath them. */
+export function show(element, rows, hint = "") {
+  const name = JSON.stringify([rows, hint]);
+  if (element.dataset.written === name) return;
+  element.dataset.written = name;
   const list = document.createElement("dl");
   for (const [name, text, kind] of rows) {
     const value = document.createElement("dd"), inner = kind ? document.createElement(kind) : value;
@@ -125,5 +175,5 @@ export function show(element, rows) {
     if (kind) value.append(inner);
     list.append(Object.assign(document.createElement("dt"), { textContent: name }), value);
   }
-  element.replaceChildren(list);
+  element.replaceChildren(list, ...(hint ? [Object.assign(document.createElement("p"), { textContent: hint })] : []));
 }

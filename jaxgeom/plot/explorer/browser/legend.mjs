@@ -32,7 +32,7 @@ export function writeLegend({ layers }, population, { look, color, show, isAlone
   const edges = layers.slice(firstHidden(layers), -1).map(({ slope }, layer) =>
     slope?.every((each) => each === 1) || !words.edge ? "" : mark(colorOf(look, layer), `${words.edge} of layer ${layer + 1}`),
   );
-  const others = words.marks.map(([kind, text]) => mark(kind === "steps" ? look.strong[1] : look[kind], text, kind));
+  const others = words.marks.map(([kind, text]) => mark(kind === "steps" ? "" : look[kind], text, kind));
   const bar = inputs === 2 && outputs === 1 && color !== "regions" ? [colorBar(look, color, scale)] : [];
   find("legend").innerHTML = [...bar, ...edges, ...(isAlone ? [] : others), ...aboutData(population, layers, look, show)].join("");
 }
@@ -52,8 +52,8 @@ function aboutData({ arrays, classes }, layers, look, show) {
   const rings = show.test && arrays["test/x"] ? [`<span><i class="dot ring"></i>test data</span>`] : [];
   if (!classes) {
     const [low, high] = extent(arrays["data/y"]);
-    const ends = [low, high].map((target, end) => dot(targetColor(look, end), `target ${digits(target)}`));
-    return layers[0].inputs === 1 ? rings : [...ends, ...rings];
+    const ends = [low, high].map((target, end) => dot(targetColor(look, end), `target ${digits(+target.toPrecision(3))}`));
+    return [...ends, ...rings];
   }
   if (classes.length > MOST_NAMED) return rings;
   const colorOf = (number) => (classes.length <= 2 ? look.strong[number] : classPoint(look, number));

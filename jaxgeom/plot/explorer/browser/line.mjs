@@ -8,6 +8,7 @@ import { extent, pointColors } from "./points.mjs";
 const SAMPLES = 480;
 const MOST_TICKS = 6;
 const MARGIN = 0.12; // of what is seen, above and below
+const STEPS = [2, 3]; // dashes
 const EDGES = { left: 44, right: 10, top: 10, bottom: 26 };
 
 /** All states of a network along the line: {points, states}. */
@@ -75,7 +76,9 @@ export function drawLine(context, width, height, scene, population, options) {
   if (show.test && scene.test) drawPoints(context, chart, scene.test, population, look, "test");
   const { states, points } = scene.line, { z, width: outputs } = states.at(-1);
   if (options.color === "regions" && hasSteps(scene.layers)) {
-    drawCurve(context, chart, points, stepOutputs(scene.layers, points), outputs, 0, { color: look.strong[1], width: 1.6 });
+    context.setLineDash(STEPS);
+    drawCurve(context, chart, points, stepOutputs(scene.layers, points), outputs, 0, { color: look.ink, width: 1.6 });
+    context.setLineDash([]);
   }
   for (let output = 0; output < outputs; output++) {
     const color = outputs > 1 ? classColor(output) : look.ink;
@@ -123,8 +126,10 @@ function drawThresholds(context, chart, { thresholds }, look) {
   context.globalAlpha = 1;
 }
 
-/** The colour of a layer's thresholds: that of the first one would be the graph's. */
-export const thresholdColor = (look, layer) => layerColor(look, layer + 1);
+const FIRST = 3; // colour of the layers: those before would be the graph's, and the targets'
+
+/** The colour of a layer's thresholds. */
+export const thresholdColor = (look, layer) => layerColor(look, layer + FIRST);
 
 function drawLevel(context, chart, look) {
   context.strokeStyle = look.boundary;

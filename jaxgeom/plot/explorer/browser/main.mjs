@@ -6,6 +6,7 @@ import { aroundOf } from "./around.mjs";
 import { lookOf } from "./colors.mjs";
 import { KEYS, onKeys } from "./controls.mjs";
 import { curvesHeight, isBetweenCounts, shortText, valueAtStep } from "./curves.mjs";
+import { parameterOf } from "./editor.mjs";
 import { galleryOf } from "./gallery.mjs";
 import { placesIn } from "./hidden.mjs";
 import { putHands } from "./hands.mjs";
@@ -20,6 +21,7 @@ import { areAlone } from "./stage.mjs";
 import { numFaces } from "./regions.mjs";
 import { termsOf } from "./terms.mjs";
 import { trainerOf } from "./trainer.mjs";
+import { byHand } from "./words.mjs";
 
 const find = (name) => document.getElementById(name);
 const PLAY_SECONDS = 14; // through all frames
@@ -32,7 +34,7 @@ const population = readPopulation(about, await unpack(about.arrays, find("bytes"
 const state = read(location.hash || about.link, population), { inputs } = population;
 if (population.numFrames === 1) state.playing = false;
 const view = {
-  lift: state.sheet ? 1 : 0, turn: CORNER, hiddenTurn: null, hovered: [null, null], over: null, weight: null,
+  lift: 0, turn: CORNER, hiddenTurn: null, hovered: [null, null], over: null, weight: null,
   member: null, held: 0, turns: 0, flow: 0, isStale: true,
 };
 if (!location.hash && matchMedia("(prefers-reduced-motion: reduce)").matches) {
@@ -50,9 +52,10 @@ function changed() {
 }
 
 const seen = seenOf(population, state, view), { look, members, memberOf, sceneOf } = seen;
+if (state.sheet && seen.hasSheet()) view.lift = 1;
 const panels = panelsOf(population, state, view, seen);
 const own = ownTraining(population, state, seen, changed, resized, toast);
-const writeTrainer = trainerOf(find("own"), population, own.set, own.restart);
+const writeTrainer = trainerOf(find("own"), population, own);
 const writeAround = aroundOf(population, state, view, seen, own, changed);
 putHands(population, state, view, seen, panels, changed, setTime);
 
@@ -66,7 +69,7 @@ function setTime(time, isPlaying = false) {
 const togglePlay = () => setPlaying(!(state.playing || state.goal));
 function setPlaying(isPlaying) {
   const last = population.numFrames - 1;
-  if (own.isOn()) return setTime(isPlaying ? last : state.time, isPlaying); // it trains on, from its last step
+  if (own.isOn()) return setTime(state.time, isPlaying); // from there to its last step, and it trains on
   if (isPlaying && state.time >= last) state.time = 0;
   setTime(isPlaying ? state.time : Math.round(state.time), isPlaying && last > 0);
 }
@@ -125,6 +128,7 @@ const toggleColor = () => {
   changed();
 };
 const letGo = () => {
+  if (find("edit").contains(document.activeElement)) panels.network.canvas.focus(); // the row goes
   [state.picked, view.over, view.weight] = [null, null, null];
   changed();
 };
@@ -166,14 +170,22 @@ document.querySelectorAll("[data-show]").forEach((button) =>
 );
 const row = (list, name, text) =>
   list.append(Object.assign(document.createElement("dt"), { innerHTML: name }), Object.assign(document.createElement("dd"), { textContent: text }));
-for (const [, names, text] of KEYS) {
-  row(find("keys").querySelector("#terms ~ dl"), names.split(" ").map((name) => `<kbd>${name}</kbd>`).join(" "), text);
-}
+const BUTTONS = { // of keys, which may be hidden, and what is said then
+  d: ["sheet", inputs === 2 ? "Points alone have no sheet: nothing is decided of them." : "Only networks of two inputs have a sheet."],
+  r: ["color", "There is one way to colour this."],
+};
+const hasKey = (key) => !(key in BUTTONS) || !find(BUTTONS[key][0]).hidden;
+const ifThere = (key, act) => () => (hasKey(key) ? act() : toast(BUTTONS[key][1]));
 /** Words and keys; of what is seen now, which may be trained in the page. */
 function help() {
   const [member] = population.homes.keys();
   find("terms").replaceChildren();
-  for (const [name, text] of termsOf(seen.lastLayers(member), population)) row(find("terms"), name, text);
+  for (const [name, text] of termsOf(seen.lastLayers(member), population)) row(find("terms"), name, byHand(text));
+  const list = find("keys").querySelector("#terms ~ dl");
+  list.replaceChildren();
+  for (const [, names, text] of KEYS.filter(([key]) => hasKey(key))) {
+    row(list, names.split(" ").map((name) => `<kbd>${name}</kbd>`).join(" "), text);
+  }
   find("keys").showModal();
 }
 onKeys({
@@ -184,7 +196,7 @@ onKeys({
   ArrowDown: () => moveNetwork(-1),
   Home: () => setTime(0),
   End: () => setTime(population.numFrames - 1),
-  r: toggleColor, d: flip("sheet"), w: flip("wide"), c: compare, n: own.toggle, t: nextTheme, s: () => save("png"), v: () => save("svg"),
+  r: ifThere("r", toggleColor), d: ifThere("d", flip("sheet")), w: flip("wide"), c: compare, n: own.toggle, t: nextTheme, s: () => save("png"), v: () => save("svg"),
   l: () => copyLink(linkOf()), Escape: letGo, "?": help,
 });
 
@@ -203,11 +215,16 @@ function resized() {
   changed();
 }
 
+const DEAD = "dead, the same output everywhere";
+const faultOf = (member) => (!population.homes.has(member) ? "not finite" : panels.painter.pictures.get(member)?.isDead ? DEAD : null);
+
 /** How many networks there are, and which of them are seen. */
 function aboutMembers() {
   const num = members().length, { first, shown } = seen.room(), name = repeatedAxis(population);
   const some = num > shown.length ? `${first + 1} to ${first + shown.length} of ` : "";
-  return `${some}${num} networks${name === "network" ? "" : ` that differ in their ${name}`}; click one`;
+  const faults = shown.map(faultOf), count = (fault) => faults.filter((each) => each === fault).length;
+  const marks = [["striped", DEAD], ["grey", "not finite"]].flatMap(([mark, fault]) => (count(fault) ? [`${mark}: ${count(fault)} ${fault}`] : []));
+  return [`${some}${num} networks${name === "network" ? "" : ` that differ in their ${name}`}`, byHand("click one"), ...marks].join("; ");
 }
 
 /** Which network of the population is pointed at, and its numbers; or how many there are. */
@@ -217,7 +234,7 @@ function writeMember() {
   const { canvas } = panels.gallery, height = `${galleryOf(seen.room().shown, canvas.clientWidth).height}px`;
   if (canvas.style.height !== height) canvas.style.height = height;
   const value = population.axes.find((axis) => axis.name === name)?.values[placesOf(population, member ?? 0)[name]];
-  const step = stepAt(population, state.time), said = [];
+  const step = stepAt(population, state.time), fault = member === null ? null : faultOf(member), said = fault ? [fault] : [];
   for (const curve of member === null ? [] : population.curves.slice(0, 3)) {
     const number = valueAtStep(curve, member, step), isKnown = Number.isFinite(number) && !isBetweenCounts(curve, number);
     if (isKnown) said.push(`${curve.name} ${shortText(number)}`);
@@ -245,7 +262,7 @@ function advance(seconds) {
     if (state.through === 0 || state.through === most) view.flow = -view.flow;
     view.isStale = true;
   }
-  const goal = state.sheet ? 1 : 0;
+  const goal = state.sheet && seen.hasSheet() ? 1 : 0;
   if (view.lift !== goal) {
     const step = seconds / LIFT_SECONDS;
     view.lift = goal ? Math.min(1, view.lift + step) : Math.max(0, view.lift - step);
@@ -258,7 +275,6 @@ function paint(isMoving = false) {
   panels.forget();
   writeAround(isMoving);
   if (state.own) writeTrainer(state.own, own.said());
-  writeMember();
   seen.sides().forEach((side) => panels.stages[side].paint());
   const { network, hidden, layers, curves, phase } = panels;
   const beside = [[network], [hidden, layers], state.phase ? [curves, phase] : [curves]];
@@ -276,12 +292,14 @@ function tick(now) {
   }
   if (!find("population").hidden) {
     panels.painter.refresh(seen.room().shown, state.time, look(), state.playing ? 3 : 8);
+    writeMember(); // what the pictures say
     panels.gallery.paint();
   }
   requestAnimationFrame(tick);
 }
 
 find("main").dataset.inputs = inputs;
+find("layers-note").textContent = byHand(find("layers-note").textContent);
 if (!state.phase) find("looks").after(find("curves")); // in the place of the settings
 setTheme(state.theme ?? systemTheme());
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => state.theme || setTheme(systemTheme()));
@@ -300,6 +318,8 @@ requestAnimationFrame(tick);
 window.explorer = {
   panels: panels.all, population, state, sceneOf, setTime, paint, numFaces, own,
   pointed: () => view.hovered[0],
+  /** The unit or the weight in the diagram, {layer, from, to}. */
+  chosen: () => parameterOf(sceneOf(0).layers, seen.chosenIn(sceneOf(0)), seen.pickedIn(sceneOf(0))),
   unitPlace: (layer, unit) => {
     const { canvas } = panels.network, boxes = panels.layout.boxes(canvas.clientWidth, canvas.clientHeight);
     const box = boxes.find((each) => each.layer === layer && each.unit === unit);

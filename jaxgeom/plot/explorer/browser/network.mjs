@@ -30,9 +30,9 @@ export const firstHidden = (layers) => (layers[0].features ? 1 : 0);
 /** Whether a layer is hidden: neither features, nor the output. */
 export const isHidden = (layers, depth) => depth >= firstHidden(layers) && depth < layers.length - 1;
 
-/** Whether a network has the weight {layer, from, to}. */
+/** Whether a network has the weight {layer, from, to}, or, if `from` is null, the bias. */
 export const hasWeight = (layers, { layer, from, to }) =>
-  layer >= firstHidden(layers) && layer < layers.length && from < layers[layer].inputs && to < layers[layer].outputs;
+  layer >= firstHidden(layers) && layer < layers.length && (from ?? 0) < layers[layer].inputs && to < layers[layer].outputs;
 
 /** Numbers of hidden units before each layer; the last entry counts all. */
 export function firstUnits(layers) {

@@ -3,7 +3,7 @@
 import { allowed, firstSettings } from "./choices.mjs";
 import { featureLayer } from "./features.mjs";
 import { layersAt, placesOf } from "./population.mjs";
-import { dataOf, epochsOf, goBack, kindFor, outputsFor, populationOf, record, runOf, stepsOf, takeStep } from "./trained.mjs";
+import { copyOf, dataOf, epochsOf, goBack, kindFor, outputsFor, populationOf, record, runOf, stepsOf, takeStep } from "./trained.mjs";
 
 const BUDGET = 12, MOST_BUDGET = 100, PRESS = 1000; // milliseconds of a frame of the screen, and of one press of a button
 const NEW_NETWORKS = ["features", "hidden", "activation", "seeds", "seed"]; // settings that begin a run anew with new weights
@@ -34,7 +34,9 @@ function settingsOf(layers) {
 export function ownTraining(population, state, seen, changed, resized, say) {
   const recorded = { ...population }, given = givenOf(recorded), isPlane = recorded.inputs === 2;
   const firstData = given.y || !isPlane ? "given" : "circles";
-  let run = null, origin = null, due = 0, version = 0, begun = 0, recording = 0; // milliseconds, the last time
+  let run = null, origin = null; // of the weights that a run begins with, if they are those of a recorded network
+  let shown = null, last = null; // the recorded network that was seen before, and the run before this one, to go back to
+  let due = 0, version = 0, begun = 0, recording = 0; // milliseconds, the last time
 
   function show() {
     const viewed = `${begun}/${Math.floor(Math.log2(run.step + 1))}`; // principal axes stay for as many steps as were taken
@@ -42,6 +44,25 @@ export function ownTraining(population, state, seen, changed, resized, say) {
     seen.forget();
     state.time = run.numFrames - 1;
     changed();
+  }
+
+  /** Remembers the run as it is, if there is anything to lose. */
+  function keep(found = run) {
+    if (!found || !(found.step || found.isEdited)) return;
+    const { own, places, time, compare } = state;
+    last = { run: found, origin, own: { ...own }, places: places.map((each) => ({ ...each })), time, compare };
+  }
+
+  /** Goes back to the run before this one, which then is the one to go back to. */
+  function goToLast() {
+    const { run: found, origin: first, ...seenThen } = last;
+    last = null;
+    keep();
+    [run, origin, due, begun] = [found, first, 0, begun + 1];
+    Object.assign(state, { playing: false, goal: 0, phase: null, ...seenThen });
+    show();
+    Object.assign(state, { time: seenThen.time });
+    resized();
   }
 
   /** A run from its beginning: with the weights of the network that was seen, or new ones. */
@@ -61,6 +82,7 @@ export function ownTraining(population, state, seen, changed, resized, say) {
   }
 
   function restart() {
+    keep();
     state.goal = 0;
     begin();
   }
@@ -100,14 +122,27 @@ export function ownTraining(population, state, seen, changed, resized, say) {
     return run.step >= until;
   }
 
+  /** The next of the frames that there are, as many as are due. */
+  function replay() {
+    state.time = Math.min(run.numFrames - 1, Math.floor(state.time) + Math.floor(due));
+    due %= 1;
+    changed();
+  }
+
   const fits = () => {
     const data = dataOf(state.own, given);
     return !data.y || kindFor(data, origin) !== null;
   };
 
+  /** Remembers what is seen of what was recorded. */
+  function comeFrom() {
+    state.before = Object.fromEntries(KEPT.map((name) => [name, state[name]]));
+    shown = layersAt(recorded, seen.memberOf(0), state.time); // null if it was not finite
+  }
+
   function enter(settings) {
-    if (!run) state.before = Object.fromEntries(KEPT.map((name) => [name, state[name]]));
-    origin = layersAt(recorded, seen.memberOf(0), state.time); // null if it was not finite
+    comeFrom();
+    origin = shown;
     if (!origin) settings.start = 0;
     Object.assign(settings, origin && (settings.start || settings.isLike) ? settingsOf(origin) : {});
     delete settings.isLike;
@@ -116,6 +151,8 @@ export function ownTraining(population, state, seen, changed, resized, say) {
   }
 
   function leave() {
+    keep();
+    if (last?.run === run) say("The run is kept: Your run leads back to it.");
     Object.assign(state, state.before, { own: null, before: null, goal: 0, playing: false });
     [run, origin] = [null, null];
     Object.assign(population, recorded);
@@ -128,9 +165,15 @@ export function ownTraining(population, state, seen, changed, resized, say) {
     isOn: () => run !== null,
     run: () => run,
     step: () => run.step,
+    goToLast: () => last && goToLast(),
+    /** The step of the run to go back to, as it was left; null if there is none. */
+    lastStep: () => last && last.run.step,
     toggle() {
       if (run) leave();
-      else enter({ ...firstSettings(), data: firstData, isLike: true });
+      else if (last) {
+        comeFrom();
+        goToLast();
+      } else enter({ ...firstSettings(), data: firstData, isLike: true });
     },
     /** Does what the state says, of a link. */
     follow() {
@@ -143,14 +186,18 @@ export function ownTraining(population, state, seen, changed, resized, say) {
     /** Changes settings; some begin a run anew, with other networks or on other data. */
     set(changes) {
       const isOneOf = (names) => Object.keys(changes).some((name) => names.includes(name));
-      if (changes.start && !origin) return say("The recorded network is not finite.");
+      if (changes.start && !shown) return say("The recorded network is not finite.");
+      const isAnew = isOneOf([...NEW_NETWORKS, ...NEW_DATA, "start"]);
+      if (isAnew) keep();
+      if (changes.start) origin = shown;
       Object.assign(state.own, changes, isOneOf(NEW_NETWORKS) ? { start: 0 } : {}, changes.start ? settingsOf(origin) : {});
       if (state.own.start && isOneOf(NEW_DATA) && !fits()) {
         state.own.start = 0;
         say("The recorded network has other outputs than these data need: it begins with new weights.");
       }
-      if (isOneOf([...NEW_NETWORKS, ...NEW_DATA, "start"])) restart();
-      else changed();
+      if (!isAnew) return changed();
+      state.goal = 0;
+      begin();
     },
     /** What a frame of the screen adds while the page plays, or until the step of a link is reached. */
     advance() {
@@ -158,6 +205,7 @@ export function ownTraining(population, state, seen, changed, resized, say) {
       state.goal = 0;
       if (!state.playing) return;
       due += state.speed;
+      if (state.time < run.numFrames - 1) return replay(); // what was trained already
       if (due >= 1) due = train(run.step + Math.floor(due) * stepsOf(run, state.own)) ? due % 1 : 0;
     },
     /** A whole epoch, be it in several frames of the screen. */
@@ -173,7 +221,9 @@ export function ownTraining(population, state, seen, changed, resized, say) {
       const network = run.networks[seen.memberOf(0)], values = network.layers[layer - (run.front ? 1 : 0)]?.[part];
       if (network.isFrozen || !(place < values?.length)) return;
       state.goal = 0;
+      if (Math.round(state.time) < run.numFrames - 1) keep(copyOf(run)); // whose later frames are dropped
       goBack(run, Math.round(state.time));
+      run.isEdited = true;
       values[place] = value;
       record(run);
       restore("With this weight the loss is no longer finite.");

@@ -39,8 +39,10 @@ export function panelsOf(population, state, view, seen) {
   const boxes = (width, height) => diagramOf(seen.lastLayers(memberOf(0)), width, height);
   const network = panel(canvasOf("network"), (context, width, height) => {
     const scene = sceneOf(0);
-    const options = { look: look(), weight: scene && seen.overIn(scene)?.weight };
-    if (scene) drawDiagram(context, boxes(width, height), scene, population, { ...options, picked: seen.unitIn(scene) ?? pickedIn(scene) });
+    if (!scene) return;
+    const chosen = seen.chosenIn(scene), bias = chosen?.from === null ? { layer: chosen.layer, unit: chosen.to } : null;
+    const picked = seen.unitIn(scene) ?? pickedIn(scene) ?? bias, options = { look: look(), weight: seen.overIn(scene)?.weight };
+    drawDiagram(context, boxes(width, height), scene, population, { ...options, picked, chosen });
   });
   const weight = ({ clientWidth, clientHeight }, x, y, reach) => {
     const scene = sceneOf(0);

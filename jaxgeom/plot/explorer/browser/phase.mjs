@@ -1,5 +1,6 @@
 // A phase diagram: one number of all networks over two axes, at the step that is shown; a cell opens its network.
 
+import { frameChosen } from "./chosen.mjs";
 import { oklab } from "./colors.mjs";
 import { spanOf, valueAtStep } from "./curves.mjs";
 import { memberAt, repeatedAxis, stepAt } from "./population.mjs";
@@ -92,9 +93,8 @@ export function drawPhase(context, layout, cells, places, phase, population, loo
     context.textAlign = "center";
     context.fillText(Number.isFinite(value) ? short(value) : "–", x + across / 2, y + down / 2 + 4);
   }
-  context.strokeStyle = look.strong[1];
-  context.lineWidth = 3;
-  context.strokeRect(left + places[phase.columns] * across, top + places[phase.rows] * down, across - 1, down - 1);
+  const chosen = [left + places[phase.columns] * across - 1, top + places[phase.rows] * down - 1, across + 1, down + 1];
+  frameChosen(context, chosen, { color: look.chosen[0] }, look, 2);
   context.fillStyle = look.faint;
   context.textAlign = "right";
   const skip = Math.ceil(13 / down);

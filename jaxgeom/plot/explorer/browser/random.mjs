@@ -1,6 +1,7 @@
 // Random numbers from a seed, the same in every browser: mulberry32, a generator with 32 bits of state.
 
-/** A stream of numbers: `uniform()` in [0, 1), `normal()`, and `shuffled(num)`, the numbers below `num` in some order. */
+/** A stream of numbers: `uniform()` in [0, 1), `normal()`, and `shuffled(num)`, the numbers below `num` in some order; `copy()`
+ * goes on from here as this one does. */
 export function randomOf(seed) {
   let state = seed >>> 0;
   const uniform = () => {
@@ -18,7 +19,7 @@ export function randomOf(seed) {
     }
     return order;
   };
-  return { uniform, normal, shuffled };
+  return { uniform, normal, shuffled, copy: () => randomOf(state) };
 }
 
 /** A seed for each of several purposes, so that one can change without the others. */

@@ -9,7 +9,7 @@ import { firstHidden, hasWeight, isHidden } from "./network.mjs";
 import { layersAt, memberAt, siblings } from "./population.mjs";
 import { faceAt } from "./regions.mjs";
 import { scenes } from "./scene.mjs";
-import { outputRange } from "./stage.mjs";
+import { areAlone, outputRange } from "./stage.mjs";
 
 const SCENES = 6; // that are remembered
 
@@ -36,6 +36,7 @@ export function seenOf(population, state, view) {
     const { middle, scale } = outputRange(lastLayers(member), population.domain);
     return { middle, scale: state.own ? Math.max(LEAST_SCALE, scale) : scale };
   });
+  const hasSheet = () => inputs === 2 && sceneOf(0) !== null && !areAlone(sceneOf(0), population);
   return {
     rangeOf, look, memberOf, sceneOf, lastLayers,
     scaleOf: (member) => rangeOf(member).scale,
@@ -55,8 +56,7 @@ export function seenOf(population, state, view) {
     sides: () => (state.compare ? [0, 1] : [0]),
     /** The networks that are shown, with the colours of their curves. */
     shown() {
-      const colors = [look().strong[1], look().layers[3]];
-      return this.sides().map((side) => ({ member: memberOf(side), color: colors[side] }));
+      return this.sides().map((side) => ({ member: memberOf(side), color: look().chosen[side], isSecond: side === 1 }));
     },
     /** The unit that is picked, if the network has it. */
     pickedIn({ layers }) {
@@ -88,7 +88,9 @@ export function seenOf(population, state, view) {
       const point = view.hovered[side], scene = sceneOf(side);
       return point && scene?.regions && view.lift === 0 ? faceAt(scene.regions, ...point) : -1;
     },
-    canTurn: () => inputs === 3 || (inputs === 2 && state.sheet),
+    /** Whether the output can be lifted into a sheet: of points alone there is none. */
+    hasSheet,
+    canTurn: () => inputs === 3 || (hasSheet() && state.sheet),
     hiddenTurn() {
       const isSpace = inputs === 3 || layersAt(population, memberOf(0), 0)?.some(({ outputs }) => outputs === 3);
       return view.hiddenTurn ?? (isSpace ? CORNER : ABOVE);

@@ -81,7 +81,7 @@ function drawLifted(view, { regions, grid }, options, marks, box) {
     const pieces = quadrangles(view, grid, options, where.away);
     const paint = (piece) => {
       fillPiece(view, pieces[piece], ({ color }) => color);
-      strokePiece(view, hasEdges, 0.5);
+      strokePiece(view, hasEdges, 0.5, pieces[piece]);
     };
     return paintSheet(pieces, pieces.map((_, piece) => piece), paint, marks, where);
   }
@@ -130,7 +130,18 @@ function trace(context, places) {
   traceFace(context, Float64Array.from(places.flatMap(([x, y]) => [x, y])), 0, places.length);
 }
 
-function strokePiece({ context, look }, hasEdges, width) {
+/** Around a piece that has been traced, or, of one with a `rim`, only there. */
+function strokePiece({ context, look }, hasEdges, width, { rim = null, places } = {}) {
+  if (rim) {
+    context.strokeStyle = context.fillStyle;
+    context.lineWidth = width;
+    context.stroke();
+    context.beginPath();
+    for (const [from, to] of rim) {
+      context.moveTo(places[from][0], places[from][1]);
+      context.lineTo(places[to][0], places[to][1]);
+    }
+  }
   context.strokeStyle = hasEdges ? look.ink : context.fillStyle;
   context.globalAlpha = hasEdges ? 0.35 : 1;
   context.lineWidth = width;

@@ -21,13 +21,14 @@ export function termsOf(layers, population) {
   const isBox = inputs === 3, where = isBox ? "on the plane in the middle of the box" : "for every input";
   const large = isBox ? "its weights alone" : "it in the large picture";
   found.push(["Network", `Small pictures show what a unit gives ${where}; lines are weights, as wide as they are large. `
-    + `Point at a unit to see ${large}, at a line for its weight.`]);
+    + `Point at a unit to see ${large}, at a line for its weight; a coloured frame is around the unit that is followed.`]);
   found.push(["Through it", "Data and a grid as every layer moves them: first its affine map, then its activation."]);
   if (population.numFrames > 1) found.push(["Training", "All that was recorded; the vertical line is the step that is shown."]);
   if (population.homes.size > 2) {
-    found.push(["Population", "Networks trained alike. The grey band holds 80 % of them, the dashed line is their median."]);
+    found.push(["Population", "Networks trained alike; the one that is seen has a frame. The grey band holds 80 % of them, the dashed line is their "
+      + "median. A striped one is dead: its output is the same everywhere."]);
   }
   found.push(["Train", "Networks learn in the page, the page's data or another problem, with settings of your choice. Click a unit or a "
-    + "line to move its bias or its weight."]);
+    + "line to move its bias or its weight. A run that is left is kept: the same button leads back to it."]);
   return [...found, ["Here", wordsOf(layers).hint]];
 }

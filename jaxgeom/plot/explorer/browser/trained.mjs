@@ -8,7 +8,7 @@ import { problem } from "./problems.mjs";
 import { randomOf, seedFor } from "./random.mjs";
 
 const ROOM = 240, LEAST_ROOM = 8; // frames; when there are as many, every second one is dropped
-const MOST_BYTES = 2 ** 28; // of the weights of all frames
+const MOST_BYTES = 2 ** 27; // of the weights of all frames: there may be a second run, to go back to
 const FEW = 4, SMALL = 80; // networks and hidden units whose regions are counted at every frame
 const SLOPES = { leaky_relu: 0.01, abs: -1, linear: 1 }; // of piecewise linear activations but ReLU
 const [DATA, WEIGHTS, ORDER] = [0, 1, 2]; // what random numbers are for
@@ -175,6 +175,16 @@ function thin(run) {
   for (const name of ["steps", "passed", "records"]) run[name] = run[name].filter(isEven);
   run.numFrames = run.steps.length;
   run.every *= 2;
+}
+
+/** The run as it is, whatever becomes of this one. */
+export function copyOf(run) {
+  const networks = run.networks.map((network) => ({
+    ...network, layers: copied(network.layers), random: network.random?.copy(),
+    memories: network.memories?.map(({ kernel, bias }) => ({ kernel: kernel.slice(), bias: bias.slice() })),
+  }));
+  const weights = Object.fromEntries(Object.entries(run.weights).map(([name, array]) => [name, array.slice()]));
+  return { ...run, networks, weights, steps: run.steps.slice(), passed: run.passed.slice(), records: run.records.slice() };
 }
 
 /** Goes back to a frame: those after it are dropped, and optimizers begin anew. */

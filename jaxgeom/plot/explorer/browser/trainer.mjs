@@ -14,8 +14,9 @@ const element = (name, properties = {}, ...children) => {
   return found;
 };
 
-/** Fills a section; `set(changes)` takes new settings. Returns what writes the settings into it. */
-export function trainerOf(section, { inputs }, set, restart) {
+/** Fills a section; `set(changes)` takes new settings, `restart()` begins anew, `goToLast()` goes back to the run before,
+ * which is at `lastStep()`. Returns what writes the settings into it. */
+export function trainerOf(section, { inputs }, { set, restart, goToLast, lastStep }) {
   const lists = {}, fields = {}, place = section.querySelector(".settings");
   const field = (text, ...controls) => element("div", { className: "field" }, element("span", { className: "name", textContent: text }),
     element("div", { className: "views" }, ...controls));
@@ -35,6 +36,7 @@ export function trainerOf(section, { inputs }, set, restart) {
     return found;
   };
   let settings = null;
+  const back = button("Last run", "", goToLast);
   const drawn = button("New data", "Draw other points", () => set({ drawn: settings.drawn + 1 }));
   const features = element("span", { className: "chips" }), layers = element("span", { className: "chips" });
   for (const name of featureNames(inputs)) {
@@ -58,7 +60,7 @@ export function trainerOf(section, { inputs }, set, restart) {
     field("Hidden layers", fewer, layers, more), ...["activation", "optimizer", "rate", "batch", "penalty", "strength", "seeds"].map(listOf),
     field("Weights", button("Restart", "From the same weights, at step 0", restart),
       button("New", "Other random weights", () => set({ seed: settings.seed + settings.seeds })),
-      button("Recorded", "The weights of the recorded network, at the step that was seen", () => set({ start: 1 }))),
+      button("Recorded", "The weights of the recorded network, at the step that was seen", () => set({ start: 1 })), back),
   );
 
   const unitsOf = (units, depth) => {
@@ -76,6 +78,8 @@ export function trainerOf(section, { inputs }, set, restart) {
   return (next, note) => {
     settings = next;
     section.querySelector("small").textContent = note;
+    back.hidden = lastStep() === null;
+    back.title = `Back to the run before this one, at step ${lastStep()}`;
     const name = JSON.stringify(settings);
     if (name === written) return;
     written = name;

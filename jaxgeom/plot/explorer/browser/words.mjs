@@ -15,6 +15,13 @@ export function inputName([{ features, inputs }], unit) {
   return features ? featureText(features[unit], inputs) : coordinateText(unit, inputs);
 }
 
+/** What is said of a mouse, in words for fingers where there is none. */
+export function byHand(text) {
+  if (!matchMedia("(hover: none)").matches) return text;
+  return text.replace(", click to follow a unit", "").replace(/([Pp])oint at/g, (_, first) => (first === "P" ? "Tap" : "tap"))
+    .replace(/([Cc])lick/g, (_, first) => (first === "C" ? "Tap" : "tap"));
+}
+
 /** Names of the buttons, of lines (`edge` of a layer, none if empty), marks of the legend [colour, text], and a hint. */
 export function wordsOf(layers, { classes } = {}) {
   const { inputs } = layers[0];
