@@ -206,9 +206,7 @@ def test_a_smooth_sheet_hides_the_points_behind_it(tmp_path: Path) -> None:
     found = marks_on_sheet(page.path)
     fine = -1 + step / 2 * np.arange(73)
     top = pre_activations(params, np.stack([fine, fine], axis=1))[-1][:, 0]
-    is_cut = (
-        np.abs(np.convolve(np.sign(top), np.ones(3), "same")) < 3
-    )  # quadrangles with a zero have the grid's corners
+    is_cut = np.abs(np.convolve(np.sign(top), np.ones(3), "same")) < 3  # these have the grid's corners
     is_corner = (np.arange(73) % 2 == 0) | is_cut
     corners, top = fine[is_corner], top[is_corner]
     height = 0.62 * np.clip(top / found["range"]["scale"], -1.25, 1.25)
@@ -285,8 +283,9 @@ def test_pieces_of_a_sheet_have_the_colours_of_their_values() -> None:
 def test_a_smooth_sheet_changes_its_colour_where_the_output_is_zero(tmp_path: Path) -> None:
     params = parameters(np.random.default_rng(4), (2, 6, 1), ("tanh",), 2)
     page = jg.explore(params, tmp_path / "page.html")
-    program = """const { scenes } = await load("scene"), { quadrangles } = await load("field"), { lookOf } = await load("colors");
-      const scene = scenes(population).at(0, 0), look = lookOf("light"), channels = (text) => text.match(/\\d+/g).map(Number);
+    program = """const { scenes } = await load("scene"), { quadrangles } = await load("field");
+      const { lookOf } = await load("colors"), look = lookOf("light"), scene = scenes(population).at(0, 0);
+      const channels = (text) => text.match(/\\d+/g).map(Number);
       const view = { frame: { inward: (x, y) => [x, y] }, camera: (x, y, z) => [x, y, z], height: (value) => value };
       const pieces = quadrangles(view, scene.grid, { look, scale: 1 }, [0.6, 0.8]);
       console.log(JSON.stringify({ lines: scene.boundary, pieces: pieces.map(({ corners, places, color, rim }) => {

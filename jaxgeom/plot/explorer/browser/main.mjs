@@ -196,7 +196,8 @@ onKeys({
   ArrowDown: () => moveNetwork(-1),
   Home: () => setTime(0),
   End: () => setTime(population.numFrames - 1),
-  r: ifThere("r", toggleColor), d: ifThere("d", flip("sheet")), w: flip("wide"), c: compare, n: own.toggle, t: nextTheme, s: () => save("png"), v: () => save("svg"),
+  r: ifThere("r", toggleColor), d: ifThere("d", flip("sheet")), w: flip("wide"),
+  c: compare, n: own.toggle, t: nextTheme, s: () => save("png"), v: () => save("svg"),
   l: () => copyLink(linkOf()), Escape: letGo, "?": help,
 });
 
