@@ -31,7 +31,7 @@ export const KEYS = [
   ["ArrowRight", "→ ←", "next or previous frame"],
   ["ArrowUp", "↑ ↓", "next or previous network"],
   ["Home", "Home End", "first or last frame"],
-  ["Enter", "Tab ← → ↑ ↓ Enter", "in the diagram: to it, a unit, its bias and weights"],
+  ["Enter", "Enter", "bias and weights of a unit, in the diagram (to which Tab leads, and arrows to units)"],
   ["r", "r", "colour by output or by region"],
   ["d", "d", "plane or sheet in space"],
   ["w", "w", "the way through the network large"],

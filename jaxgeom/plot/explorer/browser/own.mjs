@@ -152,7 +152,7 @@ export function ownTraining(population, state, seen, changed, resized, say) {
 
   function leave() {
     keep();
-    if (last?.run === run) say("The run is kept: Your run leads back to it.");
+    if (last?.run === run) say("The run is kept: “Your run” leads back to it.");
     Object.assign(state, state.before, { own: null, before: null, goal: 0, playing: false });
     [run, origin] = [null, null];
     Object.assign(population, recorded);
