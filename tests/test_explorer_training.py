@@ -77,7 +77,7 @@ def test_a_network_learns_the_page_s_data(browser: Any, address: str) -> None:
         page.click("#train")
         assert page.locator("#own").is_visible()
         page.click("text='New'")
-        page.select_option("[data-set=rate]", "0.03")
+        page.select_option("[data-set=rate]", "0.1")
         page.select_option("#speed", "4")
         first = layers_of(page)
         assert [layer.bias.shape for layer in first] == [(5,), (3,), (1,)]
@@ -111,9 +111,10 @@ def test_a_link_leads_to_the_same_bits(browser: Any, address: str) -> None:
         for name, value in (
             ("data", "spirals"),
             ("activation", "tanh"),
+            ("points", "100"),
             ("seeds", "4"),
             ("penalty", "l1"),
-            ("batch", "30"),
+            ("batch", "10"),
         ):
             page.select_option(f"[data-set={name}]", value)
         page.click('[data-feature="sin(x1)"]')
@@ -221,7 +222,9 @@ def test_frames_are_thinned_and_the_last_one_is_the_present(browser: Any, addres
 
 
 def test_what_can_not_be_trained_is_said(browser: Any, address: str, tmp_path: Path) -> None:
-    with Opened(browser, address + "#t.seed=0&t.data=bumps&t.optimizer=sgd&t.rate=3&t.hidden=64~64") as page:
+    with Opened(
+        browser, address + "#t.seed=0&t.data=bumps&t.optimizer=sgd&t.rate=3&t.points=50&t.hidden=16~16"
+    ) as page:
         page.click("#play")
         page.wait_for_function("document.querySelector('#toast').textContent.includes('no longer finite')")
         assert not page.evaluate("explorer.state.playing")
@@ -251,8 +254,9 @@ def test_lines_and_boxes_learn_too(browser: Any, tmp_path: Path, dim: int) -> No
     with Opened(browser, (tmp_path / "page.html").as_uri(), viewport={"width": 400, "height": 800}) as page:
         page.click("#train")
         assert page.locator("[data-set=data] option").count() == 1
+        page.select_option("[data-set=rate]", "0.03")
         before = last(page, "loss")
-        train(page, 20)
+        train(page, 6)
         assert last(page, "loss") < before
         values = x.astype(np.float32).astype(np.float64)
         first, second = layers_of(page)
@@ -328,6 +332,7 @@ def test_keys_lead_to_every_bias_and_weight_and_a_run_is_not_lost(browser: Any, 
         page.evaluate("explorer.own.edit({ part: 'bias', layer: 0, place: 1 }, 7)")
         assert page.evaluate("explorer.population.numFrames") == 2 < len(steps)
         last_run.click()
+        settled(page)
         assert page.evaluate("explorer.population.steps") == steps
         page.locator("#step").fill(str(len(steps) - 1))
         assert page.evaluate(WEIGHTS) == trained, "as it was before it was edited"

@@ -109,14 +109,16 @@ def test_what_is_edited_at_one_step_is_one_frame(browser: Any, address: str) -> 
 
 
 def test_training_goes_on_after_a_loss_that_was_not_finite(browser: Any, address: str) -> None:
-    with Opened(browser, address + "#t.seed=0&t.data=bumps&t.optimizer=sgd&t.rate=3&t.hidden=64~64") as page:
+    with Opened(
+        browser, address + "#t.seed=0&t.data=bumps&t.optimizer=sgd&t.rate=3&t.points=50&t.hidden=16~16"
+    ) as page:
         page.click("#play")
         page.wait_for_function("document.querySelector('#toast').textContent.includes('no longer finite')")
         before = steps(page)[-1]
         page.select_option("[data-set=rate]", "0.0001")
         page.select_option("[data-set=optimizer]", "adam")
         train(page, 1)
-        assert steps(page)[-1] == before + 15
+        assert steps(page)[-1] == before + 3
 
 
 def test_epochs_are_counted_when_batches_change(browser: Any, address: str) -> None:
@@ -129,7 +131,7 @@ def test_epochs_are_counted_when_batches_change(browser: Any, address: str) -> N
 
 
 def test_what_a_link_asks_for_can_be_stopped(browser: Any, address: str) -> None:
-    with Opened(browser, address + "#t.seed=0&t.batch=1&t.step=1000000&t.seeds=16") as page:
+    with Opened(browser, address + "#t.seed=0&t.batch=1&t.step=1000000&t.seeds=4") as page:
         page.wait_for_function("explorer.own.step() > 10")
         assert page.get_attribute("#play", "aria-pressed") == "true"
         page.click("#play")
@@ -288,13 +290,11 @@ def test_a_network_that_is_not_finite_is_no_beginning(browser: Any, tmp_path: Pa
 
 @pytest.mark.slow
 def test_memory_has_an_end(browser: Any, address: str) -> None:
-    with Opened(browser, address) as page:
-        page.goto("about:blank")
-        page.goto(address + "#t.seed=0&t.seeds=64&t.points=50&t.data=xor&t.activation=abs&t.hidden=64~64~64~64~64~64")
-        page.wait_for_function("window.explorer")
+    link = "#t.seed=0&t.seeds=16&t.points=50&t.data=xor&t.activation=abs&t.hidden=64~64~64~64~64~64"
+    with Opened(browser, address + link) as page:
         sizes = page.evaluate("Object.values(explorer.own.run().weights).map(({ byteLength }) => byteLength)")
-        assert sum(sizes) <= 2**28
-        assert page.evaluate("explorer.population.room") < 40
+        assert 2**26 < sum(sizes) <= 2**27, "there may be two runs"
+        assert page.evaluate("explorer.population.room") < 60
         page.evaluate("explorer.own.takeEpoch()")
         page.wait_for_function("explorer.own.step() > 0")
         assert len(steps(page)) > 1

@@ -43,9 +43,13 @@ export function galleryPainter(population, scaleOf, heightsOf) {
         const member = members[(turn + i) % members.length];
         if (pictures.get(member)?.name === name) continue;
         const layers = layersAt(population, member, time);
+        if (!layers) {
+          pictures.delete(member); // it is not finite
+          continue;
+        }
         const before = pictures.get(member)?.canvas ?? document.createElement("canvas");
-        if (layers && inputs === 1) pictures.set(member, { name, ...graph(layers, domain, heightsOf(member), look, before) });
-        else if (layers) pictures.set(member, { name, ...painted(layers, points, look, scaleOf(member), before) });
+        if (inputs === 1) pictures.set(member, { name, ...graph(layers, domain, heightsOf(member), look, before) });
+        else pictures.set(member, { name, ...painted(layers, points, look, scaleOf(member), before) });
         left--;
       }
       if (left === 0) turn = (turn + most) % members.length;

@@ -35,7 +35,7 @@ const state = read(location.hash || about.link, population), { inputs } = popula
 if (population.numFrames === 1) state.playing = false;
 const view = {
   lift: 0, turn: CORNER, hiddenTurn: null, hovered: [null, null], over: null, weight: null,
-  member: null, held: 0, turns: 0, flow: 0, isStale: true,
+  member: null, held: 0, turns: 0, flow: 0, isStale: true, isGalleryStale: true,
 };
 if (!location.hash && matchMedia("(prefers-reduced-motion: reduce)").matches) {
   Object.assign(state, { time: population.numFrames - 1, playing: false });
@@ -288,11 +288,11 @@ function tick(now) {
   advance(Math.min(0.1, (now - before) / 1000));
   before = now;
   if (view.isStale) {
-    view.isStale = false;
+    [view.isStale, view.isGalleryStale] = [false, true];
     paint(state.playing);
   }
-  if (!find("population").hidden) {
-    panels.painter.refresh(seen.room().shown, state.time, look(), state.playing ? 3 : 8);
+  if (view.isGalleryStale && !find("population").hidden) { // also while its pictures are made, a few at a time
+    view.isGalleryStale = !panels.painter.refresh(seen.room().shown, state.time, look(), state.playing ? 3 : 8);
     writeMember(); // what the pictures say
     panels.gallery.paint();
   }
