@@ -269,6 +269,14 @@ def test_a_network_that_is_not_finite_is_no_beginning(browser: Any, tmp_path: Pa
         note = page.locator("#population small")
         page.wait_for_function("document.querySelector('#population small').textContent.includes('striped')")
         assert note.inner_text().endswith("; striped: 2 dead, the same output everywhere; grey: 1 not finite")
+        tints = page.evaluate("""[0, 1, 2, 3].map((seed) => {
+          const copy = Object.assign(document.createElement("canvas"), { width: 70, height: 70 });
+          const context = copy.getContext("2d", { willReadFrequently: true });
+          context.drawImage(document.querySelector("#population canvas"), -116 * seed - 20, -20);
+          const { data } = context.getImageData(0, 0, 70, 70);
+          return Math.max(...data.map((_, at) => (at % 4 ? 0 : Math.abs(data[at] - data[at + 2]))));
+        })""")
+        assert max(tints[:3]) < 30 < 80 < tints[3], "no colours of classes"
         for seed, words in enumerate(("not finite", "dead, the same output everywhere")):
             page.hover("#population canvas", position={"x": seed * 116 + 50, "y": 50})
             settled(page)
