@@ -328,6 +328,7 @@ def test_keys_lead_to_every_bias_and_weight_and_a_run_is_not_lost(browser: Any, 
         last_run.click()
         assert page.evaluate(WEIGHTS) == trained
         assert last_run.is_hidden(), "nothing had been trained anew"
+        settled(page)  # then the slider has all steps again
         page.locator("#step").fill("1")
         page.evaluate("explorer.own.edit({ part: 'bias', layer: 0, place: 1 }, 7)")
         assert page.evaluate("explorer.population.numFrames") == 2 < len(steps)
