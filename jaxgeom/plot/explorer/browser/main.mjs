@@ -304,9 +304,9 @@ find("layers-note").textContent = byHand(find("layers-note").textContent);
 if (!state.phase) find("looks").after(find("curves")); // in the place of the settings
 setTheme(state.theme ?? systemTheme());
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => state.theme || setTheme(systemTheme()));
-window.addEventListener("hashchange", () => {
+window.addEventListener("hashchange", ({ newURL }) => {
   if (own.isOn()) own.leave();
-  Object.assign(state, read(location.hash, population));
+  Object.assign(state, read(new URL(newURL).hash, population)); // the address may have been written since
   own.follow();
   setTheme(state.theme ?? look().name ?? systemTheme());
 });
