@@ -178,14 +178,14 @@ def tents(num: int) -> Drawn:
     )
 
 
-def changed(how: Change, *widths: int, suits_doubles: bool = True) -> Draw:
+def changed(how: Change, *widths: int, gain: float = 2.0, suits_doubles: bool = True) -> Draw:
     """Random networks, changed in a way that hurts."""
 
     def draw(num: int) -> Drawn:
         networks = []
         for index in range(num):
             rng = change.seeded(3, index, *widths)
-            networks.append(how(rng, change.network(rng, *widths, gain=2.0)))
+            networks.append(how(rng, change.network(rng, *widths, gain=gain)))
         return Drawn(stacked(networks), SQUARE, suits_doubles=suits_doubles)
 
     return draw

@@ -91,6 +91,13 @@ def families() -> dict[str, Family]:
         "multiples 12": Family(of.changed(change.multiples, 12), 200, 100, 50),
         "multiples 8-8": Family(of.changed(of.far_multiples, 8, 8), 200, 60, 50),
         "near twins 8-8": Family(of.changed(change.slivers, 8, 8), 200, 60, 50),
+        "near twins 4 x 16": Family(of.changed(change.slivers, *[4] * 16, gain=3.2, suits_doubles=False), 200, 100, 50),
+        "near pairs 3 x 20": Family(
+            of.changed(change.near_pairs, *[3] * 20, gain=3.2, suits_doubles=False), 400, 200, 50
+        ),
+        "near pairs 4 x 16": Family(
+            of.changed(change.near_pairs, *[4] * 16, gain=3.2, suits_doubles=False), 400, 100, 50
+        ),
         "zero biases 12-12": Family(of.changed(change.no_biases_behind, 12, 12), 200, 40, 40),
         "zero biases 8 x 4": Family(of.changed(change.no_biases_behind, 8, 8, 8, 8), 200, 40, 40),
         "bottleneck 8-1-8": Family(of.changed(of.on_quarters, 8, 1, 8), 200, 100, 50),

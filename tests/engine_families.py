@@ -113,6 +113,18 @@ def slivers(rng, layers):
     return [*changed, layers[-1]]
 
 
+def near_pairs(rng, layers):
+    """The second unit of every layer next to the first one; the others as they are."""
+    changed = []
+    for kernel, bias, *_ in layers[:-1]:
+        kernel, bias = kernel.copy(), bias.copy()
+        nudge = 10.0 ** -rng.integers(12, 16)
+        kernel[:, 1] = kernel[:, 0] * (1 + nudge * rng.integers(-1, 2, len(kernel)))
+        bias[1] = bias[0] * (1 + 2e-16 * rng.integers(-2, 3))
+        changed.append((kernel, bias))
+    return [*changed, layers[-1]]
+
+
 def hair(rng, layers):
     """Lines next to the axes, as near as float64 can have them."""
     kernel = rng.choice([1.0, -1.0, 1e-17, 1e-200, 5e-324], layers[0][0].shape)

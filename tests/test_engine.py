@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import reference
-from engine_families import FAMILIES, lattice, mixed, network, no_biases, of_family, seeded
+from engine_families import FAMILIES, lattice, mixed, near_pairs, network, no_biases, of_family, seeded
 
 from jaxgeom.domains import box, polygon, polygon_vertices, projective_domain, whole_plane
 from jaxgeom.engine import library, planes
@@ -349,6 +349,24 @@ def test_deep_networks_whose_cells_few_units_change_on(widths, step):
         ties.append(count(layers, slopes, box(-0.7, 0.7))[1])
         assert all(count(layers, slopes, box(-0.7, 0.7), threads) == (number, ties[-1]) for threads in (2, 5))
     assert any(ties) == (step == 2**-3), ties
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("widths", "seeds"), [((3,) * 20, (251, 298, 513)), ((4,) * 16, (58, 99, 117))])
+def test_deep_networks_with_nearly_equal_units(widths, seeds):
+    """Where lines meet that are next to parallel is hardly known, and bounds of what follows from it have all sizes.
+
+    In the networks of these seeds they grow beyond float64 over the layers.
+    """
+    for seed in (*seeds, *range(100)):
+        rng = seeded(17, seed, len(widths))
+        layers = near_pairs(rng, network(rng, *widths, gain=3.2, bias=0.2))
+        slopes = slopes_of(layers)
+        found, *others = (count(layers, slopes, SQUARE, threads) for threads in (1, 2))
+        assert others == [found]
+        assert found[0] == len(complex_of(layers, slopes, SQUARE).area), seed
+        if seed in seeds:
+            check(layers, slopes, SQUARE)  # against rationals
 
 
 def test_bottleneck_of_linear_units_with_ties():

@@ -26,7 +26,7 @@ inline void complete(const Network &net, const Entry &entry) {
     const Reduced &reduced = *own;
     const int base = reduced.base, num = entry.layer - base;
     Chain *chain = entry.chain = new Chain;
-    size_t words = 0, room = kLanes;
+    size_t words = 0, room = 64 / sizeof(double);  // to begin at a multiple of 64 bytes
     for (int l = base; l < entry.layer; l++) words += (net.layers[l].out + 63) >> 6, room += 6 * static_cast<size_t>(net.layers[l + 1].stride);
     chain->active.assign(reduced.patterns, reduced.patterns + words);
     chain->sharp.reset(new double[room]);

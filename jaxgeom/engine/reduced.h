@@ -114,6 +114,7 @@ struct Growing {
     Reduced &out;
     int limit;
     double half[kReduced], weight[kReduced];  // bounds of the d: of their values on the cell, of their coefficients
+    double of_weights[kReduced];              // and what those of units below add to a unit's size
     // The weights of a group's units, zero where vectors begin before later units do.
     void close_group() {
         if (!out.num_groups) return;
@@ -126,9 +127,9 @@ struct Growing {
         for (int k = 0; k < 4; k++) std::fill(out.functions + k * kReduced + out.num, out.functions + k * kReduced + padded(out.num), 0.0);
     }
     void begin_group(int l) { close_group(), out.first[out.num_groups] = out.num, out.layer[out.num_groups++] = l, out.first[out.num_groups] = out.num; }
-    // A unit that may change sign, with these values on the cell; its number, or -1. of_weights: what the d of units below add
-    // to its size.
-    int add(int unit, double a, double b, double c, double t, double of_weights, double low, double high) {
+    // A unit that may change sign, with these values on the cell; its number, or -1. of_those: what the d of units below add to
+    // its size.
+    int add(int unit, double a, double b, double c, double t, double of_those, double low, double high) {
         const int u = out.num;
         if (u == limit) return -1;
         const double slope = high / (high - low), shift = -0.5 * slope * low;
@@ -136,7 +137,7 @@ struct Growing {
         f[0] = a, f[kReduced] = b, f[2 * kReduced] = c, f[3 * kReduced] = t;
         out.unit[u] = unit, out.order[u] = u, out.slope[u] = slope, out.shift[u] = shift;
         half[u] = std::max({std::fabs(slope * low + shift), std::fabs((1 - slope) * high - shift), std::fabs(shift)}) * (1 + 1e-9) + 8 * kEps * (high - low);
-        weight[u] = 1.0001 * (std::fabs(a) + std::fabs(b) + std::fabs(c) + of_weights + t + std::fabs(shift)) + kFloor;
+        weight[u] = 1.0001 * (std::fabs(a) + std::fabs(b) + std::fabs(c) + of_those + t + std::fabs(shift)) + kFloor, of_weights[u] = of_those;
         out.first[out.num_groups] = ++out.num;
         return u;
     }
@@ -145,7 +146,7 @@ struct Growing {
 // What a layer's units are on a cell: functions a, b, c and the weights of the d of units below, each of the layer's stride.
 class Reducing : Growing {
   public:
-    Reducing(const Network &net, const Entry &entry, int nv, const Vertex *v, Arena &arena, Reduced &out) : Growing{out, 0, {}, {}}, net(net), nv(nv), v(v), arena(arena) {
+    Reducing(const Network &net, const Entry &entry, int nv, const Vertex *v, Arena &arena, Reduced &out) : Growing{out, 0, {}, {}, {}}, net(net), nv(nv), v(v), arena(arena) {
         out.num = out.num_groups = 0, out.base = entry.layer, out.entry = &entry, out.from = nullptr;
         far = furthest(nv, v);
     }
@@ -198,10 +199,9 @@ class Reducing : Growing {
         for (int m = l + 1; m < end; m++)
             if (!pass(m, m + 1 < end)) return false;
         finish();
-        for (int j = 0; j < padded(out.num); j += kLanes) {  // of the sums that follow
-            const double *f = out.functions + j;
-            const Vec size = magnitude(load(f)) + magnitude(load(f + kReduced)) + magnitude(load(f + 2 * kReduced));
-            store(out.functions + 3 * kReduced + j, 1.0001 * (load(f + 3 * kReduced) + kRoundsReduced * size));
+        for (int u = 0; u < out.num; u++) {  // of the sums that follow, of functions and of weights
+            double *f = out.functions + u;
+            f[3 * kReduced] = 1.0001 * (f[3 * kReduced] + kRoundsReduced * (std::fabs(f[0]) + std::fabs(f[kReduced]) + std::fabs(f[2 * kReduced]) + of_weights[u]));
         }
         return true;
     }
@@ -295,9 +295,10 @@ class Reducing : Growing {
 // The reduced network of a part of a cell, on which fewer units may change sign, from that of the cell. units: those of a group
 // that have no sign there, with their functions; functions: of the units of later groups; on: which units below are active.
 // A unit's d is a multiple of what it is now, and a shift, and where it may change sign also its new d. Bounds of errors
-// are as before: t has what the errors of weights do, as the d of units below are bounded by the same w on this part.
-inline void reduce_again(const Reduced &from, int group, int nv, const Vertex *v, double far, const Units &units, const double *functions, uint64_t on, Arena &arena, Reduced &out) {
-    Growing growing{out, kReduced, {}, {}};
+// are as before: t has what the errors of weights do, as the d of units below are bounded by the same w on this part. False
+// if numbers are too large, as they become where it is not known where a vertex is: then nothing is known.
+inline bool reduce_again(const Reduced &from, int group, int nv, const Vertex *v, double far, const Units &units, const double *functions, uint64_t on, Arena &arena, Reduced &out) {
+    Growing growing{out, kReduced, {}, {}, {}};
     out.num = out.num_groups = 0, out.base = from.layer[group], out.entry = nullptr, out.patterns = nullptr, out.from = &from, out.from_on = on;
     const auto mark = arena.mark();
     double *f = arena.take<double>(4 * kReduced + kLanes), *weights = arena.take<double>(kReduced * kReduced);
@@ -339,6 +340,7 @@ inline void reduce_again(const Reduced &from, int group, int nv, const Vertex *v
         for (int j = from.first[g + 1] & -kLanes; j < end; j += kLanes) store(weights + s * kReduced + j, load(from.kernel + u * kReduced + j));
     };
     growing.begin_group(from.layer[group]);
+    bool is_safe = true;
     for (int i = 0; i < units.num; i++) {
         const int u = units.unit[i];
         const double *row = units.rows + i;
@@ -374,6 +376,7 @@ inline void reduce_again(const Reduced &from, int group, int nv, const Vertex *v
             low -= tolerance, high += tolerance;
             const unsigned positive = sign_bits(all(0) - low), negative = sign_bits(high);
             for (int lane = 0; lane < kLanes && i + lane < num; lane++) {
+                is_safe = is_safe && std::fabs(a[lane]) + std::fabs(b[lane]) + std::fabs(c[lane]) + t[lane] + of_weights[lane] < 1e140;
                 const int u = first + i + lane;
                 const bool is_on = positive >> lane & 1;
                 double factor = is_on ? 1 - from.slope[u] : -from.slope[u], shift = -from.shift[u], was = 0;
@@ -389,12 +392,13 @@ inline void reduce_again(const Reduced &from, int group, int nv, const Vertex *v
                 if (g + 1 < from.num_groups) give(u, factor, shift, was, a[lane], b[lane], c[lane], t[lane], of_weights[lane], num_below);
             }
         }
-        if (g + 1 == from.num_groups) break;
+        if (!is_safe || g + 1 == from.num_groups) break;
         hand_on(g, num_below);
         for (int s = num_below; s < out.num; s++) begin_row(out.origin[s], g, s);
     }
     growing.finish();
     arena.release(mark);
+    return is_safe;
 }
 
 }  // namespace jaxgeom

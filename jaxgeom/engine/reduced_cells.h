@@ -54,7 +54,7 @@ class ReducedCells {
     int64_t halves_again(const Reduced &reduced, int group, const Entry &entry, int nv, Vertex *v, Units &units, double *functions, uint64_t on) {
         Reduced &own = take_reduced(0);
         own.level = reduced.level + 1;
-        reduce_again(reduced, group, nv, v, furthest(nv, v), units, functions, on, arena, own);
+        if (!reduce_again(reduced, group, nv, v, furthest(nv, v), units, functions, on, arena, own)) return -1;
         for (int i = 0; i < units.num; i++) units.unit[i] = i;
         return halves_in(own, 0, entry, nv, v, units, own.functions, 0);
     }
@@ -129,10 +129,12 @@ class ReducedCells {
         const auto mark = arena.mark();
         const int num = units.num, p = units.stride;
         const bool is_last = group + 1 == reduced.num_groups;
-        if (reduced.num - reduced.first[group + 1] >= kWorth && num <= kCuts && reduced.level < kLevels && (group || reduced.level == 0)) {
+        if (reduced.num - reduced.first[group + 1] >= kWorth && num <= kCuts && reduced.level < kLevels && furthest(nv, v) < 0x1p-10 && (group || reduced.level == 0)) {
             const int64_t n = halves_again(reduced, group, entry, nv, v, units, functions, on);
-            arena.release(mark);
-            return n;
+            if (n >= 0) {
+                arena.release(mark);
+                return n;
+            }
         }
         double *rows = units.rows;
         int cutter = num - 1;
