@@ -19,6 +19,7 @@ LAST = """explorer.own.run().networks.every(({ layers }, place) => layers.every(
     return layer[part].every((value, at) => Number.isFinite(value) && value === kept[at]);
   })))"""
 """Whether all weights are finite, and those of the last frame."""
+LAYERS = "explorer.own.run().networks[0].layers.map(({ kernel, bias }) => [[...kernel], [...bias]])"
 
 
 def page_of(path: Path, sizes: tuple[int, ...], num: int = 2, **options: Any) -> str:
@@ -281,6 +282,13 @@ def test_a_network_that_is_not_finite_is_no_beginning(browser: Any, tmp_path: Pa
             page.hover("#population canvas", position={"x": seed * 116 + 50, "y": 50})
             settled(page)
             assert note.inner_text().startswith(f"seed {seed}, {words}")
+        page.evaluate("explorer.state.picked = { layer: 0, unit: 1 }")
+        for seed, words in enumerate(("not finite", "of layer 1")):
+            page.locator("#population canvas").click(position={"x": seed * 116 + 50, "y": 50})
+            settled(page)
+            assert words in page.inner_text("#inspector")
+            assert page.is_visible("#edit") == (seed == 1)
+        page.evaluate("explorer.state.picked = null")
         place = page.evaluate("explorer.unitPlace(1, 0)")
         page.locator("#network canvas").click(position=dict(zip("xy", place, strict=True)))
         settled(page)
@@ -294,6 +302,40 @@ def test_a_network_that_is_not_finite_is_no_beginning(browser: Any, tmp_path: Pa
         page.click("#train")
         train(page, 1)
         assert steps(page)[-1] == 6
+
+
+def test_links_have_the_weights_a_run_began_with(browser: Any, tmp_path: Path) -> None:
+    model = jg.mlp((2, 4, 1), activation="relu")
+    keys = jax.random.split(jax.random.key(0), (3, 3))
+    jg.explore(
+        jax.vmap(jax.vmap(model.init))(keys), tmp_path / "page.html", data=DATA,
+        axes={"seed": range(3), "step": [0, 7, 20]},
+    )  # fmt: skip
+    address = (tmp_path / "page.html").as_uri()
+    with Opened(browser, address + "#seed=1") as page:
+        page.evaluate("explorer.setTime(1.2345678912345)")  # between two snapshots
+        page.click("#train")
+        page.click("text='Recorded'")
+        train(page, 1)
+        page.click("#train")
+        page.press("body", "ArrowUp")  # another network
+        page.press("body", "Home")
+        settled(page)
+        page.click("text='Your run'")
+        page.wait_for_function("location.hash.includes('t.step=6')")
+        weights, link = page.evaluate(LAYERS), page.evaluate("location.hash")
+        # Where nothing may be copied, the link is in the address, and the run goes on as it was edited.
+        page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(); }")
+        page.evaluate("explorer.own.edit({ part: 'bias', layer: 0, place: 0 }, 5)")
+        page.click("#play")
+        page.wait_for_function("explorer.own.step() > 6")
+        page.click("#link")
+        page.wait_for_function("document.getElementById('toast').textContent.includes('address bar')")
+        settled(page)
+        assert page.evaluate("explorer.own.run().isEdited && explorer.state.playing")
+    with Opened(browser, address + link) as page:
+        page.wait_for_function("explorer.own.step() === 6")
+        assert page.evaluate(LAYERS) == weights
 
 
 @pytest.mark.slow

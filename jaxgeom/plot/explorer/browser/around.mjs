@@ -87,6 +87,14 @@ export function aroundOf(population, state, view, seen, own, changed) {
     writeEditor(parameterOf(layers, seen.chosenIn({ layers }), seen.pickedIn({ layers })), layers, own.canEdit(member));
   }
 
+  /** A network that is not finite has no units, no weights and no colours. */
+  function writeNothing() {
+    writeEditor(null);
+    find("unit-facts").hidden = true;
+    find("unit-note").textContent = "";
+    show(find("inspector"), [["network", "not finite"]]);
+  }
+
   /** Whether an earlier step is seen than the last that was trained. */
   const isBack = () => own.isOn() && state.time < population.numFrames - 1;
 
@@ -122,7 +130,7 @@ export function aroundOf(population, state, view, seen, own, changed) {
     writePlay();
     if (isMoving && view.turns) return; // words are for slower eyes
     seen.sides().forEach(writeFacts);
-    if (!scene) return;
+    if (!scene) return writeNothing();
     writeThrough(scene);
     const scale = seen.scaleOf(scene.member), isAlone = areAlone(scene, population);
     writeLegend(scene, population, { look: seen.look(), color: state.color, show: state.show, isAlone, scale });

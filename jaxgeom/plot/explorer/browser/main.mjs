@@ -42,8 +42,9 @@ if (!location.hash && matchMedia("(prefers-reduced-motion: reduce)").matches) {
 }
 
 function linkOf() {
-  const run = { step: population.steps.at(-1), member: memberOf(0), beside: state.compare ? memberOf(1) : null };
-  return written(state, own.recorded, own.isOn() ? run : null);
+  if (!own.isOn()) return written(state, own.recorded);
+  const run = { step: own.step(), member: memberOf(0), beside: state.compare ? memberOf(1) : null, origin: own.origin() };
+  return written(state, own.recorded, run);
 }
 const writeAddress = addressWriter(() => (state.playing || state.goal ? null : linkOf()));
 function changed() {

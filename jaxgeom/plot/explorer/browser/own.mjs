@@ -2,7 +2,7 @@
 
 import { allowed, firstSettings } from "./choices.mjs";
 import { featureLayer } from "./features.mjs";
-import { layersAt, placesOf } from "./population.mjs";
+import { layersAt, placesOf, timeOf, writtenStep } from "./population.mjs";
 import { copyOf, dataOf, epochsOf, goBack, kindFor, outputsFor, populationOf, record, runOf, stepsOf, takeStep } from "./trained.mjs";
 
 const BUDGET = 12, MOST_BUDGET = 100, PRESS = 1000; // milliseconds of a frame of the screen, and of one press of a button
@@ -34,7 +34,7 @@ function settingsOf(layers) {
 export function ownTraining(population, state, seen, changed, resized, say) {
   const recorded = { ...population }, given = givenOf(recorded), isPlane = recorded.inputs === 2;
   const firstData = given.y || !isPlane ? "given" : "circles";
-  let run = null, origin = null; // of the weights that a run begins with, if they are those of a recorded network
+  let run = null, origin = null; // {layers, time, places} that a run begins with, if they are those of a recorded network
   let shown = null, last = null; // the recorded network that was seen before, and the run before this one, to go back to
   let due = 0, version = 0, begun = 0, recording = 0; // milliseconds, the last time
 
@@ -71,7 +71,7 @@ export function ownTraining(population, state, seen, changed, resized, say) {
     const { own } = state, data = dataOf(own, given);
     if (!own.start) Object.assign(own, allowed(own));
     const front = own.features.length ? featureLayer(own.features, recorded.inputs) : null;
-    run = runOf(own, data, front, own.start ? origin : null, recorded.inputs);
+    run = runOf(own, data, front, own.start ? origin.layers : null, recorded.inputs);
     const placeOf = (member) => placesOf(run, Math.min(member, run.networks.length - 1));
     const places = [placeOf(state.member), placeOf(state.beside ?? state.member + 1)];
     Object.assign(state, { playing: false, phase: null, places, member: 0, beside: null });
@@ -131,20 +131,21 @@ export function ownTraining(population, state, seen, changed, resized, say) {
 
   const fits = () => {
     const data = dataOf(state.own, given);
-    return !data.y || kindFor(data, origin) !== null;
+    return !data.y || kindFor(data, origin.layers) !== null;
   };
 
   /** Remembers what is seen of what was recorded. */
   function comeFrom() {
     state.before = Object.fromEntries(KEPT.map((name) => [name, state[name]]));
-    shown = layersAt(recorded, seen.memberOf(0), state.time); // null if it was not finite
+    const time = timeOf(recorded, writtenStep(recorded, state.time)), layers = layersAt(recorded, seen.memberOf(0), time);
+    shown = layers && { layers, time, places: state.places.map((each) => ({ ...each })) }; // null if it was not finite
   }
 
   function enter(settings) {
     comeFrom();
     origin = shown;
     if (!origin) settings.start = 0;
-    Object.assign(settings, origin && (settings.start || settings.isLike) ? settingsOf(origin) : {});
+    Object.assign(settings, origin && (settings.start || settings.isLike) ? settingsOf(origin.layers) : {});
     delete settings.isLike;
     state.own = settings;
     begin();
@@ -165,6 +166,8 @@ export function ownTraining(population, state, seen, changed, resized, say) {
     isOn: () => run !== null,
     run: () => run,
     step: () => run.step,
+    /** The recorded network {time, places} whose weights the run begins with, or null. */
+    origin: () => (state.own.start ? origin : null),
     goToLast: () => last && goToLast(),
     /** The step of the run to go back to, as it was left; null if there is none. */
     lastStep: () => last && last.run.step,
@@ -190,7 +193,7 @@ export function ownTraining(population, state, seen, changed, resized, say) {
       const isAnew = isOneOf([...NEW_NETWORKS, ...NEW_DATA, "start"]);
       if (isAnew) keep();
       if (changes.start) origin = shown;
-      Object.assign(state.own, changes, isOneOf(NEW_NETWORKS) ? { start: 0 } : {}, changes.start ? settingsOf(origin) : {});
+      Object.assign(state.own, changes, isOneOf(NEW_NETWORKS) ? { start: 0 } : {}, changes.start ? settingsOf(origin.layers) : {});
       if (state.own.start && isOneOf(NEW_DATA) && !fits()) {
         state.own.start = 0;
         say("The recorded network has other outputs than these data need: it begins with new weights.");

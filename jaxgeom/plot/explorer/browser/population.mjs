@@ -82,6 +82,9 @@ export function stepAt({ steps }, time) {
   return steps[frame] + (time - frame) * (next - steps[frame]);
 }
 
+/** The same as a link writes it, with eight digits. */
+export const writtenStep = (population, time) => +stepAt(population, time).toPrecision(8);
+
 /** The time in frames of a training step. */
 export function timeOf({ steps }, step) {
   if (step <= steps[0]) return 0;

@@ -12,14 +12,24 @@ export function toast(text) {
   setTimeout(() => element.classList.remove("seen"), TOAST);
 }
 
+/** Puts a link into the address bar, without following it; whether that is possible: a page inside of another one has none. */
+function writeAddress(fragment) {
+  try {
+    history.replaceState(null, "", `#${fragment}`);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Copies a link, or leaves it in the address bar where that is not allowed. */
 export async function copyLink(fragment) {
   try {
     await navigator.clipboard.writeText(`${location.href.split("#")[0]}#${fragment}`);
     toast("Link copied");
   } catch {
-    location.hash = fragment;
-    toast("The link is in the address bar");
+    const isWritten = writeAddress(fragment);
+    toast(isWritten ? "The link is in the address bar" : "Links can not be copied here");
   }
 }
 
@@ -35,12 +45,7 @@ export function addressWriter(fragment) {
     clearTimeout(timer);
     timer = setTimeout(() => {
       const text = fragment();
-      if (text === null) return;
-      try {
-        history.replaceState(null, "", `#${text}`);
-      } catch {
-        // a page inside of another one has no address to change
-      }
+      if (text !== null) writeAddress(text);
     }, 200);
   };
 }

@@ -3,7 +3,7 @@
 import { readChoices, writeChoices } from "./choices.mjs";
 import { featureNames } from "./features.mjs";
 import { firstPhase, phaseAxes } from "./phase.mjs";
-import { placesOf, stepAt, timeOf } from "./population.mjs";
+import { placesOf, timeOf, writtenStep } from "./population.mjs";
 
 export const SHOWS = ["edges", "boundary", "data"]; // at first; test data when asked for
 const COLORS = ["output", "sides", "regions"];
@@ -22,10 +22,11 @@ export function firstState(population) {
 }
 
 /** What differs from the beginning, as the text behind the #, of what was recorded; `run` is what is trained in the page, at a
- * step, with the network that is seen and the one beside it, or null. */
+ * step, with the network that is seen and the one beside it, and the `origin` {time, places} of its weights, if they were recorded. */
 export function written(state, population, run = null) {
-  const parts = new URLSearchParams(), { time, places, compare, phase: map } = state.before ?? state;
-  parts.set("step", +stepAt(population, time).toPrecision(8));
+  const before = state.before ?? state, { time, places } = run?.origin ?? before, { compare, phase: map } = before;
+  const parts = new URLSearchParams();
+  parts.set("step", writtenStep(population, time));
   const sides = compare ? [0, 1] : [0];
   for (const side of sides) {
     for (const { name, values } of population.axes) {
