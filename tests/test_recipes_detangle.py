@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.text import Text
+from pictures import overlapping_texts
 
 import jaxgeom as jg
 from jaxgeom.__main__ import main
@@ -151,7 +152,7 @@ def test_the_movie_shows_every_frame_of_each_network_on_one_clock(found: Detangl
     dead = int(np.flatnonzero(found.is_dead)[0])
     columns = [
         detangle_pictures.column_of(found, member, DATA, name, share, "2-2-2")
-        for member, name, share in ((alive, "a", "20 % (1–90 %)"), (dead, "b", ""))
+        for member, name, share in ((alive, "notebook", "20 % (1–90 %) solved"), (dead, "stuck", "100 % (34–100 %)"))
     ]
     movie = detangle_pictures.fates_movie(columns, DATA)
     assert movie.num_frames == 7
@@ -185,6 +186,8 @@ def test_the_movie_shows_every_frame_of_each_network_on_one_clock(found: Detangl
             np.testing.assert_allclose(values, output[:, 1] - output[:, 0], atol=1e-5)
             of_epochs = recording.loss.reshape(30, 2).mean(axis=1)
             np.testing.assert_allclose(curve.lines[2 * place].get_ydata(), of_epochs, rtol=1e-6)
+    movie.figure.draw_without_rendering()
+    assert overlapping_texts(movie.figure) == []
 
 
 @pytest.mark.usefixtures("sound_pictures")

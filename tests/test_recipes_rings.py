@@ -11,6 +11,7 @@ import numpy as np
 import optax
 import pytest
 from matplotlib.quiver import Quiver
+from pictures import faults_of_file
 from PIL import Image
 
 import jaxgeom as jg
@@ -136,6 +137,16 @@ def test_pictures_of_rings_hold_the_data() -> None:
     assert ["3 hidden" in lines.axes[1].get_title(), "0.500" in lines.axes[0].get_title()] == [True, True]
     assert rings_pictures.draw_hidden(params, DATA).axes[0].name == "3d"
     assert rings_pictures.shown_records(101, 3) == [0, 25, 100]
+
+
+def test_pictures_of_one_width_hold_their_words(tmp_path: Path) -> None:
+    study = regression.train_regression("as it is", (1,), 1, num_epochs=2)
+    figures = [regression_pictures.draw_fits(study, regression.regression_data("as it is"), [1])]
+    study = rings.train_rings((1,), 1, num_epochs=2)
+    figures.append(rings_pictures.draw_lines(study, DATA))
+    for figure in figures:
+        figure.savefig(tmp_path / "one.png")
+        assert faults_of_file(figure, tmp_path / "one.png") == []
 
 
 def test_labels_of_a_narrow_region_hide_hardly_any_points() -> None:

@@ -37,6 +37,8 @@ _NO_GAIN, _APART, _BOTTOM = 5e-5, 2.0, 4e-6
 """Where those that are not are drawn, in three rows, and where the axes end below them."""
 _DECADES = np.logspace(-4, 0, 5)
 _POINTS: dict[str, Any] = {"s": 9, "alpha": 0.6}
+_LEAST_WIDTH = 7.8
+"""Inches of a movie of fates, for its legend."""
 _FEW = 900
 """Points of each panel of the movie, about."""
 _NIGHT_POINTS: dict[str, Any] = {"s": 9, "linewidths": 0, "zorder": 4}
@@ -186,7 +188,7 @@ def fates_movie(columns: Sequence[Column], data: Dataset) -> Morph:
     num, labels = len(columns), np.asarray(data.y)
     few = slice(None, None, max(1, len(labels) // _FEW))
     with plot.dark():
-        figure = plt.figure(figsize=(2.6 * num, 10.0), layout="constrained")
+        figure = plt.figure(figsize=(max(2.6 * num, _LEAST_WIDTH), 10.0), layout="constrained")
         set_padding(figure, 0.06)
         grid = figure.add_gridspec(4, num, height_ratios=[1, 1, 1, 0.62])
         axes = np.array([[figure.add_subplot(grid[row, place]) for place in range(num)] for row in range(3)])
@@ -208,7 +210,7 @@ def fates_movie(columns: Sequence[Column], data: Dataset) -> Morph:
         for marker, color, name in zip("os", NIGHT_SIDES, _CLASSES, strict=True)
     ]
     undecided = _undecided(figure.get_facecolor(), "white")
-    look: Any = {"fontsize": 11, "frameon": False, "labelcolor": "white", "ncols": 3 if num > 2 else 1}  # noqa: PLR2004
+    look: Any = {"fontsize": 11, "frameon": False, "labelcolor": "white", "ncols": 3}
     figure.legend(handles=[*marks_of_classes, undecided], loc="upper right", **look)
     for row, name in enumerate(("input", "last hidden layer", "outputs")):
         axes[row, 0].set_ylabel(name, fontsize=12)

@@ -33,7 +33,8 @@ HALVES = (plot.COLORS[0], plot.COLORS[3])
 
 def draw_fits(study: Study, data: Dataset, widths: Sequence[int]) -> Figure:
     """Data, prediction, thresholds and the piecewise constant prediction of the median network of some widths."""
-    axes = plot.new_axes(len(widths), size=4.4, num_columns=min(3, len(widths)))
+    size = 4.4 if len(widths) > 1 else 5.4  # for the words beneath
+    axes = plot.new_axes(len(widths), size=size, num_columns=min(3, len(widths)))
     for place, (width, ax) in enumerate(zip(widths, axes, strict=True)):
         loss = select(study, width=width, seed=median_seed(study, width)).variables["loss"][-1]
         _draw_fit(median_network(study, width), data, ax)
@@ -43,9 +44,10 @@ def draw_fits(study: Study, data: Dataset, widths: Sequence[int]) -> Figure:
             ax.legend(loc="upper right", fontsize="small")
     figure = axes[0].figure
     assert isinstance(figure, Figure)
+    between = " " if len(widths) > 1 else "\n"
     figure.supxlabel(
-        f"The network with the median loss, of {len(study.coords['seed'])} of each width. "
-        "Steps: the same network with every unit on or off.\nTriangles: the steps go on beyond the panel.",
+        f"The network with the median loss, of {len(study.coords['seed'])} of each width."
+        f"{between}Steps: the same network with every unit on or off.\nTriangles: the steps go on beyond the panel.",
         fontsize="medium",
         color="0.3",
     )

@@ -128,7 +128,8 @@ def plain_ticks(ax: Axes, *, few: bool) -> None:
 def draw_lines(study: Study, data: Dataset) -> Figure:
     """The lines of the median network of every width, over the data."""
     widths = study.coords["width"].tolist()
-    axes = plot.new_axes(len(widths), size=3.6, num_columns=min(4, len(widths)))
+    size = 3.6 if len(widths) > 1 else 5.4  # for the title
+    axes = plot.new_axes(len(widths), size=size, num_columns=min(4, len(widths)))
     for width, ax in zip(widths, axes, strict=True):
         chosen = select(study, width=width, seed=median_seed(study, width))
         _draw_data(data, ax)
@@ -144,8 +145,9 @@ def draw_lines(study: Study, data: Dataset) -> Figure:
         Line2D([], [], color=LINE_COLORS[0], linewidth=2.2, label="a unit is 1/2; the arrow shows where it is more"),
         Line2D([], [], color=_DECISION, linewidth=2.2, linestyle=(0, (4, 2)), label="the network is 1/2: its decision"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
-    figure.suptitle("Hidden units are lines in the plane: for each width the network with the median loss")
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(2, len(widths)), frameon=False)
+    between = " " if len(widths) > 1 else "\n"
+    figure.suptitle(f"Hidden units are lines in the plane:{between}for each width the network with the median loss")
     figure.set_size_inches(figure.get_figwidth(), figure.get_figheight() + 0.9)
     figure.draw_without_rendering()  # where axes keep their aspect, the layout needs a second pass
     return figure
@@ -190,7 +192,9 @@ def draw_codes(params: Params, data: Dataset) -> tuple[Figure, RegionTable]:
         ncols=units,
         frameon=False,
     )
-    ax.set_title(f"{units} lines, {len(table.codes)} regions: their codes, and points of disk | ring in each")
+    ax.set_title(
+        f"{units} line{'s' * (units > 1)}, {len(table.codes)} regions: their codes, and points of disk | ring in each"
+    )
     assert isinstance(ax.figure, Figure)
     return ax.figure, table
 

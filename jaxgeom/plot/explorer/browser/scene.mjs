@@ -103,7 +103,8 @@ export function factsOf(population, scene) {
   const facts = [];
   const num = scene.regions ? numFaces(scene.regions) : 0;
   if (scene.regions) facts.push(`<b>${num.toLocaleString("en")}</b> linear region${num === 1 ? "" : "s"}`);
-  if (scene.thresholds) facts.push(`<b>${scene.thresholds.flat().length}</b> thresholds`);
+  const thresholds = scene.thresholds?.flat().length;
+  if (scene.thresholds) facts.push(`<b>${thresholds}</b> threshold${thresholds === 1 ? "" : "s"}`);
   const right = accuracy(population, scene), wrong = error(population, scene);
   const [testRight, testWrong] = [accuracy(population, scene, "test"), error(population, scene, "test")];
   if (right !== null) facts.push(`<b>${digits(100 * right)} %</b> right`);
