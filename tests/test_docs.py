@@ -67,6 +67,14 @@ def test_commands_of_pages_exist() -> None:
                 assert (ROOT / program).is_file(), f"{page.name}: {line}"
 
 
+def test_jax_for_devices_is_installed_together_with_jaxgeom() -> None:
+    """By itself, ``pip install -U "jax[cuda13]"`` takes versions that jaxgeom excludes."""
+    text = "\n".join("\n".join(blocks(page, "bash")) for page in [*PAGES, ROOT / "README.md"])
+    commands = [line.split("#")[0] for line in text.splitlines() if "jax[" in line]
+    assert len(commands) >= 4
+    assert all(command.startswith('pip install -e . "jax[') for command in commands), commands
+
+
 def public(module: Any) -> set[str]:
     """Names that a module makes itself or lists; without constants, which its functions mention."""
     listed = getattr(module, "__all__", None)
