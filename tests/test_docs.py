@@ -3,6 +3,7 @@
 import json
 import re
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -249,6 +250,87 @@ def test_the_table_of_convolutional_networks_is_that_of_the_benchmark() -> None:
         assert regions == f"{case['regions']:,}"
         assert agrees(seconds, case["seconds"]["sparse"])
         assert agrees(memory.split()[0], case["added_megabytes"])
+
+
+def bounds(values: Iterable[float]) -> list[float]:
+    listed = list(values)
+    return [min(listed), max(listed)]
+
+
+def summary_of_the_results() -> dict[str, tuple[list[float], list[float]]]:
+    """For each row of the summary the figures that it gives, in their order, and all ratios behind them."""
+    rivals = ("PyTorch loop", "Flax loop", "torch.func", "vmap of scan")
+    ratios: dict[tuple[str, bool], list[float]] = {(rival, single): [] for rival in rivals for single in (False, True)}
+    for case in result("training")["cases"]:
+        if case["workload"] in ("A", "B", "C"):  # those of the section's table
+            for rival in rivals:
+                is_single = case["population"] * len(case["widths"]) == 1
+                ratios[rival, is_single].append(faster_by(case["candidates"], rival))
+    scans = bounds(ratios["vmap of scan", False]) + bounds(ratios["vmap of scan", True])
+    loops = bounds([each for (rival, _), some in ratios.items() if rival.endswith("loop") for each in some])
+    functions = min(ratios["torch.func", False] + ratios["torch.func", True])
+    counting = [case["all"]["ratio"] for name, case in result("xor_study")["per_network"].items() if "all" not in name]
+    exact = result("exact_regions")["counts"]
+    lines = {
+        (shape, kind): case["ratio"]
+        for shape, kinds in result("lines")["shapes"].items()
+        for kind, case in kinds.items()
+    }
+    in_one_call = [ratio for (shape, kind), ratio in lines.items() if "512" not in shape and "many" in kind]
+    spaces = [shape["ratio"]["all cores"] for shape in result("spaces")["shapes"].values() if "ratio" in shape]
+    surfaces = {
+        (name, num): grid["ratio"]
+        for name, surface in result("spaces")["surfaces"].items()
+        for num, grid in surface["grids"].items()
+    }
+    narrow = {(name, num): ratio for (name, num), ratio in surfaces.items() if "64-64" not in name}
+    cubes = [bounds(ratio for (_, num), ratio in narrow.items() if num == points) for points in ("128", "256")]
+    topology = [
+        [seconds[rival] / seconds["topology"] for seconds in result("topology")["seconds"].values()]
+        for rival in ("flooding, 2,000²", "gudhi, 300²")
+    ]
+    return {
+        "training": ([*scans, functions, *loops], [each for some in ratios.values() for each in some]),
+        "counting-against-the-customary-procedure": (bounds(counting), counting),
+        "exact-regions": (
+            bounds(case["ratio"]["jaxgeom"] for case in exact if case["networks"] > 1),
+            [ratio for case in exact for ratio in case["ratio"].values()],
+        ),
+        "lines": (bounds(in_one_call), list(lines.values())),
+        "space": ([*bounds(spaces), *cubes[0], *cubes[1]], spaces + list(surfaces.values())),
+        "topology": ([*bounds(topology[0]), *bounds(topology[1])], topology[0] + topology[1]),
+    }
+
+
+def test_the_summary_is_that_of_the_benchmarks() -> None:
+    expected = summary_of_the_results()
+    table = rows(DOCS / "benchmarks.md", "# Benchmarks")
+    assert len(table) == len(expected) + 1  # nothing is said of studies
+    for row, (anchor, (figures, ratios)) in zip(table, expected.items(), strict=False):
+        assert f"(#{anchor})" in row[0]
+        texts = re.findall(r"[\d.,]*\d", re.sub(r"\(.*?\)", "", row[2]))
+        assert len(texts) == len(figures), (row, figures)
+        assert all(agrees(text, value) for text, value in zip(texts, figures, strict=True)), (row, figures)
+        assert bool(row[3]) == (min(ratios) < 1), (row, min(ratios))  # where the rival is ahead
+
+
+def test_ranges_in_sections_are_those_of_the_benchmarks() -> None:
+    text = " ".join((DOCS / "benchmarks.md").read_text().split())
+    slices = [case["ratio"] for case in result("slices")["rows"].values()]
+    spaces = [shape["ratio"] for shape in result("spaces")["shapes"].values() if "ratio" in shape]
+    (wide,) = [grids["grids"] for name, grids in result("spaces")["surfaces"].items() if "64-64" in name]
+    few = min(case["ratio"]["jaxgeom in jit"] for case in result("exact_regions")["counts"])
+    for pattern, values in (
+        (r"Counts are (\S+) to (\S+) times", bounds(case["count"] for case in slices)),
+        (r"Polygons are (\S+) to (\S+) times", bounds(case["polygons"] for case in slices)),
+        (r"a region, (\S+) to (\S+) times more than a count", bounds(case["all cores"] for case in spaces)),
+        (r"and (\S+) \(6-10\) to (\S+) times more than a whole", bounds(case["complex"] for case in spaces)),
+        (r"up to 128³ \((\S+) to (\S+) times\)", [1 / wide["128"]["ratio"], 1 / wide["64"]["ratio"]]),
+        (r"the one with four regions \((\S+)×\)", [few]),
+    ):
+        (found,) = re.findall(pattern, text)
+        texts = [found] if isinstance(found, str) else found
+        assert all(agrees(each, value) for each, value in zip(texts, values, strict=True)), (pattern, texts, values)
 
 
 def test_figures_of_the_front_page_are_those_of_the_benchmarks() -> None:
