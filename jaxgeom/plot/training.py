@@ -102,7 +102,8 @@ def plot_curves(
     """Many runs as one line, the median at each step, in a band between two quantiles.
 
     Args:
-        steps: of the records.
+        steps: of the records, one row for all runs. In what :func:`jaxgeom.fit_population` returns, every run has a row
+            of its own, all of them equal: take the first, ``runs.record_steps[0]`` or ``runs.snapshot_steps[0]``.
         values: one row a run; nan is left out.
         quantiles: lower and upper edge of the band.
         ylabel: what the values are.
@@ -111,6 +112,16 @@ def plot_curves(
 
     Raises:
         ValueError: for quantiles that are not in order, or arrays that do not fit.
+
+    Example:
+        >>> import jax, optax, jaxgeom as jg
+        >>> model, loss = jg.mlp((2, 8, 1), activation="relu"), jg.losses.squared_error
+        >>> def run(key):
+        ...     return jg.fit(key, model, optax.adam(0.05), loss, jg.parity(2), num_epochs=20)
+        >>> runs = jg.fit_population(jax.random.split(jax.random.key(0), 4), run)
+        >>> artists = jg.plot.plot_curves(runs.record_steps[0], runs.train_loss)
+        >>> artists.median.get_xdata().shape
+        (21,)
     """
     steps, values = np.asarray(steps), np.asarray(values)
     low, high = quantiles

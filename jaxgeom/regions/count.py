@@ -85,7 +85,10 @@ def count_regions(
             three, 3 to 5 in four, 10 in five, and the count hardly any memory.
         kind: "activation"; "linear" for connected sets with one affine map; "map" for distinct affine maps. The
             latter two build every complex.
-        activation: what follows the hidden layers, if they do not say it; see :func:`jaxgeom.enumerate_regions`.
+        activation: what follows the hidden layers: "relu", "leaky_relu", "abs", "hard_tanh", "maxout", "linear" or a
+            slope, or one for each layer. Default is what the layers say by their slopes, as those of
+            :func:`jaxgeom.layers_of` and of the readers do; layers without slopes, ``Dense(kernel, bias)``, are ReLU
+            layers.
         cut_output: let the zero sets of the outputs cut as well, like units of one more hidden layer. Counts of kinds
             "linear" and "map" stay the same, since the map does on both sides.
         min_area: also count the regions with at least this area, in squared units of the input (in other dimensions

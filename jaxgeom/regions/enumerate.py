@@ -60,9 +60,10 @@ def enumerate_regions(
         layers: one network, a tuple of :class:`jaxgeom.Dense`.
         domain: a :func:`jaxgeom.box` of as many dimensions as inputs, up to 8; with two inputs also
             :func:`jaxgeom.polygon` or :func:`jaxgeom.whole_plane`.
-        activation: what follows the hidden layers, if they do not say it themselves by their slopes: "relu",
-            "leaky_relu", "abs", "hard_tanh", "maxout", "linear" or a slope; or one for each layer. See
-            :func:`jaxgeom.networks.layers.with_activation`.
+        activation: what follows the hidden layers: "relu", "leaky_relu", "abs", "hard_tanh", "maxout", "linear" or a
+            slope, or one for each layer. Default is what the layers say by their slopes, as those of
+            :func:`jaxgeom.layers_of` and of the readers do; layers without slopes, ``Dense(kernel, bias)``, are ReLU
+            layers.
         cut_output: let the zero sets of the outputs cut as well, like units of one more hidden layer: the decision
             boundary then consists of edges (in space, facets) of the last layer.
         max_regions: stop before the layer that makes more regions than this, and return the complex of the layers

@@ -52,6 +52,11 @@ def from_torch(
             activation between.
         activation: for state dicts: what is between the layers, by name or slope.
 
+    Returns:
+        A :class:`jaxgeom.Imported` network: its ``layers`` are what :func:`jaxgeom.count_regions` and
+        all others take; ``units`` says where they come from, ``input_shape`` and ``output_shape`` are those of one
+        point, and ``notes`` what differs from the source.
+
     Raises:
         ValueError: for an operation that is not piecewise linear, which it names; for files that cannot be read; if the
             layers are not what the module computes.

@@ -114,6 +114,12 @@ def explore(
             then (records,).
         title: heading of the page; default says what is shown, such as ``"Linear regions while they train"``.
         link: what the page shows first, as the text behind the # in one of its links, such as ``"wide=1&step=100"``.
+            Its words, joined by &: ``step=``; the name of an axis with one of its values, ``seed=3``, and with ``b.``
+            before it, ``b.seed=5``, the network beside; ``color=`` output, sides or regions; ``unit=2.5``, layer and
+            unit counted from 1; ``through=``, the stage on the way through the network, from 0; ``wide=1`` for large
+            hidden layers; ``sheet=1`` for the sheet in space; ``edges=0``, ``boundary=0`` and ``data=0`` to hide
+            them, ``test=1`` to show the test data; ``map=ROWS~COLUMNS~CURVE``, two axes and a curve, for the table;
+            ``theme=`` light or dark. Others, with ``t.`` before them, are the choices of training in the page.
         max_frames: frames of each network at most; of more, some evenly spaced ones are taken.
         max_megabytes: how large the file may become. Weights have to fit; polygons are added network by network.
 
