@@ -1,6 +1,6 @@
 """Two checkpoints of one training compared, on the same forty planes through random data of three classes.
 
-python examples/checkpoints.py             writes checkpoints.png and checkpoints.npz, a study
+python examples/checkpoints.py             writes out/checkpoints.png and out/checkpoints.npz, a study
 python examples/checkpoints.py --seeds 8   fewer planes
 """
 
@@ -16,7 +16,9 @@ import jaxgeom as jg
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--seeds", type=int, default=40, help="planes")
-parser.add_argument("--out", type=Path, default=Path("checkpoints.png"), help="picture to write, the study beside it")
+parser.add_argument(
+    "--out", type=Path, default=Path("out/checkpoints.png"), help="picture to write, the study beside it"
+)
 options = parser.parse_args()
 
 STEPS = (30, 3000)

@@ -3,11 +3,12 @@
 The shape is that of the collision avoidance networks ACAS Xu; what is learned is made up here: to turn away from an
 intruder, the harder the nearer it is. Slices are along two inputs, so that their first layer is exact to the bit.
 
-python examples/control_network.py              writes control_network.png
+python examples/control_network.py              writes out/control_network.png
 python examples/control_network.py --epochs 3   trains for a shorter time
 """
 
 import argparse
+from pathlib import Path
 
 import jax
 import matplotlib.pyplot as plt
@@ -23,8 +24,9 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("--epochs", type=int, default=30, help="passes over the encounters")
 parser.add_argument("--seeds", type=int, default=4000, help="encounters")
 parser.add_argument("--size", type=float, default=0.5, help="half-width of the slice")
-parser.add_argument("--out", default="control_network.png", help="picture to write")
+parser.add_argument("--out", type=Path, default=Path("out/control_network.png"), help="picture to write")
 options = parser.parse_args()
+options.out.parent.mkdir(parents=True, exist_ok=True)
 
 # Inputs: distance ahead, distance to the side (left is positive), heading and two speeds, all from -1 to 1
 x = np.random.default_rng(0).uniform(-1, 1, (options.seeds, 5)).astype(np.float32)

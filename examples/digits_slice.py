@@ -1,10 +1,11 @@
 """Handwritten digits: a classifier with 64 inputs on the plane through the means of three classes, and on twenty more.
 
-python examples/digits_slice.py              writes digits_slice.png (needs scikit-learn for the digits)
+python examples/digits_slice.py              writes out/digits_slice.png (needs scikit-learn for the digits)
 python examples/digits_slice.py --epochs 5   trains for a shorter time
 """
 
 import argparse
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -21,8 +22,9 @@ NEAR = 2.1  # images nearer to the plane are shown
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--epochs", type=int, default=30, help="passes over the images")
 parser.add_argument("--seeds", type=int, default=20, help="planes through random images")
-parser.add_argument("--out", default="digits_slice.png", help="picture to write")
+parser.add_argument("--out", type=Path, default=Path("out/digits_slice.png"), help="picture to write")
 options = parser.parse_args()
+options.out.parent.mkdir(parents=True, exist_ok=True)
 
 digits = load_digits()
 x, y = (digits.data / 16).astype(np.float32), digits.target.astype(np.int32)

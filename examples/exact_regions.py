@@ -1,10 +1,11 @@
 """The exact linear regions of small networks before and after they learn XOR, and their decision boundary.
 
-python examples/exact_regions.py            writes exact_regions.png
+python examples/exact_regions.py            writes out/exact_regions.png
 python examples/exact_regions.py --seeds 8  fewer networks for the mean
 """
 
 import argparse
+from pathlib import Path
 
 import jax
 import matplotlib.pyplot as plt
@@ -14,8 +15,9 @@ import jaxgeom as jg
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--seeds", type=int, default=100, help="networks to train")
-parser.add_argument("--out", default="exact_regions.png", help="picture to write")
+parser.add_argument("--out", type=Path, default=Path("out/exact_regions.png"), help="picture to write")
 options = parser.parse_args()
+options.out.parent.mkdir(parents=True, exist_ok=True)
 
 model = jg.mlp((2, 16, 16, 1), activation="relu", init="pytorch")
 data = jg.parity(2)

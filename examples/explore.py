@@ -1,6 +1,6 @@
 """A page to explore: networks of three widths learn two circles, and every slider moves all of them.
 
-python examples/explore.py            writes out/explore.html, about 4 MB
+python examples/explore.py            writes out/explore.html, about 5 MB
 python examples/explore.py --seeds 8  fewer networks, steps and frames
 """
 

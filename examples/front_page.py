@@ -2,11 +2,12 @@
 
 Of 33 networks the one in the middle is shown. Its frames are the steps between which edges move about equally far.
 
-python examples/front_page.py            writes front_page.webp
+python examples/front_page.py            writes out/front_page.webp (the README's: --out docs/front_page.webp)
 python examples/front_page.py --seeds 8  fewer networks, steps and frames
 """
 
 import argparse
+from pathlib import Path
 
 import jax
 import matplotlib.pyplot as plt
@@ -24,8 +25,9 @@ PAUSE, HOLD = 66, 2500  # milliseconds
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--seeds", type=int, default=33, help="networks to train")
-parser.add_argument("--out", default="front_page.webp", help="animation to write: .webp or .gif")
+parser.add_argument("--out", type=Path, default=Path("out/front_page.webp"), help="animation to write: .webp or .gif")
 options = parser.parse_args()
+options.out.parent.mkdir(parents=True, exist_ok=True)
 is_small = options.seeds <= FEW_SEEDS
 
 movie = region_movie(
@@ -61,6 +63,6 @@ for step, regions in zip(movie.steps, complexes, strict=True):
     pictures.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
 pauses = [PAUSE] * (len(pictures) - 1) + [HOLD]
 # each frame is a picture of its own: differences to the one before leave blocks behind
-look = {"quality": 48, "kmin": 1, "kmax": 1} if options.out.endswith(".webp") else {}
+look = {"quality": 48, "kmin": 1, "kmax": 1} if options.out.suffix == ".webp" else {}
 pictures[0].save(options.out, save_all=True, append_images=pictures[1:], duration=pauses, loop=0, **look)
 print(f"{options.out}: {len(pictures)} frames, network {movie.member} of {options.seeds}")

@@ -1,10 +1,11 @@
 """A sheet of tiles, one picture each: single panels without axes, of small populations that are trained first.
 
-python examples/gallery.py            writes gallery.png
+python examples/gallery.py            writes out/gallery.png (the README's: --out docs/gallery.png)
 python examples/gallery.py --seeds 8  fewer networks
 """
 
 import argparse
+from pathlib import Path
 
 import jax
 import matplotlib.pyplot as plt
@@ -17,8 +18,9 @@ from jaxgeom import plot
 FEW_SEEDS = 8  # or fewer are for a quick look
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--seeds", type=int, default=64, help="networks of each kind")
-parser.add_argument("--out", default="gallery.png", help="picture to write")
+parser.add_argument("--out", type=Path, default=Path("out/gallery.png"), help="picture to write")
 options = parser.parse_args()
+options.out.parent.mkdir(parents=True, exist_ok=True)
 width = 16 if options.seeds > FEW_SEEDS else 4
 square, xor_square = jg.box(-1.25, 1.25), jg.box(-1, 1)
 
@@ -49,11 +51,9 @@ population, order = jg.layers_of(runs.params), np.argsort(np.asarray(runs.train_
 network = one(population, order[0])
 regions = jg.enumerate_regions(network, square)
 plot.plot_regions(regions, ax=tile("Linear regions, exactly"))
-
 plot.plot_decision(regions, ax=(ax := tile("Two spirals, parted")))
 plot.plot_boundary(jg.decision_boundary(regions), ax=ax, colors="white")
 plot.mark_classes(*data, ax=ax, s=16, colors=("#9fd8ff", "#ffe1ac"), edgecolors="#14171c", linewidths=0.6)
-
 grid = jg.grid_points(square, 60)
 values = np.stack([np.asarray(jg.forward(one(population, n), grid).output)[:, 0] for n in order[:36]])
 plot.plot_multiples(values.reshape(-1, 60, 60), limit=8, ax=tile("A population, side by side"))

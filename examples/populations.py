@@ -1,6 +1,6 @@
 """Populations as pictures: many networks side by side, the kinds that they fall into, and how numbers are spread.
 
-python examples/populations.py            writes populations.gif and populations_{maps,kinds,losses,phases}.png
+python examples/populations.py            writes out/populations.gif and out/populations_{maps,kinds,losses,phases}.png
 python examples/populations.py --seeds 8  fewer networks
 """
 
@@ -17,7 +17,7 @@ import jaxgeom as jg
 FEW_SEEDS = 8  # or fewer are for a quick look
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--seeds", type=int, default=64, help="networks side by side; of kinds there are 16 times as many")
-parser.add_argument("--out", type=Path, default=Path("populations"), help="pictures to write, without their endings")
+parser.add_argument("--out", type=Path, default=Path("out/populations"), help="pictures to write, without endings")
 options = parser.parse_args()
 is_small = options.seeds <= FEW_SEEDS
 

@@ -1,6 +1,6 @@
 """Exact numbers of linear regions while networks of several widths learn XOR: medians, and bands of 80 % of the seeds.
 
-python examples/region_counts_while_training.py            writes region_counts_while_training.png
+python examples/region_counts_while_training.py            writes out/region_counts_while_training.png
 python examples/region_counts_while_training.py --seeds 8  fewer networks
 
 With --out DIR, every finished chunk is saved there, and the same command goes on after an interruption. The same
@@ -17,6 +17,7 @@ Hosts share the directory; numbers are the same on equal devices, however many t
 
 import argparse
 import os
+from pathlib import Path
 
 import jax
 import matplotlib.pyplot as plt
@@ -28,8 +29,11 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("--seeds", type=int, default=200, help="networks of each width")
 parser.add_argument("--out", help="directory of the study")
 parser.add_argument("--hosts", action="store_true", help="one of several processes")
-parser.add_argument("--picture", default="region_counts_while_training.png", help="picture to write")
+parser.add_argument(
+    "--picture", type=Path, default=Path("out/region_counts_while_training.png"), help="picture to write"
+)
 options = parser.parse_args()
+options.picture.parent.mkdir(parents=True, exist_ok=True)
 if options.hosts:  # Slurm tells JAX all it needs
     by_hand = {
         "coordinator_address": os.environ.get("JAX_COORDINATOR_ADDRESS"),

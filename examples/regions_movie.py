@@ -1,6 +1,6 @@
 """The movie of a network's exact regions while it trains, with the loss and the number of regions beside.
 
-python examples/regions_movie.py            writes regions_movie.gif
+python examples/regions_movie.py            writes out/regions_movie.gif
 python examples/regions_movie.py --seeds 8  fewer networks, steps and frames, one hidden layer
 """
 
@@ -17,7 +17,7 @@ FEW_SEEDS = 8  # or fewer are for a quick look
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--seeds", type=int, default=32, help="networks to train; the one in the middle is shown")
 parser.add_argument("--data", default="circles", help="moons, circles or checkerboard")
-parser.add_argument("--out", default="regions_movie.gif", help="animation to write: .gif or .mp4")
+parser.add_argument("--out", default="out/regions_movie.gif", help="animation to write: .gif or .mp4")
 options = parser.parse_args()
 is_small = options.seeds <= FEW_SEEDS
 

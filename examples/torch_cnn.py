@@ -1,10 +1,11 @@
 """A small convolutional network of PyTorch, trained on 8 × 8 digits, on the plane through three images.
 
-python examples/torch_cnn.py              writes torch_cnn.png (needs torch and scikit-learn)
+python examples/torch_cnn.py              writes out/torch_cnn.png (needs torch and scikit-learn)
 python examples/torch_cnn.py --epochs 2   trains for a shorter time
 """
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 
@@ -21,8 +22,9 @@ NEAR = 1.8  # images nearer to the plane are shown
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--epochs", type=int, default=15, help="passes over the images")
 parser.add_argument("--seeds", type=int, default=1000, help="images that are shown at most")
-parser.add_argument("--out", default="torch_cnn.png", help="picture to write")
+parser.add_argument("--out", type=Path, default=Path("out/torch_cnn.png"), help="picture to write")
 options = parser.parse_args()
+options.out.parent.mkdir(parents=True, exist_ok=True)
 
 torch.manual_seed(0)
 digits = load_digits()

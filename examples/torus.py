@@ -1,6 +1,6 @@
 """Networks that learn the inside of a torus: genus and volume of their decision surfaces, exactly.
 
-python examples/torus.py            writes torus.png, and the first surface as torus.obj (if trimesh is installed)
+python examples/torus.py            writes out/torus.png, the first surface as out/torus.obj (if trimesh is there)
 python examples/torus.py --seeds 2  fewer networks
 """
 
@@ -19,8 +19,9 @@ RADIUS, TUBE = 1.0, 0.45
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--seeds", type=int, default=8, help="networks to train")
 parser.add_argument("--epochs", type=int, default=200, help="passes over the points")
-parser.add_argument("--out", type=Path, default=Path("torus.png"), help="picture to write; the mesh goes beside it")
+parser.add_argument("--out", type=Path, default=Path("out/torus.png"), help="picture to write; the mesh goes beside it")
 options = parser.parse_args()
+options.out.parent.mkdir(parents=True, exist_ok=True)
 
 domain = jg.box(-1.7, 1.7, dim=3)
 points = np.random.default_rng(0).uniform(domain.low, domain.high, (4000, 3)).astype(np.float32)

@@ -42,6 +42,7 @@ def test_examples_run(
     runpy.run_path(str(path), run_name="__main__")
     plt.close("all")
     assert capsys.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} <= {"out"}  # where commands write, and git does not look
 
 
 @pytest.mark.parametrize(("name", "missing"), [(name, each) for name, needed in NEEDED.items() for each in needed])
