@@ -126,7 +126,10 @@ def _networks(options: argparse.Namespace, study: Study, settings: dict[str, Any
         written.append(save_arrays(out / "xor_pairs.npz", _columns(scores)))
         written += _save(options, "pairs", pair_pictures.pairs_figure(scores))
         facts["pairs"] = [_statistics(each) for each in scores]
-        print("\nAffine maps of one network fitted to those of another, R² over the grid (median, range):")
+        print(
+            "\nAffine maps of one network fitted to those of another, R² over the grid (median, range). The four points"
+        )
+        print("of the data say little of the rest of the grid: what is fitted at them alone may be far below 0 there.")
         for row in facts["pairs"]:
             print(f"{row['widths'][0]:>6} → {row['widths'][1]:<4} {row['num_pairs']:>4} pairs   {_in_words(row)}")
     else:
