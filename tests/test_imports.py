@@ -5,9 +5,14 @@ import inspect
 import re
 import subprocess
 import sys
+import warnings
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+
+from jaxgeom.host import packages
 
 PACKAGE = Path(__file__).parents[1] / "jaxgeom"
 
@@ -162,3 +167,21 @@ def test_version_is_the_same_everywhere() -> None:
     entries = re.findall(r"^## (.*) \((\d{4}-\d\d-\d\d|unreleased)\)$", changes, re.MULTILINE)
     assert entries[0][0] == jaxgeom.__version__
     assert [date for _, date in entries[1:] if date == "unreleased"] == []
+
+
+def test_versions_of_jax_that_are_excluded_give_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for version in ("0.10.1", "0.10.21", "0.12.0"):
+            packages.warn_if_excluded("jax", version)
+        packages.warn_if_excluded("typing", "0.10.2")  # of another package
+    excluded = re.findall(r"!=([\d.]+)", re.search(r'"jax>=.*"', (PACKAGE.parent / "pyproject.toml").read_text())[0])
+    assert "0.10.2" in excluded
+    for version in excluded:
+        with pytest.warns(UserWarning, match=rf"jax {version} is installed, .* wrong numbers.*pip install \"jax[!>]"):
+            packages.warn_if_excluded("jax", version)
+    monkeypatch.setattr(packages, "requires", Mock(side_effect=PackageNotFoundError))
+    packages.warn_if_excluded("jax", "0.10.2")  # not installed: nothing is known
+    wrong = "import jax; jax.__version__ = '0.10.2'; import jaxgeom; jaxgeom.count_regions"
+    done = subprocess.run([sys.executable, "-c", wrong], capture_output=True, text=True, check=True)
+    assert "jax 0.10.2 is installed" in done.stderr

@@ -19,6 +19,9 @@ from typing import Any, NamedTuple, cast
 import jax
 
 from jaxgeom.host.names import check_name
+from jaxgeom.host.packages import warn_if_excluded
+
+warn_if_excluded("jax", jax.__version__)  # here, since all that computes imports this file
 
 _PLATFORMS = {"cpu": "cpu", "gpu": "gpu", "cuda": "gpu", "rocm": "gpu", "tpu": "tpu"}
 """Names of platforms, and what JAX calls their devices."""
