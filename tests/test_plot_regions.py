@@ -67,6 +67,19 @@ def test_colours_are_numbers():
     np.testing.assert_array_equal(plot.plot_regions(COMPLEX, color_by=rgb).faces.get_facecolor()[:, :3], rgb)
 
 
+def test_two_outputs_are_coloured_by_their_difference_and_more_say_which_one_is_shown():
+    two = complex_of(network(1, 6, 2))
+    shown = plot.plot_regions(two, color_by="output")
+    by_hand = np.einsum("foi,fi->fo", two.gradient, two.centroid) + two.intercept
+    np.testing.assert_allclose(shown.faces.get_array(), by_hand[:, 1] - by_hand[:, 0], rtol=0, atol=1e-12)
+    assert shown.colorbar.ax.get_ylabel() == "output 2 − output 1"
+    steep = plot.plot_regions(two, color_by="slope")
+    np.testing.assert_allclose(steep.faces.get_array(), np.linalg.norm(two.gradient[:, 1] - two.gradient[:, 0], axis=1))
+    assert steep.colorbar.ax.get_ylabel() == "norm of the gradient of output 2 − output 1"
+    three = plot.plot_regions(complex_of(network(1, 6, 3)), color_by="output")
+    assert three.colorbar.ax.get_ylabel() == "output 1 of 3"
+
+
 def test_the_boundary_is_drawn_over_the_regions():
     boundary = decision_boundary(COMPLEX)
     assert len(boundary.face) > 0

@@ -22,6 +22,8 @@ from jaxgeom.regions.colors import LAYER_COLORS, face_colors
 from jaxgeom.regions.complex import PlanarComplex
 
 _VALUES = {"area": "area of the region", "output": "output", "slope": "norm of the gradient", "active": "active units"}
+_TWO = 2
+"""Outputs of a network that decides between two classes by their difference."""
 _RIM = 0.7
 """Both sides of the rim of a decision boundary, in widths of the line."""
 
@@ -53,8 +55,9 @@ def plot_regions(
     Args:
         complex_: regions on a bounded domain, as :func:`jaxgeom.enumerate_regions` gives them.
         color_by: "random" (light colours, neighbours differ), "area" (logarithmic, down to 1e-4 of the largest),
-            "output" (the first output, in the middle of each face), "slope" (the norm of its gradient), "active" (how
-            many hidden units are), or an array: numbers (faces,) or colours (faces, 3 or 4).
+            "output" (in the middle of each face: the only output; of two, the second minus the first, which is positive
+            where the second class is; of more, the first), "slope" (the norm of its gradient), "active" (how many
+            hidden units are), or an array: numbers (faces,) or colours (faces, 3 or 4).
         edges: draw the edges, too.
         ax: where to draw; default is a new figure.
         style: passed on to ``matplotlib.collections.PolyCollection``, for instance ``cmap``.
@@ -166,18 +169,32 @@ def _look(complex_: PlanarComplex, color_by: str | np.ndarray) -> tuple[dict[str
     if color_by in ("output", "slope") and not complex_.complete:
         raise ValueError("this complex is not complete, so that its faces have no affine maps. Raise max_regions.")
     look: dict[str, Any] = {"cmap": _light("YlGnBu", 0.0, 0.6)}
+    label = _VALUES[color_by]
     if color_by == "area":
         look["cmap"] = _light("YlGnBu", 0.6, 0.0)
         look |= {"array": complex_.area, "norm": LogNorm(max(complex_.area.min(), 1e-4 * complex_.area.max()))}
     elif color_by == "output":
-        values = np.sum(complex_.gradient[:, 0] * complex_.centroid, axis=1) + complex_.intercept[:, 0]
+        gradient, intercept, label = _shown_output(complex_)
+        values = np.sum(gradient * complex_.centroid, axis=1) + intercept
         largest = np.abs(values).max() or 1.0
         look = {"array": values, "cmap": value_colormap(0.9), "clim": (-largest, largest)}
     elif color_by == "slope":
-        look["array"] = np.hypot(*complex_.gradient[:, 0].T)
+        gradient, _, output = _shown_output(complex_)
+        look["array"] = np.hypot(*gradient.T)
+        label += "" if output == _VALUES["output"] else f" of {output}"
     else:
         look["array"] = complex_.patterns.sum(axis=1)
-    return look, _VALUES[color_by]
+    return look, label
+
+
+def _shown_output(complex_: PlanarComplex) -> tuple[np.ndarray, np.ndarray, str]:
+    """Gradient and intercept on each face of the output that is shown, and its name; two decide by their difference."""
+    gradient, intercept = complex_.gradient, complex_.intercept
+    num_outputs = intercept.shape[1]
+    if num_outputs == _TWO:
+        return gradient[:, 1] - gradient[:, 0], intercept[:, 1] - intercept[:, 0], "output 2 − output 1"
+    name = _VALUES["output"] if num_outputs == 1 else f"output 1 of {num_outputs}"
+    return gradient[:, 0], intercept[:, 0], name
 
 
 def _light(name: str, start: float, stop: float) -> Colormap:
