@@ -69,6 +69,10 @@ def test_points_by_themselves_fill_the_axes() -> None:
 def test_curves_are_labelled() -> None:
     plot.plot_curves(np.array([0, 1]), np.ones((3, 2)), ylabel="regions")
     assert plt.gca().get_ylabel() == "regions"
+    plot.plot_curves(np.array([0, 1]), np.ones((3, 2)), ax=plt.gca())
+    plot.plot_distribution(np.array([0, 1]), np.ones((3, 2)), ax=plt.gca())
+    assert plt.gca().get_ylabel() == "regions"
+    assert plot.plot_curves(np.array([0, 1]), np.ones((3, 2))).median.axes.get_ylabel() == ""
     plot.plot_loss(np.ones(3), ylabel="cross-entropy")
     assert plt.gca().get_ylabel() == "cross-entropy"
     curve = plot.plot_curves(np.array([0, 1]), np.array([[1.0, np.nan], [2.0, 4.0]]))

@@ -58,3 +58,6 @@ def test_curves_that_do_not_fit(unchecked) -> None:
         plot.plot_curves(np.arange(3), np.zeros((2, 3)), quantiles=(0.9, 0.1))
     with pytest.raises(ValueError, match="shape"):
         plot.plot_curves(np.arange(3), np.zeros((2, 4)))
+    for draw in (plot.plot_curves, plot.plot_distribution):
+        with pytest.raises(ValueError, match=r"have shape \(100, 21\).*steps\[0\]"):
+            draw(np.zeros((100, 21)), np.zeros((100, 21)))

@@ -41,7 +41,7 @@ def plot_distribution(
     num_bins: int = 60,
     is_log: bool = False,
     color: str = COLORS[0],
-    ylabel: str = "loss",
+    ylabel: str = "",
     ax: Axes | None = None,
     **style: Any,
 ) -> DistributionArtists:
@@ -56,7 +56,7 @@ def plot_distribution(
         num_bins: intervals of the values.
         is_log: make the axis of the values logarithmic.
         color: of all that is drawn.
-        ylabel: what the values are.
+        ylabel: what the values are; default leaves the label of the axes as it is.
         ax: where to draw; default is a new figure.
         style: passed on to ``Axes.plot``, for the median.
 
@@ -72,6 +72,8 @@ def plot_distribution(
     """
     check_flags(is_log=is_log)
     steps, values = np.asarray(steps, np.float64), np.asarray(values, np.float64)
+    if steps.ndim > 1:
+        raise ValueError(f"steps are one row for all networks, but have shape {steps.shape}. Give one row, steps[0].")
     if values.ndim != MATRIX or values.shape[1:] != steps.shape or len(steps) < 2:  # noqa: PLR2004
         raise ValueError(
             f"needed are two steps or more and values of shape (networks, steps), but {steps.shape} and {values.shape} "
@@ -105,7 +107,9 @@ def plot_distribution(
     (line,) = ax.plot(steps[is_known], middle, **look | style)
     if is_log:
         ax.set_yscale("log")
-    ax.set(xlim=(steps[0], steps[-1]), ylim=(edges[0], edges[-1]), xlabel="step", ylabel=ylabel)
+    ax.set(xlim=(steps[0], steps[-1]), ylim=(edges[0], edges[-1]), xlabel="step")
+    if ylabel:
+        ax.set_ylabel(ylabel)
     finite = middle[np.isfinite(middle)]  # "best" takes seconds on the outlines of many steps
     corner = "upper left" if finite.size and finite[-1] > finite[0] else "upper right"
     look = {"loc": corner, "frameon": False, "fontsize": "small", "title_fontsize": "small"}

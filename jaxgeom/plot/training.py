@@ -95,7 +95,7 @@ def plot_curves(
     values: Num[Any, "members records"],
     *,
     quantiles: tuple[float, float] = (0.1, 0.9),
-    ylabel: str = "loss",
+    ylabel: str = "",
     ax: Axes | None = None,
     **style: Any,
 ) -> CurveArtists:
@@ -106,7 +106,7 @@ def plot_curves(
             of its own, all of them equal: take the first, ``runs.record_steps[0]`` or ``runs.snapshot_steps[0]``.
         values: one row a run; nan is left out.
         quantiles: lower and upper edge of the band.
-        ylabel: what the values are.
+        ylabel: what the values are; default leaves the label of the axes as it is.
         ax: where to draw; default is a new figure.
         style: passed on to ``Axes.plot``, for instance ``label`` and ``color``; the band takes the line's colour.
 
@@ -127,6 +127,8 @@ def plot_curves(
     low, high = quantiles
     if not 0 <= low <= high <= 1:
         raise ValueError(f"quantiles must be in order between 0 and 1, but {quantiles} was given.")
+    if steps.ndim != 1:
+        raise ValueError(f"steps are one row for all runs, but have shape {steps.shape}. Give one row, steps[0].")
     if values.ndim != MATRIX or len(values) == 0 or values.shape[1:] != steps.shape:
         raise ValueError(
             f"{steps.shape[0]} steps need values of shape (members, {steps.shape[0]}), but {values.shape} was given."
@@ -149,5 +151,6 @@ def plot_curves(
         }
         band = ax.fill_between(steps, bottom, top, **shade)
     ax.set_xlabel("step")
-    ax.set_ylabel(ylabel)
+    if ylabel:
+        ax.set_ylabel(ylabel)
     return CurveArtists(line, band)
