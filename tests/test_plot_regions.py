@@ -124,6 +124,10 @@ def test_complexes_with_one_face_or_no_boundary():
     boundary = decision_boundary(COMPLEX)
     nothing = boundary._replace(segments=boundary.segments[:0])
     plot.plot_boundary(nothing, ax=drawn.axes).axes.figure.canvas.draw()
+    assert drawn.axes.get_legend() is None
+    shown = plot.plot_regions(COMPLEX).axes
+    plot.plot_boundary(nothing, ax=shown)
+    assert [text.get_text() for text in shown.get_legend().get_texts()] == ["edges of layer 1", "edges of layer 2"]
 
 
 def test_given_axes_are_used_and_global_style_is_left_alone():
@@ -134,6 +138,14 @@ def test_given_axes_are_used_and_global_style_is_left_alone():
     assert len(plt.get_fignums()) == 1
     assert drawn.faces.get_linewidth() == [2.0]
     assert dict(plt.rcParams) == before
+
+
+def test_regions_are_no_boundary_and_no_slice(unchecked):
+    with pytest.raises(TypeError, match=r"PlanarComplex was given. Give jaxgeom.decision_boundary\(regions\)"):
+        plot.plot_boundary(COMPLEX)
+    with pytest.raises(TypeError, match=r"PlanarComplex was given. Give jaxgeom.slice_network.*decision_boundary"):
+        plot.plot_slice(COMPLEX)
+    assert plt.get_fignums() == []
 
 
 def test_what_is_refused():

@@ -106,9 +106,12 @@ def plot_boundary(boundary: Boundary, *, legend: bool = True, ax: Axes | None = 
 
     Args:
         boundary: as :func:`jaxgeom.decision_boundary` gives it.
-        legend: whether to make a legend of all that is there.
+        legend: whether to make a legend of all that is there, the boundary among it if there is one.
         ax: where to draw; default is a new figure.
         style: passed on to ``matplotlib.collections.LineCollection``.
+
+    Raises:
+        TypeError: for regions, or anything else that is no boundary.
 
     Example:
         >>> import numpy as np, jaxgeom as jg
@@ -120,6 +123,11 @@ def plot_boundary(boundary: Boundary, *, legend: bool = True, ax: Axes | None = 
         3
     """
     check_flags(legend=legend)
+    if not hasattr(boundary, "segments"):
+        raise TypeError(
+            f"a decision boundary is needed, but {type(boundary).__name__} was given. Give "
+            "jaxgeom.decision_boundary(regions)."
+        )
     is_new = ax is None
     if ax is None:
         ax = plt.figure(figsize=(5.2, 5.2), layout="constrained").subplots()
@@ -128,11 +136,13 @@ def plot_boundary(boundary: Boundary, *, legend: bool = True, ax: Axes | None = 
         ax.set_ylabel("$x_2$")
     defaults = {"colors": "black", "linewidths": 2.4, "capstyle": "round", "zorder": 3.0, "label": "decision boundary"}
     lines = LineCollection(list(boundary.segments), **{**defaults, **style})
+    if not len(boundary.segments):
+        lines.set_label("_nolegend_")
     set_rim(lines)
     ax.add_collection(lines, autolim=is_new)
     if is_new:
         ax.autoscale_view()
-    if legend:
+    if legend and ax.get_legend_handles_labels()[0]:
         _legend(ax)
     return lines
 

@@ -94,6 +94,7 @@ def plot_slice(
         ax: where to draw; default is a new figure.
 
     Raises:
+        TypeError: for regions, or anything else that is no slice.
         ValueError: for labels, names or shapes that do not fit.
 
     Example:
@@ -107,6 +108,12 @@ def plot_slice(
         ['0', '1', '2']
     """
     check_flags(edges=edges)
+    if not hasattr(slice_, "plane"):
+        raise TypeError(
+            f"a slice is needed, but {type(slice_).__name__} was given. Give jaxgeom.slice_network(layers, plane, "
+            "domain), or draw regions of the plane with plot_regions and their jaxgeom.decision_boundary with "
+            "plot_boundary."
+        )
     num_classes = slice_.regions.num_classes
     names = [str(index) for index in range(num_classes)] if names is None else list(names)
     if len(names) < num_classes:
