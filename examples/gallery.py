@@ -69,8 +69,7 @@ folded = np.asarray(jg.pca_coordinates(jg.pca(state), state)).reshape(lines.shap
 plot.plot_warped_grid(folded, lines[..., 0], ax=tile("Space, folded twice"))
 points = np.asarray(jg.grid_points(square, 41), np.float64)
 plot.plot_grid_view(regions, points, jg.locate(regions, network, points), ax=tile("What a grid of points misses"), s=3)
-tile_of_losses = tile("Losses, step by step")
-plot.plot_distribution(runs.record_steps[0], runs.train_loss, is_log=True, ylabel="loss", ax=tile_of_losses)
+plot.plot_distribution(runs.record_steps[0], runs.train_loss, is_log=True, ax=tile("Losses, step by step"))
 study = jg.xor_study([2, 20], options.seeds)
 pairs, wide = [jg.layers_of(jg.study.networks(study, width=width, step=100)) for width in (2, 20)]
 plot.plot_graph(jg.enumerate_regions(one(wide, 0), xor_square), ax=tile("XOR as a sheet", projection="3d"))
