@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from jaxgeom._reprs import readable
 from jaxgeom._typing import MATRIX, PLANE
-from jaxgeom.host.given import check_flags, check_positive, float64_of, known
+from jaxgeom.host.given import check_flags, check_positive, float64_of, is_positive, known
 
 LEAST_VERTICES = 3
 """Vertices of a triangle."""
@@ -70,7 +70,10 @@ def box(
             "given. Set dim to the number of coordinates."
         ) from error
     if not (np.isfinite(bounds.low).all() and np.isfinite(bounds.high).all()):
-        raise ValueError(f"the bounds of a box must be finite, but low = {low} and high = {high} were given.")
+        raise ValueError(
+            f"the bounds of a box must be finite, but low = {low} and high = {high} were given. All of R² is "
+            "jaxgeom.whole_plane()."
+        )
     if not (bounds.low < bounds.high).all():
         raise ValueError(f"low must lie below high in every coordinate, but {low} and {high} were given.")
     return bounds
@@ -195,6 +198,11 @@ def projective_domain(domain: PlanarDomain) -> ProjectiveDomain:
         TypeError: for anything that is not a domain.
         ValueError: if the domain is not two-dimensional.
     """
+    if not isinstance(domain, Box | Polygon | WholePlane):
+        raise TypeError(
+            "a domain is needed, such as jaxgeom.box(-1, 1), which is [-1, 1]², or a jaxgeom.polygon or "
+            f"jaxgeom.whole_plane(), but {_named(domain)} was given."
+        )
     numbers = domain_numbers(domain)
     return _start(domain) if numbers is None else _remembered(*numbers)
 
@@ -247,8 +255,18 @@ def checked_box(domain: Box) -> Box:
         ValueError: for bounds that are not finite, or not in order.
     """
     if not isinstance(domain, Box):
-        raise TypeError(f"a jaxgeom.box is needed, but {type(domain).__name__} was given.")
+        raise TypeError(f"a jaxgeom.box is needed, such as jaxgeom.box(-1, 1), but {_named(domain)} was given.")
     return box(domain.low, domain.high, dim=np.size(domain.low))
+
+
+def _named(given: Any) -> str:
+    """What was given in the place of a domain: numbers as they are, functions that were not called by their names."""
+    if callable(given):
+        return f"the function {getattr(given, '__name__', given)} itself, without brackets,"
+    return f"the tuple {given}" if type(given) is tuple and len(repr(given)) <= _SHORT else type(given).__name__
+
+
+_SHORT = 40  # letters that messages repeat
 
 
 def corners(domain: Box) -> Float[np.ndarray, "corners dim"]:
@@ -279,7 +297,8 @@ def polygon_vertices(domain: Box | Polygon) -> Float[np.ndarray, "vertices 2"]:
         return polygon(domain.vertices).vertices
     if not isinstance(domain, Box):
         raise TypeError(
-            f"a bounded domain is needed, a jaxgeom.box or jaxgeom.polygon, but {type(domain).__name__} was given."
+            "a bounded domain is needed, such as jaxgeom.box(-1, 1), which is [-1, 1]², or a jaxgeom.polygon, but "
+            f"{_named(domain)} was given."
         )
     domain = checked_box(domain)
     if len(domain.low) != PLANE:
@@ -307,7 +326,7 @@ def grid_points(domain: Box, num: int = 101, *, with_corners: bool = False) -> F
 
     Raises:
         TypeError: for anything that is not a box.
-        ValueError: if ``num`` is below 2.
+        ValueError: if ``num`` is no integer of at least 2.
 
     Example:
         >>> import jaxgeom as jg
@@ -315,8 +334,8 @@ def grid_points(domain: Box, num: int = 101, *, with_corners: bool = False) -> F
         [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]
     """
     check_flags(with_corners=with_corners)
-    if num < LEAST_OF_LINE:
-        raise ValueError(f"a grid needs at least 2 points along each axis, but num = {num} was given.")
+    if not is_positive(num) or num < LEAST_OF_LINE:
+        raise ValueError(f"a grid needs at least 2 points along each axis, but num = {num!r} was given.")
     domain = checked_box(domain)
     steps = np.arange(num)
     axes = [
@@ -340,15 +359,15 @@ def grid_lines(domain: Box, num: int = 21, *, num_points: int = 201) -> Float[np
         one.
 
     Raises:
-        ValueError: for numbers below 2.
+        ValueError: for numbers that are no integers of at least 2.
 
     Example:
         >>> import jaxgeom as jg
         >>> jg.grid_lines(jg.box(-1, 1), 3, num_points=5).shape
         (6, 5, 2)
     """
-    if min(num, num_points) < LEAST_OF_LINE:
-        raise ValueError(f"grid lines take at least 2 lines and 2 points, but {num} and {num_points} were given.")
+    if not (is_positive(num) and is_positive(num_points)) or min(num, num_points) < LEAST_OF_LINE:
+        raise ValueError(f"grid lines take at least 2 lines and 2 points, but {num!r} and {num_points!r} were given.")
     domain = checked_box(domain)
     dim = len(domain.low)
     families = []

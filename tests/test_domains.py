@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import reference
 
-from jaxgeom import Box, box, corners, grid_lines, grid_points, polygon_vertices
+from jaxgeom import Box, box, corners, grid_lines, grid_points, polygon_vertices, whole_plane
+from jaxgeom.domains import projective_domain
 
 BOXES = [box(), box(0.1, 0.3), box((-3, 0.1), (2.5, 0.7)), box(1e-20, 1e20), box(-7, -6)]
 
@@ -42,7 +43,7 @@ def test_box_copies_its_bounds():
         ((0, 0), (1, 1), 3, r"needs one bound or 3 of them.*Set dim"),
         (((0, 0), (0, 0)), 1.0, 2, "needs one bound or 2 of them"),
         (np.nan, 1.0, 2, "must be finite"),
-        (-1.0, np.inf, 2, "must be finite"),
+        (-1.0, np.inf, 2, r"must be finite.*All of R² is jaxgeom.whole_plane\(\)"),
         ((0, -np.inf), 1.0, 2, "must be finite"),
         (1.0, 1.0, 2, "low must lie below high"),
         (1.0, -1.0, 2, "low must lie below high"),
@@ -52,6 +53,16 @@ def test_box_copies_its_bounds():
 def test_bad_boxes_are_refused(unchecked, low, high, dim, message):
     with pytest.raises(ValueError, match=message):
         box(low, high, dim=dim)
+
+
+@pytest.mark.parametrize(
+    ("domain", "named"),
+    [((-1, 1), r"the tuple \(-1, 1\)"), (None, "NoneType"), (whole_plane, "the function whole_plane itself")],
+)
+def test_what_is_no_domain_says_what_is(unchecked, domain, named):
+    for function in (projective_domain, polygon_vertices, corners):
+        with pytest.raises(TypeError, match=rf"such as jaxgeom.box\(-1, 1\).* but {named}.* was given"):
+            function(domain)
 
 
 def test_corners_are_all_choices_of_low_and_high():
@@ -112,13 +123,13 @@ def test_corners_come_last_and_once_more(domain):
     assert {tuple(c) for c in with_corners[len(plain) :].tolist()} <= {tuple(p) for p in plain.tolist()}
 
 
-@pytest.mark.parametrize("num", [1, 0, -5])
-def test_a_grid_needs_two_points_a_side(num):
-    with pytest.raises(ValueError, match=f"at least 2 points along each axis, but num = {num}"):
+@pytest.mark.parametrize("num", [1, 0, -5, 10.0, "10"])
+def test_a_grid_needs_two_points_a_side(num, unchecked):
+    with pytest.raises(ValueError, match=f"at least 2 points along each axis, but num = {num!r}"):
         grid_points(Box(np.zeros(2), np.ones(2)), num)
 
 
-def test_grid_lines_are_subdivided_lines_of_the_grid():
+def test_grid_lines_are_subdivided_lines_of_the_grid(unchecked):
     domain = box((-1, 0), (1, 6))
     lines = grid_lines(domain, 4, num_points=7)
     assert lines.shape == (8, 7, 2)
@@ -132,7 +143,7 @@ def test_grid_lines_are_subdivided_lines_of_the_grid():
     (line,) = grid_lines(box(dim=1), num_points=3)
     np.testing.assert_array_equal(line, [[-1], [0], [1]])
     assert grid_lines(box(dim=3), 3, num_points=5).shape == (27, 5, 3)
-    for wrong in ((1, 5), (5, 1)):
+    for wrong in ((1, 5), (5, 1), ("10", 5)):
         with pytest.raises(ValueError, match="at least 2 lines and 2 points"):
             grid_lines(box(), wrong[0], num_points=wrong[1])
 

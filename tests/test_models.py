@@ -397,6 +397,11 @@ def test_impossible_architectures(features, options, message):
         mlp(features, **options)
 
 
+def test_functions_are_no_activations_but_names_are(unchecked):
+    with pytest.raises(TypeError, match=r"custom_jvp was given. Names are relu, linear, tanh,"):
+        mlp((2, 3, 1), activation=jax.nn.relu)
+
+
 @pytest.mark.parametrize(
     ("options", "known"),
     [

@@ -228,6 +228,7 @@ def test_optimizers_keep_their_dtypes_in_x64(name):
         (optax.MultiSteps, TypeError, "MultiSteps itself was given. Call it"),
         (None, TypeError, "such as optax.adam.*but None was given"),
         (0.1, TypeError, "but 0.1 was given"),
+        (optax.adam("0.01"), ValueError, "Check its arguments: a learning rate is a number"),
         (optax.lookahead(optax.sgd(0.1), 5, 0.5), ValueError, "optax.lookahead.*use its inner optimizer"),
         (contrib.dpsgd(0.1, 1.0, 0.1, 0), ValueError, "gradients of single points|cannot take a step"),
         (
@@ -237,7 +238,7 @@ def test_optimizers_keep_their_dtypes_in_x64(name):
         ),
         (optax.GradientTransformation(lambda p: {}, lambda g, s, p: (g, {"a": 1})), ValueError, "must keep the struct"),
     ],
-    ids=["name", "factory", "injected factory", "class", "None", "number", "lookahead", "dpsgd", "no value", "state"],
+    ids=["name", "factory", "injected", "class", "None", "number", "text", "lookahead", "dpsgd", "no value", "state"],
 )
 def test_what_is_no_optimizer_or_cannot_train_is_refused(optimizer, error, message):
     with pytest.raises(error, match=message):

@@ -308,7 +308,10 @@ def _slope(activation: Any) -> float:
             "count_grid_regions and grid_regions count the affine maps that any function shows on a grid."
         )
     if isinstance(activation, bool) or not isinstance(activation, int | float | np.floating | np.integer):
-        raise TypeError(f"an activation is a name or a number, but {type(activation).__name__} was given.")
+        raise TypeError(
+            f"an activation is a name or a number, its slope, but {type(activation).__name__} was given. Names are "
+            f"{', '.join((*_SLOPES, *_REWRITTEN))}."
+        )
     if not np.isfinite(activation):
         raise ValueError(f"a slope must be finite, but {activation} was given.")
     return float(activation)

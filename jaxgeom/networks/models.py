@@ -144,7 +144,10 @@ def _name_of(activation: Any) -> str:
             'study, name its axis in static: static=("activation",).'
         )
     if isinstance(activation, bool) or not isinstance(activation, int | float | np.integer | np.floating):
-        raise TypeError(f"an activation is a name or a number, but {type(activation).__name__} was given.")
+        raise TypeError(
+            f"an activation is a name or a number, its slope, but {type(activation).__name__} was given. Names are "
+            f"{', '.join(sorted(ACTIVATIONS, key=lambda name: name != 'relu'))}."
+        )
     if not math.isfinite(activation):
         raise ValueError(f"a slope must be finite, but {activation} was given.")
     return repr(float(activation))

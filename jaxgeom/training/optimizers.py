@@ -130,8 +130,10 @@ def update_by(optimizer: Any, mean_loss: Callable[..., Array]) -> Update:
         except _LossNeeded:
             raise
         except Exception as error:
+            numbers = "Check its arguments: a learning rate is a number or a function of the step, not text. "
             raise ValueError(
-                f"the optimizer cannot take a step with these parameters: {error!r}. It gets the mean gradient of a "
+                f"the optimizer cannot take a step with these parameters: {error!r}. "
+                f"{numbers if isinstance(error, TypeError) else ''}It gets the mean gradient of a "
                 "batch and the parameters, and on demand value, grad and value_fn (also as obj_fn and grad_fn). Use an "
                 "optimizer that needs no more; of optax.lookahead, use its inner optimizer alone."
             ) from error

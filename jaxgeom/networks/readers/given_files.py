@@ -4,6 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 _MOST_TEXT = 60
+_MOST_PATH = 250
 _MOST_NAMES = 8
 
 
@@ -31,5 +32,7 @@ def file_at(path: str | Path) -> Path:
     except (OSError, ValueError):  # names that are too long, or have a zero in them
         is_file = False
     if not is_file:
-        raise ValueError(f"{short(path.name)} is no file.")
+        where = str(path)
+        is_plain = where.isprintable() and len(where) <= _MOST_PATH
+        raise ValueError(f"{where if is_plain else short(path.name)} is no file.")
     return path
