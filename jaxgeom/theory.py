@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxgeom.domains import Box, Polygon, polygon_vertices
-from jaxgeom.host.given import check_positive
+from jaxgeom.host.given import check_numbers, check_positive
 
 
 def zaslavsky(num_hyperplanes: int, dim: int) -> int:
@@ -35,6 +35,7 @@ def zaslavsky(num_hyperplanes: int, dim: int) -> int:
         >>> jg.zaslavsky(3, 2)  # three lines in the plane
         7
     """
+    check_numbers(num_hyperplanes=num_hyperplanes, dim=dim)
     if num_hyperplanes < 0 or dim < 0:
         raise ValueError(f"both numbers must be at least 0, but {num_hyperplanes} and {dim} were given.")
     return sum(comb(num_hyperplanes, k) for k in range(dim + 1))
@@ -55,6 +56,7 @@ def zaslavsky_central(num_hyperplanes: int, dim: int) -> int:
         >>> jg.zaslavsky_central(3, 2)  # three lines through one point
         6
     """
+    check_numbers(num_hyperplanes=num_hyperplanes, dim=dim)
     if num_hyperplanes < 0 or dim < 1:
         raise ValueError(
             f"num_hyperplanes must be at least 0 and dim at least 1, but {num_hyperplanes} and {dim} were given."
@@ -193,6 +195,7 @@ def hanin_rolnick_2019(num_units: int, dim: int) -> Fraction:
         >>> jg.hanin_rolnick_2019(20, 2)
         Fraction(200, 1)
     """
+    check_numbers(num_units=num_units, dim=dim)
     if num_units < 0 or dim < 0:
         raise ValueError(f"both numbers must be at least 0, but {num_units} and {dim} were given.")
     return Fraction(num_units**dim, math.factorial(dim))
@@ -213,6 +216,7 @@ def mean_count_one_layer(width: int) -> float:
         >>> round(jg.mean_count_one_layer(10), 2)
         24.33
     """
+    check_numbers(width=width)
     if width < 0:
         raise ValueError(f"width must be at least 0, but {width} was given.")
     return 1 + 5 * width / 6 + width * (width - 1) / 6
@@ -317,12 +321,16 @@ def mean_length_ratio(widths: Sequence[int], dim: int) -> float:
 def _checked_shape(widths: Sequence[int], dim: int) -> list[int]:
     if not np.iterable(widths) or np.iterable(dim):
         raise TypeError(f"the widths of the hidden layers and then dim are needed, but {widths} and {dim} were given.")
+    check_numbers(dim=dim)
+    for width in widths:
+        check_numbers(width=width)
     if dim < 1 or any(n < 1 for n in widths):
         raise ValueError(f"dim and all widths must be at least 1, but {dim} and {list(widths)} were given.")
     return list(widths)
 
 
 def _check_mean(width: int, **positive: float) -> None:
+    check_numbers(width=width, **positive)
     if width < 0:
         raise ValueError(f"width must be at least 0, but {width} was given.")
     for name, value in positive.items():

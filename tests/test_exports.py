@@ -262,6 +262,8 @@ def test_what_is_no_network_is_refused(write: Any, tmp_path: Path) -> None:
     for wrong in (None, "text", [], 3.0):
         with pytest.raises(TypeError, match=r"layers"):
             write(wrong, path)
+    with pytest.raises(TypeError, match=r"a Model holds no parameters: give model\.init\(key\)"):
+        write(jg.mlp((2, 1)), path)
     with pytest.raises(ValueError, match=r"not the parameters of a jaxgeom\.mlp"):
         write({"fc": {"kernel": np.zeros((2, 2)), "bias": np.zeros(2)}}, path)
     with pytest.raises(ValueError, match=r"one leading axis"):

@@ -322,12 +322,15 @@ def test_what_has_layers_is_answered_with_where_they_are():
     for given, remedy in [
         (run, r"A Fit has parameters: give jaxgeom\.layers_of\(….params\)"),
         (complex_, r"A PlanarComplex has them: give its \.layers"),
+        (jg.mlp((2, 1)), r"A Model holds no parameters: params = model\.init\(key\)"),
         (layers[0], r"one layer; .* \(layer,\)"),
     ]:
         with pytest.raises(TypeError, match=remedy):
             check_layers(given)
         with pytest.raises(TypeError, match=remedy):
             jg.layers_of(given)
+    with pytest.raises(TypeError, match="but an empty tuple was given"):
+        check_layers(())
     check_layers(jg.layers_of(run.params))  # the remedies work
     check_layers(complex_.layers)
     check_layers((jg.Dense(np.ones((2, 2)), np.ones(2)),))

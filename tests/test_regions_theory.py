@@ -11,7 +11,7 @@ from test_regions_arrangement import check, counted, uniform
 from jaxgeom import box, mean_count_one_layer, polygon, zaslavsky
 
 
-def test_bounds_are_the_closed_forms():
+def test_bounds_are_the_closed_forms(unchecked):
     for num, dim in itertools.product(range(12), range(6)):
         assert zaslavsky(num, dim) == reference.zaslavsky(num, dim) == sum(math.comb(num, k) for k in range(dim + 1))
     for width in range(30):
@@ -24,6 +24,10 @@ def test_bounds_are_the_closed_forms():
             zaslavsky(*arguments)
     with pytest.raises(ValueError, match="width must be at least 0, but -1"):
         mean_count_one_layer(-1)
+    with pytest.raises(TypeError, match="num_hyperplanes must be a number, but '3' was given"):
+        zaslavsky("3", 2)
+    with pytest.raises(TypeError, match="width must be a number, but '3' was given"):
+        mean_count_one_layer("3")
 
 
 def test_generic_lines_in_a_big_box_reach_zaslavskys_bound():

@@ -254,6 +254,12 @@ def test_what_is_no_function_is_no_measurement() -> None:
         run(measure={"x": 3})
 
 
+def test_what_is_no_study_is_refused(unchecked: None) -> None:
+    for function in (jg.study.select, jg.study.networks, lambda it: jg.plot.plot_phases(it, "loss", x="a", y="b")):
+        with pytest.raises(TypeError, match=r"a Study is needed, .* but dict was given"):
+            function({"loss": 1})
+
+
 def test_select(study: jg.Study) -> None:
     regions = study.variables["regions"]
     one = jg.study.select(study, width=3, learning_rate=0.2, step=3)

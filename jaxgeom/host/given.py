@@ -37,6 +37,13 @@ def check_positive(name: str, value: Any, remedy: str = "") -> None:
         raise ValueError(f"{name} must be a positive integer, but {value!r} was given.{' ' * bool(remedy)}{remedy}")
 
 
+def check_numbers(**values: Any) -> None:
+    """Raise a TypeError unless all values are numbers: text that looks like one, lists and None are none."""
+    for name, value in values.items():
+        if not hasattr(value, "__float__"):
+            raise TypeError(f"{name} must be a number, but {value!r} was given.")
+
+
 def check_flags(**values: Any) -> None:
     """Raise a TypeError unless all values are True or False: words like "no", and arrays, have truth values, too."""
     for name, value in values.items():
@@ -56,6 +63,11 @@ def where_layers_are(given: Any, remedy: str = "") -> str:
     article = "An" if kind[0] in "AEIOU" else "A"
     if hasattr(given, "_fields") and "kernel" in given._fields:
         return " This is one layer; a network of it alone is (layer,)."
+    if getattr(given, "_fields", ())[:2] == ("init", "apply"):
+        return (
+            f" {article} {kind} holds no parameters: params = model.init(key) are some, and jaxgeom.layers_of(params) "
+            "their layers."
+        )
     if "layers" in getattr(given, "_fields", ()):
         return f" {article} {kind} has them: give its .layers."
     if "params" in getattr(given, "_fields", ()):

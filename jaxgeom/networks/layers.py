@@ -333,8 +333,10 @@ def check_layers(layers: Any, *, dim: int | None = None, keep_sparse: bool = Fal
         ValueError: if shapes do not fit, float64 does not hold some weight, or the last layer has a slope.
     """
     if isinstance(layers, Mapping) or not isinstance(layers, tuple | list) or not layers:
+        is_empty = isinstance(layers, tuple | list | Mapping) and not layers
+        given = f"an empty {type(layers).__name__}" if is_empty else type(layers).__name__
         raise TypeError(
-            f"a network is a tuple of jaxgeom.Dense(kernel, bias), but {type(layers).__name__} was given."
+            f"a network is a tuple of jaxgeom.Dense(kernel, bias), but {given} was given."
             + where_layers_are(layers, "Use jaxgeom.layers_of(params).")
         )
     checked = as_arrays(layers, keep_sparse=keep_sparse)

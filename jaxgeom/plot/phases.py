@@ -69,6 +69,7 @@ def plot_phases(
         style: passed on to ``Axes.pcolormesh``, for instance ``cmap`` and ``norm``.
 
     Raises:
+        TypeError: for anything but a study.
         ValueError: for names that the study does not have, a variable without these axes, or with axes that no network
             belongs to (units, say), or a step that was not measured.
 
@@ -83,6 +84,11 @@ def plot_phases(
         >>> drawn.num_networks.tolist()
         [[3, 3], [3, 3]]
     """
+    if not all(hasattr(study, name) for name in ("variables", "dims", "coords", "attrs")):
+        raise TypeError(
+            f"a Study is needed, as jaxgeom.run_study or jaxgeom.study.load(path) gives it, but {type(study).__name__} "
+            "was given."
+        )
     if variable not in study.variables:
         raise ValueError(
             f"the study measured {', '.join(study.variables)}, but {variable!r} was given."

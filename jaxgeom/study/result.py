@@ -117,8 +117,14 @@ def select(study: Study, **values: Any) -> Study:
         values: for any axis, one value (the axis is taken away), or a list, or a slice of values (both ends count).
 
     Raises:
+        TypeError: for anything but a study.
         ValueError: for an unknown axis, or a value that is not on it.
     """
+    if not isinstance(study, Study):
+        raise TypeError(
+            f"a Study is needed, as jaxgeom.run_study or jaxgeom.study.load(path) gives it, but {type(study).__name__} "
+            "was given."
+        )
     variables, dims, coords = dict(study.variables), dict(study.dims), dict(study.coords)
     axes, is_finished = list(study.axes), study.is_finished
     for name, wanted in values.items():

@@ -7,7 +7,7 @@ import numpy as np
 from jaxgeom._typing import Params
 from jaxgeom.host.names import did_you_mean
 from jaxgeom.networks.layers import Dense, named_layers, slope_in_name
-from jaxgeom.networks.models import ACTIVATIONS
+from jaxgeom.networks.models import ACTIVATIONS, Model
 
 _SLOPES_OF_NAMES = {"relu": 0.0, "linear": 1.0, "abs": -1.0, "leaky_relu": 0.01}
 
@@ -44,6 +44,8 @@ def steps_of(network: Any) -> tuple[Step, ...]:
 
 
 def _given(network: Any) -> Params | tuple[Dense, ...]:
+    if isinstance(network, Model):
+        raise TypeError("a Model holds no parameters: give model.init(key), or those of a training result, .params.")
     if isinstance(network, dict) or (isinstance(network, tuple | list) and network):
         return network
     raise TypeError(
