@@ -14,7 +14,7 @@ import pytest
 from outside import node
 
 import jaxgeom as jg
-from jaxgeom.plot.explorer.page import SOURCES, joined_code
+from jaxgeom.plot.explorer.page import LINK_WORDS, SOURCES, joined_code
 from jaxgeom.recipes.output import MOST_EXPLORED, save_explorer
 
 DATA = jg.datasets.circles(jax.random.key(0), num_points=60, noise=0.1, factor=0.4)
@@ -195,9 +195,18 @@ def test_what_cannot_be_explored_says_why(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="data are points"):
         jg.explore(RUNS, page, data=(np.ones((3, 2)), np.ones(4)))
     with pytest.raises(
-        ValueError, match=r"MB are allowed\. Give fewer networks \(.*lambda array: array\[:2\], networks"
+        ValueError, match=r"allowed\. Give max_megabytes=1, or fewer networks \(.*lambda array: array\[:2\], networks"
     ):
         jg.explore(RUNS, page, max_megabytes=0.01)
+    for option in ({"max_megabytes": "1"}, {"link": 3}, {"title": 3}):
+        with pytest.raises(TypeError, match=rf"{next(iter(option))} must be (a number|text), but '?[13]'? was given"):
+            jg.explore(RUNS, page, **option)
+    with pytest.raises(ValueError, match=r"be one of seed, step, .* but 'wid' was given\. Did you mean 'wide'\?"):
+        jg.explore(RUNS, page, link="#seed=1&b.seed=2&t.seed=3&step=0&wid=1")
+    with pytest.raises(TypeError, match=r"data\.x must be an array of bool, integers or real floats"):
+        jg.explore(RUNS, page, data=(np.array([["a", "b"]]), np.ones(1)))
+    with pytest.raises(TypeError, match=r"2 were given without names\. Give \{name: run\}"):
+        jg.explore([RUNS, RUNS], page)
     with pytest.raises(ValueError, match="max_megabytes must be positive"):
         jg.explore(RUNS, page, max_megabytes=0)
     with pytest.raises(ValueError, match="max_frames"):
@@ -217,6 +226,25 @@ def test_what_cannot_be_explored_says_why(tmp_path: Path) -> None:
     assert not page.exists()
 
 
+def test_sizes_that_are_suggested_fit(tmp_path: Path) -> None:
+    page, rng = tmp_path / "page.html", np.random.default_rng(0)
+    shapes = ((40, 30, 2, 24), (40, 30, 24)), ((40, 30, 24, 1), (40, 30, 1))
+    layers = tuple(jg.Dense(*(rng.normal(size=shape).astype(np.float32) for shape in pair)) for pair in shapes)
+    with pytest.raises(ValueError, match=r"40 networks at 30 frames take 0\.\d MB") as error:
+        jg.explore(layers, page, max_megabytes=0.6)
+    (frames,) = map(int, re.findall(r"max_frames=(\d+)", str(error.value)))
+    assert 2 <= frames < 30
+    assert jg.explore(layers, page, max_megabytes=0.6, max_frames=frames).num_frames == frames
+    with pytest.raises(ValueError, match="MB are allowed"):
+        jg.explore(layers, page, max_megabytes=0.6, max_frames=frames + 1)
+
+
+def test_words_of_links_are_those_that_the_page_writes() -> None:
+    source = (SOURCES / "state.mjs").read_text()
+    shows = re.findall(r'"(\w+)"', re.search(r"SHOWS = \[(.*?)\]", source)[1])
+    assert {*re.findall(r'parts\.set\("([a-z]+)"', source), *shows} == set(LINK_WORDS)
+
+
 @pytest.mark.slow
 def test_studies_are_read_with_all_their_axes(tmp_path: Path) -> None:
     study = jg.run_study(
@@ -229,7 +257,7 @@ def test_studies_are_read_with_all_their_axes(tmp_path: Path) -> None:
         at_steps=[0, 4],
         progress=False,
     )
-    with pytest.raises(ValueError, match="Give fewer networks") as error:
+    with pytest.raises(ValueError, match="or fewer networks") as error:
         jg.explore(study, tmp_path / "large.html", max_megabytes=0.01)
     (call,) = re.findall(r"\((jaxgeom\.study\.select\(.*?\))\)", str(error.value))
     assert eval(call, {"jaxgeom": jg, "study": study}).is_finished.shape == (2, 2, 1)

@@ -111,6 +111,11 @@ def gather(networks: Any, axes: Mapping[str, Sequence[Any]] | None, axis: str) -
         return _of_study(networks)
     if hasattr(networks, "params"):
         return _of_runs(networks)
+    if isinstance(networks, tuple | list) and any(hasattr(each, "params") for each in networks):
+        raise TypeError(
+            f"explore takes one result of fit or fit_population, or several by name, but {len(networks)} were given "
+            'without names. Give {name: run}, such as {1: first, 2: second} with axis="run".'
+        )
     if isinstance(networks, Mapping) or (isinstance(networks, tuple | list) and networks):
         return _of_layers(*_read(networks), axes)
     raise TypeError(f"explore takes {_KINDS}, but {type(networks).__name__} was given.")

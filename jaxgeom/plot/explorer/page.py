@@ -2,12 +2,14 @@
 
 import html
 import json
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 import numpy as np
 
@@ -15,7 +17,9 @@ from jaxgeom._reprs import readable
 from jaxgeom._typing import MATRIX, PLANE, SPACE
 from jaxgeom.domains import Box, box, checked_box
 from jaxgeom.host.files import whole_file
-from jaxgeom.host.given import check_positive
+from jaxgeom.host.given import check_numbers, check_positive
+from jaxgeom.host.inputs import as_array
+from jaxgeom.host.names import check_name
 from jaxgeom.plot.explorer.exact import polygons, with_counts
 from jaxgeom.plot.explorer.gather import Gathered, gather, thinned, with_curves
 from jaxgeom.plot.explorer.inputs import num_coordinates
@@ -125,9 +129,9 @@ def explore(
 
     Raises:
         TypeError: for anything that holds no networks, a domain that is no box, or features that are no names.
-        ValueError: for another ending, networks with more than three inputs or with others than the features, names
-            of no features, data of other shapes, or weights that take more than ``max_megabytes``:
-            :func:`jaxgeom.study.select` takes some networks of a study.
+        ValueError: for another ending, words that no link has, networks with more than three inputs or with others than
+            the features, names of no features, data of other shapes, or weights that take more than ``max_megabytes``,
+            with sizes that do: :func:`jaxgeom.study.select` takes some networks of a study.
 
     Example:
         >>> import jax, optax, tempfile, jaxgeom as jg
@@ -143,6 +147,7 @@ def explore(
     if path.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"the explorer is a page, .html, but {path.name!r} was given.")
     check_positive("max_frames", max_frames)
+    check_numbers(max_megabytes=max_megabytes)
     if not max_megabytes > 0:
         raise ValueError(f"max_megabytes must be positive, but {max_megabytes} was given.")
     found = with_curves(thinned(gather(networks, axes, axis), max_frames), curves or {})
@@ -150,6 +155,10 @@ def explore(
         raise ValueError("none of the networks is finite. Check the field `diverged` of the training result.")
     dim = num_coordinates(found, features, data, domain)
     is_one = all(group.layers[-1].bias.shape[-1] == 1 for group in found.groups)
+    for name, text in (("title", title), ("link", link)):
+        if not isinstance(text, str) and (name, text) != ("title", None):
+            raise TypeError(f"{name} must be text, but {text!r} was given.")
+    _check_link(link, found)
     points, about_data = _with_test(*_points(data, dim, is_one), data, test, dim, is_one)
     domain = _domain(domain, points.get("data/x"), dim)
     found = with_counts(found, domain) if features is None else found
@@ -157,10 +166,12 @@ def explore(
     code = joined_code()
     left = max_megabytes * MEGABYTE - num_packed(arrays) - len(code) - len(_source("style.css"))
     if left < 0:
+        needed = max_megabytes - left / MEGABYTE
+        frames = _frames_that_fit(found, left)
         raise ValueError(
-            f"{found.num_networks} networks at {len(found.steps)} frames take "
-            f"{max_megabytes - left / MEGABYTE:.1f} MB, but {max_megabytes} MB are allowed. Give fewer networks "
-            f"({_fewer(networks, found)}), fewer frames (max_frames) or a larger max_megabytes."
+            f"{found.num_networks} networks at {len(found.steps)} frames take {needed:.1f} MB, but {max_megabytes} MB "
+            f"are allowed. Give max_megabytes={math.ceil(needed)}, {f'max_frames={frames}, ' if frames else ''}or "
+            f"fewer networks ({_fewer(networks, found)})."
         )
     start = _first_shown(found)
     exact = polygons(found, domain, start, left) if features is None else {}
@@ -224,11 +235,12 @@ def _points(data: Any, dim: int, is_one: bool) -> tuple[dict[str, np.ndarray], d
     if data is None:
         return {}, {}
     if not isinstance(data, tuple | list):
-        x = np.asarray(data)
+        x = np.asarray(as_array("data", data))
         if x.ndim != MATRIX or x.shape[1] != dim:
             raise ValueError(f"points have the shape (points, {dim}), but {x.shape} was given.")
         return {"x": x[np.isfinite(x).all(axis=1)].astype(np.float32)}, {}
     x, y = (np.asarray(part) for part in data)
+    as_array("data.x", x)
     y = y.reshape(len(y), -1) if y.ndim else y
     if x.ndim != MATRIX or x.shape[1] != dim or y.ndim != MATRIX or len(x) != len(y):
         raise ValueError(
@@ -262,6 +274,7 @@ def _with_test(
             f"test data have targets as those of data, {parts[0][1].shape[1:]} for each point, but "
             f"{[part.shape for part in parts[1]]} was given."
         )
+    as_array("test.x", parts[1][0])
     num = len(points["x"])
     both, about = _points(tuple(np.concatenate(each) for each in zip(*parts, strict=True)), dim, is_one)
     split = {
@@ -289,6 +302,30 @@ def _domain(domain: Box | None, x: np.ndarray | None, dim: int) -> Box:
     half = (0.5 + MARGIN) * ((high - low).max() or 2.0)
     center = (low + high) / 2
     return box(center - half, center + half)
+
+
+LINK_WORDS = ("step", "color", "sheet", "unit", "through", "wide", "map", "theme", "edges", "boundary", "data", "test")
+"""Words of a page's link besides its axes; those of training in the page begin with ``t.``, and with ``b.`` the axes of
+a second network."""
+
+
+def _check_link(link: str, found: Gathered) -> None:
+    """Raise a ValueError for words that no link of the page has: it would not say that it leaves them out."""
+    words = [*found.axes, *LINK_WORDS]
+    for word, _ in parse_qsl(link.removeprefix("#"), keep_blank_values=True):
+        if not word.startswith("t.") and word.removeprefix("b.") not in found.axes:
+            remedy = "Axes of a second network begin with b., and what is trained in the page with t.; Link copies all."
+            check_name("a word of link", word, words, remedy)
+
+
+def _frames_that_fit(found: Gathered, left: float) -> int | None:
+    """How many frames of these networks fit, if ``left`` characters are too many by so much; None for less than two."""
+    every = num_packed(_weights(found))
+    room = every + left
+    frames = int(len(found.steps) * room / every)
+    while frames > 1 and num_packed(_weights(thinned(found, frames))) > room:
+        frames -= 1
+    return frames if frames > 1 else None
 
 
 def _fewer(networks: Any, found: Gathered) -> str:
