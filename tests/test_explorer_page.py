@@ -167,6 +167,9 @@ def test_regions_and_units_say_what_they_are(browser: Any, address: str, runs: d
         assert f"{float(f'{complex_.area[face]:.4g}'):g}" in text
         assert f"{float(f'{float(np.asarray(states.output)[0, 0]):.4g}'):g}".replace("-", "−") in text
         page.mouse.move(5, 5)
+        settled(page)
+        share = f"{float(f'{100 * complex_.area.max() / complex_.area.sum():.3g}'):g}"
+        assert f"the largest has {share} % of [−1.5, 1.5]²" in page.inner_text("#inspector")
         place = page.evaluate("explorer.unitPlace(0, 4)")
         before = picture(page)
         page.locator("#network canvas").click(position=dict(zip("xy", place, strict=True)))

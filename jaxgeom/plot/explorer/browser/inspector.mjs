@@ -115,6 +115,13 @@ export function aboutUnit(scene, { layer, unit }) {
   ];
 }
 
+/** The box in which regions are counted, [low…, high…], as it is written. */
+function boxText(domain) {
+  const dim = domain.length / 2;
+  const sides = Array.from({ length: dim }, (_, axis) => `[${digits(domain[axis])}, ${digits(domain[dim + axis])}]`);
+  return sides.every((side) => side === sides[0]) ? `${sides[0]}²` : sides.join(" × ");
+}
+
 const summaries = new WeakMap(); // by scene
 
 /** The network, when nothing is pointed at: its layers, how many of its units switch, and, of exact regions, the largest. */
@@ -134,7 +141,7 @@ function summaryOf(scene) {
   if (regions) {
     const areas = Array.from({ length: numFaces(regions) }, (_, face) => area(regions, face));
     const largest = areas.reduce((most, each) => Math.max(most, each), 0) / areas.reduce((sum, each) => sum + each, 0);
-    rows.push(["region", `the largest has ${digits(+(100 * largest).toPrecision(3))} % of the plane`]);
+    rows.push(["region", `the largest has ${digits(+(100 * largest).toPrecision(3))} % of ${boxText(scene.domain)}`]);
   }
   return rows;
 }

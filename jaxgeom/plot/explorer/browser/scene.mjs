@@ -34,7 +34,7 @@ function sceneOf(population, engine, member, time) {
   const layers = layersAt(population, member, time);
   if (!layers) return null;
   const { arrays, domain, inputs } = population;
-  const scene = { member, time, layers, isEngines: false, regions: null };
+  const scene = { member, time, layers, domain, isEngines: false, regions: null };
   later(scene, "data", () => forward(layers, arrays["data/x"] ?? new Float32Array()));
   later(scene, "test", () => (arrays["test/x"] ? forward(layers, arrays["test/x"]) : null));
   if (inputs === 1) addLine(scene, domain);
