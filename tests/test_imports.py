@@ -148,6 +148,14 @@ def test_table_of_contents_is_complete() -> None:
         _ = jaxgeom.nonsense
 
 
+def test_completion_offers_public_names_alone() -> None:
+    import jaxgeom
+
+    for module in (jaxgeom, jaxgeom.plot, jaxgeom.datasets, jaxgeom.losses, jaxgeom.study):
+        assert [name for name in dir(module) if not name.startswith("__")] == sorted(module.__all__)
+        assert all(hasattr(module, name) for name in dir(module))
+
+
 def test_docstrings_of_the_table_of_contents_begin_with_what_is_returned() -> None:
     import jaxgeom
 

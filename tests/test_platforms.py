@@ -24,7 +24,7 @@ EAGER = {
     "feature_names",  # texts
     *("plane_through", "lift", "project", "on_plane"),  # slices are NumPy's
     *("boundary_length", "edge_lengths", "inradius", "region_density", "distance_to_decision_boundary"),  # of complexes
-    *("check_complex", "check_per_point", "text_log"),
+    *("check_complex", "text_log"),
     "compare_networks",  # checks its numbers; fit_affine and r_squared are its programs
     "from_nnx",
 }

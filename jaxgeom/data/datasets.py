@@ -52,6 +52,11 @@ __all__ = [
     "split",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Range: TypeAlias = tuple[ScalarLike, ScalarLike]
 
 MAX_PARITY_DIM = 20  # about a million corners

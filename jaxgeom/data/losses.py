@@ -19,6 +19,24 @@ from jaxtyping import Array, Bool, Float, Num, Shaped
 from jaxgeom._typing import MATRIX
 from jaxgeom.host.inputs import as_array
 
+__all__ = [
+    "binary_cross_entropy",
+    "class_is_right",
+    "is_right",
+    "percentage_error",
+    "probability_cross_entropy",
+    "probability_is_right",
+    "side_is_right",
+    "softmax_cross_entropy",
+    "squared_error",
+    "squared_percentage_error",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 MOST_SHOWN = 4
 """Wrong values that a message lists."""
 

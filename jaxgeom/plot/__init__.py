@@ -95,3 +95,7 @@ __all__ = [
     "sandwich_order",
     "save_animation",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -69,3 +69,7 @@ __all__ = [
     "zoo_labels",
     "zoo_status",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__
