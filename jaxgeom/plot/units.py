@@ -17,7 +17,7 @@ from jaxgeom.regions.complex import PlanarComplex, check_is_planar
 
 _CORNERS = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1], [0, 0]])
 LEGEND = "Line: where a unit bends. Off: zero on the whole square.\nOrange: where it is on, each in a scale of its own."
-"""What such pictures show, of units that are never negative, to be written below them."""
+"""A caption for :func:`plot_units` of units that are never negative, such as those of ReLU networks."""
 
 _GAP = 0.12  # between pictures, in sides of one
 

@@ -41,9 +41,9 @@ _ROOM = 0.75
 _LABEL = np.array([1.7, 1.0])
 """Proportions of a label: distances are measured in units of its sides."""
 _COVERS = np.array([0.6, 0.34])
-"""How far it reaches from its middle."""
+"""How far a label of a region reaches from its middle."""
 _PENALTY = 0.06
-"""For each point below it: a label rather touches lines than hide many points."""
+"""Off the score of a place for each point that a label hides: it rather touches lines than hides many points."""
 LINE_COLORS = ("#009e73", "#cc79a7", "#7a5195", "#e69f00", "#56b4e9")
 NUM_FRAMES = 60
 

@@ -445,14 +445,14 @@ def _tints() -> Any:
 
 
 def _class_areas(ax: Axes) -> PolyCollection:
-    """What :func:`_show_classes` fills; outlined in its own colours, so that nothing shines through between pieces."""
+    """An empty collection of polygons behind all else, outlined in their own colours, so that no seams shine through."""
     areas = PolyCollection([], edgecolors="face", linewidths=0.3, zorder=0.5)
     ax.add_collection(areas, autolim=False)
     return areas
 
 
 def _show_classes(areas: PolyCollection, regions: DecisionRegions) -> None:
-    """Show the regions of classes, in their pale colours."""
+    """Fill a collection with the polygons on which each class wins, in the pale colour of that class."""
     areas.set_verts(regions.polygons)
     areas.set_facecolor(_tints()[regions.label])
 

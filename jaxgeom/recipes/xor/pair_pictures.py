@@ -19,7 +19,7 @@ from jaxgeom.regions.complex import PlanarComplex
 DENSE = "#009e73"
 """Where gradients are dense, beside the colours of signs."""
 _FEW_FACES = 12
-"""With more, images of maps jump so often that their zeros are no line."""
+"""Networks with more regions have images of maps that jump so often that their zeros are no line."""
 _NOTHING = 0.005
 """A smaller R² is written as 0."""
 PAIRS = {
@@ -27,7 +27,7 @@ PAIRS = {
     "dissimilar": "Two networks {0} with nothing in common, of the pairs compared the least alike",
     "widths": "Networks of two widths, {0} and {1}: a pair in the middle",
 }
-"""What the chosen pairs are."""
+"""Titles of the pictures of chosen pairs; the fields are the architectures of the two networks."""
 
 
 def pair_figures(pair: Pair, names: tuple[str, str], kind: str = "") -> dict[str, Figure]:
@@ -76,7 +76,7 @@ def maps_figure(pair: Pair, names: tuple[str, str], what: str = "") -> Figure:
 
 
 def surfaces_figure(pair: Pair, names: tuple[str, str], what: str = "") -> Figure:
-    """The surfaces of the same four."""
+    """The graphs over the square of two networks, and of the affine maps of each sent to those of the other."""
     axes: list[Any] = plot.new_axes(4, dim=3, size=3.8, num_columns=2)
     four = _four(pair, names)
     heights = [np.concatenate([each[:, 2] for each in cut_at_zero(regions).corners]) for _, regions in four]
