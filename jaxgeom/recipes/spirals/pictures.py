@@ -445,7 +445,7 @@ def _tints() -> Any:
 
 
 def _class_areas(ax: Axes) -> PolyCollection:
-    """An empty collection of polygons behind all else, outlined in their own colours, so that no seams shine through."""
+    """An empty collection of polygons behind all else, outlined in their own colours, so that no seams show."""
     areas = PolyCollection([], edgecolors="face", linewidths=0.3, zorder=0.5)
     ax.add_collection(areas, autolim=False)
     return areas
